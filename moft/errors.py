@@ -1,0 +1,27 @@
+"""The errors that a user can cause; the command line prints each as one line."""
+
+from __future__ import annotations
+
+
+class MoftError(Exception):
+    """Base of every expected error: the message says where, what was found and what is allowed."""
+
+
+class ConfigError(MoftError):
+    """A config file, an override or an option asks for something that cannot be."""
+
+
+class PluginError(MoftError):
+    """A plugin is missing, broken, or clashes with another."""
+
+
+class ShapeError(MoftError):
+    """Tensors disagree on a named axis, or a value lies outside what the axis allows."""
+
+
+class DataError(MoftError):
+    """A data file is malformed, or holds something that cannot be learned from."""
+
+
+class RunError(MoftError):
+    """A run folder, a checkpoint or a training run is not in a state that allows what was asked."""

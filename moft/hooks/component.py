@@ -1,0 +1,44 @@
+"""What a plugin offers: a name, where the code is, and one line on what it does."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from moft.errors import PluginError
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing that a config file can select by name.
+
+    Args:
+        name: lower case with dashes; unique within its kind.
+        target: a callable, or `"package.module:Name"`, which is imported only when the component is used.
+        summary: one line for `moft plugins`.
+    """
+
+    name: str
+    target: Callable[..., Any] | str
+    summary: str = ""
+
+    def load(self) -> Callable[..., Any]:
+        """The callable behind `target`, imported now if it was given as text.
+
+        Raises:
+            PluginError: the module cannot be imported, or has no such name.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module, colon, attribute = self.target.partition(":")
+        if not colon or not module or not attribute:
+            raise PluginError(f"component {self.name!r}: target {self.target!r} is not of the form 'package.module:Name'.")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(f"component {self.name!r}: cannot import {self.target!r} ({type(error).__name__}: {error}).") from error
+        if not callable(found):
+            raise PluginError(f"component {self.name!r}: {self.target!r} is a {type(found).__name__}, which cannot be called.")
+        return found

@@ -1,0 +1,179 @@
+"""Every hook of moft on one page. A hook only offers; the config file selects by name.
+
+An offer hook takes nothing and yields `Component` records. Observers are told what happens in a run;
+one that raises is reported once and does not end the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from moft.hooks.component import Component
+
+if TYPE_CHECKING:
+    import typer
+
+    from moft.types import Front, Run
+
+hookspec = pluggy.HookspecMarker("moft")
+hookimpl = pluggy.HookimplMarker("moft")
+
+
+@hookspec
+def moft_tasks() -> Iterable[Component]:
+    """Offer tasks: where lists come from, and what model scores them. Target: `(context: Context, *, ...) -> Task`.
+
+    Example:
+        @hookimpl
+        def moft_tasks():
+            yield Component("my-lists", "my_package.task:MyLists", "lists from my database")
+    """
+
+
+@hookspec
+def moft_methods() -> Iterable[Component]:
+    """Offer methods: ways to come by a policy. Target: `(*, ...) -> Method`.
+
+    Example:
+        @hookimpl
+        def moft_methods():
+            yield Component("my-method", "my_package.method:MyMethod", "one model per objective")
+    """
+
+
+@hookspec
+def moft_losses() -> Iterable[Component]:
+    """Offer losses of one list. Target: `(*, ...) -> Loss`.
+
+    Example:
+        @hookimpl
+        def moft_losses():
+            yield Component("my-loss", "my_package.loss:MyLoss", "squared error of rewards")
+    """
+
+
+@hookspec
+def moft_scalarizers() -> Iterable[Component]:
+    """Offer scalarizers: losses of all objectives to one number. Target: `(*, ...) -> Scalarizer`.
+
+    Example:
+        @hookimpl
+        def moft_scalarizers():
+            yield Component("my-max", "my_package.scalarizer:WorstCase", "the largest weighted loss")
+    """
+
+
+@hookspec
+def moft_conditioners() -> Iterable[Component]:
+    """Offer conditioners: tradeoff to injection. Target: `(spec: ModelSpec, *, ...) -> Conditioner`.
+
+    Example:
+        @hookimpl
+        def moft_conditioners():
+            yield Component("my-shift", "my_package.conditioner:Shift", "a learned shift at the input")
+    """
+
+
+@hookspec
+def moft_samplers() -> Iterable[Component]:
+    """Offer samplers of weights or temperatures. Target: `(size: int, *, ...) -> Sampler`.
+
+    Example:
+        @hookimpl
+        def moft_samplers():
+            yield Component("my-sobol", "my_package.sampler:Sobol", "scrambled Sobol points on the simplex")
+    """
+
+
+@hookspec
+def moft_evaluators() -> Iterable[Component]:
+    """Offer evaluators: a steered policy to values per list.
+
+    Target: `(objectives: tuple[Objective, ...], main: Objective | None, *, ...) -> Evaluator`.
+
+    Example:
+        @hookimpl
+        def moft_evaluators():
+            yield Component("my-mrr", "my_package.evaluator:ReciprocalRank", "mean reciprocal rank")
+    """
+
+
+@hookspec
+def moft_indicators() -> Iterable[Component]:
+    """Offer indicators: a front to one number. Target: `(*, ...) -> Indicator`.
+
+    Example:
+        @hookimpl
+        def moft_indicators():
+            yield Component("my-width", "my_package.indicator:Width", "largest distance of two points")
+    """
+
+
+@hookspec
+def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
+    """Add commands to the command line.
+
+    Args:
+        app: the whole of `moft`.
+        data: the group `moft data`.
+
+    Example:
+        @hookimpl
+        def moft_commands(app):
+            @app.command("my-command")
+            def my_command() -> None:
+                print("hello")
+    """
+
+
+@hookspec
+def moft_run_started(run: Run) -> None:
+    """A run begins, or goes on after a resume.
+
+    Example:
+        @hookimpl
+        def moft_run_started(run):
+            print("started", run.name)
+    """
+
+
+@hookspec
+def moft_step_ended(run: Run, step: int, values: Mapping[str, float | str]) -> None:
+    """A step of a job ended.
+
+    Args:
+        run: the run.
+        step: steps of this job so far, from 1.
+        values: `job`, `epoch`, `epochs`, `progress` (0 to 1), `loss`, `gradient`, `learning_rate`, `seconds` (of the job),
+            `lists` (seen in this session of the job); after an evaluation its values too.
+
+    Example:
+        @hookimpl
+        def moft_step_ended(step, values):
+            print(step, values["loss"])
+    """
+
+
+@hookspec
+def moft_front_profiled(run: Run, front: Front) -> None:
+    """A policy was measured over a grid.
+
+    Example:
+        @hookimpl
+        def moft_front_profiled(front):
+            print(front.points)
+    """
+
+
+@hookspec
+def moft_run_ended(run: Run, error: BaseException | None) -> None:
+    """A run ended; `error` is None when it ended well.
+
+    Example:
+        @hookimpl
+        def moft_run_ended(run, error):
+            print(run.name, "failed" if error else "done")
+    """

@@ -1,0 +1,286 @@
+"""The verbs: what each kind of plugin does. Abstract, without state; everything else implements them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from moft.types import Batch, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Slot, Tradeoff
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """What one objective costs on one list. Sees rewards, never scores: temperature x (score - reference)."""
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        """Cost of each list.
+
+        Args:
+            rewards: `[..., list]`.
+            labels: `[..., list]`, larger is better.
+            mask: `[..., list]` bool, True where the item counts.
+
+        Returns: `[...]`; exactly zero, without gradient, for a list that says nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Scalarizer(Protocol):
+    """Makes one number of the losses of all objectives."""
+
+    def __call__(self, losses: Tensor, weights: Tensor) -> Tensor:
+        """Scalarised loss of each row.
+
+        Args:
+            losses: `[batch, m]`.
+            weights: `[batch, m]`, on the simplex.
+
+        Returns: `[batch]`.
+        """
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws vectors to train on (weights, or temperatures), and lays out grids of them to measure on."""
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """`[count, size]`, from `generator` alone, on its device."""
+        ...
+
+    def grid(self, points: int) -> Tensor:
+        """`[n, size]`, the same on every call; n is `points` where the sampler's set allows it."""
+        ...
+
+
+class Conditioner(nn.Module, ABC):
+    """Turns a tradeoff into an injection; never touches a model. Built with a `ModelSpec` left of its star."""
+
+    slots: frozenset[Slot]
+    """The slots of an injection that it fills."""
+
+    @abstractmethod
+    def forward(self, vector: Tensor) -> Injection:
+        """The injection for each row of `vector`, `[batch, tradeoff_size]`."""
+
+
+class Model(nn.Module, ABC):
+    """A network that scores the items of lists and reads the slots of an injection."""
+
+    spec: ModelSpec
+
+    @abstractmethod
+    def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
+        """`[batch, list]`: scores, or corrections to the reference where `spec.is_correction`."""
+
+
+class Policy(nn.Module, ABC):
+    """What every method yields: asked for a tradeoff, it scores the items of lists."""
+
+    @abstractmethod
+    def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
+        """`[batch, list]`, score minus reference, before the magnitude of the temperatures is applied."""
+
+    @abstractmethod
+    def magnitude(self, tradeoff: Tradeoff) -> Tensor:
+        """`[batch, 1]` or `[1, 1]`: what the correction is divided by, equation (14) or (15)."""
+
+    def forward(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
+        """`[batch, list]`, the scores at each row's tradeoff: `reference + correction / magnitude`."""
+        return batch.reference + self.correction(batch, tradeoff) / self.magnitude(tradeoff)
+
+    def steer(self, tradeoff: Tradeoff) -> Steered:
+        """This policy settled on the n rows of `tradeoff`: scores a batch at each of them."""
+        return Steered(self, tradeoff)
+
+
+class Steered:
+    """A policy settled on n tradeoffs; called with a batch, it gives every list's scores at each of them.
+
+    Args:
+        policy: the policy.
+        tradeoff: n rows.
+        rows: the most rows (tradeoffs times lists) of one forward; the grid is folded into the batch axis in such chunks.
+    """
+
+    def __init__(self, policy: Policy, tradeoff: Tradeoff, *, rows: int = 1024) -> None:
+        self.policy = policy
+        self.tradeoff = tradeoff
+        self._rows = rows
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """`[n, batch, list]`, without gradient."""
+        count, lists = len(self.tradeoff), len(batch)
+        device = batch.reference.device
+        tradeoff = self.tradeoff.to(device)
+        chunks = []
+        with torch.no_grad():
+            for rows in torch.arange(count * lists, device=device).split(self._rows):
+                chunks.append(self.policy(batch.select(rows % lists), tradeoff.select(rows // lists)))
+        return torch.cat(chunks).reshape(count, lists, -1)
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Measures a steered policy, list by list. Built with `(objectives, main)` left of its star."""
+
+    metric: str
+    """The metric with its whole convention, in words; printed with every number."""
+
+    def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
+        """The values of every tradeoff, list and objective; larger is better, NaN where a list is skipped."""
+        ...
+
+
+@runtime_checkable
+class Indicator(Protocol):
+    """Makes one number of a front."""
+
+    def __call__(self, points: Tensor, weights: Tensor) -> float:
+        """The indicator's value.
+
+        Args:
+            points: `[n, m]`, larger is better.
+            weights: `[n, m]`, the weights that each point was asked for.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the engine gives a task to work with.
+
+    Args:
+        device: where data and models live.
+        seed: the run's seed; a task derives its own generators from it.
+        cache: a folder for what is costly to read again.
+    """
+
+    device: torch.device
+    seed: int
+    cache: Path
+
+
+class Trainer(ABC):
+    """Minimises losses. Everything that is trained in a run is a job of its trainer, so that all of it resumes."""
+
+    generator: Generator
+    """For the draws of a job: seeded when the job starts, restored when it resumes. Lives on the CPU."""
+
+    @abstractmethod
+    def minimise(
+        self,
+        job: str,
+        module: nn.Module,
+        batches: Callable[[Generator], Iterable[Batch]],
+        loss_of: Callable[[Batch], Tensor],
+        *,
+        evaluate: Callable[[], Mapping[str, float]] | None = None,
+        best: str | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+    ) -> None:
+        """Trains `module` in place; a job that a resumed run had finished is loaded instead.
+
+        Args:
+            job: name of the job, unique within the run.
+            module: holds every parameter that `loss_of` uses and that is to be trained.
+            batches: one pass over the data in an order drawn from the generator it is given.
+            loss_of: batch to `[batch]`, one loss per list, so that means are right over ragged batches,
+                accumulation and processes.
+            evaluate: values to report now and then during training, larger is better for `best`.
+            best: the value of `evaluate` whose best weights are kept; None keeps the last.
+            epochs: passes over the data, when not the trainer's own setting.
+            learning_rate: peak rate, when not the trainer's own setting.
+
+        Raises:
+            RunError: loss or gradient is not finite; the last good checkpoint stays.
+        """
+
+
+class Task(Protocol):
+    """Where lists come from and what model scores them. Built with a `Context` left of its star."""
+
+    objectives: tuple[Objective, ...]
+    main: Objective | None
+    state: nn.Module
+    """What is learned before any policy (feature scaling, the base model), to be saved with every policy."""
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Learns `state` from the training split; with a restored state there is nothing to do."""
+        ...
+
+    def model(self, tradeoff_size: int) -> Model:
+        """A fresh model to tune, drawn from the global generator that the engine has seeded."""
+        ...
+
+    def batches(self, split: str, generator: Generator | None = None) -> Iterable[Batch]:
+        """One pass over a split (`train`, `validation` or `test`), in an order drawn from `generator`, or in a fixed one."""
+        ...
+
+    def read(self, path: Path) -> Iterable[Batch]:
+        """The lists of a file, to be scored; labels may be absent there."""
+        ...
+
+    def identity(self) -> Mapping[str, Any]:
+        """What was measured on what: content hashes and sizes of the data, the split, the reference."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a method is given.
+
+    Args:
+        task: lists, labels and the base model, prepared.
+        validate: measures a policy on the validation split: indicators by name, and objectives at their vertices.
+    """
+
+    task: Task
+    validate: Callable[[Policy], Mapping[str, float]]
+
+    @property
+    def temperatures(self) -> Tensor:
+        """`[1, m]`, the objectives' own temperatures."""
+        return torch.tensor([[objective.temperature for objective in self.task.objectives]])
+
+
+PolicyT = TypeVar("PolicyT", bound=Policy)
+
+
+class Method(Protocol[PolicyT]):
+    """A way to come by a policy."""
+
+    def policy(self, problem: Problem) -> PolicyT:
+        """An untrained policy; also the shell that saved weights are loaded into."""
+        ...
+
+    def train(self, policy: PolicyT, problem: Problem, trainer: Trainer) -> None:
+        """Trains `policy` in place, as jobs of `trainer`."""
+        ...
+
+
+__all__ = [
+    "Conditioner",
+    "Context",
+    "Evaluator",
+    "Front",
+    "Indicator",
+    "Loss",
+    "Method",
+    "Model",
+    "Policy",
+    "Problem",
+    "Sampler",
+    "Scalarizer",
+    "Steered",
+    "Task",
+    "Trainer",
+]

@@ -1,0 +1,289 @@
+"""The nouns: frozen records that travel between the engine and its plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from moft.errors import ShapeError
+
+Slot = Literal["modulation", "prefix", "deltas"]
+Inputs = Mapping[str, Tensor]
+"""What a model reads, by name. Every tensor has the batch as its first axis; the engine only selects rows."""
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """What a policy is asked for: weights over the objectives, and temperatures.
+
+    Args:
+        weights: `[batch, m]`, each row on the simplex. One row broadcasts.
+        temperatures: `[batch, m]`, > 0; larger stays closer to the base model. One row broadcasts.
+    """
+
+    weights: Tensor
+    temperatures: Tensor
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "temperatures"):
+            if getattr(self, name).dim() != 2:
+                raise ShapeError(f"{name} must be [batch, m], got {list(getattr(self, name).shape)}.")
+        rows, others = len(self.weights), len(self.temperatures)
+        if self.weights.shape[1] != self.temperatures.shape[1] or (rows != others and 1 not in (rows, others)):
+            raise ShapeError(
+                f"weights {list(self.weights.shape)} and temperatures {list(self.temperatures.shape)} do not go together: "
+                "they need the same m, and as many rows as each other or one."
+            )
+
+    def __len__(self) -> int:
+        return max(len(self.weights), len(self.temperatures))
+
+    def expand(self, rows: int) -> Tradeoff:
+        """The same tradeoff with `rows` rows.
+
+        Raises:
+            ShapeError: it has neither one row nor `rows`.
+        """
+        if len(self) not in (1, rows):
+            raise ShapeError(f"a tradeoff of {len(self)} rows cannot serve a batch of {rows}: give one row, or one per list.")
+        return Tradeoff(self.weights.expand(rows, -1), self.temperatures.expand(rows, -1))
+
+    def select(self, rows: Tensor) -> Tradeoff:
+        """The rows `rows`, `[k]` integers, in their order."""
+        whole = self.expand(len(self))
+        return Tradeoff(whole.weights[rows], whole.temperatures[rows])
+
+    def to(self, device: torch.device) -> Tradeoff:
+        """The same tradeoff on `device`."""
+        return Tradeoff(self.weights.to(device), self.temperatures.to(device))
+
+    def checked(self) -> Tradeoff:
+        """Itself, once its values are known to be allowed.
+
+        Raises:
+            ShapeError: a weight is negative or not finite, a row does not sum to one, a temperature is not positive.
+        """
+        weights, temperatures = self.weights, self.temperatures
+        if not torch.isfinite(weights).all() or (weights < 0).any():
+            raise ShapeError(f"weights must be finite and not negative, got {_plain(weights)}.")
+        if ((weights.sum(-1) - 1).abs() > 1e-4).any():
+            raise ShapeError(f"weights must sum to 1, got {_plain(weights)}, which sum to {_plain(weights.sum(-1, keepdim=True))}.")
+        if not torch.isfinite(temperatures).all() or (temperatures <= 0).any():
+            raise ShapeError(f"temperatures must be finite and above 0, got {_plain(temperatures)}.")
+        return self
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lists of one step, padded to the longest.
+
+    Args:
+        inputs: what the model reads; opaque to the engine but for the first axis, which is the batch.
+        labels: `[batch, list, m]`, transformed labels of the objectives, larger is better.
+        mask: `[batch, list, m]` bool; True where the item is judged for the objective.
+        reference: `[batch, list]`, scores of the frozen base model.
+        items: `[batch, list]` bool; True for items, False for padding.
+        main: `[batch, list]`, labels of the main objective; zeros where there is none.
+        lists: `[batch]` int64, which list of its split each row is.
+    """
+
+    inputs: Inputs
+    labels: Tensor
+    mask: Tensor
+    reference: Tensor
+    items: Tensor
+    main: Tensor
+    lists: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lists)
+
+    def select(self, rows: Tensor) -> Batch:
+        """The rows `rows`, `[k]` integers, in their order; a row may be taken more than once."""
+        return Batch(
+            {name: value[rows] for name, value in self.inputs.items()},
+            self.labels[rows],
+            self.mask[rows],
+            self.reference[rows],
+            self.items[rows],
+            self.main[rows],
+            self.lists[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What is added to a linear layer's matrix, per row of the batch: dense, or low-rank `b @ a`.
+
+    Args:
+        dense: `[batch, out, in]`, or None.
+        a: `[batch, r, in]`, or None.
+        b: `[batch, out, r]`, or None.
+    """
+
+    dense: Tensor | None = None
+    a: Tensor | None = None
+    b: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if (self.a is None) != (self.b is None) or (self.dense is None) == (self.a is None):
+            raise ShapeError("a delta is either dense, or low-rank with both a and b.")
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What a conditioner puts into a model, in three slots; an empty one changes nothing.
+
+    Args:
+        modulation: by site, (scale, shift), each `[batch, hidden]` or None: `x * scale + shift`.
+        prefix: `[batch, p, hidden]` tokens before the sequence, or None.
+        deltas: by layer, what is added to its matrix; several add up.
+    """
+
+    modulation: Mapping[str, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
+    prefix: Tensor | None = None
+    deltas: Mapping[str, tuple[Delta, ...]] = field(default_factory=dict)
+
+    def __or__(self, other: Injection) -> Injection:
+        """Both: modulations compose (this one first), prefixes follow each other, deltas add up."""
+        modulation = dict(self.modulation)
+        for site, (scale, shift) in other.modulation.items():
+            modulation[site] = _composed(modulation[site], (scale, shift)) if site in modulation else (scale, shift)
+        prefixes = [p for p in (self.prefix, other.prefix) if p is not None]
+        deltas = {name: (*self.deltas.get(name, ()), *other.deltas.get(name, ())) for name in {**self.deltas, **other.deltas}}
+        return Injection(modulation, torch.cat(prefixes, dim=1) if prefixes else None, deltas)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a conditioner has to know of a model.
+
+    Args:
+        tradeoff_size: width of the vector that conditioners read.
+        hidden_size: width of the sites and of the prefix.
+        slots: the slots of an injection that the model reads.
+        sites: names of the sites that can be modulated, from input to output.
+        shapes: `(out, in)` of each linear layer that takes deltas.
+        is_correction: True when the model's output is added to the reference scores (`augmentation`),
+            False when it is the score itself.
+    """
+
+    tradeoff_size: int
+    hidden_size: int
+    slots: frozenset[Slot] = frozenset()
+    sites: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    is_correction: bool = False
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective of a problem.
+
+    Args:
+        name: as the config file calls it.
+        temperature: beta, > 0; larger stays closer to the base model.
+        gain: how a label counts in NDCG: `linear` is the label itself, `exp2` is 2^label - 1.
+        loss: its own loss, `[..., list]` three times to `[...]`, or None for the method's.
+        label: what a label of it is, in words, for reports.
+    """
+
+    name: str
+    temperature: float = 1.0
+    gain: Literal["linear", "exp2"] = "linear"
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class ListValues:
+    """What an evaluator measured, per tradeoff and list; NaN where a list says nothing of an objective.
+
+    Args:
+        values: `[n, lists, m]`, larger is better.
+        main: `[n, lists]`; all NaN when there is no main objective.
+        lists: `[lists]` int64, which list of its split each column is.
+    """
+
+    values: Tensor
+    main: Tensor
+    lists: Tensor
+
+    def ordered(self) -> ListValues:
+        """The same values with the lists in the order of the split."""
+        order = self.lists.argsort()
+        return ListValues(self.values[:, order], self.main[:, order], self.lists[order])
+
+
+@dataclass(frozen=True)
+class Front:
+    """A policy measured over a grid of tradeoffs.
+
+    Args:
+        objectives: names, in order.
+        tradeoffs: the grid, n rows.
+        measured: what the evaluator saw, per tradeoff and list.
+        metric: the metric with its convention, in words.
+        split: the split of the data that was measured.
+        notes: what a reader has to know of these points (say, that a nearest grid point answered).
+    """
+
+    objectives: tuple[str, ...]
+    tradeoffs: Tradeoff
+    measured: ListValues
+    metric: str
+    split: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> Tensor:
+        """`[n, m]`, means over the lists that count; larger is better."""
+        return self.measured.values.nanmean(dim=1)
+
+    @property
+    def main(self) -> Tensor:
+        """`[n]`, means of the main objective; NaN where there is none."""
+        return self.measured.main.nanmean(dim=1)
+
+    def select(self, rows: Tensor) -> Front:
+        """The front of the rows `rows` of the grid, `[k]` integers."""
+        measured = ListValues(self.measured.values[rows], self.measured.main[rows], self.measured.lists)
+        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What observers are told of a run.
+
+    Args:
+        name: the run's name.
+        folder: where it writes, or None when it does not.
+        config: the resolved config.
+    """
+
+    name: str
+    folder: Any
+    config: Mapping[str, Any]
+
+
+def _composed(
+    first: tuple[Tensor | None, Tensor | None], second: tuple[Tensor | None, Tensor | None]
+) -> tuple[Tensor | None, Tensor | None]:
+    """One (scale, shift) that does `first`, then `second`."""
+    (scale, shift), (next_scale, next_shift) = first, second
+    if next_scale is not None:
+        scale = next_scale if scale is None else scale * next_scale
+        shift = None if shift is None else shift * next_scale
+    if next_shift is not None:
+        shift = next_shift if shift is None else shift + next_shift
+    return scale, shift
+
+
+def _plain(values: Tensor) -> str:
+    """The first rows as short text, for messages."""
+    rows = [[float(f"{value:.4g}") for value in row] for row in values.detach().cpu()[:3].tolist()]
+    return ", ".join(str(row) for row in rows) + (" ..." if len(values) > 3 else "")
