@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from moft.engine.batching import length_grouped
+from moft.engine.conditioning import injected_linear, modulated
+from moft.engine.objectives import LabelStatistics, ObjectiveLosses, label_statistics
+from moft.engine.policies import ConditionedPolicy
+from moft.engine.profile import BasePolicy, base_values, profiled
+from moft.engine.seed import generator_for, seed_initialisation
+from moft.engine.statistics import hypervolume, nondominated
+from moft.engine.train import AccelerateTrainer, TrainerSettings
 from moft.interfaces import (
     Conditioner,
     Context,
@@ -19,10 +27,14 @@ from moft.interfaces import (
     Trainer,
 )
 from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Positive
-from moft.types import Batch, Delta, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Run, Slot, Tradeoff
+from moft.types import Batch, Batches, Delta, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Run, Slot, Tradeoff
 
 __all__ = [
+    "AccelerateTrainer",
+    "BasePolicy",
     "Batch",
+    "Batches",
+    "ConditionedPolicy",
     "Conditioner",
     "Context",
     "Count",
@@ -35,6 +47,7 @@ __all__ = [
     "Indicator",
     "Injection",
     "Inputs",
+    "LabelStatistics",
     "ListValues",
     "Loss",
     "Method",
@@ -43,6 +56,7 @@ __all__ = [
     "NonNegative",
     "NonNegativeCount",
     "Objective",
+    "ObjectiveLosses",
     "Policy",
     "Positive",
     "Problem",
@@ -52,6 +66,17 @@ __all__ = [
     "Slot",
     "Steered",
     "Task",
-    "Trainer",
     "Tradeoff",
+    "Trainer",
+    "TrainerSettings",
+    "base_values",
+    "generator_for",
+    "hypervolume",
+    "injected_linear",
+    "label_statistics",
+    "length_grouped",
+    "modulated",
+    "nondominated",
+    "profiled",
+    "seed_initialisation",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.types import Batch, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Slot, Tradeoff
+from moft.types import Batch, Batches, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Slot, Tradeoff
 
 
 @runtime_checkable
@@ -97,7 +97,7 @@ class Policy(nn.Module, ABC):
         return batch.reference + self.correction(batch, tradeoff) / self.magnitude(tradeoff)
 
     def steer(self, tradeoff: Tradeoff) -> Steered:
-        """This policy settled on the n rows of `tradeoff`: scores a batch at each of them."""
+        """The policy settled on the n rows of `tradeoff`: scores a batch at each of them."""
         return Steered(self, tradeoff)
 
 
@@ -122,7 +122,7 @@ class Steered:
         tradeoff = self.tradeoff.to(device)
         chunks = []
         with torch.no_grad():
-            for rows in torch.arange(count * lists, device=device).split(self._rows):
+            for rows in torch.split(torch.arange(count * lists, device=device), self._rows):
                 chunks.append(self.policy(batch.select(rows % lists), tradeoff.select(rows // lists)))
         return torch.cat(chunks).reshape(count, lists, -1)
 
@@ -142,6 +142,10 @@ class Evaluator(Protocol):
 @runtime_checkable
 class Indicator(Protocol):
     """Makes one number of a front."""
+
+    name: str
+    meaning: str
+    """What the number says and in which unit, in one sentence; printed with it."""
 
     def __call__(self, points: Tensor, weights: Tensor) -> float:
         """The indicator's value.
@@ -171,15 +175,24 @@ class Context:
 class Trainer(ABC):
     """Minimises losses. Everything that is trained in a run is a job of its trainer, so that all of it resumes."""
 
-    generator: Generator
-    """For the draws of a job: seeded when the job starts, restored when it resumes. Lives on the CPU."""
+    @abstractmethod
+    def draw(self, sampler: Sampler, per_list: int = 1) -> Tensor:
+        """`[batch, per_list, size]`, draws for the lists of the batch that `loss_of` is called with.
+
+        They come from the job's own generator, which a checkpoint keeps, and are the same however many
+        processes share a batch. Valid inside `loss_of` only.
+        """
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Keeps one sentence that a reader of the run's results should know; the same one twice counts once."""
 
     @abstractmethod
     def minimise(
         self,
         job: str,
         module: nn.Module,
-        batches: Callable[[Generator], Iterable[Batch]],
+        batches: Callable[[Generator], Batches],
         loss_of: Callable[[Batch], Tensor],
         *,
         evaluate: Callable[[], Mapping[str, float]] | None = None,
@@ -210,22 +223,28 @@ class Task(Protocol):
 
     objectives: tuple[Objective, ...]
     main: Objective | None
-    state: nn.Module
-    """What is learned before any policy (feature scaling, the base model), to be saved with every policy."""
 
     def prepare(self, trainer: Trainer) -> None:
-        """Learns `state` from the training split; with a restored state there is nothing to do."""
+        """Learns from the training split what stands before any policy (feature scaling, the base model)."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """What was learned before the policy, to be saved beside it."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back a saved `state` in place of `prepare`; needs no training data."""
         ...
 
     def model(self, tradeoff_size: int) -> Model:
         """A fresh model to tune, drawn from the global generator that the engine has seeded."""
         ...
 
-    def batches(self, split: str, generator: Generator | None = None) -> Iterable[Batch]:
+    def batches(self, split: str, generator: Generator | None = None) -> Batches:
         """One pass over a split (`train`, `validation` or `test`), in an order drawn from `generator`, or in a fixed one."""
         ...
 
-    def read(self, path: Path) -> Iterable[Batch]:
+    def read(self, path: Path) -> Batches:
         """The lists of a file, to be scored; labels may be absent there."""
         ...
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,14 @@ from moft.errors import ShapeError
 Slot = Literal["modulation", "prefix", "deltas"]
 Inputs = Mapping[str, Tensor]
 """What a model reads, by name. Every tensor has the batch as its first axis; the engine only selects rows."""
+
+
+class LossFunction(Protocol):
+    """What a loss is to those who only call it; `moft.interfaces.Loss` says more."""
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        """`[..., list]` three times to `[...]`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,9 @@ class Tradeoff:
         if not torch.isfinite(weights).all() or (weights < 0).any():
             raise ShapeError(f"weights must be finite and not negative, got {_plain(weights)}.")
         if ((weights.sum(-1) - 1).abs() > 1e-4).any():
-            raise ShapeError(f"weights must sum to 1, got {_plain(weights)}, which sum to {_plain(weights.sum(-1, keepdim=True))}.")
+            raise ShapeError(
+                f"weights must sum to 1, got {_plain(weights)}, which sum to {_plain(weights.sum(-1, keepdim=True))}."
+            )
         if not torch.isfinite(temperatures).all() or (temperatures <= 0).any():
             raise ShapeError(f"temperatures must be finite and above 0, got {_plain(temperatures)}.")
         return self
@@ -113,6 +123,30 @@ class Batch:
             self.main[rows],
             self.lists[rows],
         )
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One pass over a split: a plan of which lists stand in which batch, and how to load one batch.
+
+    Args:
+        plan: for each batch, `[k]` int64 on the CPU, the lists it holds.
+        load: lists to their batch, rows in the same order.
+    """
+
+    plan: Sequence[Tensor]
+    load: Callable[[Tensor], Batch]
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.load(lists) for lists in self.plan)
+
+    @property
+    def lists(self) -> int:
+        """How many lists the pass covers."""
+        return sum(len(lists) for lists in self.plan)
 
 
 @dataclass(frozen=True)
@@ -195,7 +229,7 @@ class Objective:
     name: str
     temperature: float = 1.0
     gain: Literal["linear", "exp2"] = "linear"
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    loss: LossFunction | None = None
     label: str = ""
 
 

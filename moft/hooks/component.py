@@ -38,7 +38,9 @@ class Component:
         try:
             found = getattr(importlib.import_module(module), attribute)
         except Exception as error:
-            raise PluginError(f"component {self.name!r}: cannot import {self.target!r} ({type(error).__name__}: {error}).") from error
+            raise PluginError(
+                f"component {self.name!r}: cannot import {self.target!r} ({type(error).__name__}: {error})."
+            ) from error
         if not callable(found):
             raise PluginError(f"component {self.name!r}: {self.target!r} is a {type(found).__name__}, which cannot be called.")
         return found

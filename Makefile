@@ -1,0 +1,53 @@
+# Needs python3 (3.11 to 3.13) and make; everything else is set up in .venv by the targets themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.installed
+RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+WORKERS ?= 2
+
+# One thread for each process: results are the same on every machine, and workers do not fight for cores.
+export OMP_NUM_THREADS := 1
+
+.PHONY: help venv test lint format demo docs clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+venv: $(DONE) ## Set up .venv with moft, editable, and all that the other targets need.
+
+test: lint ## Run every check: format, lint, types, imports, tests.
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(DONE) ## Run the checks that run no code.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DONE) ## Format the code and repair what can be repaired.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: $(DONE) ## Fetch a small real data set, train on it, write the front and a report into runs/demo-TIME (or RUN=...).
+	$(BIN)/moft data get mslr-sample
+	$(BIN)/moft train configs/ltr/mslr-sample.yaml --out $(RUN)
+
+docs: $(DONE) ## Build the documentation into docs/_build/html; a warning is an error.
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+clean: ## Remove what the other targets made: .venv, caches and built documentation. Runs stay.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist docs/_build
+	find moft plugins tests benchmarks docs -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# torch first and alone: the pinned one is chosen before another package can ask for a newer one.
+$(DONE): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "moft needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install "pip>=25.1"
+	$(BIN)/python -m pip install -c constraints.txt torch
+	$(BIN)/python -m pip install -c constraints.txt -e ".[lightgbm]" --group dev
+	@touch $@

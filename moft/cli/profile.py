@@ -1,0 +1,50 @@
+"""`moft profile`: measures a trained policy again, on another split, grid or temperature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moft.cli.weights import checked_temperature
+from moft.errors import ConfigError, RunError
+from moft.hooks.manager import Plugins
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("profile")(profile)
+
+
+def profile(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    split: Annotated[str | None, typer.Option("--split", help="train, validation or test; default the run's own.")] = None,
+    points: Annotated[int | None, typer.Option("--points", help="Weights of the grid; default the run's own.")] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Times the trained temperatures; above 1 moves to the base.")
+    ] = 1.0,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; default RUN/profiles/....")] = None,
+) -> None:
+    """Measure a trained policy again, elsewhere on the front."""
+    plugins: Plugins = context.obj
+    checked_temperature(temperature)
+    if points is not None and points < 1:
+        raise ConfigError(f"--points {points}: must be at least 1.")
+    from moft.hooks.observers import Observers
+    from moft.run import pipeline
+    from moft.types import Run
+
+    opened = pipeline.open_run(run, plugins)
+    settings = pipeline.with_changes(opened.settings.profile, split=split, points=points)
+    name = f"{settings.split}-{settings.points}" + (f"-temperature-{temperature:g}" if temperature != 1 else "")
+    target = out if out is not None else run / "profiles" / name
+    if target.exists():
+        raise RunError(f"{target}: is there already; choose another --out or remove it.")
+    measured = pipeline.measure(opened, settings, temperature=temperature)
+    notes = [f"Measured at {temperature:g} times the trained temperatures."] if temperature != 1 else []
+    pipeline.write_results(measured, settings, target, cost=pipeline.cost_of(opened.folder), notes=notes, run=opened.folder)
+    Observers(plugins, Run(run.name, run, opened.folder.resolved_config())).front_profiled(measured.front)
+    typer.echo(f"Front: {target / 'front.png'}")
+    typer.echo(f"Report: {target / 'report.html'}")

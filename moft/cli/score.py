@@ -1,0 +1,55 @@
+"""`moft score`: the scores of a policy for the items of a file, at weights of one's choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moft.cli.weights import checked_temperature, parsed_weights, tradeoff_at, weights_of_file
+from moft.errors import ConfigError, DataError
+from moft.hooks.manager import Plugins
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("score")(score)
+
+
+def score(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    data: Annotated[Path, typer.Argument(help="Lists to score, as the run's task reads them.")],
+    weights: Annotated[str | None, typer.Option("--weights", help="0.2,0.8 in order, or clicks=0.2,dwell=0.8.")] = None,
+    weights_file: Annotated[Path | None, typer.Option("--weights-file", help="A JSON array for each list, one a line.")] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Times the trained temperatures; above 1 moves to the base.")
+    ] = 1.0,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write, one score a line; default the terminal.")] = None,
+) -> None:
+    """Score lists: one number for each item, in the order of the file."""
+    plugins: Plugins = context.obj
+    checked_temperature(temperature)
+    if (weights is None) == (weights_file is None):
+        raise ConfigError("moft score needs either --weights or --weights-file, and not both.")
+    from moft.run import pipeline
+    from moft.run.scoring import scores_of
+    from moft.run.weights import write_bytes
+
+    opened = pipeline.open_run(run, plugins)
+    names = [objective.name for objective in opened.task.objectives]
+    if weights is not None:
+        rows = [parsed_weights(weights, names)]
+        batches = opened.task.read(data)
+    else:
+        rows = weights_of_file(weights_file or Path(), names)
+        batches = opened.task.read(data)
+        if len(rows) != batches.lists:
+            raise DataError(f"{weights_file}: has {len(rows)} lines, and {data} has {batches.lists} lists; each list needs one.")
+    scores = scores_of(opened.policy, batches, tradeoff_at(rows, temperature, opened.trained_at))
+    text = "".join(f"{value:.7g}\n" for value in scores)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_bytes(out, text.encode())

@@ -1,0 +1,61 @@
+"""`moft train`: one config file to a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moft.errors import RunError
+from moft.hooks.manager import Plugins
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("train")(train)
+
+
+def train(
+    context: typer.Context,
+    config: Annotated[Path, typer.Argument(help="Config file, YAML.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME-OF-THE-CONFIG.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run if it is there.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would run, and do nothing.")] = False,
+) -> None:
+    """Train a policy, measure its front, write the report."""
+    plugins: Plugins = context.obj
+    from moft.run import pipeline
+
+    resolved = pipeline.read_settings(config, overrides or (), plugins)
+    folder = out if out is not None else Path("runs") / config.stem
+    if plan:
+        _print_plan(resolved.plain, folder, plugins, resume)
+        resolved.make()
+        return
+    done = pipeline.train(resolved, folder, plugins, resume=resume)
+    if done is not None:
+        typer.echo(f"Front: {done.path / 'front.png'}")
+        typer.echo(f"Report: {done.path / 'report.html'}")
+
+
+def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool) -> None:
+    """What `moft train` would do with these settings."""
+    from moft.config.yaml12 import dump
+
+    if folder.exists() and not resume:
+        raise RunError(f"{folder}: is there already; choose another --out, remove it, or go on with it by --resume.")
+    trainer, profile = settings["trainer"], settings["profile"]
+    typer.echo(f"{'Goes on in' if folder.exists() else 'Writes to'}: {folder}")
+    for kind, name in (("tasks", settings["task"]["name"]), ("methods", settings["method"]["name"])):
+        offer = plugins.offer(kind, name)
+        typer.echo(
+            f"{kind[:-1].capitalize()}: {name} ({offer.component.summary}; from {offer.package or offer.plugin} {offer.version})"
+        )
+    typer.echo(f"Trains: {trainer['epochs']} epochs at {trainer['precision']}, {trainer['evaluations']} validations")
+    typer.echo(f"Measures: {profile['points']} points on the {profile['split']} split, {profile['samples']} bootstrap samples")
+    typer.echo("Settings, with defaults filled in:\n")
+    typer.echo(dump(settings).rstrip())

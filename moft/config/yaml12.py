@@ -1,0 +1,124 @@
+"""YAML as most people read it: the scalars of YAML 1.2, and no key twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+
+class Malformed(Exception):  # noqa: N818
+    """A YAML text that cannot be read.
+
+    Args:
+        message: what is wrong, on one line.
+        line: where, from 1.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def load(text: str) -> Any:
+    """What a YAML text says, in mappings with text keys, lists, text, numbers, booleans and None.
+
+    Raises:
+        Malformed: a syntax error, a key given twice, a key that is no text, an unknown tag, an endless alias.
+    """
+    loader = None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check(node, ())
+        return loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join(part for part in (error.context and f"{error.context}:", error.problem) if part)
+        raise Malformed(f"{problem}.", mark.line + 1 if mark else 1) from error
+    except (ValueError, KeyError) as error:  # an explicit tag on what it does not fit, such as `!!int x`
+        raise Malformed(f"a value does not fit its tag ({error}).", 1) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise Malformed(f"character {chr(error.character)!r} is not allowed in YAML.", line) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def dump(value: Any) -> str:
+    """A text that `load` reads as the same value, with the keys in their order."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `1e-3` as a number, `on` and `2024-01-01` as text, `010` as ten and `1:30` as text."""
+
+    # yaml looks at the resolvers of the class, by the first character of a scalar
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts in quotes what `_Loader` would not read as text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: list(known) for first, known in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
+
+
+_SCALARS = (
+    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    (
+        "tag:yaml.org,2002:float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    ("tag:yaml.org,2002:merge", r"<<", ["<"]),
+)
+for _tag, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+    _Dumper.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "merge", "map", "seq")}
+
+
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """A whole number; a leading zero means nothing."""
+    text = str(loader.construct_scalar(node))
+    base = {"0x": 16, "0o": 8}.get(text[:2], 10)
+    return int(text, base)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+
+
+def _check(node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
+    """Refuses what a YAML reader would take in silence: a key twice, a key that is no text, a node inside itself."""
+    line = node.start_mark.line + 1
+    if node.tag not in _TAGS:
+        raise Malformed(f"tag {node.tag!r} is not allowed.", line)
+    if any(node is other for other in above):
+        raise Malformed("an alias stands inside what it names.", line)
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check(item, (*above, node))
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            where = key.start_mark.line + 1
+            if key.tag == "tag:yaml.org,2002:merge":
+                _check(value, (*above, node))
+                continue
+            if key.tag != "tag:yaml.org,2002:str":
+                text = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+                raise Malformed(f"the key {text} is no text; put it in quotes.", where)
+            if key.value in lines:
+                raise Malformed(f"key {key.value!r} is given twice, first on line {lines[key.value]}.", where)
+            lines[key.value] = where
+            _check(value, (*above, node))

@@ -1,0 +1,95 @@
+"""The losses of all objectives from one forward pass, and what the labels say before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from moft.interfaces import Loss
+from moft.types import Batch, Objective
+
+
+class ObjectiveLosses:
+    """The loss vector (11): one loss per objective, all from one correction.
+
+    Args:
+        objectives: in order; one with a loss of its own keeps it.
+        loss: for the others.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], loss: Loss) -> None:
+        self.objectives = tuple(objectives)
+        groups: list[tuple[Loss, list[int]]] = []
+        for index, objective in enumerate(self.objectives):
+            own: Loss = objective.loss if objective.loss is not None else loss
+            for shared, members in groups:
+                if shared == own:
+                    members.append(index)
+                    break
+            else:
+                groups.append((own, [index]))
+        self._groups = groups
+
+    def __call__(self, correction: Tensor, batch: Batch, temperatures: Tensor) -> Tensor:
+        """`[batch, m]`, the cost of each list for each objective.
+
+        Args:
+            correction: `[batch, list]`, score minus reference.
+            batch: the lists.
+            temperatures: `[batch, m]` or `[1, m]`.
+        """
+        rewards = correction.unsqueeze(1) * temperatures.unsqueeze(2)  # [batch, m, list]
+        labels, mask = batch.labels.transpose(1, 2), batch.mask.transpose(1, 2)  # [batch, m, list]
+        if len(self._groups) == 1:
+            loss, _ = self._groups[0]
+            return loss(rewards, labels, mask)
+        columns = [rewards.new_zeros(0)] * len(self.objectives)
+        for loss, members in self._groups:
+            values = loss(rewards[:, members], labels[:, members], mask[:, members])
+            for index, value in zip(members, values.unbind(1), strict=True):
+                columns[index] = value
+        return torch.stack(columns, dim=1)  # [batch, m]
+
+
+@dataclass(frozen=True)
+class LabelStatistics:
+    """What the training labels say of each objective, seen from the reference.
+
+    Args:
+        lists: how many lists there are.
+        labelled: `[m]`, how many of them say something of the objective.
+        gradient: `[m]`, mean norm over those lists of the loss's gradient in the correction, at correction zero.
+    """
+
+    lists: int
+    labelled: Tensor
+    gradient: Tensor
+
+    @property
+    def share(self) -> Tensor:
+        """`[m]`, share of the lists that say something of the objective."""
+        return self.labelled / self.lists
+
+
+def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], temperatures: Tensor) -> LabelStatistics:
+    """Statistics of one pass over `batches`; no model is run.
+
+    Args:
+        losses: of the problem.
+        batches: the training split.
+        temperatures: `[1, m]`.
+    """
+    m = len(losses.objectives)
+    lists, labelled, gradient = 0, torch.zeros(m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)
+    for batch in batches:
+        correction = torch.zeros_like(batch.reference, dtype=torch.float32).requires_grad_()
+        values = losses(correction, batch, temperatures.to(correction.device))
+        lists += len(batch)
+        for index in range(m):
+            (slope,) = torch.autograd.grad(values[:, index].sum(), correction, retain_graph=True, allow_unused=True)
+            labelled[index] += (values[:, index] != 0).sum().item()
+            gradient[index] += 0.0 if slope is None else slope.norm(dim=-1).sum().item()
+    return LabelStatistics(lists, labelled, gradient / labelled.clamp(min=1))

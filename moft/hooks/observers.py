@@ -1,0 +1,54 @@
+"""The observers of one run: told what happens, and never able to end it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from moft.hooks.manager import Plugins
+from moft.hooks.spelling import one_line
+
+if TYPE_CHECKING:
+    from moft.types import Front, Run
+
+
+class Observers:
+    """Tells every plugin what happens in a run; one that raises is reported once per hook, on stderr.
+
+    Args:
+        plugins: whose hooks are called.
+        run: the run that they are told of.
+    """
+
+    def __init__(self, plugins: Plugins, run: Run) -> None:
+        self._plugins = plugins
+        self._run = run
+        self._reported: set[tuple[str, str]] = set()
+
+    def run_started(self) -> None:
+        """The run begins, or goes on after a resume."""
+        self._tell("moft_run_started")
+
+    def step_ended(self, step: int, values: Mapping[str, float | str]) -> None:
+        """A step of a job ended; `values` as the hook describes them."""
+        self._tell("moft_step_ended", step=step, values=values)
+
+    def front_profiled(self, front: Front) -> None:
+        """A policy was measured over a grid."""
+        self._tell("moft_front_profiled", front=front)
+
+    def run_ended(self, error: BaseException | None) -> None:
+        """The run ended; `error` is None when it ended well."""
+        self._tell("moft_run_ended", error=error)
+
+    def _tell(self, hook: str, **arguments: Any) -> None:
+        """Calls each plugin's implementation by itself."""
+        for implementation in self._plugins.implementations(hook):
+            try:
+                implementation(run=self._run, **arguments)
+            except Exception as error:
+                plugin = implementation.origin
+                if (plugin.plugin, hook) not in self._reported:
+                    self._reported.add((plugin.plugin, hook))
+                    print(f"moft: plugin {plugin} failed in {hook} ({one_line(error)}); the run goes on.", file=sys.stderr)

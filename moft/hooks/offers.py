@@ -1,0 +1,69 @@
+"""What the plugin manager knows of plugins: where one comes from, what it offers, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moft.hooks.component import Component
+
+KINDS = ("tasks", "methods", "losses", "scalarizers", "conditioners", "samplers", "evaluators", "indicators")
+SINGULAR = {kind: "loss" if kind == "losses" else kind[:-1] for kind in KINDS}
+DISABLE = "MOFT_DISABLE_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin comes from.
+
+    Args:
+        plugin: its name.
+        package: the distribution, or the file, that holds it; empty for an object registered by hand.
+        version: the distribution's version, or empty.
+    """
+
+    plugin: str
+    package: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        source = f"{self.package} {self.version}".strip()
+        return f"{self.plugin!r} ({source})" if source and source != self.plugin else repr(self.plugin)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin, or a hook of one, that does not work, and the reason in one line."""
+
+    origin: Origin
+    reason: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A component and the plugin that offers it."""
+
+    component: Component
+    plugin: str
+    package: str
+    version: str
+
+    @property
+    def origin(self) -> Origin:
+        """The plugin, its package and version together."""
+        return Origin(self.plugin, self.package, self.version)
+
+
+@dataclass(frozen=True)
+class Clash:
+    """One name of one kind that is offered more than once."""
+
+    kind: str
+    name: str
+    offers: tuple[Offer, ...]
+
+    def __str__(self) -> str:
+        plugins = " and by ".join(f"plugin {offer.origin}" for offer in self.offers)
+        return (
+            f"{SINGULAR[self.kind]} {self.name!r} is offered {len(self.offers)} times: by {plugins}. "
+            f"Disable all but one: {DISABLE}=NAME."
+        )

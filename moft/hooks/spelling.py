@@ -1,0 +1,24 @@
+"""The nearest known word, for messages about a word that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` with the known word nearest to `word`, or nothing where none is near."""
+    by_lower = {name.lower().replace("_", "-"): name for name in known}
+    found = get_close_matches(word.lower().replace("_", "-"), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[found[0]]!r}?" if found else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """The words with commas between them, or `(none)`."""
+    return ", ".join(words) or "(none)"
+
+
+def one_line(error: BaseException) -> str:
+    """Type and text of an error, on one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

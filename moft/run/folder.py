@@ -1,0 +1,96 @@
+"""The folder of a run: made once, held by one process at a time, opened again to resume or to use the policy."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moft.config.yaml12 import Malformed, dump, load
+from moft.errors import RunError
+from moft.run.weights import write_bytes, write_json
+
+CONFIG = "config.yaml"
+
+
+class RunFolder:
+    """Where the files of one run are.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / CONFIG
+        self.versions = path / "versions.json"
+        self.steps = path / "steps.jsonl"
+        self.notes = path / "notes.json"
+        self.checkpoints = path / "checkpoints"
+        self.policy = path / "policy"
+        self.front = path / "front.json"
+        self._lock: Any = None
+
+    @classmethod
+    def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
+        """A new folder, held by this process, with the resolved config in it.
+
+        Raises:
+            RunError: something is there already.
+        """
+        if path.exists():
+            kind = "a run" if (path / CONFIG).exists() else "a file" if path.is_file() else "something else"
+            raise RunError(f"{path}: {kind} is there already; choose another --out, remove it, or go on with it by --resume.")
+        path.mkdir(parents=True)
+        folder = cls(path)
+        folder.hold()
+        write_bytes(folder.config, dump(dict(config)).encode())
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run.
+
+        Raises:
+            RunError: there is no run.
+        """
+        if not (path / CONFIG).is_file():
+            raise RunError(f"{path}: is not a run folder (it has no {CONFIG}); `moft train` makes one.")
+        return cls(path)
+
+    def hold(self) -> None:
+        """Keeps other processes from writing here until this one ends, however it ends.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"{self.path}: another process is writing this run; wait for it to end.") from error
+
+    def resolved_config(self) -> dict[str, Any]:
+        """The config that the run was made with.
+
+        Raises:
+            RunError: the file is not whole.
+        """
+        try:
+            config = load(self.config.read_text(encoding="utf-8"))
+        except (Malformed, UnicodeDecodeError) as error:
+            raise RunError(f"{self.config}: is damaged ({type(error).__name__}).") from error
+        if not isinstance(config, dict):
+            raise RunError(f"{self.config}: is damaged; it holds no settings.")
+        return config
+
+    def write_versions(self, versions: Mapping[str, Any]) -> None:
+        """Keeps what the run was made with."""
+        write_json(self.versions, versions)
+
+    def discard_if_empty(self) -> None:
+        """Removes the folder when nothing was learned in it yet, so that a mistake leaves nothing behind."""
+        if not self.policy.exists() and not any(self.checkpoints.glob("*/*/")):
+            shutil.rmtree(self.path, ignore_errors=True)

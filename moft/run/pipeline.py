@@ -1,0 +1,256 @@
+"""From a config to a run folder: train, profile, report; and from a run folder back to a policy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moft.cache import cache_folder
+from moft.config.build import Resolved, resolve
+from moft.config.read import read_config
+from moft.engine.profile import base_values, edge_weights, profiled
+from moft.engine.seed import derived_seed, seed_initialisation
+from moft.engine.statistics import hypervolume
+from moft.engine.train import AccelerateTrainer
+from moft.errors import ConfigError, RunError
+from moft.hooks.manager import Plugins
+from moft.hooks.observers import Observers
+from moft.interfaces import Context, Evaluator, Method, Policy, Problem, Task
+from moft.run.checkpoint import RunRecords
+from moft.run.folder import RunFolder
+from moft.run.report import write_report
+from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
+from moft.run.settings import ProfileSettings, RunSettings
+from moft.run.versions import versions_of
+from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_bytes, write_json
+from moft.types import Front, Run, Tradeoff
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A finished run, ready to be used.
+
+    Args:
+        folder: where it is.
+        settings: of the run.
+        task: restored.
+        policy: restored.
+    """
+
+    folder: RunFolder
+    settings: RunSettings
+    task: Task
+    policy: Policy
+
+    @property
+    def trained_at(self) -> torch.Tensor:
+        """`[1, m]`, the objectives' temperatures."""
+        return _temperatures(self.task)
+
+
+def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
+    """A config file, checked whole; plugins that it names are registered first.
+
+    Raises:
+        ConfigError: the file or its settings have mistakes; one line each.
+    """
+    content = read_config(config, overrides)
+    _register(content.get("plugins", ()), plugins)
+    return resolve(RunSettings, content, plugins)
+
+
+def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = False) -> RunFolder:
+    """Trains, profiles and reports one config into the run folder `path`.
+
+    Args:
+        resolved: from `read_settings`.
+        path: must not exist, unless the run there is resumed.
+        plugins: observers are told of everything.
+        resume: goes on with the run at `path` if there is one.
+
+    Raises:
+        RunError: the folder exists, belongs to another config, or training stopped.
+    """
+    settings: RunSettings = resolved.make()
+    is_resumed = resume and path.exists()
+    folder = _reopened(path, resolved.plain) if is_resumed else RunFolder.create(path, resolved.plain)
+    observers = Observers(plugins, Run(path.name, path, resolved.plain))
+    records = RunRecords(folder, fingerprint(resolved.plain), observers)
+    observers.run_started()
+    try:
+        _train(settings, folder, records, observers, plugins, is_resumed)
+    except BaseException as error:
+        observers.run_ended(error)
+        if not is_resumed:
+            folder.discard_if_empty()
+        raise
+    finally:
+        records.close()
+    observers.run_ended(None)
+    return folder
+
+
+def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
+    """The task and policy of a finished run.
+
+    Raises:
+        RunError: there is no finished run, or its files are not whole.
+    """
+    folder = RunFolder.open(path)
+    if not (folder.policy / "policy.safetensors").exists():
+        raise RunError(f"{path}: holds no finished policy; go on with its training by `moft train CONFIG --out {path} --resume`.")
+    config = folder.resolved_config()
+    _register(config.get("plugins", ()), plugins)
+    settings: RunSettings = resolve(RunSettings, config, plugins).make()
+    place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    task = settings.task(Context(place, settings.seed, cache_folder()))
+    task.restore(load_tensors(folder.policy / "task.safetensors"))
+    seed_initialisation(settings.seed, "policy")
+    policy = settings.method.policy(Problem(task, lambda policy: {}))
+    stored = folder.policy / "policy.safetensors"
+    load_into(policy.state_dict(), load_tensors(stored), stored)
+    policy.eval().to(place)
+    return Opened(folder, settings, task, policy)
+
+
+def measure(opened: Opened, settings: ProfileSettings, *, temperature: float = 1.0) -> Measured:
+    """Profiles a policy on a split.
+
+    Args:
+        opened: the run.
+        settings: how to measure.
+        temperature: c > 0; asks for c times the objectives' temperatures. Above 1 moves towards the base model.
+    """
+    task, m = opened.task, len(opened.task.objectives)
+    evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
+    temperatures = temperature * opened.trained_at
+    grid = settings.grid(m).grid(settings.points).float()
+    front = profiled(opened.policy, task, evaluator, Tradeoff(grid, temperatures), settings.split)
+    edges = None
+    if settings.edges and m > 2 and len(grid) > 1:
+        weights, _ = edge_weights(m, settings.edges)
+        edges = profiled(opened.policy, task, evaluator, Tradeoff(weights, temperatures), settings.split)
+    base = base_values(task, evaluator, settings.split)
+    seed = derived_seed(opened.settings.seed, "bootstrap")
+    return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, seed)
+
+
+def write_results(
+    measured: Measured, settings: ProfileSettings, target: Path, *, cost: Cost, notes: Sequence[str], run: RunFolder
+) -> Mapping[str, Any]:
+    """Writes the front (JSON, CSV, picture), the report and the values per list into `target`.
+
+    Returns: the content of `front.json`.
+    """
+    record = front_record(measured, settings.indicators, cost, notes)
+    target.mkdir(parents=True, exist_ok=True)
+    write_json(target / "front.json", record)
+    write_bytes(target / "front.csv", front_table(record).encode())
+    save_tensors(target / "lists.safetensors", list_values(measured))
+    write_report(record, run, target)
+    return record
+
+
+def cost_of(folder: RunFolder) -> Cost:
+    """What a finished run cost, as its front says."""
+    found = read_json(folder.front)["cost"]
+    return Cost(found["jobs"], found["seconds"], found["parameters"], found["base_seconds"])
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """A hash of what training depends on: every setting but how results are measured and where it runs."""
+    trained = {key: value for key, value in config.items() if key != "profile"}
+    trained["trainer"] = {
+        key: value for key, value in config["trainer"].items() if key not in ("device", "checkpoint_steps", "threads")
+    }
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
+
+
+def _train(
+    settings: RunSettings, folder: RunFolder, records: RunRecords, observers: Observers, plugins: Plugins, is_resumed: bool
+) -> None:
+    trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
+    task = settings.task(Context(trainer.device, settings.seed, cache_folder()))
+    evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
+    m = len(task.objectives)
+    grid, reference = (
+        settings.profile.grid(m).grid(settings.profile.points).float(),
+        reference_point(settings.profile.reference, m),
+    )
+
+    def validate(policy: Policy) -> dict[str, float]:
+        front = profiled(policy, task, evaluator, Tradeoff(grid, _temperatures(task)), "validation")
+        return _validation(front, reference)
+
+    task.prepare(trainer)
+    base_jobs = set(records.seconds)
+    problem = Problem(task, validate)
+    method: Method[Policy] = settings.method
+    seed_initialisation(settings.seed, "policy")
+    policy = method.policy(problem)
+    method.train(policy, problem, trainer)
+    policy.eval()
+    if not trainer.is_main:
+        return
+    folder.write_versions(versions_of(plugins, trainer.device, settings.seed, task.identity()))
+    folder.policy.mkdir(exist_ok=True)
+    save_tensors(folder.policy / "task.safetensors", task.state())
+    save_tensors(folder.policy / "policy.safetensors", policy.state_dict())
+    jobs = {job: seconds for job, seconds in records.seconds.items() if job not in base_jobs}
+    parameters = sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
+    cost = Cost(
+        len(jobs), sum(jobs.values()), parameters, sum(seconds for job, seconds in records.seconds.items() if job in base_jobs)
+    )
+    measured = measure(Opened(folder, settings, task, policy), settings.profile)
+    write_results(measured, settings.profile, folder.path, cost=cost, notes=records.notes, run=folder)
+    observers.front_profiled(measured.front)
+
+
+def _validation(front: Front, reference: torch.Tensor) -> dict[str, float]:
+    """Hypervolume, the main objective's mean, and every objective at the point that weights it most."""
+    points, weights = front.points, front.tradeoffs.expand(len(front.tradeoffs)).weights
+    values = {"hypervolume": hypervolume(points, reference)}
+    if not front.main.isnan().all():
+        values["main"] = front.main.mean().item()
+    return values | {name: points[weights[:, index].argmax(), index].item() for index, name in enumerate(front.objectives)}
+
+
+def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
+    folder = RunFolder.open(path)
+    kept = folder.resolved_config()
+    if fingerprint(kept) != fingerprint(config):
+        difference = _first_difference(kept, config)
+        raise RunError(f"{path}: was made with another config ({difference}); resume it with its own {folder.config.name}.")
+    folder.hold()
+    return folder
+
+
+def _first_difference(kept: Any, given: Any, path: str = "") -> str:
+    if isinstance(kept, Mapping) and isinstance(given, Mapping):
+        for key in [*kept, *(key for key in given if key not in kept)]:
+            if kept.get(key) != given.get(key):
+                return _first_difference(kept.get(key), given.get(key), f"{path}.{key}" if path else str(key))
+    return f"{path}: {kept!r} there, {given!r} here"
+
+
+def _register(files: Any, plugins: Plugins) -> None:
+    if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
+        raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")
+    for file in files:
+        plugins.register_file(Path(file).expanduser())
+
+
+def _temperatures(task: Task) -> torch.Tensor:
+    return Problem(task, lambda policy: {}).temperatures
+
+
+def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:
+    """The same settings with another split or number of points, where given."""
+    changed = settings if split is None else replace(settings, split=split)
+    return changed if points is None else replace(changed, points=points)

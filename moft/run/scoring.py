@@ -1,0 +1,26 @@
+"""Scores of a policy in the order of the data, whatever order the batches come in."""
+
+from __future__ import annotations
+
+import torch
+
+from moft.interfaces import Policy
+from moft.types import Batches, Tradeoff
+
+
+def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[float]:
+    """The score of every item, list after list.
+
+    Args:
+        policy: to be asked.
+        batches: the lists.
+        tradeoff: one row for all lists, or one for each.
+    """
+    by_list: dict[int, list[float]] = {}
+    rows = tradeoff.expand(batches.lists)
+    with torch.no_grad():
+        for batch in batches:
+            own = rows.select(batch.lists.cpu()).to(batch.reference.device)
+            for index, scores, items in zip(batch.lists.tolist(), policy(batch, own), batch.items, strict=True):
+                by_list[index] = scores[items].tolist()
+    return [score for index in sorted(by_list) for score in by_list[index]]

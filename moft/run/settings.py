@@ -1,0 +1,61 @@
+"""The whole of a config file, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from moft.engine.train import TrainerSettings
+from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task
+from moft.settings import Count, Default, Factory, NonNegativeCount
+
+
+def _usual_indicators() -> Any:
+    """Names, as a config file would give them."""
+    return ["spacing", "coverage", "monotonicity"]
+
+
+@dataclass(frozen=True)
+class ProfileSettings:
+    """How a policy is measured.
+
+    Args:
+        evaluator: the metric.
+        grid: whose grid the weights are taken from.
+        indicators: what is said of the front beside its hypervolume.
+        points: weights of the grid.
+        edges: further weights between every two vertices, for the pictures; 0 for none.
+        split: the split that results are reported on.
+        reference: the hypervolume's reference point, one value for each objective; null for the origin.
+        samples: of the bootstrap over lists.
+    """
+
+    evaluator: Factory[Evaluator]
+    grid: Annotated[Factory[Sampler], Default("dirichlet")]
+    indicators: list[Indicator] = field(default_factory=_usual_indicators)
+    points: Count = 11
+    edges: NonNegativeCount = 3
+    split: str = "test"
+    reference: list[float] | None = None
+    samples: Count = 1000
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A config file.
+
+    Args:
+        task: where lists come from, and what is tuned.
+        method: the way to come by a policy.
+        profile: how the policy is measured.
+        trainer: how losses are minimised.
+        seed: of everything that is drawn.
+        plugins: files of further plugins, such as ./mine.py.
+    """
+
+    task: Factory[Task]
+    method: Annotated[Method[Any], Default("cos-dpo")]
+    profile: ProfileSettings
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    seed: NonNegativeCount = 0
+    plugins: tuple[str, ...] = ()

@@ -1,0 +1,64 @@
+"""What a run was made with: packages, device, seed, data."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moft.hooks.manager import Plugins
+
+PACKAGES = (
+    "moft",
+    "torch",
+    "numpy",
+    "accelerate",
+    "transformers",
+    "peft",
+    "pymoo",
+    "moocore",
+    "safetensors",
+    "scikit-learn",
+    "lightgbm",
+)
+
+
+def versions_of(plugins: Plugins, device: torch.device, seed: int, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `versions.json`."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "plugins": {origin.plugin: f"{origin.package} {origin.version}".strip() for origin in plugins.registered()},
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type}, {torch.get_num_threads()} threads",
+        "seed": seed,
+        "data": identity,
+        "git_commit": _commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that moft runs from, or None when it is installed from elsewhere."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,69 @@
+"""Injections for the contracts: random ones for a model, and the tensors of one by name."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from moft.types import Delta, Injection, ModelSpec
+
+_TOKENS = 2
+_RANK = 2
+
+
+def injected_tensors(injection: Injection) -> dict[str, Tensor]:
+    """Every tensor of an injection: `modulation SITE scale`, `prefix`, `deltas LAYER NUMBER dense` (or `a`, `b`)."""
+    found: dict[str, Tensor | None] = {}
+    for site, (scale, shift) in injection.modulation.items():
+        found |= {f"modulation {site} scale": scale, f"modulation {site} shift": shift}
+    found["prefix"] = injection.prefix
+    for layer, deltas in injection.deltas.items():
+        for number, delta in enumerate(deltas):
+            parts = {"dense": delta.dense, "a": delta.a, "b": delta.b}
+            found |= {f"deltas {layer} {number} {kind}": part for kind, part in parts.items()}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def single_injections(spec: ModelSpec, rows: int, generator: Generator) -> dict[str, Injection]:
+    """Random injections, each into one place of a model, by what they are; every row is different."""
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(rows, *shape, generator=generator)
+
+    found: dict[str, Injection] = {}
+    if "modulation" in spec.slots:
+        for site in spec.sites:
+            found[f"a scale at site {site!r}"] = Injection({site: (1 + 0.5 * random(spec.hidden_size), None)})
+            found[f"a shift at site {site!r}"] = Injection({site: (None, random(spec.hidden_size))})
+    if "prefix" in spec.slots:
+        found["a prefix"] = Injection(prefix=random(_TOKENS, spec.hidden_size))
+    if "deltas" in spec.slots:
+        for layer, (outputs, inputs) in spec.shapes.items():
+            found[f"a dense delta of layer {layer!r}"] = Injection(deltas={layer: (Delta(dense=random(outputs, inputs)),)})
+            low_rank = Delta(a=random(_RANK, inputs), b=random(outputs, _RANK))
+            found[f"a low-rank delta of layer {layer!r}"] = Injection(deltas={layer: (low_rank,)})
+    return found
+
+
+def neutral_injection(spec: ModelSpec, rows: int) -> Injection:
+    """Scales of one, shifts of zero and deltas of zero, wherever the model reads them; no prefix."""
+    modulation: dict[str, tuple[Tensor | None, Tensor | None]] = {}
+    deltas: dict[str, tuple[Delta, ...]] = {}
+    if "modulation" in spec.slots:
+        modulation = {site: (torch.ones(rows, spec.hidden_size), torch.zeros(rows, spec.hidden_size)) for site in spec.sites}
+    if "deltas" in spec.slots:
+        deltas = {layer: (Delta(dense=torch.zeros(rows, *shape)),) for layer, shape in spec.shapes.items()}
+    return Injection(modulation, None, deltas)
+
+
+def injection_row(injection: Injection, row: int) -> Injection:
+    """The injection of one row, as a batch of one."""
+
+    def at(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor[row : row + 1]
+
+    return Injection(
+        {site: (at(scale), at(shift)) for site, (scale, shift) in injection.modulation.items()},
+        at(injection.prefix),
+        {layer: tuple(Delta(at(d.dense), at(d.a), at(d.b)) for d in deltas) for layer, deltas in injection.deltas.items()},
+    )

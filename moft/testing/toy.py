@@ -1,0 +1,132 @@
+"""A two-objective task with a known front, for tests of methods: nothing to read, seconds to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from moft.engine.batching import length_grouped
+from moft.engine.conditioning import injected_linear, modulated
+from moft.engine.seed import generator_for
+from moft.errors import ConfigError
+from moft.interfaces import Context, Model, Trainer
+from moft.settings import Count, Fraction
+from moft.types import Batch, Batches, Injection, Inputs, ModelSpec, Objective
+
+FEATURES = 6
+
+
+class ToyTask:
+    """Lists of items whose two labels are linear in six features, opposed to a degree.
+
+    With scores s the best that linear scalarisation of ListNet losses allows is `reference + log(sum_j w_j softmax(z_j))`
+    at temperature one, so every front of the task is known: `best_scores`.
+
+    Args:
+        context: device and seed; nothing is cached.
+        lists: of the training split; the others have a quarter as many each.
+        conflict: 0 makes both objectives the same, 1 makes them opposites.
+        items_per_batch: items of a batch, padding included.
+    """
+
+    def __init__(self, context: Context, *, lists: Count = 48, conflict: Fraction = 0.7, items_per_batch: Count = 64) -> None:
+        self.objectives = (Objective("first", label="toy"), Objective("second", label="toy"))
+        self.main: Objective | None = Objective("main", label="toy")
+        self._device, self._seed, self._budget = context.device, context.seed, items_per_batch
+        self._sizes = {"train": lists, "validation": max(2, lists // 4), "test": max(2, lists // 4)}
+        angle = torch.tensor(conflict * torch.pi)
+        self._directions = torch.zeros(2, FEATURES)
+        self._directions[0, 0] = 1
+        self._directions[1, 0], self._directions[1, 1] = angle.cos(), angle.sin()
+
+    def prepare(self, trainer: Trainer) -> None:
+        return None
+
+    def state(self) -> Mapping[str, Tensor]:
+        return {"directions": self._directions}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self._directions = state["directions"]
+
+    def model(self, tradeoff_size: int) -> Model:
+        return ToyModel(tradeoff_size).to(self._device)
+
+    def batches(self, split: str, generator: Generator | None = None) -> Batches:
+        if split not in self._sizes:
+            raise ConfigError(f"split {split!r} is unknown; splits are {', '.join(self._sizes)}.")
+        draws = generator_for(self._seed, "toy", split)
+        count = self._sizes[split]
+        lengths = torch.randint(3, 9, (count,), generator=draws)
+        features = torch.randn(count, 8, FEATURES, generator=draws)
+
+        def load(lists: Tensor) -> Batch:
+            longest = int(lengths[lists].max())
+            items = torch.arange(longest) < lengths[lists].unsqueeze(1)  # [batch, list]
+            chosen = features[lists, :longest] * items.unsqueeze(-1)  # [batch, list, features]
+            labels = 2 * chosen @ self._directions.T  # [batch, list, m]
+            place = self._device
+            return Batch(
+                inputs={"features": chosen.to(place), "items": items.to(place)},
+                labels=labels.to(place),
+                mask=items.unsqueeze(-1).expand(labels.shape).to(place),
+                reference=(0.5 * chosen[..., 2]).to(place),
+                items=items.to(place),
+                main=chosen[..., 2].clamp(min=0).to(place),
+                lists=lists.to(place),
+            )
+
+        return Batches(length_grouped(lengths, self._budget, generator), load)
+
+    def read(self, path: Path) -> Batches:
+        raise ConfigError(f"{path}: the toy task reads no files.")
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"toy": self._sizes, "seed": self._seed}
+
+
+class ToyModel(Model):
+    """One hidden layer over the items, starting at the reference.
+
+    Args:
+        tradeoff_size: width of the vector that conditioners read.
+    """
+
+    def __init__(self, tradeoff_size: int) -> None:
+        super().__init__()
+        self.input = nn.Linear(FEATURES, 16)
+        self.output = nn.Linear(16, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+        self.spec = ModelSpec(
+            tradeoff_size=tradeoff_size,
+            hidden_size=16,
+            slots=frozenset({"modulation", "deltas"}),
+            sites=("input", "output"),
+            shapes={"input": (16, FEATURES), "output": (1, 16)},
+            is_correction=True,
+        )
+
+    def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
+        deltas = injection.deltas
+        hidden = injected_linear(self.input, inputs["features"], deltas.get("input", ()))  # [batch, list, hidden]
+        hidden = modulated(modulated(hidden, injection, "input").tanh(), injection, "output")
+        return injected_linear(self.output, hidden, deltas.get("output", ())).squeeze(-1)  # [batch, list]
+
+
+def best_scores(batch: Batch, weights: Tensor) -> Tensor:
+    """`[batch, list]`, the optimum of linear scalarisation of ListNet losses at temperature one, up to a shift per list.
+
+    Args:
+        batch: of the toy task, or any other whose objectives have dense labels.
+        weights: `[batch, m]` or `[1, m]`.
+
+    Source: arXiv 2410.08316, equation 12, solved for free scores.
+    """
+    hidden = batch.labels.masked_fill(~batch.mask, torch.finfo(batch.labels.dtype).min)
+    targets = hidden.softmax(dim=1)  # [batch, list, m]
+    mixture = (targets * weights.unsqueeze(1)).sum(-1)  # [batch, list]
+    return batch.reference + mixture.clamp(min=1e-30).log()

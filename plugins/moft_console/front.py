@@ -1,0 +1,74 @@
+"""A front as a table."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moft.api import Front
+
+MOST_ROWS = 21
+
+
+def print_front(front: Front) -> None:
+    """Prints a front on stdout: drawn on a terminal, plain columns elsewhere."""
+    columns, rows = front_table(front)
+    if sys.stdout.isatty():
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(column, justify="right")
+        for row in rows:
+            table.add_row(*row)
+        Console(markup=False, highlight=False, emoji=False).print(table)
+    else:
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    for line in captions(front):
+        print(line)
+
+
+def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
+    """The columns and rows: weights, each objective's mean, and the main objective's where there is one.
+
+    A front of more points than fit is shown at evenly spaced ones, the first and last among them.
+    """
+    whole = front.tradeoffs.expand(len(front.tradeoffs))
+    weights, temperatures = whole.weights.tolist(), whole.temperatures.tolist()
+    points, main = front.points.tolist(), front.main.tolist()
+    has_main = not all(map(math.isnan, main))
+    varies = any(row != temperatures[0] for row in temperatures)
+    columns = ["weights", *(["temperatures"] if varies else []), *front.objectives, *(["main"] if has_main else [])]
+    rows = []
+    for index in _shown(len(points)):
+        row = [" ".join(f"{weight:.2f}" for weight in weights[index])]
+        row += [" ".join(f"{temperature:g}" for temperature in temperatures[index])] if varies else []
+        row += [_mean(value) for value in points[index]]
+        row += [_mean(main[index])] if has_main else []
+        rows.append(row)
+    return columns, rows
+
+
+def captions(front: Front) -> list[str]:
+    """What a reader of the table has to know: metric and split, notes, and how many points are left out."""
+    total = len(front.points)
+    shown = [f"{MOST_ROWS} of {total} points are shown."] if total > MOST_ROWS else []
+    return [f"{front.metric}, on {front.split}.", *front.notes, *shown]
+
+
+def _shown(count: int) -> list[int]:
+    """The rows to show of `count`."""
+    if count <= MOST_ROWS:
+        return list(range(count))
+    return [round(step * (count - 1) / (MOST_ROWS - 1)) for step in range(MOST_ROWS)]
+
+
+def _mean(value: float) -> str:
+    """A mean with four decimals, or a dash where no list counted."""
+    return "-" if math.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,34 @@
+"""IPO: the squared distance from a margin, of every pair that the labels order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from moft.api import Positive
+from moft_losses.lists import gaps, ordered_pairs, pair_mean, widened
+
+
+@dataclass(frozen=True, kw_only=True)
+class IPO:
+    """Mean of `((r_i - r_j) - margin)^2` over the pairs with label i above label j.
+
+    The paper's loss for a pair is `(h - 1/(2 tau))^2`, with h the difference of the log-ratios. Rewards already hold the
+    temperature beta, `r_i - r_j = beta h`, so that `((r_i - r_j) - margin)^2 = beta^2 (h - margin/beta)^2`: it is beta^2
+    times the paper's loss with `1/(2 tau) = margin/beta`, that is `tau = beta / (2 margin)`. At the default margin, tau is
+    the temperature itself. A list in which no label is above another costs zero. Memory grows with the square of the
+    list. Half precision is computed, and returned, in float32.
+
+    Args:
+        margin: the reward difference that every ordered pair is drawn to, > 0. A larger value moves further from the
+            base model.
+
+    Source: Azar et al. 2023 (IPO), arXiv 2310.12036, equation 17; there for one pair, here the mean over a list's pairs.
+    """
+
+    margin: Positive = 0.5
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        costs = (gaps(widened(rewards), mask) - self.margin).square()  # [..., list, list]
+        return pair_mean(costs, ordered_pairs(labels, mask))

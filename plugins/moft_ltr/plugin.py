@@ -1,0 +1,31 @@
+"""Learning to rank: the task, its metric, and the commands for its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from moft import Component, hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+
+@hookimpl
+def moft_tasks() -> Iterable[Component]:
+    """Offers the task."""
+    yield Component("ltr", "moft_ltr.task:LTR", "learning to rank over svmlight files with qid")
+
+
+@hookimpl
+def moft_evaluators() -> Iterable[Component]:
+    """Offers the metric."""
+    yield Component("ndcg", "moft_ltr.ndcg:NDCG", "NDCG@k per objective and list, with its conventions as settings")
+
+
+@hookimpl
+def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
+    """Adds the commands of `moft data`."""
+    from moft_ltr.commands import add
+
+    add(app, data)

@@ -1,0 +1,109 @@
+"""Reference scores: what the frozen base ranker says of every item, standardised on the training items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moft import ConfigError, DataError
+from moft.api import Trainer
+from moft_ltr.base import (
+    Base,
+    LightGBMModel,
+    NeuralBase,
+    base_weights,
+    booster_scores,
+    booster_text,
+    loaded_booster,
+    network_scores,
+    tensor_text,
+    text_tensor,
+    trained_base,
+)
+from moft_ltr.columns import column_number
+from moft_ltr.scaling import blocks_of
+from moft_ltr.splits import Chosen
+from moft_ltr.store import ListStore
+
+
+class Reference:
+    """The base ranker, learned or loaded, and the scale of its scores.
+
+    Args:
+        base: its settings.
+        budget: padded items of a batch when it scores.
+        inputs: `[features]`, the columns from 0 that the tuned ranker reads.
+    """
+
+    def __init__(self, base: Base, budget: int, inputs: NDArray[np.int64]) -> None:
+        self._base, self._budget, self._inputs = base, budget, inputs
+        self._mean, self._deviation = 0.0, 1.0
+        self._weights: dict[str, Tensor] = {}
+        self._booster: Any = None
+
+    def learn(
+        self, trainer: Trainer, train: ListStore, validation: ListStore, parts: Sequence[Chosen], *, seed: int, gain: str
+    ) -> None:
+        """Trains or reads the base ranker, then measures the scale of its scores on the training items."""
+        base = self._base
+        if isinstance(base, NeuralBase):
+            network = trained_base(base, trainer, train, validation, budget=self._budget, seed=seed, gain=gain)
+            self._weights = {f"base.{name}": value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        elif isinstance(base, LightGBMModel):
+            self._weights = {"booster": text_tensor(booster_text(base))}
+        raw = self._raw(train, parts)
+        deviation = raw.std().item()
+        if not deviation > 0:
+            raise DataError(
+                f"[task.base] every training item has the reference score {raw[0].item():g}; a base ranker must rank."
+            )
+        self._mean, self._deviation = raw.mean().item(), deviation
+
+    def state(self) -> dict[str, Tensor]:
+        """What `restore` takes back."""
+        scale = torch.tensor([self._mean, self._deviation], dtype=torch.float64)
+        return {"reference": scale, **self._weights}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back a saved state."""
+        self._mean, self._deviation = state["reference"].tolist()
+        self._weights = {name: value for name, value in state.items() if name.startswith("base.") or name == "booster"}
+
+    def fill(self, store: ListStore, parts: Sequence[Chosen]) -> None:
+        """Writes the reference scores of a store, built from `parts`."""
+        raw = self._raw(store, parts)
+        store.reference.copy_((raw - self._mean) / self._deviation)
+
+    def _raw(self, store: ListStore, parts: Sequence[Chosen]) -> Tensor:
+        """`[items]`, as the base ranker gives them."""
+        base = self._base
+        if isinstance(base, NeuralBase):
+            network = base.network(store.features.shape[1]).to(store.features.device)
+            network.load_state_dict(base_weights(self._weights))
+            return network_scores(network, store, self._budget)
+        if isinstance(base, LightGBMModel):
+            scores = [self._boosted(part, base.columns) for part in parts]
+        else:
+            number = [column_number(part.data, base.column, "task.base.column") for part in parts]
+            scores = [np.asarray(part.data.features[part.items, n - 1]) for part, n in zip(parts, number, strict=True)]
+        return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
+
+    def _boosted(self, part: Chosen, columns: Sequence[int] | None) -> NDArray[np.float32]:
+        if self._booster is None:
+            self._booster = loaded_booster(tensor_text(self._weights["booster"].cpu()))
+        numbers = self._inputs if columns is None else np.array(columns, dtype=np.int64) - 1
+        wanted = self._booster.num_feature()
+        if wanted != len(numbers):
+            raise ConfigError(
+                f"[task.base.columns] the LightGBM model reads {wanted} features, and {len(numbers)} columns are given; "
+                "list its columns in order."
+            )
+        for number in numbers:
+            column_number(part.data, int(number) + 1, "task.base.columns")
+        blocks = blocks_of(part.data.features, part.items, numbers)
+        return np.concatenate([booster_scores(self._booster, block) for block in blocks])

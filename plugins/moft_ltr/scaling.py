@@ -1,0 +1,94 @@
+"""Feature scaling, learned on the training split only: heavy-tailed columns by logarithm, then all standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+HEAVY = 10.0  # standard deviations that the largest value of a column may lie from its mean before it counts as heavy-tailed
+LIMIT = 10.0  # standard deviations beyond which a scaled value is cut, so that one odd item cannot swamp a list
+
+
+@dataclass(frozen=True)
+class FeatureScaling:
+    """Per column: whether its signed logarithm is taken, then what is subtracted and divided by.
+
+    Args:
+        logarithm: `[columns]` bool.
+        mean: `[columns]`, after the logarithm.
+        deviation: `[columns]`, after the logarithm; one for a constant column, which becomes zero.
+    """
+
+    logarithm: NDArray[np.bool_]
+    mean: Floats
+    deviation: Floats
+
+    def __call__(self, features: Floats) -> Floats:
+        """`[items, columns]`, scaled: about mean zero and deviation one, within +-10."""
+        scaled = features.astype(np.float32, copy=True)
+        scaled[:, self.logarithm] = signed_logarithm(scaled[:, self.logarithm])
+        scaled -= self.mean
+        scaled /= self.deviation
+        return scaled.clip(-LIMIT, LIMIT, out=scaled)
+
+
+def learned_scaling(blocks: Iterable[Floats]) -> FeatureScaling:
+    """The scaling for the columns of `blocks`, each `[items, columns]`, from one pass over them."""
+    plain, logged = _Moments(), _Moments()
+    for block in blocks:
+        plain.add(block.astype(np.float64))
+        logged.add(signed_logarithm(block.astype(np.float64)))
+    logarithm = (plain.extent() > HEAVY) & (logged.extent() < plain.extent())
+    mean = np.where(logarithm, logged.mean(), plain.mean())
+    deviation = np.where(logarithm, logged.deviation(), plain.deviation())
+    return FeatureScaling(logarithm, mean.astype(np.float32), np.where(deviation > 0, deviation, 1.0).astype(np.float32))
+
+
+def signed_logarithm(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """`sign(x) log(1 + |x|)`, elementwise."""
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+def blocks_of(features: Floats, items: NDArray[np.int64], columns: NDArray[np.int64], size: int = 32768) -> Iterator[Floats]:
+    """`features[items][:, columns]` in blocks of at most `size` items, so that a memory-mapped file is never held whole."""
+    for start in range(0, len(items), size):
+        chosen = items[start : start + size]
+        rows = features[chosen[0] : chosen[-1] + 1] if chosen[-1] - chosen[0] + 1 == len(chosen) else features[chosen]
+        yield np.ascontiguousarray(rows[:, columns])
+
+
+class _Moments:
+    """Running mean, deviation and extremes of columns."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = self.squares = np.zeros(0)
+        self.low = self.high = np.zeros(0)
+
+    def add(self, block: NDArray[np.float64]) -> None:
+        if self.count == 0:
+            self.total = self.squares = np.zeros(block.shape[1])
+            self.low, self.high = np.full(block.shape[1], np.inf), np.full(block.shape[1], -np.inf)
+            self.first = block[0].copy()
+        shifted = block - self.first  # sums of squares about a value of the column lose no digits
+        self.count += len(block)
+        self.total, self.squares = self.total + shifted.sum(0), self.squares + (shifted**2).sum(0)
+        self.low, self.high = np.minimum(self.low, block.min(0)), np.maximum(self.high, block.max(0))
+
+    def mean(self) -> NDArray[np.float64]:
+        return self.first + self.total / self.count
+
+    def deviation(self) -> NDArray[np.float64]:
+        variance = np.maximum(self.squares / self.count - (self.total / self.count) ** 2, 0.0)
+        return np.where(self.high > self.low, np.sqrt(variance), 0.0)
+
+    def extent(self) -> NDArray[np.float64]:
+        """Largest distance from the mean, in deviations; zero for a constant column."""
+        distance = np.maximum(self.high - self.mean(), self.mean() - self.low)
+        deviation = self.deviation()
+        return np.divide(distance, deviation, out=np.zeros_like(distance), where=deviation > 0)

@@ -1,0 +1,66 @@
+"""The lists of one split, whole on the device: batches are gathered there, and no step works on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from moft.api import Batch, Batches, length_grouped
+
+
+@dataclass(frozen=True, eq=False)
+class ListStore:
+    """Scaled features and transformed labels of every item of a split.
+
+    Args:
+        features: `[items, features]`, on the device.
+        labels: `[items, m]`, on the device.
+        labelled: True when the labels are known; False for lists that are only to be scored.
+        main: `[items]`, on the device.
+        reference: `[items]`, on the device.
+        starts: `[lists]` int64, first item of each list, on the CPU.
+        lengths: `[lists]` int64, on the CPU.
+        qids: `[lists]` int64, on the CPU.
+    """
+
+    features: Tensor
+    labels: Tensor
+    labelled: bool
+    main: Tensor
+    reference: Tensor
+    starts: Tensor
+    lengths: Tensor
+    qids: Tensor
+
+    def batch(self, lists: Tensor) -> Batch:
+        """The lists `lists`, `[batch]` int64, padded to the longest of them."""
+        device = self.features.device
+        lengths = self.lengths[lists]
+        places = torch.arange(int(lengths.max()), device=device)  # [list]
+        starts, ends = self.starts[lists].to(device), lengths.to(device)
+        items = places < ends.unsqueeze(1)  # [batch, list]
+        index = starts.unsqueeze(1) + places.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
+        labels = self.labels[index]  # [batch, list, m]
+        mask = items.unsqueeze(-1).expand(labels.shape) if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
+        return Batch(
+            inputs={"features": self.features[index], "items": items},
+            labels=labels,
+            mask=mask,
+            reference=self.reference[index].masked_fill(~items, 0.0),
+            items=items,
+            main=self.main[index].masked_fill(~items, 0.0),
+            lists=lists.to(device),
+        )
+
+    def batches(self, budget: int, generator: Generator | None = None) -> Batches:
+        """One pass in length-grouped batches of at most `budget` padded items."""
+        return Batches(length_grouped(self.lengths, budget, generator), self.batch)
+
+    def flat(self, values: Tensor, batch: Batch, out: Tensor) -> None:
+        """Writes `values`, `[batch, list]`, to the places of the batch's items in `out`, `[items]`."""
+        lists = batch.lists.cpu()
+        starts = self.starts[lists].to(out.device).unsqueeze(1)
+        places = starts + torch.arange(values.shape[1], device=out.device)  # [batch, list]
+        out[places[batch.items]] = values[batch.items].to(out.dtype)

@@ -1,0 +1,15 @@
+"""Offers the samplers of weights and temperatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moft import Component, hookimpl
+
+
+@hookimpl
+def moft_samplers() -> Iterator[Component]:
+    """The three shipped samplers."""
+    yield Component("dirichlet", "moft_samplers.dirichlet:Dirichlet", "Dirichlet draws, with a share on vertices and edges")
+    yield Component("das-dennis", "moft_samplers.das_dennis:DasDennis", "evenly spaced points of the simplex")
+    yield Component("fixed", "moft_samplers.fixed:Fixed", "always the same vector")

@@ -1,0 +1,20 @@
+"""Linear scalarisation: the weighted sum of the losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """`sum_j w_j L_j`.
+
+    Its optima lie on the convex hull of the front of losses: a concave stretch of the front cannot be reached by any weights.
+
+    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 12.
+    """
+
+    def __call__(self, losses: Tensor, weights: Tensor) -> Tensor:
+        return (weights * losses).sum(-1)

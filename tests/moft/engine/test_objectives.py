@@ -1,0 +1,85 @@
+"""All losses come from one correction, objectives with a loss of their own keep it, and statistics see the labels alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.testing import assert_close
+
+from moft.engine.objectives import ObjectiveLosses, label_statistics
+from moft.types import Batch, Objective
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A loss that is easy to compute by hand: factor times the sum of rewards times labels."""
+
+    factor: float = 1.0
+
+    def __call__(self, rewards: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.factor * (rewards * labels * mask).sum(-1)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts its calls, so that grouping is seen."""
+
+    calls: list[tuple[int, ...]]
+
+    def __call__(self, rewards: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        self.calls.append(tuple(rewards.shape))
+        return rewards.sum(-1)
+
+
+def _batch(labels: torch.Tensor) -> Batch:
+    lists, items, _ = labels.shape
+    everything = torch.ones(lists, items, dtype=torch.bool)
+    zeros = torch.zeros(lists, items)
+    return Batch({}, labels, everything.unsqueeze(-1).expand(labels.shape), zeros, everything, zeros, torch.arange(lists))
+
+
+def test_each_objective_is_its_loss_of_temperature_times_correction():
+    labels = torch.rand(2, 3, 2)
+    correction, temperatures = torch.randn(2, 3), torch.tensor([[0.5, 2.0]])
+    losses = ObjectiveLosses([Objective("a"), Objective("b", loss=Scaled(3.0))], Scaled())
+    first = (0.5 * correction * labels[..., 0]).sum(-1)
+    second = 3.0 * (2.0 * correction * labels[..., 1]).sum(-1)
+    assert_close(losses(correction, _batch(labels), temperatures), torch.stack([first, second], dim=1))
+
+
+def test_rows_may_have_temperatures_of_their_own():
+    labels, correction = torch.rand(2, 3, 2), torch.randn(2, 3)
+    temperatures = torch.tensor([[0.5, 2.0], [1.0, 4.0]])
+    losses = ObjectiveLosses([Objective("a"), Objective("b")], Scaled())
+    whole = losses(correction, _batch(labels), temperatures)
+    for row in range(2):
+        alone = losses(correction[row : row + 1], _batch(labels[row : row + 1]), temperatures[row : row + 1])
+        assert_close(whole[row : row + 1], alone)
+
+
+def test_objectives_with_equal_losses_share_one_call():
+    calls: list[tuple[int, ...]] = []
+    shared = Counting(calls)
+    losses = ObjectiveLosses([Objective("a"), Objective("b"), Objective("c")], shared)
+    losses(torch.randn(2, 4), _batch(torch.rand(2, 4, 3)), torch.ones(1, 3))
+    assert calls == [(2, 3, 4)]
+
+
+def test_statistics_count_lists_that_say_something_and_measure_their_gradient():
+    labels = torch.zeros(3, 2, 2)
+    labels[:, 0, 0] = 1.0
+    labels[0, 0, 1] = 2.0
+
+    class Sparse(Scaled):
+        """Zero, without gradient, for a list without labels; a constant makes others count at correction zero."""
+
+        def __call__(self, rewards: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return super().__call__(rewards, labels, mask) + (labels.sum(-1) > 0)
+
+    losses = ObjectiveLosses([Objective("a"), Objective("b")], Sparse())
+    found = label_statistics(losses, [_batch(labels[:2]), _batch(labels[2:])], torch.tensor([[1.0, 0.5]]))
+    assert found.lists == 3
+    assert found.labelled.tolist() == [3, 1]
+    assert_close(found.share, torch.tensor([1.0, 1 / 3], dtype=torch.float64))
+    assert_close(found.gradient, torch.tensor([1.0, 0.5 * 2.0], dtype=torch.float64))

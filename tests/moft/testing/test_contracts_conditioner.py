@@ -1,0 +1,146 @@
+"""The contract of conditioners refuses every broken promise, by its words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from moft.api import Conditioner, Delta, Injection
+from moft.errors import ConfigError
+from moft.testing import check_conditioner
+
+
+class Sound(Conditioner):
+    slots = frozenset({"modulation"})
+
+    def __init__(self, spec):
+        super().__init__()
+        if not self.slots <= spec.slots:
+            raise ConfigError("the model reads no modulation")
+        self.spec = spec
+        self.layer = nn.Linear(spec.tradeoff_size, spec.hidden_size)
+
+    def shift(self, vector):
+        return self.layer(vector)
+
+    def forward(self, vector):
+        return Injection({"input": (None, self.shift(vector))})
+
+
+class EverySlot(Sound):
+    slots = frozenset({"modulation", "prefix", "deltas"})
+
+    def forward(self, vector):
+        shift = self.shift(vector)
+        column = shift[:, :1, None]
+        (first, (out, inside)), (last, shape) = self.spec.shapes.items()
+        low_rank = Delta(a=column.expand(-1, 3, inside), b=column.expand(-1, out, 3))
+        layers = {first: (low_rank,), last: (Delta(dense=column.expand(-1, *shape)),)}
+        return Injection({"hidden": (shift, shift)}, shift.unsqueeze(1).expand(-1, 4, -1), layers)
+
+
+class OtherSlot(Sound):
+    slots = frozenset({"prefix"})
+
+
+class OtherSite(Sound):
+    def forward(self, vector):
+        return Injection({"nowhere": (None, self.shift(vector))})
+
+
+class OneRow(Sound):
+    def shift(self, vector):
+        return self.layer(vector)[:1]
+
+
+class Infinite(Sound):
+    def shift(self, vector):
+        return self.layer(vector) / 0.0
+
+
+class BatchMean(Sound):
+    def shift(self, vector):
+        return self.layer(vector) - self.layer(vector).mean(0)
+
+
+class Blind(Sound):
+    def shift(self, vector):
+        return self.layer(torch.ones_like(vector))
+
+
+class Unused(Sound):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.idle = nn.Parameter(torch.zeros(3))
+
+
+class Stuck(Sound):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.gate = nn.Parameter(torch.zeros(()))
+        for parameter in self.layer.parameters():
+            nn.init.zeros_(parameter)
+
+    def shift(self, vector):
+        return self.layer(vector) * self.gate
+
+
+class Hidden(Sound):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.secret = torch.randn(spec.hidden_size)
+
+    def shift(self, vector):
+        return self.layer(vector) + self.secret
+
+
+class TwoRanks(EverySlot):
+    def forward(self, vector):
+        injection = super().forward(vector)
+        (first,) = injection.deltas["first"]
+        return Injection(
+            injection.modulation, injection.prefix, {**injection.deltas, "first": (Delta(a=first.a[:, :2], b=first.b),)}
+        )
+
+
+class Anywhere(Sound):
+    slots = frozenset()
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.slots = frozenset({"modulation"})
+
+
+class Crashing(Sound):
+    def __init__(self, spec):
+        if not spec.sites:
+            raise KeyError("input")
+        super().__init__(spec)
+
+
+@pytest.mark.parametrize("kind", [Sound, EverySlot])
+def test_a_sound_conditioner_passes(kind):
+    check_conditioner(kind)
+
+
+@pytest.mark.parametrize(
+    ("broken", "promise"),
+    [
+        (OtherSlot, "fills the slots it names"),
+        (OtherSite, "only sites and layers of the model"),
+        (OneRow, "modulation input shift of shape"),
+        (Infinite, "modulation input shift is finite"),
+        (TwoRanks, "one rank for both factors of first"),
+        (BatchMean, "a row gives the same alone as among others"),
+        (Blind, "different vectors give different injections"),
+        (Unused, "every parameter is used.*idle"),
+        (Stuck, "some parameter has a gradient"),
+        (Hidden, "loaded with another's parameters"),
+        (Anywhere, "refused with a ConfigError.*it was built"),
+        (Crashing, "refused with a ConfigError.*KeyError"),
+    ],
+)
+def test_a_broken_conditioner_is_refused_with_the_promise(broken, promise):
+    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+        check_conditioner(broken)

@@ -1,0 +1,116 @@
+"""The contract of samplers refuses every broken promise, by its words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from moft.testing import check_sampler
+
+
+class Sound:
+    def __init__(self, size):
+        self.size = size
+
+    def draw(self, count, generator):
+        return torch.rand(count, self.size, generator=generator).add(0.1).log_softmax(-1).exp()
+
+    def grid(self, points):
+        return torch.eye(self.size)
+
+
+class Narrow(Sound):
+    def draw(self, count, generator):
+        return super().draw(count, generator)[:, :1]
+
+
+class Exact(Sound):
+    def draw(self, count, generator):
+        return super().draw(count, generator).double()
+
+
+class Infinite(Sound):
+    def draw(self, count, generator):
+        return super().draw(count, generator) / 0.0
+
+
+class Negative(Sound):
+    def draw(self, count, generator):
+        return -super().draw(count, generator)
+
+
+class Zero(Sound):
+    def draw(self, count, generator):
+        return torch.zeros(count, self.size)
+
+
+class Unscaled(Sound):
+    def draw(self, count, generator):
+        return torch.rand(count, self.size, generator=generator) + 1
+
+
+class Global(Sound):
+    def draw(self, count, generator):
+        return torch.rand(count, self.size).softmax(-1)
+
+
+class Stateful(Sound):
+    calls = 0
+
+    def draw(self, count, generator):
+        self.calls += 1
+        return super().draw(count, generator).roll(self.calls, 0)
+
+
+class LongGrid(Sound):
+    def grid(self, points):
+        return torch.rand(points + 1, self.size, generator=torch.Generator().manual_seed(0)).softmax(-1)
+
+
+class RandomGrid(Sound):
+    def grid(self, points):
+        return torch.rand(points, self.size).softmax(-1)
+
+
+class SharedGrid(Sound):
+    def __init__(self, size):
+        super().__init__(size)
+        self.shared = torch.eye(size)
+
+    def grid(self, points):
+        return self.shared
+
+
+class RepeatingGrid(Sound):
+    def grid(self, points):
+        return torch.eye(self.size).repeat(2, 1)
+
+
+def test_a_sound_sampler_passes():
+    check_sampler(Sound)
+
+
+def test_vectors_off_the_simplex_pass_when_they_may():
+    check_sampler(Unscaled, simplex=False)
+
+
+@pytest.mark.parametrize(
+    ("broken", "promise"),
+    [
+        (Narrow, r"vectors \[1, 2\]"),
+        (Exact, "vectors of float32"),
+        (Infinite, "entries are finite"),
+        (Negative, "no entry is negative"),
+        (Zero, "no vector is all zero"),
+        (Unscaled, "every vector sums to one"),
+        (Global, "from the given generator alone"),
+        (Stateful, "the same seed gives the same draws"),
+        (LongGrid, "between one and 21 points"),
+        (RandomGrid, "a grid draws nothing"),
+        (SharedGrid, "the same grid on every call, of the caller's own"),
+        (RepeatingGrid, "no point twice"),
+    ],
+)
+def test_a_broken_sampler_is_refused_with_the_promise(broken, promise):
+    with pytest.raises(AssertionError, match=f"promised: .*{promise}.*Seen: .*On: "):
+        check_sampler(broken)

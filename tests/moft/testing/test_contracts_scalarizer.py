@@ -1,0 +1,36 @@
+"""The contract of scalarizers refuses every broken promise, by its words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from moft.testing import check_scalarizer
+
+
+def sound(losses, weights):
+    return (losses * weights).sum(-1)
+
+
+BROKEN = [
+    (lambda losses, weights: sound(losses, weights).sum(), "one number for each row"),
+    (lambda losses, weights: sound(losses.float(), weights.float()), "float64 losses give float64"),
+    (lambda losses, weights: sound(losses / losses.sum(), weights), "a row gives the same alone"),
+    (lambda losses, weights: sound(losses, weights) + losses[:, 0], "the order of the objectives"),
+    (lambda losses, weights: sound(losses, weights).neg(), "twice the losses give more"),
+    (lambda losses, weights: (losses * weights).sum(-1) + losses.log().sum(-1), "values are finite"),
+    (
+        lambda losses, weights: losses.square().sum(-1).sqrt() + sound(losses, weights) * torch.sqrt(losses.sum(-1)),
+        "gradients are finite",
+    ),
+]
+
+
+def test_a_sound_scalarizer_passes():
+    check_scalarizer(sound)
+
+
+@pytest.mark.parametrize(("broken", "promise"), BROKEN)
+def test_a_broken_scalarizer_is_refused_with_the_promise(broken, promise):
+    with pytest.raises(AssertionError, match=f"promised: .*{promise}.*Seen: .*On: "):
+        check_scalarizer(broken)

@@ -1,0 +1,130 @@
+"""The commands of `moft data`, as an application calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from moft import ConfigError, DataError, MoftError
+from moft_ltr import plugin
+from moft_ltr.dataset import open_dataset
+
+TEXT = "".join(f"{i} qid:{q} 1:{i} 2:{-i}\n" for q in (1, 2) for i in range(3))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOFT_CACHE", str(tmp_path / "cache"))
+
+
+def run(*arguments: object) -> str:
+    app, data = typer.Typer(), typer.Typer()
+    app.add_typer(data, name="data")
+    plugin.moft_commands(app, data)
+    result = CliRunner().invoke(app, ["data", *map(str, arguments)], env={"COLUMNS": "120", "TERM": "dumb"})
+    if isinstance(result.exception, MoftError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "data.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_every_command_has_help() -> None:
+    for command in ([], ["get"], ["make"], ["make", "synthetic"], ["convert"], ["describe"]):
+        assert "Usage" in run(*command, "--help")
+
+
+def test_convert_writes_a_folder_that_opens(tmp_path: Path) -> None:
+    output = run("convert", text_file(tmp_path), tmp_path / "out", "--label", "down=2")
+    assert "2 lists, 6 items, 2 columns" in output
+    data = open_dataset(tmp_path / "out", tmp_path)
+    assert data.labels == {"down": 2}
+    assert data.features[:, 1].tolist() == [0, -1, -2, 0, -1, -2]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_convert_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match=r"out: exists already"):
+        run("convert", text_file(tmp_path), tmp_path / "out")
+
+
+def test_describe_takes_labels_from_the_command_line(tmp_path: Path) -> None:
+    output = run("describe", text_file(tmp_path), "--label", "up=1", "--label", "down=2")
+    assert "up and down conflict" in output
+    assert "up" not in run("describe", tmp_path / "data.txt").split()
+
+
+def test_describe_knows_fetched_sets_by_name(tmp_path: Path) -> None:
+    run("make", "synthetic", tmp_path / "cache" / "data" / "mine", "--lists", 4, "--items", 5, "--features", 8)
+    assert "Labels of validation" in run("describe", "mine")
+
+
+def test_describe_without_such_data_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Run `moft data get mslr-sample`"):
+        run("describe", "mslr-sample")
+
+
+@pytest.mark.parametrize("label", ["clicks", "=3", "clicks=", "clicks=three", "clicks=-1"])
+def test_a_label_of_another_form_is_refused(tmp_path: Path, label: str) -> None:
+    with pytest.raises(ConfigError, match="is not of the form NAME=COLUMN, as in clicks=134"):
+        run("describe", text_file(tmp_path), "--label", label)
+
+
+def test_a_label_given_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--label 'a' is given twice"):
+        run("describe", text_file(tmp_path), "--label", "a=1", "--label", "a=2")
+
+
+def test_make_synthetic_passes_every_setting_on(tmp_path: Path) -> None:
+    settings = ("--lists", 9, "--items", 6, "--features", 12, "--objectives", 3, "--conflict", 0, "--seed", 5)
+    output = run("make", "synthetic", tmp_path / "out", *settings)
+    assert "objective-1=13, objective-2=14, objective-3=15" in output
+    data = open_dataset(tmp_path / "out" / "train", tmp_path)
+    assert (len(data), data.columns) == (9, 15)
+    assert np.array_equal(data.features[:, 12], data.features[:, 14])
+    assert len(json.loads((tmp_path / "out" / "known_front.json").read_text())["points"]) == 3 + 1
+    run("make", "synthetic", tmp_path / "other", *settings[:-1], 6)
+    assert open_dataset(tmp_path / "other" / "train", tmp_path).sha256 != data.sha256
+
+
+def test_make_synthetic_writes_text_and_says_when_no_front_is_known(tmp_path: Path) -> None:
+    settings = ("--lists", 4, "--items", 5, "--features", 8, "--noise", 0.5, "--format", "svmlight")
+    assert "no known_front.json" in run("make", "synthetic", tmp_path / "out", *settings)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["test.txt", "train.txt", "vali.txt"]
+
+
+def test_get_refuses_a_set_that_it_does_not_know() -> None:
+    with pytest.raises(DataError, match="'mslr' is not known; there is 'mslr-sample'"):
+        run("get", "mslr")
+
+
+def test_get_says_that_it_is_there_already_and_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("moft_ltr.sample.fetch_mslr_sample", lambda target: asked.append(target) or len(asked) == 1)
+    assert "fetched" in run("get", "mslr-sample")
+    output = run("get", "mslr-sample", "--out", tmp_path / "own")
+    assert asked == [tmp_path / "cache" / "data" / "mslr-sample", tmp_path / "own"]
+    assert "is there already" in output
+    assert "MSLR data is for research use; source: the package rankeval==0.8.2" in output
+
+
+def test_offering_tasks_and_commands_imports_nothing_slow() -> None:
+    code = (
+        "import sys, typer; from moft_ltr import plugin; plugin.moft_commands(typer.Typer(), typer.Typer());"
+        "list(plugin.moft_tasks()); list(plugin.moft_evaluators());"
+        "print([name for name in ('torch', 'numpy', 'sklearn', 'scipy') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

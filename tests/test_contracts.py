@@ -1,0 +1,188 @@
+"""Every registered component against the contract of its kind; a new component is covered without touching this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from moft.config.build import resolve
+from moft.config.schema import settings_of
+from moft.engine.seed import seed_initialisation
+from moft.engine.train import AccelerateTrainer, TrainerSettings
+from moft.hooks.manager import Plugins
+from moft.hooks.offers import KINDS, SINGULAR, Offer
+from moft.interfaces import (
+    Conditioner,
+    Context,
+    Evaluator,
+    Indicator,
+    Loss,
+    Method,
+    Problem,
+    Sampler,
+    Scalarizer,
+    Task,
+)
+from moft.settings import Factory
+from moft.testing import (
+    check_conditioner,
+    check_evaluator,
+    check_indicator,
+    check_loss,
+    check_model,
+    check_policy,
+    check_sampler,
+    check_scalarizer,
+    check_task,
+)
+from moft.testing.contracts import perturbed
+from moft.types import Tradeoff
+from moft_ltr.synthetic import Synthetic, make_synthetic
+
+FEATURES, M = 8, 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a component is checked that cannot be checked as it is: the settings it needs, and what these fix."""
+
+    settings: dict[str, Any]
+    sizes: tuple[int, ...] = (1, 2, 3, 5)
+
+
+# DATA stands for the folder of synthetic lists. The base scores are a feature, so that nothing is trained.
+CASES: dict[tuple[str, str], Case] = {
+    ("samplers", "das-dennis"): Case({"partitions": 2}),
+    ("samplers", "fixed"): Case({"value": [0.25, 0.75]}, sizes=(2,)),
+    ("tasks", "ltr"): Case(
+        {
+            "data": "DATA",
+            "objectives": {f"objective-{j + 1}": {"column": FEATURES + j + 1} for j in range(M)},
+            "base": {"name": "scores", "column": 1},
+            "width": 8,
+            "items_per_batch": 64,
+        }
+    ),
+}
+
+LOADED = Plugins()
+LOADED.load()
+
+
+def every(kind: str) -> pytest.MarkDecorator:
+    """One test for each registered component of a kind."""
+    return pytest.mark.parametrize("offer", [pytest.param(offer, id=offer.component.name) for offer in LOADED.offers(kind)])
+
+
+def built(annotation: Any, kind: str, offer: Offer, **known: str) -> Any:
+    """The component as a config would build it.
+
+    Args:
+        annotation: its interface, or a factory of it.
+        kind: of component.
+        offer: which.
+        known: what stands in for words in the settings of its case.
+    """
+    name = offer.component.name
+    needed = [setting.name for setting in settings_of(offer.component.load()) if setting.is_required]
+    if needed and (kind, name) not in CASES:
+        raise AssertionError(
+            f"{SINGULAR[kind]} {name!r} needs settings ({', '.join(needed)}): give it a case in {Path(__file__).name}"
+        )
+    settings = CASES[kind, name].settings if (kind, name) in CASES else {}
+    given = {key: known.get(value, value) if isinstance(value, str) else value for key, value in settings.items()}
+    return resolve(annotation, {"name": name, **given}, LOADED).make()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set of lists."""
+    folder = tmp_path_factory.mktemp("synthetic") / "data"
+    make_synthetic(folder, Synthetic(lists=24, items=6, features=FEATURES, objectives=M))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tasks(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
+    """Every registered task, prepared, by name."""
+    trainer = AccelerateTrainer(TrainerSettings(epochs=1, device="cpu"), seed=0)
+    context = Context(trainer.device, 0, tmp_path_factory.mktemp("tasks"))
+    prepared = {}
+    for offer in LOADED.offers("tasks"):
+        make: Callable[[Context], Task] = built(Factory[Task], "tasks", offer, DATA=str(data))
+        prepared[offer.component.name] = make(context)
+        prepared[offer.component.name].prepare(trainer)
+    return prepared
+
+
+def test_every_kind_of_component_is_checked() -> None:
+    checked = {name.removeprefix("test_every_").partition("_")[0] for name in globals() if name.startswith("test_every_")}
+    assert {SINGULAR[kind] for kind in KINDS} <= checked
+
+
+def test_no_case_is_left_of_a_component_that_is_gone() -> None:
+    offered = {(kind, offer.component.name) for kind in KINDS for offer in LOADED.offers(kind)}
+    assert CASES.keys() <= offered
+
+
+@every("losses")
+def test_every_loss_keeps_its_contract(offer: Offer) -> None:
+    check_loss(built(Loss, "losses", offer))
+
+
+@every("scalarizers")
+def test_every_scalarizer_keeps_its_contract(offer: Offer) -> None:
+    check_scalarizer(built(Scalarizer, "scalarizers", offer))
+
+
+@every("samplers")
+def test_every_sampler_keeps_its_contract(offer: Offer) -> None:
+    case = CASES.get(("samplers", offer.component.name), Case({}))
+    check_sampler(built(Factory[Sampler], "samplers", offer), sizes=case.sizes)
+
+
+@every("conditioners")
+def test_every_conditioner_keeps_its_contract(offer: Offer) -> None:
+    check_conditioner(built(Factory[Conditioner], "conditioners", offer))
+
+
+@every("indicators")
+def test_every_indicator_keeps_its_contract(offer: Offer) -> None:
+    check_indicator(built(Indicator, "indicators", offer))
+
+
+@every("tasks")
+def test_every_task_keeps_its_contract(offer: Offer, tasks: dict[str, Task]) -> None:
+    check_task(tasks[offer.component.name])
+
+
+@every("tasks")
+def test_every_task_has_a_model_that_keeps_its_contract(offer: Offer, tasks: dict[str, Task]) -> None:
+    task = tasks[offer.component.name]
+    seed_initialisation(0, "model")
+    check_model(task.model(M), next(iter(task.batches("train"))).inputs)
+
+
+@every("methods")
+@pytest.mark.parametrize("task", [offer.component.name for offer in LOADED.offers("tasks")])
+def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
+    problem = Problem(tasks[task], lambda policy: {})
+    seed_initialisation(0, "policy")
+    policy = built(Method, "methods", offer).policy(problem)
+    check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.temperatures)
+
+
+@every("evaluators")
+@pytest.mark.parametrize("task", [offer.component.name for offer in LOADED.offers("tasks")])
+def test_every_evaluator_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
+    problem = Problem(tasks[task], lambda policy: {})
+    seed_initialisation(0, "policy")
+    policy = perturbed(resolve(Method, "cos-dpo", LOADED).make().policy(problem))
+    steered = policy.steer(Tradeoff(torch.eye(M), problem.temperatures))
+    evaluator = built(Factory[Evaluator], "evaluators", offer)(tasks[task].objectives, tasks[task].main)
+    check_evaluator(evaluator, steered, list(tasks[task].batches("test")))
