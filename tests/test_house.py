@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -63,7 +64,10 @@ def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
 
 def test_imports_go_one_way() -> None:
     program = "from importlinter.cli import lint_imports_command as run; run()"
-    done = subprocess.run([sys.executable, "-c", program, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, f"import-linter's contracts in pyproject.toml are broken:\n{done.stdout}{done.stderr}"
 
 

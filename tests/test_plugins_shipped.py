@@ -64,6 +64,16 @@ def test_the_lists_of_plugins_in_pyproject_have_them_all(names: list[str], where
     )
 
 
+def test_the_import_contracts_know_every_part_of_the_engine() -> None:
+    parts = {f"moft.{path.stem}" for path in (ROOT / "moft").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    parts.discard("moft.__init__")
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert set(layers) == parts, "pyproject.toml: the layers of import-linter and the parts of moft/ differ"
+    forbidden = next(found for contract in contracts if "moft.engine" in (found := contract.get("forbidden_modules", ())))
+    assert set(forbidden) == parts - {"moft.api", "moft.testing"}, "pyproject.toml: what plugins may not import is out of date"
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_plugin_file_imports_nothing_slow(folder: str) -> None:
     path = ROOT / "plugins" / folder / "plugin.py"

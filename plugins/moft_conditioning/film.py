@@ -5,19 +5,26 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from moft import ConfigError
-from moft.api import Conditioner, Count, Injection, ModelSpec, Slot
+from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot
 from moft_conditioning.sites import modulated_sites
+
+START = 5.0
+"""Standard deviation of the last layer's first weights, times the root of its width, that gives modulations a spread of about one."""
 
 
 class FiLM(Conditioner):
     """A scale and a shift for every site, from the tradeoff through one hidden layer.
 
-    The last layer starts at zero: scales start at one and shifts at zero, so that training starts at the unconditioned model.
+    A wide start gives every tradeoff a random network of its own from the first step on, so that what one objective needs does
+    not have to be pulled apart from what the others need; a model that is a correction to a reference starts at the reference
+    all the same, because its last layer is zero.
 
     Args:
         spec: of the model.
         width: units of the hidden layer, >= 1. A larger value can bend the dependence on the tradeoff more.
         sites: the sites to modulate; None is all of the model's.
+        spread: how far scales lie from one, and shifts from zero, at the start, in about standard deviations. 0 starts at the
+            unconditioned model, as a pretrained one needs; a larger value separates tradeoffs faster.
 
     Raises:
         ConfigError: the model reads no modulation or has no site, or a site is unknown, named twice, or none is left.
@@ -28,7 +35,7 @@ class FiLM(Conditioner):
 
     slots: frozenset[Slot] = frozenset({"modulation"})
 
-    def __init__(self, spec: ModelSpec, *, width: Count = 32, sites: list[str] | None = None) -> None:
+    def __init__(self, spec: ModelSpec, *, width: Count = 32, sites: list[str] | None = None, spread: NonNegative = 1.0) -> None:
         super().__init__()
         known = modulated_sites(spec, "film")
         chosen = known if sites is None else tuple(sites)
@@ -43,7 +50,7 @@ class FiLM(Conditioner):
         self._sites = chosen
         self.network = nn.Sequential(nn.Linear(spec.tradeoff_size, width), nn.GELU())
         self.last = nn.Linear(width, 2 * len(chosen) * spec.hidden_size)
-        nn.init.zeros_(self.last.weight)
+        nn.init.normal_(self.last.weight, std=spread * START / width**0.5)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, vector: Tensor) -> Injection:

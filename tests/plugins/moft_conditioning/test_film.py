@@ -18,8 +18,8 @@ def test_film_keeps_the_contract():
     check_conditioner(lambda spec: FiLM(spec, width=4, sites=["hidden"]))
 
 
-def test_film_starts_with_scales_of_one_and_shifts_of_zero_at_all_sites():
-    injection = FiLM(SPEC)(torch.rand(4, 3))
+def test_film_without_spread_starts_with_scales_of_one_and_shifts_of_zero_at_all_sites():
+    injection = FiLM(SPEC, spread=0.0)(torch.rand(4, 3))
     assert tuple(injection.modulation) == SPEC.sites
     for scale, shift in injection.modulation.values():
         assert (scale == 1).all()
@@ -51,3 +51,14 @@ def test_sites_that_cannot_be_are_refused(sites, message):
 def test_a_model_that_cannot_be_modulated_is_refused():
     with pytest.raises(ConfigError, match=r"'film' fills the slot 'modulation'.*its slots: prefix"):
         FiLM(ModelSpec(2, 8, frozenset({"prefix"})))
+
+
+def test_film_with_spread_starts_apart_for_different_tradeoffs():
+    torch.manual_seed(0)
+    injection = FiLM(SPEC, width=64)(torch.eye(3))
+    for scale, shift in injection.modulation.values():
+        assert scale is not None
+        assert shift is not None
+        assert (scale - 1).std() > 0.3
+        assert (scale[0] - scale[1]).std() > 0.3
+        assert (shift[0] - shift[1]).std() > 0.1

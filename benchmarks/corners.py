@@ -1,0 +1,212 @@
+"""Does steering work at the corners? One-shot training against a plain model for each objective, on real MSLR lists.
+
+For every fold and seed, one model is trained for all weights, and one plain model for each objective alone (sampler `fixed`,
+no conditioner) with as many steps. At every vertex e_j, NDCG@10 of objective j is compared: the vertex ratio. Lists are pooled,
+dealt into five folds, and every list is measured once per seed; intervals are from a bootstrap over lists.
+
+Run it:  MSLR=path/to/mslr python benchmarks/corners.py --study          (validation split: the table that led to the defaults)
+         MSLR=path/to/mslr python benchmarks/corners.py                  (test split: the defaults, once)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+FOLDS = 5
+CONFIG = Path(__file__).parents[1] / "configs" / "ltr" / "mslr.yaml"
+FLAT = ["task.objectives.quality-score.loss=null", "task.objectives.quality-score-2.loss=null"]
+OLD = ["method.conditioner.spread=0", "method.sampler.vertices=0", "method.balance=none"]
+
+DEFAULTS: Mapping[str, list[str]] = {"defaults": []}
+STUDY: Mapping[str, list[str]] = {
+    "defaults": [],
+    "as in the paper: concat, no balance, no vertex draws": ["method.conditioner=concat", *OLD[1:]],
+    "concat": ["method.conditioner=concat"],
+    "film started at identity": OLD[:1],
+    "film, spread 0.5": ["method.conditioner.spread=0.5"],
+    "film, spread 2": ["method.conditioner.spread=2"],
+    "film of the first and last site": ["method.conditioner.sites=[input,output]"],
+    "no balance": ["method.balance=none"],
+    "no draws on vertices": ["method.sampler.vertices=0"],
+    "60 % of draws on vertices": ["method.sampler.vertices=0.6"],
+    "20 % of draws on edges": ["method.sampler.edges=0.2"],
+    "one draw per batch": ["method.share_draws=true"],
+    "2 draws per list": ["method.draws=2"],
+    "4 draws per list": ["method.draws=4"],
+    "width 32": ["task.width=32"],
+    "width 128": ["task.width=128"],
+    "last weights, not the best": ["trainer.evaluations=0"],
+    "half the steps": ["trainer.epochs=15"],
+    "twice the steps": ["trainer.epochs=60"],
+    "flat quality targets (sharpness 1)": FLAT,
+    "flat targets, as in the paper": [*FLAT, "method.conditioner=concat", *OLD[1:]],
+}
+
+
+def measure(variants: Mapping[str, Sequence[str]], split: str, seeds: int, folds: int, processes: int) -> dict[str, Any]:
+    """Vertex ratios, hypervolume and seconds of every variant."""
+    pairs = [(fold, seed) for seed in range(seeds) for fold in range(folds)]
+    jobs = [({name: list(overrides) for name, overrides in variants.items()}, split, fold, seed) for fold, seed in pairs]
+    with get_context("spawn").Pool(processes) as pool:
+        found = []
+        for result in pool.imap_unordered(_one, jobs):
+            found.append(result)
+            print(f"{len(found)} of {len(jobs)} folds done", flush=True)
+    return {name: _summary(name, found, seeds) for name in variants}
+
+
+def _one(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
+    """Every variant on one fold with one seed; plain models are trained once per kind of training."""
+    variants, split, fold, seed = job
+    tasks: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
+    result: dict[str, Any] = {"fold": fold, "seed": seed, "variants": {}}
+    for name, overrides in variants.items():
+        shared = [text for text in overrides if text.startswith(("task.", "trainer."))]
+        key = str(shared)
+        if key not in plain:
+            vertices = [_trained([*shared, *_alone(index)], split, fold, seed, tasks, [index]) for index in range(5)]
+            plain[key] = {"values": [found["values"][0] for found in vertices], "seconds": sum(found["seconds"] for found in vertices)}
+        result["variants"][name] = {"plain": plain[key], "one": _trained(overrides, split, fold, seed, tasks, None)}
+    return result
+
+
+def _alone(index: int) -> list[str]:
+    """Overrides that train for one objective only, without conditioning."""
+    weights = [1.0 if place == index else 0.0 for place in range(5)]
+    return [f"method.sampler={{name: fixed, value: {weights}}}", "method.conditioner=null"]
+
+
+def _trained(
+    overrides: Sequence[str], split: str, fold: int, seed: int, tasks: dict[str, Any], vertices: Sequence[int] | None
+) -> dict[str, Any]:
+    """Per-list values over the vertices, or over the 11-point grid, of one trained policy."""
+    import torch
+
+    from moft.cache import cache_folder
+    from moft.engine.profile import base_values, profiled
+    from moft.engine.seed import seed_initialisation
+    from moft.engine.statistics import hypervolume
+    from moft.engine.train import AccelerateTrainer
+    from moft.hooks.manager import Plugins
+    from moft.interfaces import Context, Policy, Problem
+    from moft.run.pipeline import read_settings
+    from moft.types import Tradeoff
+
+    plugins = Plugins()
+    plugins.load(disable=["console"])
+    usual = [f"task.folds={FOLDS}", f"task.fold={fold}", f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]
+    settings = read_settings(CONFIG, [*usual, *overrides], plugins).make()
+    key = str([text for text in overrides if text.startswith("task.")])
+    if key not in tasks:
+        tasks[key] = settings.task(Context(torch.device("cpu"), seed, cache_folder()))
+        tasks[key].prepare(AccelerateTrainer(settings.trainer, seed=seed))
+    task = tasks[key]
+    evaluator = settings.profile.evaluator(task.objectives, task.main)
+    grid = settings.profile.grid(5).grid(settings.profile.points).float() if vertices is None else torch.eye(5)[list(vertices)]
+
+    def validate(policy: Policy) -> dict[str, float]:
+        front = profiled(policy, task, evaluator, Tradeoff(grid, torch.ones(1, 5)), "validation")
+        if vertices is not None:
+            return {"hypervolume": front.points[0, vertices[0]].item()}
+        return {"hypervolume": hypervolume(front.points, torch.zeros(5))}
+
+    problem = Problem(task, validate)
+    seed_initialisation(seed, "policy")
+    policy = settings.method.policy(problem)
+    started = time.perf_counter()
+    settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=seed))
+    seconds = time.perf_counter() - started
+    front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), split)
+    found: dict[str, Any] = {"seconds": seconds}
+    if vertices is None:
+        base = base_values(task, evaluator, split)
+        return found | {"values": front.measured.values, "main": front.measured.main, "base": base.values[0], "base_main": base.main[0]}
+    return found | {"values": [front.measured.values[0, :, vertices[0]]]}
+
+
+def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, Any]:
+    """Means over all lists and seeds; intervals from lists, whose values are first averaged over seeds."""
+    import torch
+
+    from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, interval, resampled
+
+    ordered = sorted(found, key=lambda result: (result["seed"], result["fold"]))
+    chosen = [result["variants"][name] for result in ordered]
+    folds = len(chosen) // seeds
+    by_seed = [chosen[seed * folds : (seed + 1) * folds] for seed in range(seeds)]
+
+    def pooled(read: Any) -> torch.Tensor:
+        return torch.stack([torch.cat([read(result) for result in of_seed], dim=-2) for of_seed in by_seed]).nanmean(0)
+
+    one = pooled(lambda result: result["one"]["values"])  # [11, lists, m]
+    corner = torch.stack([one[index, :, index] for index in range(5)], dim=-1)  # [lists, m]
+    plain = pooled(lambda result: torch.stack(result["plain"]["values"], dim=-1))  # [lists, m]
+    base = pooled(lambda result: result["one"]["base"])  # [lists, m]
+    main = pooled(lambda result: result["one"]["main"].unsqueeze(-1)).squeeze(-1)  # [11, lists]
+    counts = resampled(len(corner), 1000, 0)
+    samples = bootstrap_means(torch.stack([corner, plain, base]), counts)  # [samples, 3, m]
+    origin = torch.zeros(5, dtype=torch.float64)
+    return {
+        "objectives": ["query-url-clicks", "url-clicks", "dwell-time", "quality-score", "quality-score-2"],
+        "lists": len(corner),
+        "one_shot": corner.nanmean(0).tolist(),
+        "plain": plain.nanmean(0).tolist(),
+        "base": base.nanmean(0).tolist(),
+        "ratio": (corner.nanmean(0) / plain.nanmean(0)).tolist(),
+        "ratio_ci": interval(samples[:, 0] / samples[:, 1]).tolist(),
+        "above_base_ci": interval(samples[:, 0] - samples[:, 2]).tolist(),
+        "hypervolume": hypervolume(one.nanmean(1), origin),
+        "hypervolume_ci": interval(bootstrap_hypervolume(one, counts, origin)).tolist(),
+        "main": main.nanmean().item(),
+        "seconds": sum(result["one"]["seconds"] for result in chosen) / len(chosen),
+        "plain_seconds": sum(result["plain"]["seconds"] for result in chosen) / len(chosen),
+    }
+
+
+def main() -> None:
+    """Runs the chosen variants, prints the table, writes JSON."""
+    from common import machine, print_table, write_result
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", action="store_true", help="all variants on the validation split")
+    parser.add_argument("--only", nargs="*", help="names of variants")
+    parser.add_argument("--split", choices=["validation", "test"], help="default: validation for the study, test for the defaults")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=FOLDS)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    if "MSLR" not in os.environ:
+        parser.error("set MSLR to a folder with train.txt, vali.txt and test.txt")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    variants = dict(STUDY if options.study else DEFAULTS)
+    if options.only:
+        variants = {name: STUDY[name] for name in options.only}
+    split = options.split or ("validation" if options.study else "test")
+    found = measure(variants, split, options.seeds, options.folds, options.processes)
+    rows = [
+        [
+            name,
+            *(f"{value:.2f}" for value in result["ratio"]),
+            f"{min(result['ratio']):.2f}",
+            *(f"{value:.3f}" for value in result["one_shot"]),
+            f"{1000 * result['hypervolume']:.2f}",
+            f"{result['main']:.3f}",
+            f"{result['seconds']:.1f}",
+        ]
+        for name, result in found.items()
+    ]
+    names = ["I", "II", "III", "IV", "V"]
+    print_table(f"Vertex ratios and values, {split} split", ["variant", *names, "least", *names, "HV/1e-3", "main", "s"], rows)
+    setup = {"split": split, "seeds": options.seeds, "folds": options.folds}
+    write_result("corners-study" if options.study else "corners", {"setup": setup, "machine": machine(), "variants": found})
+
+
+if __name__ == "__main__":
+    main()
