@@ -51,3 +51,34 @@ def write_result(name: str, content: Mapping[str, Any]) -> Path:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"Written: benchmarks/results/{path.name}")
     return path
+
+
+def real_lists() -> Path | None:
+    """The folder of the real MSLR lists: `ltr/mslr` below `$MOFT_DATA`, else below `../shared/data`; None where it is absent."""
+    data = Path(os.environ.get("MOFT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    folder = data / "ltr" / "mslr"
+    return folder if (folder / "train.txt").exists() else None
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Median of repeated measurements, with their quartiles as the spread."""
+    low, middle, high = (_quantile(sorted(values), share) for share in (0.25, 0.5, 0.75))
+    return {"median": middle, "low": low, "high": high}
+
+
+def paired_ratio(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
+    """Summary of `first / second`, pair by pair: both were measured in turn, so what slows the machine slows both."""
+    return summary([one / other for one, other in zip(first, second, strict=True)])
+
+
+def in_words(spread: Mapping[str, float], digits: int = 2) -> str:
+    """A summary as `median (low to high)`."""
+    return f"{spread['median']:.{digits}f} ({spread['low']:.{digits}f} to {spread['high']:.{digits}f})"
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Linear between neighbours."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

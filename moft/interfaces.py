@@ -176,11 +176,11 @@ class Trainer(ABC):
     """Minimises losses. Everything that is trained in a run is a job of its trainer, so that all of it resumes."""
 
     @abstractmethod
-    def draw(self, sampler: Sampler, per_list: int = 1) -> Tensor:
+    def draw(self, sampler: Sampler, per_list: int = 1, *, shared: bool = False) -> Tensor:
         """`[batch, per_list, size]`, draws for the lists of the batch that `loss_of` is called with.
 
-        They come from the job's own generator, which a checkpoint keeps, and are the same however many
-        processes share a batch. Valid inside `loss_of` only.
+        With `shared` every list of the batch has the same ones. They come from the job's own generator, which a checkpoint
+        keeps, and are the same however many processes share a batch. Valid inside `loss_of` only.
         """
 
     @abstractmethod

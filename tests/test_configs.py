@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+import shlex
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import pytest
 from moft.cli.app import main
 from moft.hooks.manager import Plugins
 from moft.run import pipeline
-from moft_ltr.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.y*ml"))
@@ -26,40 +25,38 @@ named = pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.rel
 trained = pytest.mark.parametrize("config", SMOKE, ids=lambda path: path.stem)
 
 
-@pytest.fixture(scope="module")
-def smoke_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Lists whose front is known, where the smoke configs look for them."""
-    folder = tmp_path_factory.mktemp("smoke") / "data"
-    make_synthetic(folder, Synthetic(lists=120, items=12, features=8, objectives=2, conflict=0.7))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOFT_SMOKE", str(folder))
-        yield
-
-
 @named
 def test_a_config_says_what_it_shows_and_how_to_run_it(config: Path) -> None:
     name = config.relative_to(ROOT)
-    lines = config.read_text(encoding="utf-8").splitlines()
-    told = list(takewhile(lambda line: line.startswith("#"), lines))
+    told = list(takewhile(lambda line: line.startswith("#"), config.read_text(encoding="utf-8").splitlines()))
     assert len(told) >= 2, f"{name} must begin with comments: what it shows, then '# Run it:  ...'"
-    assert not told[0].startswith("# Run it:"), f"{name}: the first line says what the config shows"
-    run = [line for line in told if line.startswith("# Run it:")]
+    assert not re.match(r"# (Data|Run it):", told[0]), f"{name}: the first line says what the config shows"
+    run = commands(config)[-1:]
     assert run, f"{name}: no line '# Run it:  ...' before the settings"
-    assert f"moft train {name.as_posix()}" in run[0], f"{name}: its line '# Run it:' runs another config"
+    assert run[0].endswith(f"moft train {name.as_posix()}"), (
+        f"{name}: its line '# Run it:' must end in 'moft train {name.as_posix()}'"
+    )
 
 
 @named
 def test_a_config_resolves(config: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in re.findall(r"\$\{(\w+)\}", config.read_text(encoding="utf-8")):
+    for variable in variables([config]):
         monkeypatch.setenv(variable, "somewhere")
     pipeline.read_settings(config, (), plugins).make()
 
 
 @trained
-@pytest.mark.usefixtures("smoke_data")
-def test_a_smoke_config_gives_the_numbers_beside_it(config: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert main(["train", str(config), "--out", str(run)]) == 0
+def test_a_smoke_config_gives_the_numbers_beside_it(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.chdir(tmp_path)
+    for command in commands(config):
+        words = shlex.split(command)
+        while "=" in words[0]:
+            variable, _, value = words.pop(0).partition("=")
+            monkeypatch.setenv(variable, value)
+        assert words[0] == "moft"
+        assert main(words[1:]) == 0, f"{config.name}: its comment says {command!r}, which fails"
+    run = tmp_path / "runs" / config.stem
     assert [name for name in WRITTEN if not (run / name).exists()] == []
     found = json.loads((run / "front.json").read_text(encoding="utf-8"))
     expected = json.loads(expected_of(config).read_text(encoding="utf-8"))
@@ -76,9 +73,22 @@ def test_every_smoke_config_has_expected_numbers_and_the_other_way_round() -> No
 
 
 def test_every_method_has_a_smoke_config(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOFT_SMOKE", "somewhere")
+    for variable in variables(SMOKE):
+        monkeypatch.setenv(variable, "somewhere")
     shown = {pipeline.read_settings(path, (), plugins).plain["method"]["name"] for path in SMOKE}
     assert {offer.component.name for offer in plugins.offers("methods")} <= shown, "a method without a config in configs/smoke"
+
+
+def commands(config: Path) -> list[str]:
+    """What its comments say to type: the line `# Data:` if there is one, then the line `# Run it:`, cut at `&&`."""
+    text = config.read_text(encoding="utf-8")
+    lines = [match[1] for word in ("Data", "Run it") if (match := re.search(rf"^# {word}:\s+(.+)$", text, re.MULTILINE))]
+    return [command.strip() for line in lines for command in line.split("&&")]
+
+
+def variables(configs: list[Path]) -> list[str]:
+    """The environment variables that configs read."""
+    return [name for config in configs for name in re.findall(r"\$\{(\w+)\}", config.read_text(encoding="utf-8"))]
 
 
 def expected_of(config: Path) -> Path:

@@ -34,6 +34,7 @@ def profile(
         raise ConfigError(f"--points {points}: must be at least 1.")
     from moft.hooks.observers import Observers
     from moft.run import pipeline
+    from moft.run.weights import whole_folder
     from moft.types import Run
 
     opened = pipeline.open_run(run, plugins)
@@ -44,7 +45,8 @@ def profile(
         raise RunError(f"{target}: is there already; choose another --out or remove it.")
     measured = pipeline.measure(opened, settings, temperature=temperature)
     notes = [f"Measured at {temperature:g} times the trained temperatures."] if temperature != 1 else []
-    pipeline.write_results(measured, settings, target, cost=pipeline.cost_of(opened.folder), notes=notes, run=opened.folder)
+    with whole_folder(target) as folder:
+        pipeline.write_results(measured, settings, folder, cost=pipeline.cost_of(opened.folder), notes=notes, run=opened.folder)
     Observers(plugins, Run(run.name, run, opened.folder.resolved_config())).front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

@@ -48,7 +48,7 @@ def score(
         if len(rows) != batches.lists:
             raise DataError(f"{weights_file}: has {len(rows)} lines, and {data} has {batches.lists} lists; each list needs one.")
     scores = scores_of(opened.policy, batches, tradeoff_at(rows, temperature, opened.trained_at))
-    text = "".join(f"{value:.7g}\n" for value in scores)
+    text = "".join(f"{value:.9g}\n" for value in scores)
     if out is None:
         typer.echo(text, nl=False)
     else:

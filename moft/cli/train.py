@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from moft.errors import RunError
 from moft.hooks.manager import Plugins
 
 
@@ -33,8 +32,8 @@ def train(
     resolved = pipeline.read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        _print_plan(resolved.plain, folder, plugins, resume)
         resolved.make()
+        _print_plan(resolved.plain, folder, plugins, resume)
         return
     done = pipeline.train(resolved, folder, plugins, resume=resume)
     if done is not None:
@@ -45,9 +44,10 @@ def train(
 def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool) -> None:
     """What `moft train` would do with these settings."""
     from moft.config.yaml12 import dump
+    from moft.run.folder import refuse_existing
 
-    if folder.exists() and not resume:
-        raise RunError(f"{folder}: is there already; choose another --out, remove it, or go on with it by --resume.")
+    if not resume:
+        refuse_existing(folder)
     trainer, profile = settings["trainer"], settings["profile"]
     typer.echo(f"{'Goes on in' if folder.exists() else 'Writes to'}: {folder}")
     for kind, name in (("tasks", settings["task"]["name"]), ("methods", settings["method"]["name"])):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moft.errors import ConfigError, DataError, ShapeError
+from moft.hooks.spelling import nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +28,9 @@ def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
         given: dict[str, float] = {}
         for name, equals, value in named:
             if not equals or name.strip() not in names or name.strip() in given:
-                trouble = "is given twice" if name.strip() in given else "is not of the form objective=weight"
-                raise ConfigError(f"--weights {text!r}: {name!r} {trouble}; objectives are {', '.join(names)}.")
+                twice = "is given twice." if name.strip() in given else f"is no objective.{nearest(name.strip(), names)}"
+                trouble = twice if equals else "is not of the form objective=weight."
+                raise ConfigError(f"--weights {text!r}: {name.strip()!r} {trouble} Objectives: {', '.join(names)}.")
             given[name.strip()] = _number(value, text)
         weights = [given.get(name, 0.0) for name in names]
     else:
@@ -59,7 +61,7 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
             raise DataError(
                 f"{path}:{number}: {line[:40]!r} is no JSON array; each line gives one list's weights, such as [0.2, 0.8]."
             ) from error
-        if not isinstance(row, list) or len(row) != len(names) or not all(isinstance(value, int | float) for value in row):
+        if not isinstance(row, list) or len(row) != len(names) or not all(map(_is_number, row)):
             raise DataError(f"{path}:{number}: {line[:40]!r} are not {len(names)} weights, one for each of {', '.join(names)}.")
         _check([row], f"{path}:{number}")
         rows.append([float(value) for value in row])
@@ -90,6 +92,10 @@ def checked_temperature(temperature: float) -> float:
             f"--temperature {temperature:g}: must be above 0; 1 is as trained, larger moves towards the base model."
         )
     return temperature
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(text: str, whole: str) -> float:

@@ -51,6 +51,11 @@ class TrainerSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
 
+    @property
+    def is_cpu(self) -> bool:
+        """True when training is on the CPU, asked for or for want of anything else."""
+        return self.device == "cpu" or not torch.accelerator.is_available()
+
 
 @dataclass
 class JobState:
@@ -152,7 +157,7 @@ class AccelerateTrainer(Trainer):
         self._seed = seed
         self._records: Records = records if records is not None else NoRecords()
         self._resume = resume
-        self._accelerator = Accelerator(cpu=settings.device == "cpu")
+        self._accelerator = Accelerator(cpu=settings.is_cpu)
         self.device: torch.device = self._accelerator.device
 
     @property
@@ -160,9 +165,9 @@ class AccelerateTrainer(Trainer):
         """True in the one process that writes files."""
         return bool(self._accelerator.is_main_process)
 
-    def draw(self, sampler: Sampler, per_list: int = 1) -> Tensor:
-        drawn = sampler.draw(self._whole_batch * per_list, self.generator)
-        whole = drawn.reshape(self._whole_batch, per_list, -1)  # [lists, per_list, size]
+    def draw(self, sampler: Sampler, per_list: int = 1, *, shared: bool = False) -> Tensor:
+        drawn = sampler.draw(per_list if shared else self._whole_batch * per_list, self.generator)
+        whole = drawn.reshape(-1, per_list, drawn.shape[-1]).expand(self._whole_batch, -1, -1)  # [lists, per_list, size]
         own = whole[self._accelerator.process_index :: self._accelerator.num_processes]
         return (own if len(own) else whole[:1]).to(self.device)
 
@@ -230,15 +235,14 @@ class _Loop:
         self, batches: Callable[[Generator], Batches], evaluate: Callable[[], Mapping[str, float]] | None, best: str | None
     ) -> None:
         """Epochs from the current position to the end, then the best weights, kept as finished."""
-        started, lists = time.perf_counter() - self.seconds, 0
+        started = time.perf_counter() - self.seconds
         planned = _evaluated_epochs(self.epochs, self.settings.evaluations) if evaluate is not None else frozenset[int]()
         for epoch in range(self.epoch, self.epochs):
             data = batches(generator_for(self.trainer._seed, self.job, "order", epoch))
             steps = math.ceil(len(data) / self.settings.accumulation)
             for index in range(self.epoch_step, steps):
                 progress = (epoch + (index + 1) / steps) / self.epochs
-                values, seen = self._step(data, index, steps, progress)
-                lists += seen
+                values = self._step(data, index, steps, progress)
                 self.step, self.epoch, self.epoch_step = self.step + 1, epoch, index + 1
                 if self.epoch_step == steps:
                     self.epoch, self.epoch_step = epoch + 1, 0
@@ -250,7 +254,7 @@ class _Loop:
                     "epoch": epoch + 1,
                     "epochs": self.epochs,
                     "seconds": self.seconds,
-                    "lists": lists,
+                    "lists": epoch * data.lists + sum(map(len, data.plan[: (index + 1) * self.settings.accumulation])),
                 }
                 if self.trainer.is_main:
                     self.records.step(self.step, values)
@@ -263,8 +267,8 @@ class _Loop:
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory(self.loss, self.optimizer)
 
-    def _step(self, data: Batches, index: int, steps: int, progress: float) -> tuple[dict[str, float | str], int]:
-        """One step of the optimiser; its values, and how many lists it saw."""
+    def _step(self, data: Batches, index: int, steps: int, progress: float) -> dict[str, float | str]:
+        """One step of the optimiser; its values."""
         count = self.settings.accumulation
         plans = data.plan[index * count : (index + 1) * count]
         rate = self.rate * _rate_factor(progress, self.settings)
@@ -287,7 +291,7 @@ class _Loop:
         self.optimizer.step()
         self.optimizer.zero_grad()
         lists = sum(len(plan) for plan in plans)
-        return {"job": self.job, "loss": value * each / lists, "gradient": size, "learning_rate": rate}, lists
+        return {"job": self.job, "loss": value * each / lists, "gradient": size, "learning_rate": rate}
 
     def _share(self, plan: Tensor) -> Tensor:
         """The lists of a batch that this process takes; at least one, so that every process takes part."""
@@ -305,8 +309,10 @@ class _Loop:
 
     def _stop(self, seen: Sequence[tuple[Tensor, Tensor]], loss: float, gradient: float) -> None:
         """Ends the job; names the lists whose loss is not finite, or all of the step when only the gradient is not."""
-        lists = [index for plan, losses in seen for index in plan[~losses.cpu().isfinite()].tolist()]
-        lists = lists or [index for plan, _ in seen for index in plan.tolist()]
+        from accelerate.utils import gather_object
+
+        bad = gather_object([index for plan, losses in seen for index in plan[~losses.cpu().isfinite()].tolist()])
+        lists = bad or gather_object([index for plan, _ in seen for index in plan.tolist()])
         named = ", ".join(map(str, lists[:8])) + (f" and {len(lists) - 8} more" if len(lists) > 8 else "")
         raise RunError(
             f"job {self.job!r}, step {self.step + 1}: loss {loss:g} with gradient norm {gradient:g} is not finite, on lists "

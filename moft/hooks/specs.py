@@ -148,7 +148,7 @@ def moft_step_ended(run: Run, step: int, values: Mapping[str, float | str]) -> N
         run: the run.
         step: steps of this job so far, from 1.
         values: `job`, `epoch`, `epochs`, `progress` (0 to 1), `loss`, `gradient`, `learning_rate`, `seconds` (of the job),
-            `lists` (seen in this session of the job); after an evaluation its values too.
+            `lists` (seen by the job so far); after an evaluation its values too.
 
     Example:
         @hookimpl

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from torch import Tensor
 
@@ -15,8 +15,9 @@ from moft.engine.train import JobState
 from moft.errors import RunError
 from moft.hooks.observers import Observers
 from moft.run.folder import RunFolder
-from moft.run.weights import load_tensors, read_json, save_tensors, write_json
+from moft.run.weights import load_tensors, read_json, refused, save_tensors, whole_folder, write_bytes, write_json
 
+FILES = ("weights", "best", "optimizer", "generators")
 KEPT = 2
 """Checkpoints of a job that stay beside each other, so that one lost to the disk is not the only one."""
 
@@ -25,17 +26,16 @@ class RunRecords:
     """The records of one run.
 
     Args:
-        folder: where they go; must be held by this process.
+        folder: where they go; must be held by this process, or by the main one of several.
         fingerprint: of the config; a checkpoint of another one is refused.
         observers: told of every step.
+        is_main: False in the processes that only read.
     """
 
-    def __init__(self, folder: RunFolder, fingerprint: str, observers: Observers) -> None:
-        self._folder, self._fingerprint, self._observers = folder, fingerprint, observers
+    def __init__(self, folder: RunFolder, fingerprint: str, observers: Observers, *, is_main: bool = True) -> None:
+        self._folder, self._fingerprint, self._observers, self._is_main = folder, fingerprint, observers, is_main
         self._seconds: dict[str, float] = {}
-        self._journal: Any = None
-        for leftover in folder.checkpoints.glob("*/.*"):
-            shutil.rmtree(leftover)
+        self._journal: IO[str] | None = None
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -51,27 +51,28 @@ class RunRecords:
         done = self._folder.checkpoints / job / "finished"
         if not done.is_dir():
             return None
-        self._seconds[job] = float(self._state(done)["seconds"])
-        return load_tensors(done / "weights.safetensors")
+        state, (weights,) = self._read(done, "weights", advice="train this job anew")
+        self._seconds[job] = float(state["seconds"])
+        return weights
 
     def latest(self, job: str) -> JobState | None:
         steps = sorted((self._folder.checkpoints / job).glob("step-*"))
         if not steps:
             self._rewind(job, 0)
             return None
-        place = steps[-1]
-        state = self._state(place)
+        state, tensors = self._read(steps[-1], *FILES, advice="go on from the one before it")
         self._rewind(job, int(state["step"]))
+        weights, best_weights, moments, generators = tensors
         return JobState(
             step=state["step"],
             epoch=state["epoch"],
             epoch_step=state["epoch_step"],
             seconds=state["seconds"],
             best=state["best"] if state["best"] is not None else float("-inf"),
-            weights=load_tensors(place / "weights.safetensors"),
-            best_weights=load_tensors(place / "best.safetensors"),
-            moments=load_tensors(place / "optimizer.safetensors"),
-            generators=load_tensors(place / "generators.safetensors"),
+            weights=weights,
+            best_weights=best_weights,
+            moments=moments,
+            generators=generators,
         )
 
     def save(self, job: str, state: JobState) -> None:
@@ -82,8 +83,8 @@ class RunRecords:
             "seconds": state.seconds,
             "best": state.best if state.best_weights else None,
         }
-        files = {"weights": state.weights, "best": state.best_weights, "optimizer": state.moments, "generators": state.generators}
-        self._put(job, f"step-{state.step:09d}", numbers, files)
+        tensors = (state.weights, state.best_weights, state.moments, state.generators)
+        self._put(job, f"step-{state.step:09d}", numbers, dict(zip(FILES, tensors, strict=True)))
         for old in sorted((self._folder.checkpoints / job).glob("step-*"))[:-KEPT]:
             shutil.rmtree(old)
 
@@ -94,10 +95,13 @@ class RunRecords:
             shutil.rmtree(old)
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
-        if self._journal is None:
-            self._journal = self._folder.steps.open("a", encoding="utf-8")
-        self._journal.write(json.dumps({"step": step, **values}) + "\n")
-        self._journal.flush()
+        try:
+            if self._journal is None:
+                self._journal = self._folder.steps.open("a", encoding="utf-8")
+            self._journal.write(json.dumps({"step": step, **values}) + "\n")
+            self._journal.flush()
+        except OSError as error:
+            raise refused(self._folder.steps, error) from error
         self._observers.step_ended(step, values)
 
     def note(self, text: str) -> None:
@@ -107,36 +111,36 @@ class RunRecords:
     def close(self) -> None:
         """Closes the journal."""
         if self._journal is not None:
-            self._journal.close()
+            with suppress(OSError):  # what could not be written has been told already
+                self._journal.close()
             self._journal = None
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """A folder of a job, whole or not at all."""
         place = self._folder.checkpoints / job / name
-        temporary = place.with_name(f".{name}")
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            temporary.mkdir(parents=True)
+        with whole_folder(place) as temporary:
             for file, tensors in files.items():
                 save_tensors(temporary / f"{file}.safetensors", tensors)
             write_json(temporary / "state.json", {"fingerprint": self._fingerprint, **numbers})
             if place.exists():
                 shutil.rmtree(place)
-            os.replace(temporary, place)
-        except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
 
-    def _state(self, place: Path) -> dict[str, Any]:
-        state: dict[str, Any] = read_json(place / "state.json")
+    def _read(self, place: Path, *files: str, advice: str) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
+        """The numbers and tensors of a folder of a job; `advice` completes "remove it to ..."."""
+        try:
+            state: dict[str, Any] = read_json(place / "state.json")
+            tensors = [load_tensors(place / f"{file}.safetensors") for file in files]
+        except RunError as error:
+            raise RunError(f"{error} Remove {place} to {advice}.") from error
         if state.get("fingerprint") != self._fingerprint:
-            raise RunError(f"{place}: is a checkpoint of another config; remove it, or resume with the config that made it.")
-        return state
+            raise RunError(f"{place}: is a checkpoint of another config; remove it to {advice}.")
+        return state, tensors
 
     def _rewind(self, job: str, step: int) -> None:
         """Forgets the values of a job's steps after `step`, and a last line that was cut short."""
-        if not self._folder.steps.exists():
+        if not self._is_main or not self._folder.steps.exists():
             return
+        self.close()  # an earlier job of this session may have opened it, and the file is about to be another one
         kept = []
         for line in self._folder.steps.read_text(encoding="utf-8").splitlines():
             try:
@@ -145,6 +149,4 @@ class RunRecords:
                 continue
             if values.get("job") != job or values["step"] <= step:
                 kept.append(line + "\n")
-        temporary = self._folder.steps.with_name(".steps.jsonl")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, self._folder.steps)
+        write_bytes(self._folder.steps, "".join(kept).encode())

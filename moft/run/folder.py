@@ -6,13 +6,14 @@ import fcntl
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
-from moft.run.weights import write_bytes, write_json
+from moft.run.weights import whole_folder, write_bytes, write_json
 
 CONFIG = "config.yaml"
+LOCK = ".lock"
 
 
 class RunFolder:
@@ -31,7 +32,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.policy = path / "policy"
         self.front = path / "front.json"
-        self._lock: Any = None
+        self._lock: IO[str] | None = None
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
@@ -40,13 +41,11 @@ class RunFolder:
         Raises:
             RunError: something is there already.
         """
-        if path.exists():
-            kind = "a run" if (path / CONFIG).exists() else "a file" if path.is_file() else "something else"
-            raise RunError(f"{path}: {kind} is there already; choose another --out, remove it, or go on with it by --resume.")
-        path.mkdir(parents=True)
+        refuse_existing(path)
         folder = cls(path)
-        folder.hold()
-        write_bytes(folder.config, dump(dict(config)).encode())
+        with whole_folder(path) as temporary:
+            folder._lock = locked(temporary)
+            cls(temporary).write_config(config)
         return folder
 
     @classmethod
@@ -66,11 +65,7 @@ class RunFolder:
         Raises:
             RunError: another process holds it.
         """
-        self._lock = (self.path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"{self.path}: another process is writing this run; wait for it to end.") from error
+        self._lock = locked(self.path)
 
     def resolved_config(self) -> dict[str, Any]:
         """The config that the run was made with.
@@ -86,11 +81,55 @@ class RunFolder:
             raise RunError(f"{self.config}: is damaged; it holds no settings.")
         return config
 
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Keeps what the run is made with from here on."""
+        write_bytes(self.config, dump(dict(config)).encode())
+
     def write_versions(self, versions: Mapping[str, Any]) -> None:
         """Keeps what the run was made with."""
         write_json(self.versions, versions)
 
+    def clean(self) -> None:
+        """Removes the half-written files and folders of a process that was killed."""
+        for hidden in [*self.path.glob(".*"), *self.policy.glob(".*"), *self.checkpoints.glob("*/.*")]:
+            if hidden.is_dir():
+                shutil.rmtree(hidden, ignore_errors=True)
+            elif hidden.name != LOCK:
+                hidden.unlink()
+
+    def discard(self) -> None:
+        """Removes the folder, so that a mistake leaves nothing behind."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def discard_if_empty(self) -> None:
-        """Removes the folder when nothing was learned in it yet, so that a mistake leaves nothing behind."""
+        """Removes the folder when nothing was learned in it yet."""
         if not self.policy.exists() and not any(self.checkpoints.glob("*/*/")):
-            shutil.rmtree(self.path, ignore_errors=True)
+            self.discard()
+
+
+def refuse_existing(path: Path) -> None:
+    """Nothing, when a run can be made at `path`.
+
+    Raises:
+        RunError: something is there already.
+    """
+    if (path / CONFIG).exists():
+        raise RunError(f"{path}: a run is there already; choose another --out, remove it, or go on with it by --resume.")
+    if path.exists():
+        kind = "a folder that is no run" if path.is_dir() else "a file"
+        raise RunError(f"{path}: {kind} is there already; choose another --out or remove it.")
+
+
+def locked(folder: Path) -> IO[str]:
+    """The lock of `folder`, held until this process ends, however it ends.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise RunError(f"{folder}: another process is writing this run; wait for it to end.") from error
+    return lock

@@ -7,18 +7,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from moft.cache import cache_folder
 from moft.config.build import Resolved, resolve
 from moft.config.read import read_config
+from moft.engine.processes import Processes
 from moft.engine.profile import base_values, edge_weights, profiled
-from moft.engine.seed import derived_seed, seed_initialisation
+from moft.engine.seed import seed_initialisation
 from moft.engine.statistics import hypervolume
 from moft.engine.train import AccelerateTrainer
-from moft.errors import ConfigError, RunError
+from moft.errors import ConfigError, DataError, PluginError, RunError, ShapeError
 from moft.hooks.manager import Plugins
 from moft.hooks.observers import Observers
 from moft.interfaces import Context, Evaluator, Method, Policy, Problem, Task
@@ -26,10 +27,13 @@ from moft.run.checkpoint import RunRecords
 from moft.run.folder import RunFolder
 from moft.run.report import write_report
 from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
-from moft.run.settings import ProfileSettings, RunSettings
+from moft.run.settings import ProfileSettings, RunSettings, Split
 from moft.run.versions import versions_of
 from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_bytes, write_json
 from moft.types import Front, Run, Tradeoff
+
+BOOTSTRAP_SEED = 0
+"""The same for every run, so that two runs on the same lists are resampled alike and can be compared pairwise."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> R
     return resolve(RunSettings, content, plugins)
 
 
-def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = False) -> RunFolder:
+def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = False) -> RunFolder | None:
     """Trains, profiles and reports one config into the run folder `path`.
 
     Args:
@@ -74,26 +78,33 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
         plugins: observers are told of everything.
         resume: goes on with the run at `path` if there is one.
 
+    Returns: None in the other processes of a run that several train together; the main one writes.
+
     Raises:
         RunError: the folder exists, belongs to another config, or training stopped.
     """
     settings: RunSettings = resolved.make()
+    processes = Processes(is_cpu=settings.trainer.is_cpu)
     is_resumed = resume and path.exists()
-    folder = _reopened(path, resolved.plain) if is_resumed else RunFolder.create(path, resolved.plain)
-    observers = Observers(plugins, Run(path.name, path, resolved.plain))
-    records = RunRecords(folder, fingerprint(resolved.plain), observers)
-    observers.run_started()
     try:
-        _train(settings, folder, records, observers, plugins, is_resumed)
-    except BaseException as error:
-        observers.run_ended(error)
-        if not is_resumed:
-            folder.discard_if_empty()
-        raise
+        make = _reopened if is_resumed else RunFolder.create
+        folder = processes.first(lambda: make(path, resolved.plain)) or RunFolder(path)
+        observers = Observers(plugins if processes.is_main else Plugins(), Run(path.name, path, resolved.plain))
+        records = RunRecords(folder, fingerprint(resolved.plain), observers, is_main=processes.is_main)
+        observers.run_started()
+        try:
+            _train(settings, folder, records, observers, plugins, is_resumed)
+        except BaseException as error:
+            observers.run_ended(error)
+            if processes.is_main and not is_resumed:
+                folder.discard_if_empty()
+            raise
+        finally:
+            records.close()
+        observers.run_ended(None)
     finally:
-        records.close()
-    observers.run_ended(None)
-    return folder
+        processes.end()
+    return folder if processes.is_main else None
 
 
 def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
@@ -137,8 +148,7 @@ def measure(opened: Opened, settings: ProfileSettings, *, temperature: float = 1
         weights, _ = edge_weights(m, settings.edges)
         edges = profiled(opened.policy, task, evaluator, Tradeoff(weights, temperatures), settings.split)
     base = base_values(task, evaluator, settings.split)
-    seed = derived_seed(opened.settings.seed, "bootstrap")
-    return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, seed)
+    return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, BOOTSTRAP_SEED)
 
 
 def write_results(
@@ -157,6 +167,11 @@ def write_results(
     return record
 
 
+def validation_grid(settings: ProfileSettings, m: int) -> torch.Tensor:
+    """`[n, m]`, the weights that are measured during training."""
+    return settings.grid(m).grid(settings.validation_points or m + 1).float()
+
+
 def cost_of(folder: RunFolder) -> Cost:
     """What a finished run cost, as its front says."""
     found = read_json(folder.front)["cost"]
@@ -164,12 +179,19 @@ def cost_of(folder: RunFolder) -> Cost:
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
-    """A hash of what training depends on: every setting but how results are measured and where it runs."""
-    trained = {key: value for key, value in config.items() if key != "profile"}
-    trained["trainer"] = {
-        key: value for key, value in config["trainer"].items() if key not in ("device", "checkpoint_steps", "threads")
+    """A hash of what training depends on."""
+    return hashlib.sha256(json.dumps(_trained_part(config), sort_keys=True).encode()).hexdigest()
+
+
+def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting but where training runs and how its end is measured; the best weights are chosen by the front's settings."""
+    left_out = {"trainer": ("device", "checkpoint_steps", "threads"), "profile": ("indicators", "edges", "split", "samples")}
+    return {
+        key: {name: item for name, item in value.items() if name not in left_out[key]}
+        if key in left_out and isinstance(value, Mapping)
+        else value
+        for key, value in config.items()
     }
-    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def _train(
@@ -179,21 +201,25 @@ def _train(
     task = settings.task(Context(trainer.device, settings.seed, cache_folder()))
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
     m = len(task.objectives)
-    grid, reference = (
-        settings.profile.grid(m).grid(settings.profile.points).float(),
-        reference_point(settings.profile.reference, m),
-    )
+    grid, reference = validation_grid(settings.profile, m), reference_point(settings.profile.reference, m)
+    settings.profile.grid(m).grid(settings.profile.points)  # refused now, not after training
 
     def validate(policy: Policy) -> dict[str, float]:
         front = profiled(policy, task, evaluator, Tradeoff(grid, _temperatures(task)), "validation")
         return _validation(front, reference)
 
-    task.prepare(trainer)
-    base_jobs = set(records.seconds)
     problem = Problem(task, validate)
     method: Method[Policy] = settings.method
-    seed_initialisation(settings.seed, "policy")
-    policy = method.policy(problem)
+    try:
+        task.prepare(trainer)
+        base_jobs = set(records.seconds)
+        task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
+        seed_initialisation(settings.seed, "policy")
+        policy = method.policy(problem)
+    except (ConfigError, DataError, PluginError, ShapeError):
+        if trainer.is_main and not is_resumed:
+            folder.discard()  # at most a base model was trained, and another config or other data need another one
+        raise
     method.train(policy, problem, trainer)
     policy.eval()
     if not trainer.is_main:
@@ -222,12 +248,16 @@ def _validation(front: Front, reference: torch.Tensor) -> dict[str, float]:
 
 
 def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
+    """The run at `path`, held by this process; what training depends on must be as it was."""
     folder = RunFolder.open(path)
     kept = folder.resolved_config()
     if fingerprint(kept) != fingerprint(config):
-        difference = _first_difference(kept, config)
+        difference = _first_difference(_trained_part(kept), _trained_part(config))
         raise RunError(f"{path}: was made with another config ({difference}); resume it with its own {folder.config.name}.")
     folder.hold()
+    folder.clean()
+    if kept != config:
+        folder.write_config(config)
     return folder
 
 
@@ -251,6 +281,13 @@ def _temperatures(task: Task) -> torch.Tensor:
 
 
 def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:
-    """The same settings with another split or number of points, where given."""
-    changed = settings if split is None else replace(settings, split=split)
-    return changed if points is None else replace(changed, points=points)
+    """The same settings with another split or number of points, where given.
+
+    Raises:
+        ConfigError: there is no such split.
+    """
+    known: tuple[Split, ...] = get_args(Split)
+    chosen = next((name for name in known if name == split), settings.split)
+    if split not in (None, chosen):
+        raise ConfigError(f"--split {split!r}: splits are {', '.join(known)}.")
+    return replace(settings, split=chosen, points=settings.points if points is None else points)

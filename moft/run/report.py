@@ -56,6 +56,7 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         "short": lambda value: _number(value, ".4g"),
         "duration": duration,
         "words": _in_words,
+        "breakable": _breakable,
         "embedded": lambda content: base64.b64encode(content).decode(),
     }
     steps = _steps(run.steps)
@@ -149,6 +150,13 @@ def _steps(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return rows
+
+
+def _breakable(name: str) -> Any:
+    """The name as markup that a narrow column may break after each underscore."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
 
 
 def _is_table(content: Any) -> bool:

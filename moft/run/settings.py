@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from moft.engine.train import TrainerSettings
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task
 from moft.settings import Count, Default, Factory, NonNegativeCount
+
+Split = Literal["train", "validation", "test"]
 
 
 def _usual_indicators() -> Any:
@@ -24,6 +26,7 @@ class ProfileSettings:
         grid: whose grid the weights are taken from.
         indicators: what is said of the front beside its hypervolume.
         points: weights of the grid.
+        validation_points: weights of the grid that is measured during training; null for the vertices and the centroid.
         edges: further weights between every two vertices, for the pictures; 0 for none.
         split: the split that results are reported on.
         reference: the hypervolume's reference point, one value for each objective; null for the origin.
@@ -34,8 +37,9 @@ class ProfileSettings:
     grid: Annotated[Factory[Sampler], Default("dirichlet")]
     indicators: list[Indicator] = field(default_factory=_usual_indicators)
     points: Count = 11
+    validation_points: Count | None = None
     edges: NonNegativeCount = 3
-    split: str = "test"
+    split: Split = "test"
     reference: list[float] | None = None
     samples: Count = 1000
 

@@ -59,10 +59,10 @@ class CosDPO:
 
     def policy(self, problem: Problem) -> ConditionedPolicy:
         m = len(problem.task.objectives)
+        sampler = self._sampler(m)  # a sampler that does not fit the objectives is told before anything is trained
         model = problem.task.model(m)
         device = next(model.parameters()).device
         if self._conditioner is None:
-            sampler = self._sampler(m)
             if len(sampler.grid(m + 1)) > 1:
                 raise ConfigError(
                     "[method.conditioner] null cannot follow weights that vary; use sampler: fixed, or a conditioner."
@@ -79,9 +79,7 @@ class CosDPO:
         scale = loss_scale(statistics, is_balanced=self._balance == "gradient").to(policy.temperatures.device)
 
         def loss_of(batch: Batch) -> Tensor:
-            weights = trainer.draw(sampler, self._draws)  # [batch, draws, m]
-            if self._share_draws:
-                weights = weights[:1].expand(weights.shape)
+            weights = trainer.draw(sampler, self._draws, shared=self._share_draws)  # [batch, draws, m]
             rows = torch.arange(len(batch), device=weights.device).repeat_interleave(self._draws)
             drawn = batch.select(rows) if self._draws > 1 else batch
             flat = weights.flatten(0, 1)  # [batch * draws, m]

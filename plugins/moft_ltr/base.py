@@ -15,7 +15,7 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft.api import Batch, Count, Default, Injection, Loss, Positive, Trainer, seed_initialisation
 from moft_ltr.ndcg import ndcg, ranking
-from moft_ltr.network import Ranker
+from moft_ltr.network import Ranker, check_heads
 from moft_ltr.store import ListStore
 
 Floats = NDArray[np.float32]
@@ -41,6 +41,9 @@ class NeuralBase:
     heads: Count = 2
     epochs: Count = 15
     learning_rate: Positive = 1e-3
+
+    def __post_init__(self) -> None:
+        check_heads(self.heads, self.width)
 
     def network(self, features: int) -> Ranker:
         """An untrained ranker for inputs of width `features`."""
@@ -137,16 +140,20 @@ def loaded_booster(text: str) -> Any:
 
     Raises:
         ConfigError: lightgbm is not installed.
-        DataError: LightGBM refuses the text.
+        DataError: LightGBM refuses the text, or its model is no ranker.
     """
     try:
         import lightgbm
     except ImportError as error:
         raise ConfigError("[task.base] 'lightgbm' needs the package lightgbm: pip install 'moft[lightgbm]'.") from error
     try:
-        return lightgbm.Booster(model_str=text)
+        booster = lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as error:
         raise DataError(f"[task.base.path] LightGBM cannot read the model: {error}") from error
+    if booster.num_model_per_iteration() != 1:
+        scores = booster.num_model_per_iteration()
+        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each item; a ranker gives one.")
+    return booster
 
 
 def booster_scores(booster: Any, features: Floats) -> Floats:

@@ -11,8 +11,11 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft_ltr.dataset import Dataset
-from moft_ltr.labels import LabelColumn, MainLabel, Transform, transformed
+from moft_ltr.labels import LabelColumn, MainLabel, transformed
 from moft_ltr.splits import Chosen
+
+LARGEST_EXPONENT = 500.0
+"""A gain of 2^label stays a number well beyond this, and so does the sum of a list's gains."""
 
 MSLR_COLUMNS = 136
 MSLR_LABELS = range(132, 137)
@@ -82,17 +85,17 @@ def read_labels(
     """`[items, m]` and `[items]`: transformed labels of the objectives, and of the main one (zeros without).
 
     Raises:
-        DataError: a transformed label is negative.
+        DataError: a transformed label is negative, or too large for its gain.
     """
     tables, mains = [], []
     for part, chosen in zip(parts, items, strict=True):
         numbers = label_columns(part.data, objectives, main)
-        columns = [_read(part, chosen, name, numbers[name], label.transform) for name, label in objectives.items()]
+        columns = [_read(part, chosen, name, numbers[name], label) for name, label in objectives.items()]
         tables.append(np.stack(columns, axis=1))
         if main is None:
             mains.append(np.zeros(len(chosen), dtype=np.float32))
         else:
-            mains.append(_read(part, chosen, "main", numbers.get("main"), main.transform))
+            mains.append(_read(part, chosen, "main", numbers.get("main"), main))
     return torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(mains))
 
 
@@ -122,16 +125,28 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
 
 
 def _read(
-    part: Chosen, items: NDArray[np.int64], name: str, column: int | None, transform: Transform | list[Transform]
+    part: Chosen, items: NDArray[np.int64], name: str, column: int | None, label: LabelColumn | MainLabel
 ) -> NDArray[np.float32]:
     raw = part.data.relevance[items] if column is None else part.data.features[items, column - 1]
-    values = transformed(np.asarray(raw), part.offsets, transform)
-    if (values < 0).any():
-        worst = int(values.argmin())
-        where = f"column {column}" if column is not None else "relevance"
-        line = part.data.lines[part.lists[np.searchsorted(part.offsets, worst, side="right") - 1]]
+    values = transformed(np.asarray(raw), part.offsets, label.transform)
+    low, high = int(values.argmin()), int(values.argmax())
+    if values[low] < 0:
+        where = _place(part, low, column)
         raise DataError(
-            f"{part.data.source}: label {raw[worst]:g} of {name!r} ({where}, in the list that begins at line {line}) is negative "
-            "after its transform; labels must be 0 or more. Use transform: min-max."
+            f"{where}: label {raw[low]:g} of {name!r} is negative after its transform; labels must be 0 or more. "
+            "Use transform: min-max."
+        )
+    if label.gain == "exp2" and values[high] > LARGEST_EXPONENT:
+        where = _place(part, high, column)
+        raise DataError(
+            f"{where}: label {raw[high]:g} of {name!r} has a gain of 2^{values[high]:g}, which is no number; gain: exp2 is for "
+            "grades. Use gain: linear, or a transform."
         )
     return values
+
+
+def _place(part: Chosen, item: int, column: int | None) -> str:
+    """Where a label stands, for messages; `item` counts within `part`."""
+    line = part.data.lines[part.lists[np.searchsorted(part.offsets, item, side="right") - 1]]
+    what = "relevance" if column is None else f"column {column}"
+    return f"{part.data.source}:{line}: {what} of the list that begins there"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from moft import ConfigError
 from moft.api import Injection, Inputs, Model, ModelSpec, injected_linear, modulated
 
 
@@ -57,6 +58,16 @@ class Ranker(Model):
             hidden = modulated(hidden, injection, f"layer-{index + 1}")
         hidden = modulated(self.norm(hidden), injection, "output")
         return injected_linear(self.output, hidden, deltas.get("output", ())).squeeze(-1)  # [batch, list]
+
+
+def check_heads(heads: int, width: int) -> None:
+    """Nothing, when attention heads can share a hidden size.
+
+    Raises:
+        ConfigError: they do not divide it.
+    """
+    if width % heads:
+        raise ConfigError(f"heads: {heads} heads do not divide a width of {width}.")
 
 
 class RankerLayer(nn.Module):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+T = TypeVar("T", np.float32, np.float64)
 
 HEAVY = 10.0  # standard deviations that the largest value of a column may lie from its mean before it counts as heavy-tailed
 LIMIT = 10.0  # standard deviations beyond which a scaled value is cut, so that one odd item cannot swamp a list
@@ -41,17 +43,19 @@ def learned_scaling(blocks: Iterable[Floats]) -> FeatureScaling:
     """The scaling for the columns of `blocks`, each `[items, columns]`, from one pass over them."""
     plain, logged = _Moments(), _Moments()
     for block in blocks:
-        plain.add(block.astype(np.float64))
-        logged.add(signed_logarithm(block.astype(np.float64)))
+        values = block.astype(np.float64)
+        plain.add(values)
+        logged.add(signed_logarithm(values))
     logarithm = (plain.extent() > HEAVY) & (logged.extent() < plain.extent())
     mean = np.where(logarithm, logged.mean(), plain.mean())
     deviation = np.where(logarithm, logged.deviation(), plain.deviation())
     return FeatureScaling(logarithm, mean.astype(np.float32), np.where(deviation > 0, deviation, 1.0).astype(np.float32))
 
 
-def signed_logarithm(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def signed_logarithm(values: NDArray[T]) -> NDArray[T]:
     """`sign(x) log(1 + |x|)`, elementwise."""
-    return np.sign(values) * np.log1p(np.abs(values))
+    result: NDArray[T] = np.sign(values) * np.log1p(np.abs(values))
+    return result
 
 
 def blocks_of(features: Floats, items: NDArray[np.int64], columns: NDArray[np.int64], size: int = 32768) -> Iterator[Floats]:
@@ -81,14 +85,17 @@ class _Moments:
         self.low, self.high = np.minimum(self.low, block.min(0)), np.maximum(self.high, block.max(0))
 
     def mean(self) -> NDArray[np.float64]:
-        return self.first + self.total / self.count
+        mean: NDArray[np.float64] = self.first + self.total / self.count
+        return mean
 
     def deviation(self) -> NDArray[np.float64]:
         variance = np.maximum(self.squares / self.count - (self.total / self.count) ** 2, 0.0)
-        return np.where(self.high > self.low, np.sqrt(variance), 0.0)
+        deviation: NDArray[np.float64] = np.where(self.high > self.low, np.sqrt(variance), 0.0)
+        return deviation
 
     def extent(self) -> NDArray[np.float64]:
         """Largest distance from the mean, in deviations; zero for a constant column."""
         distance = np.maximum(self.high - self.mean(), self.mean() - self.low)
         deviation = self.deviation()
-        return np.divide(distance, deviation, out=np.zeros_like(distance), where=deviation > 0)
+        extent: NDArray[np.float64] = np.divide(distance, deviation, out=np.zeros_like(distance), where=deviation > 0)
+        return extent

@@ -88,6 +88,8 @@ def _long_enough(data: Dataset, short_lists: ShortLists) -> NDArray[np.int64]:
             f"{data.source}:{data.lines[short[0]]}: list qid:{data.qids[short[0]]} has one item (as {len(short)} lists have); "
             "a list needs at least two. Set task.short_lists to drop to leave such lists out."
         )
+    if len(short) == len(lengths):
+        raise DataError(f"{data.source}: has no list of two items or more, so there is nothing to rank.")
     return np.flatnonzero(lengths >= 2)
 
 
@@ -102,6 +104,8 @@ def _dealt(
     if len(np.unique(qids)) < len(qids):
         values, counts = np.unique(qids, return_counts=True)
         raise DataError(f"qid:{values[counts > 1][0]} stands in more than one file; folds need every qid once.")
+    if len(qids) < folds:
+        raise DataError(f"[task.folds] {len(qids)} lists cannot be dealt into {folds} folds; each needs one list at least.")
     hand = np.empty(len(qids), dtype=np.int64)
     hand[qids.argsort(kind="stable")] = np.arange(len(qids)) % folds
     split_of = {fold: "test", (fold + 1) % folds: "validation"}

@@ -53,8 +53,11 @@ def written_whole(target: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        if not target.exists():
-            os.replace(temporary, target)
+        try:
+            os.rename(temporary, target)
+        except OSError:
+            if not target.exists():  # else another process was faster
+                raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(

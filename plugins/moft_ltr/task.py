@@ -16,11 +16,14 @@ from moft_ltr.base import Base, NeuralBase, ScoreColumn
 from moft_ltr.columns import check_learnable, input_columns, label_columns, read_labels
 from moft_ltr.dataset import find_data, open_dataset
 from moft_ltr.labels import LabelColumn, MainLabel, in_words
-from moft_ltr.network import Ranker
+from moft_ltr.network import Ranker, check_heads
 from moft_ltr.reference import Reference
 from moft_ltr.scaling import FeatureScaling, blocks_of, learned_scaling
 from moft_ltr.splits import SPLITS, Chosen, ShortLists, chosen_whole, open_splits
 from moft_ltr.store import ListStore
+
+STATE = ("columns", "scaling.logarithm", "scaling.mean", "scaling.deviation", "reference")
+"""What a saved state holds; that of a trained or loaded base ranker is beside it."""
 
 
 class LTR:
@@ -66,8 +69,7 @@ class LTR:
     ) -> None:
         if not objectives:
             raise ConfigError("[task.objectives] names no objective; give at least one, such as clicks: {column: 134}.")
-        if width % heads:
-            raise ConfigError(f"[task.heads] {heads} heads do not divide a width of {width}.")
+        check_heads(heads, width)
         if main is None and isinstance(base, NeuralBase):
             raise ConfigError(
                 "[task.base] 'neural' is trained on the main objective, and task.main is null; use 'scores' or 'lightgbm'."
@@ -116,8 +118,11 @@ class LTR:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
+        lacking = [name for name in STATE if name not in state]
+        if lacking:
+            raise DataError(f"the saved state of the ranking task lacks {lacking[0]!r}; it is another task's.")
         self._inputs = state["columns"].numpy()
-        self._scaling = FeatureScaling(*(state[f"scaling.{part}"].numpy() for part in ("logarithm", "mean", "deviation")))
+        self._scaling = FeatureScaling(*(state[name].numpy() for name in STATE[1:4]))
         self._reference = Reference(self._base, self._budget, self._inputs)
         self._reference.restore(state)
         self._stores = {}

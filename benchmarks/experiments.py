@@ -1,0 +1,95 @@
+"""Trains and measures policies from a config file, with the base ranker of each data set trained once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moft import cache_folder
+from moft.engine.profile import base_values, profiled
+from moft.engine.seed import seed_initialisation
+from moft.engine.statistics import hypervolume
+from moft.engine.train import AccelerateTrainer
+from moft.hooks.manager import Plugins
+from moft.interfaces import Context, Policy, Problem
+from moft.run.pipeline import read_settings, validation_grid
+from moft.types import Front, ListValues, Tradeoff
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trained policy.
+
+    Args:
+        front: on the split, over the grid asked for.
+        base: what the base model reaches there.
+        seconds: of training the policy, evaluations included.
+        policy: itself.
+    """
+
+    front: Front
+    base: ListValues
+    seconds: float
+    policy: Policy
+
+
+@dataclass
+class Experiments:
+    """Runs of one config file under overrides; tasks are prepared once for each set of their settings.
+
+    Args:
+        config: the file.
+        usual: overrides of every run.
+    """
+
+    config: Path
+    usual: Sequence[str] = ()
+    _tasks: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, overrides: Sequence[str], *, split: str, weights: torch.Tensor | None = None) -> Outcome:
+        """Trains one policy and measures it.
+
+        Args:
+            overrides: as for `--set`.
+            split: to measure on.
+            weights: `[n, m]`, where to measure; None for the config's grid. The best weights on the validation split are
+                chosen by hypervolume over the same points.
+        """
+        plugins = Plugins()
+        plugins.load(disable=["console"])
+        settings = read_settings(self.config, [*self.usual, *overrides], plugins).make()
+        key = str([text for text in overrides if text.startswith(("task.", "seed"))])
+        if key not in self._tasks:
+            self._tasks[key] = settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
+            self._tasks[key].prepare(AccelerateTrainer(settings.trainer, seed=settings.seed))
+        task = self._tasks[key]
+        evaluator = settings.profile.evaluator(task.objectives, task.main)
+        m = len(task.objectives)
+        grid = settings.profile.grid(m).grid(settings.profile.points).float() if weights is None else weights
+
+        watched = validation_grid(settings.profile, m) if weights is None else weights
+
+        def validate(policy: Policy) -> dict[str, float]:
+            front = profiled(policy, task, evaluator, Tradeoff(watched, problem.temperatures), "validation")
+            if len(watched) == 1:
+                return {"hypervolume": float((front.points[0] * watched[0]).sum())}
+            return {"hypervolume": hypervolume(front.points, torch.zeros(m))}
+
+        problem = Problem(task, validate)
+        seed_initialisation(settings.seed, "policy")
+        policy = settings.method.policy(problem)
+        started = time.perf_counter()
+        settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed))
+        seconds = time.perf_counter() - started
+        front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), split)
+        return Outcome(front, base_values(task, evaluator, split), seconds, policy)
+
+
+def plain_model(weights: Sequence[float]) -> list[str]:
+    """Overrides that train an unconditioned model for one weighting."""
+    return [f"method.sampler={{name: fixed, value: {list(weights)}}}", "method.conditioner=null"]

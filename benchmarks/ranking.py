@@ -1,0 +1,183 @@
+"""What the ranking benchmarks share: a task on MSLR-like lists, and a method whose steps are timed in the real trainer."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import real_lists
+
+if TYPE_CHECKING:
+    from moft.api import Method, Policy, Problem
+    from moft_ltr.task import LTR
+
+REAL: Sequence[tuple[int, Sequence[str]]] = (
+    (134, ["log1p"]),
+    (135, ["log1p"]),
+    (136, ["log1p"]),
+    (132, ["min-max"]),
+    (133, ["min-max"]),
+    (135, ["log1p", "invert"]),
+    (132, ["min-max", "invert"]),
+    (133, ["min-max", "invert"]),
+)
+"""Label column and transform of up to eight objectives on MSLR; the last three turn earlier ones round."""
+
+LABELS = tuple(range(132, 137))
+PER_SPLIT = 105
+"""Lists to make where there are no real ones: as many as the real training lists."""
+
+
+@contextmanager
+def mslr_lists() -> Iterator[tuple[Path, str]]:
+    """A folder of real MSLR lists, else of synthetic ones of the same shape, and what it is in words."""
+    from moft_ltr.synthetic import Synthetic, make_synthetic
+
+    folder = real_lists()
+    if folder is not None:
+        yield folder, "real MSLR lists"
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary) / "lists"
+        make_synthetic(made, Synthetic(lists=PER_SPLIT, items=110, features=131, objectives=8))
+        yield made, "synthetic lists of MSLR's shape"
+
+
+def prepared_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int = 2048, base: Any = None) -> LTR:
+    """A prepared ranking task with the first few objectives, and a base ranker that costs next to nothing.
+
+    Args:
+        folder: from `mslr_lists`, or another synthetic one.
+        cache: for converted files.
+        objectives: how many, up to eight.
+        budget: padded items of a batch.
+        base: another base ranker.
+    """
+    import torch
+
+    from moft.api import AccelerateTrainer, Context, TrainerSettings
+    from moft_losses.listnet import ListNet
+    from moft_ltr.base import NeuralBase
+    from moft_ltr.dataset import find_data, open_dataset, split_file
+    from moft_ltr.labels import LabelColumn
+    from moft_ltr.task import LTR
+
+    named = open_dataset(split_file(find_data(str(folder), cache), "train"), cache).labels
+    if named:
+        columns = {name: LabelColumn(column) for name, column in list(named.items())[:objectives]}
+        exclude: list[int] = []
+    else:
+        columns = {f"{c}-{'-'.join(steps)}": LabelColumn(c, [*steps]) for c, steps in REAL[:objectives]}  # type: ignore[list-item]
+        exclude = list(LABELS)
+    task = LTR(
+        Context(torch.device("cpu"), 0, cache),
+        data=str(folder),
+        objectives=columns,
+        base=base or NeuralBase(ListNet(), width=16, layers=1, heads=1, epochs=1),
+        exclude=exclude,
+        items_per_batch=budget,
+    )
+    task.prepare(AccelerateTrainer(TrainerSettings(device="cpu"), seed=0))
+    return task
+
+
+class Stopwatch:
+    """Records of a job that keep nothing but the clock at the end of each epoch.
+
+    Args:
+        clock: seconds; `time.process_time` where one thread computes, since what others do on the machine does not count then.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ends: dict[int, float] = {}
+
+    @property
+    def epochs(self) -> list[float]:
+        """Seconds of every epoch but the first, planning of its batches included."""
+        ends = [self._ends[epoch] for epoch in sorted(self._ends)]
+        return [after - before for before, after in pairwise(ends)]
+
+    def finished(self, job: str) -> None:
+        return None
+
+    def latest(self, job: str) -> None:
+        return None
+
+    def save(self, job: str, state: Any) -> None:
+        return None
+
+    def finish(self, job: str, weights: Mapping[str, Any], seconds: float) -> None:
+        return None
+
+    def step(self, step: int, values: Mapping[str, float | str]) -> None:
+        self._ends[int(values["epoch"])] = self._clock()
+
+    def note(self, text: str) -> None:
+        return None
+
+
+class Timed:
+    """A method on a prepared task; each call trains its policy for some epochs more, in the trainer of a run.
+
+    Args:
+        task: prepared.
+        method: trains the policy.
+        epochs: passes over the lists at each call, the same batches at every call; the first one is not timed.
+        threads: of torch.
+    """
+
+    def __init__(self, task: LTR, method: Method[Any], *, epochs: int = 3, threads: int = 1) -> None:
+        from moft.api import Problem, TrainerSettings, seed_initialisation
+
+        seed_initialisation(0, "policy")
+        self.problem: Problem = Problem(task, lambda policy: {})
+        self.method = method
+        self.policy: Policy = method.policy(self.problem)
+        self._settings = TrainerSettings(epochs=epochs, evaluations=0, device="cpu", threads=threads)
+        self._clock = time.process_time if threads == 1 else time.perf_counter
+
+    def __call__(self) -> list[float]:
+        """Seconds of every epoch but the first."""
+        from moft.api import AccelerateTrainer
+
+        watch = Stopwatch(self._clock)
+        self.method.train(self.policy, self.problem, AccelerateTrainer(self._settings, seed=0, records=watch))
+        return watch.epochs
+
+
+def weight_cos(m: int, conditioner: str | None, *, draws: int = 1) -> Any:
+    """Weight-COS with a conditioner by name; None is the same network and objectives without any."""
+    from functools import partial
+
+    from moft_conditioning.concat import Concat
+    from moft_conditioning.film import FiLM
+    from moft_cos_dpo.method import CosDPO
+    from moft_losses.listnet import ListNet
+    from moft_samplers.dirichlet import Dirichlet
+    from moft_samplers.fixed import Fixed
+    from moft_scalarizers.linear import Linear
+
+    sampler: Any = partial(Dirichlet, vertices=0.3) if conditioner else partial(Fixed, value=[1 / m] * m)
+    kind: Any = {"concat": Concat, "film": FiLM, None: None}[conditioner]
+    return CosDPO(sampler=sampler, conditioner=kind, loss=ListNet(), scalarizer=Linear(), draws=draws)
+
+
+def in_turn(variants: Mapping[str, Timed], repeats: int) -> dict[str, list[float]]:
+    """Mean seconds of an epoch of each variant, once per repeat.
+
+    Args:
+        variants: by name; they take turns.
+        repeats: rounds, each in the opposite order of the one before.
+    """
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for round_ in range(repeats):
+        for name in list(variants)[:: 1 if round_ % 2 == 0 else -1]:
+            epochs = variants[name]()
+            found[name].append(sum(epochs) / len(epochs))
+    return found

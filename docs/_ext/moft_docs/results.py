@@ -1,0 +1,179 @@
+"""Tables of the measurements that stand in `benchmarks/results/`."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from moft_docs.markdown import table
+
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+KEYS = {"machine", "seeds", "folds", "split"}
+"""What is said in the line below the tables."""
+
+
+def benchmark_results(name: str, *, folder: Path = BENCHMARKS) -> str:
+    """The tables of `results/NAME.json`, or a sentence that says it has not been measured here."""
+    path = folder / "results" / f"{name}.json"
+    if not path.exists():
+        return f"*Not measured yet: there is no `benchmarks/results/{name}.json`.*"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return FORMS.get(name, plain_tables)(content) + f"\n\n{measured_on(content)}"
+
+
+def other_results(_: str = "", *, folder: Path = BENCHMARKS) -> str:
+    """A section for every result that has no page or table of its own."""
+    names = sorted(path.stem for path in (folder / "results").glob("*.json") if path.stem not in FORMS)
+    if not names:
+        return "*No further results are there.*"
+    return "\n\n".join(f"### `{name}`\n\n{_about(folder, name)}\n\n{benchmark_results(name, folder=folder)}" for name in names)
+
+
+def corner_tables(content: Mapping[str, Any]) -> str:
+    """Vertex ratios of every variant, then the values behind them."""
+    variants = content["variants"]
+    names = next(iter(variants.values()))["objectives"]
+    ratios, values = [], []
+    for variant, found in variants.items():
+        low, high = found["hypervolume_ci"]
+        ratios.append(
+            [
+                variant,
+                *map(_two, found["ratio"]),
+                _two(min(found["ratio"])),
+                f"{1000 * found['hypervolume']:.2f} [{1000 * low:.2f}, {1000 * high:.2f}]",
+                f"{found['main']:.3f}",
+                f"{found['seconds']:.1f}",
+            ]
+        )
+        values.append([variant, *(f"{value:.3f}" for value in found["one_shot"])])
+    first = next(iter(variants.values()))
+    values += [
+        [label, *(f"{value:.3f}" for value in first[key])]
+        for label, key in (("a plain model for each", "plain"), ("base ranker", "base"))
+    ]
+    headers = ["variant", *names, "least", "hypervolume / 1e-3", "main", "seconds"]
+    parts = [
+        "Vertex ratio: the objective at its own vertex, one-shot over a plain model trained for it alone.",
+        table(headers, ratios, numbers=True),
+        f"NDCG@10 of each objective at its own vertex (plain models and base ranker: those of *{next(iter(variants))}*):",
+        table(["variant", *names], values, numbers=True),
+    ]
+    if len(variants) == 1:
+        intervals = [
+            [name, _between(ratio, ci), f"[{gain[0]:+.3f}, {gain[1]:+.3f}]"]
+            for name, ratio, ci, gain in zip(names, first["ratio"], first["ratio_ci"], first["above_base_ci"], strict=True)
+        ]
+        parts += [
+            "With 95 % intervals:",
+            table(["objective", "vertex ratio", "one-shot less base ranker"], intervals, numbers=True),
+        ]
+    return "\n\n".join(parts)
+
+
+def one_shot_table(content: Mapping[str, Any]) -> str:
+    """One policy against eleven plain models."""
+    rows = [
+        ["hypervolume, one-shot over 11 plain models, 95 % interval", _between(content["ratio"], content["ratio_ci"], 3)],
+        ["the same, least of the seeds", f"{content['ratio_least']:.3f}"],
+        ["seconds, one-shot", f"{content['one_shot_seconds']:.1f}"],
+        ["seconds, 11 plain models", f"{content['plain_seconds']:.1f}"],
+        ["time, one-shot over 11 plain models", f"{content['share_of_time']:.3f}"],
+        ["monotonicity, each seed", ", ".join(f"{value:.3f}" for value in content["monotonicity"])],
+        ["training lists", f"{content['lists']:,}"],
+    ]
+    return table(["what", "measured"], rows, numbers=True)
+
+
+def plain_tables(content: Mapping[str, Any]) -> str:
+    """Any result: single values together, then a table for each mapping."""
+    single = {key: value for key, value in content.items() if key not in KEYS and not isinstance(value, Mapping)}
+    parts = [table(["what", "value"], [[_words(key), _shown(value)] for key, value in single.items()])] if single else []
+    for key, value in content.items():
+        if isinstance(value, Mapping) and key not in KEYS:
+            parts += [f"**{_words(key)}**", _mapping(value)]
+    return "\n\n".join(parts)
+
+
+def measured_on(content: Mapping[str, Any]) -> str:
+    """How often, on what, and when."""
+    setup = content.get("setup", content)
+    words = [f"{setup[key]} {key}" for key in ("seeds", "folds") if key in setup]
+    words += [f"{setup['split']} split"] if "split" in setup else []
+    machine = content.get("machine", {})
+    if machine:
+        packages = ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items())
+        words.append(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {packages}")
+        words.append(machine["date"])
+    return f"*Measured: {'; '.join(words)}.*" if words else ""
+
+
+def _mapping(content: Mapping[str, Any]) -> str:
+    """A table of named values, summaries, or rows of named values."""
+    rows = list(content.items())
+    if rows and all(isinstance(value, Mapping) and not _is_summary(value) for _, value in rows):
+        columns = list(dict.fromkeys(key for _, value in rows for key in value))
+        body = [[name, *(_shown(value[key]) if key in value else "" for key in columns)] for name, value in rows]
+        return table(["", *map(_words, columns)], body, numbers=True)
+    has_target = any(_is_summary(value) and value.get("target") is not None for _, value in rows)
+    body = [[name, _shown(value), *([_target(value)] if has_target else [])] for name, value in rows]
+    return table(["what", "measured", *(["target"] if has_target else [])], body, numbers=True)
+
+
+def _is_summary(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"median", "low", "high"} <= set(value)
+
+
+def _target(value: Any) -> str:
+    target = value.get("target") if isinstance(value, Mapping) else None
+    return "" if target is None else f"{target:g}"
+
+
+def _shown(value: Any) -> str:
+    if _is_summary(value):
+        return f"{_number(value['median'])} ({_number(value['low'])} to {_number(value['high'])})"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(key)} {_shown(entry)}" for key, entry in value.items())
+    if isinstance(value, list):
+        return (
+            ", ".join(map(_shown, value))
+            if not any(isinstance(entry, list | Mapping) for entry in value)
+            else f"{len(value)} rows, in the file"
+        )
+    return _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _between(value: float, ci: Sequence[float], digits: int = 2) -> str:
+    return f"{value:.{digits}f} [{ci[0]:.{digits}f}, {ci[1]:.{digits}f}]"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _about(folder: Path, name: str) -> str:
+    """What the program that wrote a result says of itself, and its code for those who want more."""
+    program = next((path for stem in (name, name.replace("-", "_")) if (path := folder / f"{stem}.py").exists()), None)
+    if program is None:
+        return ""
+    text = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or ""
+    first, _, _ = text.partition("\n\n")
+    return f"{first} (`benchmarks/{program.name}`)"
+
+
+FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "corners": corner_tables,
+    "corners-study": corner_tables,
+    "one-shot": one_shot_table,
+}

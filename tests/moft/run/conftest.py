@@ -1,0 +1,60 @@
+"""Fronts as a run records them, without a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from moft.engine.profile import edge_weights
+from moft.run.results import Cost, Measured, front_record
+from moft.run.weights import write_json
+from moft.types import Front, ListValues, Tradeoff
+
+METRIC = "NDCG@10 (gain 2^label - 1; lists without gain are skipped)"
+
+
+class Width:
+    """Largest minus smallest value."""
+
+    name = "width"
+    meaning = "largest minus smallest value, in the objectives' units"
+
+    def __call__(self, points, weights):
+        return float(points.max() - points.min())
+
+
+@pytest.fixture
+def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
+    """Makes the content of a `front.json` of m objectives, as it is read back from the disk."""
+
+    def make(m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), temperatures=None, lists=12):
+        names = names or tuple(f"objective_{index}" for index in range(m))
+        generator = torch.Generator().manual_seed(m)
+        level, noise = torch.rand(m, generator=generator), 0.05 * torch.randn(lists, m, generator=generator)
+
+        def measured(weights):
+            values = (level + 1 - (1 - weights) ** 2).unsqueeze(1) + noise  # [n, lists, m]
+            main = noise[:, 0] - weights.amax(1, keepdim=True)  # [n, lists]
+            return ListValues(values, main if has_main else torch.full_like(main, torch.nan), torch.arange(lists))
+
+        def front(weights):
+            betas = torch.ones(1, m) if temperatures is None else temperatures(weights)
+            return Front(names, Tradeoff(weights, betas), measured(weights), metric, split, tuple(notes))
+
+        inside = torch.arange(1, 4).div(4).unsqueeze(1)
+        grid = torch.eye(m)
+        if m == 2:
+            grid = torch.cat([grid[:1], torch.cat([1 - inside, inside], dim=1), grid[1:]])
+        elif m > 2:
+            grid = torch.cat([grid, torch.full((1, m), 1 / m)])
+        edges = front(edge_weights(m, 3)[0]) if m > 2 else None
+        base = measured(torch.zeros(1, m))
+        whole = Measured(front(grid), edges, base, torch.zeros(m, dtype=torch.float64), samples=20, seed=1)
+        write_json(tmp_path / "record.json", front_record(whole, [Width()], Cost(1, 4043.2, 50432, 75.0), ()))
+        return json.loads((tmp_path / "record.json").read_text())
+
+    return make
