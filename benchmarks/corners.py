@@ -72,7 +72,10 @@ def _one(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
         key = str(shared)
         if key not in plain:
             vertices = [_trained([*shared, *_alone(index)], split, fold, seed, tasks, [index]) for index in range(5)]
-            plain[key] = {"values": [found["values"][0] for found in vertices], "seconds": sum(found["seconds"] for found in vertices)}
+            plain[key] = {
+                "values": [found["values"][0] for found in vertices],
+                "seconds": sum(found["seconds"] for found in vertices),
+            }
         result["variants"][name] = {"plain": plain[key], "one": _trained(overrides, split, fold, seed, tasks, None)}
     return result
 
@@ -127,7 +130,12 @@ def _trained(
     found: dict[str, Any] = {"seconds": seconds}
     if vertices is None:
         base = base_values(task, evaluator, split)
-        return found | {"values": front.measured.values, "main": front.measured.main, "base": base.values[0], "base_main": base.main[0]}
+        return found | {
+            "values": front.measured.values,
+            "main": front.measured.main,
+            "base": base.values[0],
+            "base_main": base.main[0],
+        }
     return found | {"values": [front.measured.values[0, :, vertices[0]]]}
 
 
@@ -172,12 +180,14 @@ def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[
 
 def main() -> None:
     """Runs the chosen variants, prints the table, writes JSON."""
-    from common import machine, print_table, write_result
+    from benchmarks.common import machine, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", action="store_true", help="all variants on the validation split")
     parser.add_argument("--only", nargs="*", help="names of variants")
-    parser.add_argument("--split", choices=["validation", "test"], help="default: validation for the study, test for the defaults")
+    parser.add_argument(
+        "--split", choices=["validation", "test"], help="default: validation for the study, test for the defaults"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=FOLDS)
     parser.add_argument("--processes", type=int, default=2)

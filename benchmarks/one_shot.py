@@ -22,11 +22,11 @@ POINTS = 11
 def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     """Hypervolumes, seconds and monotonicity, over seeds of training on one data set."""
     import torch
-    from experiments import Experiments, plain_model
+
+    from benchmarks.experiments import Experiments, plain_model
+    from moft.engine.statistics import bootstrap_hypervolume, hypervolume, interval, resampled
     from moft_fronts.monotonicity import Monotonicity
     from moft_ltr.synthetic import Synthetic, make_synthetic
-
-    from moft.engine.statistics import bootstrap_hypervolume, hypervolume, interval, resampled
 
     with tempfile.TemporaryDirectory() as folder:
         make_synthetic(Path(folder) / "data", Synthetic(lists=lists))
@@ -42,7 +42,9 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
                     one = experiments.run([f"seed={seed}"], split="test")
                     ones.append(one.front.measured.values)
                     one_seconds.append(one.seconds)
-                plain = experiments.run([f"seed={seed}", *plain_model(weights.tolist())], split="test", weights=weights.unsqueeze(0))
+                plain = experiments.run(
+                    [f"seed={seed}", *plain_model(weights.tolist())], split="test", weights=weights.unsqueeze(0)
+                )
                 values.append(plain.front.measured.values[0])
                 plain_seconds.append(plain.seconds)
             plains.append(torch.stack(values))
@@ -73,7 +75,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the table and writes JSON."""
-    from common import machine, print_table, write_result
+    from benchmarks.common import machine, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lists", type=int, default=1500)

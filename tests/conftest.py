@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, which reads it once
@@ -14,6 +15,22 @@ import torch
 from moft.hooks.manager import Plugins
 
 ROOT = Path(__file__).resolve().parents[1]
+
+SMALL = """
+task:
+  name: ltr
+  data: {data}
+  objectives:
+    first: {{column: 9}}
+    second: {{column: 10, temperature: 0.5}}
+  base: {{name: neural, epochs: 2, width: 8, layers: 1}}
+  width: 16
+  layers: 1
+  items_per_batch: 64
+method: cos-dpo
+trainer: {{epochs: 2, device: cpu, threads: 1, checkpoint_steps: 1, evaluations: 2}}
+profile: {{evaluator: ndcg, points: 3, samples: 20}}
+"""
 
 
 def pytest_configure() -> None:
@@ -53,3 +70,56 @@ def plugins() -> Plugins:
     loaded = Plugins()
     loaded.load()
     return loaded
+
+
+@pytest.fixture(scope="session")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with svmlight files of 24, 8 and 8 lists: eight features, then the labels of two objectives."""
+    from moft_ltr.synthetic import Synthetic, make_synthetic
+
+    folder = tmp_path_factory.mktemp("lists") / "data"
+    make_synthetic(folder, Synthetic(lists=24, items=6, features=8), as_text=True)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path, lists: Path) -> Path:
+    """A config that trains on `lists` in about a second."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL.format(data=lists), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, lists: Path) -> Path:
+    """The folder of a finished run of such a config; copy it before changing anything there."""
+    from moft.cli.app import main
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "small.yaml").write_text(SMALL.format(data=lists), encoding="utf-8")
+    assert main(["train", str(folder / "small.yaml"), "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command ended with: its exit code, stdout, and the lines of stderr that tell of mistakes."""
+
+    code: int
+    out: str
+    mistakes: list[str]
+
+
+@pytest.fixture
+def moft(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs `moft` in this process; what it shows of its progress is left out of `mistakes`."""
+    from moft.cli.app import main
+
+    def run(*words: object) -> Said:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return Said(code, out, [line for line in err.splitlines() if line.startswith("moft: ")])
+
+    return run

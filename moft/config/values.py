@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from moft.config.shapes import Unsupported
@@ -41,7 +41,7 @@ def adapter_of(annotation: Any) -> TypeAdapter[Any]:
         Unsupported: pydantic knows no such type.
     """
     try:
-        return TypeAdapter(annotation)
+        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
     except PydanticUserError as error:
         raise Unsupported(f"{annotation}, which no config value can fill") from error
 

@@ -43,4 +43,5 @@ class Component:
             ) from error
         if not callable(found):
             raise PluginError(f"component {self.name!r}: {self.target!r} is a {type(found).__name__}, which cannot be called.")
-        return found
+        target: Callable[..., Any] = found
+        return target

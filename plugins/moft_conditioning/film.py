@@ -9,7 +9,7 @@ from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot
 from moft_conditioning.sites import modulated_sites
 
 START = 5.0
-"""Standard deviation of the last layer's first weights, times the root of its width, that gives modulations a spread of about one."""
+"""First weights of the last layer, times the root of its width, that give modulations a spread of about one."""
 
 
 class FiLM(Conditioner):

@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from moft_docs.markdown import table
-
 from moft.config.signature import help_of
 from moft.hooks import specs
+from moft_docs.markdown import table
 
 
 def hook_reference(_: str = "") -> str:

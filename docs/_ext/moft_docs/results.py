@@ -101,7 +101,7 @@ def plain_tables(content: Mapping[str, Any]) -> str:
 def measured_on(content: Mapping[str, Any]) -> str:
     """How often, on what, and when."""
     setup = content.get("setup", content)
-    words = [f"{setup[key]} {key}" for key in ("seeds", "folds") if key in setup]
+    words = [f"{setup[key]} {key if setup[key] != 1 else key[:-1]}" for key in ("seeds", "folds") if key in setup]
     words += [f"{setup['split']} split"] if "split" in setup else []
     machine = content.get("machine", {})
     if machine:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from moft_docs.markdown import default_in_words, table
-
 from moft.config.schema import Setting, settings_of, settings_of_record
 from moft.config.shapes import Many, OneOf, Record, Shape
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import SINGULAR
+from moft_docs.markdown import default_in_words, table
 
 
 def record_reference(path: str) -> str:
@@ -29,7 +28,7 @@ def component_reference(kind: str) -> str:
     for offer in _plugins().offers(kind):
         target = offer.component.load()
         name = offer.component.name
-        parts += [f"### {SINGULAR[kind].capitalize()} `{name}`", f"{_sentence(offer.component.summary)} {about(target)}".strip()]
+        parts += [f"### {SINGULAR[kind].capitalize()} `{name}`", about(target) or _sentence(offer.component.summary)]
         settings = settings_of(target)
         parts.append(settings_table(settings) if settings else "It has no settings.")
         for record in records_of(signature_of(target, name).settings):
@@ -46,14 +45,9 @@ def settings_table(settings: Iterable[Setting]) -> str:
 
 
 def about(target: Callable[..., Any]) -> str:
-    """What a docstring says before and beside its arguments, without its first word on shapes."""
-    text = inspect.getdoc(target) or ""
-    kept: list[str] = []
-    for block in text.split("\n\n"):
-        if block.startswith(("Args:", "Raises:", "Returns:")):
-            continue
-        kept.append(block)
-    return "\n\n".join(kept)
+    """What a docstring says beside its arguments and errors."""
+    blocks = (inspect.getdoc(target) or "").split("\n\n")
+    return "\n\n".join(block for block in blocks if not block.startswith(("Args:", "Raises:")))
 
 
 def records_of(parameters: Iterable[Parameter]) -> list[type[Any]]:
