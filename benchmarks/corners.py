@@ -12,40 +12,36 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 FOLDS = 5
+NAMES = ("query-url-clicks", "url-clicks", "dwell-time", "quality-score", "quality-score-2")
 CONFIG = Path(__file__).parents[1] / "configs" / "ltr" / "mslr.yaml"
 FLAT = ["task.objectives.quality-score.loss=null", "task.objectives.quality-score-2.loss=null"]
-OLD = ["method.conditioner.spread=0", "method.sampler.vertices=0", "method.balance=none"]
+PAPER = ["method.conditioner=concat", "method.sampler.vertices=0", "method.balance=none"]
 
 DEFAULTS: Mapping[str, list[str]] = {"defaults": []}
 STUDY: Mapping[str, list[str]] = {
     "defaults": [],
-    "as in the paper: concat, no balance, no vertex draws": ["method.conditioner=concat", *OLD[1:]],
+    "as in the paper: concat, no balance, no draws on vertices": PAPER,
     "concat": ["method.conditioner=concat"],
-    "film started at identity": OLD[:1],
-    "film, spread 0.5": ["method.conditioner.spread=0.5"],
+    "film from identity (spread 0)": ["method.conditioner.spread=0"],
     "film, spread 2": ["method.conditioner.spread=2"],
-    "film of the first and last site": ["method.conditioner.sites=[input,output]"],
+    "film at every site": ["method.conditioner.sites=[input,layer-1,layer-2,output]"],
     "no balance": ["method.balance=none"],
     "no draws on vertices": ["method.sampler.vertices=0"],
     "60 % of draws on vertices": ["method.sampler.vertices=0.6"],
     "20 % of draws on edges": ["method.sampler.edges=0.2"],
-    "one draw per batch": ["method.share_draws=true"],
-    "2 draws per list": ["method.draws=2"],
-    "4 draws per list": ["method.draws=4"],
+    "one draw for a whole batch": ["method.share_draws=true"],
+    "4 draws for each list": ["method.draws=4"],
     "width 32": ["task.width=32"],
-    "width 128": ["task.width=128"],
-    "last weights, not the best": ["trainer.evaluations=0"],
     "half the steps": ["trainer.epochs=15"],
     "twice the steps": ["trainer.epochs=60"],
     "flat quality targets (sharpness 1)": FLAT,
-    "flat targets, as in the paper": [*FLAT, "method.conditioner=concat", *OLD[1:]],
+    "flat quality targets, and as in the paper": [*FLAT, *PAPER],
 }
 
 
@@ -62,81 +58,39 @@ def measure(variants: Mapping[str, Sequence[str]], split: str, seeds: int, folds
 
 
 def _one(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
-    """Every variant on one fold with one seed; plain models are trained once per kind of training."""
+    """Every variant on one fold with one seed; plain models are trained once for each way of training."""
+    import torch
+
+    from benchmarks.experiments import Experiments, plain_model
+
     variants, split, fold, seed = job
-    tasks: dict[str, Any] = {}
+    usual = [f"task.folds={FOLDS}", f"task.fold={fold}", f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]
+    if split == "validation":
+        usual.append("trainer.evaluations=0")  # else the weights would be chosen on the lists that are measured
+    experiments = Experiments(CONFIG, usual)
+    vertices = torch.eye(len(NAMES))
     plain: dict[str, Any] = {}
     result: dict[str, Any] = {"fold": fold, "seed": seed, "variants": {}}
     for name, overrides in variants.items():
         shared = [text for text in overrides if text.startswith(("task.", "trainer."))]
-        key = str(shared)
-        if key not in plain:
-            vertices = [_trained([*shared, *_alone(index)], split, fold, seed, tasks, [index]) for index in range(5)]
-            plain[key] = {
-                "values": [found["values"][0] for found in vertices],
-                "seconds": sum(found["seconds"] for found in vertices),
+        if str(shared) not in plain:
+            alone = [
+                experiments.run([*shared, *plain_model(vertex.tolist())], split=split, weights=vertex.unsqueeze(0))
+                for vertex in vertices
+            ]
+            plain[str(shared)] = {
+                "values": torch.stack([found.front.measured.values[0, :, index] for index, found in enumerate(alone)], dim=-1),
+                "seconds": sum(found.processor for found in alone),
             }
-        result["variants"][name] = {"plain": plain[key], "one": _trained(overrides, split, fold, seed, tasks, None)}
-    return result
-
-
-def _alone(index: int) -> list[str]:
-    """Overrides that train for one objective only, without conditioning."""
-    weights = [1.0 if place == index else 0.0 for place in range(5)]
-    return [f"method.sampler={{name: fixed, value: {weights}}}", "method.conditioner=null"]
-
-
-def _trained(
-    overrides: Sequence[str], split: str, fold: int, seed: int, tasks: dict[str, Any], vertices: Sequence[int] | None
-) -> dict[str, Any]:
-    """Per-list values over the vertices, or over the 11-point grid, of one trained policy."""
-    import torch
-
-    from moft.cache import cache_folder
-    from moft.engine.profile import base_values, profiled
-    from moft.engine.seed import seed_initialisation
-    from moft.engine.statistics import hypervolume
-    from moft.engine.train import AccelerateTrainer
-    from moft.hooks.manager import Plugins
-    from moft.interfaces import Context, Policy, Problem
-    from moft.run.pipeline import read_settings
-    from moft.types import Tradeoff
-
-    plugins = Plugins()
-    plugins.load(disable=["console"])
-    usual = [f"task.folds={FOLDS}", f"task.fold={fold}", f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]
-    settings = read_settings(CONFIG, [*usual, *overrides], plugins).make()
-    key = str([text for text in overrides if text.startswith("task.")])
-    if key not in tasks:
-        tasks[key] = settings.task(Context(torch.device("cpu"), seed, cache_folder()))
-        tasks[key].prepare(AccelerateTrainer(settings.trainer, seed=seed))
-    task = tasks[key]
-    evaluator = settings.profile.evaluator(task.objectives, task.main)
-    grid = settings.profile.grid(5).grid(settings.profile.points).float() if vertices is None else torch.eye(5)[list(vertices)]
-
-    def validate(policy: Policy) -> dict[str, float]:
-        front = profiled(policy, task, evaluator, Tradeoff(grid, torch.ones(1, 5)), "validation")
-        if vertices is not None:
-            return {"hypervolume": front.points[0, vertices[0]].item()}
-        return {"hypervolume": hypervolume(front.points, torch.zeros(5))}
-
-    problem = Problem(task, validate)
-    seed_initialisation(seed, "policy")
-    policy = settings.method.policy(problem)
-    started = time.perf_counter()
-    settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=seed))
-    seconds = time.perf_counter() - started
-    front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), split)
-    found: dict[str, Any] = {"seconds": seconds}
-    if vertices is None:
-        base = base_values(task, evaluator, split)
-        return found | {
-            "values": front.measured.values,
-            "main": front.measured.main,
-            "base": base.values[0],
-            "base_main": base.main[0],
+        one = experiments.run(overrides, split=split)
+        result["variants"][name] = {
+            "plain": plain[str(shared)],
+            "values": one.front.measured.values,
+            "main": one.front.measured.main,
+            "base": one.base.values[0],
+            "seconds": one.processor,
         }
-    return found | {"values": [front.measured.values[0, :, vertices[0]]]}
+    return result
 
 
 def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, Any]:
@@ -153,16 +107,16 @@ def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[
     def pooled(read: Any) -> torch.Tensor:
         return torch.stack([torch.cat([read(result) for result in of_seed], dim=-2) for of_seed in by_seed]).nanmean(0)
 
-    one = pooled(lambda result: result["one"]["values"])  # [11, lists, m]
+    one = pooled(lambda result: result["values"])  # [11, lists, m]
     corner = torch.stack([one[index, :, index] for index in range(5)], dim=-1)  # [lists, m]
-    plain = pooled(lambda result: torch.stack(result["plain"]["values"], dim=-1))  # [lists, m]
-    base = pooled(lambda result: result["one"]["base"])  # [lists, m]
-    main = pooled(lambda result: result["one"]["main"].unsqueeze(-1)).squeeze(-1)  # [11, lists]
+    plain = pooled(lambda result: result["plain"]["values"])  # [lists, m]
+    base = pooled(lambda result: result["base"])  # [lists, m]
+    main = pooled(lambda result: result["main"].unsqueeze(-1)).squeeze(-1)  # [11, lists]
     counts = resampled(len(corner), 1000, 0)
     samples = bootstrap_means(torch.stack([corner, plain, base]), counts)  # [samples, 3, m]
     origin = torch.zeros(5, dtype=torch.float64)
     return {
-        "objectives": ["query-url-clicks", "url-clicks", "dwell-time", "quality-score", "quality-score-2"],
+        "objectives": list(NAMES),
         "lists": len(corner),
         "one_shot": corner.nanmean(0).tolist(),
         "plain": plain.nanmean(0).tolist(),
@@ -173,7 +127,7 @@ def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[
         "hypervolume": hypervolume(one.nanmean(1), origin),
         "hypervolume_ci": interval(bootstrap_hypervolume(one, counts, origin)).tolist(),
         "main": main.nanmean().item(),
-        "seconds": sum(result["one"]["seconds"] for result in chosen) / len(chosen),
+        "seconds": sum(result["seconds"] for result in chosen) / len(chosen),
         "plain_seconds": sum(result["plain"]["seconds"] for result in chosen) / len(chosen),
     }
 

@@ -28,13 +28,15 @@ class Outcome:
     Args:
         front: on the split, over the grid asked for.
         base: what the base model reaches there.
-        seconds: of training the policy, evaluations included.
+        seconds: of training the policy, evaluations included, on the clock.
+        processor: the same in seconds of processor time, which other programs on the machine disturb little.
         policy: itself.
     """
 
     front: Front
     base: ListValues
     seconds: float
+    processor: float
     policy: Policy
 
 
@@ -83,11 +85,11 @@ class Experiments:
         problem = Problem(task, validate)
         seed_initialisation(settings.seed, "policy")
         policy = settings.method.policy(problem)
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed))
-        seconds = time.perf_counter() - started
+        seconds, processor = time.perf_counter() - started, time.process_time() - busy
         front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), split)
-        return Outcome(front, base_values(task, evaluator, split), seconds, policy)
+        return Outcome(front, base_values(task, evaluator, split), seconds, processor, policy)
 
 
 def plain_model(weights: Sequence[float]) -> list[str]:

@@ -25,18 +25,15 @@ Run it:  OMP_NUM_THREADS=1 python benchmarks/ltr_vs_allrank.py --allrank-python 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.ranking import Timed, mslr_lists, prepared_task, weight_cos
+from benchmarks.ranking import Racer, Timed, answer, mslr_lists, prepared_task, weight_cos
 
 ALLRANK, COS, PLAIN = "allRank", "moft, Weight-COS, m = 5", "moft, one objective"
 KINDS: Mapping[str, tuple[int, str | None]] = {COS: (5, "film"), PLAIN: (1, None)}
@@ -84,48 +81,14 @@ network = make_model(
 optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
 network.train()
 parameters = sum(parameter.numel() for parameter in network.parameters())
-print("ready", json.dumps({"parameters": parameters}), flush=True)
+print("answer", json.dumps({"parameters": parameters}), flush=True)
 for line in sys.stdin:
     items, padded, started = 0, 0, clock()
     for features, labels, indices in loader:
         loss_batch(network, listNet, features, labels, indices, 1.0, optimizer)
         items, padded = items + int((labels != -1).sum()), padded + labels.numel()
-    print("epoch", json.dumps({"items": items, "padded": padded, "seconds": clock() - started}), flush=True)
+    print("answer", json.dumps({"items": items, "padded": padded, "seconds": clock() - started}), flush=True)
 '''
-
-
-class Racer:
-    """A training in a process of its own, which runs an epoch when it is asked to."""
-
-    def __init__(self, command: Sequence[str], threads: int) -> None:
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        )
-        self.facts = self._answer("ready")
-
-    def __enter__(self) -> Racer:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def epoch(self) -> dict[str, float]:
-        """Items, padded items and seconds of one epoch."""
-        stdin = self._process.stdin
-        if stdin is not None:
-            stdin.write("\n")
-            stdin.flush()
-        return self._answer("epoch")
-
-    def _answer(self, word: str) -> dict[str, float]:
-        for line in self._process.stdout or ():
-            first, _, rest = line.partition(" ")
-            if first == word:
-                found: dict[str, float] = json.loads(rest)
-                return found
-        raise RuntimeError(f"{self._process.args!r} ended with code {self._process.wait()} before it said {word!r}.")
 
 
 def measure(*, allrank_python: str, rounds: int, threads: int, budget: int) -> dict[str, Any]:
@@ -144,7 +107,7 @@ def measure(*, allrank_python: str, rounds: int, threads: int, budget: int) -> d
         found: dict[str, list[dict[str, float]]] = {name: [] for name in racers}
         for round_ in range(rounds + 1):
             for name in list(racers)[:: 1 if round_ % 2 == 0 else -1]:
-                found[name].append(racers[name].epoch())
+                found[name].append(racers[name].ask())
         speeds = {name: [epoch["items"] / epoch["seconds"] for epoch in epochs[1:]] for name, epochs in found.items()}
         return {
             "data": words,
@@ -166,10 +129,10 @@ def serve(name: str, *, lists: Path, cache: Path, threads: int, budget: int) -> 
     task = prepared_task(lists, cache, objectives=m, budget=budget)
     timed = Timed(task, weight_cos(m, conditioner), epochs=2, threads=threads)
     facts = {"parameters": sum(parameter.numel() for parameter in timed.policy.parameters())}
-    print("ready", json.dumps(facts), flush=True)
+    answer(facts)
     lengths = [int(batch.items.sum()) for batch in task.batches("train")]
     for _ in sys.stdin:
-        print("epoch", json.dumps({"items": sum(lengths), "seconds": timed()[0]}), flush=True)
+        answer({"items": sum(lengths), "seconds": timed()[0]})
 
 
 def _padding(task: Any, budget: int, shuffles: int = 50) -> float:

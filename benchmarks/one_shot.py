@@ -2,7 +2,8 @@
 
 The one-shot policy and each of the 11 plain models (sampler `fixed`, no conditioner) are trained by the same trainer for as many
 epochs, in one process, the one-shot runs spread among the plain ones. Intervals of the ratio of hypervolumes are from a paired
-bootstrap over the test lists, whose values are first averaged over seeds.
+bootstrap over the test lists, whose values are first averaged over seeds. One thread computes, and seconds are of its processor
+time, evaluations on the validation split included.
 
 Run it:  python benchmarks/one_shot.py
 """
@@ -41,12 +42,12 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
                 if index == POINTS // 2:
                     one = experiments.run([f"seed={seed}"], split="test")
                     ones.append(one.front.measured.values)
-                    one_seconds.append(one.seconds)
+                    one_seconds.append(one.processor)
                 plain = experiments.run(
                     [f"seed={seed}", *plain_model(weights.tolist())], split="test", weights=weights.unsqueeze(0)
                 )
                 values.append(plain.front.measured.values[0])
-                plain_seconds.append(plain.seconds)
+                plain_seconds.append(plain.processor)
             plains.append(torch.stack(values))
             print(f"seed {seed}: one-shot {one_seconds[-1]:.1f} s, plain models {sum(plain_seconds[-POINTS:]):.1f} s", flush=True)
     origin = torch.zeros(2)

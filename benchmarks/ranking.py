@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,10 +94,11 @@ class Stopwatch:
 
     Args:
         clock: seconds; `time.process_time` where one thread computes, since what others do on the machine does not count then.
+        after_step: called with the share of the job that is done.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], after_step: Callable[[float], None] | None = None) -> None:
+        self._clock, self._after_step = clock, after_step
         self._ends: dict[int, float] = {}
 
     @property
@@ -117,6 +121,8 @@ class Stopwatch:
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
         self._ends[int(values["epoch"])] = self._clock()
+        if self._after_step is not None:
+            self._after_step(float(values["progress"]))
 
     def note(self, text: str) -> None:
         return None
@@ -130,9 +136,18 @@ class Timed:
         method: trains the policy.
         epochs: passes over the lists at each call, the same batches at every call; the first one is not timed.
         threads: of torch.
+        after_step: called with the share of the call's work that is done.
     """
 
-    def __init__(self, task: LTR, method: Method[Any], *, epochs: int = 3, threads: int = 1) -> None:
+    def __init__(
+        self,
+        task: LTR,
+        method: Method[Any],
+        *,
+        epochs: int = 3,
+        threads: int = 1,
+        after_step: Callable[[float], None] | None = None,
+    ) -> None:
         from moft.api import Problem, TrainerSettings, seed_initialisation
 
         seed_initialisation(0, "policy")
@@ -141,12 +156,13 @@ class Timed:
         self.policy: Policy = method.policy(self.problem)
         self._settings = TrainerSettings(epochs=epochs, evaluations=0, device="cpu", threads=threads)
         self._clock = time.process_time if threads == 1 else time.perf_counter
+        self._after_step = after_step
 
     def __call__(self) -> list[float]:
         """Seconds of every epoch but the first."""
         from moft.api import AccelerateTrainer
 
-        watch = Stopwatch(self._clock)
+        watch = Stopwatch(self._clock, self._after_step)
         self.method.train(self.policy, self.problem, AccelerateTrainer(self._settings, seed=0, records=watch))
         return watch.epochs
 
@@ -181,3 +197,49 @@ def in_turn(variants: Mapping[str, Timed], repeats: int) -> dict[str, list[float
             epochs = variants[name]()
             found[name].append(sum(epochs) / len(epochs))
     return found
+
+
+class Racer:
+    """A program in a process of its own that goes one stretch further each time it is asked, and tells what it measured.
+
+    It says `answer` and a JSON object when it is ready, then again for each line on its standard input.
+
+    Args:
+        command: what to run.
+        threads: of OpenMP and MKL there.
+    """
+
+    def __init__(self, command: Sequence[str], threads: int) -> None:
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+        self.facts = self._answer()
+
+    def __enter__(self) -> Racer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def ask(self) -> dict[str, Any]:
+        """The next answer."""
+        stdin = self._process.stdin
+        if stdin is not None:
+            stdin.write("\n")
+            stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        for line in self._process.stdout or ():
+            first, _, rest = line.partition(" ")
+            if first == "answer":
+                found: dict[str, Any] = json.loads(rest)
+                return found
+        raise RuntimeError(f"{self._process.args!r} ended with code {self._process.wait()} before it answered.")
+
+
+def answer(values: Mapping[str, Any]) -> None:
+    """Says, in the process of a `Racer`, what was measured."""
+    print("answer", json.dumps(values), flush=True)

@@ -70,8 +70,15 @@ def measure(*, repeats: int, budget: int) -> dict[str, Any]:
         }
 
 
-def parts_of_a_step(task: LTR, method: Any, repeats: int) -> dict[str, float]:
-    """Milliseconds of each part of a step, means over a pass; the least of all passes."""
+def parts_of_a_step(task: LTR, method: Any, repeats: int, *, steps: int | None = None) -> dict[str, float]:
+    """Milliseconds of each part of a step, means over a pass; the least of all passes.
+
+    Args:
+        task: prepared.
+        method: Weight-COS.
+        repeats: passes.
+        steps: steps of a pass, spread over the plan; None takes them all.
+    """
     import torch
 
     from moft.api import ObjectiveLosses, Problem, Tradeoff
@@ -87,7 +94,8 @@ def parts_of_a_step(task: LTR, method: Any, repeats: int) -> dict[str, float]:
     passes: list[dict[str, float]] = []
     for _ in range(repeats):
         laps, batches = Laps(), task.batches("train")
-        for plan in batches.plan:
+        plans = batches.plan[:: max(1, len(batches) // steps)] if steps else batches.plan
+        for plan in plans:
             laps.start()
             batch = batches.load(plan)
             laps.end("batch")
@@ -103,7 +111,7 @@ def parts_of_a_step(task: LTR, method: Any, repeats: int) -> dict[str, float]:
             optimizer.step()
             optimizer.zero_grad()
             laps.end("optimiser")
-        passes.append({part: 1000 * seconds / len(batches) for part, seconds in laps.seconds.items()})
+        passes.append({part: 1000 * seconds / len(plans) for part, seconds in laps.seconds.items()})
     return {part: min(found[part] for found in passes) for part in PARTS}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, which reads it once
 
@@ -123,3 +126,37 @@ def moft(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
         return Said(code, out, [line for line in err.splitlines() if line.startswith("moft: ")])
 
     return run
+
+
+@pytest.fixture
+def match() -> Callable[[str, str], bool]:
+    """Tells whether a pattern is found in a text, and shows both when it is not."""
+
+    def found(pattern: str, text: str) -> bool:
+        assert re.search(pattern, text), f"{text!r} has nothing like {pattern!r}"
+        return True
+
+    return found
+
+
+@pytest.fixture
+def steps() -> Callable[[Path], list[dict[str, Any]]]:
+    """The journal of a run, without what a clock says."""
+
+    def read(run: Path) -> list[dict[str, Any]]:
+        lines = map(json.loads, (run / "steps.jsonl").read_text(encoding="utf-8").splitlines())
+        return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+    return read
+
+
+@pytest.fixture
+def learned(steps: Callable[[Path], list[dict[str, Any]]]) -> Callable[[Path], tuple[Any, ...]]:
+    """All of a run that must be the same, bit for bit, in another one that learned the same; the policy comes first."""
+
+    def read(run: Path) -> tuple[Any, ...]:
+        front = json.loads((run / "front.json").read_text(encoding="utf-8"))
+        policy = [(run / "policy" / f"{name}.safetensors").read_bytes() for name in ("policy", "task")]
+        return *policy, front["points"], front["hypervolume"], front["notes"], steps(run)
+
+    return read

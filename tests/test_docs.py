@@ -44,7 +44,7 @@ TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 FENCE = re.compile(r"(?:^<!-- (?P<mark>[^>]+) -->\n)?^(?P<ticks>```+)(?P<kind>[\w{}-]*)\n(?P<text>.*?)^(?P=ticks)$", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d[\d.,:]*(e[-+]?\d+)?")
 FOREIGN = re.compile(r"(?<![\w.}~-])/(work|root|home|tmp|usr|opt|mnt|Users)/|localhost|127\.0\.0\.1")
-HOSTS = {"arxiv.org", "proceedings.mlr.press", "www.apache.org", "www.microsoft.com"}
+HOSTS = {"huggingface.co", "typer.tiangolo.com", "arxiv.org", "proceedings.mlr.press", "www.apache.org", "www.microsoft.com"}
 
 # The config that a piece of one is a piece of, and the first tutorial's.
 FIRST = """\
@@ -280,7 +280,7 @@ def merged(whole: Any, piece: Any) -> Any:
     """The mapping with a piece of it changed; the piece replaces what is not a mapping in both, or has another name."""
     if not isinstance(whole, Mapping) or not isinstance(piece, Mapping):
         return piece
-    if "name" in piece and whole.get("name", piece["name"]) != piece["name"]:
+    if "name" in piece and whole.get("name") != piece["name"]:
         return piece
     return {**whole, **{key: merged(whole.get(key), value) if key != "objectives" else value for key, value in piece.items()}}
 

@@ -59,7 +59,14 @@ def _mistakes(error: ValidationError, value: Any, path: str) -> list[str]:
         text = reworded(item)
         if text not in texts:
             texts.append(text if not texts else text.removeprefix("must be "))
-    return [f"{where or 'config'}: {' or '.join(texts)}, got {got}.{hint}" for where, (texts, got, hint) in places.items()]
+    outer = {
+        where for where in places if any(other.startswith(f"{where}." if where else "") for other in places if other != where)
+    }
+    return [  # what has a mistake inside was of a kind that is allowed, whatever the other alternatives say
+        f"{where or 'config'}: {' or '.join(texts)}, got {got}.{hint}"
+        for where, (texts, got, hint) in places.items()
+        if where not in outer
+    ]
 
 
 def _slipped(value: Any, found: Any, path: str) -> list[str]:

@@ -60,12 +60,18 @@ class RunFolder:
         return cls(path)
 
     def hold(self) -> None:
-        """Keeps other processes from writing here until this one ends, however it ends.
+        """Keeps other processes from writing here until `release`, or until this process ends, however it ends.
 
         Raises:
             RunError: another process holds it.
         """
         self._lock = locked(self.path)
+
+    def release(self) -> None:
+        """Lets others write here."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def resolved_config(self) -> dict[str, Any]:
         """The config that the run was made with.
@@ -121,7 +127,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def locked(folder: Path) -> IO[str]:
-    """The lock of `folder`, held until this process ends, however it ends.
+    """The lock of `folder`, held until the file is closed.
 
     Raises:
         RunError: another process holds it.

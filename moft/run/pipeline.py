@@ -101,6 +101,7 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
             raise
         finally:
             records.close()
+            folder.release()
         observers.run_ended(None)
     finally:
         processes.end()

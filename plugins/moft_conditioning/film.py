@@ -22,7 +22,7 @@ class FiLM(Conditioner):
     Args:
         spec: of the model.
         width: units of the hidden layer, >= 1. A larger value can bend the dependence on the tradeoff more.
-        sites: the sites to modulate; None is all of the model's.
+        sites: the sites to modulate; null for the model's first and last, which on rankers did as well as all of them for less.
         spread: how far scales lie from one, and shifts from zero, at the start, in about standard deviations. 0 starts at the
             unconditioned model, as a pretrained one needs; a larger value separates tradeoffs faster.
 
@@ -38,7 +38,7 @@ class FiLM(Conditioner):
     def __init__(self, spec: ModelSpec, *, width: Count = 32, sites: list[str] | None = None, spread: NonNegative = 1.0) -> None:
         super().__init__()
         known = modulated_sites(spec, "film")
-        chosen = known if sites is None else tuple(sites)
+        chosen = tuple(dict.fromkeys((known[0], known[-1]))) if sites is None else tuple(sites)
         unknown = [site for site in chosen if site not in known]
         if unknown:
             raise ConfigError(f"[conditioner] 'film': unknown site {unknown[0]!r}. This model's sites: {', '.join(known)}.")

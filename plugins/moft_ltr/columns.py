@@ -12,6 +12,7 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft_ltr.dataset import Dataset
 from moft_ltr.labels import LabelColumn, MainLabel, transformed
+from moft_ltr.scaling import column_of
 from moft_ltr.splits import Chosen
 
 LARGEST_EXPONENT = 500.0
@@ -127,7 +128,7 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
 def _read(
     part: Chosen, items: NDArray[np.int64], name: str, column: int | None, label: LabelColumn | MainLabel
 ) -> NDArray[np.float32]:
-    raw = part.data.relevance[items] if column is None else part.data.features[items, column - 1]
+    raw = part.data.relevance[items] if column is None else column_of(part.data.features, items, column - 1)
     values = transformed(np.asarray(raw), part.offsets, label.transform)
     low, high = int(values.argmin()), int(values.argmax())
     if values[low] < 0:

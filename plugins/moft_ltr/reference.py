@@ -26,7 +26,7 @@ from moft_ltr.base import (
     trained_base,
 )
 from moft_ltr.columns import column_number
-from moft_ltr.scaling import blocks_of
+from moft_ltr.scaling import blocks_of, column_of
 from moft_ltr.splits import Chosen
 from moft_ltr.store import ListStore
 
@@ -90,7 +90,7 @@ class Reference:
             scores = [self._boosted(part, base.columns) for part in parts]
         else:
             number = [column_number(part.data, base.column, "task.base.column") for part in parts]
-            scores = [np.asarray(part.data.features[part.items, n - 1]) for part, n in zip(parts, number, strict=True)]
+            scores = [column_of(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
         return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
 
     def _boosted(self, part: Chosen, columns: Sequence[int] | None) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -58,12 +59,26 @@ def signed_logarithm(values: NDArray[T]) -> NDArray[T]:
     return result
 
 
-def blocks_of(features: Floats, items: NDArray[np.int64], columns: NDArray[np.int64], size: int = 32768) -> Iterator[Floats]:
+def blocks_of(features: Floats, items: NDArray[np.int64], columns: NDArray[np.int64], size: int = 4096) -> Iterator[Floats]:
     """`features[items][:, columns]` in blocks of at most `size` items, so that a memory-mapped file is never held whole."""
     for start in range(0, len(items), size):
         chosen = items[start : start + size]
         rows = features[chosen[0] : chosen[-1] + 1] if chosen[-1] - chosen[0] + 1 == len(chosen) else features[chosen]
         yield np.ascontiguousarray(rows[:, columns])
+        _release(features)
+
+
+def column_of(features: Floats, items: NDArray[np.int64], column: int) -> Floats:
+    """`features[items, column]`, read in blocks too."""
+    wanted = np.array([column], dtype=np.int64)
+    return np.concatenate([np.zeros(0, dtype=np.float32), *(block[:, 0] for block in blocks_of(features, items, wanted))])
+
+
+def _release(features: Floats) -> None:
+    """Gives back the memory that reading a memory-mapped file took; it stays in the system's own cache."""
+    mapped: object = features.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class _Moments:

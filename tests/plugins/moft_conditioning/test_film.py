@@ -18,9 +18,9 @@ def test_film_keeps_the_contract():
     check_conditioner(lambda spec: FiLM(spec, width=4, sites=["hidden"]))
 
 
-def test_film_without_spread_starts_with_scales_of_one_and_shifts_of_zero_at_all_sites():
+def test_film_without_spread_starts_with_scales_of_one_and_shifts_of_zero():
     injection = FiLM(SPEC, spread=0.0)(torch.rand(4, 3))
-    assert tuple(injection.modulation) == SPEC.sites
+    assert tuple(injection.modulation) == (SPEC.sites[0], SPEC.sites[-1])
     for scale, shift in injection.modulation.values():
         assert (scale == 1).all()
         assert (shift == 0).all()
@@ -32,7 +32,7 @@ def test_film_modulates_the_chosen_sites_alone():
 
 def test_film_has_one_hidden_layer_of_the_set_width():
     count = sum(parameter.numel() for parameter in FiLM(SPEC, width=16).parameters())
-    assert count == (3 + 1) * 16 + (16 + 1) * 2 * len(SPEC.sites) * SPEC.hidden_size
+    assert count == (3 + 1) * 16 + (16 + 1) * 2 * 2 * SPEC.hidden_size
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,8 @@ def test_film_with_spread_starts_apart_for_different_tradeoffs():
         assert (scale - 1).std() > 0.3
         assert (scale[0] - scale[1]).std() > 0.3
         assert (shift[0] - shift[1]).std() > 0.1
+
+
+def test_film_modulates_the_only_site_of_a_model_once():
+    spec = ModelSpec(tradeoff_size=2, hidden_size=4, slots=frozenset({"modulation"}), sites=("only",))
+    assert tuple(FiLM(spec)(torch.eye(2)).modulation) == ("only",)
