@@ -30,6 +30,8 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Source", "notes")]
 
+smartquotes = False
+
 html_theme = "furo"
 html_title = "moft"
 html_static_path = ["_static"]

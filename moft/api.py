@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moft.engine.batching import length_grouped
-from moft.engine.conditioning import injected_linear, modulated
+from moft.engine.conditioning import injected_linear, modulated, modulated_linear
 from moft.engine.objectives import LabelStatistics, ObjectiveLosses, label_statistics
 from moft.engine.policies import ConditionedPolicy
 from moft.engine.profile import BasePolicy, base_values, profiled
@@ -76,6 +76,7 @@ __all__ = [
     "label_statistics",
     "length_grouped",
     "modulated",
+    "modulated_linear",
     "nondominated",
     "profiled",
     "seed_initialisation",

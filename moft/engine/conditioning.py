@@ -33,3 +33,24 @@ def injected_linear(layer: nn.Linear, inputs: Tensor, deltas: tuple[Delta, ...])
         elif delta.a is not None and delta.b is not None:
             outputs = outputs + (inputs @ delta.a.transpose(1, 2)) @ delta.b.transpose(1, 2)
     return outputs
+
+
+def modulated_linear(layer: nn.Linear, hidden: Tensor, injection: Injection, site: str, deltas: tuple[Delta, ...]) -> Tensor:
+    """`[batch, list, out]`: `injected_linear` of what `modulated` gives, for a layer of few outputs.
+
+    A modulation before a linear layer is another linear layer of the row's own, which costs less than a pass over `hidden`.
+
+    Args:
+        layer: `(out, in)`, out well below in.
+        hidden: `[batch, list, in]`.
+        injection: its modulation of `site` is read.
+        site: just before the layer.
+        deltas: of the layer.
+    """
+    scale, shift = injection.modulation.get(site, (None, None))
+    if deltas or scale is None:
+        return injected_linear(layer, modulated(hidden, injection, site), deltas)
+    matrix = layer.weight * scale.unsqueeze(1)  # [batch, out, in]
+    outputs = hidden @ matrix.transpose(1, 2)  # [batch, list, out]
+    constant = layer.bias if shift is None else functional.linear(shift, layer.weight, layer.bias).unsqueeze(1)
+    return outputs if constant is None else outputs + constant

@@ -20,6 +20,9 @@ from moft_ltr.store import ListStore
 
 Floats = NDArray[np.float32]
 
+MODEL_PARTS = ("num_class=", "max_feature_idx=", "end of trees")
+"""Lines of every LightGBM model file; of one without them LightGBM complains past us, on stderr."""
+
 
 @dataclass(frozen=True)
 class NeuralBase:
@@ -132,6 +135,9 @@ def booster_text(settings: LightGBMModel) -> str:
         raise DataError(f"[task.base.path] {settings.path}: cannot read a LightGBM model there ({error}).") from error
     if not text.startswith("tree"):
         raise DataError(f"[task.base.path] {settings.path}: begins with {text[:20]!r}; a LightGBM model file begins with 'tree'.")
+    lacking = [part for part in MODEL_PARTS if part not in text]
+    if lacking:
+        raise DataError(f"[task.base.path] {settings.path}: is cut short or no LightGBM model; it has no line {lacking[0]!r}.")
     return text
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moft import ConfigError
-from moft.api import Injection, Inputs, Model, ModelSpec, injected_linear, modulated
+from moft.api import Injection, Inputs, Model, ModelSpec, injected_linear, modulated, modulated_linear
 
 
 class Ranker(Model):
@@ -56,8 +56,7 @@ class Ranker(Model):
         for index, layer in enumerate(self.layers):
             hidden = layer(hidden, mask, injection, f"layers.{index}")
             hidden = modulated(hidden, injection, f"layer-{index + 1}")
-        hidden = modulated(self.norm(hidden), injection, "output")
-        return injected_linear(self.output, hidden, deltas.get("output", ())).squeeze(-1)  # [batch, list]
+        return modulated_linear(self.output, self.norm(hidden), injection, "output", deltas.get("output", ())).squeeze(-1)
 
 
 def check_heads(heads: int, width: int) -> None:

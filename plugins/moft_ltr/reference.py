@@ -83,9 +83,10 @@ class Reference:
         """`[items]`, as the base ranker gives them."""
         base = self._base
         if isinstance(base, NeuralBase):
-            network = base.network(store.features.shape[1]).to(store.features.device)
-            network.load_state_dict(base_weights(self._weights))
-            return network_scores(network, store, self._budget)
+            with torch.device("meta"):  # first weights would be drawn from the global generator, and thrown away
+                network = base.network(store.features.shape[1])
+            network.load_state_dict(base_weights(self._weights), assign=True)
+            return network_scores(network.to(store.features.device), store, self._budget)
         if isinstance(base, LightGBMModel):
             scores = [self._boosted(part, base.columns) for part in parts]
         else:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.conditioning import injected_linear, modulated
+from moft.engine.conditioning import injected_linear, modulated, modulated_linear
 from moft.errors import ShapeError
 from moft.types import Delta, Injection, Tradeoff
 
@@ -66,3 +66,15 @@ def test_merged_prefixes_follow_each_other_and_deltas_add_up():
 def test_a_delta_is_either_dense_or_low_rank():
     with pytest.raises(ShapeError, match="either dense, or low-rank"):
         Delta(a=torch.zeros(1, 2, 3))
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize(("has_scale", "has_shift"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("has_delta", [True, False])
+def test_a_modulation_folded_into_a_layer_is_the_modulation_before_it(has_bias, has_scale, has_shift, has_delta):
+    layer, hidden = torch.nn.Linear(4, 2, bias=has_bias), torch.randn(3, 5, 4)
+    pair = (torch.randn(3, 4) if has_scale else None, torch.randn(3, 4) if has_shift else None)
+    injection = Injection({"output": pair})
+    deltas = (Delta(dense=torch.randn(3, 2, 4)),) if has_delta else ()
+    expected = injected_linear(layer, modulated(hidden, injection, "output"), deltas)
+    assert_close(modulated_linear(layer, hidden, injection, "output", deltas), expected)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from moft_docs.api import api_reference
+from moft_docs.api import api_reference, without_inherited_signature
 from moft_docs.hooks import hook_reference
 from moft_docs.results import benchmark_results, other_results
 from moft_docs.settings import component_reference, record_reference
@@ -41,4 +41,5 @@ def setup(app: Any) -> dict[str, Any]:
         source[0] = expanded(source[0])
 
     app.connect("source-read", read)
+    app.connect("autodoc-process-signature", without_inherited_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -90,11 +90,16 @@ def one_shot_table(content: Mapping[str, Any]) -> str:
 
 def plain_tables(content: Mapping[str, Any]) -> str:
     """Any result: single values together, then a table for each mapping."""
-    single = {key: value for key, value in content.items() if key not in KEYS and not isinstance(value, Mapping)}
+    rest = {key: value for key, value in content.items() if key not in KEYS}
+    single = {key: value for key, value in rest.items() if not isinstance(value, Mapping) and not _is_rows(value)}
     parts = [table(["what", "value"], [[_words(key), _shown(value)] for key, value in single.items()])] if single else []
-    for key, value in content.items():
-        if isinstance(value, Mapping) and key not in KEYS:
+    for key, value in rest.items():
+        if isinstance(value, Mapping):
             parts += [f"**{_words(key)}**", _mapping(value)]
+        elif _is_rows(value):
+            columns = list(dict.fromkeys(name for row in value for name in row))
+            body = [[_shown(row[name]) if name in row else "" for name in columns] for row in value]
+            parts += [f"**{_words(key)}**", table(list(map(_words, columns)), body, numbers=True)]
     return "\n\n".join(parts)
 
 
@@ -121,6 +126,10 @@ def _mapping(content: Mapping[str, Any]) -> str:
     has_target = any(_is_summary(value) and value.get("target") is not None for _, value in rows)
     body = [[name, _shown(value), *([_target(value)] if has_target else [])] for name, value in rows]
     return table(["what", "measured", *(["target"] if has_target else [])], body, numbers=True)
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) and not _is_summary(row) for row in value)
 
 
 def _is_summary(value: Any) -> bool:

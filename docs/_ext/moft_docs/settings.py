@@ -15,6 +15,9 @@ from moft.hooks.manager import Plugins
 from moft.hooks.offers import SINGULAR
 from moft_docs.markdown import default_in_words, table
 
+LONGEST = 60
+"""Characters of a default that still fits a column."""
+
 
 def record_reference(path: str) -> str:
     """The settings of the record at `package.module:Name`."""
@@ -38,9 +41,7 @@ def component_reference(kind: str) -> str:
 
 def settings_table(settings: Iterable[Setting]) -> str:
     """Name, type, default and meaning of each setting."""
-    rows = [
-        (f"`{s.name}`", s.type, "required" if s.is_required else f"`{default_in_words(s.default)}`", s.help) for s in settings
-    ]
+    rows = [(f"`{s.name}`", s.type, _default(s), s.help) for s in settings]
     return table(("setting", "type", "default", "meaning"), rows)
 
 
@@ -70,6 +71,13 @@ def _records_in(shape: Shape) -> Iterator[type[Any]]:
         case OneOf(members):
             for member in members:
                 yield from _records_in(member)
+
+
+def _default(setting: Setting) -> str:
+    words = default_in_words(setting.default)
+    if setting.is_required:
+        return "required"
+    return f"`{words}`" if len(words) <= LONGEST else "its own defaults"
 
 
 def _sentence(summary: str) -> str:

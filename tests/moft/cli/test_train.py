@@ -263,7 +263,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_resumes(share, con
     largest = (finished / "policy" / "policy.safetensors").stat().st_size
     words = ["train", str(config), "--out", str(run), "--resume"]
     ended = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(int(share * largest)), *words], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LIMITED, str(int(share * largest)), *words], capture_output=True, text=True, timeout=120
     )
     mistakes = [line for line in ended.stderr.splitlines() if line.startswith("moft: ")]
     assert (ended.returncode, len(mistakes)) == (2, 1), ended.stderr

@@ -153,7 +153,7 @@ DATA = {
     "a line that is no pair": (line(3, "1 qid:10 1:1 nonsense"), (), "train.txt:3: 'nonsense' is not a pair index:value"),
     "a relevance that is no number": (line(2, "high qid:10 1:1"), (), "train.txt:2: 'high' is not a number"),
     "no qid": (line(4, "1 1:1 2:1"), (), "train.txt:4: '1:1' where the qid should be"),
-    "a qid that returns": (lambda f: line(41, f"1 qid:10 {FEATURES}")(f), (), "train.txt:41: qid 10 returns after qid"),
+    "a qid that returns": (line(41, f"1 qid:10 {FEATURES}"), (), "train.txt:41: qid 10 returns after qid"),
     "a feature of nan": (line(2, "1 qid:10 1:nan"), (), "train.txt:2: 'nan' is not finite"),
     "a feature of infinity": (line(2, "1 qid:10 1:inf"), (), "train.txt:2: 'inf' is not finite"),
     "a feature beyond 32 bits": (line(2, "1 qid:10 1:1e39"), (), "train.txt:2: '1e39' is not finite in 32 bits"),

@@ -51,7 +51,7 @@ def test_what_is_no_run_is_not_opened(make, tmp_path):
 def test_a_damaged_config_is_told_in_one_line(text, tmp_path):
     folder = RunFolder.create(tmp_path / "run", CONFIG)
     folder.config.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(RunError, match="config.yaml: is damaged") as error:
+    with pytest.raises(RunError, match=r"config.yaml: is damaged") as error:
         RunFolder.open(folder.path).resolved_config()
     assert "\n" not in str(error.value)
 

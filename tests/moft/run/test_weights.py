@@ -47,9 +47,9 @@ def test_a_file_of_another_program_is_refused(tmp_path):
 
 
 def test_a_missing_file_is_told_as_such(tmp_path):
-    with pytest.raises(RunError, match="a.safetensors: is missing"):
+    with pytest.raises(RunError, match=r"a.safetensors: is missing"):
         load_tensors(tmp_path / "a.safetensors")
-    with pytest.raises(RunError, match="a.json: is missing"):
+    with pytest.raises(RunError, match=r"a.json: is missing"):
         read_json(tmp_path / "a.json")
 
 
@@ -76,7 +76,7 @@ def test_json_comes_back_with_null_for_nan(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, float("nan")], "b": (2.5,)})
     assert read_json(tmp_path / "a.json") == {"a": [1, None], "b": [2.5]}
     (tmp_path / "a.json").write_text('{"a": ')
-    with pytest.raises(RunError, match="a.json: is cut short or no JSON"):
+    with pytest.raises(RunError, match=r"a.json: is cut short or no JSON"):
         read_json(tmp_path / "a.json")
 
 
@@ -104,7 +104,8 @@ def test_a_folder_whose_making_fails_is_not_there(tmp_path):
             (folder / "file").write_text("x")
             raise KeyError
 
-    pytest.raises(KeyError, make)
+    with pytest.raises(KeyError):
+        make()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -115,7 +116,8 @@ def test_a_folder_never_takes_the_place_of_another_one(tmp_path):
             (tmp_path / "a").mkdir()
             (tmp_path / "a" / "theirs").write_text("y")
 
-    pytest.raises(RunError, make).match("a: cannot be written")
+    with pytest.raises(RunError, match="a: cannot be written"):
+        make()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "theirs"]
 
 

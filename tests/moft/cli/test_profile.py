@@ -1,0 +1,83 @@
+"""`moft profile`: a policy measured again, elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+
+def front(folder):
+    return json.loads((folder / "front.json").read_text())
+
+
+def test_a_policy_is_measured_on_another_split_and_grid(finished, moft, tmp_path):
+    said = moft("profile", finished, "--split", "validation", "--points", "5", "--out", tmp_path / "front")
+    assert (said.code, said.mistakes) == (0, [])
+    found = front(tmp_path / "front")
+    assert (found["split"], len(found["points"])) == ("validation", 5)
+    assert sorted(path.name for path in (tmp_path / "front").iterdir()) == [
+        "front.csv",
+        "front.json",
+        "front.png",
+        "lists.safetensors",
+        "report.html",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["front"]
+
+
+def test_measured_again_as_it_was_it_gives_the_same_points(finished, moft, tmp_path):
+    assert moft("profile", finished, "--out", tmp_path / "front").code == 0
+    assert front(tmp_path / "front")["points"] == front(finished)["points"]
+    assert front(tmp_path / "front")["hypervolume"] == front(finished)["hypervolume"]
+
+
+def test_far_above_the_trained_temperatures_lies_the_base_model(finished, moft, tmp_path):
+    assert moft("profile", finished, "--temperature", "1e6", "--out", tmp_path / "front").code == 0
+    found = front(tmp_path / "front")
+    assert found["notes"][-1] == "Measured at 1e+06 times the trained temperatures."
+    assert all(point["temperatures"] == [1e6, 0.5e6] for point in found["points"])
+    assert all(point["values"] == pytest.approx(found["base"]["values"], abs=1e-6) for point in found["points"])
+
+
+def test_profiles_stand_in_the_run_by_default(finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    assert moft("profile", tmp_path / "run", "--points", "2").code == 0
+    assert len(front(tmp_path / "run" / "profiles" / "test-2")["points"]) == 2
+
+
+MISTAKES = {
+    "an unknown split": (("--split", "tset"), "--split 'tset': splits are train, validation, test."),
+    "no points": (("--points", "0"), "--points 0: must be at least 1"),
+    "too few points": (("--points", "1"), "needs at least 2 points"),
+    "a temperature of zero": (("--temperature", "0"), "--temperature 0: must be above 0"),
+    "an infinite temperature": (("--temperature", "inf"), "--temperature inf: must be above 0"),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_in_one_line(words, told, finished, moft, tmp_path):
+    said = moft("profile", finished, *words, "--out", tmp_path / "front")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert told in said.mistakes[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
+    target = tmp_path / "front"
+    target.write_text("mine") if kind == "file" else target.mkdir()
+    said = moft("profile", finished, "--out", target)
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert f"{target}: is there already; choose another --out or remove it." in said.mistakes[0]
+    assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
+
+
+def test_a_run_without_its_results_is_told(finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "front.json").unlink()
+    said = moft("profile", tmp_path / "run", "--out", tmp_path / "front")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "front.json: is missing; the run is not whole" in said.mistakes[0]
+    assert not (tmp_path / "front").exists()

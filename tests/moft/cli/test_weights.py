@@ -1,0 +1,97 @@
+"""Weights and temperatures as a user types them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from moft.cli.weights import checked_temperature, parsed_weights, tradeoff_at, weights_of_file
+from moft.errors import ConfigError, DataError
+
+NAMES = ("clicks", "dwell", "quality")
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        ("0.2,0.3,0.5", [0.2, 0.3, 0.5]),
+        (" 1 , 0,0 ", [1.0, 0.0, 0.0]),
+        ("quality=0.5, clicks=0.5", [0.5, 0.0, 0.5]),
+        ("dwell=1", [0.0, 1.0, 0.0]),
+    ],
+)
+def test_weights_are_read_in_order_or_by_name(text, weights):
+    assert parsed_weights(text, NAMES) == weights
+
+
+MISTAKES = {
+    "0.2,0.3": "2 weights, and there are 3 objectives: clicks, dwell, quality",
+    "1,0,0,0": "4 weights, and there are 3 objectives",
+    "": "'' is no number",
+    "0.5,half,0": "'half' is no number",
+    "0.5,0.5,0.5": "weights must sum to 1",
+    "1.5,-0.5,0": "weights must be finite and not negative",
+    "nan,0.5,0.5": "weights must be finite and not negative",
+    "inf,0,0": "weights must be finite and not negative",
+    "click=1": "'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "clicks=0.5,clicks=0.5": "'clicks' is given twice.",
+    "clicks=0.5,0.5": "'0.5' is not of the form objective=weight.",
+    "clicks=half,dwell=0.5": "'half' is no number",
+    "clicks=0.5,dwell=0.4": "weights must sum to 1",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), MISTAKES.items())
+def test_a_mistake_in_weights_is_told_in_one_line(text, told):
+    with pytest.raises(ConfigError) as error:
+        parsed_weights(text, NAMES)
+    assert str(error.value).startswith(f"--weights {text!r}: ")
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_has_a_row_for_each_list(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text("[1, 0, 0]\n[0.25, 0.25, 0.5]\n")
+    assert weights_of_file(path, NAMES) == [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("0.5, 0.5", "'0.5, 0.5' is no JSON array"),
+        ("", "'' is no JSON array"),
+        ("[0.5, 0.5]", "'[0.5, 0.5]' are not 3 weights, one for each of clicks, dwell, quality"),
+        ('{"clicks": 1}', "are not 3 weights"),
+        ('[1, "0", 0]', "are not 3 weights"),
+        ("[true, false, false]", "are not 3 weights"),
+        ("[0.5, 0.5, 0.5]", "weights must sum to 1"),
+        ("[2, -1, 0]", "weights must be finite and not negative"),
+        ("[NaN, 0, 1]", "weights must be finite and not negative"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text(f"[1, 0, 0]\n{line}\n[0, 1, 0]\n")
+    with pytest.raises((ConfigError, DataError)) as error:
+        weights_of_file(path, NAMES)
+    assert str(error.value).startswith(f"{path}:2: ")
+    assert told in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        weights_of_file(tmp_path / "gone", NAMES)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_must_be_positive_and_finite(temperature):
+    with pytest.raises(ConfigError, match=r"--temperature .*: must be above 0; 1 is as trained"):
+        checked_temperature(temperature)
+
+
+def test_temperatures_are_multiples_of_the_trained_ones():
+    trained = torch.tensor([[0.5, 1.0, 2.0]])
+    found = tradeoff_at([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], 2.0, trained)
+    assert found.temperatures.equal(2 * trained)
+    assert found.weights.tolist() == [[1, 0, 0], [0, 0, 1]]

@@ -1,0 +1,248 @@
+"""Weight-COS-DPO: one training run, a policy for every weighting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from moft import ConfigError
+from moft.config.build import resolve
+from moft.engine.objectives import LabelStatistics, ObjectiveLosses, label_statistics
+from moft.engine.policies import ConditionedPolicy
+from moft.engine.seed import seed_initialisation
+from moft.engine.train import AccelerateTrainer, NoRecords, TrainerSettings
+from moft.interfaces import Context, Method, Problem
+from moft.testing import check_policy
+from moft.testing.toy import ToyTask, best_scores
+from moft.types import Batch, Tradeoff
+from moft_cos_dpo.method import loss_scale
+from moft_losses.listnet import ListNet
+
+WEIGHTS = torch.tensor([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])
+ONE = torch.ones(1, 2)
+
+
+class Notes(NoRecords):
+    """Keeps what a method notes, and the loss of every step."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.losses: list[float] = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+    def step(self, step, values):
+        self.losses.append(values["loss"])
+
+
+def toy(**settings) -> ToyTask:
+    return ToyTask(Context(torch.device("cpu"), 0, None), **settings)
+
+
+@pytest.fixture
+def trained(plugins) -> Callable[..., ConditionedPolicy]:
+    """Trains a policy on the toy task; settings are those of the method."""
+
+    def made(*, epochs=1, task=None, records=None, rate=1e-2, seed=0, **settings: Any) -> ConditionedPolicy:
+        method = resolve(Method, {"name": "cos-dpo", **settings}, plugins).make()
+        problem = Problem(task or toy(), lambda policy: {"hypervolume": 0.0})
+        seed_initialisation(seed, "policy")
+        policy = method.policy(problem)
+        trainer = AccelerateTrainer(
+            TrainerSettings(epochs=epochs, learning_rate=rate, evaluations=0, device="cpu"), seed=seed, records=records
+        )
+        method.train(policy, problem, trainer)
+        return policy.eval()
+
+    return made
+
+
+def softmaxes(scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """`[batch, list]`, logarithms of the softmax within each list."""
+    return scores.masked_fill(~batch.items, torch.finfo(scores.dtype).min).log_softmax(-1)
+
+
+def divergence(expected: torch.Tensor, found: torch.Tensor, batch: Batch) -> float:
+    """Mean Kullback-Leibler divergence of the lists' softmaxes."""
+    one, other = softmaxes(expected, batch), softmaxes(found, batch)
+    terms = one.exp() * (one - other).masked_fill(~batch.items, 0.0)
+    return terms.sum(-1).mean().item()
+
+
+def whole(task: ToyTask, split: str) -> Batch:
+    batches = task.batches(split)
+    return batches.load(torch.arange(batches.lists))
+
+
+def answers(policy: ConditionedPolicy, batch: Batch, weights: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return policy(batch, Tradeoff(weights.unsqueeze(0), ONE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("conditioner", ["film", "concat"])
+def test_a_trained_policy_comes_near_the_best_scores_at_every_weighting(conditioner, trained):
+    task = toy(lists=96)
+    policy = trained(task=task, epochs=60, conditioner=conditioner, balance="none")
+    batch = whole(task, "test")
+    for weights in WEIGHTS:
+        best = best_scores(batch, weights.unsqueeze(0))
+        start = divergence(best, batch.reference, batch)
+        share = 0.1 if weights.max() == 1 else 0.25  # between the vertices no network of single items can reach the best
+        assert divergence(best, answers(policy, batch, weights), batch) < share * start, f"at weights {weights.tolist()}"
+    wrong = divergence(best_scores(batch, WEIGHTS[:1]), answers(policy, batch, WEIGHTS[-1]), batch)
+    assert wrong > 0.5, "the weights must matter"
+
+
+@pytest.mark.slow
+def test_at_a_vertex_it_comes_near_the_plain_model_of_that_objective(trained):
+    task = toy(lists=96)
+    policy = trained(task=task, epochs=60, balance="none")
+    batch = whole(task, "test")
+    for weights in (WEIGHTS[0], WEIGHTS[-1]):
+        sampler = {"name": "fixed", "value": weights.tolist()}
+        plain = trained(task=task, epochs=60, conditioner=None, sampler=sampler, balance="none")
+        expected = answers(plain, batch, weights)
+        found = divergence(expected, answers(policy, batch, weights), batch)
+        assert found < 0.05 * divergence(expected, answers(policy, batch, 1 - weights), batch)
+
+
+def test_training_starts_at_log_n_and_falls(trained):
+    task, notes = toy(lists=24, items_per_batch=10_000), Notes()
+    trained(task=task, epochs=20, records=notes, balance="none")
+    sizes = whole(task, "train").items.sum(1).float()
+    assert notes.losses[0] == pytest.approx(sizes.log().mean().item(), rel=1e-5)
+    assert notes.losses[-1] < 0.95 * notes.losses[0]
+
+
+@pytest.mark.parametrize("settings", [{}, {"conditioner": "concat"}, {"draws": 3}, {"share_draws": True}])
+def test_what_it_yields_keeps_the_contract_of_policies(settings, trained):
+    task = toy(lists=8)
+    check_policy(trained(task=task, **settings), whole(task, "test"))
+
+
+@pytest.mark.parametrize("settings", [{}, {"draws": 2}, {"share_draws": True}, {"balance": "none"}, {"scalarizer": "cosine"}])
+def test_the_same_seed_gives_the_same_policy(settings, trained):
+    one, other = (trained(task=toy(lists=8), **settings).state_dict() for _ in range(2))
+    assert all(other[name].equal(value) for name, value in one.items())
+
+
+def test_settings_that_change_training_change_the_policy(trained):
+    found = [
+        torch.cat([value.flatten() for value in trained(task=toy(lists=8), epochs=3, **settings).state_dict().values()])
+        for settings in ({}, {"draws": 2}, {"share_draws": True}, {"balance": "none"}, {"loss": "plackett-luce"}, {"seed": 1})
+    ]
+    assert all(not one.equal(other) for index, one in enumerate(found) for other in found[:index])
+
+
+class Recording:
+    """A sampler that remembers how much was drawn, and gives vectors that can be told apart."""
+
+    def __init__(self, counts):
+        self.counts = counts
+
+    def draw(self, count, generator):
+        self.counts.append(count)
+        first = torch.rand(count, 1, generator=generator)
+        return torch.cat([first, 1 - first], dim=1)
+
+    def grid(self, points):
+        return WEIGHTS
+
+
+@pytest.mark.parametrize(("draws", "shared"), [(1, False), (3, False), (1, True), (3, True)])
+def test_every_list_has_its_own_draws_unless_they_are_shared(draws, shared, plugins):
+    from moft_cos_dpo.method import CosDPO
+
+    counts: list[int] = []
+    seen: list[torch.Tensor] = []
+
+    def scalarizer(losses, weights):
+        seen.append(weights)
+        return (losses * weights).sum(-1)
+
+    def film(spec):
+        return resolve_conditioner(plugins)(spec)
+
+    method = CosDPO(
+        sampler=lambda m: Recording(counts),
+        conditioner=film,
+        loss=ListNet(),
+        scalarizer=scalarizer,
+        draws=draws,
+        share_draws=shared,
+    )
+    task = toy(lists=6, items_per_batch=10_000)
+    problem = Problem(task, lambda policy: {"hypervolume": 0.0})
+    trainer = AccelerateTrainer(TrainerSettings(epochs=1, evaluations=0, device="cpu"), seed=0)
+    method.train(method.policy(problem), problem, trainer)
+    assert counts == [draws if shared else 6 * draws]
+    rows = seen[0].view(6, draws, 2)
+    assert len(rows[:, 0].unique(dim=0)) == (1 if shared else 6)
+    assert len(rows[0].unique(dim=0)) == draws
+
+
+def resolve_conditioner(plugins):
+    from moft.interfaces import Conditioner
+    from moft.settings import Factory
+
+    return resolve(Factory[Conditioner], "film", plugins).make()
+
+
+def test_a_plain_model_goes_with_fixed_weights_only(trained):
+    policy = trained(task=toy(lists=8), conditioner=None, sampler={"name": "fixed", "value": [0.3, 0.7]})
+    assert policy.conditioner is None
+    with pytest.raises(ConfigError, match=r"\[method.conditioner\] null cannot follow weights that vary; use sampler: fixed"):
+        trained(conditioner=None)
+
+
+def test_a_sampler_that_does_not_fit_is_told_before_anything_is_trained(plugins):
+    method = resolve(Method, {"name": "cos-dpo", "sampler": {"name": "dirichlet", "alpha": [1, 1, 1]}}, plugins).make()
+    with pytest.raises(ConfigError, match="alpha has 3 entries"):
+        method.policy(Problem(toy(), lambda policy: {}))
+
+
+def test_without_balance_a_mean_is_over_labelled_lists():
+    statistics = LabelStatistics(10, torch.tensor([10.0, 5.0, 2.0]), torch.tensor([1.0, 9.0, 4.0]))
+    assert_close(loss_scale(statistics, is_balanced=False), torch.tensor([1.0, 2.0, 5.0]))
+
+
+def test_balance_makes_the_pull_of_all_objectives_alike():
+    statistics = LabelStatistics(10, torch.tensor([10.0, 5.0]), torch.tensor([1.0, 9.0], dtype=torch.float64))
+    scale = loss_scale(statistics, is_balanced=True).double()
+    assert_close(scale, torch.tensor([1.0 * 3 / 1, 2.0 * 3 / 9]).double())
+    pull = scale * statistics.share * statistics.gradient
+    assert_close(pull[0], pull[1])
+
+
+def test_an_objective_that_no_list_labels_keeps_a_finite_scale():
+    statistics = LabelStatistics(10, torch.tensor([10.0, 0.0]), torch.tensor([1.0, 0.0], dtype=torch.float64))
+    assert loss_scale(statistics, is_balanced=True).isfinite().all()
+    assert loss_scale(statistics, is_balanced=False).tolist() == [1.0, 10.0]
+
+
+class Sparse(ToyTask):
+    """The toy task with a first objective that says nothing of the even lists."""
+
+    def batches(self, split, generator=None):
+        batches = super().batches(split, generator)
+
+        def load(lists):
+            batch = batches.load(lists)
+            says = torch.stack([lists % 2 == 1, torch.ones_like(lists, dtype=torch.bool)], dim=-1)  # [batch, m]
+            return Batch(**{**vars(batch), "mask": batch.mask & says.unsqueeze(1)})
+
+        return type(batches)(batches.plan, load)
+
+
+def test_lists_that_say_nothing_are_left_out_and_told(trained):
+    task, notes = Sparse(Context(torch.device("cpu"), 0, None), lists=10), Notes()
+    losses = ObjectiveLosses(task.objectives, ListNet())
+    assert label_statistics(losses, task.batches("train"), ONE).share.tolist() == [0.5, 1.0]
+    trained(task=task, records=notes)
+    assert notes.texts == ["first: 5 of 10 training lists say nothing of it and are left out of its mean."]

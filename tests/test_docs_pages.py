@@ -1,0 +1,128 @@
+"""The pages of the documentation as texts: they are complete, name no machine, lead somewhere, and build without a warning."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moft.hooks.manager import Plugins
+from moft.hooks.offers import KINDS, SINGULAR
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not {"changes", "_build"} & set(p.relative_to(DOCS).parts))]
+TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
+
+FENCE = re.compile(r"^(?P<ticks>```+)[^`\n]*\n.*?^(?P=ticks)$", re.M | re.S)
+FOREIGN = re.compile(r"(?<![\w.}~-])/(work|root|home|tmp|usr|opt|mnt|Users)/|localhost|127\.0\.0\.1")
+HOSTS = {"arxiv.org", "huggingface.co", "typer.tiangolo.com"}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_kind_of_plugin_has_a_section_with_an_example() -> None:
+    sections = re.split(r"^## ", TEXTS[DOCS / "how-to" / "write-a-plugin.md"], flags=re.M)
+    for kind in [*(SINGULAR[kind] for kind in KINDS), "command", "observer"]:
+        own = [section for section in sections if section.splitlines()[0].lower().split()[-1] == kind]
+        assert own, f"write-a-plugin.md has no section on a {kind}"
+        assert "<!-- file: " in own[0], f"its section on a {kind} has no example"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_names_no_machine(page: Path) -> None:
+    found = [match[0] for match in FOREIGN.finditer(TEXTS[page])]
+    assert not found, f"{name_of(page)} names paths or hosts of a machine: {found}"
+    hosts = set(re.findall(r"https?://([^/\s)>\"'`]+)", TEXTS[page])) - HOSTS
+    assert not hosts, f"{name_of(page)} links to {hosts}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", FENCE.sub("", TEXTS[page]))
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not missing, f"{name_of(page)} links to {missing}"
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_without_a_warning(tmp_path: Path, plugins: Plugins) -> None:
+    pytest.importorskip("sphinx")
+    pytest.importorskip("furo")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(tmp_path / "trees")]
+    done = subprocess.run([*command, str(DOCS), str(tmp_path / "html")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    settings = (tmp_path / "html" / "reference" / "config.html").read_text(encoding="utf-8")
+    offered = {offer.component.name for kind in KINDS for offer in plugins.offers(kind)}
+    assert all(name in settings for name in offered)
+
+
+def corners(objectives: list[str]) -> dict[str, Any]:
+    """A result of the study of the corners, as its program writes it."""
+    m = len(objectives)
+    row = {
+        **{key: [0.1 * (j + 1) for j in range(m)] for key in ("one_shot", "plain", "base")},
+        "objectives": objectives,
+        "lists": 175,
+        "ratio": [0.9] * (m - 1) + [0.75],
+        "ratio_ci": [[0.8, 1.0]] * m,
+        "above_base_ci": [[0.01, 0.05]] * m,
+        "hypervolume": 0.00512,
+        "hypervolume_ci": [0.004, 0.006],
+        "main": 0.36,
+        "seconds": 12.5,
+        "plain_seconds": 50.0,
+    }
+    setup = {"split": "validation", "seeds": 3, "folds": 1}
+    machine = {"processor": "P", "cores": 2, "python": "3.11", "packages": {"torch": "2"}, "date": "2026-01-01"}
+    return {"setup": setup, "machine": machine, "variants": {"defaults": row, "no balance": row}}
+
+
+def test_the_table_of_the_corners_has_a_row_for_each_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    results = importlib.import_module("moft_docs.results")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "corners-study.json").write_text(json.dumps(corners(["clicks", "dwell"])), encoding="utf-8")
+    text = results.benchmark_results("corners-study", folder=tmp_path)
+    rows = [line for line in text.splitlines() if line.startswith("| no balance |")]
+    assert rows[0] == "| no balance | 0.90 | 0.75 | 0.75 | 5.12 [4.00, 6.00] | 0.360 | 12.5 |"
+    assert "3 seeds; 1 fold; validation split" in text
+
+
+def test_a_result_that_is_not_there_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    results = importlib.import_module("moft_docs.results")
+    assert "Not measured yet" in results.benchmark_results("corners", folder=tmp_path)
+    assert "No further results" in results.other_results(folder=tmp_path)
+
+
+def test_any_result_becomes_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    results = importlib.import_module("moft_docs.results")
+    spread = {"median": 2.0, "low": 1.5, "high": 2.5}
+    content = {
+        "rounds": 7,
+        "ratios": {"a | b": {**spread, "target": 3}},
+        "parts": {"x": {"one": 1.0}},
+        "sizes": [{"lists": 1250}],
+    }
+    text = results.plain_tables(content)
+    assert r"| a \| b | 2 (1.5 to 2.5) | 3 |" in text
+    assert "| rounds | 7 |" in text
+    assert "| x | 1 |" in text
+    assert "| 1,250 |" in text
+
+
+def test_a_page_with_an_unknown_part_does_not_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    generated = importlib.import_module("moft_docs")
+    assert "sharpness" in generated.expanded("<!-- generated: components losses -->")
+    with pytest.raises(KeyError, match="nonsense"):
+        generated.expanded("<!-- generated: nonsense -->")
