@@ -1,7 +1,7 @@
 """Does steering work at the corners? One-shot training against a plain model for each objective, on real MSLR lists.
 
 For every fold and seed, one model is trained for all weights, and one plain model for each objective alone (sampler `fixed`,
-no conditioner) with as many steps. At every vertex e_j, NDCG@10 of objective j is compared: the vertex ratio. Lists are pooled,
+no conditioner) with as many steps, at the default steps and width. At every vertex e_j, NDCG@10 of objective j is compared: the vertex ratio. Lists are pooled,
 dealt into five folds, and every list is measured once per seed; intervals are from a bootstrap over lists.
 
 Run it:  MSLR=path/to/mslr python benchmarks/corners.py --study          (validation split: the table that led to the defaults)
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,25 @@ STUDY: Mapping[str, list[str]] = {
 }
 
 
-def measure(variants: Mapping[str, Sequence[str]], split: str, seeds: int, folds: int, processes: int) -> dict[str, Any]:
-    """Vertex ratios, hypervolume and seconds of every variant."""
+def measure(
+    variants: Mapping[str, Sequence[str]],
+    split: str,
+    seeds: int,
+    folds: int,
+    processes: int,
+    keep: Callable[[int, dict[str, Any]], None],
+) -> None:
+    """Hands vertex ratios, hypervolume and seconds of every variant to `keep`, whenever another seed is whole."""
     pairs = [(fold, seed) for seed in range(seeds) for fold in range(folds)]
     jobs = [({name: list(overrides) for name, overrides in variants.items()}, split, fold, seed) for fold, seed in pairs]
     with get_context("spawn").Pool(processes) as pool:
         found = []
-        for result in pool.imap_unordered(_one, jobs):
+        for result in pool.imap(_one, jobs):
             found.append(result)
             print(f"{len(found)} of {len(jobs)} folds done", flush=True)
-    return {name: _summary(name, found, seeds) for name in variants}
+            whole = len(found) // folds
+            if len(found) == whole * folds:
+                keep(whole, {name: _summary(name, found, whole) for name in variants})
 
 
 def _one(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
@@ -72,19 +81,19 @@ def _one(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     result: dict[str, Any] = {"fold": fold, "seed": seed, "variants": {}}
     for name, overrides in variants.items():
-        shared = [text for text in overrides if text.startswith(("task.", "trainer."))]
-        if str(shared) not in plain:
+        labels = [text for text in overrides if text.startswith("task.objectives.")]
+        if str(labels) not in plain:
             alone = [
-                experiments.run([*shared, *plain_model(vertex.tolist())], split=split, weights=vertex.unsqueeze(0))
+                experiments.run([*labels, *plain_model(vertex.tolist())], split=split, weights=vertex.unsqueeze(0))
                 for vertex in vertices
             ]
-            plain[str(shared)] = {
+            plain[str(labels)] = {
                 "values": torch.stack([found.front.measured.values[0, :, index] for index, found in enumerate(alone)], dim=-1),
                 "seconds": sum(found.processor for found in alone),
             }
         one = experiments.run(overrides, split=split)
         result["variants"][name] = {
-            "plain": plain[str(shared)],
+            "plain": plain[str(labels)],
             "values": one.front.measured.values,
             "main": one.front.measured.main,
             "base": one.base.values[0],
@@ -134,7 +143,7 @@ def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[
 
 def main() -> None:
     """Runs the chosen variants, prints the table, writes JSON."""
-    from benchmarks.common import machine, print_table, write_result
+    from benchmarks.common import machine, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", action="store_true", help="all variants on the validation split")
@@ -153,7 +162,20 @@ def main() -> None:
     if options.only:
         variants = {name: STUDY[name] for name in options.only}
     split = options.split or ("validation" if options.study else "test")
-    found = measure(variants, split, options.seeds, options.folds, options.processes)
+
+    def keep(seeds: int, found: dict[str, Any]) -> None:
+        _show(found, split)
+        setup = {"split": split, "seeds": seeds, "folds": options.folds}
+        name = "corners-study" if options.study or options.only else "corners"
+        write_result(name, {"setup": setup, "machine": machine(), "variants": found})
+
+    measure(variants, split, options.seeds, options.folds, options.processes, keep)
+
+
+def _show(found: Mapping[str, Any], split: str) -> None:
+    """The table on the terminal."""
+    from benchmarks.common import print_table
+
     rows = [
         [
             name,
@@ -168,8 +190,6 @@ def main() -> None:
     ]
     names = ["I", "II", "III", "IV", "V"]
     print_table(f"Vertex ratios and values, {split} split", ["variant", *names, "least", *names, "HV/1e-3", "main", "s"], rows)
-    setup = {"split": split, "seeds": options.seeds, "folds": options.folds}
-    write_result("corners-study" if options.study else "corners", {"setup": setup, "machine": machine(), "variants": found})
 
 
 if __name__ == "__main__":

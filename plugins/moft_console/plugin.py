@@ -21,6 +21,7 @@ class Console:
     @hookimpl
     def moft_run_started(self, run: Run) -> None:
         """Says where the run writes."""
+        self._display = None  # a run that broke off may have left its own
         self._shown().started(run.name, run.folder)
 
     @hookimpl
@@ -33,7 +34,8 @@ class Console:
         """Prints the front on stdout."""
         from moft_console.front import print_front
 
-        self._shown().paused()
+        if self._display is not None:  # a front may be measured outside of any run
+            self._display.paused()
         print_front(front)
 
     @hookimpl

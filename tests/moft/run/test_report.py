@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
+from moft.errors import RunError
 from moft.run import report
 from moft.run.folder import RunFolder
 from moft.run.report import duration, write_report
@@ -178,14 +179,14 @@ def test_temperatures_that_differ_have_columns(recorded, run):
 
 
 def test_a_failed_write_leaves_nothing_behind(recorded, run, monkeypatch):
-    before = sorted(run.path.iterdir())
+    record, before = recorded(2), sorted(run.path.iterdir())
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr("moft.run.weights.os.fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        write_report(recorded(2), run, run.path)
+    with pytest.raises(RunError, match=r"front.png: cannot be written \(no space left\)"):
+        write_report(record, run, run.path)
     assert sorted(run.path.iterdir()) == before
 
 

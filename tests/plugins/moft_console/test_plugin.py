@@ -74,3 +74,10 @@ def test_the_plugin_itself_imports_nothing_slow():
     code = "import sys, moft_console.plugin; print([m for m in ('torch', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_front_measured_outside_of_a_run_leaves_no_display_behind(capsys):
+    console = Console()
+    console.moft_front_profiled(FRONT)
+    assert console._display is None
+    assert capsys.readouterr().err == ""

@@ -93,8 +93,13 @@ def test_a_trained_policy_comes_near_the_best_scores_at_every_weighting(conditio
     for weights in WEIGHTS:
         best = best_scores(batch, weights.unsqueeze(0))
         start = divergence(best, batch.reference, batch)
-        share = 0.1 if weights.max() == 1 else 0.25  # between the vertices no network of single items can reach the best
-        assert divergence(best, answers(policy, batch, weights), batch) < share * start, f"at weights {weights.tolist()}"
+        found = divergence(best, answers(policy, batch, weights), batch)
+        share = 0.1 if weights.max() == 1 else 0.4  # between the vertices no network of single items can reach the best
+        assert found < share * start, f"at weights {weights.tolist()}"
+        others = [
+            divergence(best, answers(policy, batch, other), batch) for other in WEIGHTS[[0, -1]] if not other.equal(weights)
+        ]
+        assert found < 0.5 * min(others), "asked for what is measured it must be nearer than asked for a vertex"
     wrong = divergence(best_scores(batch, WEIGHTS[:1]), answers(policy, batch, WEIGHTS[-1]), batch)
     assert wrong > 0.5, "the weights must matter"
 
