@@ -1,8 +1,9 @@
 """Does steering work at the corners? One-shot training against a plain model for each objective, on real MSLR lists.
 
 For every fold and seed, one model is trained for all weights, and one plain model for each objective alone (sampler `fixed`,
-no conditioner) with as many steps, at the default steps and width. At every vertex e_j, NDCG@10 of objective j is compared: the vertex ratio. Lists are pooled,
-dealt into five folds, and every list is measured once per seed; intervals are from a bootstrap over lists.
+no conditioner) with as many steps, at the default steps and width. At every vertex e_j, NDCG@10 of objective j is compared:
+the vertex ratio. Lists are pooled and dealt into five folds, so that every list is measured once per seed; intervals are from a
+bootstrap over lists.
 
 Run it:  MSLR=path/to/mslr python benchmarks/corners.py --study          (validation split: the table that led to the defaults)
          MSLR=path/to/mslr python benchmarks/corners.py                  (test split: the defaults, once)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from moft.cache import cache_folder
 from moft.errors import ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
 from moft.hooks.component import Component
@@ -17,5 +20,27 @@ __all__ = [
     "ShapeError",
     "cache_folder",
     "hookimpl",
+    "open_run",
 ]
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from moft.run.pipeline import Opened
+
+
+def open_run(path: Path | str, *, device: str = "auto") -> Opened:
+    """The task and policy of a finished run, with every installed plugin loaded; imports torch.
+
+    Args:
+        path: the run folder.
+        device: `auto` takes a GPU where there is one, `cpu` does not.
+
+    Raises:
+        RunError: there is no finished run, or its files are not whole.
+    """
+    from moft.hooks.manager import Plugins
+    from moft.run import pipeline
+
+    plugins = Plugins()
+    plugins.load()
+    return pipeline.open_run(Path(path), plugins, device=device)

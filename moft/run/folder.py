@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,6 +31,7 @@ class RunFolder:
         self.notes = path / "notes.json"
         self.checkpoints = path / "checkpoints"
         self.policy = path / "policy"
+        self.plugins = path / "plugins"
         self.front = path / "front.json"
         self._lock: IO[str] | None = None
 
@@ -106,6 +107,12 @@ class RunFolder:
     def discard(self) -> None:
         """Removes the folder, so that a mistake leaves nothing behind."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def keep_plugins(self, files: Sequence[str]) -> None:
+        """Copies the plugin files that the config names, so that the policy can be opened from anywhere, and later."""
+        for file in files:
+            self.plugins.mkdir(exist_ok=True)
+            write_bytes(self.plugins / Path(file).name, Path(file).expanduser().read_bytes())
 
     def discard_if_empty(self) -> None:
         """Removes the folder when nothing was learned in it yet."""

@@ -118,7 +118,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
     if not (folder.policy / "policy.safetensors").exists():
         raise RunError(f"{path}: holds no finished policy; go on with its training by `moft train CONFIG --out {path} --resume`.")
     config = folder.resolved_config()
-    _register(config.get("plugins", ()), plugins)
+    _register([str(folder.plugins / Path(file).name) for file in config.get("plugins", ())], plugins)
     settings: RunSettings = resolve(RunSettings, config, plugins).make()
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     task = settings.task(Context(place, settings.seed, cache_folder()))
@@ -227,6 +227,7 @@ def _train(
         return
     folder.write_versions(versions_of(plugins, trainer.device, settings.seed, task.identity()))
     folder.policy.mkdir(exist_ok=True)
+    folder.keep_plugins(settings.plugins)
     save_tensors(folder.policy / "task.safetensors", task.state())
     save_tensors(folder.policy / "policy.safetensors", policy.state_dict())
     jobs = {job: seconds for job, seconds in records.seconds.items() if job not in base_jobs}
@@ -273,6 +274,11 @@ def _first_difference(kept: Any, given: Any, path: str = "") -> str:
 def _register(files: Any, plugins: Plugins) -> None:
     if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
         raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")
+    names = [Path(file).name for file in files]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"plugins: two files have the same name, in {files!r}; a run keeps a copy of each, so names must differ."
+        )
     for file in files:
         plugins.register_file(Path(file).expanduser())
 

@@ -100,8 +100,8 @@ def read_labels(
     return torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(mains))
 
 
-def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int], source: str) -> None:
-    """Refuses an objective that tells no two items of any list apart.
+def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int], source: str) -> list[str]:
+    """Refuses an objective that tells no two items of any list apart; says of the others how many lists do not.
 
     Args:
         labels: `[items, m]`, transformed, of the training lists.
@@ -110,11 +110,13 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
         columns: of the objectives.
         source: for the message.
 
+    Returns: a sentence for each objective with lists whose items are all labelled alike.
+
     Raises:
         DataError: the objective is constant, or all zero, within every list.
     """
     starts = (lengths.cumsum(0) - lengths).numpy()
-    values = labels.cpu().numpy()
+    values, notes = labels.cpu().numpy(), []
     for index, name in enumerate(names):
         low, high = np.minimum.reduceat(values[:, index], starts), np.maximum.reduceat(values[:, index], starts)
         if (high == low).all():
@@ -123,6 +125,12 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
                 f"{source}: objective {name!r} (column {columns[name]}) is {what} in the training lists after its transform; "
                 "an objective must tell items of some list apart."
             )
+        if alike := int((high == low).sum()):
+            notes.append(
+                f"{name}: {alike} of {len(lengths)} training lists label all of their items alike and tell no two apart; "
+                "under a softmax target they pull towards the base ranker."
+            )
+    return notes
 
 
 def _read(

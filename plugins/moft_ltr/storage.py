@@ -146,9 +146,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(
-            f"{folder}: not a converted data set: it has no {META}. `moft data convert FILE OUT` makes one from an svmlight file."
-        ) from error
+        held = [
+            entry.name for entry in sorted(folder.glob("*")) if entry.stem in ("train", "vali", "valid", "validation", "test")
+        ]
+        hint = f"It holds splits: name one, such as {folder / held[0]}." if held else "`moft data convert FILE OUT` makes one."
+        raise DataError(f"{folder}: not a converted data set: it has no {META}. {hint}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Convert the source again with `moft data convert`.") from error
     if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:

@@ -101,7 +101,8 @@ class LTR:
         self._reference = Reference(self._base, self._budget, self._inputs)
         self._stores = {split: self._built(self._opened()[split]) for split in ("train", "validation")}
         store = self._stores["train"]
-        check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source)
+        for note in check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source):
+            trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
         self._reference.learn(trainer, store, self._stores["validation"], train, seed=self._context.seed, gain=gain)
         for split, built in self._stores.items():

@@ -198,6 +198,7 @@ def test_a_fault_of_the_data_is_told_in_one_line(edit, overrides, told, config, 
     assert everything(tmp_path) == before, EVERYWHERE
 
 
+@pytest.mark.slow
 def test_lists_of_one_item_can_be_dropped(config, lists, moft, tmp_path):
     shutil.copytree(lists, tmp_path / "data")
     with (tmp_path / "data" / "train.txt").open("a") as file:

@@ -137,6 +137,7 @@ def test_the_same_seed_gives_the_same_policy(settings, trained):
     assert all(other[name].equal(value) for name, value in one.items())
 
 
+@pytest.mark.slow
 def test_settings_that_change_training_change_the_policy(trained):
     found = [
         torch.cat([value.flatten() for value in trained(task=toy(lists=8), epochs=3, **settings).state_dict().values()])

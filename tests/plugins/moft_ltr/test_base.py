@@ -36,6 +36,7 @@ class Jobs(NoRecords):
         self.values.append(values)
 
 
+@pytest.mark.slow
 def test_a_neural_base_learns_to_rank_by_relevance(task):
     built = task(base={"name": "neural", "epochs": 30, "width": 16, "layers": 1, "learning_rate": 0.01})
     jobs = Jobs()
