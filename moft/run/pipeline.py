@@ -27,6 +27,7 @@ from moft.run.checkpoint import RunRecords
 from moft.run.folder import RunFolder
 from moft.run.report import write_report
 from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
+from moft.run.scoring import scores_of
 from moft.run.settings import ProfileSettings, RunSettings, Split
 from moft.run.versions import versions_of
 from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_bytes, write_json
@@ -56,6 +57,23 @@ class Opened:
     def trained_at(self) -> torch.Tensor:
         """`[1, m]`, the objectives' temperatures."""
         return _temperatures(self.task)
+
+    def scores(
+        self, path: Path | str, weights: Sequence[float] | Sequence[Sequence[float]], *, temperature: float = 1.0
+    ) -> list[float]:
+        """The score of every item of a file, in its order.
+
+        Args:
+            path: lists, as the task reads them; labels may be absent.
+            weights: m numbers for all lists, or m for each of them.
+            temperature: times the trained temperatures, > 0; above 1 moves towards the base model.
+
+        Raises:
+            ShapeError: weights are not on the simplex, of another length, or the temperature is not positive.
+        """
+        rows = torch.tensor(weights, dtype=torch.float32)
+        tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), temperature * self.trained_at)
+        return scores_of(self.policy, self.task.read(Path(path)), tradeoff.checked())
 
 
 def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
@@ -214,6 +232,7 @@ def _train(
     try:
         task.prepare(trainer)
         base_jobs = set(records.seconds)
+        _check_same_data(folder, task.identity())
         task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
         seed_initialisation(settings.seed, "policy")
         policy = method.policy(problem)
@@ -221,11 +240,12 @@ def _train(
         if trainer.is_main and not is_resumed:
             folder.discard()  # at most a base model was trained, and another config or other data need another one
         raise
+    if trainer.is_main:
+        folder.write_versions(versions_of(plugins, trainer.device, settings.seed, task.identity()))
     method.train(policy, problem, trainer)
     policy.eval()
     if not trainer.is_main:
         return
-    folder.write_versions(versions_of(plugins, trainer.device, settings.seed, task.identity()))
     folder.policy.mkdir(exist_ok=True)
     folder.keep_plugins(settings.plugins)
     save_tensors(folder.policy / "task.safetensors", task.state())
@@ -261,6 +281,16 @@ def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
     if kept != config:
         folder.write_config(config)
     return folder
+
+
+def _check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
+    """Refuses to go on with a run on data that have changed since it began."""
+    if not folder.versions.exists():
+        return
+    kept, given = read_json(folder.versions)["data"], json.loads(json.dumps(identity))
+    if kept != given:
+        difference = _first_difference(kept, given)
+        raise RunError(f"{folder.path}: its data have changed since it began ({difference}); train anew with another --out.")
 
 
 def _first_difference(kept: Any, given: Any, path: str = "") -> str:

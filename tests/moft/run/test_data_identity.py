@@ -1,0 +1,24 @@
+"""A run goes on only with the data that it began with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moft.errors import RunError
+from moft.run.folder import RunFolder
+from moft.run.pipeline import _check_same_data
+from moft.run.weights import write_json
+
+
+def test_a_resume_with_other_data_says_what_differs(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_json(folder.versions, {"data": {"splits": {"train": {"sha256": ["a"], "lists": 3}}}})
+    _check_same_data(folder, {"splits": {"train": {"sha256": ["a"], "lists": 3}}})
+    with pytest.raises(RunError, match=r"data have changed since it began \(splits.train.sha256: \['a'\] there, \['b'\] here\)"):
+        _check_same_data(folder, {"splits": {"train": {"sha256": ["b"], "lists": 3}}})
+
+
+def test_a_run_that_has_just_begun_has_nothing_to_compare_with(tmp_path: Path) -> None:
+    _check_same_data(RunFolder(tmp_path), {"splits": {}})
