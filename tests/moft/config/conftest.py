@@ -14,6 +14,7 @@ import pytest
 
 from moft import Component, ConfigError, hookimpl
 from moft.api import Conditioner, Count, Default, Factory, Fraction, Loss, ModelSpec, Positive, Sampler
+from moft.config.build import resolve
 from moft.hooks.manager import Plugins
 
 
@@ -178,3 +179,15 @@ def plugins() -> Plugins:
 def toys() -> ModuleType:
     """This module, for its classes."""
     return sys.modules[__name__]
+
+
+@pytest.fixture
+def mistakes(plugins):
+    """The lines of the ConfigError that a value causes."""
+
+    def of(annotation: Any, value: Any, path: str = "x") -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            resolve(annotation, value, plugins, path)
+        return str(caught.value).splitlines()
+
+    return of

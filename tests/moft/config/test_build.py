@@ -9,38 +9,10 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from moft import Component, ConfigError, PluginError, hookimpl
+from moft import ConfigError, PluginError
 from moft.api import Count, Default, Factory, Fraction, Loss, NonNegative, Positive, Sampler, Scalarizer
 from moft.config.build import resolve
-from moft.hooks.manager import Plugins
 from moft.interfaces import Conditioner, Method
-
-
-@pytest.fixture
-def mistakes(plugins):
-    """The lines of the ConfigError that a value causes."""
-
-    def of(annotation: Any, value: Any, path: str = "x") -> list[str]:
-        with pytest.raises(ConfigError) as caught:
-            resolve(annotation, value, plugins, path)
-        return str(caught.value).splitlines()
-
-    return of
-
-
-def offering(**targets: object) -> Plugins:
-    """A manager in which a plugin `odd` offers losses."""
-
-    class Odd:
-        @hookimpl
-        def moft_losses(self):
-            for name, target in targets.items():
-                yield Component(name, target)
-
-    manager = Plugins()
-    manager.register(Odd(), "odd")
-    return manager
-
 
 # Components
 
@@ -346,12 +318,3 @@ def test_a_missing_component_is_told_with_its_kind(toys, mistakes):
 def test_a_record_must_be_a_mapping(toys, mistakes):
     assert mistakes(toys.Column, 3) == ["x: must be a mapping of column, temperature, loss, got 3."]
     assert mistakes(toys.Column, [], "") == ["config: must be a mapping of column, temperature, loss, got []."]
-
-
-def test_a_default_that_its_own_annotation_refuses_is_told_as_the_plugins():
-    def target(*, power: Positive = -1.0) -> Any:
-        return power
-
-    with pytest.raises(ConfigError) as caught:
-        resolve(Loss, "bad", offering(bad=target), "x")
-    assert str(caught.value) == "x.power: must be greater than 0, got -1.0. This is the default in loss 'bad' of plugin 'odd'."

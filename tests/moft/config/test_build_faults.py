@@ -14,18 +14,6 @@ from moft.config.build import resolve
 from moft.hooks.manager import Plugins
 
 
-@pytest.fixture
-def mistakes(plugins):
-    """The lines of the ConfigError that a value causes."""
-
-    def of(annotation: Any, value: Any, path: str = "x") -> list[str]:
-        with pytest.raises(ConfigError) as caught:
-            resolve(annotation, value, plugins, path)
-        return str(caught.value).splitlines()
-
-    return of
-
-
 def offering(**targets: object) -> Plugins:
     """A manager in which a plugin `odd` offers losses."""
 
@@ -179,3 +167,12 @@ def test_a_file_that_is_not_there_is_no_plugins_fault(plugins, tmp_path):
 def test_an_annotation_of_the_caller_that_no_config_can_fill_is_refused(plugins):
     with pytest.raises(PluginError, match=r"x: annotation .*memoryview.*, which no config value can fill"):
         resolve(memoryview, b"", plugins, "x")
+
+
+def test_a_default_that_its_own_annotation_refuses_is_told_as_the_plugins():
+    def target(*, power: Positive = -1.0) -> Any:
+        return power
+
+    with pytest.raises(ConfigError) as caught:
+        resolve(Loss, "bad", offering(bad=target), "x")
+    assert str(caught.value) == "x.power: must be greater than 0, got -1.0. This is the default in loss 'bad' of plugin 'odd'."
