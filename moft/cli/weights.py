@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from moft.types import Tradeoff
 
+EXTREME = 1e12
+"""Temperatures beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
+
 
 def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
     """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (objectives left out weigh nothing).
@@ -50,7 +53,7 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
         DataError: a line is malformed; the message names it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from error
     rows = []
@@ -82,7 +85,7 @@ def tradeoff_at(weights: Sequence[Sequence[float]], temperature: float, trained_
 
 
 def checked_temperature(temperature: float) -> float:
-    """Itself, when it is positive and finite.
+    """Itself, when it is positive and scores can hold it.
 
     Raises:
         ConfigError: it is not.
@@ -91,6 +94,8 @@ def checked_temperature(temperature: float) -> float:
         raise ConfigError(
             f"--temperature {temperature:g}: must be above 0; 1 is as trained, larger moves towards the base model."
         )
+    if not 1 / EXTREME <= temperature <= EXTREME:
+        raise ConfigError(f"--temperature {temperature:g}: must be between {1 / EXTREME:g} and {EXTREME:g}; scores have 32 bits.")
     return temperature
 
 

@@ -8,8 +8,43 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from moft.errors import ConfigError, ShapeError
 from moft.interfaces import Loss
 from moft.types import Batch, Objective
+
+RESERVED = (
+    "main",
+    "hypervolume",
+    "job",
+    "step",
+    "epoch",
+    "epochs",
+    "progress",
+    "loss",
+    "gradient",
+    "learning_rate",
+    "seconds",
+    "lists",
+)
+"""Names that values of a step and of the front have already."""
+
+
+def refuse_names(objectives: Sequence[Objective]) -> None:
+    """Nothing, when the names can stand beside other values in tables and be typed in `--weights`.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    for name in (objective.name for objective in objectives):
+        if name in RESERVED:
+            raise ConfigError(
+                f"no objective can be called {name!r}; moft itself gives values of these names: {', '.join(RESERVED)}."
+            )
+        if name != name.strip() or not name.isprintable() or not name or set(name) & set(",="):
+            raise ConfigError(
+                f"no objective can be called {name!r}; a name has one line, something on it, and no comma, no equals sign, "
+                "no space at its ends."
+            )
 
 
 class ObjectiveLosses:
@@ -40,15 +75,19 @@ class ObjectiveLosses:
             correction: `[batch, list]`, score minus reference.
             batch: the lists.
             temperatures: `[batch, m]` or `[1, m]`.
+
+        Raises:
+            ShapeError: a loss does not return a cost of its rewards for each list.
         """
         rewards = correction.unsqueeze(1) * temperatures.unsqueeze(2)  # [batch, m, list]
         labels, mask = batch.labels.transpose(1, 2), batch.mask.transpose(1, 2)  # [batch, m, list]
         if len(self._groups) == 1:
             loss, _ = self._groups[0]
-            return loss(rewards, labels, mask)
+            return _checked(loss(rewards, labels, mask), rewards, loss)
         columns = [rewards.new_zeros(0)] * len(self.objectives)
         for loss, members in self._groups:
-            values = loss(rewards[:, members], labels[:, members], mask[:, members])
+            own = rewards[:, members]
+            values = _checked(loss(own, labels[:, members], mask[:, members]), own, loss)
             for index, value in zip(members, values.unbind(1), strict=True):
                 columns[index] = value
         return torch.stack(columns, dim=1)  # [batch, m]
@@ -93,3 +132,17 @@ def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], temperat
             labelled[index] += (values[:, index] != 0).sum().item()
             gradient[index] += 0.0 if slope is None else slope.norm(dim=-1).sum().item()
     return LabelStatistics(lists, labelled, gradient / labelled.clamp(min=1))
+
+
+def _checked(costs: object, rewards: Tensor, loss: Loss) -> Tensor:
+    """What a loss returned, once it can be trained on."""
+    wanted = tuple(rewards.shape[:-1])
+    if not isinstance(costs, Tensor) or costs.shape != wanted:
+        found = f"a tensor of shape {tuple(costs.shape)}" if isinstance(costs, Tensor) else type(costs).__name__
+        raise ShapeError(
+            f"loss {type(loss).__name__} returned {found} for rewards of shape {tuple(rewards.shape)}; "
+            f"it has to return a cost for each list, of shape {wanted}."
+        )
+    if rewards.requires_grad and not costs.requires_grad:
+        raise ShapeError(f"loss {type(loss).__name__} returned costs without a gradient; they must be computed from the rewards.")
+    return costs

@@ -14,6 +14,7 @@ import torch
 from moft.cache import cache_folder
 from moft.config.build import Resolved, resolve
 from moft.config.read import read_config
+from moft.engine.objectives import refuse_names
 from moft.engine.processes import Processes
 from moft.engine.profile import base_values, edge_weights, profiled
 from moft.engine.seed import seed_initialisation
@@ -218,6 +219,7 @@ def _train(
 ) -> None:
     trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
     task = settings.task(Context(trainer.device, settings.seed, cache_folder()))
+    refuse_names(task.objectives)
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
     m = len(task.objectives)
     grid, reference = validation_grid(settings.profile, m), reference_point(settings.profile.reference, m)

@@ -156,6 +156,6 @@ def _read(
 
 def _place(part: Chosen, item: int, column: int | None) -> str:
     """Where a label stands, for messages; `item` counts within `part`."""
-    line = part.data.lines[part.lists[np.searchsorted(part.offsets, item, side="right") - 1]]
+    index = part.lists[np.searchsorted(part.offsets, item, side="right") - 1]
     what = "relevance" if column is None else f"column {column}"
-    return f"{part.data.source}:{line}: {what} of the list that begins there"
+    return f"{part.data.place(index)}: {what} of list qid:{part.data.qids[index]}"

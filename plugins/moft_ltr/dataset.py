@@ -59,6 +59,10 @@ class Dataset:
         """Where lists begin and what they are called."""
         return Lists(self.offsets, self.qids, self.lines)
 
+    def place(self, index: int) -> str:
+        """Where a list begins, for messages: the source and, where it is known, the line."""
+        return f"{self.source}:{self.lines[index]}" if self.lines[index] else self.source
+
 
 def open_dataset(path: Path, cache: Path) -> Dataset:
     """The data of an svmlight file, converted once and kept in `cache`, or of a converted folder.

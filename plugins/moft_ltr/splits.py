@@ -65,7 +65,9 @@ def open_splits(
     columns = {file.columns for file in files.values()}
     if len(columns) > 1:
         counts = ", ".join(f"{file.source} has {file.columns}" for file in files.values())
-        raise DataError(f"{data}: the splits differ in columns: {counts}.")
+        raise DataError(
+            f"{data}: the splits differ in columns: {counts}. Where the last ones are all zero, write them out once, as in 9:0."
+        )
     kept = {split: _long_enough(file, short_lists) for split, file in files.items()}
     if folds is None:
         return {split: (Chosen(files[split], kept[split]),) for split in SPLITS}
@@ -85,7 +87,7 @@ def _long_enough(data: Dataset, short_lists: ShortLists) -> NDArray[np.int64]:
     short = np.flatnonzero(lengths < 2)
     if len(short) and short_lists == "refuse":
         raise DataError(
-            f"{data.source}:{data.lines[short[0]]}: list qid:{data.qids[short[0]]} has one item (as {len(short)} lists have); "
+            f"{data.place(short[0])}: list qid:{data.qids[short[0]]} has one item (lists of one item here: {len(short)}); "
             "a list needs at least two. Set task.short_lists to drop to leave such lists out."
         )
     if len(short) == len(lengths):

@@ -185,7 +185,10 @@ class LTR:
         for part in parts:
             if self._inputs.max() >= part.data.columns:
                 last = self._inputs.max() + 1
-                raise DataError(f"{part.data.source}: has {part.data.columns} columns; the ranker reads columns up to {last}.")
+                raise DataError(
+                    f"{part.data.source}: has {part.data.columns} columns; the ranker reads columns up to {last}. "
+                    f"Where the last ones are all zero, write them out once: {last}:0."
+                )
         count, position = sum(map(len, items)), 0
         features = torch.empty(count, len(self._inputs), device=device)
         for part, chosen in zip(parts, items, strict=True):

@@ -90,6 +90,18 @@ def test_a_temperature_must_be_positive_and_finite(temperature):
         checked_temperature(temperature)
 
 
+@pytest.mark.parametrize("temperature", [1e-44, 1e39, 1e300])
+def test_a_temperature_that_scores_cannot_hold_is_refused(temperature):
+    with pytest.raises(ConfigError, match=r"--temperature .*: must be between 1e-12 and 1e\+12"):
+        checked_temperature(temperature)
+
+
+def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf[1, 0, 0]\r\n")
+    assert weights_of_file(path, NAMES) == [[1.0, 0.0, 0.0]]
+
+
 def test_temperatures_are_multiples_of_the_trained_ones():
     trained = torch.tensor([[0.5, 1.0, 2.0]])
     found = tradeoff_at([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], 2.0, trained)

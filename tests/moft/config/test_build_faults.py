@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from moft import Component, ConfigError, PluginError, hookimpl
-from moft.api import Factory, Loss, Sampler
+from moft.api import Factory, Loss, Positive, Sampler
 from moft.config.build import resolve
 from moft.hooks.manager import Plugins
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.objectives import ObjectiveLosses, label_statistics
+from moft.engine.objectives import RESERVED, ObjectiveLosses, label_statistics, refuse_names
+from moft.errors import ConfigError, ShapeError
 from moft.types import Batch, Objective
 
 
@@ -83,3 +85,32 @@ def test_statistics_count_lists_that_say_something_and_measure_their_gradient():
     assert found.labelled.tolist() == [3, 1]
     assert_close(found.share, torch.tensor([1.0, 1 / 3], dtype=torch.float64))
     assert_close(found.gradient, torch.tensor([1.0, 0.5 * 2.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (lambda rewards: None, "returned NoneType for rewards"),
+        (lambda rewards: rewards.sum(), r"returned a tensor of shape \(\) for rewards of shape \(2, 2, 3\)"),
+        (lambda rewards: rewards, r"has to return a cost for each list, of shape \(2, 2\)"),
+        (lambda rewards: rewards.detach().sum(-1), "returned costs without a gradient"),
+    ],
+)
+def test_a_loss_that_cannot_be_trained_on_is_named(returned, told):
+    class Odd:
+        def __call__(self, rewards, labels, mask):
+            return returned(rewards)
+
+    losses = ObjectiveLosses([Objective("a"), Objective("b")], Odd())
+    with pytest.raises(ShapeError, match=f"loss Odd .*{told}" if told.startswith("has") else f"loss Odd {told}"):
+        label_statistics(losses, [_batch(torch.rand(2, 3, 2))], torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("name", [*RESERVED, "", " ", " a", "a\nb", "a,b", "a=b"])
+def test_a_name_that_means_something_else_or_cannot_be_typed_is_refused(name):
+    with pytest.raises(ConfigError, match="no objective can be called"):
+        refuse_names([Objective("fine"), Objective(name)])
+
+
+def test_names_may_have_spaces_inside_colons_and_any_alphabet():
+    refuse_names([Objective("url clicks"), Objective("clicks:7d"), Objective("précision 日本"), Objective("a.b")])

@@ -95,7 +95,7 @@ def test_labels_of_some_lists_are_those_lists(data, whole):
 
 def test_a_negative_label_is_told_with_its_list(data_of, whole):
     part = whole(data_of((1, 1, 1, 2), (1, 1, 1, 2), (1, 4, 1, 2), (1, 4, 2, -3)))
-    told = r"data.txt:3: column 2 of the list that begins there: label -3 of 'clicks' is negative after its transform; .* min-max"
+    told = r"data.txt:3: column 2 of list qid:4: label -3 of 'clicks' is negative after its transform; .* min-max"
     with pytest.raises(DataError, match=told):
         read_labels([part], [part.items], {"clicks": LabelColumn(2)}, None)
     labels, _ = read_labels([part], [part.items], {"clicks": LabelColumn(2, transform="min-max")}, None)
@@ -104,7 +104,7 @@ def test_a_negative_label_is_told_with_its_list(data_of, whole):
 
 def test_a_negative_relevance_is_told_too(data_of, whole):
     part = whole(data_of((1, 1, 1), (-1, 1, 2)))
-    with pytest.raises(DataError, match=r"data.txt:1: relevance of the list that begins there: label -1 of 'main'"):
+    with pytest.raises(DataError, match=r"data.txt:1: relevance of list qid:\d+: label -1 of 'main'"):
         read_labels([part], [part.items], {"clicks": LabelColumn(1)}, MainLabel())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,11 @@ def test_a_file_where_a_folder_of_splits_should_be_is_refused(tmp_path: Path) ->
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split 'holdout' is unknown; splits are train, validation, test"):
         split_file(tmp_path, "holdout")
+
+
+def test_a_place_has_a_line_only_where_one_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "data.txt"
+    path.write_text("1 qid:1 1:5\n0 qid:1 1:6\n1 qid:2 1:5\n0 qid:2 1:6\n")
+    data = open_dataset(path, tmp_path / "cache")
+    assert data.place(1) == f"{path}:3"
+    assert replace(data, lines=0 * data.lines).place(1) == str(path)

@@ -91,7 +91,7 @@ def test_files_of_different_width_are_refused(opened, folder):
 def test_a_list_of_one_item_is_refused_or_dropped(opened, folder):
     with (folder / "train.txt").open("a") as file:
         file.write("1 qid:77 1:5\n1 qid:78 1:5\n")
-    with pytest.raises(DataError, match=r"train.txt:14: list qid:77 has one item \(as 2 lists have\)"):
+    with pytest.raises(DataError, match=r"train.txt:14: list qid:77 has one item \(lists of one item here: 2\)"):
         opened()
     assert qids(opened(short_lists="drop")["train"]) == QIDS["train"]
     dealt = opened(3, 0, "drop")
