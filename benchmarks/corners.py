@@ -25,23 +25,26 @@ FLAT = ["task.objectives.quality-score.loss=null", "task.objectives.quality-scor
 PAPER = ["method.conditioner=concat", "method.sampler.vertices=0", "method.balance=none"]
 
 DEFAULTS: Mapping[str, list[str]] = {"defaults": []}
+START = "the start: film, balanced, 30 % of draws on vertices"
+BALANCED = ["method.balance=gradient"]
 STUDY: Mapping[str, list[str]] = {
-    "defaults": [],
+    START: BALANCED,
     "as in the paper: concat, no balance, no draws on vertices": PAPER,
-    "concat": ["method.conditioner=concat"],
-    "film from identity (spread 0)": ["method.conditioner.spread=0"],
-    "film, spread 2": ["method.conditioner.spread=2"],
-    "film at every site": ["method.conditioner.sites=[input,layer-1,layer-2,output]"],
+    "concat": [*BALANCED, "method.conditioner=concat"],
+    "film from identity (spread 0)": [*BALANCED, "method.conditioner.spread=0"],
+    "film, spread 2": [*BALANCED, "method.conditioner.spread=2"],
+    "film at every site": [*BALANCED, "method.conditioner.sites=[input,layer-1,layer-2,output]"],
     "no balance": ["method.balance=none"],
-    "no draws on vertices": ["method.sampler.vertices=0"],
-    "60 % of draws on vertices": ["method.sampler.vertices=0.6"],
-    "20 % of draws on edges": ["method.sampler.edges=0.2"],
-    "one draw for a whole batch": ["method.share_draws=true"],
-    "4 draws for each list": ["method.draws=4"],
-    "width 32": ["task.width=32"],
-    "half the steps": ["trainer.epochs=15"],
-    "twice the steps": ["trainer.epochs=60"],
-    "flat quality targets (sharpness 1)": FLAT,
+    "no draws on vertices": [*BALANCED, "method.sampler.vertices=0"],
+    "60 % of draws on vertices": [*BALANCED, "method.sampler.vertices=0.6"],
+    "20 % of draws on edges": [*BALANCED, "method.sampler.edges=0.2"],
+    "one draw for a whole batch": [*BALANCED, "method.share_draws=true"],
+    "4 draws for each list": [*BALANCED, "method.draws=4"],
+    "width 32": [*BALANCED, "task.width=32"],
+    "half the steps": [*BALANCED, "trainer.epochs=15"],
+    "twice the steps": [*BALANCED, "trainer.epochs=60"],
+    "flat quality targets (sharpness 1)": [*BALANCED, *FLAT],
+    "flat quality targets, no balance": ["method.balance=none", *FLAT],
     "flat quality targets, and as in the paper": [*FLAT, *PAPER],
 }
 
