@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moft.errors import ConfigError, ShapeError
+from moft.errors import ConfigError, MoftError, PluginError, ShapeError
+from moft.hooks.spelling import one_line
 from moft.interfaces import Loss
 from moft.types import Batch, Objective
 
@@ -78,16 +79,16 @@ class ObjectiveLosses:
 
         Raises:
             ShapeError: a loss does not return a cost of its rewards for each list.
+            PluginError: a loss fails.
         """
         rewards = correction.unsqueeze(1) * temperatures.unsqueeze(2)  # [batch, m, list]
         labels, mask = batch.labels.transpose(1, 2), batch.mask.transpose(1, 2)  # [batch, m, list]
         if len(self._groups) == 1:
             loss, _ = self._groups[0]
-            return _checked(loss(rewards, labels, mask), rewards, loss)
+            return _costs(loss, rewards, labels, mask)
         columns = [rewards.new_zeros(0)] * len(self.objectives)
         for loss, members in self._groups:
-            own = rewards[:, members]
-            values = _checked(loss(own, labels[:, members], mask[:, members]), own, loss)
+            values = _costs(loss, rewards[:, members], labels[:, members], mask[:, members])
             for index, value in zip(members, values.unbind(1), strict=True):
                 columns[index] = value
         return torch.stack(columns, dim=1)  # [batch, m]
@@ -132,6 +133,19 @@ def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], temperat
             labelled[index] += (values[:, index] != 0).sum().item()
             gradient[index] += 0.0 if slope is None else slope.norm(dim=-1).sum().item()
     return LabelStatistics(lists, labelled, gradient / labelled.clamp(min=1))
+
+
+def _costs(loss: Loss, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """What a loss gives, `[batch, m]`, once it is known to be costs; its failure is told with its name."""
+    try:
+        values = loss(rewards, labels, mask)
+    except (MoftError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"loss {type(loss).__name__} failed on rewards {list(rewards.shape)} ({one_line(error)}); MOFT_TRACE=1 shows where."
+        ) from error
+    return _checked(values, rewards, loss)
 
 
 def _checked(costs: object, rewards: Tensor, loss: Loss) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from moft.engine.objectives import RESERVED, ObjectiveLosses, label_statistics, refuse_names
-from moft.errors import ConfigError, ShapeError
+from moft.errors import ConfigError, PluginError, ShapeError
 from moft.types import Batch, Objective
 
 
@@ -114,3 +114,15 @@ def test_a_name_that_means_something_else_or_cannot_be_typed_is_refused(name):
 
 def test_names_may_have_spaces_inside_colons_and_any_alphabet():
     refuse_names([Objective("url clicks"), Objective("clicks:7d"), Objective("précision 日本"), Objective("a.b")])
+
+
+def test_a_loss_that_fails_is_named_in_one_line():
+    class Broken(Scaled):
+        """Fails on every list."""
+
+        def __call__(self, rewards: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            raise ValueError("no such\nthing")
+
+    losses = ObjectiveLosses([Objective("a")], Broken())
+    with pytest.raises(PluginError, match=r"^loss Broken failed on rewards \[2, 1, 3\] \(ValueError: no such thing\)"):
+        losses(torch.randn(2, 3), _batch(torch.rand(2, 3, 1)), torch.ones(1, 1))
