@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.types import Batch, Batches, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Slot, Tradeoff
+from moft.types import Batch, Batches, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Slot, Tradeoff, temperatures_of
 
 
 @runtime_checkable
@@ -268,7 +268,7 @@ class Problem:
     @property
     def temperatures(self) -> Tensor:
         """`[1, m]`, the objectives' own temperatures."""
-        return torch.tensor([[objective.temperature for objective in self.task.objectives]])
+        return temperatures_of(self.task.objectives)
 
 
 PolicyT = TypeVar("PolicyT", bound=Policy)

@@ -233,6 +233,11 @@ class Objective:
     label: str = ""
 
 
+def temperatures_of(objectives: Sequence[Objective]) -> Tensor:
+    """`[1, m]`, the objectives' own temperatures."""
+    return torch.tensor([[objective.temperature for objective in objectives]])
+
+
 @dataclass(frozen=True)
 class ListValues:
     """What an evaluator measured, per tradeoff and list; NaN where a list says nothing of an objective.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from moft.interfaces import Evaluator, Policy, Task
-from moft.types import Batch, Front, ListValues, Tradeoff
+from moft.types import Batch, Front, ListValues, Tradeoff, temperatures_of
 
 
 def profiled(
@@ -41,7 +41,7 @@ class BasePolicy(Policy):
 
 def base_values(task: Task, evaluator: Evaluator, split: str) -> ListValues:
     """What the base model reaches: one tradeoff row."""
-    temperatures = torch.tensor([[objective.temperature for objective in task.objectives]])
+    temperatures = temperatures_of(task.objectives)
     weights = torch.full_like(temperatures, 1 / temperatures.shape[1])
     return profiled(BasePolicy(), task, evaluator, Tradeoff(weights, temperatures), split).measured
 

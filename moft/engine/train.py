@@ -135,7 +135,7 @@ class NoRecords:
 
 
 class AccelerateTrainer(Trainer):
-    """AdamW on Accelerate: one process, or several under `accelerate launch`.
+    """AdamW on Accelerate: one process, or several under `torchrun`.
 
     Args:
         settings: of the run.
@@ -347,7 +347,7 @@ class _Loop:
         parameters = dict(self.module.named_parameters())
         for key, value in state.moments.items():
             name, _, moment = key.rpartition("|")
-            # A step counter stays where the optimiser keeps it: on the CPU unless fused on a GPU.
+            # The step counter too: a fused optimiser keeps it where the parameters are.
             self.optimizer.state[parameters[name]][moment] = value.to(self.trainer.device)
         self.trainer.generator.set_state(state.generators["draws"])
         torch.set_rng_state(state.generators["global"])

@@ -32,7 +32,7 @@ from moft.run.scoring import scores_of
 from moft.run.settings import ProfileSettings, RunSettings, Split
 from moft.run.versions import versions_of
 from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_bytes, write_json
-from moft.types import Front, Run, Tradeoff
+from moft.types import Front, Run, Tradeoff, temperatures_of
 
 BOOTSTRAP_SEED = 0
 """The same for every run, so that two runs on the same lists are resampled alike and can be compared pairwise."""
@@ -57,7 +57,7 @@ class Opened:
     @property
     def trained_at(self) -> torch.Tensor:
         """`[1, m]`, the objectives' temperatures."""
-        return _temperatures(self.task)
+        return temperatures_of(self.task.objectives)
 
     def scores(
         self, path: Path | str, weights: Sequence[float] | Sequence[Sequence[float]], *, temperature: float = 1.0
@@ -205,7 +205,10 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 
 def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting but where training runs and how its end is measured; the best weights are chosen by the front's settings."""
-    left_out = {"trainer": ("device", "checkpoint_steps", "threads"), "profile": ("indicators", "edges", "split", "samples")}
+    left_out = {
+        "trainer": ("device", "checkpoint_steps", "threads"),
+        "profile": ("indicators", "edges", "split", "samples"),
+    }
     return {
         key: {name: item for name, item in value.items() if name not in left_out[key]}
         if key in left_out and isinstance(value, Mapping)
@@ -226,7 +229,7 @@ def _train(
     settings.profile.grid(m).grid(settings.profile.points)  # refused now, not after training
 
     def validate(policy: Policy) -> dict[str, float]:
-        front = profiled(policy, task, evaluator, Tradeoff(grid, _temperatures(task)), "validation")
+        front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), "validation")
         return _validation(front, reference)
 
     problem = Problem(task, validate)
@@ -313,10 +316,6 @@ def _register(files: Any, plugins: Plugins) -> None:
         )
     for file in files:
         plugins.register_file(Path(file).expanduser())
-
-
-def _temperatures(task: Task) -> torch.Tensor:
-    return Problem(task, lambda policy: {}).temperatures
 
 
 def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:

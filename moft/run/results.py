@@ -80,7 +80,6 @@ def front_record(measured: Measured, indicators: Sequence[Indicator], cost: Cost
     volumes = bootstrap_hypervolume(front.measured.values, counts, measured.reference)
     points, weights = front.points, front.tradeoffs.expand(len(front.tradeoffs)).weights
     main = front.main
-    base_values = ListValues(measured.base.values, measured.base.main, measured.base.lists)
     return {
         "schema": SCHEMA,
         "objectives": list(front.objectives),
@@ -89,7 +88,7 @@ def front_record(measured: Measured, indicators: Sequence[Indicator], cost: Cost
         "lists": front.measured.values.shape[1],
         "points": point_records(front, counts),
         "edges": [] if measured.edges is None else point_records(measured.edges, counts),
-        "base": _values_record(base_values, counts)[0],
+        "base": _values_record(measured.base, counts)[0],
         "hypervolume": {
             "value": hypervolume(points, measured.reference),
             "ci": interval(volumes, LEVEL).tolist(),

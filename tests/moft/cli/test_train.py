@@ -128,7 +128,11 @@ RESUMES = {
     "another seed": ("seed=1", "was made with another config (seed: 0 there, 1 here)"),
     "another rate": ("trainer.learning_rate=0.5", "(trainer.learning_rate: 0.003 there, 0.5 here)"),
     "another width": ("task.width=8", "(task.width: 16 there, 8 here)"),
-    "another grid, by which the best weights are chosen": ("profile.points=5", "(profile.points: 3 there, 5 here)"),
+    "another grid": ("profile.points=5", "(profile.points: 3 there, 5 here)"),
+    "another grid, by which the best weights are chosen": (
+        "profile.validation_points=5",
+        "(profile.validation_points: None there, 5 here)",
+    ),
 }
 
 
