@@ -82,7 +82,10 @@ class Experiments:
                 return {"hypervolume": float((front.points[0] * watched[0]).sum())}
             return {"hypervolume": hypervolume(front.points, torch.zeros(m))}
 
-        problem = Problem(task, validate)
+        def measure(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
+            return profiled(policy, task, evaluator, tradeoff, "validation").points
+
+        problem = Problem(task, validate, measure)
         seed_initialisation(settings.seed, "policy")
         policy = settings.method.policy(problem)
         started, busy = time.perf_counter(), time.process_time()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.common import real_lists
 
 if TYPE_CHECKING:
-    from moft.api import Method, Policy, Problem
+    from moft.api import Account, Method, Policy, Problem
     from moft_ltr.task import LTR
 
 REAL: Sequence[tuple[int, Sequence[str]]] = (
@@ -116,7 +116,7 @@ class Stopwatch:
     def save(self, job: str, state: Any) -> None:
         return None
 
-    def finish(self, job: str, weights: Mapping[str, Any], seconds: float) -> None:
+    def finish(self, job: str, weights: Mapping[str, Any], account: Account) -> None:
         return None
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
@@ -148,10 +148,10 @@ class Timed:
         threads: int = 1,
         after_step: Callable[[float], None] | None = None,
     ) -> None:
-        from moft.api import Problem, TrainerSettings, seed_initialisation
+        from moft.api import TrainerSettings, seed_initialisation, unmeasured
 
         seed_initialisation(0, "policy")
-        self.problem: Problem = Problem(task, lambda policy: {})
+        self.problem: Problem = unmeasured(task)
         self.method = method
         self.policy: Policy = method.policy(self.problem)
         self._settings = TrainerSettings(epochs=epochs, evaluations=0, device="cpu", threads=threads)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from moft.engine.balance import loss_scale, note_unlabelled
 from moft.engine.batching import length_grouped
 from moft.engine.conditioning import injected_linear, modulated, modulated_linear
-from moft.engine.objectives import LabelStatistics, ObjectiveLosses, label_statistics
-from moft.engine.policies import ConditionedPolicy
-from moft.engine.profile import BasePolicy, base_values, profiled
+from moft.engine.objectives import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
+from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
+from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
+from moft.engine.profile import BasePolicy, base_values, profiled, unmeasured
+from moft.engine.records import Account
+from moft.engine.scalarised import ScalarisedLosses, values_at
 from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.statistics import hypervolume, nondominated
-from moft.engine.train import AccelerateTrainer, TrainerSettings
+from moft.engine.train import AccelerateTrainer
+from moft.engine.trainer_settings import TrainerSettings
 from moft.interfaces import (
     Conditioner,
     Context,
@@ -31,6 +36,7 @@ from moft.types import Batch, Batches, Delta, Front, Injection, Inputs, ListValu
 
 __all__ = [
     "AccelerateTrainer",
+    "Account",
     "BasePolicy",
     "Batch",
     "Batches",
@@ -53,31 +59,41 @@ __all__ = [
     "Method",
     "Model",
     "ModelSpec",
+    "NearestPolicy",
     "NonNegative",
     "NonNegativeCount",
     "Objective",
     "ObjectiveLosses",
+    "PlainModels",
     "Policy",
     "Positive",
     "Problem",
     "Run",
     "Sampler",
+    "ScalarisedLosses",
     "Scalarizer",
     "Slot",
+    "SoupPolicy",
     "Steered",
     "Task",
+    "TemperaturePolicy",
     "Tradeoff",
     "Trainer",
     "TrainerSettings",
     "base_values",
+    "check_scalarizer",
     "generator_for",
     "hypervolume",
     "injected_linear",
     "label_statistics",
     "length_grouped",
+    "loss_scale",
     "modulated",
     "modulated_linear",
     "nondominated",
+    "note_unlabelled",
     "profiled",
     "seed_initialisation",
+    "unmeasured",
+    "values_at",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -95,6 +95,10 @@ class Policy(nn.Module, ABC):
     def forward(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
         """`[batch, list]`, the scores at each row's tradeoff: `reference + correction / magnitude`."""
         return batch.reference + self.correction(batch, tradeoff) / self.magnitude(tradeoff)
+
+    def answered(self, tradeoff: Tradeoff) -> Tradeoff:
+        """What is answered in place of `tradeoff`: itself, or the nearest that the policy has a model for, row by row."""
+        return tradeoff
 
     def steer(self, tradeoff: Tradeoff) -> Steered:
         """The policy settled on the n rows of `tradeoff`: scores a batch at each of them."""
@@ -217,6 +221,47 @@ class Trainer(ABC):
             RunError: loss or gradient is not finite; the last good checkpoint stays.
         """
 
+    @abstractmethod
+    def minimise_each(
+        self,
+        job: str,
+        modules: nn.ModuleList,
+        batches: Callable[[Generator], Batches],
+        losses_of: Callable[[Batch, Sequence[int]], Tensor],
+        *,
+        evaluate: Callable[[Sequence[int]], Sequence[Mapping[str, float]]] | None = None,
+        best: str | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+    ) -> None:
+        """Trains n modules of one shape in place, each as if it were alone, on the same batches and together as one ensemble.
+
+        Every module has its own loss, clipping and best weights. Where memory is too small for all, they are trained in groups.
+
+        Args:
+            job: name of the jobs, unique within the run.
+            modules: n of them, which share no parameter that is to be trained.
+            batches: one pass over the data in an order drawn from the generator it is given.
+            losses_of: batch and k of the modules, by index, to `[k, batch]`; row i depends on the i-th of these modules alone.
+                It draws nothing, and may be called from several threads at once, for one module each.
+            evaluate: values of k of the modules to report now and then, larger is better for `best`.
+            best: the value of `evaluate` whose best weights are kept, for each module; None keeps the last.
+            epochs: passes over the data, when not the trainer's own setting.
+            learning_rate: peak rate, when not the trainer's own setting.
+
+        Raises:
+            RunError: loss or gradient of a module is not finite; the last good checkpoint stays.
+        """
+
+    @abstractmethod
+    def once(self, job: str, work: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+        """What `work` learns without the trainer's loop, as a job; a resumed run that had finished it is given what was kept.
+
+        Args:
+            job: name of the job, unique within the run.
+            work: learns; deterministic for the run's seed. With several processes, each of them does it.
+        """
+
 
 class Task(Protocol):
     """Where lists come from and what model scores them. Built with a `Context` left of its star."""
@@ -260,10 +305,12 @@ class Problem:
     Args:
         task: lists, labels and the base model, prepared.
         validate: measures a policy on the validation split: indicators by name, and objectives at their vertices.
+        measure: values of a policy on the validation split, `[n, m]`, at the n rows of a tradeoff.
     """
 
     task: Task
     validate: Callable[[Policy], Mapping[str, float]]
+    measure: Callable[[Policy, Tradeoff], Tensor]
 
     @property
     def temperatures(self) -> Tensor:

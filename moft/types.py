@@ -268,7 +268,8 @@ class Front:
         measured: what the evaluator saw, per tradeoff and list.
         metric: the metric with its convention, in words.
         split: the split of the data that was measured.
-        notes: what a reader has to know of these points (say, that a nearest grid point answered).
+        notes: what a reader has to know of these points.
+        answered: `[n, m]`, the weights that the policy answered in place of those of the grid; None where it answers any.
     """
 
     objectives: tuple[str, ...]
@@ -277,6 +278,7 @@ class Front:
     metric: str
     split: str
     notes: tuple[str, ...] = ()
+    answered: Tensor | None = None
 
     @property
     def points(self) -> Tensor:
@@ -291,7 +293,8 @@ class Front:
     def select(self, rows: Tensor) -> Front:
         """The front of the rows `rows` of the grid, `[k]` integers."""
         measured = ListValues(self.measured.values[rows], self.measured.main[rows], self.measured.lists)
-        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured)
+        answered = None if self.answered is None else self.answered[rows]
+        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, answered=answered)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ import torch
 
 from moft.config.build import resolve
 from moft.config.schema import settings_of
+from moft.engine.profile import unmeasured
 from moft.engine.seed import seed_initialisation
-from moft.engine.train import AccelerateTrainer, TrainerSettings
+from moft.engine.train import AccelerateTrainer
+from moft.engine.trainer_settings import TrainerSettings
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import KINDS, SINGULAR, Offer
 from moft.interfaces import (
@@ -23,7 +25,6 @@ from moft.interfaces import (
     Indicator,
     Loss,
     Method,
-    Problem,
     Sampler,
     Scalarizer,
     Task,
@@ -53,12 +54,14 @@ class Case:
 
     settings: dict[str, Any]
     sizes: tuple[int, ...] = (1, 2, 3, 5)
+    simplex: bool = True
 
 
 # DATA stands for the folder of synthetic lists. The base scores are a feature, so that nothing is trained.
 CASES: dict[tuple[str, str], Case] = {
     ("samplers", "das-dennis"): Case({"partitions": 2}),
     ("samplers", "fixed"): Case({"value": [0.25, 0.75]}, sizes=(2,)),
+    ("samplers", "log-uniform"): Case({"low": 0.1, "high": 10.0}, simplex=False),
     ("tasks", "ltr"): Case(
         {
             "data": "DATA",
@@ -143,7 +146,7 @@ def test_every_scalarizer_keeps_its_contract(offer: Offer) -> None:
 @every("samplers")
 def test_every_sampler_keeps_its_contract(offer: Offer) -> None:
     case = CASES.get(("samplers", offer.component.name), Case({}))
-    check_sampler(built(Factory[Sampler], "samplers", offer), sizes=case.sizes)
+    check_sampler(built(Factory[Sampler], "samplers", offer), sizes=case.sizes, simplex=case.simplex)
 
 
 @every("conditioners")
@@ -171,7 +174,7 @@ def test_every_task_has_a_model_that_keeps_its_contract(offer: Offer, tasks: dic
 @every("methods")
 @pytest.mark.parametrize("task", [offer.component.name for offer in LOADED.offers("tasks")])
 def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
-    problem = Problem(tasks[task], lambda policy: {})
+    problem = unmeasured(tasks[task])
     seed_initialisation(0, "policy")
     policy = built(Method, "methods", offer).policy(problem)
     check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.temperatures)
@@ -180,7 +183,7 @@ def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task
 @every("evaluators")
 @pytest.mark.parametrize("task", [offer.component.name for offer in LOADED.offers("tasks")])
 def test_every_evaluator_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
-    problem = Problem(tasks[task], lambda policy: {})
+    problem = unmeasured(tasks[task])
     seed_initialisation(0, "policy")
     policy = perturbed(resolve(Method, "cos-dpo", LOADED).make().policy(problem))
     steered = policy.steer(Tradeoff(torch.eye(M), problem.temperatures))

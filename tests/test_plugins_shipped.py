@@ -17,7 +17,7 @@ import pytest
 from moft.config.schema import component_schema, settings_of, settings_of_record
 from moft.config.shapes import Many, OneOf, Record, Shape
 from moft.config.signature import Parameter, fields_of, signature_of
-from moft.engine.train import TrainerSettings
+from moft.engine.trainer_settings import TrainerSettings
 from moft.hooks.manager import GROUP, Plugins
 from moft.hooks.offers import KINDS, Offer
 from moft.run.settings import ProfileSettings, RunSettings

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moft.cli.weights import checked_temperature
+from moft.cli.weights import in_words, parsed_temperatures
 from moft.errors import ConfigError, RunError
 from moft.hooks.manager import Plugins
 
@@ -23,13 +23,12 @@ def profile(
     split: Annotated[str | None, typer.Option("--split", help="train, validation or test; default the run's own.")] = None,
     points: Annotated[int | None, typer.Option("--points", help="Weights of the grid; default the run's own.")] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Times the trained temperatures; above 1 moves to the base.")
-    ] = 1.0,
+        str, typer.Option("--temperature", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
+    ] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; default RUN/profiles/....")] = None,
 ) -> None:
     """Measure a trained policy again, elsewhere on the front."""
     plugins: Plugins = context.obj
-    checked_temperature(temperature)
     if points is not None and points < 1:
         raise ConfigError(f"--points {points}: must be at least 1.")
     from moft.hooks.observers import Observers
@@ -39,12 +38,14 @@ def profile(
 
     opened = pipeline.open_run(run, plugins)
     settings = pipeline.with_changes(opened.settings.profile, split=split, points=points)
-    name = f"{settings.split}-{settings.points}" + (f"-temperature-{temperature:g}" if temperature != 1 else "")
+    factors = parsed_temperatures(temperature, [objective.name for objective in opened.task.objectives])
+    is_as_trained = set(factors) == {1.0}
+    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-temperature-{in_words(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: is there already; choose another --out or remove it.")
-    measured = pipeline.measure(opened, settings, temperature=temperature)
-    notes = [f"Measured at {temperature:g} times the trained temperatures."] if temperature != 1 else []
+    measured = pipeline.measure(opened, settings, temperature=factors)
+    notes = [] if is_as_trained else [f"Measured at {in_words(factors)} times the trained temperatures."]
     with whole_folder(target) as folder:
         pipeline.write_results(measured, settings, folder, cost=pipeline.cost_of(opened.folder), notes=notes, run=opened.folder)
     Observers(plugins, Run(run.name, run, opened.folder.resolved_config())).front_profiled(measured.front)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moft.cli.weights import checked_temperature, parsed_weights, tradeoff_at, weights_of_file
+from moft.cli.weights import parsed_temperatures, parsed_weights, tradeoff_at, weights_of_file
 from moft.errors import ConfigError, DataError
 from moft.hooks.manager import Plugins
 
@@ -24,21 +24,22 @@ def score(
     weights: Annotated[str | None, typer.Option("--weights", help="0.2,0.8 in order, or clicks=0.2,dwell=0.8.")] = None,
     weights_file: Annotated[Path | None, typer.Option("--weights-file", help="A JSON array for each list, one a line.")] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Times the trained temperatures; above 1 moves to the base.")
-    ] = 1.0,
+        str, typer.Option("--temperature", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
+    ] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="Where to write, one score a line; default the terminal.")] = None,
 ) -> None:
     """Score lists: one number for each item, in the order of the file."""
     plugins: Plugins = context.obj
-    checked_temperature(temperature)
     if (weights is None) == (weights_file is None):
         raise ConfigError("moft score needs either --weights or --weights-file, and not both.")
+    from moft.engine.profile import substitutions
     from moft.run import pipeline
     from moft.run.scoring import scores_of
     from moft.run.weights import write_bytes
 
     opened = pipeline.open_run(run, plugins)
     names = [objective.name for objective in opened.task.objectives]
+    factors = parsed_temperatures(temperature, names)
     if weights is not None:
         rows = [parsed_weights(weights, names)]
         batches = opened.task.read(data)
@@ -47,7 +48,10 @@ def score(
         batches = opened.task.read(data)
         if len(rows) != batches.lists:
             raise DataError(f"{weights_file}: has {len(rows)} lines, and {data} has {batches.lists} lists; each list needs one.")
-    scores = scores_of(opened.policy, batches, tradeoff_at(rows, temperature, opened.trained_at))
+    tradeoff = tradeoff_at(rows, factors, opened.trained_at)
+    for told in substitutions(opened.policy, tradeoff, names):
+        typer.echo(f"moft: note: {told}", err=True)
+    scores = scores_of(opened.policy, batches, tradeoff)
     text = "".join(f"{value:.9g}\n" for value in scores)
     if out is None:
         typer.echo(text, nl=False)

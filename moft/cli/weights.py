@@ -25,23 +25,7 @@ def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
     Raises:
         ConfigError: their number, a name or a value is wrong.
     """
-    parts = [part.strip() for part in text.split(",")]
-    named = [part.partition("=") for part in parts]
-    if any(equals for _, equals, _ in named):
-        given: dict[str, float] = {}
-        for name, equals, value in named:
-            if not equals or name.strip() not in names or name.strip() in given:
-                twice = "is given twice." if name.strip() in given else f"is no objective.{nearest(name.strip(), names)}"
-                trouble = twice if equals else "is not of the form objective=weight."
-                raise ConfigError(f"--weights {text!r}: {name.strip()!r} {trouble} Objectives: {', '.join(names)}.")
-            given[name.strip()] = _number(value, text)
-        weights = [given.get(name, 0.0) for name in names]
-    else:
-        weights = [_number(part, text) for part in parts]
-        if len(weights) != len(names):
-            raise ConfigError(
-                f"--weights {text!r}: {len(weights)} weights, and there are {len(names)} objectives: {', '.join(names)}."
-            )
+    weights = _entries(text, names, "--weights", left_out=0.0)
     _check([weights], f"--weights {text!r}")
     return weights
 
@@ -71,17 +55,35 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
     return rows
 
 
-def tradeoff_at(weights: Sequence[Sequence[float]], temperature: float, trained_at: Tensor) -> Tradeoff:
-    """Tradeoffs with `temperature` times the trained temperatures.
+def parsed_temperatures(text: str, names: Sequence[str]) -> list[float]:
+    """Times the trained temperatures, in the order of `names`.
+
+    Args:
+        text: `2` for all objectives, `1,3` in order, or `clicks=1,dwell=3` (objectives left out stay as trained).
+        names: of the objectives.
 
     Raises:
-        ConfigError: the temperature is not positive.
+        ConfigError: their number, a name or a value is wrong.
     """
+    is_one = "," not in text and "=" not in text
+    factors = (
+        [_number(text, text, "--temperature")] * len(names) if is_one else _entries(text, names, "--temperature", left_out=1.0)
+    )
+    return [checked_temperature(factor) for factor in factors]
+
+
+def in_words(factors: Sequence[float], separator: str = ", ") -> str:
+    """Factors of temperatures as short text: one number where all are the same."""
+    return separator.join(f"{factor:g}" for factor in (factors[:1] if len(set(factors)) == 1 else factors))
+
+
+def tradeoff_at(weights: Sequence[Sequence[float]], factors: Sequence[float], trained_at: Tensor) -> Tradeoff:
+    """Tradeoffs with `factors`, one for each objective, times the trained temperatures."""
     import torch
 
     from moft.types import Tradeoff
 
-    return Tradeoff(torch.tensor(weights), checked_temperature(temperature) * trained_at).checked()
+    return Tradeoff(torch.tensor(weights), torch.tensor(factors) * trained_at).checked()
 
 
 def checked_temperature(temperature: float) -> float:
@@ -103,11 +105,33 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(text: str, whole: str) -> float:
+def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -> list[float]:
+    """A number for each of `names`, given in order or by name."""
+    parts = [part.strip() for part in text.split(",")]
+    named = [part.partition("=") for part in parts]
+    kind = option.removeprefix("--").removesuffix("s")
+    if not any(equals for _, equals, _ in named):
+        values = [_number(part, text, option) for part in parts]
+        if len(values) != len(names):
+            raise ConfigError(
+                f"{option} {text!r}: {len(values)} {kind}s, and there are {len(names)} objectives: {', '.join(names)}."
+            )
+        return values
+    given: dict[str, float] = {}
+    for name, equals, value in named:
+        if not equals or name.strip() not in names or name.strip() in given:
+            twice = "is given twice." if name.strip() in given else f"is no objective.{nearest(name.strip(), names)}"
+            trouble = twice if equals else f"is not of the form objective={kind}."
+            raise ConfigError(f"{option} {text!r}: {name.strip()!r} {trouble} Objectives: {', '.join(names)}.")
+        given[name.strip()] = _number(value, text, option)
+    return [given.get(name, left_out) for name in names]
+
+
+def _number(text: str, whole: str, option: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigError(f"--weights {whole!r}: {text!r} is no number.") from error
+        raise ConfigError(f"{option} {whole!r}: {text!r} is no number.") from error
 
 
 def _check(rows: Sequence[Sequence[float]], where: str) -> None:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from moft.errors import ConfigError, MoftError, PluginError, ShapeError
 from moft.hooks.spelling import one_line
-from moft.interfaces import Loss
+from moft.interfaces import Loss, Scalarizer
 from moft.types import Batch, Objective
 
 RESERVED = (
     "main",
     "hypervolume",
     "job",
+    "jobs",
     "step",
     "epoch",
     "epochs",
@@ -48,6 +49,13 @@ def refuse_names(objectives: Sequence[Objective]) -> None:
             )
 
 
+def check_scalarizer(scalarizer: Scalarizer, m: int) -> None:
+    """Nothing, when a scalarizer takes the losses of m objectives; its own error otherwise, before anything is trained."""
+    costs = scalarizer(torch.ones(1, m), torch.full((1, m), 1 / m))
+    if costs.shape != (1,):
+        raise ShapeError(f"scalarizer {type(scalarizer).__name__} returned {list(costs.shape)} for losses [1, {m}], not [1].")
+
+
 class ObjectiveLosses:
     """The loss vector (11): one loss per objective, all from one correction.
 
@@ -70,10 +78,10 @@ class ObjectiveLosses:
         self._groups = groups
 
     def __call__(self, correction: Tensor, batch: Batch, temperatures: Tensor) -> Tensor:
-        """`[batch, m]`, the cost of each list for each objective.
+        """`[..., batch, m]`, the cost of each list for each objective.
 
         Args:
-            correction: `[batch, list]`, score minus reference.
+            correction: `[..., batch, list]`, score minus reference; several models may have scored the lists.
             batch: the lists.
             temperatures: `[batch, m]` or `[1, m]`.
 
@@ -81,17 +89,18 @@ class ObjectiveLosses:
             ShapeError: a loss does not return a cost of its rewards for each list.
             PluginError: a loss fails.
         """
-        rewards = correction.unsqueeze(1) * temperatures.unsqueeze(2)  # [batch, m, list]
-        labels, mask = batch.labels.transpose(1, 2), batch.mask.transpose(1, 2)  # [batch, m, list]
+        rewards = correction.unsqueeze(-2) * temperatures.unsqueeze(-1)  # [..., batch, m, list]
+        labels = batch.labels.transpose(1, 2).expand(rewards.shape)
+        mask = batch.mask.transpose(1, 2).expand(rewards.shape)
         if len(self._groups) == 1:
             loss, _ = self._groups[0]
             return _costs(loss, rewards, labels, mask)
         columns = [rewards.new_zeros(0)] * len(self.objectives)
         for loss, members in self._groups:
-            values = _costs(loss, rewards[:, members], labels[:, members], mask[:, members])
-            for index, value in zip(members, values.unbind(1), strict=True):
+            values = _costs(loss, *(each[..., members, :] for each in (rewards, labels, mask)))
+            for index, value in zip(members, values.unbind(-1), strict=True):
                 columns[index] = value
-        return torch.stack(columns, dim=1)  # [batch, m]
+        return torch.stack(columns, dim=-1)  # [..., batch, m]
 
 
 @dataclass(frozen=True)

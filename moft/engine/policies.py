@@ -1,4 +1,4 @@
-"""Policies that the engine shares: one conditioned model that answers every tradeoff."""
+"""Policies that the engine shares: one conditioned model that answers every tradeoff, at one temperature or at any."""
 
 from __future__ import annotations
 
@@ -37,10 +37,53 @@ class ConditionedPolicy(Policy):
         return outputs if self.model.spec.is_correction else outputs - batch.reference
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        ratios = tradeoff.temperatures / self.temperatures  # [batch, m]
-        if not torch.allclose(ratios, ratios[:, :1].expand_as(ratios), rtol=1e-4):
-            raise ConfigError(
-                f"temperatures {tradeoff.temperatures[0].tolist()} are not a multiple of the trained ones "
-                f"{self.temperatures[0].tolist()}: after training only all of them together can be scaled."
-            )
-        return ratios[:, :1]
+        return common_multiple(tradeoff, self.temperatures)
+
+
+class TemperaturePolicy(Policy):
+    """One model and one conditioner; the conditioner reads the weights and the shares of the temperatures.
+
+    The shares are `temperatures / sum(temperatures)`; the sum acts outside the network, exactly, so any temperatures can be asked
+    for. What the model gives is divided by the mean temperature share under the weights: at a vertex the best correction is the
+    inverse of that objective's share, times something that no temperature changes, and only the latter is left to learn.
+
+    Args:
+        model: the network to tune, built for a tradeoff of `2 m`.
+        conditioner: `[batch, 2 m]`, weights and then shares, to injection.
+
+    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 15. The division by the mean share is ours.
+    """
+
+    def __init__(self, model: Model, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.model = model
+        self.conditioner = conditioner
+
+    def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
+        rows = tradeoff.expand(len(batch))
+        shares = rows.temperatures / rows.temperatures.sum(-1, keepdim=True)  # [batch, m]
+        outputs: Tensor = self.model(batch.inputs, self.conditioner(torch.cat([rows.weights, shares], dim=-1)))  # [batch, list]
+        change = outputs if self.model.spec.is_correction else outputs - batch.reference
+        return change / (rows.weights * shares).sum(-1, keepdim=True)
+
+    def magnitude(self, tradeoff: Tradeoff) -> Tensor:
+        return tradeoff.temperatures.sum(-1, keepdim=True)
+
+
+def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
+    """`[batch, 1]`, what all trained temperatures are to be multiplied by.
+
+    Args:
+        tradeoff: asked for.
+        trained: `[1, m]`, the temperatures of training.
+
+    Raises:
+        ConfigError: a row asks for other ratios between the objectives than those of training.
+    """
+    ratios = tradeoff.temperatures / trained  # [batch, m]
+    if not torch.allclose(ratios, ratios[:, :1].expand_as(ratios), rtol=1e-4):
+        raise ConfigError(
+            f"temperatures {tradeoff.temperatures[0].tolist()} are not a multiple of the trained ones "
+            f"{trained[0].tolist()}: after training only all of them together can be scaled."
+        )
+    return ratios[:, :1]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from moft.interfaces import Evaluator, Policy, Task
+from moft.interfaces import Evaluator, Policy, Problem, Task
 from moft.types import Batch, Front, ListValues, Tradeoff, temperatures_of
+
+_SAME = 1e-4  # weights that differ by less are the same ones, written in fewer digits
 
 
 def profiled(
@@ -26,7 +30,23 @@ def profiled(
     policy.eval()
     measured = evaluator(policy.steer(tradeoffs), task.batches(split)).ordered()
     policy.train(was_training)
-    return Front(tuple(objective.name for objective in task.objectives), tradeoffs, measured, evaluator.metric, split, notes)
+    names = tuple(objective.name for objective in task.objectives)
+    told = substitutions(policy, tradeoffs, names)
+    answered = policy.answered(tradeoffs).expand(len(tradeoffs)).weights if told else None
+    return Front(names, tradeoffs, measured, evaluator.metric, split, (*notes, *told), answered)
+
+
+def substitutions(policy: Policy, tradeoffs: Tradeoff, objectives: Sequence[str]) -> tuple[str, ...]:
+    """For each row of weights that the policy has no model for, a sentence that says which weights answer."""
+    asked = tradeoffs.expand(len(tradeoffs)).weights.cpu()
+    found = policy.answered(tradeoffs).expand(len(tradeoffs)).weights.cpu()
+    rows = [index for index, same in enumerate((asked - found).abs().amax(1) <= _SAME) if not same]
+    told = dict.fromkeys((_words(asked[row], objectives), _words(found[row], objectives)) for row in rows)
+    return tuple(f"Weights {one} are off the grid that was trained; the nearest of it, {other}, answer." for one, other in told)
+
+
+def _words(weights: Tensor, objectives: Sequence[str]) -> str:
+    return ", ".join(f"{name}={value:.4g}" for name, value in zip(objectives, weights.tolist(), strict=True))
 
 
 class BasePolicy(Policy):
@@ -37,6 +57,11 @@ class BasePolicy(Policy):
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
         return torch.ones_like(tradeoff.temperatures[:, :1])
+
+
+def unmeasured(task: Task) -> Problem:
+    """The problem of a task for policies that are not measured while they train: every value is zero."""
+    return Problem(task, lambda policy: {"hypervolume": 0.0}, lambda policy, tradeoff: torch.zeros_like(tradeoff.weights))
 
 
 def base_values(task: Task, evaluator: Evaluator, split: str) -> ListValues:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from torch import Tensor
 
-from moft.engine.train import JobState
+from moft.engine.records import Account, JobState
 from moft.errors import RunError
 from moft.hooks.observers import Observers
 from moft.run.folder import RunFolder
@@ -34,13 +36,13 @@ class RunRecords:
 
     def __init__(self, folder: RunFolder, fingerprint: str, observers: Observers, *, is_main: bool = True) -> None:
         self._folder, self._fingerprint, self._observers, self._is_main = folder, fingerprint, observers, is_main
-        self._seconds: dict[str, float] = {}
+        self._accounts: dict[str, Account] = {}
         self._journal: IO[str] | None = None
 
     @property
-    def seconds(self) -> Mapping[str, float]:
-        """Seconds of each job that has ended, in order."""
-        return dict(self._seconds)
+    def accounts(self) -> Mapping[str, Account]:
+        """What each job that has ended took, in order; models that were trained together are one of them."""
+        return dict(self._accounts)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -52,7 +54,8 @@ class RunRecords:
         if not done.is_dir():
             return None
         state, (weights,) = self._read(done, "weights", advice="train this job anew")
-        self._seconds[job] = float(state["seconds"])
+        separate = math.nan if state["separate_seconds"] is None else state["separate_seconds"]
+        self._accounts[job] = Account(state["jobs"], state["seconds"], separate, state["parameters"])
         return weights
 
     def latest(self, job: str) -> JobState | None:
@@ -67,8 +70,8 @@ class RunRecords:
             step=state["step"],
             epoch=state["epoch"],
             epoch_step=state["epoch_step"],
-            seconds=state["seconds"],
-            best=state["best"] if state["best"] is not None else float("-inf"),
+            clock=state["clock"],
+            best=tuple(-math.inf if value is None else value for value in state["best"]),
             weights=weights,
             best_weights=best_weights,
             moments=moments,
@@ -80,17 +83,17 @@ class RunRecords:
             "step": state.step,
             "epoch": state.epoch,
             "epoch_step": state.epoch_step,
-            "seconds": state.seconds,
-            "best": state.best if state.best_weights else None,
+            "clock": dict(state.clock),
+            "best": [value if math.isfinite(value) else None for value in state.best],
         }
         tensors = (state.weights, state.best_weights, state.moments, state.generators)
         self._put(job, f"step-{state.step:09d}", numbers, dict(zip(FILES, tensors, strict=True)))
         for old in sorted((self._folder.checkpoints / job).glob("step-*"))[:-KEPT]:
             shutil.rmtree(old)
 
-    def finish(self, job: str, weights: Mapping[str, Tensor], seconds: float) -> None:
-        self._seconds[job] = seconds
-        self._put(job, "finished", {"seconds": seconds}, {"weights": weights})
+    def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+        self._accounts[job] = account
+        self._put(job, "finished", asdict(account), {"weights": weights})
         for old in (self._folder.checkpoints / job).glob("step-*"):
             shutil.rmtree(old)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ALWAYS = {"step", "job", "loss", "gradient", "learning_rate", "progress", "epoch", "epochs", "seconds", "lists"}
+ALWAYS = {"step", "job", "jobs", "loss", "gradient", "learning_rate", "progress", "epoch", "epochs", "seconds", "lists"}
 """What every step says; all else was measured at an evaluation."""
 LOSS = ("loss",)
 COLUMNS = 3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +18,8 @@ from moft.config.build import Resolved, resolve
 from moft.config.read import read_config
 from moft.engine.objectives import refuse_names
 from moft.engine.processes import Processes
-from moft.engine.profile import base_values, edge_weights, profiled
+from moft.engine.profile import base_values, edge_weights, profiled, substitutions, unmeasured
+from moft.engine.records import Account
 from moft.engine.seed import seed_initialisation
 from moft.engine.statistics import hypervolume
 from moft.engine.train import AccelerateTrainer
@@ -59,22 +62,41 @@ class Opened:
         """`[1, m]`, the objectives' temperatures."""
         return temperatures_of(self.task.objectives)
 
+    def temperatures_at(self, times: float | Sequence[float]) -> torch.Tensor:
+        """`[1, m]`, `times` the objectives' temperatures: one number for all of them, or one for each.
+
+        Raises:
+            ShapeError: there is another number of them than of objectives.
+        """
+        factors = torch.tensor(times, dtype=torch.float32)
+        if factors.dim() and factors.shape != self.trained_at.shape[1:]:
+            raise ShapeError(f"temperature {times} must be one number, or one for each of {self.trained_at.shape[1]} objectives.")
+        return factors * self.trained_at
+
     def scores(
-        self, path: Path | str, weights: Sequence[float] | Sequence[Sequence[float]], *, temperature: float = 1.0
+        self,
+        path: Path | str,
+        weights: Sequence[float] | Sequence[Sequence[float]],
+        *,
+        temperature: float | Sequence[float] = 1.0,
     ) -> list[float]:
-        """The score of every item of a file, in its order.
+        """The score of every item of a file, in its order; warns of weights in whose place the nearest trained ones answer.
 
         Args:
             path: lists, as the task reads them; labels may be absent.
             weights: m numbers for all lists, or m for each of them.
-            temperature: times the trained temperatures, > 0; above 1 moves towards the base model.
+            temperature: times the objectives' temperatures, > 0; above 1 moves towards the base model. One for each objective
+                is for policies trained on temperatures that vary.
 
         Raises:
             ShapeError: weights are not on the simplex, of another length, or the temperature is not positive.
+            ConfigError: the policy cannot change the ratios of temperatures, and other ones are asked for.
         """
         rows = torch.tensor(weights, dtype=torch.float32)
-        tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), temperature * self.trained_at)
-        return scores_of(self.policy, self.task.read(Path(path)), tradeoff.checked())
+        tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.temperatures_at(temperature)).checked()
+        for told in substitutions(self.policy, tradeoff, [objective.name for objective in self.task.objectives]):
+            warnings.warn(told, stacklevel=2)
+        return scores_of(self.policy, self.task.read(Path(path)), tradeoff)
 
 
 def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
@@ -143,30 +165,36 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
     task = settings.task(Context(place, settings.seed, cache_folder()))
     task.restore(load_tensors(folder.policy / "task.safetensors"))
     seed_initialisation(settings.seed, "policy")
-    policy = settings.method.policy(Problem(task, lambda policy: {}))
+    policy = settings.method.policy(unmeasured(task))
     stored = folder.policy / "policy.safetensors"
     load_into(policy.state_dict(), load_tensors(stored), stored)
     policy.eval().to(place)
     return Opened(folder, settings, task, policy)
 
 
-def measure(opened: Opened, settings: ProfileSettings, *, temperature: float = 1.0) -> Measured:
+def measure(opened: Opened, settings: ProfileSettings, *, temperature: float | Sequence[float] = 1.0) -> Measured:
     """Profiles a policy on a split.
 
     Args:
         opened: the run.
         settings: how to measure.
-        temperature: c > 0; asks for c times the objectives' temperatures. Above 1 moves towards the base model.
+        temperature: c > 0, or one for each objective; asks for c times the objectives' temperatures. Above 1 moves towards
+            the base model.
+
+    Raises:
+        ShapeError: weights of the grid do not sum to one, or a temperature is not positive.
+        ConfigError: the policy cannot change the ratios of temperatures, and other ones are asked for.
     """
     task, m = opened.task, len(opened.task.objectives)
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
-    temperatures = temperature * opened.trained_at
+    temperatures = opened.temperatures_at(temperature)
     grid = settings.grid(m).grid(settings.points).float()
-    front = profiled(opened.policy, task, evaluator, Tradeoff(grid, temperatures), settings.split)
+    front = profiled(opened.policy, task, evaluator, Tradeoff(grid, temperatures).checked(), settings.split)
     edges = None
     if settings.edges and m > 2 and len(grid) > 1:
-        weights, _ = edge_weights(m, settings.edges)
-        edges = profiled(opened.policy, task, evaluator, Tradeoff(weights, temperatures), settings.split)
+        between = Tradeoff(edge_weights(m, settings.edges)[0], temperatures)
+        if not substitutions(opened.policy, between, front.objectives):  # points of the grid again would be drawn as others
+            edges = profiled(opened.policy, task, evaluator, between, settings.split)
     base = base_values(task, evaluator, settings.split)
     return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, BOOTSTRAP_SEED)
 
@@ -178,7 +206,9 @@ def write_results(
 
     Returns: the content of `front.json`.
     """
-    record = front_record(measured, settings.indicators, cost, notes)
+    data = read_json(run.versions)["data"]
+    origin = {"name": run.path.resolve().name, "config": run.resolved_config(), "data": data}
+    record = front_record(measured, settings.indicators, cost, notes, origin)
     target.mkdir(parents=True, exist_ok=True)
     write_json(target / "front.json", record)
     write_bytes(target / "front.csv", front_table(record).encode())
@@ -195,7 +225,8 @@ def validation_grid(settings: ProfileSettings, m: int) -> torch.Tensor:
 def cost_of(folder: RunFolder) -> Cost:
     """What a finished run cost, as its front says."""
     found = read_json(folder.front)["cost"]
-    return Cost(found["jobs"], found["seconds"], found["parameters"], found["base_seconds"])
+    separate = math.nan if found["separate_seconds"] is None else found["separate_seconds"]
+    return Cost(Account(found["jobs"], found["seconds"], separate, found["parameters"]), found["base_seconds"])
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
@@ -203,10 +234,25 @@ def fingerprint(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(_trained_part(config), sort_keys=True).encode()).hexdigest()
 
 
+def kept_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a run, which `config` may go on with.
+
+    Raises:
+        RunError: they differ in what training depends on.
+    """
+    kept = folder.resolved_config()
+    if fingerprint(kept) != fingerprint(config):
+        difference = _first_difference(_trained_part(kept), _trained_part(config))
+        raise RunError(
+            f"{folder.path}: was made with another config ({difference}); resume it with its own {folder.config.name}."
+        )
+    return kept
+
+
 def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting but where training runs and how its end is measured; the best weights are chosen by the front's settings."""
     left_out = {
-        "trainer": ("device", "checkpoint_steps", "threads"),
+        "trainer": ("device", "checkpoint_steps", "threads", "together"),
         "profile": ("indicators", "edges", "split", "samples"),
     }
     return {
@@ -232,11 +278,14 @@ def _train(
         front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), "validation")
         return _validation(front, reference)
 
-    problem = Problem(task, validate)
+    def points(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
+        return profiled(policy, task, evaluator, tradeoff, "validation").points
+
+    problem = Problem(task, validate, points)
     method: Method[Policy] = settings.method
     try:
         task.prepare(trainer)
-        base_jobs = set(records.seconds)
+        base_jobs = set(records.accounts)
         _check_same_data(folder, task.identity())
         task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
         seed_initialisation(settings.seed, "policy")
@@ -255,11 +304,9 @@ def _train(
     folder.keep_plugins(settings.plugins)
     save_tensors(folder.policy / "task.safetensors", task.state())
     save_tensors(folder.policy / "policy.safetensors", policy.state_dict())
-    jobs = {job: seconds for job, seconds in records.seconds.items() if job not in base_jobs}
-    parameters = sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
-    cost = Cost(
-        len(jobs), sum(jobs.values()), parameters, sum(seconds for job, seconds in records.seconds.items() if job in base_jobs)
-    )
+    accounts = records.accounts
+    base_seconds = sum(accounts[job].seconds for job in base_jobs)
+    cost = Cost(sum((account for job, account in accounts.items() if job not in base_jobs), Account()), base_seconds)
     measured = measure(Opened(folder, settings, task, policy), settings.profile)
     write_results(measured, settings.profile, folder.path, cost=cost, notes=records.notes, run=folder)
     observers.front_profiled(measured.front)
@@ -277,10 +324,7 @@ def _validation(front: Front, reference: torch.Tensor) -> dict[str, float]:
 def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
     """The run at `path`, held by this process; what training depends on must be as it was."""
     folder = RunFolder.open(path)
-    kept = folder.resolved_config()
-    if fingerprint(kept) != fingerprint(config):
-        difference = _first_difference(_trained_part(kept), _trained_part(config))
-        raise RunError(f"{path}: was made with another config ({difference}); resume it with its own {folder.config.name}.")
+    kept = kept_config(folder, config)
     folder.hold()
     folder.clean()
     if kept != config:

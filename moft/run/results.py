@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from moft.engine.records import Account
 from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, hypervolume_method, interval, resampled
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
@@ -46,15 +48,11 @@ class Cost:
     """What it took to come by a policy.
 
     Args:
-        jobs: training jobs, the base model's left out.
-        seconds: of those jobs.
-        parameters: that were trained in them.
+        policy: training, the base model's left out.
         base_seconds: spent on the base model.
     """
 
-    jobs: int
-    seconds: float
-    parameters: int
+    policy: Account
     base_seconds: float
 
 
@@ -73,13 +71,24 @@ def reference_point(given: Sequence[float] | None, m: int) -> Tensor:
     return torch.tensor(given, dtype=torch.float64)
 
 
-def front_record(measured: Measured, indicators: Sequence[Indicator], cost: Cost, notes: Sequence[str]) -> dict[str, Any]:
-    """The content of `front.json`, schema version 1."""
+def front_record(
+    measured: Measured, indicators: Sequence[Indicator], cost: Cost, notes: Sequence[str], run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of `front.json`, schema version 1.
+
+    Args:
+        measured: the profile.
+        indicators: what is said of the front beside its hypervolume.
+        cost: of the policy.
+        notes: what a reader has to know.
+        run: `name`, resolved `config` and identity of the `data` of the run, so that the file can be compared by itself.
+    """
     front = measured.front
     counts = resampled(front.measured.values.shape[1], measured.samples, measured.seed)
     volumes = bootstrap_hypervolume(front.measured.values, counts, measured.reference)
     points, weights = front.points, front.tradeoffs.expand(len(front.tradeoffs)).weights
     main = front.main
+    separate = None if math.isnan(cost.policy.separate_seconds) else cost.policy.separate_seconds
     return {
         "schema": SCHEMA,
         "objectives": list(front.objectives),
@@ -99,8 +108,9 @@ def front_record(measured: Measured, indicators: Sequence[Indicator], cost: Cost
         "indicators": {indicator.name: indicator(points, weights) for indicator in indicators},
         "meanings": {indicator.name: indicator.meaning for indicator in indicators},
         "intervals": f"{LEVEL:.0%} percentile bootstrap over lists, {measured.samples} samples, seed {measured.seed}",
-        "cost": {"jobs": cost.jobs, "seconds": cost.seconds, "parameters": cost.parameters, "base_seconds": cost.base_seconds},
+        "cost": {**asdict(cost.policy), "separate_seconds": separate, "base_seconds": cost.base_seconds},
         "notes": [*front.notes, *notes],
+        "run": dict(run),
     }
 
 
@@ -108,10 +118,13 @@ def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
     """Every point of a front: what was asked for, what was measured, and its intervals."""
     tradeoffs = front.tradeoffs.expand(len(front.tradeoffs))
     values = _values_record(front.measured, counts)
-    return [
+    records = [
         {"weights": weights, "temperatures": temperatures, **record}
         for weights, temperatures, record in zip(tradeoffs.weights.tolist(), tradeoffs.temperatures.tolist(), values, strict=True)
     ]
+    if front.answered is None:
+        return records
+    return [{**record, "answered": answered} for record, answered in zip(records, front.answered.tolist(), strict=True)]
 
 
 def front_table(record: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from moft.engine.train import TrainerSettings
+from moft.engine.trainer_settings import TrainerSettings
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task
 from moft.settings import Count, Default, Factory, NonNegativeCount
 

@@ -1,11 +1,12 @@
-"""Weight-COS-DPO: one model for every weighting of the objectives, from one training run."""
+"""Weight-COS-DPO and Temperature-COS-DPO: one model for every weighting of the objectives, from one training run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from moft import ConfigError
 from moft.api import (
@@ -15,32 +16,40 @@ from moft.api import (
     Count,
     Default,
     Factory,
-    LabelStatistics,
     Loss,
     ObjectiveLosses,
     Problem,
     Sampler,
     Scalarizer,
+    TemperaturePolicy,
     Tradeoff,
     Trainer,
+    check_scalarizer,
     label_statistics,
+    loss_scale,
+    note_unlabelled,
 )
+
+_FLOOR = 1e-2  # of a temperature's share: the best correction grows like its inverse, and a drawn share may be zero
+_LOOKED_AT = 64  # draws by which a sampler is judged before training
 
 
 class CosDPO:
-    """Conditioned one-shot DPO: weights are drawn while training, and the model is told which.
+    """Conditioned one-shot DPO: weights, and temperatures if asked for, are drawn while training, and the model is told which.
 
     Args:
         sampler: of the weights.
         conditioner: how the model is told; null for a plain model, which goes with a `fixed` sampler only.
         loss: of the objectives that name none of their own.
         scalarizer: makes one number of the objectives' losses.
+        temperatures: sampler of temperatures; the model then answers temperatures in any ratio. Only ratios count, and a share
+            of the sum below 0.01 is drawn as 0.01. Null, or one that always gives the same, trains at the objectives' own.
         balance: `gradient` divides each objective's loss by the size of its gradient at the reference, so that a weight means
-            a share of the pull and objectives with flat labels are learned too; `none` leaves losses as in the paper.
-        draws: weightings per list and step; more lower the variance and cost proportionally more.
-        share_draws: True draws one weighting for all lists of a batch, as in the paper; False one for each list.
+            a share of the pull, whatever the labels and the temperature; `none` leaves losses as in the paper.
+        draws: tradeoffs per list and step; more lower the variance and cost proportionally more.
+        share_draws: True draws one tradeoff for all lists of a batch, as in the paper; False one for each list.
 
-    Source: arXiv 2410.08316, equation 12. Balance and a draw per list are ours.
+    Source: arXiv 2410.08316, equation 12, and with temperatures that vary equation 16. Balance and a draw per list are ours.
     """
 
     def __init__(
@@ -50,41 +59,59 @@ class CosDPO:
         conditioner: Annotated[Factory[Conditioner] | None, Default("film")],
         loss: Annotated[Loss, Default("listnet")],
         scalarizer: Annotated[Scalarizer, Default("linear")],
+        temperatures: Factory[Sampler] | None = None,
         balance: Literal["gradient", "none"] = "gradient",
         draws: Count = 1,
         share_draws: bool = False,
     ) -> None:
         self._sampler, self._conditioner, self._loss, self._scalarizer = sampler, conditioner, loss, scalarizer
-        self._balance, self._draws, self._share_draws = balance, draws, share_draws
+        self._temperatures, self._balance, self._draws, self._share_draws = temperatures, balance, draws, share_draws
 
-    def policy(self, problem: Problem) -> ConditionedPolicy:
+    def policy(self, problem: Problem) -> ConditionedPolicy | TemperaturePolicy:
         m = len(problem.task.objectives)
-        sampler = self._sampler(m)  # a sampler that does not fit the objectives is told before anything is trained
-        model = problem.task.model(m)
+        check_scalarizer(self._scalarizer, m)
+        weights = _looked_at(self._sampler(m))  # a sampler that does not fit the objectives is told before anything is trained
+        if not torch.allclose(weights.sum(-1), torch.ones(len(weights)), atol=1e-4):
+            raise ConfigError(
+                f"[method.sampler] gives weights that do not sum to 1, such as {_plain(weights[0])}; use dirichlet."
+            )
+        drawn = problem.temperatures if self._temperatures is None else _looked_at(self._temperatures(m))
+        weights_vary, temperatures_vary = (not rows.equal(rows[:1].expand_as(rows)) for rows in (weights, drawn))
+        model = problem.task.model(2 * m if temperatures_vary else m)
         device = next(model.parameters()).device
-        if self._conditioner is None:
-            if len(sampler.grid(m + 1)) > 1:
-                raise ConfigError(
-                    "[method.conditioner] null cannot follow weights that vary; use sampler: fixed, or a conditioner."
-                )
-            return ConditionedPolicy(model, None, problem.temperatures.to(device))
-        return ConditionedPolicy(model, self._conditioner(model.spec).to(device), problem.temperatures.to(device))
+        if self._conditioner is None and (weights_vary or temperatures_vary):
+            kind, setting = ("weights", "sampler") if weights_vary else ("temperatures", "temperatures")
+            raise ConfigError(
+                f"[method.conditioner] null cannot follow {kind} that vary; use {setting}: fixed, or a conditioner."
+            )
+        conditioner = None if self._conditioner is None else self._conditioner(model.spec).to(device)
+        if temperatures_vary and conditioner is not None:
+            return TemperaturePolicy(model, conditioner)
+        _check_ratios(drawn[:1], problem)
+        return ConditionedPolicy(model, conditioner, drawn[:1].to(device))
 
-    def train(self, policy: ConditionedPolicy, problem: Problem, trainer: Trainer) -> None:
-        task, temperatures = problem.task, problem.temperatures
+    def train(self, policy: ConditionedPolicy | TemperaturePolicy, problem: Problem, trainer: Trainer) -> None:
+        task = problem.task
         sampler = self._sampler(len(task.objectives))
         losses = ObjectiveLosses(task.objectives, self._loss)
-        statistics = label_statistics(losses, task.batches("train"), temperatures)
-        _note_unlabelled(statistics, problem, trainer)
-        scale = loss_scale(statistics, is_balanced=self._balance == "gradient").to(policy.temperatures.device)
+        shares = self._shares(policy, problem, trainer)
+        trained = policy.temperatures.cpu() if isinstance(policy, ConditionedPolicy) else torch.ones_like(problem.temperatures)
+        statistics = label_statistics(losses, task.batches("train"), trained)
+        note_unlabelled(statistics, task.objectives, trainer)
+        is_balanced = self._balance == "gradient"
+        scale = loss_scale(statistics, is_balanced=is_balanced).to(next(policy.parameters()).device)
 
         def loss_of(batch: Batch) -> Tensor:
             weights = trainer.draw(sampler, self._draws, shared=self._share_draws)  # [batch, draws, m]
             rows = torch.arange(len(batch), device=weights.device).repeat_interleave(self._draws)
             drawn = batch.select(rows) if self._draws > 1 else batch
             flat = weights.flatten(0, 1)  # [batch * draws, m]
-            correction = policy.correction(drawn, Tradeoff(flat, policy.temperatures))
-            scaled = losses(correction, drawn, policy.temperatures) * scale  # [batch * draws, m]
+            temperatures = shares()  # [batch * draws, m] or [1, m]
+            correction = policy.correction(drawn, Tradeoff(flat, temperatures))
+            scaled = losses(correction, drawn, temperatures) * scale  # [batch * draws, m]
+            if is_balanced and isinstance(policy, TemperaturePolicy):
+                # at the reference the gradient is proportional to the temperature, and `scale` was taken at equal ones
+                scaled = scaled * temperatures.log().mean(-1, keepdim=True).exp() / temperatures
             return self._scalarizer(scaled, flat).view(weights.shape[:2]).mean(dim=1)  # [batch]
 
         trainer.minimise(
@@ -96,27 +123,38 @@ class CosDPO:
             best="hypervolume",
         )
 
+    def _shares(self, policy: ConditionedPolicy | TemperaturePolicy, problem: Problem, trainer: Trainer) -> Callable[[], Tensor]:
+        """The temperatures of a step: the trained ones, `[1, m]`, or drawn shares, `[batch * draws, m]`."""
+        if isinstance(policy, ConditionedPolicy):
+            return lambda: policy.temperatures
+        if self._temperatures is None:
+            raise ConfigError("[method.temperatures] null cannot train a policy for temperatures that vary.")
+        sampler = self._temperatures(len(problem.task.objectives))
 
-def loss_scale(statistics: LabelStatistics, *, is_balanced: bool) -> Tensor:
-    """`[m]`, what each objective's loss is multiplied by.
+        def drawn() -> Tensor:
+            values = trainer.draw(sampler, self._draws, shared=self._share_draws).flatten(0, 1)  # [batch * draws, m]
+            floored = (values / values.sum(-1, keepdim=True)).clamp(min=_FLOOR)
+            return floored / floored.sum(-1, keepdim=True)
 
-    Args:
-        statistics: of the training labels.
-        is_balanced: True divides by the gradient's size too, relative to the geometric mean over objectives.
-
-    Returns: at least the inverse of the share of lists that are labelled, so that a mean is over those lists only.
-    """
-    scale = 1 / statistics.share.clamp(min=1 / statistics.lists)
-    if is_balanced:
-        gradient = statistics.gradient.clamp(min=1e-12)
-        scale = scale * gradient.log().mean().exp() / gradient
-    return scale.float()
+        return drawn
 
 
-def _note_unlabelled(statistics: LabelStatistics, problem: Problem, trainer: Trainer) -> None:
-    for objective, labelled in zip(problem.task.objectives, statistics.labelled.tolist(), strict=True):
-        if labelled < statistics.lists:
-            trainer.note(
-                f"{objective.name}: {statistics.lists - int(labelled)} of {statistics.lists} training lists say nothing of it "
-                "and are left out of its mean."
-            )
+def _looked_at(sampler: Sampler) -> Tensor:
+    """`[n, m]`, some draws of a sampler, always the same."""
+    return sampler.draw(_LOOKED_AT, Generator().manual_seed(0))
+
+
+def _check_ratios(fixed: Tensor, problem: Problem) -> None:
+    """Nothing, when temperatures `[1, m]` are a multiple of the objectives' own, at which the policy is measured."""
+    ratios = fixed / problem.temperatures
+    if not ((ratios > 0).all() and torch.allclose(ratios, ratios[:, :1].expand_as(ratios), rtol=1e-4)):
+        names = [objective.name for objective in problem.task.objectives]
+        raise ConfigError(
+            f"[method.temperatures] is always {_plain(fixed[0])}, no multiple of the objectives' "
+            f"{_plain(problem.temperatures[0])}; set task.objectives.NAME.temperature of {', '.join(names)} instead."
+        )
+
+
+def _plain(values: Tensor) -> list[float]:
+    """Numbers as a user would write them."""
+    return [float(f"{value:.4g}") for value in values.tolist()]

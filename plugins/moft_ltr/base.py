@@ -1,27 +1,20 @@
-"""Base rankers: a network trained on relevance, scores from a column, or a LightGBM model file."""
+"""Base rankers: a network or trees trained on relevance, scores from a column, or a LightGBM model file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from moft import ConfigError, DataError
 from moft.api import Batch, Count, Default, Injection, Loss, Positive, Trainer, seed_initialisation
+from moft_ltr.booster import LightGBMModel
+from moft_ltr.lambdamart import LambdaMART
 from moft_ltr.ndcg import ndcg, ranking
 from moft_ltr.network import Ranker, check_heads
 from moft_ltr.store import ListStore
-
-Floats = NDArray[np.float32]
-
-MODEL_PARTS = ("num_class=", "max_feature_idx=", "end of trees")
-"""Lines of every LightGBM model file; of one without them LightGBM complains past us, on stderr."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +58,7 @@ class ScoreColumn:
     name: Literal["scores"] = "scores"
 
 
-@dataclass(frozen=True)
-class LightGBMModel:
-    """A gradient-boosted ranker, read from its text file.
-
-    Args:
-        path: model file, as LightGBM's `save_model` writes it.
-        columns: the columns of the data, from 1, that are its features, in order; null for the inputs of the tuned ranker.
-    """
-
-    path: str
-    name: Literal["lightgbm"] = "lightgbm"
-    columns: list[Count] | None = None
-
-
-Base = NeuralBase | ScoreColumn | LightGBMModel
+Base = NeuralBase | ScoreColumn | LightGBMModel | LambdaMART
 
 
 def trained_base(
@@ -120,61 +99,6 @@ def network_scores(network: Ranker, store: ListStore, budget: int) -> Tensor:
         for batch in store.batches(budget):
             store.flat(network(batch.inputs, Injection()), batch, scores)
     return scores
-
-
-def booster_text(settings: LightGBMModel) -> str:
-    """The model file's text.
-
-    Raises:
-        DataError: it cannot be read, or is no LightGBM model.
-    """
-    path = Path(settings.path).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"[task.base.path] {settings.path}: cannot read a LightGBM model there ({error}).") from error
-    if not text.startswith("tree"):
-        raise DataError(f"[task.base.path] {settings.path}: begins with {text[:20]!r}; a LightGBM model file begins with 'tree'.")
-    lacking = [part for part in MODEL_PARTS if part not in text]
-    if lacking:
-        raise DataError(f"[task.base.path] {settings.path}: is cut short or no LightGBM model; it has no line {lacking[0]!r}.")
-    return text
-
-
-def loaded_booster(text: str) -> Any:
-    """The LightGBM booster of a model file's text.
-
-    Raises:
-        ConfigError: lightgbm is not installed.
-        DataError: LightGBM refuses the text, or its model is no ranker.
-    """
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise ConfigError("[task.base] 'lightgbm' needs the package lightgbm: pip install 'moft[lightgbm]'.") from error
-    try:
-        booster = lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:
-        raise DataError(f"[task.base.path] LightGBM cannot read the model: {error}") from error
-    if booster.num_model_per_iteration() != 1:
-        scores = booster.num_model_per_iteration()
-        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each item; a ranker gives one.")
-    return booster
-
-
-def booster_scores(booster: Any, features: Floats) -> Floats:
-    """`[items]`, raw scores for `features`, `[items, columns]`."""
-    return np.asarray(booster.predict(features, raw_score=True), dtype=np.float32)
-
-
-def text_tensor(text: str) -> Tensor:
-    """UTF-8 text as a tensor of bytes, which safetensors can hold."""
-    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).clone()
-
-
-def tensor_text(tensor: Tensor) -> str:
-    """The text that `text_tensor` made a tensor."""
-    return tensor.numpy().tobytes().decode()
 
 
 def base_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

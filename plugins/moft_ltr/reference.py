@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,10 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Trainer
-from moft_ltr.base import (
-    Base,
-    LightGBMModel,
-    NeuralBase,
-    base_weights,
-    booster_scores,
-    booster_text,
-    loaded_booster,
-    network_scores,
-    tensor_text,
-    text_tensor,
-    trained_base,
-)
+from moft_ltr.base import Base, NeuralBase, base_weights, network_scores, trained_base
+from moft_ltr.booster import LightGBMModel, booster_scores, booster_text, loaded_booster, tensor_text, text_tensor
 from moft_ltr.columns import column_number
+from moft_ltr.lambdamart import LambdaMART, trained_trees
 from moft_ltr.scaling import blocks_of, column_of
 from moft_ltr.splits import Chosen
 from moft_ltr.store import ListStore
@@ -47,16 +37,38 @@ class Reference:
         self._booster: Any = None
 
     def learn(
-        self, trainer: Trainer, train: ListStore, validation: ListStore, parts: Sequence[Chosen], *, seed: int, gain: str
+        self,
+        trainer: Trainer,
+        stores: Mapping[str, ListStore],
+        splits: Mapping[str, Sequence[Chosen]],
+        *,
+        seed: int,
+        gain: str,
     ) -> None:
-        """Trains or reads the base ranker, then measures the scale of its scores on the training items."""
-        base = self._base
+        """Trains or reads the base ranker, then measures the scale of its scores on the training items.
+
+        Args:
+            trainer: of the run.
+            stores: `train` and `validation`.
+            splits: what they were built from.
+            seed: of the run.
+            gain: of the main labels in NDCG.
+        """
+        base, train, validation = self._base, stores["train"], stores["validation"]
         if isinstance(base, NeuralBase):
             network = trained_base(base, trainer, train, validation, budget=self._budget, seed=seed, gain=gain)
             self._weights = {f"base.{name}": value.detach().cpu().clone() for name, value in network.state_dict().items()}
         elif isinstance(base, LightGBMModel):
             self._weights = {"booster": text_tensor(booster_text(base))}
-        raw = self._raw(train, parts)
+        elif isinstance(base, LambdaMART):
+            blocks = self._blocks(splits["train"]), self._blocks(splits["validation"])
+
+            def grown() -> Mapping[str, Tensor]:
+                text = trained_trees(base, blocks, train, validation, budget=self._budget, seed=seed, gain=gain)
+                return {"booster": text_tensor(text)}
+
+            self._weights = dict(trainer.once("base", grown))
+        raw = self._raw(train, splits["train"])
         deviation = raw.std().item()
         if not deviation > 0:
             raise DataError(
@@ -89,10 +101,17 @@ class Reference:
             return network_scores(network.to(store.features.device), store, self._budget)
         if isinstance(base, LightGBMModel):
             scores = [self._boosted(part, base.columns) for part in parts]
+        elif isinstance(base, LambdaMART):
+            scores = [self._boosted(part, None) for part in parts]
         else:
             number = [column_number(part.data, base.column, "task.base.column") for part in parts]
             scores = [column_of(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
         return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
+
+    def _blocks(self, parts: Sequence[Chosen]) -> Iterator[NDArray[np.float32]]:
+        """The raw inputs of every item of `parts`, in pieces."""
+        for part in parts:
+            yield from blocks_of(part.data.features, part.items, self._inputs)
 
     def _boosted(self, part: Chosen, columns: Sequence[int] | None) -> NDArray[np.float32]:
         if self._booster is None:

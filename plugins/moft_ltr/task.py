@@ -16,6 +16,7 @@ from moft_ltr.base import Base, NeuralBase, ScoreColumn
 from moft_ltr.columns import check_learnable, input_columns, label_columns, read_labels
 from moft_ltr.dataset import find_data, open_dataset
 from moft_ltr.labels import LabelColumn, MainLabel, in_words
+from moft_ltr.lambdamart import LambdaMART
 from moft_ltr.network import Ranker, check_heads
 from moft_ltr.reference import Reference
 from moft_ltr.scaling import FeatureScaling, blocks_of, learned_scaling
@@ -33,8 +34,8 @@ class LTR:
         data: folder with one svmlight file or converted folder per split (train, vali, test), or the name of a fetched set.
         objectives: by name, the label columns that are tuned for. They leave the inputs.
         main: what the base ranker is for; null when nothing of the kind is labelled.
-        base: where reference scores come from: `neural` trains a ranker on the main objective, `scores` reads a column,
-            `lightgbm` a model file.
+        base: where reference scores come from: `neural` trains a network on the main objective, `lambdamart` trees; `scores`
+            reads a column, `lightgbm` a model file.
         parametrization: `augmentation` learns a correction to the reference and starts exactly there; `scratch` learns
             scores anew.
         width: hidden size of the ranker.
@@ -70,9 +71,9 @@ class LTR:
         if not objectives:
             raise ConfigError("[task.objectives] names no objective; give at least one, such as clicks: {column: 134}.")
         check_heads(heads, width)
-        if main is None and isinstance(base, NeuralBase):
+        if main is None and isinstance(base, NeuralBase | LambdaMART):
             raise ConfigError(
-                "[task.base] 'neural' is trained on the main objective, and task.main is null; use 'scores' or 'lightgbm'."
+                f"[task.base] {base.name!r} is trained on the main objective, and task.main is null; use 'scores' or 'lightgbm'."
             )
         self._context, self._data, self._columns, self._base, self._main = context, data, objectives, base, main
         self._is_augmentation = parametrization == "augmentation"
@@ -104,7 +105,7 @@ class LTR:
         for note in check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
-        self._reference.learn(trainer, store, self._stores["validation"], train, seed=self._context.seed, gain=gain)
+        self._reference.learn(trainer, self._stores, self._opened(), seed=self._context.seed, gain=gain)
         for split, built in self._stores.items():
             self._reference.fill(built, self._opened()[split])
 

@@ -9,7 +9,8 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_samplers() -> Iterator[Component]:
-    """The three shipped samplers."""
+    """The shipped samplers."""
     yield Component("dirichlet", "moft_samplers.dirichlet:Dirichlet", "Dirichlet draws, with a share on vertices and edges")
     yield Component("das-dennis", "moft_samplers.das_dennis:DasDennis", "evenly spaced points of the simplex")
     yield Component("fixed", "moft_samplers.fixed:Fixed", "always the same vector")
+    yield Component("log-uniform", "moft_samplers.log_uniform:LogUniform", "independent entries, every factor as likely")

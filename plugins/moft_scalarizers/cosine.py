@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from moft.api import NonNegative
-
-_FLOOR = 1e-2  # a weight of zero has no inverse; below this one, objectives count as equally unimportant
+from moft_scalarizers.direction import Direction, unit_direction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +27,16 @@ class CosinePenalty:
         direction: `weights` is w, `inverse` is 1/w, with weights below 0.01 counted as 0.01.
 
     Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 18 (direction w); the penalty is that of Ruchte and Grabocka
-    2021 (COSMOS), arXiv 2103.13392. Default strength zero and direction 1/w are not the papers'.
+    2021 (COSMOS), arXiv 2103.13392. The default strength of zero is not the papers', nor is the direction 1/w.
     """
 
     strength: NonNegative = 0.0
-    direction: Literal["weights", "inverse"] = "weights"
+    direction: Direction = "weights"
 
     def __call__(self, losses: Tensor, weights: Tensor) -> Tensor:
         linear = (weights * losses).sum(-1)
-        direction = weights if self.direction == "weights" else weights.clamp(min=_FLOOR).reciprocal()
         length: Tensor = torch.linalg.vector_norm(losses, dim=-1)  # [batch]
         is_zero = length == 0
-        along: Tensor = (losses * direction).sum(-1) / torch.linalg.vector_norm(direction, dim=-1)
+        along = (losses * unit_direction(weights, self.direction)).sum(-1)
         cosine = (along / length.masked_fill(is_zero, 1.0)).masked_fill(is_zero, 0.0)
         return linear - self.strength * cosine

@@ -9,6 +9,13 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_scalarizers() -> Iterator[Component]:
-    """The two shipped scalarizers."""
+    """The shipped scalarizers."""
     yield Component("linear", "moft_scalarizers.linear:Linear", "sum of the losses, each times its weight")
     yield Component("cosine", "moft_scalarizers.cosine:CosinePenalty", "linear, less the cosine of losses and weights")
+    yield Component("tchebycheff", "moft_scalarizers.tchebycheff:Tchebycheff", "the largest weighted loss")
+    yield Component(
+        "smooth-tchebycheff", "moft_scalarizers.tchebycheff:SmoothTchebycheff", "the largest weighted loss, with every gradient"
+    )
+    yield Component(
+        "pbi", "moft_scalarizers.pbi:PenaltyBoundaryIntersection", "how far along the ray of the weights, and how far off it"
+    )

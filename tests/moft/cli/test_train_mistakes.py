@@ -51,7 +51,10 @@ SETTINGS = {
     "data that is not there": ("task.data=nowhere", "'nowhere': no such file or folder"),
     "a score column outside the file": ("task.base={name: scores, column: 99}", "task.* asks for column 99"),
     "a base model that is not there": ("task.base={name: lightgbm, path: gone.txt}", "gone.txt: cannot read a LightGBM model"),
-    "an unknown base": ("task.base={name: magic}", "task.base: needs a name, one of neural, scores, lightgbm, got 'magic'"),
+    "an unknown base": (
+        "task.base={name: magic}",
+        "task.base: needs a name, one of neural, scores, lightgbm, lambdamart, got 'magic'",
+    ),
     "a base ranker without a main objective": ("task.main=null", "'neural' is trained on the main objective, and task.main is"),
     "a plain model under weights that vary": ("method.conditioner=null", "null cannot follow weights that vary"),
     "a site that the model lacks": ("method.conditioner={name: film, sites: [door]}", "unknown site 'door'. This model's sites:"),

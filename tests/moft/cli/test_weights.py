@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moft.cli.weights import checked_temperature, parsed_weights, tradeoff_at, weights_of_file
+from moft.cli.weights import checked_temperature, in_words, parsed_temperatures, parsed_weights, tradeoff_at, weights_of_file
 from moft.errors import ConfigError, DataError
 
 NAMES = ("clicks", "dwell", "quality")
@@ -104,6 +104,47 @@ def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
 
 def test_temperatures_are_multiples_of_the_trained_ones():
     trained = torch.tensor([[0.5, 1.0, 2.0]])
-    found = tradeoff_at([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], 2.0, trained)
-    assert found.temperatures.equal(2 * trained)
+    found = tradeoff_at([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [2.0, 2.0, 3.0], trained)
+    assert found.temperatures.tolist() == [[1.0, 2.0, 6.0]]
     assert found.weights.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "factors"),
+    [
+        ("2", [2.0, 2.0, 2.0]),
+        ("1,3,0.5", [1.0, 3.0, 0.5]),
+        (" 1 , 3,1e-1 ", [1.0, 3.0, 0.1]),
+        ("dwell=3", [1.0, 3.0, 1.0]),
+        ("quality=0.5, clicks=2", [2.0, 1.0, 0.5]),
+    ],
+)
+def test_temperatures_are_one_number_or_one_for_each_objective_in_order_or_by_name(text, factors):
+    assert parsed_temperatures(text, NAMES) == factors
+
+
+WRONG_TEMPERATURES = {
+    "hot": "--temperature 'hot': 'hot' is no number.",
+    "": "--temperature '': '' is no number.",
+    "1,3": "--temperature '1,3': 2 temperatures, and there are 3 objectives: clicks, dwell, quality.",
+    "1,x,3": "--temperature '1,x,3': 'x' is no number.",
+    "click=2": "--temperature 'click=2': 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "clicks=2,clicks=3": "--temperature 'clicks=2,clicks=3': 'clicks' is given twice. Objectives: clicks, dwell, quality.",
+    "clicks=2,3": "--temperature 'clicks=2,3': '3' is not of the form objective=temperature. Objectives: clicks, dwell, quality.",
+    "1,0,1": "--temperature 0: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "dwell=-2": "--temperature -2: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "1,nan,1": "--temperature nan: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "1,1e13,1": "--temperature 1e+13: must be between 1e-12 and 1e+12; scores have 32 bits.",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG_TEMPERATURES.items())
+def test_a_mistake_in_temperatures_is_told_in_one_line(text, told):
+    with pytest.raises(ConfigError) as error:
+        parsed_temperatures(text, NAMES)
+    assert str(error.value) == told
+
+
+@pytest.mark.parametrize(("factors", "text"), [([2.0, 2.0], "2"), ([1.0, 3.0], "1, 3"), ([1e6, 1e6], "1e+06"), ([0.5], "0.5")])
+def test_factors_of_temperatures_are_told_as_they_were_given(factors, text):
+    assert in_words(factors) == text

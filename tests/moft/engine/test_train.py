@@ -10,7 +10,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from moft.engine.train import AccelerateTrainer, JobState, NoRecords, TrainerSettings
+from moft.engine.records import JobState, NoRecords
+from moft.engine.train import AccelerateTrainer
+from moft.engine.trainer_settings import TrainerSettings
 from moft.errors import RunError
 from moft.interfaces import Context
 from moft.testing.toy import ToyModel, ToyTask
@@ -41,7 +43,7 @@ class Memory(NoRecords):
     def save(self, job, state):
         self.states[job] = state
 
-    def finish(self, job, weights, seconds):
+    def finish(self, job, weights, account):
         self.done[job] = weights
 
     def step(self, step, values):

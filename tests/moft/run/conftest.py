@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from moft.engine.profile import edge_weights
+from moft.engine.records import Account
 from moft.run.results import Cost, Measured, front_record
 from moft.run.weights import write_json
 from moft.types import Front, ListValues, Tradeoff
@@ -56,7 +57,8 @@ def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
         edges = front(edge_weights(m, 3)[0]) if m > 2 else None
         base = measured(torch.zeros(1, m))
         whole = Measured(front(grid), edges, base, torch.zeros(m, dtype=torch.float64), samples=20, seed=1)
-        write_json(tmp_path / "record.json", front_record(whole, [Width()], Cost(1, 4043.2, 50432, 75.0), ()))
+        cost = Cost(Account(1, 4043.2, 4043.2, 50432), 75.0)
+        write_json(tmp_path / "record.json", front_record(whole, [Width()], cost, (), {"name": "run", "config": {}, "data": {}}))
         return json.loads((tmp_path / "record.json").read_text())
 
     return make

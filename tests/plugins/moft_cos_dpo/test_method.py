@@ -10,16 +10,19 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError
+from moft.api import loss_scale
 from moft.config.build import resolve
 from moft.engine.objectives import LabelStatistics, ObjectiveLosses, label_statistics
 from moft.engine.policies import ConditionedPolicy
+from moft.engine.profile import unmeasured
+from moft.engine.records import NoRecords
 from moft.engine.seed import seed_initialisation
-from moft.engine.train import AccelerateTrainer, NoRecords, TrainerSettings
-from moft.interfaces import Context, Method, Problem
+from moft.engine.train import AccelerateTrainer
+from moft.engine.trainer_settings import TrainerSettings
+from moft.interfaces import Context, Method
 from moft.testing import check_policy
 from moft.testing.toy import ToyTask, best_scores
 from moft.types import Batch, Tradeoff
-from moft_cos_dpo.method import loss_scale
 from moft_losses.listnet import ListNet
 
 WEIGHTS = torch.tensor([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])
@@ -50,7 +53,7 @@ def trained(plugins) -> Callable[..., ConditionedPolicy]:
 
     def made(*, epochs=1, task=None, records=None, rate=1e-2, seed=0, **settings: Any) -> ConditionedPolicy:
         method = resolve(Method, {"name": "cos-dpo", **settings}, plugins).make()
-        problem = Problem(task or toy(), lambda policy: {"hypervolume": 0.0})
+        problem = unmeasured(task or toy())
         seed_initialisation(seed, "policy")
         policy = method.policy(problem)
         trainer = AccelerateTrainer(
@@ -184,9 +187,12 @@ def test_every_list_has_its_own_draws_unless_they_are_shared(draws, shared, plug
         share_draws=shared,
     )
     task = toy(lists=6, items_per_batch=10_000)
-    problem = Problem(task, lambda policy: {"hypervolume": 0.0})
+    problem = unmeasured(task)
     trainer = AccelerateTrainer(TrainerSettings(epochs=1, evaluations=0, device="cpu"), seed=0)
-    method.train(method.policy(problem), problem, trainer)
+    policy = method.policy(problem)
+    counts.clear()  # a policy is built with a look at the sampler and the scalarizer
+    seen.clear()
+    method.train(policy, problem, trainer)
     assert counts == [draws if shared else 6 * draws]
     rows = seen[0].view(6, draws, 2)
     assert len(rows[:, 0].unique(dim=0)) == (1 if shared else 6)
@@ -210,7 +216,7 @@ def test_a_plain_model_goes_with_fixed_weights_only(trained):
 def test_a_sampler_that_does_not_fit_is_told_before_anything_is_trained(plugins):
     method = resolve(Method, {"name": "cos-dpo", "sampler": {"name": "dirichlet", "alpha": [1, 1, 1]}}, plugins).make()
     with pytest.raises(ConfigError, match="alpha has 3 entries"):
-        method.policy(Problem(toy(), lambda policy: {}))
+        method.policy(unmeasured(toy()))
 
 
 def test_without_balance_a_mean_is_over_labelled_lists():

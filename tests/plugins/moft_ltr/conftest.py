@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from moft.config.build import resolve
-from moft.engine.train import AccelerateTrainer, TrainerSettings
+from moft.engine.train import AccelerateTrainer
+from moft.engine.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Task
 from moft.settings import Factory
 from moft_ltr.dataset import Dataset, open_dataset

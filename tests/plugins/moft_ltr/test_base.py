@@ -10,10 +10,13 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
-from moft.engine.train import AccelerateTrainer, NoRecords, TrainerSettings
+from moft.engine.records import NoRecords
+from moft.engine.train import AccelerateTrainer
+from moft.engine.trainer_settings import TrainerSettings
 from moft.types import Injection
 from moft_losses.listnet import ListNet
-from moft_ltr.base import LightGBMModel, NeuralBase, base_weights, booster_text, loaded_booster, tensor_text, text_tensor
+from moft_ltr.base import NeuralBase, base_weights
+from moft_ltr.booster import LightGBMModel, booster_text, loaded_booster, tensor_text, text_tensor
 from moft_ltr.ndcg import ndcg, ranking
 
 
@@ -181,7 +184,7 @@ def test_a_model_that_is_cut_short_is_refused(model_file):
 
 def test_without_lightgbm_its_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lightgbm", None)
-    with pytest.raises(ConfigError, match="'lightgbm' needs the package lightgbm: pip install"):
+    with pytest.raises(ConfigError, match="trees need the package lightgbm: pip install"):
         loaded_booster("tree")
 
 

@@ -11,8 +11,9 @@ from torch.testing import assert_close
 from moft import ConfigError, DataError
 from moft.config.build import resolve
 from moft.engine.policies import ConditionedPolicy
+from moft.engine.profile import unmeasured
 from moft.engine.seed import seed_initialisation
-from moft.interfaces import Method, Problem
+from moft.interfaces import Method
 from moft.testing import check_evaluator, check_model, check_policy, check_task
 from moft.types import Injection, Tradeoff
 from moft_conditioning.film import FiLM
@@ -58,7 +59,7 @@ def test_its_ranker_and_its_metric_keep_theirs(prepared, plugins):
     task = prepared()
     batches = list(task.batches("test"))
     check_model(task.model(2), batches[0].inputs)
-    policy = resolve(Method, "cos-dpo", plugins).make().policy(Problem(task, lambda policy: {}))
+    policy = resolve(Method, "cos-dpo", plugins).make().policy(unmeasured(task))
     check_policy(policy, batches[0])
     check_evaluator(NDCG(task.objectives, task.main), policy.steer(Tradeoff(torch.eye(2), torch.ones(1, 2))), batches)
 

@@ -49,3 +49,9 @@ def test_the_penalty_draws_the_weighted_loss_up_unless_its_direction_is_inverse(
     (CosinePenalty(strength=1.0, direction=direction)(losses, weights) - Linear()(losses, weights)).sum().backward()
     descends = bool(losses.grad[0, 0] < 0)  # going down the gradient raises this loss
     assert descends == rises
+
+
+def test_it_is_the_penalty_of_torchjd():
+    torchjd = pytest.importorskip("torchjd.scalarization", reason="torchjd is not installed; it is in the group 'test'")
+    expected = torch.stack([torchjd.COSMOS(1.5, w)(row) for w, row in zip(WEIGHTS, LOSSES, strict=True)])
+    assert_close(CosinePenalty(strength=1.5)(LOSSES, WEIGHTS), expected)

@@ -7,6 +7,6 @@ from moft_scalarizers import plugin
 
 def test_every_shipped_component_is_offered_and_loads():
     offered = {component.name: component for component in plugin.moft_scalarizers()}
-    assert set(offered) == {"linear", "cosine"}
+    assert set(offered) == {"linear", "cosine", "tchebycheff", "smooth-tchebycheff", "pbi"}
     assert all(isinstance(component.target, str) and component.summary for component in offered.values())
     assert all(component.load().__module__.startswith("moft_scalarizers.") for component in offered.values())

@@ -1,0 +1,84 @@
+"""DPO-LS: linear scalarisation, a model of its own for each weighting of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from torch import Tensor
+
+from moft.api import (
+    Batch,
+    Count,
+    Default,
+    Factory,
+    Loss,
+    NearestPolicy,
+    PlainModels,
+    Problem,
+    Sampler,
+    ScalarisedLosses,
+    Scalarizer,
+    Trainer,
+    check_scalarizer,
+    values_at,
+)
+
+
+class DPOLS:
+    """Linear scalarisation: for each weighting of a grid, a plain model on the weighted sum of the losses.
+
+    Between the points of the grid the nearest one's model answers. All models start from one initialisation and see the same
+    batches, so that points differ by their weights alone.
+
+    Args:
+        grid: whose grid the weights are taken from.
+        points: weights of the grid, each of them a training job.
+        loss: of the objectives that name none of their own.
+        scalarizer: makes one number of the objectives' losses; `linear` is the published method.
+        balance: `gradient` divides each objective's loss by the size of its gradient at the reference; `none` does not.
+
+    Source: arXiv 2410.08316, appendix A.1. Balance, and the choice of the best weights on the validation split, are ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: Annotated[Factory[Sampler], Default("dirichlet")],
+        points: Count = 11,
+        loss: Annotated[Loss, Default("listnet")],
+        scalarizer: Annotated[Scalarizer, Default("linear")],
+        balance: Literal["gradient", "none"] = "gradient",
+    ) -> None:
+        self._grid, self._points = grid, points
+        self._loss, self._scalarizer, self._balance = loss, scalarizer, balance
+
+    def policy(self, problem: Problem) -> NearestPolicy:
+        m = len(problem.task.objectives)
+        grid = self._grid(m).grid(self._points).float()
+        check_scalarizer(self._scalarizer, m)
+        model = problem.task.model(m)
+        device = next(model.parameters()).device
+        return NearestPolicy(PlainModels(model, len(grid)), grid, problem.temperatures).to(device)
+
+    def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
+        scalarised = ScalarisedLosses(
+            problem,
+            self._loss,
+            trainer,
+            policy.grid.device,
+            scalarizer=self._scalarizer,
+            is_balanced=self._balance == "gradient",
+        )
+
+        def losses_of(batch: Batch, chosen: Sequence[int]) -> Tensor:
+            return scalarised(policy.plain.corrections(batch, chosen), batch, policy.grid[list(chosen)])
+
+        trainer.minimise_each(
+            "grid",
+            policy.plain.models,
+            lambda generator: problem.task.batches("train", generator),
+            losses_of,
+            evaluate=values_at(problem, policy.plain, policy.grid),
+            best="weighted",
+        )

@@ -1,0 +1,62 @@
+"""DPO Soup: a model for each objective, all from one start, their parameters averaged with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from moft.api import (
+    Batch,
+    Default,
+    Loss,
+    PlainModels,
+    Problem,
+    ScalarisedLosses,
+    SoupPolicy,
+    Trainer,
+    values_at,
+)
+
+
+class DPOSoup:
+    """A plain model for each objective alone; between them, a model whose parameters are their weighted averages.
+
+    Args:
+        loss: of the objectives that name none of their own.
+
+    Raises:
+        ConfigError: on training, when the models do not start from one initialisation.
+
+    Source: arXiv 2410.08316, appendix A.1, after Rame et al. 2023 (rewarded soups), arXiv 2306.04488. The choice of the best
+    weights on the validation split is ours.
+    """
+
+    def __init__(self, *, loss: Annotated[Loss, Default("listnet")]) -> None:
+        self._loss = loss
+
+    def policy(self, problem: Problem) -> SoupPolicy:
+        m = len(problem.task.objectives)
+        model = problem.task.model(m)
+        device = next(model.parameters()).device
+        return SoupPolicy(PlainModels(model, m), problem.temperatures).to(device)
+
+    def train(self, policy: SoupPolicy, problem: Problem, trainer: Trainer) -> None:
+        policy.plain.check_one_start()
+        device = policy.temperatures.device
+        scalarised = ScalarisedLosses(problem, self._loss, trainer, device)
+        vertices = torch.eye(len(problem.task.objectives), device=device)
+
+        def losses_of(batch: Batch, chosen: Sequence[int]) -> Tensor:
+            return scalarised(policy.plain.corrections(batch, chosen), batch, vertices[list(chosen)])
+
+        trainer.minimise_each(
+            "objectives",
+            policy.plain.models,
+            lambda generator: problem.task.batches("train", generator),
+            losses_of,
+            evaluate=values_at(problem, policy.plain, vertices),
+            best="weighted",
+        )

@@ -1,0 +1,13 @@
+"""Offers MO-DPO: models of single objectives as margins in the losses of further ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moft import Component, hookimpl
+
+
+@hookimpl
+def moft_methods() -> Iterable[Component]:
+    """Offer the method."""
+    yield Component("mo-dpo", "moft_mo_dpo.method:MODPO", "a model for each weighting, with margins from single-objective models")
