@@ -52,6 +52,28 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert not missing, f"{name_of(page)} links to {missing}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_the_code_that_a_page_names_is_there_with_what_it_is_said_to_hold(page: Path) -> None:
+    missing = []
+    for path, name in re.findall(r"`((?:moft|plugins)/[\w/.-]+)`(?:, `([\w.]+)`)?", FENCE.sub("", TEXTS[page])):
+        source = ROOT / path
+        if not source.exists():
+            missing.append(path)
+        elif name:
+            text = source.read_text(encoding="utf-8")
+            parts = name.split(".")
+            missing += [f"{path}: {part}" for part in parts if not re.search(rf"^ *(?:def|class) {part}\b", text, re.MULTILINE)]
+    assert not missing, f"{name_of(page)} names {missing}"
+
+
+def test_every_config_of_the_paper_stands_on_its_page_with_its_command() -> None:
+    commands = re.sub(r" \\\n +", " ", TEXTS[DOCS / "explanation" / "paper.md"])
+    for config in sorted((ROOT / "configs" / "paper").rglob("*.yaml")):
+        found = re.search(r"^# Run it:\s+(.+)$", config.read_text(encoding="utf-8"), re.MULTILINE)
+        assert found, f"{name_of(config)} has no line '# Run it:'"
+        assert f"\n$ {found[1]}\n" in commands, f"paper.md does not show what runs {name_of(config)}"
+
+
 @pytest.mark.slow
 def test_the_documentation_builds_without_a_warning(tmp_path: Path, plugins: Plugins) -> None:
     pytest.importorskip("sphinx")

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 import moft
+from moft.cli import compare, profile, score, sweep, train
 from moft.cli import plugins as plugins_command
-from moft.cli import profile, score, train
 from moft.cli.errors import exit_code
 from moft.errors import PluginError
 from moft.hooks.manager import Implementation, Plugins
@@ -48,7 +48,7 @@ def application(plugins: Plugins) -> typer.Typer:
         elif context.invoked_subcommand is None:
             typer.echo(context.get_help())
 
-    for module in (train, profile, score, plugins_command):
+    for module in (train, sweep, profile, compare, score, plugins_command):
         module.add(app)
     data = typer.Typer(help="Make, convert and describe data.", rich_markup_mode=None)
 

@@ -1,0 +1,149 @@
+"""Which of several runs on the same lists differ: paired bootstrap, adjusted for all that is compared at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import floor, inf, nan
+
+import torch
+from torch import Tensor
+
+from moft.errors import ConfigError, ShapeError
+
+_ROUNDING = 1e-12  # relative to the measure: a deviation below it is rounding, not spread
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one measure says of two runs.
+
+    Args:
+        measure: which measure, by index.
+        first: a run, by index.
+        second: another one.
+        value: the first's measure minus the second's; NaN where one is not measured.
+        low: lower end of its interval.
+        high: upper end.
+        p: adjusted p-value, the smallest level of error at which the two are told apart.
+        is_distinct: whether they are told apart; then the interval is without zero, and else it holds it.
+    """
+
+    measure: int
+    first: int
+    second: int
+    value: float
+    low: float
+    high: float
+    p: float
+    is_distinct: bool
+
+
+def paired_differences(estimates: Tensor, samples: Tensor, lists: int, level: float = 0.95) -> list[Difference]:
+    """Every pair of runs in every measure, as one family: with probability `level` no equal pair is told apart.
+
+    A difference is divided by its standard deviation over the samples. Of all differences not decided yet, the largest is held
+    against the distribution of the largest deviation of any of them, and so on down until one is not told apart. The samples
+    are common to all runs, so pairs are resampled together: what runs share cancels, and correlated pairs cost less than
+    Bonferroni's or Holm's correction, whose smallest p-value is the number of pairs over the number of samples.
+
+    Intervals are those of the step at which a pair was decided, so that each agrees with its verdict. They cover together
+    only where all were decided at the first step; the verdicts hold together always.
+
+    The bootstrap is too sure of few lists: its deviation is too small, and its tails are normal. So deviations grow by
+    sqrt(lists / (lists - 1)) and tails become those of Student's distribution with lists - 1 degrees of freedom.
+
+    Args:
+        estimates: `[measures, runs]`; NaN where there is nothing to compare.
+        samples: `[samples, measures, runs]`, of the bootstrap with the same lists for all runs. A sample with a NaN in
+            anything that is compared is left out.
+        lists: how many were resampled; of one alone nothing can be said.
+        level: above 0 and below 1.
+
+    Returns: the measures in their order, in each the pairs (0, 1), (0, 2), ..; without a spread, as for a run beside itself,
+        nothing is told apart.
+
+    Source: Romano and Wolf 2005 (Exact and approximate stepdown methods for multiple hypothesis testing), algorithm 2, with
+        the maximum of studentised statistics as Westfall and Young 1993; p-values after Romano and Wolf 2016. The deviation
+        is that over the samples, not one of each sample anew. Few lists: the expanded intervals of Hesterberg
+        2015 (What teachers should know about the bootstrap), with Wallace's transformation.
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"the level of verdicts must be above 0 and below 1, got {level}.")
+    if estimates.dim() != 2 or samples.dim() != 3 or samples.shape[1:] != estimates.shape:
+        raise ShapeError(
+            f"estimates must be [measures, runs] and samples [samples, measures, runs], "
+            f"got {list(estimates.shape)} and {list(samples.shape)}."
+        )
+    measures, runs = estimates.shape
+    pairs = list(combinations(range(runs), 2))
+    first, second = (torch.tensor([pair[side] for pair in pairs], dtype=torch.long) for side in (0, 1))
+    values = (estimates[:, first] - estimates[:, second]).flatten().double()  # [h], h = measures * pairs
+    drawn = (samples[:, :, first] - samples[:, :, second]).flatten(1).double()  # [samples, h]
+    scale = estimates.abs().nan_to_num(nan=0.0).amax(1) if runs else estimates.new_zeros(measures)
+    steps = _step_down(values, drawn, scale.double().repeat_interleave(len(pairs)) * _ROUNDING, lists, 1 - level)
+    places = [(measure, i, j) for measure in range(measures) for i, j in pairs]
+    return [
+        Difference(measure, i, j, value, low, high, p, is_distinct)
+        for (measure, i, j), (value, low, high, p, is_distinct) in zip(places, steps, strict=True)
+    ]
+
+
+def normal_of_student(student: Tensor, degrees: int) -> Tensor:
+    """`[...]`, the normal deviates that are as unlikely as Student's.
+
+    Args:
+        student: `[...]`, >= 0.
+        degrees: of freedom, >= 1.
+
+    Source: Wallace 1959, Bounds on normal approximations to Student's and the chi-square distributions.
+    """
+    return (8 * degrees + 1) / (8 * degrees + 3) * (degrees * (student.square() / degrees).log1p()).sqrt()
+
+
+def student_of_normal(normal: Tensor, degrees: int) -> Tensor:
+    """`[...]`, the inverse of `normal_of_student`."""
+    return (degrees * ((normal * (8 * degrees + 3) / (8 * degrees + 1)).square() / degrees).expm1()).sqrt()
+
+
+def _step_down(
+    values: Tensor, drawn: Tensor, rounding: Tensor, lists: int, error: float
+) -> list[tuple[float, float, float, float, bool]]:
+    """For each hypothesis: value, low, high, adjusted p and whether it is rejected.
+
+    Args:
+        values: `[h]`.
+        drawn: `[samples, h]`.
+        rounding: `[h]`, deviations up to it count as none.
+        lists: that were resampled.
+        error: probability of any false rejection.
+    """
+    found = [(value, nan, nan, nan, False) for value in values.tolist()]
+    tested = (~values.isnan() & ~drawn.isnan().all(0)).nonzero().flatten()  # [t]
+    drawn = drawn[:, tested]
+    drawn = drawn[~drawn.isnan().any(1)]  # [samples, t]
+    if drawn.numel() == 0 or len(drawn) < 2 or lists < 2:
+        return found
+    values, rounding = values[tested], rounding[tested]
+    deviation = drawn.std(0)  # [t]
+    has_spread = deviation > rounding
+    safe = torch.where(has_spread, deviation, torch.ones_like(deviation))
+    wider = deviation * (lists / (lists - 1)) ** 0.5
+    observed = normal_of_student(torch.where(has_spread, values.abs() / wider, torch.zeros_like(values)), lists - 1)
+    largest = torch.where(has_spread, (drawn - values).abs() / safe, torch.zeros_like(drawn))
+    order = observed.argsort(descending=True, stable=True)
+    # at step k, the largest over the hypotheses from the k-th on: a running maximum from the back
+    largest = largest[:, order].flip(1).cummax(1).values.flip(1)  # [samples, t]
+    rank = floor(error * (len(drawn) + 1))  # so many samples of len + 1 may lie at or above what is rejected
+    tops = largest.sort(0, descending=True).values
+    p, critical, is_rejecting = 0.0, inf, True
+    for step, which in enumerate(order.tolist()):
+        above = int((largest[:, step] >= observed[which]).sum())
+        p = max(p, (1 + above) / (len(drawn) + 1))
+        if is_rejecting:  # what is not told apart keeps the critical value of the step at which this ended
+            critical = tops[rank - 1, step].item() if rank else inf
+            is_rejecting = observed[which].item() > critical
+        size = student_of_normal(torch.tensor(critical, dtype=torch.float64), lists - 1).item()
+        value, width = values[which].item(), size * wider[which].item() if has_spread[which] else 0.0
+        found[int(tested[which])] = (value, value - width, value + width, p, is_rejecting)
+    return found

@@ -1,0 +1,121 @@
+"""What a sweep varies: settings with their values, every combination of them, and the name of each."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from moft.config.yaml12 import Malformed, load
+from moft.errors import ConfigError
+
+LONGEST_VALUE = 40
+LONGEST_NAME = 180
+"""Characters of a folder's name; file systems take 255, and files beside it have longer ones."""
+
+# A quoted text begins where a YAML value does, so that the apostrophe of a word is none; then brackets and commas.
+_TOKEN = re.compile(r"""(?<![^\s\[{,:])(?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*')|[\[{]|[\]}]|,""", re.S)
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+
+
+def varied(overs: Sequence[str]) -> dict[str, list[str]]:
+    """The values of every setting that is varied, as `--set` reads them, in the order given.
+
+    Args:
+        overs: `path=a,b,c` each; commas inside brackets, braces or quotes do not split.
+
+    Raises:
+        ConfigError: one of them is malformed, has no value or an empty one, or a setting is varied twice.
+    """
+    found: dict[str, list[str]] = {}
+    for text in overs:
+        where, equals, values = text.partition("=")
+        path = where.strip()
+        if not equals or not all(path.split(".")):
+            raise ConfigError(f"--over {text!r} is malformed: it has to read 'path.to.setting=a,b,c'.")
+        if path in found:
+            raise ConfigError(f"--over {text!r}: {path} is varied twice; give all its values in one --over.")
+        if not values.strip():
+            raise ConfigError(f"--over {text!r}: gives no value.")
+        found[path] = list(_values(values, text))
+    return found
+
+
+def combinations(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """One value for each setting, in every combination; the last setting changes fastest."""
+    return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
+
+
+def overrides_of(chosen: Mapping[str, str], overrides: Sequence[str]) -> list[str]:
+    """What `--set` takes to make one combination; what lies inside another setting comes after it.
+
+    Args:
+        chosen: a value for each setting that is varied.
+        overrides: `path=value` each, the same for all combinations.
+
+    Raises:
+        ConfigError: one of the overrides is of a setting that is varied.
+    """
+    for text in overrides:
+        path = text.partition("=")[0].strip()
+        if path in chosen:
+            raise ConfigError(f"--set {text!r}: {path} is varied by --over; leave one of them out.")
+    return sorted([*overrides, *(f"{path}={value}" for path, value in chosen.items())], key=_depth)
+
+
+def name_of(chosen: Mapping[str, str]) -> str:
+    """`path=value,path=value`: a name for a folder, safe on any file system; what had to be left out stands in a hash."""
+    name = ",".join(f"{_safe(path)}={_safe(_plain(value))}" for path, value in chosen.items())
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 7]}-{_hash(name)}"
+
+
+def _values(values: str, text: str) -> Iterator[str]:
+    """The parts of a text between its commas, each a whole YAML value."""
+    depth, begin, parts = 0, 0, []
+    for token in _TOKEN.finditer(values):
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        if token[0] == "," and not depth:
+            parts.append(values[begin : token.start()].strip())
+            begin = token.end()
+        if depth < 0:
+            break
+    if depth:
+        raise ConfigError(f"--over {text!r} is malformed: its brackets do not match.")
+    for number, part in enumerate([*parts, values[begin:].strip()], start=1):
+        if not part:
+            raise ConfigError(f"--over {text!r}: value {number} is empty; nothing is written null.")
+        try:
+            load(part)
+        except Malformed as error:
+            raise ConfigError(f"--over {text!r}: value {part!r} is malformed: {error}") from error
+        yield part
+
+
+def _depth(override: str) -> int:
+    """How many settings an override's setting lies inside."""
+    return override.partition("=")[0].count(".")
+
+
+def _plain(value: str) -> str:
+    """One spelling for all texts that YAML reads as the same value."""
+    found: Any = load(value)
+    if isinstance(found, str):
+        with suppress(Malformed):  # of a text that needs its quotes
+            if load(found) == found:
+                return found
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _safe(text: str) -> str:
+    """The text without what a file system or a shell may trip over, and not too long."""
+    short = _UNSAFE.sub("-", text).strip("-") if _UNSAFE.search(text) else text
+    return short if short == text and len(text) <= LONGEST_VALUE else f"{short[: LONGEST_VALUE - 7]}-{_hash(text)}".lstrip("-")
+
+
+def _hash(text: str) -> str:
+    """Six digits that tell texts apart."""
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:6]

@@ -1,0 +1,154 @@
+"""`moft compare`: a table, verdicts and a picture, or one line that says why not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+FILES = ["comparison.csv", "comparison.json", "comparison.png"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The folder that commands are given in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_two_runs_are_told_apart_in_words_and_files(made, moft, here):
+    said = moft("compare", made("low"), made("high", lift=0.1), "--out", "out")
+    assert (said.code, said.mistakes) == (0, [])
+    assert "high above low" in said.out
+    assert said.out.splitlines()[-2:] == ["Table: out/comparison.csv", "Picture: out/comparison.png"]
+    assert sorted(path.name for path in (here / "out").iterdir()) == FILES
+    record = json.loads((here / "out" / "comparison.json").read_text())
+    rows = list(csv.DictReader((here / "out" / "comparison.csv").read_text().splitlines()))
+    for entry, row in zip(record["entries"], rows, strict=True):
+        assert row["run"] == entry["name"]
+        assert float(row["hypervolume"]) == entry["hypervolume"]["value"]
+    assert (here / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_equal_runs_are_not_distinguishable(made, moft, here):
+    said = moft("compare", made("one"), made("two"))
+    assert said.code == 0
+    assert said.out.count("one and two not distinguishable") == 2
+    assert " above " not in said.out
+
+
+def test_comparisons_are_never_written_over(made, moft, here):
+    runs = made("one"), made("two")
+    for _ in range(3):
+        assert moft("compare", *runs, "--samples", "100").code == 0
+    assert sorted(path.name for path in (here / "comparisons").iterdir()) == ["one-vs-two", "one-vs-two-2", "one-vs-two-3"]
+
+
+def test_many_runs_have_a_short_folder(made, moft, here):
+    assert moft("compare", *(made(f"run{k}") for k in range(5)), "--samples", "100").code == 0
+    assert [path.name for path in (here / "comparisons").iterdir()] == ["run0-vs-4-others"]
+
+
+def test_on_a_narrow_terminal_the_table_is_cut_between_columns(made, moft, here, monkeypatch):
+    runs = made("a-run-of-some-length", parameters=1234567), made("two")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    said = moft("compare", *runs, "--samples", "100")
+    assert said.out.count("a-run-of-some-length ") >= 3
+    assert "1,234,567" in said.out
+    assert "…" not in said.out
+    table = re.sub(r"\x1b\[[0-9;]*m", "", said.out).split("NDCG")[0]
+    assert max(map(len, table.splitlines())) <= 60
+
+
+def test_seeds_and_folds_are_grouped(made, moft, here):
+    runs = [
+        made(f"{m}-{s}-{f}", method=m, seed=s, fold=f, lift=0.1 * (m == "dpo-ls"))
+        for m in ("cos-dpo", "dpo-ls")
+        for s in (0, 1)
+        for f in (0, 1, 2)
+    ]
+    said = moft("compare", *runs, "--over-seeds", "--pool", "task.fold", "--out", "out")
+    assert (said.code, said.mistakes) == (0, [])
+    assert "method.name=dpo-ls above method.name=cos-dpo" in said.out
+    record = json.loads((here / "out" / "comparison.json").read_text())
+    assert [(len(entry["runs"]), entry["seeds"]) for entry in record["entries"]] == [(6, [0, 1])] * 2
+    assert record["lists"] == 120
+
+
+def test_more_samples_are_what_was_asked_for(made, moft, here):
+    assert moft("compare", made("one"), made("two"), "--samples", "137", "--out", "out").code == 0
+    record = json.loads((here / "out" / "comparison.json").read_text())
+    assert record["intervals"] == "95% percentile bootstrap over lists, 137 samples, seed 0"
+
+
+@pytest.mark.slow
+def test_trained_runs_and_their_profiles_are_compared(finished, config, moft, here):
+    assert moft("train", config, "--out", "runs/other", "--set", "seed=1").code == 0
+    assert moft("profile", finished, "--points", "5", "--out", "finer").code == 0
+    assert moft("profile", "runs/other", "--points", "5").code == 0
+    said = moft("compare", finished, "runs/other", "--out", "first")
+    assert (said.code, said.mistakes) == (0, [])
+    record = json.loads((here / "first" / "comparison.json").read_text())
+    assert [entry["name"] for entry in record["entries"]] == ["run", "other"]
+    for folder, entry in zip((finished, here / "runs" / "other"), record["entries"], strict=True):
+        front = json.loads((folder / "front.json").read_text())
+        assert entry["hypervolume"]["value"] == pytest.approx(front["hypervolume"]["value"], rel=1e-5)
+    assert moft("compare", "finer", "runs/other/profiles/test-5", "--out", "second").code == 0
+    assert moft("compare", finished, "runs/other", "--over-seeds", "--out", "third").code == 0
+    assert json.loads((here / "third" / "comparison.json").read_text())["entries"][0]["seeds"] == [0, 1]
+    said = moft("compare", finished, "runs/other/profiles/test-5", "--out", "fourth")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "the grid has 5 points" in said.mistakes[0]
+
+
+MISTAKES = {
+    "one run": (("one",), "moft compare needs at least two runs, got 1."),
+    "a run twice": (("one", "one"), "is given twice"),
+    "no such run": (("one", "none"), "none: there is no such folder."),
+    "no front": (("one", "empty"), "empty: holds no measured front (it has no front.json)"),
+    "another protocol": (("one", "other"), "other: the metric differs from one's"),
+    "few samples": (("one", "two", "--samples", "99"), "--samples 99: must be at least 100"),
+    "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
+    "nothing over seeds": (("one", "two", "--over-seeds"), "one and two: have the same settings and seed=0"),
+    "something is there": (("one", "two", "--out", "empty"), "empty: is there already; choose another --out"),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, made, moft, here):
+    made("one"), made("two"), made("other", front={"metric": "MAP"})
+    (here / "empty").mkdir()
+    before = sorted(here.rglob("*"))
+    said = moft("compare", *words)
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert told in said.mistakes[0]
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_written(made, moft, here, monkeypatch):
+    runs = made("one"), made("two")
+
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    said = moft("compare", *runs, "--out", "out")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "No space left on device" in said.mistakes[0]
+    assert sorted(path.name for path in here.iterdir()) == ["one", "two"]
+
+
+def test_help_imports_nothing_slow():
+    code = (
+        "import sys; from moft.cli.app import main; main(['compare', '--help']);"
+        "print([m for m in ('torch', 'numpy', 'matplotlib', 'rich') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "--over-seeds" in done.stdout
+    assert done.stderr.splitlines()[-1] == "[]"
