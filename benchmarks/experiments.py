@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 
 from moft import cache_folder
 from moft.engine.profile import base_values, profiled
+from moft.engine.records import Account, NoRecords
 from moft.engine.seed import seed_initialisation
 from moft.engine.statistics import hypervolume
 from moft.engine.train import AccelerateTrainer
@@ -31,6 +32,9 @@ class Outcome:
         seconds: of training the policy, evaluations included, on the clock.
         processor: the same in seconds of processor time, which other programs on the machine disturb little.
         policy: itself.
+        account: jobs, seconds and parameters of its training.
+        config: resolved.
+        data: identity of the lists.
     """
 
     front: Front
@@ -38,6 +42,19 @@ class Outcome:
     seconds: float
     processor: float
     policy: Policy
+    account: Account
+    config: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+
+class Accounts(NoRecords):
+    """Keeps what the jobs of a training took."""
+
+    def __init__(self) -> None:
+        self.whole = Account()
+
+    def finish(self, job: str, weights: Mapping[str, torch.Tensor], account: Account) -> None:
+        self.whole = self.whole + account
 
 
 @dataclass
@@ -64,7 +81,8 @@ class Experiments:
         """
         plugins = Plugins()
         plugins.load(disable=["console"])
-        settings = read_settings(self.config, [*self.usual, *overrides], plugins).make()
+        resolved = read_settings(self.config, [*self.usual, *overrides], plugins)
+        settings = resolved.make()
         key = str([text for text in overrides if text.startswith(("task.", "seed"))])
         if key not in self._tasks:
             self._tasks[key] = settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
@@ -89,10 +107,12 @@ class Experiments:
         seed_initialisation(settings.seed, "policy")
         policy = settings.method.policy(problem)
         started, busy = time.perf_counter(), time.process_time()
-        settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed))
+        accounts = Accounts()
+        settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed, records=accounts))
         seconds, processor = time.perf_counter() - started, time.process_time() - busy
         front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), split)
-        return Outcome(front, base_values(task, evaluator, split), seconds, processor, policy)
+        base, data = base_values(task, evaluator, split), task.identity()
+        return Outcome(front, base, seconds, processor, policy, accounts.whole, resolved.plain, data)
 
 
 def plain_model(weights: Sequence[float]) -> list[str]:

@@ -140,11 +140,13 @@ def _indicators(entry: Entry) -> dict[str, float | None]:
     return found
 
 
-def _cost(entry: Entry) -> dict[str, float]:
-    """Means over the entry's runs: what one of its policies took."""
-    costs = [run.record["cost"] for run in entry.all_runs]
-    keys = ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds")
-    return {key: sum(cost[key] for cost in costs) / len(costs) for key in keys}
+def _cost(entry: Entry) -> dict[str, float | None]:
+    """Means over the entry's runs: what one of its policies took; None where a run does not know."""
+    found: dict[str, float | None] = {}
+    for key in ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"):
+        values = [run.record["cost"][key] for run in entry.all_runs]
+        found[key] = None if None in values else sum(values) / len(values)
+    return found
 
 
 def _attainment(fronts: Sequence[Tensor]) -> list[dict[str, Any]]:

@@ -88,6 +88,49 @@ def one_shot_table(content: Mapping[str, Any]) -> str:
     return table(["what", "measured"], rows, numbers=True)
 
 
+def method_tables(content: Mapping[str, Any]) -> str:
+    """The methods side by side, then what is said of Weight-COS against each of the others."""
+    rows = [
+        [
+            name,
+            _scaled(entry["hypervolume"]["value"], entry["hypervolume"]["ci"]),
+            f"{entry['main']['value']:.4f} ± {entry['main']['deviation']:.3f}",
+            *(f"{entry['indicators'][key]:.3f}" for key in ("spacing", "coverage", "monotonicity")),
+            f"{entry['cost']['jobs']:g}",
+            f"{entry['cost']['seconds']:.1f}",
+            f"{entry['cost']['separate_seconds']:.1f}",
+            f"{entry['cost']['parameters']:,.0f}",
+        ]
+        for name, entry in content["entries"].items()
+    ]
+    headers = ["method", "hypervolume / 1e-3", "main ± over the front", "spacing", "coverage", "monotonicity"]
+    said = []
+    for verdict in content["verdicts"]:
+        is_first = verdict["first"] == "cos-dpo"
+        sign, other = (1, verdict["second"]) if is_first else (-1, verdict["first"])
+        ends = verdict["ci"] or [float("nan")] * 2
+        low, high = ends if is_first else [-ends[1], -ends[0]]
+        words = ("above" if sign * verdict["difference"] > 0 else "below") if verdict["is_distinct"] else "not distinguishable"
+        said.append(
+            [
+                verdict["measure"],
+                other,
+                f"{sign * verdict['difference']:+.3g}",
+                f"[{low:+.3g}, {high:+.3g}]",
+                words,
+                f"{verdict['p']:.2g}",
+            ]
+        )
+    return "\n\n".join(
+        [
+            table([*headers, "jobs", "seconds", "seconds of separate jobs", "parameters"], rows, numbers=True),
+            f"cos-dpo takes {content['share_of_time']:.3f} of the seconds of the separate jobs of dpo-ls.",
+            table(["measure", "cos-dpo against", "difference", "95 % interval", "cos-dpo is", "p"], said, numbers=True),
+            f"{content['lists']:,} lists, {len(content['objectives'])} objectives. {content['adjustment']}.",
+        ]
+    )
+
+
 def plain_tables(content: Mapping[str, Any]) -> str:
     """Any result: single values together, then a table for each mapping."""
     rest = {key: value for key, value in content.items() if key not in KEYS}
@@ -159,6 +202,10 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def _scaled(value: float, ci: Sequence[float]) -> str:
+    return f"{1000 * value:.4g} [{1000 * ci[0]:.4g}, {1000 * ci[1]:.4g}]"
+
+
 def _two(value: float) -> str:
     return f"{value:.2f}"
 
@@ -185,4 +232,7 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "corners": corner_tables,
     "corners-study": corner_tables,
     "one-shot": one_shot_table,
+    "methods-mslr": method_tables,
+    "methods-synthetic-2": method_tables,
+    "methods-synthetic-5": method_tables,
 }

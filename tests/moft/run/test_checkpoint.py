@@ -39,9 +39,7 @@ def state(step: int, *, best: float = 0.25) -> JobState:
     best_weights = {"weight": torch.ones(2)} if best > float("-inf") else {}
     clock = {"steps": 0.5 * step}
     moments = {"weight|exp_avg": torch.rand(2), "weight|step": torch.tensor(float(step))}
-    return JobState(
-        step, step // 3, step % 3, clock, (best, 2.0), weights, best_weights, moments, {"draws": torch.arange(step)}
-    )
+    return JobState(step, step // 3, step % 3, clock, (best, 2.0), weights, best_weights, moments, {"draws": torch.arange(step)})
 
 
 def assert_equal(found: JobState, expected: JobState) -> None:

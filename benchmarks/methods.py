@@ -1,0 +1,186 @@
+"""One-shot training against DPO-LS, DPO Soup and MO-DPO: hypervolume, main score and seconds, with paired verdicts.
+
+For every seed, and every fold of the real lists, each method is trained on the same base ranker with one thread, two trainings at
+a time, and measured on the test split at its best weights on the validation split. Fronts are written as folders that `moft
+compare` reads, and are compared as it does with `--over-seeds` (and `--pool task.fold`): hypervolume and mean main score of
+Weight-COS-DPO should be at least those of every baseline, in at most a fifth of the seconds of DPO-LS's separate jobs.
+
+Run it:  MSLR=path/to/mslr python benchmarks/methods.py mslr --folds 5 --out runs/methods-mslr
+         python benchmarks/methods.py synthetic-2 --lists 1500 --out runs/methods-synthetic-2
+         python benchmarks/methods.py synthetic-5 --lists 1500 --out runs/methods-synthetic-5
+Folders that are there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from moft.hooks.manager import Plugins
+
+OURS = "cos-dpo"
+ROOT = Path(__file__).parents[1]
+CONFIGS = {
+    "mslr": ROOT / "configs" / "paper" / "ltr" / "table1.yaml",
+    "synthetic-2": ROOT / "configs" / "ltr" / "synthetic.yaml",
+    "synthetic-5": ROOT / "configs" / "ltr" / "synthetic-5.yaml",
+}
+PLAIN = ["method={name: cos-dpo, balance: none}", "method={name: dpo-ls, balance: none}", "method=dpo-soup", "method=mo-dpo"]
+TWICE = "method={name: cos-dpo, draws: 2, conditioner: {name: film, sites: [input, layer-1, layer-2, output]}}"
+METHODS = {
+    "mslr": PLAIN,
+    "synthetic-2": [TWICE, "method=dpo-ls", *PLAIN[2:]],
+    "synthetic-5": [TWICE, "method=dpo-ls", *PLAIN[2:]],
+}
+
+
+def trained(data: str, out: Path, seeds: int, folds: int, processes: int, usual: list[str]) -> None:
+    """Trains every method for every seed and fold, and writes its front."""
+    dealt = [(fold, [f"task.folds={folds}", f"task.fold={fold}"]) for fold in range(folds)] if folds else [(0, list[str]())]
+    cells = [(data, out, seed, fold, [*usual, *more]) for seed in range(seeds) for fold, more in dealt]
+    with get_context("spawn").Pool(processes) as pool:
+        for index, seconds in enumerate(pool.imap(_cell, cells), start=1):
+            print(f"{index} of {len(cells)} done in {seconds:.0f} s", flush=True)
+
+
+def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
+    """All methods on one base ranker; the seconds that took."""
+    from benchmarks.experiments import Experiments
+    from moft.run.pipeline import BOOTSTRAP_SEED, read_settings
+    from moft.run.results import Cost, Measured, front_record, list_values, reference_point
+    from moft.run.weights import save_tensors, whole_folder, write_json
+
+    data, out, seed, fold, usual = cell
+    started = time.perf_counter()
+    usual = [*usual, f"seed={seed}", "trainer.device=cpu", "trainer.threads=1"]
+    experiments = Experiments(CONFIGS[data], usual)
+    for method in METHODS[data]:
+        target = out / f"{method.replace('{name: ', '').removeprefix('method=').split(',')[0]}-seed-{seed}-fold-{fold}"
+        if target.exists():
+            continue
+        found = experiments.run([method], split="test")
+        measured = Measured(
+            found.front, None, found.base, reference_point(None, len(found.front.objectives)), 1000, BOOTSTRAP_SEED
+        )
+        run = {"name": target.name, "config": found.config, "data": found.data}
+        plugins = Plugins()
+        plugins.load(disable=["console"])
+        indicators = read_settings(CONFIGS[data], usual, plugins).make().profile.indicators
+        record = front_record(measured, indicators, Cost(found.account, 0.0), found.front.notes, run)
+        with whole_folder(target) as folder:
+            write_json(folder / "front.json", record)
+            save_tensors(folder / "lists.safetensors", list_values(measured))
+    return time.perf_counter() - started
+
+
+def compared(folder: Path, pool: str | None, samples: int) -> dict[str, Any]:
+    """The comparison of all finished runs of a sweep, an entry for each method."""
+    from moft.run.compare import comparison_record
+    from moft.run.entries import entries_of
+    from moft.run.measured import read_measured
+
+    paths = sorted(path.parent for path in folder.glob("*/front.json"))
+    runs = [read_measured(path) for path in paths]
+    return comparison_record(entries_of(runs, over_seeds=True, pool=pool), samples=samples)
+
+
+def method_of(entry: Mapping[str, Any]) -> str:
+    """The registered name of an entry's method."""
+    import json
+
+    front = json.loads((Path(entry["runs"][0]) / "front.json").read_text(encoding="utf-8"))
+    return str(front["run"]["config"]["method"]["name"])
+
+
+def main() -> None:
+    """Prints the tables and writes JSON."""
+    from benchmarks.common import machine, print_table, write_result
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=tuple(CONFIGS))
+    parser.add_argument("--out", type=Path, required=True, help="where the fronts go")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--lists", type=int, default=1500, help="training lists of a synthetic set")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], help="override, as for moft train")
+    options = parser.parse_args()
+    if options.data != "mslr":
+        _make(options.data, options.lists, options.out / "data")
+    trained(options.data, options.out / "fronts", options.seeds, options.folds, options.processes, options.set)
+    found = compared(options.out / "fronts", "task.fold" if options.folds else None, 1000)
+    names = {entry["name"]: method_of(entry) for entry in found["entries"]}
+    entries = {names[entry["name"]]: _kept(entry) for entry in found["entries"]}
+    verdicts = [
+        {**verdict, "first": names[verdict["first"]], "second": names[verdict["second"]]}
+        for verdict in found["verdicts"]
+        if OURS in (names[verdict["first"]], names[verdict["second"]])
+    ]
+    ours = entries[OURS]
+    share = ours["cost"]["seconds"] / entries["dpo-ls"]["cost"]["separate_seconds"]
+    rows = [
+        [
+            name,
+            f"{entry['hypervolume']['value']:.4g} [{entry['hypervolume']['ci'][0]:.4g}, {entry['hypervolume']['ci'][1]:.4g}]",
+            f"{entry['main']['value']:.4f} ±{entry['main']['deviation']:.3f}",
+            f"{entry['cost']['jobs']:g}",
+            f"{entry['cost']['seconds']:.1f}",
+            f"{entry['cost']['separate_seconds']:.1f}",
+            f"{entry['cost']['parameters']:,.0f}",
+            _verdict(name, "hypervolume", verdicts),
+            _verdict(name, "main", verdicts),
+        ]
+        for name, entry in entries.items()
+    ]
+    header = ["method", "hypervolume", "main", "jobs", "s", "s, separate", "parameters", "hypervolume, ours", "main, ours"]
+    print_table(f"{found['lists']} lists, {len(found['objectives'])} objectives, seeds {ours['seeds']}", header, rows)
+    print(f"Seconds of {OURS} over those of the separate jobs of dpo-ls: {share:.3f} (asked: at most 0.2)")
+    write_result(
+        f"methods-{options.data}",
+        {
+            "machine": machine(),
+            "objectives": found["objectives"],
+            "lists": found["lists"],
+            "metric": found["metric"],
+            "intervals": found["intervals"],
+            "adjustment": found["adjustment"],
+            "entries": entries,
+            "verdicts": verdicts,
+            "share_of_time": share,
+        },
+    )
+
+
+def _make(data: str, lists: int, folder: Path) -> None:
+    """The synthetic lists, made where they are not there."""
+    from moft_ltr.synthetic import Synthetic, make_synthetic
+
+    if not folder.exists():
+        make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1])))
+    os.environ["SYNTHETIC"] = str(folder)
+
+
+def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ("seeds", "hypervolume", "main", "indicators", "cost")} | {
+        "runs": len(entry["runs"]),
+        "base": {key: entry["base"][key] for key in ("values", "main")},
+    }
+
+
+def _verdict(name: str, measure: str, verdicts: list[dict[str, Any]]) -> str:
+    """What is said of ours against `name`."""
+    for verdict in verdicts:
+        if verdict["measure"] == measure and name != OURS and name in (verdict["first"], verdict["second"]):
+            sign = 1 if verdict["first"] == OURS else -1
+            difference = sign * verdict["difference"]
+            return f"{difference:+.3g}, {'distinct' if verdict['is_distinct'] else 'not distinguishable'} (p {verdict['p']:.2g})"
+    return ""
+
+
+if __name__ == "__main__":
+    main()
