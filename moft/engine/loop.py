@@ -156,6 +156,7 @@ class Loop:
             shop.records.finish(jobs.name, _copied(jobs.module.state_dict()), account)
         if self.turns is not None:
             self.turns.close()
+        shop.lists = 0
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory(self.loss, *self.optimizers)
 
@@ -225,7 +226,7 @@ class Loop:
         totals = torch.zeros(len(self.everyone), device=self.shop.device)
         seen: list[Tensor] = []  # [models, rows] of each batch
         for position, plan in enumerate(step.plans):
-            self.shop.lists = len(plan)
+            self.shop.lists = len(plan) if len(self.everyone) == 1 else 0  # one draw cannot serve models that are to be alike
             batch, rows = data.load(self._share(plan)), self._rows(plan)
             with self._synchronised(position == len(step.plans) - 1):
                 with self.autocast():

@@ -13,7 +13,7 @@ from moft.engine.records import Account, NoRecords, Records
 from moft.engine.seed import generator_for
 from moft.engine.together import fitting
 from moft.engine.trainer_settings import TrainerSettings
-from moft.errors import RunError
+from moft.errors import PluginError, RunError
 from moft.interfaces import Sampler, Trainer
 from moft.types import Batch, Batches
 
@@ -57,6 +57,8 @@ class AccelerateTrainer(Trainer):
 
     def draw(self, sampler: Sampler, per_list: int = 1, *, shared: bool = False) -> Tensor:
         shop = self._shop
+        if not shop.lists:
+            raise PluginError("Trainer.draw is for the loss that Trainer.minimise calls; nothing can be drawn anywhere else.")
         drawn = sampler.draw(per_list if shared else shop.lists * per_list, shop.generator)
         whole = drawn.reshape(-1, per_list, drawn.shape[-1]).expand(shop.lists, -1, -1)  # [lists, per_list, size]
         own = whole[shop.accelerator.process_index :: shop.accelerator.num_processes]

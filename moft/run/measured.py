@@ -40,8 +40,9 @@ class MeasuredRun:
 
     @property
     def name(self) -> str:
-        """Of the run that was measured."""
-        return str(self.record["run"]["name"])
+        """Of the folder; with its run's, where it is one of the run's profiles."""
+        path = self.path.resolve()
+        return f"{path.parents[1].name}/{path.name}" if path.parent.name == "profiles" else path.name
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -235,4 +235,6 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "methods-mslr": method_tables,
     "methods-synthetic-2": method_tables,
     "methods-synthetic-5": method_tables,
+    "ensemble": plain_tables,
+    "temperatures": plain_tables,
 }

@@ -27,6 +27,18 @@ SETTINGS = {
     "a negative alpha": ("method.sampler={name: dirichlet, alpha: [1, -1]}", r"sampler.alpha.1: must be greater than 0, got -1"),
     "alpha of the wrong length": ("method.sampler={name: dirichlet, alpha: [1, 1, 1]}", "alpha has 3 entries, .* or 2 of them"),
     "a fixed weighting of the wrong length": ("method.sampler={name: fixed, value: [1]}", "value has 1 entries, .* 2 objectives"),
+    "a scalarizer's reference point of the wrong length": (
+        "method.scalarizer={name: tchebycheff, ideal: [1]}",
+        r"\[method.scalarizer.ideal\] has length 1, and there are 2 objectives",
+    ),
+    "the same of DPO-LS": (
+        "method={name: dpo-ls, scalarizer: {name: pbi, ideal: [1, 2, 3]}}",
+        r"\[method.scalarizer.ideal\] has length 3, and there are 2 objectives",
+    ),
+    "a grid too small for the objectives": (
+        "method={name: dpo-ls, points: 1}",
+        "a grid over 2 objectives needs at least 2 points",
+    ),
     "a misspelt component": ("method.sampler=dirichlett", "no sampler is called 'dirichlett'. Did you mean 'dirichlet'?"),
     "an unknown method": ("method=magic", "method: no method is called 'magic'"),
     "a misspelt setting": ("method.samplr=dirichlet", "method.samplr: unknown setting. Did you mean 'sampler'?"),

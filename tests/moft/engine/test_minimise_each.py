@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from moft import RunError
+from moft import PluginError, RunError
 from moft.engine import loop as loop_module
 from moft.engine.plain import PlainModels
 from moft.engine.records import Account, JobState
@@ -235,3 +235,16 @@ def test_as_many_models_are_trained_together_as_memory_allows(monkeypatch):
     assert fitting([model] * 3, [lambda: model(inputs).sum()], torch.device("cpu")) == 1
     monkeypatch.setattr("moft.engine.together._free_bytes", lambda device: 10**12)
     assert fitting([model] * 3, [lambda: model(inputs).sum()], torch.device("cpu")) == 3
+
+
+def test_models_that_are_trained_together_cannot_draw():
+    task = ToyTask(Context(torch.device("cpu"), 0, None))
+    plain = PlainModels(ToyModel(2), 2)
+    trainer = AccelerateTrainer(SETTINGS, seed=0)
+
+    def losses_of(batch: Batch, models: Any) -> torch.Tensor:
+        trainer.draw(None)
+        return plain.corrections(batch, models).sum(-1)
+
+    with pytest.raises(PluginError, match="Trainer.draw is for the loss that Trainer.minimise calls"):
+        trainer.minimise_each("job", plain.models, lambda generator: task.batches("train", generator), losses_of)

@@ -18,12 +18,14 @@ def profile_at(path, name):
 
 def test_a_run_is_called_by_its_folder():
     assert folder_names([run_at("runs/a"), run_at("runs/b")]) == ["a", "b"]
-    assert folder_names([profile_at("runs/a/profiles/test-21", "a"), profile_at("runs/b/profiles/test-21", "b")]) == ["a", "b"]
+    profiles = [profile_at("runs/a/profiles/test-21", "a"), profile_at("runs/b/profiles/test-21", "b")]
+    assert folder_names(profiles) == ["a/test-21", "b/test-21"]
+    assert folder_names([profile_at("runs/a-at-1", "a"), run_at("runs/a")]) == ["a-at-1", "a"]
 
 
 def test_where_names_are_shared_paths_tell_apart():
     assert folder_names([run_at("one/run"), run_at("two/run"), run_at("two/other")]) == ["one/run", "two/run", "other"]
-    assert folder_names([run_at("runs/a"), profile_at("runs/a/profiles/test-21", "a")]) == ["a", "test-21"]
+    assert folder_names([run_at("runs/a"), profile_at("runs/a/profiles/test-21", "a")]) == ["a", "a/test-21"]
 
 
 def group(path, **config):
