@@ -246,5 +246,5 @@ def test_models_that_are_trained_together_cannot_draw():
         trainer.draw(None)
         return plain.corrections(batch, models).sum(-1)
 
-    with pytest.raises(PluginError, match="Trainer.draw is for the loss that Trainer.minimise calls"):
+    with pytest.raises(PluginError, match=r"Trainer\.draw is for the loss that Trainer\.minimise calls"):
         trainer.minimise_each("job", plain.models, lambda generator: task.batches("train", generator), losses_of)

@@ -159,6 +159,7 @@ def watched(temperatures: Scripted, **settings: Any) -> tuple[Tensor, Tensor]:
     )
     task = toy(lists=6, items_per_batch=10_000)
     policy = method.policy(unmeasured(task))
+    seen.clear()  # a policy is built with a look at the scalarizer
     asked: list[Tensor] = []
     correction: Callable[[Batch, Tradeoff], Tensor] = policy.correction
 
