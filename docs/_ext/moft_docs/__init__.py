@@ -11,7 +11,7 @@ from typing import Any
 
 from moft_docs.api import api_reference, without_inherited_signature
 from moft_docs.hooks import hook_reference
-from moft_docs.results import benchmark_results, other_results
+from moft_docs.results import benchmark_results, other_results, paper_table
 from moft_docs.settings import component_reference, record_reference
 
 PARTS: Mapping[str, Callable[[str], str]] = {
@@ -21,6 +21,7 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "api": api_reference,
     "benchmark": benchmark_results,
     "other-benchmarks": other_results,
+    "paper-table": paper_table,
 }
 MARKER = re.compile(r"^<!-- generated: (\S+)(?: (\S+))? -->$", re.MULTILINE)
 

@@ -15,6 +15,12 @@ KEYS = {"machine", "seeds", "folds", "split"}
 """What is said in the line below the tables."""
 
 
+def paper_table(_: str = "", *, folder: Path = BENCHMARKS) -> str:
+    """The paper's table 1 beside ours."""
+    path = folder / "results" / "methods-mslr.json"
+    return paper_rows(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "*Not measured here.*"
+
+
 def benchmark_results(name: str, *, folder: Path = BENCHMARKS) -> str:
     """The tables of `results/NAME.json`, or a sentence that says it has not been measured here."""
     path = folder / "results" / f"{name}.json"
@@ -129,6 +135,26 @@ def method_tables(content: Mapping[str, Any]) -> str:
             f"{content['lists']:,} lists, {len(content['objectives'])} objectives. {content['adjustment']}.",
         ]
     )
+
+
+def paper_rows(content: Mapping[str, Any]) -> str:
+    """Table 1 of the paper, its numbers beside those of `results/methods-mslr.json`."""
+    names = ("dpo-ls", "dpo-soup", "mo-dpo", "cos-dpo")
+    ours = [content["entries"][name] for name in names]
+    rows = [
+        ["hypervolume, paper", "1.648e-3", "1.468e-3", "1.263e-3", "2.039e-3"],
+        ["hypervolume, here", *(f"{entry['hypervolume']['value']:.3e}" for entry in ours)],
+        ["main NDCG@10 over the front, paper", "0.355 ± 0.029", "0.382 ± 0.032", "0.360 ± 0.024", "0.432 ± 0.028"],
+        [
+            "main NDCG@10 over the front, here",
+            *(f"{entry['main']['value']:.3f} ± {entry['main']['deviation']:.3f}" for entry in ours),
+        ],
+        ["seconds, paper", "14,649", "6,062", "27,060", "4,043"],
+        ["seconds of separate jobs, here", *(f"{entry['cost']['separate_seconds']:,.0f}" for entry in ours)],
+        ["parameters, paper", "551,232", "250,615", "801,792", "50,432"],
+        ["parameters, here", *(f"{entry['cost']['parameters']:,.0f}" for entry in ours)],
+    ]
+    return table(["", "DPO-LS", "DPO Soup", "MO-DPO", "Weight-COS-DPO"], rows, numbers=True)
 
 
 def plain_tables(content: Mapping[str, Any]) -> str:
