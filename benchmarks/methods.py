@@ -78,7 +78,7 @@ def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
     return time.perf_counter() - started
 
 
-def compared(folder: Path, pool: str | None, samples: int) -> dict[str, Any]:
+def compared(folder: Path, pool: str | None, samples: int, *, over_seeds: bool) -> dict[str, Any]:
     """The comparison of all finished runs of a sweep, an entry for each method."""
     from moft.run.compare import comparison_record
     from moft.run.entries import entries_of
@@ -86,7 +86,7 @@ def compared(folder: Path, pool: str | None, samples: int) -> dict[str, Any]:
 
     paths = sorted(path.parent for path in folder.glob("*/front.json"))
     runs = [read_measured(path) for path in paths]
-    return comparison_record(entries_of(runs, over_seeds=True, pool=pool), samples=samples)
+    return comparison_record(entries_of(runs, over_seeds=over_seeds, pool=pool), samples=samples)
 
 
 def method_of(entry: Mapping[str, Any]) -> str:
@@ -113,7 +113,7 @@ def main() -> None:
     if options.data != "mslr":
         _make(options.data, options.lists, options.out / "data")
     trained(options.data, options.out / "fronts", options.seeds, options.folds, options.processes, options.set)
-    found = compared(options.out / "fronts", "task.fold" if options.folds else None, 1000)
+    found = compared(options.out / "fronts", "task.fold" if options.folds else None, 1000, over_seeds=options.seeds > 1)
     names = {entry["name"]: method_of(entry) for entry in found["entries"]}
     entries = {names[entry["name"]]: _kept(entry) for entry in found["entries"]}
     verdicts = [
