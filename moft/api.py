@@ -10,7 +10,7 @@ from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
 from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
 from moft.engine.profile import BasePolicy, base_values, profiled, unmeasured
 from moft.engine.records import Account
-from moft.engine.scalarised import ScalarisedLosses, values_at
+from moft.engine.scalarised import ScalarisedLosses, minimise_at
 from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.statistics import hypervolume, nondominated
 from moft.engine.train import AccelerateTrainer
@@ -88,6 +88,7 @@ __all__ = [
     "label_statistics",
     "length_grouped",
     "loss_scale",
+    "minimise_at",
     "modulated",
     "modulated_linear",
     "nondominated",
@@ -95,5 +96,4 @@ __all__ = [
     "profiled",
     "seed_initialisation",
     "unmeasured",
-    "values_at",
 ]

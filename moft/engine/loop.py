@@ -87,9 +87,10 @@ class Loop:
         self.trained = [[one for one in model.parameters() if one.requires_grad] for model in jobs.models]
         self.everyone = tuple(range(len(jobs.models)))
         self.loss: nn.Module = _Loss(jobs.module, jobs.losses_of)
-        self.optimizers: list[Any] = [self._adamw(parameters) for parameters in self.trained]
+        self.optimizers: list[Any]
         self.turns: Turns | None = None
         if self.takes_turns:
+            self.optimizers = [self._adamw(parameters) for parameters in self.trained]
             clip = self.settings.clip or math.inf
             self.turns = Turns(jobs.models, jobs.losses_of, self.optimizers, clip, self.autocast)
         else:
@@ -154,11 +155,14 @@ class Loop:
         if is_main:
             account = self.clock.account(len(self.everyone), self.parameters)
             shop.records.finish(jobs.name, _copied(jobs.module.state_dict()), account)
-        if self.turns is not None:
-            self.turns.close()
         shop.lists = 0
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory(self.loss, *self.optimizers)
+
+    def close(self) -> None:
+        """Ends the threads, if there are any."""
+        if self.turns is not None:
+            self.turns.close()
 
     def restore(self, state: JobState) -> None:
         """Goes back to a checkpoint."""
@@ -167,11 +171,11 @@ class Loop:
         self.clock = Clock(self.shop.device, state.clock)
         self.jobs.module.load_state_dict(dict(state.weights))
         parameters = dict(self.jobs.module.named_parameters())
+        owners = {one: owner for owner in self.optimizers for group in owner.param_groups for one in group["params"]}
         for key, value in state.moments.items():
             name, _, moment = key.rpartition("|")
             # The step counter too: a fused optimiser keeps it where the parameters are.
-            parameter = parameters[name]
-            self._optimizer_of(parameter).state[parameter][moment] = value.to(self.shop.device)
+            owners[parameters[name]].state[parameters[name]][moment] = value.to(self.shop.device)
         self.shop.generator.set_state(state.generators["draws"])
         torch.set_rng_state(state.generators["global"])
         if "cuda" in state.generators and self.shop.device.type == "cuda":
@@ -184,15 +188,6 @@ class Loop:
     def autocast(self) -> Any:
         """The precision of forward passes; a thread enters it for itself."""
         return torch.autocast(self.shop.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16")
-
-    def _optimizer_of(self, parameter: nn.Parameter) -> Any:
-        if len(self.optimizers) == 1:
-            return self.optimizers[0]
-        return next(
-            optimizer
-            for optimizer, parameters in zip(self.optimizers, self.trained, strict=True)
-            if any(one is parameter for one in parameters)
-        )
 
     def _adamw(self, parameters: list[nn.Parameter]) -> torch.optim.AdamW:
         fused = self.shop.device.type in ("cpu", "cuda")

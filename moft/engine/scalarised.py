@@ -1,4 +1,4 @@
-"""What methods with a model for each weighting share: their losses, and their values during training."""
+"""What methods with a model for each weighting share: their losses, and how they are trained."""
 
 from __future__ import annotations
 
@@ -56,27 +56,41 @@ class ScalarisedLosses:
         return self._scalarizer(costs.flatten(0, 1), rows.flatten(0, 1)).view(costs.shape[:2])
 
 
-def values_at(problem: Problem, plain: PlainModels, weights: Tensor) -> Callable[[Sequence[int]], list[Mapping[str, float]]]:
-    """What `Trainer.minimise_each` can evaluate by: the values of models at the weights that they are trained for.
+def minimise_at(
+    job: str,
+    plain: PlainModels,
+    weights: Tensor,
+    problem: Problem,
+    trainer: Trainer,
+    losses_of: Callable[[Tensor, Batch, Sequence[int]], Tensor],
+) -> None:
+    """Trains each model for weights of its own, and keeps it where the weighted sum of its validation values is best.
 
     Args:
-        problem: measures.
+        job: name of the jobs.
         plain: the models.
-        weights: `[n, m]`, of each model.
-
-    Returns: indices of models to, for each, its objectives' values on the validation split and their weighted sum, `weighted`.
+        weights: `[n, m]`, of each model, on its device.
+        problem: lists, and validation.
+        trainer: of the run.
+        losses_of: corrections of k models `[k, batch, list]`, their lists and their indices to `[k, batch]`.
     """
     names = [objective.name for objective in problem.task.objectives]
+    policy = NearestPolicy(plain, weights, problem.temperatures).to(weights.device)
 
     def evaluate(chosen: Sequence[int]) -> list[Mapping[str, float]]:
-        policy = NearestPolicy(plain, weights, problem.temperatures)
         asked = weights[list(chosen)]
-        points = problem.measure(policy, Tradeoff(asked, problem.temperatures))  # [k, m]
-        sums = (points.to(asked.device) * asked).sum(-1)
-        rows = zip(sums.tolist(), points.tolist(), strict=True)
+        points = problem.measure(policy, Tradeoff(asked, problem.temperatures.to(asked))).to(asked)  # [k, m]
+        rows = zip((points * asked).sum(-1).tolist(), points.tolist(), strict=True)
         return [{"weighted": value, **dict(zip(names, each, strict=True))} for value, each in rows]
 
-    return evaluate
+    trainer.minimise_each(
+        job,
+        plain.models,
+        lambda generator: problem.task.batches("train", generator),
+        lambda batch, chosen: losses_of(plain.corrections(batch, chosen), batch, chosen),
+        evaluate=evaluate,
+        best="weighted",
+    )
 
 
 def _weighted_sum(losses: Tensor, weights: Tensor) -> Tensor:

@@ -109,7 +109,9 @@ class AccelerateTrainer(Trainer):
         learning_rate: float | None = None,
     ) -> None:
         modules.to(self.device)
-        size = min(len(modules), self.settings.together or self._fitting(modules, batches, losses_of))
+        size = min(
+            len(modules), self.settings.together or self._begun(job, modules) or self._fitting(modules, batches, losses_of)
+        )
         for start in range(0, len(modules), size):
             group = range(start, min(start + size, len(modules)))
             self._train(
@@ -145,9 +147,18 @@ class AccelerateTrainer(Trainer):
             return
         loop = Loop(jobs, shop)
         shop.generator.manual_seed(generator_for(shop.seed, jobs.name, "draws").initial_seed())
-        if self._resume and (state := shop.records.latest(jobs.name)) is not None:
-            loop.restore(state)
-        loop.run()
+        try:
+            if self._resume and (state := shop.records.latest(jobs.name)) is not None:
+                loop.restore(state)
+            loop.run()
+        finally:
+            loop.close()
+
+    def _begun(self, job: str, modules: nn.ModuleList) -> int:
+        """All of the modules, when a resumed run had them in one group, whatever memory there is now; else 0."""
+        records = self._shop.records
+        is_there = self._resume and (records.finished(job) is not None or records.latest(job) is not None)
+        return len(modules) if is_there else 0
 
     def _fitting(
         self,

@@ -21,7 +21,7 @@ from moft.api import (
     Scalarizer,
     Trainer,
     check_scalarizer,
-    values_at,
+    minimise_at,
 )
 
 
@@ -71,14 +71,7 @@ class DPOLS:
             is_balanced=self._balance == "gradient",
         )
 
-        def losses_of(batch: Batch, chosen: Sequence[int]) -> Tensor:
-            return scalarised(policy.plain.corrections(batch, chosen), batch, policy.grid[list(chosen)])
+        def losses_of(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
+            return scalarised(corrections, batch, policy.grid[list(chosen)])
 
-        trainer.minimise_each(
-            "grid",
-            policy.plain.models,
-            lambda generator: problem.task.batches("train", generator),
-            losses_of,
-            evaluate=values_at(problem, policy.plain, policy.grid),
-            best="weighted",
-        )
+        minimise_at("grid", policy.plain, policy.grid, problem, trainer, losses_of)

@@ -17,7 +17,7 @@ from moft.api import (
     ScalarisedLosses,
     SoupPolicy,
     Trainer,
-    values_at,
+    minimise_at,
 )
 
 
@@ -49,14 +49,7 @@ class DPOSoup:
         scalarised = ScalarisedLosses(problem, self._loss, trainer, device)
         vertices = torch.eye(len(problem.task.objectives), device=device)
 
-        def losses_of(batch: Batch, chosen: Sequence[int]) -> Tensor:
-            return scalarised(policy.plain.corrections(batch, chosen), batch, vertices[list(chosen)])
+        def losses_of(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
+            return scalarised(corrections, batch, vertices[list(chosen)])
 
-        trainer.minimise_each(
-            "objectives",
-            policy.plain.models,
-            lambda generator: problem.task.batches("train", generator),
-            losses_of,
-            evaluate=values_at(problem, policy.plain, vertices),
-            best="weighted",
-        )
+        minimise_at("objectives", policy.plain, vertices, problem, trainer, losses_of)

@@ -21,7 +21,7 @@ from moft.api import (
     Sampler,
     ScalarisedLosses,
     Trainer,
-    values_at,
+    minimise_at,
 )
 
 
@@ -66,35 +66,19 @@ class MODPO:
         singles = PlainModels(policy.plain.models[0], grid.shape[1])
         vertices = torch.eye(grid.shape[1], device=grid.device)
 
-        def alone(batch: Batch, chosen: Sequence[int]) -> Tensor:
-            return scalarised(singles.corrections(batch, chosen), batch, vertices[list(chosen)])
+        def alone(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
+            return scalarised(corrections, batch, vertices[list(chosen)])
 
-        trainer.minimise_each(
-            "objectives",
-            singles.models,
-            lambda generator: task.batches("train", generator),
-            alone,
-            evaluate=values_at(problem, singles, vertices),
-            best="weighted",
-        )
+        minimise_at("objectives", singles, vertices, problem, trainer, alone)
         margins = _Margins(singles, task.batches("train"))
-        temperatures = policy.temperatures
 
-        def with_margins(batch: Batch, chosen: Sequence[int]) -> Tensor:
+        def with_margins(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
             weights = grid[list(chosen)]  # [k, m]
             heaviest = vertices[weights.argmax(1)]  # [k, m]
-            corrections = policy.plain.corrections(batch, chosen)
-            shifted = shifted_corrections(corrections, margins(batch), weights, heaviest, temperatures)
+            shifted = shifted_corrections(corrections, margins(batch), weights, heaviest, policy.temperatures)
             return scalarised(shifted, batch, heaviest)
 
-        trainer.minimise_each(
-            "grid",
-            policy.plain.models,
-            lambda generator: task.batches("train", generator),
-            with_margins,
-            evaluate=values_at(problem, policy.plain, grid),
-            best="weighted",
-        )
+        minimise_at("grid", policy.plain, grid, problem, trainer, with_margins)
 
 
 def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, heaviest: Tensor, temperatures: Tensor) -> Tensor:

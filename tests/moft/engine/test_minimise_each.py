@@ -248,3 +248,19 @@ def test_models_that_are_trained_together_cannot_draw():
 
     with pytest.raises(PluginError, match=r"Trainer\.draw is for the loss that Trainer\.minimise calls"):
         trainer.minimise_each("job", plain.models, lambda generator: task.batches("train", generator), losses_of)
+
+
+@pytest.mark.parametrize("dies_at", [None, 5])
+def test_a_resumed_run_keeps_its_group_whatever_memory_there_is_now(dies_at, monkeypatch):
+    whole, records = Memory(), Memory(dies_at)
+    expected = trained(whole).state_dict()
+    if dies_at is None:
+        trained(records)
+    else:
+        with pytest.raises(Killed):
+            trained(records)
+        records.dies_at = None
+    monkeypatch.setattr("moft.engine.together._free_bytes", lambda device: 0)
+    found = trained(records, resume=True).state_dict()
+    assert list(records.done) == ["job"]
+    assert all(found[name].equal(value) for name, value in expected.items())
