@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 import moft
 from moft import ConfigError, DataError
 from moft.api import Answer, Tradeoff, generator_for
-from moft_llm.contract import Prompt, prompt_of
+from moft_llm.contract import Prompt, prompt_line, prompt_of
 from moft_llm.generate import Decoding, as_trained, generated
 from moft_llm.task import LLM
 from moft_llm.texts import texts_after
@@ -146,12 +145,7 @@ def requests_of(path: Path, weights: str | None, temperature: str) -> list[Reque
         if not line.strip():
             continue
         place = f"{path}:{number}"
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{place}: {line[:40]!r} is no JSON ({error.msg}); a line is {_FORM}.") from error
-        if not isinstance(entry, dict) or "prompt" not in entry:
-            raise DataError(f"{place}: has no 'prompt'; a line is {_FORM}.")
+        entry = prompt_line(line, place, _FORM)
         unknown = sorted(set(entry) - {"prompt", "weights", "temperature"})
         if unknown:
             raise DataError(f"{place}: {unknown[0]!r} is not known; a line is {_FORM}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,26 @@ def prompt_of(value: Any, where: str) -> Prompt:
     if messages[-1].role == "assistant":
         raise DataError(f"{where}: the last message of the prompt is the assistant's; the responses must answer another's.")
     return messages
+
+
+def prompt_line(line: str, where: str, form: str) -> dict[str, Any]:
+    """The object that stands on a line of a file of prompts.
+
+    Args:
+        line: JSON.
+        where: the file and line, for messages.
+        form: what a line looks like, for messages.
+
+    Raises:
+        DataError: it is no JSON, or has no `prompt`.
+    """
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: {line[:40]!r} is no JSON ({error.msg}); a line is {form}.") from error
+    if not isinstance(entry, dict) or "prompt" not in entry:
+        raise DataError(f"{where}: has no 'prompt'; a line is {form}.")
+    return entry
 
 
 def messages_of(values: Sequence[Any], what: str, where: str) -> tuple[Message, ...]:

@@ -13,7 +13,7 @@ import torch
 
 from moft import ConfigError, DataError
 from moft.api import Answer, Injection, Plugins, Scorer, component, generator_for, read_value
-from moft_llm.contract import Message, Prompt, prompt_of
+from moft_llm.contract import Message, Prompt, prompt_line, prompt_of
 from moft_llm.generate import Decoding, generated
 from moft_llm.loading import load_model
 from moft_llm.model import LanguageModel
@@ -191,13 +191,7 @@ def _read(path: Path) -> tuple[list[Prompt], list[str]]:
 
 def _prompt(line: str, place: str) -> Prompt:
     """The prompt of a line of JSON."""
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f'{place}: {line[:40]!r} is no JSON ({error.msg}); a line is {{"prompt": "..."}}.') from error
-    if not isinstance(entry, dict) or "prompt" not in entry:
-        raise DataError(f'{place}: has no \'prompt\'; a line is {{"prompt": "..."}}.')
-    return prompt_of(entry["prompt"], place)
+    return prompt_of(prompt_line(line, place, '{"prompt": "..."}')["prompt"], place)
 
 
 def _place(places: Sequence[str] | None, row: int) -> str:
