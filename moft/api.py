@@ -38,6 +38,7 @@ from moft.interfaces import (
 )
 from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Positive
 from moft.types import Batch, Batches, Delta, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Run, Slot, Tradeoff
+from moft.wheels import download_wheel, wheel_member
 from moft.whole import whole_folder, write_bytes
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "base_values",
     "check_scalarizer",
     "component",
+    "download_wheel",
     "generator_for",
     "hypervolume",
     "injected_linear",
@@ -107,6 +109,7 @@ __all__ = [
     "read_value",
     "seed_initialisation",
     "unmeasured",
+    "wheel_member",
     "whole_folder",
     "write_bytes",
 ]

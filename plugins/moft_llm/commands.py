@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moft import ConfigError, DataError
+from moft import ConfigError, DataError, cache_folder
 
 WeightsOption = Annotated[str | None, typer.Option("--weights", help="0.2,0.8 in order, or helpful=0.2,harmless=0.8.")]
 TemperatureOption = Annotated[
@@ -33,6 +33,7 @@ def add(app: typer.Typer, data: typer.Typer) -> None:
     app.command("generate")(generate)
     app.command("export")(export)
     data.command("sample")(sample)
+    data.command("model")(model)
 
 
 def generate(
@@ -151,6 +152,21 @@ def sample(
     found = sampled(Wanted(model, gguf, source, template, responses, decoding, seed), labels, tell=_tell)
     write_bytes(out, found.lines.encode())
     typer.echo(f"{out}: {found.summary}")
+
+
+def model(
+    name: Annotated[str, typer.Argument(help="Which: smollm2 (SmolLM2-135M-Instruct, 93 MB to download).")],
+    out: Annotated[Path | None, typer.Option(help="Folder to make; by default in moft's cache, where its name finds it.")] = None,
+) -> None:
+    """Download a small real language model."""
+    from moft_llm import fetch
+
+    if name != fetch.NAME:
+        raise DataError(f"{name!r} is not known; there is {fetch.NAME!r}.")
+    target = out or cache_folder() / "models" / fetch.NAME
+    is_new = fetch.fetch_smollm2(target)
+    typer.echo(f"{target}: {'fetched' if is_new else 'is there already, its content is as it should be'}.")
+    typer.echo(fetch.NOTICE)
 
 
 def _tell(text: str) -> None:

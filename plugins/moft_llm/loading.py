@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging
 
 from moft import ConfigError, DataError
+from moft_llm.fetch import found_model
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Quantization = Literal["none", "4bit"]
@@ -35,17 +36,20 @@ def load_model(
     """A frozen causal model in eval mode on `device`, and its tokenizer, which pads with its end where it has no token for it.
 
     Args:
-        name: a folder, or a name on the Hugging Face hub; only the latter touches the network.
-        gguf: a GGUF file within it, whose weights are made dense.
+        name: a folder, the name of a fetched model, or one on the Hugging Face hub; only the last touches the network.
+        gguf: a GGUF file within it, whose weights are made dense; None takes the only one of a folder that has nothing else.
         dtype: of the weights; `auto` is float32 on a CPU, elsewhere bfloat16 for weights saved in 16 bits.
         quantization: `4bit` holds linear layers in NF4, through bitsandbytes.
         device: where the model lives.
-        cache: a folder where a GGUF file's weights are kept once they are dense; None reads the file every time, which is slow.
+        cache: a folder with fetched models, where a GGUF file's weights are kept once they are dense; None reads the file every
+            time, which is slow.
 
     Raises:
         DataError: there is no such folder or name, or it holds no causal model, safetensors or tokenizer.
         ConfigError: bitsandbytes is not installed, or the settings do not go together.
     """
+    name = found_model(name, cache)
+    gguf = gguf or _only_gguf(Path(name).expanduser())
     if quantization == "4bit" and gguf is not None:
         raise ConfigError("quantization: 4bit and gguf do not go together: a GGUF file is made dense when it is read.")
     if quantization == "4bit" and find_spec("bitsandbytes") is None:
@@ -95,6 +99,12 @@ def quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _only_gguf(folder: Path) -> str | None:
+    """The name of the GGUF file of a folder that holds no other model."""
+    files = [] if (folder / "config.json").is_file() else sorted(folder.glob("*.gguf"))
+    return files[0].name if len(files) == 1 else None
 
 
 def _check_place(name: str, gguf: str | None) -> None:

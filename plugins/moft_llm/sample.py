@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from moft import ConfigError, DataError
+from moft import ConfigError, DataError, cache_folder
 from moft.api import Answer, Injection, Plugins, Scorer, component, generator_for, read_value
 from moft_llm.contract import Message, Prompt, prompt_line, prompt_of
 from moft_llm.generate import Decoding, generated
@@ -105,7 +105,7 @@ def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[st
         DataError: the model or the prompts cannot be read, or nothing is left.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    base, tokenizer = load_model(wanted.model, gguf=wanted.gguf, device=device)
+    base, tokenizer = load_model(wanted.model, gguf=wanted.gguf, device=device, cache=cache_folder())
     model = LanguageModel(
         base,
         tokenizer,

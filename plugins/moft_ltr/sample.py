@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from moft import DataError
+from moft.api import download_wheel, wheel_member
 from moft_ltr.dataset import Dataset, open_dataset
 from moft_ltr.storage import Lists, content_hash, write_dataset, written_whole
 from moft_ltr.svmlight import convert
@@ -58,7 +55,7 @@ def fetch_mslr_sample(target: Path, *, hashes: Mapping[str, str] = SHA256) -> bo
         _check_whole(target, hashes)
         return False
     with tempfile.TemporaryDirectory(prefix="moft-") as folder:
-        unpack_mslr_sample(_download(Path(folder)), target, hashes=hashes)
+        unpack_mslr_sample(download_wheel(PACKAGE, Path(folder), _WHEEL), target, hashes=hashes)
     return True
 
 
@@ -75,7 +72,7 @@ def unpack_mslr_sample(wheel: Path, target: Path, *, hashes: Mapping[str, str] =
         opened = {}
         for name in ("train", "test"):
             source = Path(parts) / f"msn1.fold1.{name}.5k.txt"
-            source.write_bytes(_member(wheel, MEMBER.format(name=name), hashes[name]))
+            source.write_bytes(wheel_member(wheel, MEMBER.format(name=name), hashes[name], PACKAGE))
             convert(source, Path(parts) / name)
             opened[name] = open_dataset(Path(parts) / name, Path(parts))
         train, test = opened["train"], opened["test"]
@@ -86,52 +83,6 @@ def unpack_mslr_sample(wheel: Path, target: Path, *, hashes: Mapping[str, str] =
         _write(folder / "test", test, 0, len(test) - 1)
         origin = {"package": PACKAGE, "sha256": dict(hashes), "notice": NOTICE}
         (folder / _ORIGIN).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-
-
-def _download(folder: Path) -> Path:
-    """The wheel, downloaded with pip."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        *_WHEEL,
-        "--dest",
-        str(folder),
-        PACKAGE,
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise DataError(f"{PACKAGE}: cannot be downloaded: {sys.executable} does not run ({error.strerror}).") from error
-    if done.returncode:
-        if "No module named pip" in done.stderr:
-            raise DataError(f"{PACKAGE}: cannot be downloaded: {sys.executable} has no pip; `python -m ensurepip` installs it.")
-        errors = (
-            [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            or done.stderr.splitlines()
-            or ["no reason given"]
-        )
-        raise DataError(f"{PACKAGE}: cannot be downloaded with pip: {errors[-1].strip()} Is the package index reachable?")
-    wheels = sorted(folder.glob("*.whl"))
-    if not wheels:
-        raise DataError(f"{PACKAGE}: pip ended well but left no wheel.")
-    return wheels[0]
-
-
-def _member(wheel: Path, name: str, expected: str) -> bytes:
-    """A file of the wheel, its content checked."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(name)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{wheel.name}: holds no {name} ({error}); expected that of {PACKAGE}.") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise DataError(f"{wheel.name}: {name} has sha256 {found}, expected {expected}; the package has changed.")
-    return content
 
 
 def _write(folder: Path, data: Dataset, first: int, last: int) -> None:

