@@ -1,0 +1,97 @@
+"""What a policy writes as the weight of one objective grows: means of each scorer over 11 weights, on held-out prompts.
+
+For every objective the weight goes from 0 to 1 and the others share the rest equally. Said for each: Kendall's tau between
+the weight and the mean, and the difference of the ends with its paired interval from a bootstrap over prompts.
+
+Run it, on a run of configs/llm/stories.yaml:  python benchmarks/stories.py RUN
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moft import open_run
+from moft.api import Tradeoff
+
+POINTS = 11
+SAMPLES = 1000
+
+
+def main() -> None:
+    """Prints the table and writes JSON."""
+    from benchmarks.common import machine, print_table, write_result
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--name", default="stories", help="of the file under benchmarks/results")
+    parser.add_argument("--split", default="test", choices=("validation", "test"))
+    options = parser.parse_args()
+    started = time.perf_counter()
+    opened = open_run(options.run, device="cpu")
+    values = _measured(opened, rays(len(opened.names)), options.split)  # [m * POINTS, prompts, m]
+    found = {name: ray(values[j * POINTS : (j + 1) * POINTS, :, j]) for j, name in enumerate(opened.names)}
+    weights = torch.linspace(0, 1, POINTS).tolist()
+    rows = [
+        [name, *(f"{mean:.2f}" for mean in one["means"]), f"{one['tau']:.2f}", "{:.2f} [{:.2f}, {:.2f}]".format(*one["ends"])]
+        for name, one in found.items()
+    ]
+    print_table(
+        f"means over {values.shape[1]} prompts of the {options.split} split, by the objective's own weight",
+        ("", *(f"{weight:.1f}" for weight in weights), "tau", "last less first"),
+        rows,
+    )
+    seconds = time.perf_counter() - started
+    write_result(options.name, {"machine": machine("transformers", "peft"), "split": options.split, "prompts": values.shape[1],
+                                "weights": weights, "objectives": found, "seconds": seconds})  # fmt: skip
+
+
+def rays(m: int) -> Tensor:
+    """`[m * POINTS, m]`: for each objective, its weight from 0 to 1 while the others share the rest equally."""
+    own = torch.linspace(0, 1, POINTS).unsqueeze(1)  # [POINTS, 1]
+    each = []
+    for j in range(m):
+        rows = ((1 - own) / (m - 1)).repeat(1, m)
+        rows[:, j] = own[:, 0]
+        each.append(rows)
+    return torch.cat(each)
+
+
+def ray(values: Tensor) -> dict[str, Any]:
+    """What `[POINTS, prompts]` values say of the weight: means, their intervals, tau, and the last less the first.
+
+    Prompts of which nothing is known are left out.
+    """
+    from scipy.stats import kendalltau
+
+    from moft.engine.statistics import bootstrap_means, interval, resampled
+
+    kept = values[:, ~values.isnan().any(0)].unsqueeze(-1)  # [POINTS, prompts, 1]
+    counts = resampled(kept.shape[1], SAMPLES, 0)
+    drawn = bootstrap_means(kept, counts)[..., 0]  # [samples, POINTS]
+    means = kept.mean(1)[:, 0]
+    return {
+        "means": means.tolist(),
+        "ci": interval(drawn).tolist(),
+        "tau": float(kendalltau(range(len(means)), means.tolist()).statistic),
+        "ends": [float(means[-1] - means[0]), *interval(drawn[:, -1] - drawn[:, 0]).tolist()],
+    }
+
+
+def _measured(opened: Any, weights: Tensor, split: str) -> Tensor:
+    """`[n, prompts, m]`, the scores of what is generated at each row of `weights`, on prompts that were answered."""
+    evaluator = opened.settings.profile.evaluator(opened.task.objectives, opened.task.main)
+    tradeoff = Tradeoff(weights, opened.trained_at).checked()
+    opened.policy.eval()
+    measured = evaluator(opened.policy.steer(tradeoff), opened.task.batches(split)).ordered()
+    values: Tensor = measured.values
+    return values[:, ~values.isnan().all(-1).all(0)]
+
+
+if __name__ == "__main__":
+    main()
