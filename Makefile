@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+LLM_RUN ?= runs/demo-llm-$(shell date +%Y%m%d-%H%M%S)
 WORKERS ?= 2
 
 # One thread for each process: results repeat to the bit on a machine, and workers do not fight for cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help venv test lint format demo docs clean
+.PHONY: help venv test lint format demo demo-llm docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -34,6 +35,15 @@ format: $(DONE) ## Format the code and repair what can be repaired.
 demo: $(DONE) ## Fetch a small real data set, train on it, write the front and a report into runs/demo-TIME (or RUN=...).
 	$(BIN)/moft data get mslr-sample
 	$(BIN)/moft train configs/ltr/mslr-sample.yaml --out $(RUN)
+
+demo-llm: $(DONE) data/demo-llm.jsonl ## Tune a small real language model on text that it wrote itself, and measure what it writes then; about ten minutes.
+	$(BIN)/moft train configs/llm/demo.yaml --out $(LLM_RUN)
+
+data/demo-llm.jsonl: | $(DONE)
+	$(BIN)/moft data model smollm2
+	mkdir -p data
+	$(BIN)/moft data sample smollm2 configs/llm/demo-prompts.txt --template chat --responses 4 --max-new-tokens 32 \
+		--scorer brevity=brevity --scorer positive=vader --out $@
 
 docs: $(DONE) ## Build the documentation into docs/_build/html; a warning is an error.
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

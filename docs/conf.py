@@ -15,7 +15,7 @@ project_copyright = "The moft maintainers"
 version = release = moft.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "moft_docs"]
-exclude_patterns = ["_build", "changes"]
+exclude_patterns = ["_build", "changes", "tutorial/moft-*"]
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4

@@ -6,7 +6,9 @@ from moft.config.build import component
 from moft.config.read import read_value
 from moft.engine.balance import loss_scale, note_unlabelled
 from moft.engine.batching import length_grouped
-from moft.engine.conditioning import injected_linear, modulated, modulated_linear
+from moft.engine.conditioning import check_slots, injected_linear, modulated, modulated_linear
+from moft.engine.listed import batches_of
+from moft.engine.network import ItemNetwork
 from moft.engine.objectives import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
 from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
 from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
@@ -14,6 +16,7 @@ from moft.engine.profile import BasePolicy, base_values, profiled, unmeasured
 from moft.engine.records import Account
 from moft.engine.scalarised import ScalarisedLosses, minimise_at
 from moft.engine.seed import generator_for, seed_initialisation
+from moft.engine.sharding import is_sharded
 from moft.engine.statistics import hypervolume, nondominated
 from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
@@ -34,10 +37,25 @@ from moft.interfaces import (
     Scorer,
     Steered,
     Task,
+    Team,
     Trainer,
 )
-from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Positive
-from moft.types import Batch, Batches, Delta, Front, Injection, Inputs, ListValues, ModelSpec, Objective, Run, Slot, Tradeoff
+from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Positive, Several
+from moft.types import (
+    Batch,
+    Batches,
+    Delta,
+    Front,
+    Injection,
+    Inputs,
+    ListValues,
+    ModelSpec,
+    Objective,
+    Run,
+    Slot,
+    Tradeoff,
+    temperatures_of,
+)
 from moft.wheels import download_wheel, wheel_member
 from moft.whole import whole_folder, write_bytes
 
@@ -61,6 +79,7 @@ __all__ = [
     "Indicator",
     "Injection",
     "Inputs",
+    "ItemNetwork",
     "LabelStatistics",
     "ListValues",
     "Loss",
@@ -82,21 +101,26 @@ __all__ = [
     "ScalarisedLosses",
     "Scalarizer",
     "Scorer",
+    "Several",
     "Slot",
     "SoupPolicy",
     "Steered",
     "Task",
+    "Team",
     "TemperaturePolicy",
     "Tradeoff",
     "Trainer",
     "TrainerSettings",
     "base_values",
+    "batches_of",
     "check_scalarizer",
+    "check_slots",
     "component",
     "download_wheel",
     "generator_for",
     "hypervolume",
     "injected_linear",
+    "is_sharded",
     "label_statistics",
     "length_grouped",
     "loss_scale",
@@ -108,6 +132,7 @@ __all__ = [
     "profiled",
     "read_value",
     "seed_initialisation",
+    "temperatures_of",
     "unmeasured",
     "wheel_member",
     "whole_folder",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -13,7 +13,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from moft.steering import Answer, Conditioner, Model, Policy, Steered
-from moft.types import Batch, Batches, ListValues, Objective, Tradeoff, temperatures_of
+from moft.team import Alone, ModuleT, Team
+from moft.types import Batch, Batches, ListValues, ModelSpec, Objective, Tradeoff, temperatures_of
 
 
 @runtime_checkable
@@ -119,11 +120,17 @@ class Context:
         device: where data and models live.
         seed: the run's seed; a task derives its own generators from it.
         cache: a folder for what is costly to read again.
+        team: the processes that the run is shared by.
     """
 
     device: torch.device
     seed: int
     cache: Path
+    team: Team = field(default_factory=Alone)
+
+    def placed(self, module: ModuleT) -> ModuleT:
+        """`module` where it computes: on the device, or where models are split, a part of it on that of every process."""
+        return self.team.sharded(module) if self.team.is_sharding else module.to(self.device)
 
 
 class Trainer(ABC):
@@ -277,6 +284,36 @@ class Problem:
         return temperatures_of(self.task.objectives)
 
 
+@runtime_checkable
+class Foreseen(Protocol):
+    """A task that knows its model before anything is trained, so that what does not fit is refused at once."""
+
+    def foreseen(self, tradeoff_size: int) -> ModelSpec:
+        """The spec of the model that `model(tradeoff_size)` will give, without `starts`; loads no weights and trains nothing.
+
+        Raises:
+            DataError: it depends on data that are not there.
+        """
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A method that knows whether it goes with a model before there is one."""
+
+    def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
+        """Nothing, when it goes with the objectives and the model.
+
+        Args:
+            objectives: of the task.
+            spec_of: width of the vector that conditioners read, to the spec of the model.
+
+        Raises:
+            ConfigError: as `policy` would.
+        """
+        ...
+
+
 PolicyT = TypeVar("PolicyT", bound=Policy)
 
 
@@ -297,6 +334,8 @@ __all__ = [
     "Conditioner",
     "Context",
     "Evaluator",
+    "Foreseeing",
+    "Foreseen",
     "Indicator",
     "Loss",
     "Method",
@@ -308,5 +347,6 @@ __all__ = [
     "Scorer",
     "Steered",
     "Task",
+    "Team",
     "Trainer",
 ]

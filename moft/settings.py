@@ -36,3 +36,16 @@ class Default:
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Several:
+    """The component that a list stands for, where one is asked for: `Annotated[Conditioner, Several("mix", "parts")]`.
+
+    Args:
+        name: the component's registered name.
+        setting: its setting that takes the list.
+    """
+
+    name: str
+    setting: str

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from moft.types import Batch, Injection, Inputs, ModelSpec, Slot, Tradeoff
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Conditioner(nn.Module, ABC):
@@ -18,9 +22,12 @@ class Conditioner(nn.Module, ABC):
     slots: frozenset[Slot]
     """The slots of an injection that it fills."""
 
+    per_row: bool = True
+    """False when it serves one tradeoff at a time only; rows of a batch are then taken apart by tradeoff, which is slower."""
+
     @abstractmethod
     def forward(self, vector: Tensor) -> Injection:
-        """The injection for each row of `vector`, `[batch, tradeoff_size]`."""
+        """The injection for each row of `vector`, `[batch, tradeoff_size]`; batch is 1 where `per_row` is False."""
 
 
 class Model(nn.Module, ABC):
@@ -31,6 +38,20 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
         """`[batch, list]`: scores, or corrections to the reference where `spec.is_correction`."""
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Modules that are called one after another; where models are split over processes, only one of them is whole at a time.
+
+        What is in none of them is whole while the model computes. Every process calls each of them equally often.
+        """
+        return ()
+
+    def opened(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `act` gives, which calls parts of the model by themselves; where models are split, they are whole for that.
+
+        Tensors that it gives must not share memory with weights.
+        """
+        return act(*args, **kwargs)
 
 
 class Policy(nn.Module, ABC):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moft.errors import ShapeError
 
-Slot = Literal["modulation", "prefix", "deltas"]
+Slot = Literal["modulation", "prefix", "deltas", "gates"]
 Inputs = Mapping[str, Tensor]
 """What a model reads, by name. Every tensor has the batch as its first axis; the engine only selects rows."""
 
@@ -173,26 +173,42 @@ class Delta:
 
 @dataclass(frozen=True)
 class Injection:
-    """What a conditioner puts into a model, in three slots; an empty one changes nothing.
+    """What a conditioner puts into a model, in four slots; an empty one changes nothing.
 
     Args:
         modulation: by site, (scale, shift), each `[batch, hidden]` or None: `x * scale + shift`.
         prefix: `[batch, p, hidden]` tokens before the sequence, or None.
         deltas: by layer, what is added to its matrix; several add up.
+        gates: by layer, `[batch, rank]`, what the inner values of its low-rank factors are multiplied by: `B diag(g) A`.
     """
 
     modulation: Mapping[str, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
     prefix: Tensor | None = None
     deltas: Mapping[str, tuple[Delta, ...]] = field(default_factory=dict)
+    gates: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __or__(self, other: Injection) -> Injection:
-        """Both: modulations compose (this one first), prefixes follow each other, deltas add up."""
+        """Both: modulations compose (this one first), prefixes follow each other, deltas add up, gates multiply."""
         modulation = dict(self.modulation)
         for site, (scale, shift) in other.modulation.items():
             modulation[site] = _composed(modulation[site], (scale, shift)) if site in modulation else (scale, shift)
         prefixes = [p for p in (self.prefix, other.prefix) if p is not None]
         deltas = {name: (*self.deltas.get(name, ()), *other.deltas.get(name, ())) for name in {**self.deltas, **other.deltas}}
-        return Injection(modulation, torch.cat(prefixes, dim=1) if prefixes else None, deltas)
+        gates = {**self.gates, **{name: own * self.gates.get(name, 1) for name, own in other.gates.items()}}
+        return Injection(modulation, torch.cat(prefixes, dim=1) if prefixes else None, deltas, gates)
+
+    def select(self, rows: Tensor) -> Injection:
+        """The rows `rows`, `[k]` integers, in their order; a row may be taken more than once."""
+
+        def at(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[rows]
+
+        return Injection(
+            {site: (at(scale), at(shift)) for site, (scale, shift) in self.modulation.items()},
+            at(self.prefix),
+            {layer: tuple(Delta(at(one.dense), at(one.a), at(one.b)) for one in own) for layer, own in self.deltas.items()},
+            {layer: own[rows] for layer, own in self.gates.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -208,6 +224,9 @@ class ModelSpec:
         is_correction: True when the model's output is added to the reference scores (`augmentation`),
             False when it is the score itself.
         starts: `[k, hidden]`, embeddings of ordinary tokens that a prefix may start from; None where there are none.
+        ranks: of each layer whose low-rank factors take gates.
+        room: the most tokens that a prefix may have; None where the model sets no limit.
+        name: what messages call the model.
     """
 
     tradeoff_size: int
@@ -217,6 +236,9 @@ class ModelSpec:
     shapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     is_correction: bool = False
     starts: Tensor | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    room: int | None = None
+    name: str = "this model"
 
 
 @dataclass(frozen=True)

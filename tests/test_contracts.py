@@ -12,10 +12,12 @@ import torch
 
 from moft.config.build import resolve
 from moft.config.schema import settings_of
+from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
 from moft.engine.profile import unmeasured
 from moft.engine.seed import seed_initialisation
 from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
+from moft.errors import ConfigError
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import KINDS, SINGULAR, Offer
 from moft.interfaces import (
@@ -36,6 +38,7 @@ from moft.testing import (
     check_evaluator,
     check_indicator,
     check_loss,
+    check_method,
     check_model,
     check_policy,
     check_sampler,
@@ -68,6 +71,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("scorers", "classifier"): Case({"model": "CLASSIFIER", "label": "good"}),
     ("scorers", "onnx"): Case({"model": "ONNX", "label": 1}),
     ("scorers", "regex"): Case({"pattern": "no"}),
+    ("conditioners", "mix"): Case({"parts": ["concat", "hyper-lora"]}),
     ("evaluators", "generation"): Case(
         {"scorers": {"brief": "brevity", "calm": "length"}, "prompts": 2, "decoding": {"max_new_tokens": 3}}
     ),
@@ -93,6 +97,9 @@ CASES: dict[tuple[str, str], Case] = {
 
 ON_TASK: dict[tuple[str, str], dict[str, Any]] = {("cos-dpo", "llm"): {"conditioner": "hpt"}}
 """Settings of a method on a task whose model reads other slots than the default conditioner fills."""
+
+UNREAD = {("hpt", "ltr"), ("concat", "llm"), ("encoded", "llm"), ("film", "llm"), ("hypernetwork", "llm"), ("mix", "llm")}
+"""Conditioners whose slots a task's model does not read."""
 
 MEASURES = {"ndcg": {"ltr"}, "generation": {"llm"}}
 """The tasks of evaluators that measure some only."""
@@ -215,7 +222,7 @@ def test_every_task_keeps_its_contract(offer: Offer, tasks: dict[str, Task]) -> 
 def test_every_task_has_a_model_that_keeps_its_contract(offer: Offer, tasks: dict[str, Task]) -> None:
     task = tasks[offer.component.name]
     seed_initialisation(0, "model")
-    check_model(task.model(M), next(iter(task.batches("train"))).inputs)
+    check_model(task.model(M), next(iter(task.batches("train"))).select(torch.arange(3)).inputs)
 
 
 @every("methods")
@@ -225,6 +232,31 @@ def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task
     seed_initialisation(0, "policy")
     policy = built(Method, "methods", offer, ON_TASK.get((offer.component.name, task))).policy(problem)
     check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.temperatures)
+
+
+@pytest.mark.slow
+@every("methods")
+def test_every_method_trains_as_its_contract_says(offer: Offer) -> None:
+    check_method(built(Method, "methods", offer))
+
+
+@every("conditioners")
+@pytest.mark.parametrize("task", [offer.component.name for offer in LOADED.offers("tasks")])
+def test_every_conditioner_goes_with_a_task_or_is_refused_by_the_names_of_both(
+    offer: Offer, task: str, tasks: dict[str, Task]
+) -> None:
+    problem = unmeasured(tasks[task])
+    wanted = built(Factory[Conditioner], "conditioners", offer)
+    seed_initialisation(0, "policy")
+    model = tasks[task].model(2 * M)
+    if (offer.component.name, task) in UNREAD:
+        with pytest.raises(ConfigError, match=rf"'[\w-]+' fills the slot .*{model.spec.name} can.* slots: "):
+            wanted(model.spec)
+        return
+    batch = next(iter(tasks[task].batches("test")))
+    check_policy(perturbed(TemperaturePolicy(model, wanted(model.spec))), batch, problem.temperatures, any_ratio=True)
+    plain = tasks[task].model(M)
+    check_policy(perturbed(ConditionedPolicy(plain, wanted(plain.spec), problem.temperatures)), batch, problem.temperatures)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ from moft_ltr.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not {"changes", "_build"} & set(p.relative_to(DOCS).parts))]
+APART = {"changes", "_build", "moft-hinge"}
+PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not APART & set(p.relative_to(DOCS).parts))]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 
 FENCE = re.compile(r"(?:^<!-- (?P<mark>[^>]+) -->\n)?^(?P<ticks>```+)(?P<kind>[\w{}-]*)\n(?P<text>.*?)^(?P=ticks)$", re.M | re.S)
@@ -232,15 +233,16 @@ def _levelled(text: str) -> str:
 def install(package: Path, patch: pytest.MonkeyPatch) -> None:
     """What `pip install -e` does to a package, as far as entry points and imports go; nothing is downloaded."""
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    record = package / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    source = package / "src" if (package / "src").is_dir() else package
+    record = source / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     record.mkdir()
     (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", "utf-8")
     groups = [
         f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in project["entry-points"].items()
     ]
     (record / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
-    patch.syspath_prepend(str(package))
-    patch.setenv("PYTHONPATH", str(package))
+    patch.syspath_prepend(str(source))
+    patch.setenv("PYTHONPATH", str(source))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -12,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from moft.cli.app import main
+from moft.hooks import specs
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import KINDS, SINGULAR
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not {"changes", "_build"} & set(p.relative_to(DOCS).parts))]
+APART = {"changes", "_build", "moft-hinge"}
+PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not APART & set(p.relative_to(DOCS).parts))]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 
 FENCE = re.compile(r"^(?P<ticks>```+)[^`\n]*\n.*?^(?P=ticks)$", re.M | re.S)
@@ -29,12 +33,40 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_every_kind_of_plugin_has_a_section_with_an_example() -> None:
-    sections = re.split(r"^## ", TEXTS[DOCS / "how-to" / "write-a-plugin.md"], flags=re.M)
+def test_every_kind_of_plugin_has_a_page_with_an_example() -> None:
+    overview = TEXTS[DOCS / "how-to" / "write-a-plugin.md"]
     for kind in [*(SINGULAR[kind] for kind in KINDS), "command", "observer"]:
-        own = [section for section in sections if section.splitlines()[0].lower().split()[-1] == kind]
-        assert own, f"write-a-plugin.md has no section on a {kind}"
-        assert "<!-- file: " in own[0], f"its section on a {kind} has no example"
+        name = f"write-{'an' if kind[0] in 'aeio' else 'a'}-{kind}.md"
+        text = TEXTS[DOCS / "how-to" / name]
+        assert f"[{kind}]({name})" in overview, f"write-a-plugin.md does not lead to the page on a {kind}"
+        assert "<!-- file: " in text, f"{name} has no example"
+        assert f"--kind {kind}`" in text, f"{name} does not say how to begin"
+
+
+def test_the_package_beside_the_tutorial_is_what_the_tutorial_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, beside = TEXTS[DOCS / "tutorial" / "first-plugin.md"], DOCS / "tutorial" / "moft-hinge"
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "plugin", "hinge", "--kind", "loss"]) == 0
+    made = {path.relative_to(tmp_path).as_posix(): path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()}
+    kept = {path.relative_to(beside.parent).as_posix() for path in beside.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert kept == set(made), "the files of docs/tutorial/moft-hinge and those of moft new plugin differ"
+    for name, text in made.items():
+        assert (beside.parent / name).read_text(encoding="utf-8") == text, f"docs/tutorial/{name} differs; make it again"
+    shown = dict(re.findall(r"^<!-- file: (moft-hinge/\S+) -->\n```\w+\n(.*?)^```$", page, flags=re.M | re.S))
+    assert shown == {name: made[name] for name in shown}, "the page shows other files than moft new plugin writes"
+    assert {"moft-hinge/pyproject.toml", "moft-hinge/src/moft_hinge/loss.py"} <= set(shown)
+
+
+def test_the_page_of_hooks_has_every_hook_with_its_arguments_and_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    text = importlib.import_module("moft_docs").expanded(TEXTS[DOCS / "reference" / "hooks.md"])
+    sections = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", text, flags=re.M | re.S))
+    hooks = {name: value for name, value in vars(specs).items() if inspect.isfunction(value) and name.startswith("moft_")}
+    assert set(sections) == set(hooks)
+    for name, hook in hooks.items():
+        taken = list(inspect.signature(hook).parameters)
+        assert [one for one in taken if not re.search(rf"^{name}\(.*\b{one}: ", sections[name], flags=re.M)] == []
+        assert f"@hookimpl\ndef {name}(" in sections[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import moft
-from moft.cli import compare, profile, score, sweep, train
+from moft.cli import compare, config, new, profile, score, sweep, train
 from moft.cli import plugins as plugins_command
 from moft.cli.errors import exit_code
 from moft.errors import PluginError
@@ -27,8 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> object:
         plugins = Plugins()
         plugins.load()
-        command = typer.main.get_command(application(plugins))
-        return command.main(args=argv, prog_name="moft", standalone_mode=False)
+        app = application(plugins)
+        words = list(sys.argv[1:] if argv is None else argv)
+        if words[:1] == ["plugins"] and len(words) < 4 and not any(word.startswith("-") for word in words):
+            plugins_command.show(plugins, *words[1:])  # past typer, which takes as long to read words as all this
+            return 0
+        command = typer.main.get_command(app)
+        return command.main(args=words, prog_name="moft", standalone_mode=False)
 
     return exit_code(run)
 
@@ -48,7 +53,7 @@ def application(plugins: Plugins) -> typer.Typer:
         elif context.invoked_subcommand is None:
             typer.echo(context.get_help())
 
-    for module in (train, sweep, profile, compare, score, plugins_command):
+    for module in (train, sweep, profile, compare, score, plugins_command, config, new):
         module.add(app)
     data = typer.Typer(help="Make, convert and describe data.", rich_markup_mode=None)
 

@@ -27,7 +27,15 @@ def plugins(
     name: Annotated[str | None, typer.Argument(help="A component, to see its settings.")] = None,
 ) -> None:
     """List what plugins offer, or show the settings of one component."""
-    installed: Plugins = context.obj
+    show(context.obj, kind, name)
+
+
+def show(installed: Plugins, kind: str | None = None, name: str | None = None) -> None:
+    """Prints what plugins offer, all or of a kind, or one component with its settings.
+
+    Raises:
+        PluginError: there is no such kind or component, or the component cannot be imported.
+    """
     if kind is not None and kind not in _KIND_OF:
         raise PluginError(f"no kind of component is called {kind!r}.{nearest(kind, _KIND_OF)} Kinds: {listed(KINDS)}.")
     if kind is not None and name is not None:
@@ -59,7 +67,7 @@ def _show(installed: Plugins, kind: str, name: str) -> None:
     from moft.config.schema import component_schema, settings_of
 
     offer = installed.offer(kind, name)
-    settings = settings_of(offer.component.load())
+    settings = settings_of(offer.load())
     schema = component_schema(kind, name, installed)
     typer.echo(f"{SINGULAR[kind]} {name}: {offer.component.summary}")
     typer.echo(f"from plugin {offer.origin}\n")

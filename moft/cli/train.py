@@ -28,12 +28,13 @@ def train(
     """Train a policy, measure its front, write the report."""
     plugins: Plugins = context.obj
     from moft.run import pipeline
+    from moft.run.fit import foreseen_misfit
 
     resolved = pipeline.read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        resolved.make()
-        _print_plan(resolved.plain, folder, plugins, resume)
+        unknown = foreseen_misfit(resolved.make())
+        _print_plan(resolved.plain, folder, plugins, resume, unknown)
         return
     done = pipeline.train(resolved, folder, plugins, resume=resume)
     if done is not None:
@@ -41,7 +42,7 @@ def train(
         typer.echo(f"Report: {done.path / 'report.html'}")
 
 
-def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool) -> None:
+def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, unknown: str) -> None:
     """What `moft train` would do with these settings."""
     from moft.config.yaml12 import dump
     from moft.run.folder import refuse_existing
@@ -57,5 +58,7 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
         )
     typer.echo(f"Trains: {trainer['epochs']} epochs at {trainer['precision']}, {trainer['evaluations']} validations")
     typer.echo(f"Measures: {profile['points']} points on the {profile['split']} split, {profile['samples']} bootstrap samples")
+    if unknown:
+        typer.echo(f"Not checked, whether the method goes with the model: {unknown}")
     typer.echo("Settings, with defaults filled in:\n")
     typer.echo(dump(settings).rstrip())

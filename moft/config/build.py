@@ -26,7 +26,7 @@ class Resolved:
     Args:
         plain: the same as YAML can hold it, with every default filled in; resolving it again gives itself.
         make: builds the object; each call builds a new one.
-        parts: the fields of a record, each to be built by itself.
+        parts: what it is made of, each to be built by itself: the fields of a record, settings of a component, entries.
     """
 
     plain: Any
@@ -48,13 +48,15 @@ def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "") -> Re
 
     Raises:
         ConfigError: the value has mistakes; one line for each of them.
-        PluginError: a component cannot be imported, or its signature is none that a config can fill.
+        PluginError: a component cannot be imported, or its signature is none that a config can fill; mistakes follow.
     """
     walk = _Walk(plugins)
     try:
         resolved = walk.value(shape_of(annotation), value, path)
     except Unsupported as error:
         raise PluginError(f"{path or 'config'}: annotation {error}.") from error
+    if walk.faults:
+        raise PluginError("\n".join([*map(str, walk.faults), *walk.mistakes])) from walk.faults[0]
     if walk.mistakes or resolved is None:
         raise ConfigError("\n".join(walk.mistakes))
     return resolved
@@ -76,6 +78,20 @@ def component(interface: Any, value: Any, plugins: Plugins, path: str = "") -> A
     return resolve(interface, value, plugins, path).make()
 
 
+def building_mistakes(resolved: Resolved) -> list[str]:
+    """What goes wrong when the parts of a checked config are built, one line each; a whole is tried when its parts are sound."""
+    inner = [text for part in resolved.parts.values() for text in building_mistakes(part)]
+    if inner:
+        return inner
+    try:
+        resolved.make()
+    except MoftError as error:
+        return str(error).splitlines()
+    except OSError as error:
+        return [f"{error.filename}: {error.strerror}." if error.filename else f"{error}."]
+    return []
+
+
 class Later(functools.partial[Any]):
     """A component that waits for the engine's arguments; an error while it is built says where the config asks for it."""
 
@@ -85,18 +101,40 @@ class Later(functools.partial[Any]):
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
         try:
             return super().__call__(*arguments, **settings)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _raise(error, self.path, self.owner)
 
 
 class _Walk:
-    """Goes through a value and its shape together, and notes every mistake; None stands for what has one."""
+    """Goes through a value and its shape together, and notes every mistake; None stands for what has one.
+
+    Mistakes are the user's. Faults are those of plugins.
+    """
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
         self.mistakes: list[str] = []
+        self.faults: list[PluginError] = []
+        self.around: list[tuple[Any, str]] = []  # the mappings and lists that a value stands in, with their paths
 
     def value(self, shape: Shape, value: Any, path: str) -> Resolved | None:
+        is_open = isinstance(value, Mapping | list | tuple)
+        if is_open and any(value is other and path != where for other, where in self.around):
+            return self._mistake(path, "stands inside itself.")
+        if is_open:
+            self.around.append((value, path))
+        try:
+            return self._value(shape, value, path)
+        except PluginError as error:
+            if not str(error).startswith(f"{path or 'config'}: "):
+                error.args = (f"{path or 'config'}: {error}",)
+            self.faults.append(error)
+            return None
+        finally:
+            if is_open:
+                self.around.pop()
+
+    def _value(self, shape: Shape, value: Any, path: str) -> Resolved | None:
         match shape:
             case Value(annotation):
                 found, plain, mistakes = validated(annotation, value, path)
@@ -118,9 +156,12 @@ class _Walk:
 
     def _component(self, shape: Chosen, value: Any, path: str) -> Resolved | None:
         kind = SINGULAR[shape.kind]
+        if shape.several is not None and isinstance(value, list | tuple):
+            value = {"name": shape.several.name, shape.several.setting: list(value)}
         given = {"name": value} if isinstance(value, str) else value
         if not isinstance(given, Mapping):
-            return self._mistake(path, f"must be {_a(kind)}: a name, or a mapping with a name, got {shown(value)}.")
+            more = "" if shape.several is None else f", or a list of {kind}s"
+            return self._mistake(path, f"must be {_a(kind)}: a name, or a mapping with a name{more}, got {shown(value)}.")
         given = _named(given, shape.default)
         name = given.get("name")
         if not isinstance(name, str):
@@ -132,14 +173,10 @@ class _Walk:
         except PluginError as error:
             return self._mistake(path, str(error))
         owner = f"{kind} {name!r} of plugin {offer.origin}"
-        try:
-            target = offer.component.load()
-        except PluginError as error:
-            raise PluginError(f"{path or 'config'}: {error}") from error
+        target = offer.load()
         signature = signature_of(target, owner)
         if signature.engine and not shape.is_factory:
-            wanted = listed(signature.engine)
-            raise PluginError(f"{path or 'config'}: {owner} wants {wanted} left of its star, which nothing gives it here.")
+            raise PluginError(f"{owner} wants {listed(signature.engine)} left of its star, which nothing gives it here.")
         settings = {key: item for key, item in given.items() if key != "name"}
         parts = self._settings(signature.settings, settings, path, f"{kind} {name!r}", owner)
         if parts is None:
@@ -151,7 +188,7 @@ class _Walk:
             later.path, later.owner = path, owner
             return later if shape.is_factory else later()
 
-        return Resolved({"name": name, **{key: part.plain for key, part in parts.items()}}, make)
+        return Resolved({"name": name, **{key: part.plain for key, part in parts.items()}}, make, parts)
 
     def _record(self, shape: Record, value: Any, path: str) -> Resolved | None:
         fields = fields_of(shape.type)
@@ -182,7 +219,7 @@ class _Walk:
     ) -> dict[str, Resolved] | None:
         """Each setting resolved, with defaults for what is not given."""
         names = [parameter.name for parameter in parameters]
-        before = len(self.mistakes)
+        before = len(self.mistakes) + len(self.faults)
         for key in given:
             if key not in names:
                 known = f"Settings of {holder}: {listed(names)}." if names else f"{holder} has no settings."
@@ -202,24 +239,28 @@ class _Walk:
                 self.mistakes[first:] = [f"{text} This is the default in {owner}." for text in self.mistakes[first:]]
             if part is not None:
                 parts[parameter.name] = part
-        return parts if len(self.mistakes) == before else None
+        return parts if len(self.mistakes) + len(self.faults) == before else None
 
     def _many(self, shape: Many, value: Any, path: str) -> Resolved | None:
         is_mapping = shape.container is dict
         if not isinstance(value, Mapping if is_mapping else list | tuple):
             return self._mistake(path, f"must be a {words_of_shape(shape)}, got {shown(value)}.")
-        if shape.constraints:
-            loose: Any = dict[str, Any] if is_mapping else list[Any]
-            _, _, mistakes = validated(Annotated[(loose, *shape.constraints)], value if is_mapping else list(value), path)
-            self.mistakes += mistakes
         pairs: list[tuple[Any, Any]] = list(value.items() if isinstance(value, Mapping) else enumerate(value))
         items = {key: self.value(shape.item, item, _joined(path, key)) for key, item in pairs}
         parts = {key: item for key, item in items.items() if item is not None}
         if len(parts) < len(items):
             return None
+        if shape.constraints:
+            loose: Any = dict[str, Any] if is_mapping else list[Any]
+            _, _, mistakes = validated(Annotated[(loose, *shape.constraints)], value if is_mapping else list(value), path)
+            self.mistakes += mistakes
+            if mistakes:
+                return None
+        named = {str(key): part for key, part in parts.items()}
         if is_mapping:
-            return Resolved({key: p.plain for key, p in parts.items()}, lambda: {key: p.make() for key, p in parts.items()})
-        return Resolved([p.plain for p in parts.values()], lambda: shape.container(p.make() for p in parts.values()))
+            plain = {key: p.plain for key, p in parts.items()}
+            return Resolved(plain, lambda: {key: p.make() for key, p in parts.items()}, named)
+        return Resolved([p.plain for p in parts.values()], lambda: shape.container(p.make() for p in parts.values()), named)
 
     def _one_of(self, shape: OneOf, value: Any, path: str) -> Resolved | None:
         if value is None and shape.allows_none:
@@ -257,7 +298,8 @@ def _fits(shape: Shape, value: Any) -> bool:
     """Whether a value looks like one of a shape."""
     match shape:
         case Chosen():
-            return isinstance(value, str) or (isinstance(value, Mapping) and "name" in value)
+            is_list = isinstance(value, list | tuple) and shape.several is not None
+            return is_list or isinstance(value, str) or (isinstance(value, Mapping) and "name" in value)
         case Record(record):
             return isinstance(value, Mapping | record) or (bool(shape.names) and isinstance(value, str))
         case Many(_, container):
@@ -265,7 +307,7 @@ def _fits(shape: Shape, value: Any) -> bool:
     return True
 
 
-def _raise(error: Exception, path: str, owner: str) -> NoReturn:
+def _raise(error: Exception | SystemExit, path: str, owner: str) -> NoReturn:
     """Raises what building a component ran into, with the place in the config that asked for it."""
     if isinstance(error, MoftError):
         if path and not str(error).startswith(f"[{path}"):  # it may know better which setting it was

@@ -23,7 +23,19 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         overrides: `a.b=value` each, the value in YAML; later ones win.
 
     Raises:
-        ConfigError: the file is not there or malformed, an override is malformed, a variable is not set.
+        ConfigError: the file is not there or malformed, an override is malformed, variables are not set; one line for each.
+    """
+    config, unset = read_with_gaps(path, overrides)
+    if unset:
+        raise ConfigError("\n".join(f"{where}: {text}" for where, text in unset))
+    return config
+
+
+def read_with_gaps(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """As `read_config`, with variables that are not set left as they stand, and for each its setting and what is wrong.
+
+    Raises:
+        ConfigError: the file is not there or malformed, an override is malformed.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -41,10 +53,11 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(config, dict):
         found = "is empty" if config is None else f"holds {_kind(config)}"
         raise ConfigError(f"{path}:1: {found}; a config is a mapping of settings, such as 'method: cos-dpo'.")
-    config = {key: _expanded(value, (key,)) for key, value in config.items()}
+    unset: list[tuple[str, str]] = []
+    config = {key: _expanded(value, (key,), unset) for key, value in config.items()}
     for override in overrides:
-        _override(config, override)
-    return config
+        _override(config, override, unset)
+    return config, unset
 
 
 def read_value(text: str, path: str) -> Any:
@@ -57,20 +70,24 @@ def read_value(text: str, path: str) -> Any:
     Raises:
         ConfigError: the text is malformed, or a variable is not set.
     """
+    unset: list[tuple[str, str]] = []
     try:
-        return _expanded(load(text), (path,))
+        found = _expanded(load(text), (path,), unset)
     except Malformed as error:
         raise ConfigError(f"{path}: {text!r} is malformed: {error}") from error
+    if unset:
+        raise ConfigError("\n".join(f"{where}: {told}" for where, told in unset))
+    return found
 
 
-def _override(config: dict[str, Any], text: str) -> None:
+def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -> None:
     """Puts one `a.b=value` into the mapping; a component in short form on the way becomes a mapping with its name."""
     where, equals, value_text = text.partition("=")
     keys = where.strip().split(".")
     if not equals or not all(keys):
         raise ConfigError(f"override {text!r} is malformed: it has to read 'path.to.setting=value'.")
     try:
-        value = _expanded(load(value_text), tuple(keys))
+        value = _expanded(load(value_text), tuple(keys), unset)
     except Malformed as error:
         raise ConfigError(f"override {text!r} is malformed: {error}") from error
     holder: Any = config
@@ -111,18 +128,19 @@ def _index(holder: list[Any], key: str, text: str, above: Sequence[str]) -> int:
     return int(key)
 
 
-def _expanded(value: Any, path: tuple[str, ...]) -> Any:
-    """The same value, sharing nothing with it, with the variables in its strings replaced."""
+def _expanded(value: Any, path: tuple[str, ...], unset: list[tuple[str, str]]) -> Any:
+    """The same value, sharing nothing with it, with the variables in its strings replaced; those not set are noted and stay."""
     if isinstance(value, dict):
-        return {key: _expanded(item, (*path, key)) for key, item in value.items()}
+        return {key: _expanded(item, (*path, key), unset) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expanded(item, (*path, str(index))) for index, item in enumerate(value)]
+        return [_expanded(item, (*path, str(index)), unset) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise ConfigError(f"{'.'.join(path)}: environment variable {match[0]} is not set, in {value!r}.")
+            unset.append((".".join(path), f"environment variable {match[0]} is not set, in {value!r}."))
+            return match[0]
         return os.environ[match[1]]
 
     home = os.path.expanduser(value) if value.startswith("~") else value

@@ -14,6 +14,7 @@ from moft.config.words import words_of
 from moft.errors import PluginError
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import SINGULAR, Offer
+from moft.settings import Default
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -87,8 +88,11 @@ class _Schemas:
         match shape:
             case Value(annotation):
                 return self._value(annotation)
-            case Chosen(kind):
-                return self._chosen(kind)
+            case Chosen(kind, _, default, several):
+                named = one = self._chosen(kind)
+                if default is not None and (unnamed := self._unnamed(kind, default)):
+                    one = {"anyOf": [named, unnamed]}
+                return one if several is None else {"anyOf": [one, {"type": "array", "items": named, "minItems": 1}]}
             case Record(record, names):
                 return self._record(record, names)
             case Many(item, container, constraints):
@@ -100,7 +104,7 @@ class _Schemas:
 
     def component(self, kind: str, offer: Offer) -> dict[str, Any]:
         """The schema of a component in its long form: a mapping of its name and settings."""
-        owner, target = _owner(kind, offer), offer.component.load()
+        owner, target = _owner(kind, offer), offer.load()
         named = {"name": {"const": offer.component.name}}
         schema = self._settings(signature_of(target, owner).settings, help_of(target), owner, named)
         return {"description": offer.component.summary, **schema} if offer.component.summary else schema
@@ -141,6 +145,19 @@ class _Schemas:
             offers = self.plugins.offers(kind)
             names = [{"const": o.component.name, "description": o.component.summary} for o in offers]
             self.definitions[key] = {"anyOf": [*names, *map(self._component, [kind] * len(offers), offers)]}
+        return {"$ref": f"#/$defs/{key}"}
+
+    def _unnamed(self, kind: str, default: Default) -> dict[str, Any]:
+        """The settings of the default component, which may stand without its name; nothing when it does not work."""
+        key = f"{SINGULAR[kind]}.{default.name}.default"
+        if key not in self.definitions:
+            self.definitions[key] = {}
+            try:
+                whole = self.component(kind, self.plugins.offer(kind, default.name))
+            except PluginError:
+                return {}
+            given = {"name", *default.settings}
+            self.definitions[key] = {**whole, "required": [name for name in whole["required"] if name not in given]}
         return {"$ref": f"#/$defs/{key}"}
 
     def _component(self, kind: str, offer: Offer) -> dict[str, Any]:

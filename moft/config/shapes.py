@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
 from moft.interfaces import Conditioner, Evaluator, Indicator, Loss, Method, Sampler, Scalarizer, Scorer, Task
-from moft.settings import Default
+from moft.settings import Default, Several
 
 KIND_OF: dict[Any, str] = {
     Task: "tasks",
@@ -38,11 +38,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A component, selected by name; a factory is called later, with what stands left of its star."""
+    """A component, selected by name; a factory is called later, with what stands left of its star. A list is `several`."""
 
     kind: str
     is_factory: bool
     default: Default | None = None
+    several: Several | None = None
 
 
 @dataclass(frozen=True)
@@ -74,28 +75,30 @@ class OneOf:
 Shape = Value | Chosen | Record | Many | OneOf
 
 
-def shape_of(annotation: Any, default: Default | None = None) -> Shape:
+def shape_of(annotation: Any, default: Default | None = None, several: Several | None = None) -> Shape:
     """The shape of an annotation.
 
     Args:
         annotation: as `typing.get_type_hints(..., include_extras=True)` gives it.
         default: the component to take when none is named; an annotation's own wins.
+        several: the component that a list stands for, likewise.
 
     Raises:
         Unsupported: components or records stand in a container other than a list, a tuple or a mapping.
     """
     bare, metadata = _stripped(annotation)
     default = next((item for item in metadata if isinstance(item, Default)), default)
-    constraints = tuple(item for item in metadata if not isinstance(item, Default))
+    several = next((item for item in metadata if isinstance(item, Several)), several)
+    constraints = tuple(item for item in metadata if not isinstance(item, Default | Several))
     origin, arguments = typing.get_origin(bare), typing.get_args(bare)
     if _kind(bare):
-        return Chosen(_kind(bare), False, default)
+        return Chosen(_kind(bare), False, default, several)
     if origin is collections.abc.Callable and len(arguments) == 2 and arguments[0] is Ellipsis and _kind(arguments[1]):
-        return Chosen(_kind(arguments[1]), True, default)
+        return Chosen(_kind(arguments[1]), True, default, several)
     if isinstance(bare, type) and dataclasses.is_dataclass(bare):
         return Record(bare, _names(bare))
     if origin in (Union, types.UnionType):
-        members = tuple(shape_of(member, default) for member in arguments if member is not types.NoneType)
+        members = tuple(shape_of(member, default, several) for member in arguments if member is not types.NoneType)
         if any(not isinstance(member, Value) for member in members):
             return OneOf(members, types.NoneType in arguments, default)
         return Value(annotation)

@@ -87,8 +87,8 @@ def suggestion(error: Mapping[str, Any]) -> str:
 def words_of_shape(shape: Shape) -> str:
     """A shape in words."""
     match shape:
-        case Chosen(kind):
-            return SINGULAR[kind]
+        case Chosen(kind, _, _, several):
+            return SINGULAR[kind] if several is None else f"{SINGULAR[kind]}, or a list of them"
         case Record(record, names):
             return " or ".join(map(repr, names)) + " with its settings" if names else f"settings of {record.__name__}"
         case Many(item, container):

@@ -49,6 +49,25 @@ def load(text: str) -> Any:
             loader.dispose()
 
 
+def lines_of(text: str) -> dict[str, int]:
+    """The line, from 1, of each key and entry of a text that `load` reads, by its path, such as `method.loss.name`."""
+    found: dict[str, int] = {}
+
+    def walk(node: yaml.Node | None, path: str) -> None:
+        pairs: list[tuple[str, yaml.Node, yaml.Node]] = []
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key.value, key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+        elif isinstance(node, yaml.SequenceNode):
+            pairs = [(str(index), item, item) for index, item in enumerate(node.value)]
+        for name, start, value in pairs:
+            inner = f"{path}.{name}" if path else name
+            found[inner] = start.start_mark.line + 1
+            walk(value, inner)
+
+    walk(yaml.compose(text, Loader=_Loader), "")
+    return found
+
+
 def dump(value: Any) -> str:
     """A text that `load` reads as the same value, with the keys in their order."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))

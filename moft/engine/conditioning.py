@@ -1,11 +1,64 @@
-"""How a model reads the slots of an injection, and which vector a conditioner sees."""
+"""How a model reads the slots of an injection, what a conditioner is refused for, and rows that it serves one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moft.types import Delta, Injection
+from moft.errors import ConfigError
+from moft.interfaces import Conditioner, Model
+from moft.types import Delta, Injection, Inputs, ModelSpec, Slot
+
+
+def check_slots(spec: ModelSpec, slots: frozenset[Slot], name: str) -> None:
+    """Nothing, when a model reads all slots that a conditioner fills.
+
+    Args:
+        spec: of the model.
+        slots: that the conditioner fills.
+        name: of the conditioner, for the message.
+
+    Raises:
+        ConfigError: it does not read one of them; the message names both.
+    """
+    unread = sorted(slots - spec.slots)
+    if unread:
+        raise ConfigError(
+            f"{name!r} fills the slot {unread[0]!r}, which {spec.name} cannot read (its slots: "
+            f"{', '.join(sorted(spec.slots)) or 'none'}): choose a conditioner for one of its slots."
+        )
+
+
+def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: Inputs, vector: Tensor) -> Tensor:
+    """`[batch, list]`, what the model says of every row at the row's vector.
+
+    Args:
+        model: that is conditioned.
+        conditioner: None for none. Where its `per_row` is False, rows of one vector are taken together and the others apart.
+        inputs: of the batch.
+        vector: `[batch, tradeoff_size]`.
+    """
+    if conditioner is None or conditioner.per_row:
+        together: Tensor = model(inputs, Injection() if conditioner is None else conditioner(vector))
+        return together
+    outputs = vector.new_zeros(0)
+    for rows, injection in vector_by_vector(conditioner, vector):
+        part = model({name: value[rows] for name, value in inputs.items()}, injection)  # [k, list]
+        if not outputs.numel():
+            outputs = part.new_zeros(len(vector), part.shape[1])
+        outputs = outputs.index_copy(0, rows, part)
+    return outputs
+
+
+def vector_by_vector(conditioner: Conditioner, vector: Tensor) -> Iterator[tuple[Tensor, Injection]]:
+    """For each different row of `vector`, the rows `[k]` that are like it, and the injection of these k rows."""
+    different, places = torch.unique(vector, dim=0, return_inverse=True)
+    for index in range(len(different)):
+        rows = (places == index).nonzero().squeeze(1)
+        yield rows, conditioner(different[index : index + 1]).select(torch.zeros_like(rows))
 
 
 def modulated(hidden: Tensor, injection: Injection, site: str) -> Tensor:

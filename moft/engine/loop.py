@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.engine.own import load_own, own_state
+from moft.engine.own import load_own, whole_state
 from moft.engine.records import JobState, Records
 from moft.engine.seed import generator_for
+from moft.engine.sharding import clip_together, is_sharded, optimizer_groups, part_of, whole
 from moft.engine.together import Clock
 from moft.engine.trainer_settings import TrainerSettings
 from moft.engine.turns import Step, Taken, Turns
@@ -94,14 +95,15 @@ class Loop:
         self.loss: nn.Module = _Loss(jobs.module, jobs.losses_of)
         self.optimizers: list[Any]
         self.turns: Turns | None = None
+        self.is_sharded = is_sharded(jobs.module)
         if self.takes_turns:
             self.optimizers = [self._adamw(parameters) for parameters in self.trained]
             clip = self.settings.clip or math.inf
             self.turns = Turns(jobs.models, jobs.losses_of, self.optimizers, clip, shop.autocast)
         else:
-            flat = [parameter for parameters in self.trained for parameter in parameters]
-            self.loss, optimizer = self.accelerator.prepare(self.loss, self._adamw(flat))
-            self.optimizers = [optimizer]
+            self.optimizers = [self._adamw([parameter for parameters in self.trained for parameter in parameters])]
+            if not self.is_sharded:  # a sharded model gathers and reduces by itself
+                self.loss, *self.optimizers = self.accelerator.prepare(self.loss, *self.optimizers)
         self.step = self.epoch = self.epoch_step = 0
         self.best, self.best_weights = [-math.inf] * len(jobs.models), dict[str, Tensor]()
         self.clock = Clock(shop.device, {})
@@ -153,13 +155,17 @@ class Loop:
                     )
                     if is_main:
                         shop.records.step(self.step, values)
-                        if self.step % self.settings.checkpoint_steps == 0:
-                            shop.records.save(jobs.name, self._state())
+                    is_kept = self.step % self.settings.checkpoint_steps == 0
+                    if is_kept and (is_main or self.is_sharded):  # all processes gather a state, one writes it
+                        state = self._state()
+                        if is_main:
+                            shop.records.save(jobs.name, state)
         if self.best_weights:
             load_own(jobs.module, self.best_weights)
-        if is_main:
-            account = self.clock.account(len(self.everyone), self.parameters)
-            shop.records.finish(jobs.name, _copied(own_state(jobs.module)), account)
+        if is_main or self.is_sharded:
+            weights = whole_state(jobs.module)
+            if is_main:
+                shop.records.finish(jobs.name, weights, self.clock.account(len(self.everyone), self.parameters))
         shop.lists = 0
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory(self.loss, *self.optimizers)
@@ -180,7 +186,7 @@ class Loop:
         for key, value in state.moments.items():
             name, _, moment = key.rpartition("|")
             # The step counter too: a fused optimiser keeps it where the parameters are.
-            owners[parameters[name]].state[parameters[name]][moment] = value.to(self.shop.device)
+            owners[parameters[name]].state[parameters[name]][moment] = part_of(value.to(self.shop.device), parameters[name])
         self.shop.generator.set_state(state.generators["draws"])
         torch.set_rng_state(state.generators["global"])
         if "cuda" in state.generators and self.shop.device.type == "cuda":
@@ -192,7 +198,8 @@ class Loop:
 
     def _adamw(self, parameters: list[nn.Parameter]) -> torch.optim.AdamW:
         fused = self.shop.device.type in ("cpu", "cuda")
-        return torch.optim.AdamW(parameters, lr=self.jobs.rate, weight_decay=self.settings.weight_decay, fused=fused)
+        groups = optimizer_groups(parameters)
+        return torch.optim.AdamW(groups, lr=self.jobs.rate, weight_decay=self.settings.weight_decay, fused=fused)
 
     def _ahead(self, steps: int) -> int:
         """How many steps are taken before something has to be told, kept or measured."""
@@ -230,7 +237,8 @@ class Loop:
                 self.accelerator.backward(losses.sum() / step.each * self.accelerator.num_processes)
             seen.append(losses.detach())
             totals += seen[-1].sum(1) / step.each
-        norms = [self.accelerator.clip_grad_norm_(parameters, self.settings.clip or math.inf) for parameters in self.trained]
+        clip = clip_together if self.is_sharded else self.accelerator.clip_grad_norm_
+        norms = [clip(parameters, self.settings.clip or math.inf) for parameters in self.trained]
         values, sizes = torch.stack([self.accelerator.reduce(totals), torch.stack(norms)]).tolist()
         row = [Taken([losses[model] for losses in seen], values[model], sizes[model]) for model in self.everyone]
         told = self._told(step, row, number)
@@ -261,7 +269,7 @@ class Loop:
         return len(range(self.accelerator.process_index, len(plan), self.accelerator.num_processes))
 
     def _synchronised(self, is_last: bool) -> Any:
-        return torch.enable_grad() if is_last else self.accelerator.no_sync(self.loss)
+        return torch.enable_grad() if is_last or self.is_sharded else self.accelerator.no_sync(self.loss)
 
     def _stop(self, step: Step, taken: Taken, number: int, model: int) -> None:
         """Ends the job; names the lists whose loss is not finite, or all of the step when only the gradient is not."""
@@ -284,7 +292,7 @@ class Loop:
         assess, best = self.jobs.evaluate, self.jobs.best
         if assess is None:
             return {}
-        found = assess(self.everyone)
+        found = self._agreed(assess(self.everyone))
         is_timed = len(self.everyone) > 1 and "evaluations" not in self.clock.spent
         self.clock.lap("evaluations", *(["evaluations, timed together"] if is_timed else []))
         if is_timed:
@@ -294,13 +302,22 @@ class Loop:
             if best is not None and values[best] > self.best[index]:
                 self.best[index] = values[best]
                 prefix = "" if model is self.jobs.module else f"{index}."
-                self.best_weights |= {f"{prefix}{name}": value for name, value in _copied(own_state(model)).items()}
+                self.best_weights |= {f"{prefix}{name}": value for name, value in whole_state(model).items()}
         return {name: sum(float(values[name]) for values in found) / len(found) for name in found[0]}
+
+    def _agreed(self, values: Sequence[Mapping[str, float]]) -> Sequence[Mapping[str, float]]:
+        """The main process's values, in every process, so that rounding does not part them on which weights are best."""
+        if self.accelerator.num_processes == 1:
+            return values
+        from accelerate.utils import broadcast_object_list
+
+        agreed: Sequence[Mapping[str, float]] = broadcast_object_list([list(map(dict, values))])[0]
+        return agreed
 
     def _state(self) -> JobState:
         names = {parameter: name for name, parameter in self.jobs.module.named_parameters()}
         moments = {
-            f"{names[parameter]}|{key}": value.detach().cpu().clone()
+            f"{names[parameter]}|{key}": whole(value.detach()).cpu().clone()
             for optimizer in self.optimizers
             for parameter, state in optimizer.state.items()
             for key, value in state.items()
@@ -308,7 +325,7 @@ class Loop:
         generators = {"draws": self.shop.generator.get_state(), "global": torch.get_rng_state()}
         if self.shop.device.type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(self.shop.device)
-        weights, place = _copied(own_state(self.jobs.module)), (self.step, self.epoch, self.epoch_step)
+        weights, place = whole_state(self.jobs.module), (self.step, self.epoch, self.epoch_step)
         return JobState(*place, self.clock.spent, tuple(self.best), weights, self.best_weights, moments, generators)
 
 
@@ -354,10 +371,6 @@ class _Alone:
         for copy, parameter in zip(self._copies, loop.trained[0], strict=True):
             copy.grad, parameter.grad = parameter.grad, None
         self._optimizer.step()
-
-
-def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in weights.items()}
 
 
 def _evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:

@@ -8,6 +8,9 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from moft.engine.sharding import is_sharded, part_of, whole
+from moft.errors import ConfigError
+
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
@@ -22,16 +25,28 @@ def own_state(module: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in module.state_dict().items() if name not in frozen}
 
 
+def whole_state(module: nn.Module) -> dict[str, Tensor]:
+    """Copies of the module's own state, on the CPU; what is sharded is gathered, so all processes have to call it together."""
+    return {name: whole(value.detach()).cpu().clone() for name, value in own_state(module).items()}
+
+
 def load_own(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Takes back what `own_state` gave; the frozen parameters stay.
+    """Takes back what `own_state` or `whole_state` gave; the frozen parameters stay.
 
     Raises:
         RuntimeError: names or shapes are not those of the module.
     """
-    module.load_state_dict({**module.state_dict(), **state})
+    present = module.state_dict()
+    module.load_state_dict({**present, **{name: part_of(value, present.get(name)) for name, value in state.items()}})
 
 
 def own_copy(module: ModuleT) -> ModuleT:
-    """A copy with parameters and buffers of its own, that shares the frozen parameters."""
+    """A copy with parameters and buffers of its own, that shares the frozen parameters.
+
+    Raises:
+        ConfigError: the module is sharded.
+    """
+    if is_sharded(module):
+        raise ConfigError("[trainer.sharding] 'full' is for methods that train one model: what is sharded cannot be copied.")
     frozen = {id(parameter): parameter for parameter in module.parameters() if not parameter.requires_grad}
     return deepcopy(module, frozen)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from moft.engine.conditioning import check_slots, conditioned_outputs, vector_by_vector
 from moft.errors import ConfigError
 from moft.interfaces import Answer, Conditioner, Model, Policy
 from moft.types import Batch, Injection, Tradeoff
@@ -22,6 +23,9 @@ class ConditionedPolicy(Policy):
         model: the network to tune.
         conditioner: weights to injection; None leaves the model unconditioned, the same for every tradeoff.
         temperatures: `[1, m]`, what the policy is trained at.
+
+    Raises:
+        ConfigError: the conditioner fills a slot that the model does not read.
     """
 
     temperatures: Tensor
@@ -30,10 +34,12 @@ class ConditionedPolicy(Policy):
         super().__init__()
         self.model = model
         self.conditioner = conditioner
+        if conditioner is not None:
+            check_slots(model.spec, conditioner.slots, type(conditioner).__name__)
         self.register_buffer("temperatures", temperatures.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
-        outputs: Tensor = self.model(batch.inputs, self._injection(tradeoff.expand(len(batch))))  # [batch, list]
+        outputs = conditioned_outputs(self.model, self.conditioner, batch.inputs, tradeoff.expand(len(batch)).weights)
         return outputs if self.model.spec.is_correction else outputs - batch.reference
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
@@ -41,12 +47,7 @@ class ConditionedPolicy(Policy):
 
     def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
         whole = tradeoff.expand(len(tradeoff))
-        rows = torch.arange(len(whole), device=whole.weights.device)
-        return [Answer(rows, self.model, self._injection(whole), self.magnitude(whole))]
-
-    def _injection(self, whole: Tradeoff) -> Injection:
-        """Of every row."""
-        return Injection() if self.conditioner is None else self.conditioner(whole.weights)
+        return _answers(self.model, self.conditioner, whole.weights, self.magnitude(whole))
 
 
 class TemperaturePolicy(Policy):
@@ -60,18 +61,23 @@ class TemperaturePolicy(Policy):
         model: the network to tune, built for a tradeoff of `2 m`.
         conditioner: `[batch, 2 m]`, weights and then shares, to injection.
 
+    Raises:
+        ConfigError: the conditioner fills a slot that the model does not read.
+
     Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 15. The division by the mean share is ours.
     """
 
     def __init__(self, model: Model, conditioner: Conditioner) -> None:
         super().__init__()
+        check_slots(model.spec, conditioner.slots, type(conditioner).__name__)
         self.model = model
         self.conditioner = conditioner
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
         rows = tradeoff.expand(len(batch))
         shares = _shares(rows)
-        outputs: Tensor = self.model(batch.inputs, self.conditioner(torch.cat([rows.weights, shares], dim=-1)))  # [batch, list]
+        vector = torch.cat([rows.weights, shares], dim=-1)  # [batch, 2 m]
+        outputs = conditioned_outputs(self.model, self.conditioner, batch.inputs, vector)
         change = outputs if self.model.spec.is_correction else outputs - batch.reference
         return change / (rows.weights * shares).sum(-1, keepdim=True)
 
@@ -80,9 +86,8 @@ class TemperaturePolicy(Policy):
 
     def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
         whole = tradeoff.expand(len(tradeoff))
-        injection = self.conditioner(torch.cat([whole.weights, _shares(whole)], dim=-1))
-        rows = torch.arange(len(whole), device=whole.weights.device)
-        return [Answer(rows, self.model, injection, (whole.weights * whole.temperatures).sum(-1, keepdim=True))]
+        vector = torch.cat([whole.weights, _shares(whole)], dim=-1)  # [n, 2 m]
+        return _answers(self.model, self.conditioner, vector, (whole.weights * whole.temperatures).sum(-1, keepdim=True))
 
 
 def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
@@ -102,6 +107,14 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
             f"{trained[0].tolist()}: after training only all of them together can be scaled."
         )
     return ratios[:, :1]
+
+
+def _answers(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Answer]:
+    """One answer for all rows of `vector`, or one for each different row where the conditioner serves only one at a time."""
+    if conditioner is None or conditioner.per_row:
+        injection = Injection() if conditioner is None else conditioner(vector)
+        return [Answer(torch.arange(len(vector), device=vector.device), model, injection, divisor)]
+    return [Answer(rows, model, injection, divisor[rows]) for rows, injection in vector_by_vector(conditioner, vector)]
 
 
 def _shares(tradeoff: Tradeoff) -> Tensor:

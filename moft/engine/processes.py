@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, get_args, get_type_hints
 
-from moft.errors import RunError
+from torch import Tensor
 
-T = TypeVar("T")
+from moft.engine.plain import NearestPolicy, SoupPolicy
+from moft.engine.sharding import check_launch, shard
+from moft.errors import ConfigError, RunError
+from moft.team import ModuleT, T, Team
 
 
-class Processes:
+class Processes(Team):
     """Who writes, and who waits: `torchrun` or `accelerate launch` starts several processes of one command.
 
     Args:
         is_cpu: True keeps off any GPU.
+        sharding: of the trainer.
+
+    Raises:
+        ConfigError: these processes cannot shard models.
     """
 
-    def __init__(self, *, is_cpu: bool) -> None:
+    def __init__(self, *, is_cpu: bool, sharding: str = "none") -> None:
         from accelerate import PartialState
 
         self._state = PartialState(cpu=is_cpu)
+        check_launch(sharding, self._state.num_processes)
+        self.index, self.count = self._state.process_index, self._state.num_processes
+        self.is_sharding = sharding == "full"
 
     @property
     def is_main(self) -> bool:
@@ -28,11 +38,6 @@ class Processes:
         return bool(self._state.is_main_process)
 
     def first(self, act: Callable[[], T]) -> T | None:
-        """What `act` gives in the main process, while the others wait; None in those.
-
-        Raises:
-            RunError: in the others, when it failed; in the main process its own error is raised.
-        """
         trouble, found = "", None
         try:
             if self.is_main:
@@ -46,14 +51,45 @@ class Processes:
             raise RunError(f"the main process stopped: {trouble}")
         return found
 
+    def summed(self, values: Tensor) -> Tensor:
+        if self.count == 1:
+            return values
+        from torch.distributed import all_reduce
+
+        there = values.detach().to(self._state.device, copy=True)
+        all_reduce(there)
+        return there.to(values.device)
+
+    def sharded(self, module: ModuleT) -> ModuleT:
+        shard(module, self._state.device)
+        return module
+
     def end(self) -> None:
         """Parts from the others; without it a process complains when it ends."""
         self._state.destroy_process_group()
 
     def _told(self, text: str) -> str:
         """The main process's text, in every process."""
-        if self._state.num_processes == 1:
+        if self.count == 1:
             return text
         from accelerate.utils import broadcast_object_list
 
         return str(broadcast_object_list([text])[0])
+
+
+def refuse_ensembles(method: Any) -> None:
+    """Nothing, unless the policy of a method is known to hold several models; told by what its `policy` is annotated to give.
+
+    Raises:
+        ConfigError: it is.
+    """
+    try:
+        given = get_type_hints(type(method).policy).get("return")
+    except (NameError, TypeError):  # names that are imported for type checkers alone; such a policy is refused when it is built
+        return
+    for policy in get_args(given) or (given,):
+        if isinstance(policy, type) and issubclass(policy, NearestPolicy | SoupPolicy):
+            raise ConfigError(
+                f"[trainer.sharding] 'full' is for methods that train one model, such as cos-dpo; {type(method).__name__} trains "
+                "several side by side. Set sharding: none."
+            )

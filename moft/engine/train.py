@@ -13,9 +13,10 @@ from moft.engine.loop import Jobs, Loop, Workshop
 from moft.engine.own import load_own
 from moft.engine.records import Account, NoRecords, Records
 from moft.engine.seed import generator_for
+from moft.engine.sharding import check_launch, is_sharded
 from moft.engine.together import fitting
 from moft.engine.trainer_settings import TrainerSettings
-from moft.errors import PluginError, RunError
+from moft.errors import ConfigError, PluginError, RunError
 from moft.interfaces import Sampler, Trainer
 from moft.types import Batch, Batches
 
@@ -38,6 +39,7 @@ class AccelerateTrainer(Trainer):
         if settings.device == "cuda" and not torch.cuda.is_available():
             raise RunError("[trainer.device] 'cuda' was asked for, and torch finds no CUDA device; allowed here: auto, cpu.")
         accelerator = Accelerator(cpu=settings.is_cpu)
+        check_launch(settings.sharding, accelerator.num_processes)
         kept: Records = records if records is not None else NoRecords()
         self._shop = Workshop(settings, accelerator, kept, seed, Generator(), accelerator.device)
         self._resume = resume
@@ -90,7 +92,8 @@ class AccelerateTrainer(Trainer):
         epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        module.to(self.device)
+        if not is_sharded(module):
+            module.to(self.device)
         self._train(
             Jobs(
                 name=job,
@@ -118,6 +121,8 @@ class AccelerateTrainer(Trainer):
         epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
+        if is_sharded(modules):
+            raise ConfigError(f"[trainer.sharding] 'full' trains one model at a time, and {job!r} trains {len(modules)}.")
         modules.to(self.device)
         size = min(
             len(modules), self.settings.together or self._begun(job, modules) or self._fitting(modules, batches, losses_of)

@@ -28,6 +28,9 @@ class TrainerSettings:
         checkpoint_steps: steps between checkpoints.
         together: the most models of one shape that are trained at a time, by methods that train several; null for as many as
             memory allows, 1 for one after another. The models are the same either way.
+        sharding: how several processes share a model. `none`: each holds a copy of it. `full` (FSDP): each holds a part of every
+            weight, and of its gradient and moments, and gathers a block where it is used; it is for models that do not fit on one
+            device, and for methods that train one. The results are the same, but for rounding.
         device: `auto` takes a GPU where there is one.
         threads: threads of the CPU; null leaves torch's own choice.
     """
@@ -43,6 +46,7 @@ class TrainerSettings:
     evaluations: NonNegativeCount = 5
     checkpoint_steps: Count = 100
     together: Count | None = None
+    sharding: Literal["none", "full"] = "none"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
 

@@ -37,7 +37,7 @@ class Component:
             raise PluginError(f"component {self.name!r}: target {self.target!r} is not of the form 'package.module:Name'.")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"component {self.name!r}: cannot import {self.target!r} ({type(error).__name__}: {error})."
             ) from error

@@ -21,6 +21,8 @@ from moft.hooks.offers import DISABLE, KINDS, SINGULAR, Broken, Clash, Offer, Or
 from moft.hooks.spelling import listed, nearest, one_line
 
 GROUP = "moft"
+OWN = "moft"
+"""The distribution of the shipped plugins."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,19 @@ class Plugins:
         Raises:
             PluginError: a name to disable is no installed plugin's.
         """
-        entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
+        found = list(importlib.metadata.entry_points(group=GROUP))
+        # a distribution reads its metadata anew each time that it is asked for its name
+        dists = {id(entry.dist): entry.dist for entry in found if entry.dist}
+        owners = {key: (dist.name, dist.version) for key, dist in dists.items()}
+        # of two with one name the shipped one comes first, wherever the other is installed
+        entries = sorted(found, key=lambda entry: (entry.name, owners.get(id(entry.dist), ("", ""))[0] != OWN))
         names = [entry.name for entry in entries]
         blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""} | set(disable)
         for name in sorted(blocked - set(names)):
             hint = nearest(name, names)
             raise PluginError(f"cannot disable plugin {name!r}: it is not installed.{hint} Known: {listed(names)}.")
         for entry in entries:
-            origin = Origin(entry.name, entry.dist.name if entry.dist else "", entry.dist.version if entry.dist else "")
+            origin = Origin(entry.name, *owners.get(id(entry.dist), ("", "")))
             if entry.name in blocked:
                 self._disabled.append(origin)
                 continue
@@ -106,6 +113,26 @@ class Plugins:
         if file not in self._files:
             self._add(module_of(Path(path)), Origin(str(path), str(path)))
             self._files.add(file)
+
+    def copy(self) -> Plugins:
+        """Another manager with the same plugins, so that files registered there are not known here."""
+        other = Plugins()
+        for origin in self._origins.values():
+            other._add(self._manager.get_plugin(origin.plugin), origin)
+        other._files, other._unloaded, other._disabled = set(self._files), list(self._unloaded), list(self._disabled)
+        return other
+
+    def origin_of(self, module: str) -> Origin | None:
+        """The plugin whose package, or file, a module belongs to; None where it is no plugin's.
+
+        Args:
+            module: its whole name, such as `moft_hinge.loss`.
+        """
+        for origin in self._origins.values():
+            home = _home(self._manager.get_plugin(origin.plugin))
+            if home and (module == home or module.startswith(f"{home}.")):
+                return origin
+        return None
 
     def offers(self, kind: str) -> list[Offer]:
         """What the plugins offer of a kind, in the order of registration; a hook that fails is recorded in `broken`."""
@@ -163,7 +190,7 @@ class Plugins:
         """What one plugin offers; nothing when its hook fails."""
         try:
             found = list(hook())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.failed(hook, f"failed ({one_line(error)}).")
             return []
         for item in found:
@@ -212,3 +239,9 @@ class Plugins:
             hooks += 1
         if not hooks:
             raise PluginError(f"plugin {origin} is refused: it has no hook. Hooks are functions marked with @hookimpl.")
+
+
+def _home(plugin: object) -> str:
+    """The package that a plugin's module is in, or the module itself where it stands alone."""
+    name = plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__
+    return name if hasattr(plugin, "__path__") else name.rpartition(".")[0] or name

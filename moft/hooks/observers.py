@@ -47,7 +47,7 @@ class Observers:
         for implementation in self._plugins.implementations(hook):
             try:
                 implementation(run=self._run, **arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 plugin = implementation.origin
                 if (plugin.plugin, hook) not in self._reported:
                     self._reported.add((plugin.plugin, hook))

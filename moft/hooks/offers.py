@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from moft.errors import PluginError
 from moft.hooks.component import Component
 
 KINDS = ("tasks", "methods", "losses", "scalarizers", "conditioners", "samplers", "evaluators", "indicators", "scorers")
@@ -51,6 +54,17 @@ class Offer:
     def origin(self) -> Origin:
         """The plugin, its package and version together."""
         return Origin(self.plugin, self.package, self.version)
+
+    def load(self) -> Callable[..., Any]:
+        """The component's target, imported.
+
+        Raises:
+            PluginError: it cannot be imported; the message names the plugin.
+        """
+        try:
+            return self.component.load()
+        except PluginError as error:
+            raise PluginError(f"plugin {self.origin}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from moft.cache import cache_folder
 from moft.config.build import Resolved, resolve
 from moft.config.read import read_config
 from moft.engine.objectives import refuse_names
-from moft.engine.own import own_state
-from moft.engine.processes import Processes
+from moft.engine.own import own_state, whole_state
+from moft.engine.processes import Processes, refuse_ensembles
 from moft.engine.profile import base_values, edge_weights, profiled, substitutions, unmeasured
 from moft.engine.records import Account
 from moft.engine.seed import seed_initialisation
+from moft.engine.sharding import is_sharded
 from moft.engine.statistics import hypervolume
 from moft.engine.train import AccelerateTrainer
 from moft.errors import ConfigError, DataError, PluginError, RunError, ShapeError
@@ -28,11 +29,13 @@ from moft.hooks.manager import Plugins
 from moft.hooks.observers import Observers
 from moft.interfaces import Context, Evaluator, Method, Policy, Problem
 from moft.run.checkpoint import RunRecords
+from moft.run.faults import missing_plugins, plugin_fault, stopped
+from moft.run.fit import check_fit
 from moft.run.folder import RunFolder
 from moft.run.opened import Opened
 from moft.run.report import write_report
 from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
-from moft.run.settings import ProfileSettings, RunSettings, Split
+from moft.run.settings import ProfileSettings, RunSettings, Split, plugin_files
 from moft.run.versions import versions_of
 from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_json
 from moft.types import Front, Run, Tradeoff
@@ -68,20 +71,24 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
         RunError: the folder exists, belongs to another config, or training stopped.
     """
     settings: RunSettings = resolved.make()
-    processes = Processes(is_cpu=settings.trainer.is_cpu)
+    processes = Processes(is_cpu=settings.trainer.is_cpu, sharding=settings.trainer.sharding)
     is_resumed = resume and path.exists()
     try:
+        if processes.is_sharding:
+            refuse_ensembles(settings.method)
         make = _reopened if is_resumed else RunFolder.create
         folder = processes.first(lambda: make(path, resolved.plain)) or RunFolder(path)
         observers = Observers(plugins if processes.is_main else Plugins(), Run(path.name, path, resolved.plain))
         records = RunRecords(folder, fingerprint(resolved.plain), observers, is_main=processes.is_main)
         observers.run_started()
         try:
-            _train(settings, folder, records, observers, plugins, is_resumed)
+            _train(settings, folder, records, observers, plugins, processes, is_resumed)
         except BaseException as error:
             observers.run_ended(error)
             if processes.is_main and not is_resumed:
                 folder.discard_if_empty()
+            if (fault := plugin_fault(error, plugins)) is not None:
+                raise stopped(path, fault) from error
             raise
         finally:
             records.close()
@@ -102,8 +109,11 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
     if not (folder.policy / "policy.safetensors").exists():
         raise RunError(f"{path}: holds no finished policy; go on with its training by `moft train CONFIG --out {path} --resume`.")
     config = folder.resolved_config()
-    _register([str(folder.plugins / Path(file).name) for file in config.get("plugins", ())], plugins)
-    settings: RunSettings = resolve(RunSettings, config, plugins).make()
+    try:
+        _register([str(folder.plugins / Path(file).name) for file in config.get("plugins", ())], plugins)
+        settings: RunSettings = resolve(RunSettings, config, plugins).make()
+    except (ConfigError, PluginError) as error:
+        raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     task = settings.task(Context(place, settings.seed, cache_folder()))
     task.restore(load_tensors(folder.policy / "task.safetensors"))
@@ -204,7 +214,7 @@ def kept_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
 def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting but where training runs and how its end is measured; the best weights are chosen by the front's settings."""
     left_out = {
-        "trainer": ("device", "checkpoint_steps", "threads", "together"),
+        "trainer": ("device", "checkpoint_steps", "threads", "together", "sharding"),
         "profile": ("indicators", "edges", "split", "samples"),
     }
     return {
@@ -216,10 +226,16 @@ def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _train(
-    settings: RunSettings, folder: RunFolder, records: RunRecords, observers: Observers, plugins: Plugins, is_resumed: bool
+    settings: RunSettings,
+    folder: RunFolder,
+    records: RunRecords,
+    observers: Observers,
+    plugins: Plugins,
+    processes: Processes,
+    is_resumed: bool,
 ) -> None:
     trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
-    task = settings.task(Context(trainer.device, settings.seed, cache_folder()))
+    task = settings.task(Context(trainer.device, settings.seed, cache_folder(), processes))
     refuse_names(task.objectives)
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
     chosen = settings.profile.validation_evaluator
@@ -238,12 +254,15 @@ def _train(
     problem = Problem(task, validate, points)
     method: Method[Policy] = settings.method
     try:
+        check_fit(method, task)
         task.prepare(trainer)
         base_jobs = set(records.accounts)
         _check_same_data(folder, task.identity())
         task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
         seed_initialisation(settings.seed, "policy")
         policy = method.policy(problem)
+        if processes.is_sharding:
+            policy = processes.sharded(policy)
     except (ConfigError, DataError, PluginError, ShapeError):
         if trainer.is_main and not is_resumed:
             folder.discard()  # at most a base model was trained, and another config or other data need another one
@@ -252,16 +271,20 @@ def _train(
         folder.write_versions(versions_of(plugins, trainer.device, settings.seed, task.identity()))
     method.train(policy, problem, trainer)
     policy.eval()
+    if not trainer.is_main and not is_sharded(policy):
+        return
+    weights = whole_state(policy)
+    if trainer.is_main:
+        folder.policy.mkdir(exist_ok=True)
+        folder.keep_plugins(settings.plugins)
+        save_tensors(folder.policy / "task.safetensors", task.state())
+        save_tensors(folder.policy / "policy.safetensors", weights)
+    measured = measure(Opened(folder, settings, task, policy), settings.profile)  # by all that hold a part of the policy
     if not trainer.is_main:
         return
-    folder.policy.mkdir(exist_ok=True)
-    folder.keep_plugins(settings.plugins)
-    save_tensors(folder.policy / "task.safetensors", task.state())
-    save_tensors(folder.policy / "policy.safetensors", own_state(policy))
     accounts = records.accounts
     base_seconds = sum(accounts[job].seconds for job in base_jobs)
     cost = Cost(sum((account for job, account in accounts.items() if job not in base_jobs), Account()), base_seconds)
-    measured = measure(Opened(folder, settings, task, policy), settings.profile)
     write_results(measured, settings.profile, folder.path, cost=cost, notes=records.notes, run=folder)
     observers.front_profiled(measured.front)
 
@@ -305,14 +328,7 @@ def _first_difference(kept: Any, given: Any, path: str = "") -> str:
 
 
 def _register(files: Any, plugins: Plugins) -> None:
-    if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
-        raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")
-    names = [Path(file).name for file in files]
-    if len(set(names)) < len(names):
-        raise ConfigError(
-            f"plugins: two files have the same name, in {files!r}; a run keeps a copy of each, so names must differ."
-        )
-    for file in files:
+    for file in plugin_files(files):
         plugins.register_file(Path(file).expanduser())
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from moft.engine.trainer_settings import TrainerSettings
+from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task
 from moft.settings import Count, Default, Factory, NonNegativeCount
 
@@ -66,3 +68,19 @@ class RunSettings:
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     seed: NonNegativeCount = 0
     plugins: tuple[str, ...] = ()
+
+
+def plugin_files(files: Any) -> list[str]:
+    """The files of plugins that a config names.
+
+    Raises:
+        ConfigError: it is no list of them, or two have the same name.
+    """
+    if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
+        raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")
+    names = [Path(file).name for file in files]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"plugins: two files have the same name, in {files!r}; a run keeps a copy of each, so names must differ."
+        )
+    return list(files)

@@ -12,15 +12,16 @@ from moft.errors import ConfigError
 from moft.interfaces import Conditioner
 from moft.testing.contracts import drawn_weights, own_randomness, perturbed, require, require_finite, require_same
 from moft.testing.injections import injected_tensors
-from moft.types import ModelSpec
+from moft.types import Injection, ModelSpec
 
 _ROWS = 3
 _SPEC = ModelSpec(
     tradeoff_size=2,
     hidden_size=6,
-    slots=frozenset({"modulation", "prefix", "deltas"}),
+    slots=frozenset({"modulation", "prefix", "deltas", "gates"}),
     sites=("input", "hidden"),
     shapes={"first": (6, 4), "last": (1, 6)},
+    ranks={"inner": 3, "outer": 2},
 )
 
 
@@ -29,7 +30,7 @@ def check_conditioner(build: Callable[[ModelSpec], Conditioner], spec: ModelSpec
 
     It fills the slots it names and no others, with tensors of the model's shapes, one row for each row of the vector and rows
     apart from each other; it reads the vector; every parameter is used, and from the start some can learn; saved parameters
-    are all there is to it; a model that lacks its slots is refused.
+    are all there is to it; a model that lacks its slots is refused. One whose `per_row` is False is asked for one row at a time.
 
     Args:
         build: a model's spec to conditioner.
@@ -49,25 +50,34 @@ def check_conditioner(build: Callable[[ModelSpec], Conditioner], spec: ModelSpec
         _check_rows(subject, vectors, on)
         _check_learning(fresh, subject, vectors, on)
         other.load_state_dict(subject.state_dict())
-        loaded, expected = injected_tensors(other.eval()(vectors)), injected_tensors(subject(vectors))
+        loaded, expected = injected_tensors(_injection(other.eval(), vectors)), injected_tensors(_injection(subject, vectors))
         for name, tensor in expected.items():
             require_same(loaded[name], tensor, "loaded with another's parameters, it does the same", f"{name}, {on}")
     _check_refusal(build, spec)
 
 
+def _injection(subject: Conditioner, vectors: Tensor) -> Injection:
+    """Of every row: in one call, or where the conditioner asks for it, the first row's alone."""
+    injection: Injection = subject(vectors if subject.per_row else vectors[:1])
+    return injection
+
+
 def _check_slots(subject: Conditioner, spec: ModelSpec, vectors: Tensor, on: str) -> None:
-    injection = subject(vectors)
+    injection = _injection(subject, vectors)
+    rows = len(vectors) if subject.per_row else 1
     filled = {
         "modulation": bool(injection.modulation),
         "prefix": injection.prefix is not None,
         "deltas": bool(injection.deltas),
+        "gates": bool(injection.gates),
     }
     names = {slot for slot, full in filled.items() if full}
     require(names == set(subject.slots) and bool(names), f"fills the slots it names, {sorted(subject.slots)}", sorted(names), on)
     unknown = (set(injection.modulation) - set(spec.sites)) | (set(injection.deltas) - set(spec.shapes))
+    unknown |= set(injection.gates) - set(spec.ranks)
     require(not unknown, "only sites and layers of the model", sorted(unknown), on)
     for name, tensor in injected_tensors(injection).items():
-        expected = _expected_shape(name, spec)
+        expected = _expected_shape(name, spec, rows)
         fits = tensor.dim() == len(expected) and all(want in (-1, got) for want, got in zip(expected, tensor.shape, strict=True))
         require(fits, f"{name} of shape {list(expected)}", list(tensor.shape), on)
         require_finite(tensor, f"{name} is finite", on)
@@ -78,25 +88,28 @@ def _check_slots(subject: Conditioner, spec: ModelSpec, vectors: Tensor, on: str
                 require(ranks[0] == ranks[1], f"one rank for both factors of {layer}", ranks, on)
 
 
-def _expected_shape(name: str, spec: ModelSpec) -> tuple[int, ...]:
+def _expected_shape(name: str, spec: ModelSpec, rows: int) -> tuple[int, ...]:
     """The shape that the tensor called `name` must have; -1 is its own choice, the rank or the number of tokens."""
     slot, *rest = name.split(" ")
     if slot == "modulation":
-        return _ROWS, spec.hidden_size
+        return rows, spec.hidden_size
     if slot == "prefix":
-        return _ROWS, -1, spec.hidden_size
+        return rows, -1, spec.hidden_size
+    if slot == "gates":
+        return rows, spec.ranks[" ".join(rest)]
     outputs, inputs = spec.shapes[" ".join(rest[:-2])]
-    return {"dense": (_ROWS, outputs, inputs), "a": (_ROWS, -1, inputs), "b": (_ROWS, outputs, -1)}[rest[-1]]
+    return {"dense": (rows, outputs, inputs), "a": (rows, -1, inputs), "b": (rows, outputs, -1)}[rest[-1]]
 
 
 def _check_rows(subject: Conditioner, vectors: Tensor, on: str) -> None:
-    together = injected_tensors(subject(vectors))
-    for row in range(_ROWS):
-        alone = injected_tensors(subject(vectors[row : row + 1]))
-        for name, tensor in alone.items():
-            promise = "a row gives the same alone as among others"
-            require_same(together[name][row : row + 1], tensor, promise, f"{name}, row {row}, {on}")
-    moved = any(not torch.equal(tensor[0], tensor[1]) for tensor in together.values())
+    apart = [injected_tensors(subject(vectors[row : row + 1])) for row in range(_ROWS)]
+    if subject.per_row:
+        together = injected_tensors(subject(vectors))
+        for row, alone in enumerate(apart):
+            for name, tensor in alone.items():
+                promise = "a row gives the same alone as among others"
+                require_same(together[name][row : row + 1], tensor, promise, f"{name}, row {row}, {on}")
+    moved = any(not torch.equal(tensor, apart[1][name]) for name, tensor in apart[0].items())
     require(moved, "different vectors give different injections", "two rows are equal in every tensor", on)
 
 
@@ -104,7 +117,7 @@ def _check_learning(fresh: Conditioner, subject: Conditioner, vectors: Tensor, o
     for conditioner, state in ((fresh, "as built"), (subject, "with noise on its parameters")):
         generator = Generator().manual_seed(1)
         parameters = {name: value for name, value in conditioner.named_parameters() if value.requires_grad}
-        tensors = injected_tensors(conditioner(vectors)).values()
+        tensors = injected_tensors(_injection(conditioner, vectors)).values()
         total = torch.stack([(tensor * torch.randn(tensor.shape, generator=generator)).sum() for tensor in tensors]).sum()
         slopes = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
         unused = [name for name, slope in zip(parameters, slopes, strict=True) if slope is None]

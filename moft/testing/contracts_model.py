@@ -36,13 +36,17 @@ def check_model(model: Model, inputs: Inputs) -> None:
         require_same(subject(inputs, Injection()), plain, "the same scores twice", "no injection, called again", tolerance=0.0)
         _check_rows(subject, inputs, Injection(), plain, "no injection")
         neutral = subject(inputs, neutral_injection(spec, rows))
-        require_same(neutral, plain, "scales of one, shifts and deltas of zero change nothing", "a neutral injection")
+        require_same(neutral, plain, "scales and gates of one, shifts and deltas of zero change nothing", "a neutral injection")
     for what, injection in single_injections(spec, rows, Generator().manual_seed(0)).items():
         _check_injection(subject, inputs, injection, plain, what)
 
 
 def _check_spec(spec: ModelSpec) -> None:
-    for slot, places, kind in (("modulation", spec.sites, "sites"), ("deltas", spec.shapes, "shapes")):
+    for slot, places, kind in (
+        ("modulation", spec.sites, "sites"),
+        ("deltas", spec.shapes, "shapes"),
+        ("gates", spec.ranks, "ranks"),
+    ):
         agree = (slot in spec.slots) == bool(places)
         require(
             agree, f"{kind} named exactly when the slot {slot!r} is read", f"{sorted(spec.slots)} and {list(places)}", "its spec"

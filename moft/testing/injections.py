@@ -12,7 +12,7 @@ _RANK = 2
 
 
 def injected_tensors(injection: Injection) -> dict[str, Tensor]:
-    """Every tensor of an injection: `modulation SITE scale`, `prefix`, `deltas LAYER NUMBER dense` (or `a`, `b`)."""
+    """Every tensor of an injection: `modulation SITE scale`, `prefix`, `deltas LAYER NUMBER dense` (`a`, `b`), `gates LAYER`."""
     found: dict[str, Tensor | None] = {}
     for site, (scale, shift) in injection.modulation.items():
         found |= {f"modulation {site} scale": scale, f"modulation {site} shift": shift}
@@ -21,6 +21,7 @@ def injected_tensors(injection: Injection) -> dict[str, Tensor]:
         for number, delta in enumerate(deltas):
             parts = {"dense": delta.dense, "a": delta.a, "b": delta.b}
             found |= {f"deltas {layer} {number} {kind}": part for kind, part in parts.items()}
+    found |= {f"gates {layer}": own for layer, own in injection.gates.items()}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
@@ -42,28 +43,24 @@ def single_injections(spec: ModelSpec, rows: int, generator: Generator) -> dict[
             found[f"a dense delta of layer {layer!r}"] = Injection(deltas={layer: (Delta(dense=random(outputs, inputs)),)})
             low_rank = Delta(a=random(_RANK, inputs), b=random(outputs, _RANK))
             found[f"a low-rank delta of layer {layer!r}"] = Injection(deltas={layer: (low_rank,)})
+    if "gates" in spec.slots:
+        for layer, rank in spec.ranks.items():
+            found[f"gates of layer {layer!r}"] = Injection(gates={layer: 1 + random(rank)})
     return found
 
 
 def neutral_injection(spec: ModelSpec, rows: int) -> Injection:
-    """Scales of one, shifts of zero and deltas of zero, wherever the model reads them; no prefix."""
+    """Scales and gates of one, shifts and deltas of zero, wherever the model reads them; no prefix."""
     modulation: dict[str, tuple[Tensor | None, Tensor | None]] = {}
     deltas: dict[str, tuple[Delta, ...]] = {}
     if "modulation" in spec.slots:
         modulation = {site: (torch.ones(rows, spec.hidden_size), torch.zeros(rows, spec.hidden_size)) for site in spec.sites}
     if "deltas" in spec.slots:
         deltas = {layer: (Delta(dense=torch.zeros(rows, *shape)),) for layer, shape in spec.shapes.items()}
-    return Injection(modulation, None, deltas)
+    gates = {layer: torch.ones(rows, rank) for layer, rank in spec.ranks.items()} if "gates" in spec.slots else {}
+    return Injection(modulation, None, deltas, gates)
 
 
 def injection_row(injection: Injection, row: int) -> Injection:
     """The injection of one row, as a batch of one."""
-
-    def at(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor[row : row + 1]
-
-    return Injection(
-        {site: (at(scale), at(shift)) for site, (scale, shift) in injection.modulation.items()},
-        at(injection.prefix),
-        {layer: tuple(Delta(at(d.dense), at(d.a), at(d.b)) for d in deltas) for layer, deltas in injection.deltas.items()},
-    )
+    return injection.select(torch.tensor([row]))

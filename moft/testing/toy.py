@@ -1,4 +1,4 @@
-"""A two-objective task with a known front, for tests of methods: nothing to read, seconds to train."""
+"""A two-objective task with a known front, and a policy for it: nothing to read, seconds to train."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import torch
 from torch import Generator, Tensor, nn
 
 from moft.engine.batching import length_grouped
-from moft.engine.conditioning import injected_linear, modulated
+from moft.engine.network import ItemNetwork
+from moft.engine.policies import ConditionedPolicy
 from moft.engine.seed import generator_for
 from moft.errors import ConfigError
-from moft.interfaces import Context, Model, Trainer
+from moft.interfaces import Conditioner, Context, Model, Policy, Task, Trainer
 from moft.settings import Count, Fraction
-from moft.types import Batch, Batches, Injection, Inputs, ModelSpec, Objective
+from moft.testing.contracts import own_randomness, perturbed
+from moft.types import Batch, Batches, Injection, ModelSpec, Objective, Slot, temperatures_of
 
 FEATURES = 6
 
@@ -34,7 +36,7 @@ class ToyTask:
     """
 
     def __init__(self, context: Context, *, lists: Count = 48, conflict: Fraction = 0.7, items_per_batch: Count = 64) -> None:
-        self.objectives = (Objective("first", label="toy"), Objective("second", label="toy"))
+        self.objectives: tuple[Objective, ...] = (Objective("first", label="toy"), Objective("second", label="toy"))
         self.main: Objective | None = Objective("main", label="toy")
         self._device, self._seed, self._budget = context.device, context.seed, items_per_batch
         self._sizes = {"train": lists, "validation": max(2, lists // 4), "test": max(2, lists // 4)}
@@ -53,7 +55,7 @@ class ToyTask:
         self._directions = state["directions"]
 
     def model(self, tradeoff_size: int) -> Model:
-        return ToyModel(tradeoff_size).to(self._device)
+        return ItemNetwork(FEATURES, tradeoff_size).to(self._device)
 
     def batches(self, split: str, generator: Generator | None = None) -> Batches:
         if split not in self._sizes:
@@ -88,33 +90,43 @@ class ToyTask:
         return {"toy": self._sizes, "seed": self._seed}
 
 
-class ToyModel(Model):
-    """One hidden layer over the items, starting at the reference.
+class Shift(Conditioner):
+    """A shift at the first site, linear in the tradeoff: the least that makes a policy answer tradeoffs apart.
 
     Args:
-        tradeoff_size: width of the vector that conditioners read.
+        spec: of the model.
     """
 
-    def __init__(self, tradeoff_size: int) -> None:
-        super().__init__()
-        self.input = nn.Linear(FEATURES, 16)
-        self.output = nn.Linear(16, 1)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
-        self.spec = ModelSpec(
-            tradeoff_size=tradeoff_size,
-            hidden_size=16,
-            slots=frozenset({"modulation", "deltas"}),
-            sites=("input", "output"),
-            shapes={"input": (16, FEATURES), "output": (1, 16)},
-            is_correction=True,
-        )
+    slots: frozenset[Slot] = frozenset({"modulation"})
 
-    def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
-        deltas = injection.deltas
-        hidden = injected_linear(self.input, inputs["features"], deltas.get("input", ()))  # [batch, list, hidden]
-        hidden = modulated(modulated(hidden, injection, "input").tanh(), injection, "output")
-        return injected_linear(self.output, hidden, deltas.get("output", ())).squeeze(-1)  # [batch, list]
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self._site = spec.sites[0]
+        self.shift = nn.Linear(spec.tradeoff_size, spec.hidden_size, bias=False)
+
+    def forward(self, vector: Tensor) -> Injection:
+        return Injection({self._site: (None, self.shift(vector))})
+
+
+def toy_task(**settings: Any) -> ToyTask:
+    """The toy task on the CPU, with seed 0.
+
+    Args:
+        settings: of the task: `lists`, `conflict`, `items_per_batch`.
+    """
+    return ToyTask(Context(torch.device("cpu"), 0, Path("cache")), **settings)
+
+
+def toy_policy(task: Task) -> Policy:
+    """A policy for a task whose models read modulation, with random parameters: it answers every tradeoff with other scores.
+
+    Args:
+        task: prepared; the toy task, or one's own.
+    """
+    with own_randomness():
+        model = task.model(len(task.objectives))
+        policy = ConditionedPolicy(model, Shift(model.spec), temperatures_of(task.objectives))
+    return perturbed(policy)
 
 
 def best_scores(batch: Batch, weights: Tensor) -> Tensor:

@@ -7,9 +7,7 @@ from torch import Tensor, nn
 from moft import ConfigError
 from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot
 from moft_conditioning.sites import modulated_sites
-
-START = 5.0
-"""First weights of the last layer, times the root of its width, that give modulations a spread of about one."""
+from moft_conditioning.start import START
 
 
 class FiLM(Conditioner):
@@ -41,11 +39,10 @@ class FiLM(Conditioner):
         chosen = tuple(dict.fromkeys((known[0], known[-1]))) if sites is None else tuple(sites)
         unknown = [site for site in chosen if site not in known]
         if unknown:
-            raise ConfigError(f"[conditioner] 'film': unknown site {unknown[0]!r}. This model's sites: {', '.join(known)}.")
+            raise ConfigError(f"'film': unknown site {unknown[0]!r}. This model's sites: {', '.join(known)}.")
         if not chosen or len(set(chosen)) != len(chosen):
             raise ConfigError(
-                f"[conditioner] 'film': sites must name each site once, and at least one, got {sites}. "
-                f"This model's sites: {', '.join(known)}."
+                f"'film': sites must name each site once, and at least one, got {sites}. This model's sites: {', '.join(known)}."
             )
         self._sites = chosen
         self.network = nn.Sequential(nn.Linear(spec.tradeoff_size, width), nn.GELU())

@@ -19,7 +19,7 @@ def modulated_sites(spec: ModelSpec, name: str) -> tuple[str, ...]:
     if "modulation" not in spec.slots or not spec.sites:
         slots, sites = ", ".join(sorted(spec.slots)) or "none", ", ".join(spec.sites) or "none"
         raise ConfigError(
-            f"[conditioner] {name!r} fills the slot 'modulation', which this model cannot read (its slots: {slots}; its sites: "
+            f"{name!r} fills the slot 'modulation', which {spec.name} cannot read (its slots: {slots}; its sites: "
             f"{sites}): choose a conditioner for one of its slots."
         )
     return spec.sites

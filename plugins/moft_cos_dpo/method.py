@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -17,20 +17,29 @@ from moft.api import (
     Default,
     Factory,
     Loss,
+    ModelSpec,
+    Objective,
     ObjectiveLosses,
     Problem,
     Sampler,
     Scalarizer,
+    Several,
     TemperaturePolicy,
     Tradeoff,
     Trainer,
     check_scalarizer,
+    check_slots,
     label_statistics,
     loss_scale,
     note_unlabelled,
+    temperatures_of,
 )
 
 _FLOOR = 1e-2  # of a temperature's share: the best correction grows like its inverse, and a drawn share may be zero
+_APART = (
+    "The conditioner serves one tradeoff at a time, so the lists of a batch went through the model tradeoff by tradeoff; with "
+    "method.share_draws there is one of them for each step."
+)
 _LOOKED_AT = 64  # draws by which a sampler is judged before training
 
 
@@ -39,7 +48,8 @@ class CosDPO:
 
     Args:
         sampler: of the weights.
-        conditioner: how the model is told; null for a plain model, which goes with a `fixed` sampler only.
+        conditioner: how the model is told, or a list of ways, which are mixed; null for a plain model, which goes with a
+            `fixed` sampler only.
         loss: of the objectives that name none of their own.
         scalarizer: makes one number of the objectives' losses.
         temperatures: sampler of temperatures; the model then answers temperatures in any ratio. Only ratios count, and a share
@@ -56,7 +66,7 @@ class CosDPO:
         self,
         *,
         sampler: Annotated[Factory[Sampler], Default("dirichlet", {"vertices": 0.3})],
-        conditioner: Annotated[Factory[Conditioner] | None, Default("film")],
+        conditioner: Annotated[Factory[Conditioner] | None, Default("film"), Several("mix", "parts")],
         loss: Annotated[Loss, Default("listnet")],
         scalarizer: Annotated[Scalarizer, Default("linear")],
         temperatures: Factory[Sampler] | None = None,
@@ -68,32 +78,52 @@ class CosDPO:
         self._temperatures, self._balance, self._draws, self._share_draws = temperatures, balance, draws, share_draws
 
     def policy(self, problem: Problem) -> ConditionedPolicy | TemperaturePolicy:
-        m = len(problem.task.objectives)
+        size, drawn = self._asked(problem.task.objectives)
+        model = problem.task.model(size)
+        device = next(model.parameters()).device
+        conditioner = None if self._conditioner is None else self._conditioner(model.spec).to(device)
+        if size > len(problem.task.objectives) and conditioner is not None:
+            return TemperaturePolicy(model, conditioner)
+        return ConditionedPolicy(model, conditioner, drawn[:1].to(device))
+
+    def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
+        size, _ = self._asked(objectives)
+        if self._conditioner is not None:
+            spec = spec_of(size)
+            with torch.random.fork_rng(devices=[]):
+                conditioner = self._conditioner(spec)
+            check_slots(spec, conditioner.slots, type(conditioner).__name__)
+
+    def _asked(self, objectives: Sequence[Objective]) -> tuple[int, Tensor]:
+        """Width of the vector that conditioners read, m or with temperatures 2 m, and some temperatures, `[n, m]`.
+
+        Raises:
+            ConfigError: samplers, scalarizer and conditioner do not go together, or with the objectives.
+        """
+        m, own = len(objectives), temperatures_of(objectives)
         check_scalarizer(self._scalarizer, m)
         weights = _looked_at(self._sampler(m))  # a sampler that does not fit the objectives is told before anything is trained
         if not torch.allclose(weights.sum(-1), torch.ones(len(weights)), atol=1e-4):
             raise ConfigError(
                 f"[method.sampler] gives weights that do not sum to 1, such as {_plain(weights[0])}; use dirichlet."
             )
-        drawn = problem.temperatures if self._temperatures is None else _looked_at(self._temperatures(m))
+        drawn = own if self._temperatures is None else _looked_at(self._temperatures(m))
         weights_vary, temperatures_vary = (not rows.equal(rows[:1].expand_as(rows)) for rows in (weights, drawn))
-        model = problem.task.model(2 * m if temperatures_vary else m)
-        device = next(model.parameters()).device
         if self._conditioner is None and (weights_vary or temperatures_vary):
             kind, setting = ("weights", "sampler") if weights_vary else ("temperatures", "temperatures")
             raise ConfigError(
                 f"[method.conditioner] null cannot follow {kind} that vary; use {setting}: fixed, or a conditioner."
             )
-        conditioner = None if self._conditioner is None else self._conditioner(model.spec).to(device)
-        if temperatures_vary and conditioner is not None:
-            return TemperaturePolicy(model, conditioner)
-        _check_ratios(drawn[:1], problem)
-        return ConditionedPolicy(model, conditioner, drawn[:1].to(device))
+        if not temperatures_vary:
+            _check_ratios(drawn[:1], own, [objective.name for objective in objectives])
+        return 2 * m if temperatures_vary else m, drawn
 
     def train(self, policy: ConditionedPolicy | TemperaturePolicy, problem: Problem, trainer: Trainer) -> None:
         task = problem.task
         sampler = self._sampler(len(task.objectives))
         losses = ObjectiveLosses(task.objectives, self._loss)
+        if policy.conditioner is not None and not policy.conditioner.per_row:
+            trainer.note(_APART)
         shares = self._shares(policy, problem, trainer)
         trained = policy.temperatures.cpu() if isinstance(policy, ConditionedPolicy) else torch.ones_like(problem.temperatures)
         statistics = label_statistics(losses, task.batches("train"), trained)
@@ -144,14 +174,13 @@ def _looked_at(sampler: Sampler) -> Tensor:
     return sampler.draw(_LOOKED_AT, Generator().manual_seed(0))
 
 
-def _check_ratios(fixed: Tensor, problem: Problem) -> None:
+def _check_ratios(fixed: Tensor, own: Tensor, names: Sequence[str]) -> None:
     """Nothing, when temperatures `[1, m]` are a multiple of the objectives' own, at which the policy is measured."""
-    ratios = fixed / problem.temperatures
+    ratios = fixed / own
     if not ((ratios > 0).all() and torch.allclose(ratios, ratios[:, :1].expand_as(ratios), rtol=1e-4)):
-        names = [objective.name for objective in problem.task.objectives]
         raise ConfigError(
             f"[method.temperatures] is always {_plain(fixed[0])}, no multiple of the objectives' "
-            f"{_plain(problem.temperatures[0])}; set task.objectives.NAME.temperature of {', '.join(names)} instead."
+            f"{_plain(own[0])}; set task.objectives.NAME.temperature of {', '.join(names)} instead."
         )
 
 

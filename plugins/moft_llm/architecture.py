@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from moft import ConfigError
 from moft.api import Inputs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _STARTS = 512
 _TOLERANCE = 1e-3
@@ -32,8 +34,12 @@ def without_dropout(network: PreTrainedModel) -> None:
             module.attention_dropout = 0.0  # type: ignore[assignment]
 
 
-def checkpoint_layers(network: Any) -> None:
+def checkpoint_layers(network: Any, contexts: Callable[[], tuple[Any, Any]]) -> None:
     """Keeps a layer's input alone for the backward pass, in training mode, and computes the rest again there.
+
+    Args:
+        network: in place.
+        contexts: asked when a layer runs, what it is to run in, and what it is to be computed again in.
 
     Raises:
         ConfigError: the architecture cannot.
@@ -41,7 +47,7 @@ def checkpoint_layers(network: Any) -> None:
     if not network.supports_gradient_checkpointing:
         raise ConfigError(f"gradient_checkpointing: {type(network).__name__} cannot do it. Set gradient_checkpointing: false.")
     enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
-    enable({"use_reentrant": False})
+    enable({"use_reentrant": False, "context_fn": contexts})
     network.disable_input_require_grads()  # only the reentrant kind needs gradients at the embeddings
 
 
@@ -52,6 +58,11 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel
     words = [number for number, text in by_number if len(text) > 2 and text[0] in "Ġ▁" and text[1:].isalpha()][:_STARTS]
     chosen = words if len(words) == _STARTS else [number for number, _ in by_number][:_STARTS]
     return torch.tensor(chosen, device=embeddings_of(network).weight.device)
+
+
+def layers_of(network: Any) -> list[nn.Module]:
+    """The decoder's layers, in order."""
+    return [layer for part in network.get_decoder().children() if isinstance(part, nn.ModuleList) for layer in part]
 
 
 def shortest_window(network: PreTrainedModel) -> int | None:

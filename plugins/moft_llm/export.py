@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,8 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
     """Writes one tradeoff into the folder `out`, whole or not at all.
 
     Without a prefix, `out` is a PEFT LoRA adapter of the base model. With one, `out/model` is the base model with LoRA merged
-    into it and `out/adapter` is a PEFT prompt-tuning adapter of that. Beside them is a model card with the picture of the front.
+    into it and `out/adapter` is a PEFT prompt-tuning adapter of that. Gates become part of LoRA's B. Beside them is a model card
+    with the picture of the front.
 
     Args:
         steerable: the run.
@@ -46,7 +47,8 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
         raise ConfigError(
             f"at this temperature every token takes a forward of the base model as well, which a plain model has not{better}."
         )
-    model, prefix = opened_answer(answer)
+    model, injected = opened_answer(answer)
+    prefix, gates = injected.prefix, {layer: own[0] for layer, own in injected.gates.items()}
     source, name = steerable.task.source, _base_name(steerable)
     adapted = any(_lora_layers(model.network))
     if prefix is not None and adapted and source["quantization"] != "none":
@@ -57,9 +59,9 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
     card = Card(steerable, tradeoff, name, with_prefix=prefix is not None)
     with whole_folder(out) as folder, quiet():
         if prefix is None:
-            _write_lora(model, name, folder)
+            _write_lora(model, gates, name, folder)
         else:
-            _writemerged_network(model, folder / "model")
+            _writemerged_network(model, gates, folder / "model")
             _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
         card.write(folder)
     if prefix is None:
@@ -67,11 +69,18 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
     return [f"{out / 'model'}: the base model with LoRA merged.", f"{out / 'adapter'}: a PEFT prompt-tuning adapter over it."]
 
 
-def merged_network(network: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the network whose adapted layers are plain ones again, with LoRA in their weights."""
+def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = None) -> PreTrainedModel:
+    """A copy of the network whose adapted layers are plain ones again, with LoRA in their weights.
+
+    Args:
+        network: with LoRA in it.
+        gates: `[rank]` by layer, what LoRA is gated by; None for none.
+    """
     whole = deepcopy(network)
     layers = list(_lora_layers(whole))
     for name, layer in layers:
+        if gates and name in gates:
+            layer.lora_B["default"].weight.data.mul_(gates[name])
         layer.merge()
         parent, _, last = name.rpartition(".")
         setattr(whole.get_submodule(parent), last, layer.get_base_layer())
@@ -100,15 +109,16 @@ def _lora_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
     return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer))
 
 
-def _write_lora(model: LanguageModel, base: str, folder: Path) -> None:
-    """A PEFT LoRA adapter of the base model."""
+def _write_lora(model: LanguageModel, gates: Mapping[str, Tensor], base: str, folder: Path) -> None:
+    """A PEFT LoRA adapter of the base model; a gate multiplies its column of B."""
     from safetensors.torch import save_file
 
-    tensors = {
-        f"base_model.model.{name.replace('.default.', '.')}": value.detach().cpu().float().contiguous()
-        for name, value in model.network.named_parameters()
-        if ".lora_A.default." in name or ".lora_B.default." in name
-    }
+    tensors = {}
+    for name, value in model.network.named_parameters():
+        layer, is_up, _ = name.partition(".lora_B.default.")
+        if is_up or ".lora_A.default." in name:
+            own = value.detach() * gates[layer] if is_up and layer in gates else value.detach()
+            tensors[f"base_model.model.{name.replace('.default.', '.')}"] = own.cpu().float().contiguous()
     configs: Any = model.network.peft_config
     config = deepcopy(configs["default"])
     config.base_model_name_or_path, config.inference_mode = base, True
@@ -117,9 +127,9 @@ def _write_lora(model: LanguageModel, base: str, folder: Path) -> None:
     model.tokenizer.save_pretrained(str(folder))
 
 
-def _writemerged_network(model: LanguageModel, folder: Path) -> None:
+def _writemerged_network(model: LanguageModel, gates: Mapping[str, Tensor], folder: Path) -> None:
     """The base model with LoRA merged into its weights, and the tokenizer."""
-    network = merged_network(model.network)
+    network = merged_network(model.network, gates)
     network.save_pretrained(str(folder))
     model.tokenizer.save_pretrained(str(folder))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from annotated_types import Gt, Le
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError, ShapeError
-from moft.api import Answer, Count, NonNegativeCount, Positive
+from moft.api import Answer, Count, Injection, NonNegativeCount, Positive, is_sharded
 from moft_llm.architecture import head_of
 from moft_llm.model import LanguageModel
 
@@ -78,17 +78,18 @@ def generated(
         raise ShapeError(f"{len(prompts)} prompts need as many generators, one for each row.")
     found: list[list[int]] = [[] for _ in prompts]
     for answer in answers:
-        model, prefix = opened_answer(answer)
+        model, injected = opened_answer(answer)
         own = [prompts[row] for row in answer.rows.tolist()]
-        _check_context(model, own, prefix, decoding.max_new_tokens, [called[row] for row in answer.rows.tolist()])
+        _check_context(model, own, injected.prefix, decoding.max_new_tokens, [called[row] for row in answer.rows.tolist()])
         divisor, ends = answer.divisor.reshape(-1, 1).float(), _ends(model)
         with torch.no_grad(), _settled(model, ends):
             for here in _groups(divisor.flatten(), own, decoding.batch):
                 rows = answer.rows[here].tolist()
-                tokens = _continued(
+                tokens = model.opened(
+                    _continued,
                     model,
                     [prompts[row] for row in rows],
-                    None if prefix is None else prefix[here],
+                    injected.select(here),
                     divisor[here],
                     decoding,
                     None if decoding.greedy or generators is None else [generators[row] for row in rows],
@@ -124,29 +125,29 @@ def log_probabilities(
         raise ShapeError(f"{len(prompts)} prompts need as many responses, got {len(responses)}.")
     scores = torch.zeros(2, len(prompts))
     for answer in answers:
-        model, prefix = opened_answer(answer)
+        model, injected = opened_answer(answer)
         divisor = answer.divisor.reshape(-1, 1).float()
         lengths = [len(prompts[row]) + len(responses[row]) for row in answer.rows.tolist()]
         with torch.no_grad(), _settled(model, _ends(model)):
             for here in torch.split(torch.tensor(lengths, device=divisor.device).argsort(), batch):
                 rows = answer.rows[here].tolist()
                 own = [(prompts[row], responses[row]) for row in rows]
-                scores[:, rows] = _scored(model, own, None if prefix is None else prefix[here], divisor[here]).cpu()
+                scores[:, rows] = model.opened(_scored, model, own, injected.select(here), divisor[here]).cpu()
     return scores[0], scores[1]
 
 
-def opened_answer(answer: Answer) -> tuple[LanguageModel, Tensor | None]:
-    """The language model of an answer, and the prefix of its rows, `[k, p, hidden]`, or None.
+def opened_answer(answer: Answer) -> tuple[LanguageModel, Injection]:
+    """The language model of an answer, and the prefix and the gates of its k rows, the model's own prompt included.
 
     Raises:
-        ConfigError: it is no language model, or more than a prefix is injected.
+        ConfigError: it is no language model, or more than a prefix and gates is injected.
     """
-    model, injection = answer.model, answer.injection
+    model, injection, rows = answer.model, answer.injection, len(answer.rows)
     if not isinstance(model, LanguageModel):
         raise ConfigError(f"{type(model).__name__} is no language model, so nothing can be generated from it.")
     if injection.modulation or injection.deltas:
-        raise ConfigError("only a prefix can be put before what is generated; this policy changes layers as well.")
-    return model, model.prefix(len(answer.rows), injection)
+        raise ConfigError("only a prefix and gates of LoRA go with what is generated; this policy changes layers in another way.")
+    return model, Injection(prefix=model.opened(model.prefix, rows, injection), gates=model.gates(rows, injection))
 
 
 def as_trained(divisor: Tensor) -> Tensor:
@@ -200,7 +201,7 @@ def _groups(divisor: Tensor, prompts: Sequence[Sequence[int]], batch: int) -> It
 def _continued(
     model: LanguageModel,
     prompts: Sequence[Sequence[int]],
-    prefix: Tensor | None,
+    injected: Injection,
     divisor: Tensor,
     decoding: Decoding,
     generators: Sequence[Generator] | None,
@@ -209,23 +210,25 @@ def _continued(
     """`[rows, steps]`, new tokens, with whatever after the end; all divisors are 1, all are infinite, or none is."""
     from transformers import LogitsProcessorList
 
-    from moft_llm.realign import Drawn, Realigned
+    from moft_llm.realign import Agreed, Drawn, Realigned
 
     network: Any = model.network
     device = network.get_input_embeddings().weight.device
     tokens, mask = _left_padded(prompts, int(model.tokenizer.pad_token_id), device)
     is_base, is_trained = bool(divisor.isinf().all()), bool(as_trained(divisor).all())
-    embedded, seen = _with_prefix(network.get_input_embeddings()(tokens), mask, None if is_base else prefix)
+    embedded, seen = _with_prefix(network.get_input_embeddings()(tokens), mask, None if is_base else injected.prefix)
     steps = LogitsProcessorList([] if is_base or is_trained else [Realigned(network, tokens, mask, divisor.to(device))])
     if generators is not None:
         draws = [torch.rand(decoding.max_new_tokens, generator=each, dtype=torch.float64) for each in generators]
         steps.extend([*_narrowed(decoding), Drawn(torch.stack(draws).to(device))])
+    if is_sharded(model):
+        steps.append(Agreed())
     settings = _settings(
         max_new_tokens=decoding.max_new_tokens,
         do_sample=False,  # draws are made by the last of the steps
         use_cache=True,
     )
-    with model.without_adapters() if is_base else nullcontext():
+    with model.without_adapters() if is_base else model.gated(injected.gates):
         found: Tensor = network.generate(
             inputs_embeds=embedded, attention_mask=seen, generation_config=settings, logits_processor=steps, streamer=streamer
         )
@@ -281,7 +284,7 @@ def _with_prefix(embedded: Tensor, mask: Tensor, prefix: Tensor | None) -> tuple
 
 
 def _scored(
-    model: LanguageModel, own: Sequence[tuple[Sequence[int], Sequence[int]]], prefix: Tensor | None, divisor: Tensor
+    model: LanguageModel, own: Sequence[tuple[Sequence[int], Sequence[int]]], injected: Injection, divisor: Tensor
 ) -> Tensor:
     """`[2, rows]`, log-probabilities under the policy and under the base."""
     network: Any = model.network
@@ -297,9 +300,11 @@ def _scored(
     rows, places = torch.tensor(pairs, device=tokens.device).unbind(1)
     embedded = words(tokens)
     decoder = network.get_decoder()
+    prefix = injected.prefix
     ahead = 0 if prefix is None else prefix.shape[1]
     whole = embedded if prefix is None else torch.cat([prefix.to(embedded.dtype), embedded], 1)
-    tuned = decoder(inputs_embeds=whole, use_cache=False).last_hidden_state[rows, places + ahead - 1]  # [N, hidden]
+    with model.gated(injected.gates):
+        tuned = decoder(inputs_embeds=whole, use_cache=False).last_hidden_state[rows, places + ahead - 1]  # [N, hidden]
     with model.without_adapters():
         base = decoder(inputs_embeds=embedded, use_cache=False).last_hidden_state[rows, places - 1]  # [N, hidden]
     inverse = divisor.to(tokens.device)[rows].reciprocal()  # [N, 1], 0 where the divisor is infinite

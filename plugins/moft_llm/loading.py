@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.utils import logging
 
 from moft import ConfigError, DataError
 from moft_llm.fetch import found_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Quantization = Literal["none", "4bit"]
@@ -32,6 +32,7 @@ def load_model(
     quantization: Quantization = "none",
     device: torch.device,
     cache: Path | None = None,
+    stays_on_cpu: bool = False,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A frozen causal model in eval mode on `device`, and its tokenizer, which pads with its end where it has no token for it.
 
@@ -40,9 +41,10 @@ def load_model(
         gguf: a GGUF file within it, whose weights are made dense; None takes the only one of a folder that has nothing else.
         dtype: of the weights; `auto` is float32 on a CPU, elsewhere bfloat16 for weights saved in 16 bits.
         quantization: `4bit` holds linear layers in NF4, through bitsandbytes.
-        device: where the model lives.
+        device: where the model computes.
         cache: a folder with fetched models, where a GGUF file's weights are kept once they are dense; None reads the file every
             time, which is slow.
+        stays_on_cpu: leaves the weights there; `device` decides their dtype all the same.
 
     Raises:
         DataError: there is no such folder or name, or it holds no causal model, safetensors or tokenizer.
@@ -59,9 +61,7 @@ def load_model(
         if gguf is not None:
             model, tokenizer = _from_gguf(name, gguf, _precision(dtype, torch.float16, device), cache)
         else:
-            settings = _read(f"{name}: no model", AutoConfig.from_pretrained, name, trust_remote_code=False)
-            if settings.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-                raise DataError(f"{name}: {settings.model_type!r} is no causal language model of transformers.")
+            settings = _config(name)
             precision = _precision(dtype, settings.dtype, device)
             more = _four_bits(precision, device) if quantization == "4bit" else {}
             model, tokenizer = _dense(name, precision, name, **more)
@@ -73,7 +73,7 @@ def load_model(
     added = tokenizer.get_added_vocab()  # readers add special tokens that the model never saw, and that no text has
     if any(number >= rows for text, number in tokenizer.get_vocab().items() if text not in added):
         raise DataError(f"{name}: the tokenizer knows {len(tokenizer)} tokens, the model {rows}. They are not of one model.")
-    if quantization == "none":
+    if quantization == "none" and not stays_on_cpu:
         model = model.to(device)
     return model.eval().requires_grad_(False), tokenizer
 
@@ -89,9 +89,35 @@ def content_hash(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *mo
     return digest.hexdigest()
 
 
+def model_outline(name: str, *, gguf: str | None = None, cache: Path | None = None) -> PreTrainedModel:
+    """The architecture of a model, without weights.
+
+    Args:
+        name: as for `load_model`.
+        gguf: as for `load_model`.
+        cache: a folder with fetched models.
+
+    Raises:
+        DataError: there is no such folder or name, or it holds no causal model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    name = found_model(name, cache)
+    gguf = gguf or _only_gguf(Path(name).expanduser())
+    _check_place(name, gguf)
+    more = {} if gguf is None else {"gguf_file": gguf}
+    with quiet():
+        config = _config(name, **more)
+        with torch.device("meta"):
+            outline: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    return outline
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars of transformers within the block."""
+    from transformers.utils import logging
+
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -131,8 +157,21 @@ def _read(what: str, load: Any, name: str, **settings: Any) -> Any:
         raise DataError(f"{what} could be read there: {said[0]}") from error
 
 
+def _config(name: str, **more: Any) -> Any:
+    """The config of a causal language model."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    config = _read(f"{name}: no model", AutoConfig.from_pretrained, name, trust_remote_code=False, **more)
+    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise DataError(f"{name}: {config.model_type!r} is no causal language model of transformers.")
+    return config
+
+
 def _dense(place: str, precision: torch.dtype, name: str, **more: Any) -> tuple[Any, Any]:
     """Model and tokenizer of the folder or hub name `place`; `name` is what messages call it."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     more = {"dtype": precision, "use_safetensors": True, "trust_remote_code": False, **more}
     model = _read(f"{name}: no causal language model in safetensors", AutoModelForCausalLM.from_pretrained, place, **more)
     return model, _read(f"{name}: no tokenizer", AutoTokenizer.from_pretrained, place, trust_remote_code=False)

@@ -1,16 +1,17 @@
-"""LoRA beneath a language model: its settings, and how PEFT puts it in and takes it out for a while."""
+"""LoRA beneath a language model: its settings, how PEFT puts it in and takes it out, and gates of its own for each row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Lt
-from torch import nn
+from torch import Tensor, nn
 
-from moft import ConfigError
+from moft import ConfigError, ShapeError
 from moft.api import Count, Positive
 
 if TYPE_CHECKING:
@@ -72,6 +73,17 @@ def peft_config(lora: LoRA, network: Any) -> LoraConfig:
     )
 
 
+def adapted_ranks(lora: LoRA, network: Any) -> dict[str, int]:
+    """The rank of each layer that `adapt` would put LoRA into, by name; `network` stays as it is, and may have no weights.
+
+    Raises:
+        ConfigError: as for `peft_config`.
+    """
+    targets = peft_config(lora, network).target_modules or ()
+    names = [name for name, _ in network.named_modules()]
+    return {name: lora.rank for name in names if any(_is_called(name, target) for target in targets)}
+
+
 def adapt(network: PreTrainedModel, config: LoraConfig) -> None:
     """Puts LoRA into `network`, in place; its parameters are float32 and drawn from the global generator."""
     from peft import inject_adapter_in_model
@@ -82,6 +94,63 @@ def adapt(network: PreTrainedModel, config: LoraConfig) -> None:
         if isinstance(module, LoraLayer):
             module.lora_A.float()
             module.lora_B.float()
+
+
+class Gates:
+    """What LoRA is gated by at the moment, `B diag(g) A` with another g for each row.
+
+    A layer that is computed again in the backward pass is given the gates of its forward pass.
+    """
+
+    def __init__(self) -> None:
+        self._now: Mapping[str, Tensor] = {}
+
+    def attach(self, network: nn.Module) -> dict[str, int]:
+        """Gates every LoRA layer of `network` from now on; gives their ranks, by the layers' names."""
+        from peft.tuners.lora import LoraLayer
+
+        ranks = {}
+        for name, module in network.named_modules():
+            if isinstance(module, LoraLayer):
+                inner: Any = module.lora_A["default"]
+                inner.register_forward_hook(partial(self._opened, name))
+                ranks[name] = inner.out_features
+        return ranks
+
+    def of(self, gates: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+        """Within the block, LoRA is gated by `gates`, `[rows, rank]` by layer; without those of a layer, it is plain."""
+        return _Within(self, gates)
+
+    def contexts(self) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        """What a checkpointed layer runs in, and what it is computed again in."""
+        return nullcontext(), self.of(self._now)
+
+    def _opened(self, layer: str, module: nn.Module, arguments: Any, inner: Tensor) -> Tensor | None:
+        """`[rows, time, rank]`, what A gave, gated; None leaves it as it is."""
+        gates = self._now.get(layer)
+        if gates is None:
+            return None
+        if inner.dim() != 3 or len(inner) != len(gates):
+            raise ShapeError(
+                f"gates of {len(gates)} rows meet {list(inner.shape)} in {layer}, which has no row for each list: leave the "
+                "layer out of task.lora.targets."
+            )
+        return inner * gates.unsqueeze(1).to(inner.dtype)
+
+
+class _Within(AbstractContextManager[None]):
+    """A block in which gates are others; it may be entered again, as a backward pass may be run again."""
+
+    def __init__(self, holder: Gates, gates: Mapping[str, Tensor]) -> None:
+        self._holder, self._gates = holder, gates
+        self._before: list[Mapping[str, Tensor]] = []
+
+    def __enter__(self) -> None:
+        self._before.append(self._holder._now)
+        self._holder._now = self._gates
+
+    def __exit__(self, *error: object) -> None:
+        self._holder._now = self._before.pop()
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from moft import ShapeError
 from moft.api import Injection, Inputs, Model, ModelSpec
@@ -18,14 +17,18 @@ from moft_llm.architecture import (
     checkpoint_layers,
     embeddings_of,
     head_of,
+    layers_of,
     learned_positions,
     ordinary_tokens,
     shortest_window,
     without_dropout,
 )
 from moft_llm.head import token_log_probabilities
-from moft_llm.lora import LoRA, adapt, adapters_off, peft_config
+from moft_llm.lora import Gates, LoRA, adapt, adapters_off, peft_config
 from moft_llm.packing import additive, attended, check_layout, positions, predictions, separated, trimmed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class LanguageModel(Model):
@@ -73,8 +76,10 @@ class LanguageModel(Model):
         without_dropout(self.network)
         if lora is not None:
             adapt(self.network, peft_config(lora, self.network))
+        self._gates = Gates()
+        ranks = {} if lora is None else self._gates.attach(self.network)
         if gradient_checkpointing:
-            checkpoint_layers(self.network)
+            checkpoint_layers(self.network, self._gates.contexts)
         self._share_prompt = share_prompt
         self._length_normalization = length_normalization
         self._window = shortest_window(self.network)
@@ -84,24 +89,34 @@ class LanguageModel(Model):
         drawn = torch.randint(len(starts), (prompt_tokens,), generator=torch.default_generator)  # which the engine has seeded
         self.prompt = nn.Parameter(starts[drawn]) if prompt_tokens else None
         self.spec = ModelSpec(
-            tradeoff_size=tradeoff_size, hidden_size=starts.shape[1], slots=frozenset({"prefix"}), starts=starts
+            tradeoff_size=tradeoff_size,
+            hidden_size=starts.shape[1],
+            slots=frozenset({"prefix", "gates"} if ranks else {"prefix"}),
+            starts=starts,
+            ranks=ranks,
+            name=type(self.network).__name__,
         )
-        check_scores(self.network, share_prompt, lambda inputs, share: self._sums(inputs, None, share)[0])
+        check_scores(self.network, share_prompt, lambda inputs, share: self._sums(inputs, None, {}, share)[0])
         self.train()
 
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
         check_layout(inputs["tokens"], inputs["segments"], inputs["items"])
-        prefix = self.prefix(len(inputs["tokens"]), injection)
-        return self._scores(inputs, prefix)
+        rows = len(inputs["tokens"])
+        return self._scores(inputs, self.prefix(rows, injection), self.gates(rows, injection))
 
     def reference(self, inputs: Inputs) -> Tensor:
         """`[batch, list]`, the scores of the base model: without prefix, prompt and LoRA, and without gradient."""
         check_layout(inputs["tokens"], inputs["segments"], inputs["items"])
         with torch.no_grad(), self.without_adapters():
-            return self._scores(inputs, None)
+            return self.opened(self._scores, inputs, None, {})
+
+    def blocks(self) -> list[nn.Module]:
+        return layers_of(self.network)
 
     def prefix(self, rows: int, injection: Injection) -> Tensor | None:
         """`[rows, p, hidden]` in the dtype of the embeddings: the own prompt, then what is injected; None where p is 0.
+
+        It reads weights: outside of `forward` it is called by `opened`.
 
         Raises:
             ShapeError: the injected prefix has neither `rows` rows nor one, or another width.
@@ -116,29 +131,50 @@ class LanguageModel(Model):
         dtype = embeddings_of(self.network).weight.dtype
         return torch.cat(parts, 1).to(dtype) if parts else None
 
+    def gates(self, rows: int, injection: Injection) -> Mapping[str, Tensor]:
+        """`[rows, rank]` by layer, what LoRA is gated by; layers without gates are left out.
+
+        Raises:
+            ShapeError: the injection has gates of a layer without LoRA, or of other rows or ranks.
+        """
+        found = {}
+        for layer, gates in injection.gates.items():
+            rank = self.spec.ranks.get(layer)
+            if rank is None or gates.dim() != 2 or gates.shape[1] != rank or len(gates) not in (1, rows):
+                wanted = "none, for it has no LoRA" if rank is None else f"[{rows}, {rank}]"
+                raise ShapeError(f"the gates of {layer} for a batch of {rows} rows must be {wanted}, got {list(gates.shape)}.")
+            found[layer] = gates.expand(rows, -1)
+        return found
+
+    def gated(self, gates: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+        """Gates LoRA by `gates`, as the method of that name gives them, within the block."""
+        return self._gates.of(gates)
+
     @contextmanager
     def without_adapters(self) -> Iterator[None]:
         """Switches LoRA off within the block."""
         with adapters_off(self.network):
             yield
 
-    def _scores(self, inputs: Inputs, prefix: Tensor | None) -> Tensor:
+    def _scores(self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor]) -> Tensor:
         """`[batch, list]` float32."""
-        scores, lengths = self._sums(inputs, prefix, self._share_prompt)
+        scores, lengths = self._sums(inputs, prefix, gates, self._share_prompt)
         return scores / lengths.clamp(min=1) if self._length_normalization else scores
 
-    def _sums(self, inputs: Inputs, prefix: Tensor | None, share: bool) -> tuple[Tensor, Tensor]:
+    def _sums(self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor], share: bool) -> tuple[Tensor, Tensor]:
         """`[batch, list]` twice: sums of log-probabilities, float32, and of how many tokens; 0 where there is no response."""
         tokens, segments = trimmed(inputs["tokens"], inputs["segments"])
         items = inputs["items"]
         length = segments.shape[1] + (0 if prefix is None else prefix.shape[1])
         if share and items.shape[1] > 1 and (self._window is None or length <= self._window):
-            hidden = self._hidden(tokens, segments, prefix, shared=True)
+            with self._gates.of(gates):
+                hidden = self._hidden(tokens, segments, prefix, shared=True)
             found = predictions(segments)
             rows, responses = found.rows, found.responses
         else:
             tokens, segments, row_of, response_of = separated(tokens, segments)
-            hidden = self._hidden(tokens, segments, None if prefix is None else prefix[row_of], shared=False)
+            with self._gates.of({layer: own[row_of] for layer, own in gates.items()}):
+                hidden = self._hidden(tokens, segments, None if prefix is None else prefix[row_of], shared=False)
             found = predictions(segments)
             rows, responses = row_of[found.rows], response_of[found.rows]
         weight, bias, scale, softcap = head_of(self.network)

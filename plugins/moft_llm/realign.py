@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from transformers import DynamicCache, LogitsProcessor, PreTrainedModel
 
@@ -51,6 +52,15 @@ class Realigned(LogitsProcessor):
             )
         logits: Tensor = found.logits[:, -1].float()
         return logits
+
+
+class Agreed(LogitsProcessor):
+    """Leaves the likeliest token of the main process alone, in every process: rounding must not part those of a sharded model."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        chosen = scores.argmax(-1, keepdim=True)
+        dist.broadcast(chosen, 0)
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
 
 
 class Drawn(LogitsProcessor):

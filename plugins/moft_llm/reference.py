@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from moft import DataError
+from moft.api import Team
 from moft_llm.model import LanguageModel
 from moft_llm.store import TextStore
 
@@ -24,26 +26,28 @@ class ReferenceCache:
     Args:
         folder: of the cache; it need not exist.
         model: hash of the base model and its tokenizer.
+        team: of processes, all of which fill the same stores in the same order. The folder of the main one counts.
     """
 
     folder: Path
     model: str
+    team: Team
 
     def fill(
         self,
         store: TextStore,
-        model: LanguageModel,
+        model: Callable[[], LanguageModel],
         *,
         tokens: str,
         kind: str,
         budget: int,
         precision: AbstractContextManager[None] | None = None,
     ) -> bool:
-        """Writes the reference scores of every response into `store`.
+        """Writes the reference scores of every response into `store`; what has to be computed is shared out over processes.
 
         Args:
             store: of a split.
-            model: whose `reference` is asked where the cache has no answer.
+            model: makes the one whose `reference` is asked where the cache has no answer.
             tokens: hash of the store's tokens.
             kind: what else the scores depend on, such as the precision.
             budget: tokens of a forward pass.
@@ -56,14 +60,28 @@ class ReferenceCache:
         """
         key = hashlib.sha256(f"{self.model} {tokens} {kind}".encode()).hexdigest()
         path = self.folder / f"{key}.safetensors"
-        if path.exists():
-            store.reference.copy_(self._read(path, key, len(store.reference)))
-            return True
-        with precision or nullcontext():
-            for batch in store.batches(budget):
-                store.fill(model.reference(batch.inputs), batch)
-        self._write(path, key, store.reference)
-        return False
+        items, team = len(store.reference), self.team
+        kept = team.first(lambda: self._read(path, key, items) if path.exists() else None)
+        is_kept = bool(team.summed(torch.tensor(float(kept is not None))))
+        if kept is not None:
+            store.reference.copy_(kept)
+        elif not is_kept:
+            self._compute(store, model(), budget, precision or nullcontext())
+        store.reference.copy_(team.summed(store.reference))
+        if not is_kept and team.index == 0:
+            self._write(path, key, store.reference)
+        return is_kept
+
+    def _compute(self, store: TextStore, model: LanguageModel, budget: int, precision: AbstractContextManager[None]) -> None:
+        """Fills in the share of this process, and leaves the others zero; all processes make the same number of passes."""
+        data = store.batches(budget)
+        with precision:
+            for start in range(0, len(data), self.team.count):
+                own = start + self.team.index
+                batch = data.load(data.plan[min(own, len(data) - 1)])
+                scores = model.reference(batch.inputs)
+                if own < len(data):
+                    store.fill(scores, batch)
 
     def _read(self, path: Path, key: str, items: int) -> Tensor:
         from safetensors import SafetensorError, safe_open

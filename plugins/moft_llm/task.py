@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import torch
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Model, NonNegativeCount, Objective, Trainer
+from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, Trainer
 from moft_llm.contract import Example
 from moft_llm.labels import TextLabel, check_labels
-from moft_llm.loading import Precision, Quantization, content_hash, load_model
-from moft_llm.lora import LoRA
+from moft_llm.loading import Precision, Quantization, content_hash, load_model, model_outline
+from moft_llm.lora import LoRA, adapted_ranks
 from moft_llm.model import LanguageModel
 from moft_llm.readers import Lists, Reader
 from moft_llm.reference import ReferenceCache
@@ -26,6 +27,8 @@ from moft_llm.usable import Faulty, usable
 
 LONGEST = 1024
 """Tokens of a prompt and a response where the config names no limit, and the model's context is longer."""
+
+_LEAST = 2  # tokens of a row: of the prompt and of a response
 
 
 class LLM:
@@ -75,6 +78,10 @@ class LLM:
         length_normalization: bool = False,
         gradient_checkpointing: bool = False,
     ) -> None:
+        if quantization == "4bit" and context.team.is_sharding:
+            raise ConfigError(
+                "[task.quantization] 4bit weights cannot be sharded; set trainer.sharding: none, or quantization: none."
+            )
         if not objectives:
             raise ConfigError("[task.objectives] names no objective; give at least one, such as helpful: {}.")
         self._context, self._name, self._data, self._labels = context, model, data, objectives
@@ -122,6 +129,20 @@ class LLM:
     def model(self, tradeoff_size: int) -> Model:
         return self._built(tradeoff_size, self._lora, self._prompt_tokens)
 
+    def foreseen(self, tradeoff_size: int) -> ModelSpec:
+        outline = self._base
+        if outline is None:
+            outline = model_outline(self._name, gguf=self._load["gguf"], cache=self._context.cache)
+        ranks = {} if self._lora is None else adapted_ranks(self._lora, outline)
+        return ModelSpec(
+            tradeoff_size=tradeoff_size,
+            hidden_size=outline.get_input_embeddings().embedding_dim,
+            slots=frozenset({"prefix", "gates"} if ranks else {"prefix"}),
+            ranks=ranks,
+            room=self._room(outline.config, self._prompt_tokens),
+            name=type(outline).__name__,
+        )
+
     def batches(self, split: str, generator: Generator | None = None) -> Batches:
         if split not in SPLITS:
             raise ConfigError(f"split {split!r} is unknown; splits are {', '.join(SPLITS)}.")
@@ -165,7 +186,9 @@ class LLM:
     def _know_base(self) -> None:
         """Loads the base model, once."""
         if self._base is None:
-            base, tokenizer = load_model(self._name, device=self._context.device, cache=self._context.cache, **self._load)  # type: ignore[arg-type]
+            context = self._context
+            place = {"device": context.device, "cache": context.cache, "stays_on_cpu": context.team.is_sharding}
+            base, tokenizer = load_model(self._name, **place, **self._load)  # type: ignore[arg-type]
             self._base, self._tokenizer = base, tokenizer
             self._hash = content_hash(base, tokenizer)
 
@@ -181,7 +204,13 @@ class LLM:
             length_normalization=self._is_normalized,
             gradient_checkpointing=self._is_checkpointing,
         )
-        return model.to(self._context.device)
+        model.spec = replace(model.spec, room=self._room(self._base.config, prompt_tokens))
+        return self._context.placed(model)
+
+    def _room(self, config: Any, prompt_tokens: int) -> int | None:
+        """The most tokens of a prefix beside the longest row and the model's own prompt; None where the context is endless."""
+        context = getattr(config, "max_position_embeddings", None)
+        return None if context is None else max(0, context - prompt_tokens - (self._max_length or _LEAST))
 
     def _tokenised(self, split: str) -> Tokenised:
         if split not in self._tokens:
@@ -207,11 +236,13 @@ class LLM:
     def _filled(self, data: Tokenised, trainer: Trainer | None = None) -> TextStore:
         """The store of some lists with their reference scores, computed as `trainer` trains, or in the weights' own precision."""
         store = text_store(data, self._context.device)
-        cache = ReferenceCache(self._context.cache / "reference", self._hash)
+        cache = ReferenceCache(self._context.cache / "reference", self._hash, self._context.team)
         precision = "plain" if trainer is None else trainer.precision
         kind = f"{precision} {'mean' if self._is_normalized else 'sum'} {self._context.device.type}"
-        with torch.random.fork_rng():
-            reference = self._built(0, None, 0).eval()
         around = None if trainer is None else trainer.autocast()
-        cache.fill(store, reference, tokens=data.tokens_sha256, kind=kind, budget=self._budget, precision=around)
+        cache.fill(store, self._reference, tokens=data.tokens_sha256, kind=kind, budget=self._budget, precision=around)
         return store
+
+    def _reference(self) -> LanguageModel:
+        with torch.random.fork_rng():
+            return self._built(0, None, 0).eval()

@@ -45,6 +45,7 @@ class Ranker(Model):
             sites=("input", *(f"layer-{index + 1}" for index in range(layers)), "output"),
             shapes=shapes,
             is_correction=is_correction,
+            name="the ranker",
         )
 
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Default, Model, NonNegativeCount, Objective, Trainer
+from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, Trainer
 from moft_ltr.base import Base, NeuralBase, ScoreColumn
 from moft_ltr.columns import check_learnable, input_columns, label_columns, read_labels
-from moft_ltr.dataset import find_data, open_dataset
+from moft_ltr.dataset import Dataset, find_data, open_dataset
 from moft_ltr.labels import LabelColumn, MainLabel, in_words
 from moft_ltr.lambdamart import LambdaMART
 from moft_ltr.network import Ranker, check_heads
@@ -93,9 +94,7 @@ class LTR:
 
     def prepare(self, trainer: Trainer) -> None:
         train = self._opened()["train"]
-        labels = label_columns(train[0].data, self._columns, self._main)
-        scores = [self._base.column] if isinstance(self._base, ScoreColumn) else []
-        self._inputs = input_columns(train[0].data, labels, exclude=[*self._exclude, *scores], features=self._features)
+        labels, self._inputs = self._told_apart(train[0].data)
         self._scaling = learned_scaling(
             block for part in train for block in blocks_of(part.data.features, part.items, self._inputs)
         )
@@ -130,14 +129,12 @@ class LTR:
         self._stores = {}
 
     def model(self, tradeoff_size: int) -> Model:
-        return Ranker(
-            len(self._inputs),
-            tradeoff_size=tradeoff_size,
-            width=self._width,
-            layers=self._layers,
-            heads=self._heads,
-            is_correction=self._is_augmentation,
-        ).to(self._context.device)
+        return self._ranker(len(self._inputs), tradeoff_size).to(self._context.device)
+
+    def foreseen(self, tradeoff_size: int) -> ModelSpec:
+        _, inputs = self._told_apart(self._opened()["train"][0].data)
+        with torch.device("meta"):
+            return self._ranker(len(inputs), tradeoff_size).spec
 
     def batches(self, split: str, generator: Generator | None = None) -> Batches:
         if split not in SPLITS:
@@ -167,6 +164,22 @@ class LTR:
         objectives = {objective.name: {"label": objective.label, "gain": objective.gain} for objective in self.objectives}
         main = None if self.main is None else {"label": self.main.label, "gain": self.main.gain}
         return {"splits": splits, "dealt": dealt, "objectives": objectives, "main": main, "base": self._base.name}
+
+    def _ranker(self, features: int, tradeoff_size: int) -> Ranker:
+        return Ranker(
+            features,
+            tradeoff_size=tradeoff_size,
+            width=self._width,
+            layers=self._layers,
+            heads=self._heads,
+            is_correction=self._is_augmentation,
+        )
+
+    def _told_apart(self, data: Dataset) -> tuple[Mapping[str, int], NDArray[np.int64]]:
+        """The columns of the labels, by setting, and those of the inputs."""
+        labels = label_columns(data, self._columns, self._main)
+        scores = [self._base.column] if isinstance(self._base, ScoreColumn) else []
+        return labels, input_columns(data, labels, exclude=[*self._exclude, *scores], features=self._features)
 
     def _opened(self) -> Mapping[str, tuple[Chosen, ...]]:
         if self._splits is None:

@@ -78,3 +78,29 @@ def test_a_modulation_folded_into_a_layer_is_the_modulation_before_it(has_bias, 
     deltas = (Delta(dense=torch.randn(3, 2, 4)),) if has_delta else ()
     expected = injected_linear(layer, modulated(hidden, injection, "output"), deltas)
     assert_close(modulated_linear(layer, hidden, injection, "output", deltas), expected)
+
+
+def test_merged_gates_multiply():
+    generator = torch.Generator().manual_seed(0)
+    own, other, third = (torch.randn(2, 3, generator=generator) for _ in range(3))
+    both = Injection(gates={"q": own, "v": other}) | Injection(gates={"v": third})
+    assert_close(dict(both.gates), {"q": own, "v": other * third})
+
+
+def test_rows_of_an_injection_are_selected_in_every_slot():
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape):
+        return torch.randn(3, *shape, generator=generator)
+
+    delta, factors = Delta(dense=random(5, 4)), Delta(a=random(2, 4), b=random(5, 2))
+    given = Injection({"in": (random(4), None)}, random(2, 4), {"layer": (delta, factors)}, {"q": random(6)})
+    found = given.select(torch.tensor([2, 0, 2, 1]))
+    for place, row in enumerate((2, 0, 2, 1)):
+        assert_close(found.modulation["in"][0][place], given.modulation["in"][0][row])
+        assert_close(found.prefix[place], given.prefix[row])
+        assert_close(found.deltas["layer"][0].dense[place], delta.dense[row])
+        assert_close((found.deltas["layer"][1].b @ found.deltas["layer"][1].a)[place], factors.b[row] @ factors.a[row])
+        assert_close(found.gates["q"][place], given.gates["q"][row])
+    assert found.modulation["in"][1] is None
+    assert Injection().select(torch.tensor([0])) == Injection()

@@ -137,7 +137,7 @@ def test_a_component_without_settings_is_said_so(listing):
     [
         (["losss"], "no kind of component is called 'losss'. Did you mean 'losses'? Kinds: tasks, methods, losses, scalarizers"),
         (["losses", "sqare"], "no loss is called 'sqare'. Did you mean 'square'? Known: plain, square."),
-        (["samplers", "simplex"], "component 'simplex': cannot import 'no_such_module:Simplex' (ModuleNotFoundError"),
+        (["samplers", "simplex"], "plugin 'toys': component 'simplex': cannot import 'no_such_module:Simplex' (ModuleNotFound"),
     ],
 )
 def test_what_is_not_there_is_said_so(listing, argv, message):

@@ -13,7 +13,7 @@ import annotated_types
 import pytest
 
 from moft import Component, ConfigError, hookimpl
-from moft.api import Conditioner, Count, Default, Factory, Fraction, Loss, ModelSpec, Positive, Sampler
+from moft.api import Conditioner, Count, Default, Factory, Fraction, Loss, ModelSpec, Positive, Sampler, Several
 from moft.config.build import resolve
 from moft.hooks.manager import Plugins
 
@@ -57,6 +57,16 @@ class Simplex:
 class Film:
     def __init__(self, spec: ModelSpec, *, width: Count = 32, inner: Factory[Conditioner] | None = None) -> None:
         self.spec, self.width, self.inner = spec, width, inner
+
+
+class Both:
+    def __init__(self, spec: ModelSpec, *, parts: Annotated[list[Factory[Conditioner]], annotated_types.Len(1, 3)]) -> None:
+        self.parts = [part(spec) for part in parts]
+
+
+class Told:
+    def __init__(self, *, conditioner: Annotated[Factory[Conditioner] | None, Default("film"), Several("both", "parts")]) -> None:
+        self.conditioner = conditioner
 
 
 class Weighted:
@@ -157,6 +167,7 @@ class Offers:
     @hookimpl
     def moft_conditioners(self):
         yield Component("film", Film)
+        yield Component("both", Both)
 
     @hookimpl
     def moft_scalarizers(self):
@@ -165,6 +176,7 @@ class Offers:
     @hookimpl
     def moft_methods(self):
         yield Component("toy", Method, "a method")
+        yield Component("told", Told)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def offering(**targets: object) -> Plugins:
 
 
 def test_a_component_that_cannot_be_imported_names_the_path(plugins):
-    with pytest.raises(PluginError, match=r"^method.loss: component 'gone': cannot import 'no_such_module:Loss'"):
+    with pytest.raises(PluginError, match=r"^method.loss: plugin 'toys': component 'gone': cannot import 'no_such_module:Loss'"):
         resolve(Loss, "gone", plugins, "method.loss")
 
 
@@ -176,3 +176,25 @@ def test_a_default_that_its_own_annotation_refuses_is_told_as_the_plugins():
     with pytest.raises(ConfigError) as caught:
         resolve(Loss, "bad", offering(bad=target), "x")
     assert str(caught.value) == "x.power: must be greater than 0, got -1.0. This is the default in loss 'bad' of plugin 'odd'."
+
+
+def test_every_fault_of_plugins_and_every_mistake_is_told_at_once():
+    plugins = offering(bad=no_annotation, gone="no_such_module:Loss")
+
+    @dataclass(frozen=True)
+    class Losses:
+        first: Loss
+        second: Loss
+        power: Positive
+
+    with pytest.raises(PluginError) as caught:
+        resolve(Losses, {"first": "bad", "second": "gone", "power": 0}, plugins, "losses")
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["losses.first", "losses.second", "losses.power"]
+
+
+def test_a_component_that_leaves_the_process_while_it_is_built_is_named():
+    def leaving() -> Any:
+        raise SystemExit(3)
+
+    with pytest.raises(PluginError, match=r"\[x\] loss 'bad' of plugin 'odd' cannot be built \(SystemExit: 3\)"):
+        resolve(Loss, "bad", offering(bad=leaving), "x").make()

@@ -126,6 +126,16 @@ def test_a_variable_that_is_not_set_is_told_with_the_setting(config, monkeypatch
     assert text == "task.data: environment variable ${NO_DATA} is not set, in '${NO_DATA}/x'."
 
 
+def test_every_variable_that_is_not_set_is_told(config, monkeypatch):
+    for name in ("NO_DATA", "NO_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    told = message_of(config, "task: {data: '${NO_DATA}', models: [a, '${NO_MODEL}']}").splitlines()
+    assert [line.split(" is not set")[0] for line in told] == [
+        "task.data: environment variable ${NO_DATA}",
+        "task.models.1: environment variable ${NO_MODEL}",
+    ]
+
+
 def test_variables_in_overrides_are_expanded(config, monkeypatch):
     monkeypatch.setenv("DATA", "/data")
     assert config("a: 1", "a=${DATA}") == {"a": "/data"}

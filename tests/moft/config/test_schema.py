@@ -93,7 +93,7 @@ def test_a_component_is_any_of_those_registered(plugins):
 
 def test_a_component_that_does_not_work_leaves_the_others(plugins):
     gone = json_schema(Loss, plugins)["$defs"]["loss.gone"]
-    assert gone["description"].startswith("Its settings are not known: component 'gone'")
+    assert gone["description"].startswith("Its settings are not known: plugin 'toys': component 'gone'")
 
 
 def test_every_reference_is_defined(plugins, toys):
@@ -122,7 +122,8 @@ def test_a_record_and_its_containers_have_a_schema(plugins, toys):
 
 def test_one_component_has_a_schema_with_what_it_contains(plugins):
     schema = component_schema("methods", "toy", plugins)
-    assert schema["properties"]["loss"]["$ref"] == "#/$defs/loss"
+    assert schema["properties"]["loss"]["anyOf"] == [{"$ref": "#/$defs/loss"}, {"$ref": "#/$defs/loss.square.default"}]
+    assert schema["$defs"]["loss.square.default"]["required"] == []
     assert schema["description"] == "a method"
     assert "sampler.simplex" in schema["$defs"]
 

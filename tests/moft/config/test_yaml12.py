@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moft.config.yaml12 import Malformed, dump, load
+from moft.config.yaml12 import Malformed, dump, lines_of, load
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_a_malformed_text_says_its_line():
     with pytest.raises(Malformed) as caught:
         load("a: 1\nb: [")
     assert caught.value.line == 2
+
+
+def test_every_key_and_entry_has_its_line():
+    text = "a: 1\nb:\n  c: [x,\n      y]\n  d: {e: 2}\n"
+    assert lines_of(text) == {"a": 1, "b": 2, "b.c": 3, "b.c.0": 3, "b.c.1": 4, "b.d": 5, "b.d.e": 5}

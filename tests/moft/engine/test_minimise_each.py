@@ -14,13 +14,14 @@ from torch.testing import assert_close
 
 from moft import PluginError, RunError
 from moft.engine import loop as loop_module
+from moft.engine.network import ItemNetwork
 from moft.engine.plain import PlainModels
 from moft.engine.records import Account, JobState
 from moft.engine.together import Clock, Cores, fitting
 from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
 from moft.interfaces import Context
-from moft.testing.toy import ToyModel, ToyTask
+from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Batch
 
 SETTINGS = TrainerSettings(epochs=3, learning_rate=1e-2, device="cpu", checkpoint_steps=1, evaluations=3, clip=0.05)
@@ -73,7 +74,7 @@ def trained(records: Memory, *, resume: bool = False, count: int = 3, broken: in
     """Three models of one start, each for its own weights; an evaluation says that the second one is best at the start."""
     task = ToyTask(Context(torch.device("cpu"), 0, None))
     torch.manual_seed(7)
-    plain = PlainModels(ToyModel(2), count)
+    plain = PlainModels(ItemNetwork(FEATURES, 2), count)
     trainer = AccelerateTrainer(replace(SETTINGS, **changes), seed=3, records=records, resume=resume)
     seen: list[int] = []
 
@@ -239,7 +240,7 @@ def test_as_many_models_are_trained_together_as_memory_allows(monkeypatch):
 
 def test_models_that_are_trained_together_cannot_draw():
     task = ToyTask(Context(torch.device("cpu"), 0, None))
-    plain = PlainModels(ToyModel(2), 2)
+    plain = PlainModels(ItemNetwork(FEATURES, 2), 2)
     trainer = AccelerateTrainer(SETTINGS, seed=0)
 
     def losses_of(batch: Batch, models: Any) -> torch.Tensor:

@@ -8,11 +8,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import ConfigError
+from moft.engine.network import ItemNetwork
 from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
 from moft.engine.profile import profiled
 from moft.interfaces import Context
 from moft.testing import check_policy
-from moft.testing.toy import ToyModel, ToyTask
+from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Batch, Injection, ListValues, Tradeoff
 
 ONE = torch.ones(1, 2)
@@ -28,7 +29,7 @@ def batch() -> Batch:
 def plain_models(count: int) -> PlainModels:
     """Copies of one model, then moved apart."""
     torch.manual_seed(0)
-    plain = PlainModels(ToyModel(2), count)
+    plain = PlainModels(ItemNetwork(FEATURES, 2), count)
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -36,7 +37,7 @@ def plain_models(count: int) -> PlainModels:
 
 
 def test_copies_start_alike_and_share_nothing():
-    plain = PlainModels(ToyModel(2), 3)
+    plain = PlainModels(ItemNetwork(FEATURES, 2), 3)
     plain.check_one_start()
     with torch.no_grad():
         plain.models[1].input.weight.add_(1.0)
@@ -107,7 +108,7 @@ def test_a_soup_at_a_vertex_is_the_model_of_that_objective(batch):
 
 def test_a_soup_is_the_model_with_averaged_parameters(batch):
     plain = plain_models(2)
-    mixed = ToyModel(2)
+    mixed = ItemNetwork(FEATURES, 2)
     first, second = (model.state_dict() for model in plain.models)
     mixed.load_state_dict({name: 0.3 * first[name] + 0.7 * second[name] for name in first})
     scores = SoupPolicy(plain, ONE)(batch, Tradeoff(torch.tensor([[0.3, 0.7]]), ONE))

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from moft.engine.network import ItemNetwork
 from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context
 from moft.testing import check_policy
-from moft.testing.toy import ToyModel, ToyTask
+from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Injection, Tradeoff
 
 
@@ -32,7 +33,7 @@ class Shift(Conditioner):
 
 def _policy(temperatures: tuple[float, float] = (1.0, 2.0)) -> ConditionedPolicy:
     torch.manual_seed(0)
-    model = ToyModel(2)
+    model = ItemNetwork(FEATURES, 2)
     nn.init.normal_(model.output.weight)
     return ConditionedPolicy(model, Shift(), torch.tensor([temperatures]))
 
@@ -68,7 +69,7 @@ def test_a_steered_policy_folds_the_grid_into_the_batch_and_changes_nothing():
 
 
 def test_a_plain_policy_is_the_same_for_every_tradeoff():
-    policy = ConditionedPolicy(ToyModel(2), None, torch.ones(1, 2))
+    policy = ConditionedPolicy(ItemNetwork(FEATURES, 2), None, torch.ones(1, 2))
     nn.init.normal_(policy.model.get_parameter("output.weight"))
     ends = policy.steer(Tradeoff(torch.eye(2), torch.ones(1, 2)))(_batch())
     assert_close(ends[0], ends[1])
@@ -76,7 +77,7 @@ def test_a_plain_policy_is_the_same_for_every_tradeoff():
 
 def _steered_by_temperatures(*, is_correction: bool = True) -> TemperaturePolicy:
     torch.manual_seed(0)
-    model = ToyModel(4)
+    model = ItemNetwork(FEATURES, 4)
     nn.init.normal_(model.output.weight)
     model.spec = replace(model.spec, is_correction=is_correction)
     return TemperaturePolicy(model, Shift(4))

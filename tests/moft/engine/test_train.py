@@ -10,12 +10,13 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from moft.engine.network import ItemNetwork
 from moft.engine.records import JobState, NoRecords
 from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
 from moft.errors import RunError
 from moft.interfaces import Context
-from moft.testing.toy import ToyModel, ToyTask
+from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Batch, Batches, Injection
 
 SETTINGS = TrainerSettings(epochs=3, evaluations=0, device="cpu", checkpoint_steps=1)
@@ -71,7 +72,7 @@ def _trained(
 ) -> nn.Module:
     task = _task(items)
     torch.manual_seed(7)
-    model = ToyModel(2)
+    model = ItemNetwork(FEATURES, 2)
     trainer = AccelerateTrainer(settings, seed=3, records=records, resume=resume)
 
     def loss_of(batch: Batch) -> torch.Tensor:
@@ -130,7 +131,7 @@ def test_accumulating_small_batches_weighs_every_list_alike():
 
 def test_the_weights_of_the_best_evaluation_are_kept():
     task, seen = _task(), []
-    model = ToyModel(2)
+    model = ItemNetwork(FEATURES, 2)
     trainer = AccelerateTrainer(replace(SETTINGS, epochs=4, evaluations=4), seed=0)
     scores = iter([1.0, 3.0, 2.0, 0.0])
 
@@ -156,7 +157,7 @@ def test_the_weights_of_the_best_evaluation_are_kept():
 @pytest.mark.parametrize("evaluations", [1, 2, 5])
 def test_evaluations_are_spread_and_include_the_last_epoch(epochs, evaluations):
     task, count = _task(), []
-    model = ToyModel(2)
+    model = ItemNetwork(FEATURES, 2)
     trainer = AccelerateTrainer(replace(SETTINGS, epochs=epochs, evaluations=evaluations), seed=0)
     trainer.minimise(
         "job",
@@ -171,7 +172,7 @@ def test_evaluations_are_spread_and_include_the_last_epoch(epochs, evaluations):
 
 def test_a_loss_that_is_not_finite_stops_the_job_and_names_step_and_lists():
     task, records = _task(), Memory()
-    model = ToyModel(2)
+    model = ItemNetwork(FEATURES, 2)
     trainer = AccelerateTrainer(SETTINGS, seed=0, records=records)
     bad = int(next(iter(task.batches("train"))).lists[0])
 

@@ -296,3 +296,54 @@ def test_implementations_take_the_arguments_that_they_name():
     (implementation,) = plugins.implementations("moft_step_ended")
     implementation(run=None, step=3, values={})
     assert told == [3]
+
+
+def test_of_two_plugins_with_one_name_the_shipped_one_works(installed, monkeypatch):
+    plugins = installed(losses=Toy("one"))
+    (other,) = importlib.metadata.entry_points(group="moft")
+    shipped = Entry("losses", Toy("two"))
+    shipped.dist = SimpleNamespace(name="moft", version="1")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: [other, shipped])
+    plugins.load()
+    assert names(plugins) == ["two"]
+    assert [str(broken.origin) for broken in plugins.broken()] == ["'losses' (losses-package 1.2)"]
+
+
+def test_a_copy_has_the_same_plugins_and_learns_of_others_alone(installed):
+    plugins = installed(good=Toy("one"), bad=ImportError("gone"))
+    plugins.load()
+    copy = plugins.copy()
+    copy.register(Toy("two"), "more")
+    assert (names(plugins), names(copy)) == (["one"], ["one", "two"])
+    assert copy.broken() == plugins.broken() != []
+
+
+def test_a_module_belongs_to_the_plugin_whose_package_it_is_in(plugins):
+    assert plugins.origin_of("moft_losses.listnet").plugin == "losses"
+    assert plugins.origin_of("moft_losses").plugin == "losses"
+    assert plugins.origin_of("moft_losses_of_another") is None
+    assert plugins.origin_of("torch.nn") is None
+
+
+def test_a_plugin_that_ends_the_process_while_it_offers_is_broken():
+    class Leaving:
+        @hookimpl
+        def moft_losses(self):
+            raise SystemExit(3)
+
+    plugins = Plugins()
+    plugins.register(Leaving(), "leaving")
+    assert names(plugins) == []
+    assert [b.reason for b in plugins.broken()] == ["hook moft_losses failed (SystemExit: 3)."]
+
+
+def test_an_offer_that_cannot_be_imported_names_its_plugin(installed):
+    class Gone:
+        @hookimpl
+        def moft_losses(self):
+            yield Component("gone", "no_such_module:Loss")
+
+    plugins = installed(toy=Gone())
+    plugins.load()
+    with pytest.raises(PluginError, match=r"^plugin 'toy' \(toy-package 1.2\): component 'gone': cannot import 'no_such_module"):
+        plugins.offer("losses", "gone").load()

@@ -72,6 +72,11 @@ def test_an_observer_that_raises_is_told_once_and_the_others_are_called(capsys):
     assert before.lines == after.lines == [("step", 1, 0.0), ("step", 2, 0.0)]
 
 
+def test_an_observer_that_leaves_the_process_does_not_end_the_run(capsys):
+    observers_of(failing=Failing(SystemExit(3))).step_ended(1, {})
+    assert "plugin 'failing' failed in moft_step_ended (SystemExit: 3); the run goes on." in capsys.readouterr().err
+
+
 def test_an_interrupt_in_an_observer_ends_the_run():
     with pytest.raises(KeyboardInterrupt):
         observers_of(failing=Failing(KeyboardInterrupt())).step_ended(1, {})

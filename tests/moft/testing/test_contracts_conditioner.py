@@ -40,6 +40,43 @@ class EverySlot(Sound):
         return Injection({"hidden": (shift, shift)}, shift.unsqueeze(1).expand(-1, 4, -1), layers)
 
 
+class Gated(Sound):
+    slots = frozenset({"gates"})
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.layers = nn.ModuleList(nn.Linear(spec.tradeoff_size, rank) for rank in spec.ranks.values())
+
+    def forward(self, vector):
+        made = zip(self.spec.ranks, self.layers, strict=True)
+        return Injection(gates={layer: 1 + part(vector) + 0 * self.layer(vector).sum() for layer, part in made})
+
+
+class GatedElsewhere(Gated):
+    def forward(self, vector):
+        gates = super().forward(vector).gates
+        return Injection(gates={"nowhere" if layer == "outer" else layer: own for layer, own in gates.items()})
+
+
+class GatedTooWide(Gated):
+    def forward(self, vector):
+        return Injection(gates={layer: torch.cat([own, own], 1) for layer, own in super().forward(vector).gates.items()})
+
+
+class OneAtATime(Sound):
+    per_row = False
+
+    def forward(self, vector):
+        if len(vector) > 1:
+            raise ValueError("one row at a time")
+        return super().forward(vector)
+
+
+class OneAtATimeBlind(OneAtATime):
+    def shift(self, vector):
+        return self.layer(torch.ones_like(vector))
+
+
 class OtherSlot(Sound):
     slots = frozenset({"prefix"})
 
@@ -119,7 +156,7 @@ class Crashing(Sound):
         super().__init__(spec)
 
 
-@pytest.mark.parametrize("kind", [Sound, EverySlot])
+@pytest.mark.parametrize("kind", [Sound, EverySlot, Gated, OneAtATime])
 def test_a_sound_conditioner_passes(kind):
     check_conditioner(kind)
 
@@ -129,6 +166,9 @@ def test_a_sound_conditioner_passes(kind):
     [
         (OtherSlot, "fills the slots it names"),
         (OtherSite, "only sites and layers of the model"),
+        (GatedElsewhere, "only sites and layers of the model"),
+        (GatedTooWide, r"gates inner of shape \[3, 3\]"),
+        (OneAtATimeBlind, "different vectors give different injections"),
         (OneRow, "modulation input shift of shape"),
         (Infinite, "modulation input shift is finite"),
         (TwoRanks, "one rank for both factors of first"),

@@ -95,6 +95,32 @@ class Detached(Sound):
         return self.first(inputs["features"]) + (hidden - self.first(inputs["features"])).detach()
 
 
+class Gated(Sound):
+    """Low-rank factors behind the first layer, gated."""
+
+    def __init__(self):
+        super().__init__(replace(SPEC, slots=SPEC.slots | {"gates"}, ranks={"inner": 2}))
+        self.down, self.up = nn.Linear(3, 2, bias=False), nn.Linear(2, HIDDEN, bias=False)
+
+    def gated(self, inner, injection):
+        gates = injection.gates.get("inner")
+        return inner if gates is None else inner * gates.unsqueeze(1)
+
+    def hidden(self, inputs, injection):
+        return super().hidden(inputs, injection) + self.up(self.gated(self.down(inputs["features"]), injection))
+
+
+class GatesUnread(Gated):
+    def gated(self, inner, injection):
+        return inner
+
+
+class GatesAdded(Gated):
+    def gated(self, inner, injection):
+        gates = injection.gates.get("inner")
+        return inner if gates is None else inner + gates.unsqueeze(1)
+
+
 class Longer(Sound):
     def forward(self, inputs, injection):
         scores = super().forward(inputs, injection)
@@ -112,6 +138,10 @@ def test_a_sound_model_passes_and_is_not_changed():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_a_model_that_reads_gates_passes():
+    check_model(Gated(), _inputs())
+
+
 def test_a_model_of_fewer_slots_passes():
     check_model(NoPrefix(replace(SPEC, slots=frozenset({"modulation", "deltas"}))), _inputs())
 
@@ -124,10 +154,12 @@ def test_a_model_of_fewer_slots_passes():
         (Drawing, "the same scores twice"),
         (BatchMean, "a row scores the same alone.*no injection"),
         (FirstRow, "a row scores the same alone.*a scale at site 'input'"),
-        (AddsScale, "scales of one, shifts and deltas of zero change nothing"),
+        (AddsScale, "scales and gates of one, shifts and deltas of zero change nothing"),
         (NoShift, "every place that its spec names is read.*a shift at site 'input'"),
         (NoPrefix, "every place that its spec names is read.*a prefix"),
         (NoDeltas, "every place that its spec names is read.*a dense delta of layer 'last'"),
+        (GatesUnread, "every place that its spec names is read.*gates of layer 'inner'"),
+        (GatesAdded, "scales and gates of one, shifts and deltas of zero change nothing"),
         (Detached, "a gradient reaches the injection"),
         (Longer, r"scores \[3, 5\].*a prefix"),
     ],
@@ -142,6 +174,7 @@ def test_a_broken_model_is_refused_with_the_promise(broken, promise):
     [
         (replace(SPEC, sites=()), "sites named exactly when the slot 'modulation' is read"),
         (replace(SPEC, slots=frozenset({"modulation"})), "shapes named exactly when the slot 'deltas' is read"),
+        (replace(SPEC, ranks={"inner": 2}), "ranks named exactly when the slot 'gates' is read"),
         (replace(SPEC, tradeoff_size=0), "sizes of at least one"),
     ],
 )

@@ -7,6 +7,6 @@ from moft_conditioning import plugin
 
 def test_every_shipped_component_is_offered_and_loads():
     offered = {component.name: component for component in plugin.moft_conditioners()}
-    assert set(offered) == {"concat", "film", "hpt"}
+    assert set(offered) == {"concat", "encoded", "film", "hpt", "hyper-lora", "hypernetwork", "mix"}
     assert all(isinstance(component.target, str) and component.summary for component in offered.values())
     assert all(component.load().__module__.startswith("moft_conditioning.") for component in offered.values())

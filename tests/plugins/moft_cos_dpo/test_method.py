@@ -19,7 +19,8 @@ from moft.engine.records import NoRecords
 from moft.engine.seed import seed_initialisation
 from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
-from moft.interfaces import Context, Method
+from moft.interfaces import Conditioner, Context, Method, Sampler, Scalarizer
+from moft.settings import Factory
 from moft.testing import check_policy
 from moft.testing.toy import ToyTask, best_scores
 from moft.types import Batch, Tradeoff
@@ -200,10 +201,65 @@ def test_every_list_has_its_own_draws_unless_they_are_shared(draws, shared, plug
 
 
 def resolve_conditioner(plugins):
-    from moft.interfaces import Conditioner
-    from moft.settings import Factory
-
     return resolve(Factory[Conditioner], "film", plugins).make()
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_a_conditioner_of_one_row_at_a_time_trains_as_another_and_is_told(draws, plugins):
+    from moft_cos_dpo.method import CosDPO
+
+    class OneRow(Conditioner):
+        slots = frozenset({"modulation"})
+        per_row = False
+
+        def __init__(self, spec):
+            super().__init__()
+            self.inner = resolve_conditioner(plugins)(spec)
+
+        def forward(self, vector):
+            assert len(vector) == 1
+            return self.inner(vector)
+
+    found = []
+    for conditioner in (resolve_conditioner(plugins), OneRow):
+        records = Notes()
+        method = CosDPO(
+            sampler=resolve(Factory[Sampler], "dirichlet", plugins).make(),
+            conditioner=conditioner,
+            loss=ListNet(),
+            scalarizer=resolve(Scalarizer, "linear", plugins).make(),
+            draws=draws,
+        )
+        problem = unmeasured(toy(lists=6))
+        seed_initialisation(0, "policy")
+        policy = method.policy(problem)
+        settings = TrainerSettings(epochs=2, learning_rate=1e-2, evaluations=0, device="cpu")
+        method.train(policy, problem, AccelerateTrainer(settings, seed=0, records=records))
+        found.append((torch.tensor(records.losses), [note for note in records.texts if "one tradeoff at a time" in note]))
+    (together, none), (apart, told) = found
+    assert len(together) > 1
+    assert_close(apart, together, atol=1e-5, rtol=1e-5)
+    assert (none, len(told)) == ([], 1)
+
+
+def test_a_method_foresees_what_it_will_refuse(plugins):
+    task = toy()
+    spec_of = {2: task.model(2).spec, 4: task.model(4).spec}.__getitem__
+
+    def check(**settings):
+        resolve(Method, {"name": "cos-dpo", **settings}, plugins, "method").make().check(task.objectives, spec_of)
+
+    before = torch.get_rng_state()
+    check()
+    check(conditioner=["concat", "hyper-lora"], temperatures="dirichlet")
+    check(conditioner=None, sampler={"name": "fixed", "value": [0.3, 0.7]})
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ConfigError, match=r"^\[method.conditioner\] 'hpt' fills the slot 'prefix'"):
+        check(conditioner="hpt")
+    with pytest.raises(ConfigError, match=r"^\[method.conditioner.parts.1\] 'hpt' fills the slot 'prefix'"):
+        check(conditioner=["film", "hpt"])
+    with pytest.raises(ConfigError, match=r"\[method.conditioner\] null cannot follow weights"):
+        check(conditioner=None)
 
 
 def test_a_plain_model_goes_with_fixed_weights_only(trained):

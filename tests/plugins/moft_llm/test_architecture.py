@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -52,5 +54,5 @@ def test_a_network_without_checkpoints_is_refused(tiny_models, match):
     base, _ = load_model(str(tiny_models()), device=CPU)
     base.supports_gradient_checkpointing = False
     with pytest.raises(ConfigError) as raised:
-        checkpoint_layers(base)
+        checkpoint_layers(base, lambda: (nullcontext(), nullcontext()))
     assert match(r"^gradient_checkpointing: LlamaForCausalLM cannot do it\.", str(raised.value))

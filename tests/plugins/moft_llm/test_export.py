@@ -86,6 +86,8 @@ CASES = {
     "hpt alone": ({"lora": "null"}, "1,0"),
     "hpt over gpt2": ({"model": "gpt2"}, "0.2,0.8"),
     "hpt over qwen3": ({"model": "qwen3"}, "0.2,0.8"),
+    "gated lora": ({"method": "{name: cos-dpo, conditioner: hyper-lora}"}, "0.2,0.8"),
+    "hpt over gated lora": ({"method": "{name: cos-dpo, conditioner: [hpt, hyper-lora]}", "model": "gpt2"}, "0.2,0.8"),
     "real weights": ({}, "0.2,0.8"),
 }
 
@@ -103,7 +105,7 @@ def test_an_export_generates_the_same_tokens_without_moft(case, tuned, stories, 
     assert generated_without_moft(out) == expected
     assert generated_with_moft(run, weights, temperature="1e9") != expected  # the base model's
     has_prefix = (out / "adapter").exists()
-    assert has_prefix == (case != "lora alone")
+    assert has_prefix == (case not in ("lora alone", "gated lora"))
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {"README.md", "front.png"} <= files
     assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)

@@ -281,7 +281,7 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
     one = torch.arange(1), torch.ones(1, 1)
     with pytest.raises(ConfigError, match="Ranker is no language model"):
         generated([Answer(one[0], Ranker(), Injection(), one[1])], [[5]], GREEDY)
-    with pytest.raises(ConfigError, match="only a prefix can be put before"):
+    with pytest.raises(ConfigError, match="only a prefix and gates of LoRA go with what is generated"):
         generated([Answer(one[0], model, Shift()(torch.ones(1, 4)), one[1])], [[5]], GREEDY)
     with pytest.raises(ShapeError, match="1 prompts need a tradeoff of as many rows, got 16"):
         generated([asked(model)], [[5]], GREEDY)

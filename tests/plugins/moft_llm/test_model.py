@@ -288,7 +288,7 @@ def test_base_weights_of_16_bits_have_adapters_of_32(tiny_models, rows):
 def test_the_spec_offers_embeddings_of_tokens_that_are_not_special(built):
     model = built()
     table = model.network.get_input_embeddings().weight
-    assert model.spec.slots == {"prefix"}
+    assert model.spec.slots == {"prefix", "gates"}
     assert model.spec.hidden_size == 32
     assert_close(model.spec.starts, table[2:258].float())
 

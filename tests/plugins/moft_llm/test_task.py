@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -78,6 +79,33 @@ def test_a_policy_with_a_prefix_for_each_row_keeps_the_contract(prepared):
     model = prepared.model(2)
     policy = ConditionedPolicy(model, HyperPromptTuning(model.spec, tokens=3, rank=2), torch.tensor([[0.1, 0.5]]))
     check_policy(policy, whole(prepared), torch.tensor([[0.1, 0.5]]))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("settings", [{}, {"lora": None}, {"prompt_tokens": 3, "max_length": 40}, {"lora": LoRA(rank=3)}])
+def test_the_model_is_foreseen_without_its_weights(build, tiny_models, family, settings):
+    targets = {"llama": ["up_proj", "self_attn.q_proj"], "gpt2": ["c_fc"]}
+    if settings.get("lora"):
+        settings = {"lora": LoRA(rank=3, targets=targets[family])}
+    task = build(model=str(tiny_models(family)), **settings)
+    foreseen = task.foreseen(2)
+    assert task._base is None
+    torch.manual_seed(0)
+    found = task.model(2).spec
+    assert replace(found, starts=None) == foreseen == task.foreseen(2)
+    context = task._base.config.max_position_embeddings
+    assert foreseen.room == context - settings.get("prompt_tokens", 0) - settings.get("max_length", 2)
+    assert bool(foreseen.ranks) == ("gates" in foreseen.slots) == (settings.get("lora", True) is not None)
+
+
+def test_a_model_that_is_not_there_cannot_be_foreseen(build, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        build(model=str(tmp_path / "nowhere")).foreseen(2)
+
+
+def test_targets_that_are_not_there_are_told_when_the_model_is_foreseen(build):
+    with pytest.raises(ConfigError, match="targets: 'nothing' is no linear layer within LlamaForCausalLM"):
+        build(lora=LoRA(targets=["nothing"])).foreseen(2)
 
 
 def test_references_are_computed_once_for_the_same_model_and_tokens(build, trainer, tmp_path, monkeypatch):

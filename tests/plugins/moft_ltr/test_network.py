@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -13,6 +15,8 @@ from moft.testing.contracts import perturbed
 from moft.types import Injection
 from moft_conditioning.concat import Concat
 from moft_conditioning.film import FiLM
+from moft_conditioning.hyper_lora import HyperLoRA
+from moft_conditioning.hypernetwork import Hypernetwork
 from moft_ltr.network import Ranker, check_heads
 
 FEATURES = 5
@@ -117,3 +121,41 @@ def test_heads_must_divide_the_width():
     check_heads(4, 64)
     with pytest.raises(ConfigError, match="heads: 3 heads do not divide a width of 64"):
         check_heads(3, 64)
+
+
+@pytest.mark.parametrize("kind", [Hypernetwork, HyperLoRA])
+@pytest.mark.parametrize("is_correction", [True, False])
+def test_sixteen_tradeoffs_in_one_batch_score_as_sixteen_single_runs(kind, is_correction):
+    draws = torch.Generator().manual_seed(0)
+    items = torch.arange(7) < torch.randint(1, 8, (16, 1), generator=draws)
+    inputs = {"features": torch.randn(16, 7, FEATURES, generator=draws) * items.unsqueeze(-1), "items": items}
+    weights = torch.rand(16, 2, generator=draws).softmax(-1)
+    model = perturbed(ranker(is_correction=is_correction))
+    torch.manual_seed(1)
+    conditioner = perturbed(kind(model.spec, layers=["*"]))
+    together = model(inputs, conditioner(weights))
+    for row in range(16):
+        alone = model({name: value[row : row + 1] for name, value in inputs.items()}, conditioner(weights[row : row + 1]))
+        assert_close(together[row : row + 1][items[row : row + 1]], alone[items[row : row + 1]], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(together, model(inputs, conditioner(weights[:1].expand(16, -1))), atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", [Hypernetwork, HyperLoRA])
+def test_a_changed_layer_is_one_with_another_matrix(kind, inputs):
+    model = perturbed(ranker())
+    torch.manual_seed(1)
+    injection = perturbed(kind(model.spec, layers=["*"]))(torch.rand(4, 2))
+    scores = model(inputs, injection)
+    for row in range(4):
+        twin = deepcopy(model)
+        for layer, (delta,) in injection.deltas.items():
+            change = delta.dense[row] if delta.dense is not None else delta.b[row] @ delta.a[row]
+            twin.get_submodule(layer).weight.data += change
+        alone = twin({name: value[row : row + 1] for name, value in inputs.items()}, Injection())
+        assert_close(scores[row][inputs["items"][row]], alone[0][inputs["items"][row]], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [Hypernetwork, HyperLoRA])
+def test_a_correction_starts_at_zero_however_far_layers_are_spread(kind, inputs):
+    model = ranker()
+    assert model(inputs, kind(model.spec, spread=3.0)(torch.rand(4, 2))).eq(0).all()

@@ -1,0 +1,113 @@
+"""A method that does not go with the model is refused before anything is trained, by `--plan` too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moft.run import fit
+from moft_ltr.synthetic import Synthetic, make_synthetic
+
+CONFIG = """\
+task:
+  name: ltr
+  data: {lists}
+  objectives:
+    first: {{column: objective-1}}
+    second: {{column: objective-2}}
+  base: {{epochs: 1}}
+  width: 8
+  layers: 1
+method: cos-dpo
+trainer: {{epochs: 1, device: cpu, threads: 1}}
+profile: {{evaluator: ndcg, points: 3, samples: 10}}
+"""
+ENTRIES = 8 * 8 + 24 * 8 + 8 * 8 + 16 * 8 + 8 * 16
+MISFITS = {
+    "hpt": "'hpt' fills the slot 'prefix', which the ranker cannot read",
+    "{name: hypernetwork, layers: ['*'], limit: 9}": f"'hypernetwork' would have {3 * 32 + 33 * (ENTRIES + 8)} parameters, more",
+    "{name: film, sites: [nowhere]}": "'film': unknown site 'nowhere'",
+    "[film, hpt]": ".parts.1] 'hpt' fills the slot 'prefix'",
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    make_synthetic(tmp_path / "lists", Synthetic(lists=24, items=6, features=8))
+    (tmp_path / "config.yaml").write_text(CONFIG.format(lists=tmp_path / "lists"), encoding="utf-8")
+    return tmp_path / "config.yaml"
+
+
+@pytest.mark.parametrize("conditioner", MISFITS)
+@pytest.mark.parametrize("plan", [(), ("--plan",)], ids=["run", "plan"])
+def test_a_conditioner_that_does_not_fit_is_refused_with_nothing_trained_or_left(
+    conditioner, plan, config, moft, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("moft_ltr.task.LTR.prepare", None)  # would be called, and fail, if anything went on
+    said = moft("train", config, *plan, "--out", tmp_path / "run", "--set", f"method.conditioner={conditioner}")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert "moft: error: [method.conditioner" in said.mistakes[0]
+    assert MISFITS[conditioner] in said.mistakes[0]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_of_what_fits_says_nothing_of_it(config, moft, tmp_path):
+    said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", "method.conditioner=[concat, hypernetwork]")
+    assert (said.code, said.mistakes) == (0, [])
+    assert "Not checked" not in said.out
+
+
+def test_a_plan_without_data_says_what_it_could_not_check(config, moft, tmp_path):
+    said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", "task.data=nowhere")
+    assert (said.code, said.mistakes) == (0, [])
+    (line,) = [line for line in said.out.splitlines() if line.startswith("Not checked")]
+    assert line.startswith("Not checked, whether the method goes with the model: 'nowhere': no such file or folder")
+
+
+def test_prefixes_longer_than_the_context_are_refused_with_the_figure(moft, tiny_models, made_up_lists, tmp_path):
+    made_up_lists(tmp_path / "lists.jsonl")
+    task = {"name": "llm", "model": str(tiny_models()), "data": {"name": "lists", "path": str(tmp_path / "lists.jsonl")}}
+    task |= {"objectives": {"brief": {}, "calm": {}}, "lora": {"rank": 2}, "max_length": 96}  # of 512
+    settings = {"task": task, "method": "cos-dpo", "profile": {"evaluator": "preference"}}
+    (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    prefix = "{name: hpt, tokens: 220}"
+    words = ("train", tmp_path / "config.yaml", "--plan", "--out", tmp_path / "run", "--set")
+    assert moft(*words, f"method.conditioner=[{prefix}, hyper-lora]").code == 0
+    said = moft(*words, f"method.conditioner=[{prefix}, {prefix}]")
+    assert (said.code, said.out) == (2, "")
+    told = "[method.conditioner] 'mix' puts 440 tokens before the text, and LlamaForCausalLM has room for 416: fewer tokens"
+    assert told in said.mistakes[0]
+
+
+class Told:
+    """A method that foresees something."""
+
+    def __init__(self):
+        self.seen = []
+
+    def policy(self, problem):
+        raise NotImplementedError
+
+    def train(self, policy, problem, trainer):
+        raise NotImplementedError
+
+    def check(self, objectives, spec_of):
+        self.seen.append((objectives, spec_of(2)))
+
+
+class Task:
+    objectives = ("one",)
+
+    def foreseen(self, tradeoff_size):
+        return tradeoff_size
+
+
+def test_a_task_or_a_method_that_foresees_nothing_is_not_asked():
+    method = Told()
+    fit.check_fit(method, Task())
+    assert method.seen == [(("one",), 2)]
+    fit.check_fit(method, object())
+    fit.check_fit(object(), Task())
+    assert len(method.seen) == 1

@@ -1,0 +1,86 @@
+"""The contract of methods finds what it promises to find."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from moft.api import ConditionedPolicy, Tradeoff
+from moft.testing import check_method
+
+
+class Good:
+    """Trains a plain model for equal weights."""
+
+    job = "policy"
+
+    def policy(self, problem):
+        return ConditionedPolicy(problem.task.model(2), None, problem.temperatures)
+
+    def train(self, policy, problem, trainer):
+        weights = torch.full_like(policy.temperatures, 0.5)
+
+        def loss_of(batch):
+            correction = policy.correction(batch, Tradeoff(weights, policy.temperatures))
+            return ((correction - batch.labels.mean(-1)).square() * batch.items).mean(-1)
+
+        trainer.minimise(self.job, policy, lambda generator: problem.task.batches("train", generator), loss_of)
+
+
+class Idle(Good):
+    def train(self, policy, problem, trainer):
+        return None
+
+
+class Apart(Good):
+    def train(self, policy, problem, trainer):
+        nn.init.ones_(policy.model.output.weight)
+
+
+class Restless(Good):
+    times = 0
+
+    def train(self, policy, problem, trainer):
+        self.times += 1
+        self.job = "policy" if self.times < 3 else "again"
+        super().train(policy, problem, trainer)
+
+
+class Random(Good):
+    def train(self, policy, problem, trainer):
+        super().train(policy, problem, trainer)
+        with torch.no_grad():
+            policy.model.output.bias.fill_(float(torch.randn(1, generator=self.draws)))
+
+    draws = torch.Generator().manual_seed(0)
+
+
+class Growing(Good):
+    sizes = 0
+
+    def policy(self, problem):
+        self.sizes += 1
+        policy = super().policy(problem)
+        policy.model.output.bias.data.fill_(self.sizes)
+        return policy
+
+
+@pytest.mark.slow
+def test_a_sound_method_passes():
+    check_method(Good())
+
+
+@pytest.mark.parametrize(
+    ("method", "promise"),
+    [
+        (Idle, "training changes the policy in place. Seen: every parameter is as it was. On: train, 2 epochs"),
+        (Apart, "everything is trained as a job of the trainer. Seen: no job ended. On: train, 2 epochs"),
+        (Restless, "a job that had finished is not trained again. Seen: .* more steps. On: train, resumed at its end"),
+        (Random, "the same policy for the same seed. Seen: .* On: model.output.bias, train, twice"),
+        (Growing, "the same policy for the same seed. Seen: .* On: .*, twice"),
+    ],
+)
+def test_a_method_that_breaks_a_promise_is_told_which(method, promise):
+    with pytest.raises(AssertionError, match=f"promised: {promise}"):
+        check_method(method())

@@ -1,0 +1,47 @@
+"""Lists from CSV files."""
+
+import csv
+from itertools import groupby
+from pathlib import Path
+
+from moft.api import ItemNetwork, Objective, batches_of
+
+
+class CsvLists:
+    """Lists from train.csv, validation.csv and test.csv, with a column `list`.
+
+    Args:
+        context: device, seed and cache folder.
+        folder: of the files.
+        objectives: columns that are labels.
+        features: columns that the model reads.
+    """
+
+    main = None
+
+    def __init__(self, context, *, folder: Path, objectives: list[str], features: list[str]):
+        self.objectives, self._folder, self._device = tuple(map(Objective, objectives)), folder, context.device
+        self._columns = {"labels": objectives, "features": features}
+
+    def prepare(self, trainer): ...
+
+    def restore(self, state): ...
+
+    def state(self):
+        return {}
+
+    def model(self, tradeoff_size):
+        return ItemNetwork(len(self._columns["features"]), tradeoff_size).to(self._device)
+
+    def batches(self, split, generator=None):
+        return self.read(self._folder / f"{split}.csv", generator)
+
+    def read(self, path, generator=None):
+        with path.open(newline="") as file:
+            grouped = [list(rows) for _, rows in groupby(csv.DictReader(file), key=lambda row: row["list"])]
+        names = self._columns.items()
+        lists = [{name: [[float(row[key]) for key in keys] for row in rows] for name, keys in names} for rows in grouped]
+        return batches_of(lists, generator, device=self._device)
+
+    def identity(self):
+        return {"folder": self._folder.name}
