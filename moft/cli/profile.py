@@ -9,7 +9,7 @@ import typer
 
 from moft.errors import ConfigError, RunError
 from moft.hooks.manager import Plugins
-from moft.run.tradeoffs import in_words, parsed_temperatures
+from moft.run.tradeoffs import MOST_POINTS, in_words, parsed_temperatures
 
 
 def add(app: typer.Typer) -> None:
@@ -29,8 +29,8 @@ def profile(
 ) -> None:
     """Measure a trained policy again, elsewhere on the front."""
     plugins: Plugins = context.obj
-    if points is not None and points < 1:
-        raise ConfigError(f"--points {points}: must be at least 1.")
+    if points is not None and not 1 <= points <= MOST_POINTS:
+        raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
     from moft.hooks.observers import Observers
     from moft.run import pipeline
     from moft.types import Run

@@ -104,7 +104,8 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
     if not torch.allclose(ratios, ratios[:, :1].expand_as(ratios), rtol=1e-4):
         raise ConfigError(
             f"temperatures {tradeoff.temperatures[0].tolist()} are not a multiple of the trained ones "
-            f"{trained[0].tolist()}: after training only all of them together can be scaled."
+            f"{trained[0].tolist()}: after training only all of them together can be scaled, "
+            "unless the method was trained on temperatures that vary (method.temperatures)."
         )
     return ratios[:, :1]
 

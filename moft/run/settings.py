@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Le
+
 from moft.engine.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task
+from moft.run.tradeoffs import MOST_POINTS
 from moft.settings import Count, Default, Factory, NonNegativeCount
 
 Split = Literal["train", "validation", "test"]
@@ -29,24 +32,24 @@ class ProfileSettings:
             null for the same.
         grid: whose grid the weights are taken from.
         indicators: what is said of the front beside its hypervolume.
-        points: weights of the grid.
+        points: weights of the grid, at most 10,000.
         validation_points: weights of the grid that is measured during training; null for the vertices and the centroid.
         edges: further weights between every two vertices, for the pictures; 0 for none.
         split: the split that results are reported on.
         reference: the hypervolume's reference point, one value for each objective; null for the origin.
-        samples: of the bootstrap over lists.
+        samples: of the bootstrap over lists, 2 or more.
     """
 
     evaluator: Factory[Evaluator]
     grid: Annotated[Factory[Sampler], Default("dirichlet")]
     indicators: list[Indicator] = field(default_factory=_usual_indicators)
     validation_evaluator: Factory[Evaluator] | None = None
-    points: Count = 11
+    points: Annotated[int, Ge(1), Le(MOST_POINTS)] = 11
     validation_points: Count | None = None
     edges: NonNegativeCount = 3
     split: Split = "test"
     reference: list[float] | None = None
-    samples: Count = 1000
+    samples: Annotated[int, Ge(2)] = 1000
 
 
 @dataclass(frozen=True)

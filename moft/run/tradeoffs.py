@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 EXTREME = 1e12
 """Temperatures beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
 
+MOST_POINTS = 10_000
+"""Of a grid that is measured."""
+
 
 def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
     """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (objectives left out weigh nothing).

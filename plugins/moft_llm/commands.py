@@ -58,6 +58,8 @@ def generate(
         raise ConfigError("moft generate needs either prompts or --file, and not both.")
     if prompts and weights is None:
         raise ConfigError("moft generate needs --weights, such as --weights 0.5,0.5.")
+    if out is not None and out.exists():
+        raise DataError(f"{out}: is there already; choose another place or remove it.")
     from moft.api import write_bytes
 
     _check_folder(out)

@@ -53,9 +53,9 @@ def load_model(
     name = found_model(name, cache)
     gguf = gguf or _only_gguf(Path(name).expanduser())
     if quantization == "4bit" and gguf is not None:
-        raise ConfigError("quantization: 4bit and gguf do not go together: a GGUF file is made dense when it is read.")
+        raise ConfigError("[task.quantization] 4bit and gguf do not go together: a GGUF file is made dense when it is read.")
     if quantization == "4bit" and find_spec("bitsandbytes") is None:
-        raise ConfigError("quantization: 4bit needs bitsandbytes, which is not installed: pip install bitsandbytes.")
+        raise ConfigError("[task.quantization] 4bit needs bitsandbytes, which is not installed: pip install bitsandbytes.")
     _check_place(name, gguf)
     with quiet():
         if gguf is not None:

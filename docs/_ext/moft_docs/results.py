@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft_docs.markdown import table
+from moft_docs.tables import conditioner_tables, story_tables
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 KEYS = {"machine", "seeds", "folds", "split"}
@@ -276,4 +277,7 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "temperatures": plain_tables,
     "llm_vs_trl": plain_tables,
     "llm_steps": plain_tables,
+    "stories": story_tables,
+    "conditioners-mslr-validation": conditioner_tables,
+    "conditioners-mslr-test": conditioner_tables,
 }

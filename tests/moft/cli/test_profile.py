@@ -49,7 +49,8 @@ def test_profiles_stand_in_the_run_by_default(finished, moft, tmp_path):
 
 MISTAKES = {
     "an unknown split": (("--split", "tset"), "--split 'tset': splits are train, validation, test."),
-    "no points": (("--points", "0"), "--points 0: must be at least 1"),
+    "no points": (("--points", "0"), "--points 0: must be at least 1 and at most 10,000."),
+    "too many points": (("--points", "100000000"), "--points 100000000: must be at least 1 and at most 10,000."),
     "too few points": (("--points", "1"), "needs at least 2 points"),
     "a temperature of zero": (("--temperature", "0"), "--temperature 0: must be above 0"),
     "an infinite temperature": (("--temperature", "inf"), "--temperature inf: must be between 1e-12 and 1e+12"),

@@ -165,6 +165,14 @@ def test_a_mistake_in_a_file_names_its_line_and_writes_nothing(row, told, run, t
     assert not out.exists()
 
 
+def test_a_file_that_is_there_is_not_written_over(run, tmp_path, capsys):
+    path, out = written(tmp_path / "p.jsonl", {"prompt": "Day 1: ", "weights": [1, 0]}), tmp_path / "out.jsonl"
+    out.write_text("mine")
+    assert main(["generate", run, "--file", path, "--out", str(out), *WORDS]) == 2
+    assert capsys.readouterr().err == f"moft: error: {out}: is there already; choose another place or remove it.\n"
+    assert out.read_text() == "mine"
+
+
 def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
     path = tmp_path / "p.jsonl"
     path.write_text("Once upon a time\n")

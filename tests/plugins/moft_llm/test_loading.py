@@ -128,7 +128,7 @@ def test_a_tokenizer_of_a_larger_model_is_refused(match, tiny_models, tmp_path):
 
 def test_four_bits_without_their_library_are_refused(match, folder, monkeypatch):
     monkeypatch.setattr("moft_llm.loading.find_spec", lambda name: None)
-    refused(ConfigError, match, r"^quantization: 4bit needs bitsandbytes", str(folder), quantization="4bit")
+    refused(ConfigError, match, r"^\[task\.quantization\] 4bit needs bitsandbytes", str(folder), quantization="4bit")
 
 
 def test_four_bits_of_a_gguf_file_are_refused(match, folder):

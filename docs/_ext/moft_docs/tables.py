@@ -1,0 +1,47 @@
+"""Tables of the story task and of the conditioners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moft_docs.markdown import table
+
+
+def story_tables(content: Mapping[str, Any]) -> str:
+    """Means of each scorer by its own weight, and how surely they rise."""
+    weights = [f"{weight:.1f}" for weight in content["weights"]]
+    rows = [
+        [name, *(f"{mean:.2f}" for mean in found["means"]), f"{found['tau']:.2f}", _between(found["ends"][0], found["ends"][1:])]
+        for name, found in content["objectives"].items()
+    ]
+    text = table(["weight", *weights, "Kendall's tau", "last less first"], rows, numbers=True)
+    return f"{text}\n\n{content['prompts']} prompts."
+
+
+def conditioner_tables(content: Mapping[str, Any]) -> str:
+    """Hypervolume, vertex ratios and cost of every conditioner."""
+    rows = [
+        [
+            name,
+            _scaled(found["hypervolume"], found["hypervolume_ci"]),
+            _scaled(found["more_than_concat"], found["more_than_concat_ci"]),
+            *(f"{value:.2f}" for value in found["ratio"]),
+            f"{min(found['ratio']):.2f}",
+            f"{found['monotonicity']:.2f}",
+            f"{found['main']:.3f}",
+            f"{found['parameters']:,}",
+            f"{found['seconds_to_concat']:.2f}",
+        ]
+        for name, found in content["variants"].items()
+    ]
+    headers = ["", "hypervolume / 1e-3", "more than concat", "I", "II", "III", "IV", "V", "least", "monotonicity", "main"]
+    return table([*headers, "parameters", "time beside concat"], rows, numbers=True)
+
+
+def _scaled(value: float, ci: Sequence[float]) -> str:
+    return _between(1000 * value, [1000 * end for end in ci])
+
+
+def _between(value: float, ci: Sequence[float]) -> str:
+    return f"{value:.2f} [{ci[0]:.2f}, {ci[1]:.2f}]"
