@@ -22,10 +22,12 @@ from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
 from moft.hooks.manager import Plugins
 from moft.interfaces import (
+    AdaptiveSampler,
     Answer,
     Conditioner,
     Context,
     Evaluator,
+    Feedback,
     Indicator,
     Loss,
     Method,
@@ -38,6 +40,7 @@ from moft.interfaces import (
     Steered,
     Task,
     Team,
+    Tracker,
     Trainer,
 )
 from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Positive, Several
@@ -62,6 +65,7 @@ from moft.whole import whole_folder, write_bytes
 __all__ = [
     "AccelerateTrainer",
     "Account",
+    "AdaptiveSampler",
     "Answer",
     "BasePolicy",
     "Batch",
@@ -74,6 +78,7 @@ __all__ = [
     "Delta",
     "Evaluator",
     "Factory",
+    "Feedback",
     "Fraction",
     "Front",
     "Indicator",
@@ -108,6 +113,7 @@ __all__ = [
     "Task",
     "Team",
     "TemperaturePolicy",
+    "Tracker",
     "Tradeoff",
     "Trainer",
     "TrainerSettings",

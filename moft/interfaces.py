@@ -12,9 +12,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
+from moft.sampling import AdaptiveSampler, Feedback, Sampler
 from moft.steering import Answer, Conditioner, Model, Policy, Steered
 from moft.team import Alone, ModuleT, Team
-from moft.types import Batch, Batches, ListValues, ModelSpec, Objective, Tradeoff, temperatures_of
+from moft.types import Batch, Batches, Front, ListValues, ModelSpec, Objective, Tradeoff, temperatures_of
 
 
 @runtime_checkable
@@ -47,19 +48,6 @@ class Scalarizer(Protocol):
 
         Returns: `[batch]`.
         """
-        ...
-
-
-@runtime_checkable
-class Sampler(Protocol):
-    """Draws vectors to train on (weights, or temperatures), and lays out grids of them to measure on."""
-
-    def draw(self, count: int, generator: Generator) -> Tensor:
-        """`[count, size]`, from `generator` alone, on its device."""
-        ...
-
-    def grid(self, points: int) -> Tensor:
-        """`[n, size]`, the same on every call; n is `points` where the sampler's set allows it."""
         ...
 
 
@@ -109,6 +97,31 @@ class Scorer(Protocol):
 
         Returns: `[n]` float32 on the CPU, finite, larger is better.
         """
+        ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Sends what happens in one run to where its user looks at runs. Built with a `Run` left of its star.
+
+    Building it opens and sends nothing; a `ConfigError` there, such as for a library that is missing, ends the run before it
+    begins. What a method raises is reported once, and the run goes on.
+    """
+
+    def run_started(self) -> None:
+        """The run begins, or goes on after a resume."""
+        ...
+
+    def step_ended(self, step: int, values: Mapping[str, float | str]) -> None:
+        """A step of a job ended; arguments are those of the hook `moft_step_ended`."""
+        ...
+
+    def front_profiled(self, front: Front) -> None:
+        """The policy was measured; `front.json`, `front.csv` and `front.png` are in the run folder."""
+        ...
+
+    def run_ended(self, error: BaseException | None) -> None:
+        """The run ended; `error` is None when it ended well."""
         ...
 
 
@@ -167,6 +180,7 @@ class Trainer(ABC):
         *,
         evaluate: Callable[[], Mapping[str, float]] | None = None,
         best: str | None = None,
+        feedback: Feedback | None = None,
         epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
@@ -180,11 +194,13 @@ class Trainer(ABC):
                 accumulation and processes.
             evaluate: values to report now and then during training, larger is better for `best`.
             best: the value of `evaluate` whose best weights are kept; None keeps the last.
+            feedback: of an adaptive sampler, which is told after each evaluation; its state is kept in checkpoints.
             epochs: passes over the data, when not the trainer's own setting.
             learning_rate: peak rate, when not the trainer's own setting.
 
         Raises:
             RunError: loss or gradient is not finite; the last good checkpoint stays.
+            ConfigError: there is `feedback`, and no evaluation that any step follows.
         """
 
     @abstractmethod
@@ -330,10 +346,12 @@ class Method(Protocol[PolicyT]):
 
 
 __all__ = [
+    "AdaptiveSampler",
     "Answer",
     "Conditioner",
     "Context",
     "Evaluator",
+    "Feedback",
     "Foreseeing",
     "Foreseen",
     "Indicator",
@@ -348,5 +366,6 @@ __all__ = [
     "Steered",
     "Task",
     "Team",
+    "Tracker",
     "Trainer",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -31,6 +33,7 @@ from moft.interfaces import (
     Scalarizer,
     Scorer,
     Task,
+    Tracker,
 )
 from moft.settings import Factory
 from moft.testing import (
@@ -45,6 +48,7 @@ from moft.testing import (
     check_scalarizer,
     check_scorer,
     check_task,
+    check_tracker,
 )
 from moft.testing.contracts import perturbed
 from moft.types import Tradeoff
@@ -103,6 +107,14 @@ UNREAD = {("hpt", "ltr"), ("concat", "llm"), ("encoded", "llm"), ("film", "llm")
 
 MEASURES = {"ndcg": {"ltr"}, "generation": {"llm"}}
 """The tasks of evaluators that measure some only."""
+
+LIBRARIES = {
+    "tensorboard": ("tensorboard", "torch.utils.tensorboard"),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow", "mlflow.entities"),
+}
+"""What trackers import, and what nobody has to install for these tests."""
 
 LOADED = Plugins()
 LOADED.load()
@@ -211,6 +223,15 @@ def test_every_scorer_keeps_its_contract(
     table = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
     known = {"CLASSIFIER": str(classifier_folder), "ONNX": str(onnx_file(tmp_path, table))}
     check_scorer(built(Scorer, "scorers", offer, **known))
+
+
+@every("trackers")
+def test_every_tracker_keeps_its_contract(offer: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = {module: MagicMock() for module in LIBRARIES.get(offer.component.name, ())}
+    for module, library in libraries.items():
+        monkeypatch.setitem(sys.modules, module, library)
+    check_tracker(built(Factory[Tracker], "trackers", offer))
+    assert not libraries or any(library.mock_calls for library in libraries.values())
 
 
 @every("tasks")

@@ -29,6 +29,7 @@ _SUMMARIES = {
     "evaluator": "the label of the item ranked first",
     "indicator": "the best value of the objective served worst",
     "scorer": "number of questions asked",
+    "tracker": "lines in a text file",
 }
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

@@ -34,6 +34,7 @@ def train(
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
         unknown = foreseen_misfit(resolved.make())
+        pipeline.trackers_of(resolved, folder, plugins)
         _print_plan(resolved.plain, folder, plugins, resume, unknown)
         return
     done = pipeline.train(resolved, folder, plugins, resume=resume)

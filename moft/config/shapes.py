@@ -9,7 +9,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
-from moft.interfaces import Conditioner, Evaluator, Indicator, Loss, Method, Sampler, Scalarizer, Scorer, Task
+from moft.interfaces import Conditioner, Evaluator, Indicator, Loss, Method, Sampler, Scalarizer, Scorer, Task, Tracker
 from moft.settings import Default, Several
 
 KIND_OF: dict[Any, str] = {
@@ -22,6 +22,7 @@ KIND_OF: dict[Any, str] = {
     Evaluator: "evaluators",
     Indicator: "indicators",
     Scorer: "scorers",
+    Tracker: "trackers",
 }
 
 

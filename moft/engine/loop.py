@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
 
+from moft.engine.learning import learn, learned, learned_again, refuse_deaf
 from moft.engine.own import load_own, whole_state
 from moft.engine.records import JobState, Records
 from moft.engine.seed import generator_for
@@ -18,10 +19,13 @@ from moft.engine.together import Clock
 from moft.engine.trainer_settings import TrainerSettings
 from moft.engine.turns import Step, Taken, Turns
 from moft.errors import RunError
+from moft.sampling import Feedback
 from moft.types import Batch, Batches
 
 _TIMED = 12  # times in an ensemble's job that one of its models is timed alone
 _BLOCK = 4  # steps of models that take turns before anything is told of them
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -66,6 +70,7 @@ class Jobs:
         best: the value whose best weights are kept, of each model.
         epochs: passes over the data.
         rate: peak learning rate.
+        feedback: of the adaptive sampler that is drawn from.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Jobs:
     best: str | None
     epochs: int
     rate: float
+    feedback: Feedback | None = None
 
 
 class Loop:
@@ -122,6 +128,7 @@ class Loop:
         """Epochs from the current position to the end, then the best weights, kept as finished."""
         jobs, shop, is_main = self.jobs, self.shop, self.accelerator.is_main_process
         planned = _evaluated_epochs(jobs.epochs, self.settings.evaluations) if jobs.evaluate is not None else frozenset[int]()
+        refuse_deaf(jobs.feedback, planned, jobs.epochs)
         alone = _Alone(self) if len(self.everyone) > 1 and self.accelerator.num_processes == 1 else None
         self.clock = Clock(shop.device, self.clock.spent)
         for epoch in range(self.epoch, jobs.epochs):
@@ -189,6 +196,7 @@ class Loop:
             owners[parameters[name]].state[parameters[name]][moment] = part_of(value.to(self.shop.device), parameters[name])
         self.shop.generator.set_state(state.generators["draws"])
         torch.set_rng_state(state.generators["global"])
+        learned_again(self.jobs.feedback, state.generators)
         if "cuda" in state.generators and self.shop.device.type == "cuda":
             torch.cuda.set_rng_state(state.generators["cuda"], self.shop.device)
 
@@ -292,7 +300,8 @@ class Loop:
         assess, best = self.jobs.evaluate, self.jobs.best
         if assess is None:
             return {}
-        found = self._agreed(assess(self.everyone))
+        found = self._agreed([dict(values) for values in assess(self.everyone)])
+        learn(self.jobs.feedback, self._agreed)
         is_timed = len(self.everyone) > 1 and "evaluations" not in self.clock.spent
         self.clock.lap("evaluations", *(["evaluations, timed together"] if is_timed else []))
         if is_timed:
@@ -305,13 +314,13 @@ class Loop:
                 self.best_weights |= {f"{prefix}{name}": value for name, value in whole_state(model).items()}
         return {name: sum(float(values[name]) for values in found) / len(found) for name in found[0]}
 
-    def _agreed(self, values: Sequence[Mapping[str, float]]) -> Sequence[Mapping[str, float]]:
-        """The main process's values, in every process, so that rounding does not part them on which weights are best."""
+    def _agreed(self, values: T) -> T:
+        """The main process's values, in every process, so that rounding does not part them on what follows from these."""
         if self.accelerator.num_processes == 1:
             return values
         from accelerate.utils import broadcast_object_list
 
-        agreed: Sequence[Mapping[str, float]] = broadcast_object_list([list(map(dict, values))])[0]
+        agreed: T = broadcast_object_list([values])[0]
         return agreed
 
     def _state(self) -> JobState:
@@ -322,7 +331,7 @@ class Loop:
             for parameter, state in optimizer.state.items()
             for key, value in state.items()
         }
-        generators = {"draws": self.shop.generator.get_state(), "global": torch.get_rng_state()}
+        generators = {"draws": self.shop.generator.get_state(), "global": torch.get_rng_state()} | learned(self.jobs.feedback)
         if self.shop.device.type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(self.shop.device)
         weights, place = whole_state(self.jobs.module), (self.step, self.epoch, self.epoch_step)

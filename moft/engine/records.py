@@ -22,7 +22,7 @@ class JobState:
         weights: of the modules.
         best_weights: at the best evaluation of each; empty before the first.
         moments: of the optimiser, by parameter and name.
-        generators: states, by purpose.
+        generators: states, by purpose; also what an adaptive sampler has learned.
     """
 
     step: int

@@ -17,7 +17,7 @@ from moft.engine.sharding import check_launch, is_sharded
 from moft.engine.together import fitting
 from moft.engine.trainer_settings import TrainerSettings
 from moft.errors import ConfigError, PluginError, RunError
-from moft.interfaces import Sampler, Trainer
+from moft.interfaces import Feedback, Sampler, Trainer
 from moft.types import Batch, Batches
 
 
@@ -89,6 +89,7 @@ class AccelerateTrainer(Trainer):
         *,
         evaluate: Callable[[], Mapping[str, float]] | None = None,
         best: str | None = None,
+        feedback: Feedback | None = None,
         epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
@@ -106,6 +107,7 @@ class AccelerateTrainer(Trainer):
                 best=best,
                 epochs=epochs or self.settings.epochs,
                 rate=learning_rate or self.settings.learning_rate,
+                feedback=feedback,
             )
         )
 

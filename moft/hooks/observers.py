@@ -1,29 +1,32 @@
-"""The observers of one run: told what happens, and never able to end it."""
+"""The observers and trackers of one run: told what happens, and never able to end it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from moft.hooks.manager import Plugins
 from moft.hooks.spelling import one_line
 
 if TYPE_CHECKING:
+    from moft.interfaces import Tracker
     from moft.types import Front, Run
 
 
 class Observers:
-    """Tells every plugin what happens in a run; one that raises is reported once per hook, on stderr.
+    """Tells every plugin, and the trackers, what happens in a run; one that raises is reported once per hook, on stderr.
 
     Args:
         plugins: whose hooks are called.
         run: the run that they are told of.
+        trackers: of this run, by what messages call them.
     """
 
-    def __init__(self, plugins: Plugins, run: Run) -> None:
+    def __init__(self, plugins: Plugins, run: Run, trackers: Mapping[str, Tracker] | None = None) -> None:
         self._plugins = plugins
         self._run = run
+        self._trackers = dict(trackers or {})
         self._reported: set[tuple[str, str]] = set()
 
     def run_started(self) -> None:
@@ -43,12 +46,21 @@ class Observers:
         self._tell("moft_run_ended", error=error)
 
     def _tell(self, hook: str, **arguments: Any) -> None:
-        """Calls each plugin's implementation by itself."""
+        """Calls each plugin's implementation, and each tracker, by itself."""
         for implementation in self._plugins.implementations(hook):
-            try:
-                implementation(run=self._run, **arguments)
-            except (Exception, SystemExit) as error:
-                plugin = implementation.origin
-                if (plugin.plugin, hook) not in self._reported:
-                    self._reported.add((plugin.plugin, hook))
-                    print(f"moft: plugin {plugin} failed in {hook} ({one_line(error)}); the run goes on.", file=sys.stderr)
+            self._try(f"plugin {implementation.origin}", hook, implementation, run=self._run, **arguments)
+        method = hook.removeprefix("moft_")
+        for name, tracker in list(self._trackers.items()):
+            if not self._try(name, method, getattr(tracker, method), **arguments) and method == "run_started":
+                del self._trackers[name]  # what did not open has nothing to write to
+
+    def _try(self, who: str, what: str, call: Callable[..., Any], **arguments: Any) -> bool:
+        """Whether one of them could be called; what it raises is printed, the first time."""
+        try:
+            call(**arguments)
+        except (Exception, SystemExit) as error:
+            if (who, what) not in self._reported:
+                self._reported.add((who, what))
+                print(f"moft: {who} failed in {what} ({one_line(error)}); the run goes on.", file=sys.stderr)
+            return False
+        return True

@@ -9,7 +9,18 @@ from typing import Any
 from moft.errors import PluginError
 from moft.hooks.component import Component
 
-KINDS = ("tasks", "methods", "losses", "scalarizers", "conditioners", "samplers", "evaluators", "indicators", "scorers")
+KINDS = (
+    "tasks",
+    "methods",
+    "losses",
+    "scalarizers",
+    "conditioners",
+    "samplers",
+    "evaluators",
+    "indicators",
+    "scorers",
+    "trackers",
+)
 SINGULAR = {kind: "loss" if kind == "losses" else kind[:-1] for kind in KINDS}
 DISABLE = "MOFT_DISABLE_PLUGINS"
 

@@ -124,6 +124,19 @@ def moft_scorers() -> Iterable[Component]:
 
 
 @hookspec
+def moft_trackers() -> Iterable[Component]:
+    """Offer trackers: what happens in a run, to where its user looks at runs. Target: `(run: Run, *, ...) -> Tracker`.
+
+    A tracker is told only of runs whose config names it; an observer is told of every run.
+
+    Example:
+        @hookimpl
+        def moft_trackers():
+            yield Component("my-board", "my_package.tracker:Board", "losses and fronts, to my board")
+    """
+
+
+@hookspec
 def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
     """Add commands to the command line.
 

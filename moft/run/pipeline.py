@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -27,7 +28,7 @@ from moft.engine.train import AccelerateTrainer
 from moft.errors import ConfigError, DataError, PluginError, RunError, ShapeError
 from moft.hooks.manager import Plugins
 from moft.hooks.observers import Observers
-from moft.interfaces import Context, Evaluator, Method, Policy, Problem
+from moft.interfaces import Context, Evaluator, Method, Policy, Problem, Tracker
 from moft.run.checkpoint import RunRecords
 from moft.run.faults import missing_plugins, plugin_fault, stopped
 from moft.run.fit import check_fit
@@ -77,8 +78,10 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
         if processes.is_sharding:
             refuse_ensembles(settings.method)
         make = _reopened if is_resumed else RunFolder.create
+        trackers = processes.first(lambda: trackers_of(resolved, path, plugins)) or {}
         folder = processes.first(lambda: make(path, resolved.plain)) or RunFolder(path)
-        observers = Observers(plugins if processes.is_main else Plugins(), Run(path.name, path, resolved.plain))
+        run = Run(path.name, path, resolved.plain)
+        observers = Observers(plugins if processes.is_main else Plugins(), run, trackers)
         records = RunRecords(folder, fingerprint(resolved.plain), observers, is_main=processes.is_main)
         observers.run_started()
         try:
@@ -97,6 +100,19 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
     finally:
         processes.end()
     return folder if processes.is_main else None
+
+
+def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, Tracker]:
+    """The trackers of a run that writes to `path`, by what messages call them; nothing is opened or sent yet.
+
+    Raises:
+        ConfigError: one cannot be had, such as for a library that is missing.
+    """
+    run, made = Run(path.name, path, resolved.plain), {}
+    for index, name in enumerate(entry["name"] for entry in resolved.plain["trackers"]):
+        owner = f"tracker {name!r} of plugin {plugins.offer('trackers', name).origin}, trackers.{index},"
+        made[owner] = resolved["trackers"][str(index)].make()(run)
+    return made
 
 
 def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
@@ -212,7 +228,10 @@ def kept_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting but where training runs and how its end is measured; the best weights are chosen by the front's settings."""
+    """Every setting but where training runs, what shows it and how its end is measured.
+
+    The best weights are chosen by the front's settings.
+    """
     left_out = {
         "trainer": ("device", "checkpoint_steps", "threads", "together", "sharding"),
         "profile": ("indicators", "edges", "split", "samples"),
@@ -222,6 +241,7 @@ def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
         if key in left_out and isinstance(value, Mapping)
         else value
         for key, value in config.items()
+        if key != "trackers"
     }
 
 
@@ -254,7 +274,8 @@ def _train(
     problem = Problem(task, validate, points)
     method: Method[Policy] = settings.method
     try:
-        check_fit(method, task)
+        with suppress(DataError):  # the task's own preparation tells of its data
+            check_fit(method, task)
         task.prepare(trainer)
         base_jobs = set(records.accounts)
         _check_same_data(folder, task.identity())

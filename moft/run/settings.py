@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 
 from moft.engine.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
-from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task
+from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
 from moft.run.tradeoffs import MOST_POINTS
 from moft.settings import Count, Default, Factory, NonNegativeCount
 
@@ -63,6 +63,7 @@ class RunSettings:
         trainer: how losses are minimised.
         seed: of everything that is drawn.
         plugins: files of further plugins, such as ./mine.py.
+        trackers: what shows runs beside the files of the run folder.
     """
 
     task: Factory[Task]
@@ -71,6 +72,7 @@ class RunSettings:
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     seed: NonNegativeCount = 0
     plugins: tuple[str, ...] = ()
+    trackers: tuple[Factory[Tracker], ...] = ()
 
 
 def plugin_files(files: Any) -> list[str]:

@@ -15,6 +15,7 @@ from moft.testing.contracts_sampler import check_sampler
 from moft.testing.contracts_scalarizer import check_scalarizer
 from moft.testing.contracts_scorer import check_scorer
 from moft.testing.contracts_task import check_task
+from moft.testing.contracts_tracker import check_tracker
 from moft.testing.toy import ToyTask, best_scores, toy_policy, toy_task
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "check_scalarizer",
     "check_scorer",
     "check_task",
+    "check_tracker",
     "toy_policy",
     "toy_task",
 ]

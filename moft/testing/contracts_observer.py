@@ -39,7 +39,7 @@ def check_observer(plugin: object) -> None:
     own = [hook for hook in _HOOKS if plugins.implementations(hook)]
     require(bool(own), f"one of the hooks {', '.join(_HOOKS)}", "none", "the plugin itself")
     with TemporaryDirectory() as folder:
-        for hook, arguments, on in _told(Path(folder)):
+        for hook, arguments, on in told(Path(folder)):
             for implementation in plugins.implementations(hook):
                 kept = deepcopy(arguments.get("values"))
                 try:
@@ -49,7 +49,7 @@ def check_observer(plugin: object) -> None:
                 require(arguments.get("values") == kept, "values left as they were", arguments.get("values"), f"{hook}, {on}")
 
 
-def _told(folder: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+def told(folder: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     """What happens in some runs: hook, arguments, and where in words."""
     ends = (None, RunError("job 'policy', step 3: loss nan is not finite."), KeyboardInterrupt(), None)
     for number, error in enumerate(ends):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from moft.interfaces import Sampler
+from moft.interfaces import AdaptiveSampler, Sampler
 from moft.testing.contracts import own_randomness, require, require_finite, require_same, untouched_randomness
 
 _DRAWS = 64
@@ -19,7 +19,8 @@ def check_sampler(
     """Checks what every sampler promises.
 
     Draws `[count, size]`, finite, not negative and not all zero, from the generator it is given alone, the same for the same
-    seed; a grid of at most the points asked for, the same on every call, which the caller may change.
+    seed; a grid of at most the points asked for, the same on every call, which the caller may change. An adaptive one keeps all
+    of that when it was told values, measured or not, and draws as the one whose state it takes back.
 
     Args:
         build: size to sampler.
@@ -32,14 +33,42 @@ def check_sampler(
     """
     for size in sizes:
         sampler = build(size)
-        for count in (1, _DRAWS):
-            on = f"draw({count}) of size {size}"
-            with own_randomness(), untouched_randomness("draws come from the given generator alone", on):
-                drawn = sampler.draw(count, Generator().manual_seed(0))
-            _check_vectors(drawn, (count, size), simplex, on)
-            again = sampler.draw(count, Generator().manual_seed(0))
-            require_same(again, drawn, "the same seed gives the same draws", on, tolerance=0.0)
+        _check_draws(sampler, size, simplex, f"size {size}")
         _check_grid(sampler, size, points, simplex)
+        if isinstance(sampler, AdaptiveSampler):
+            _check_adapting(sampler, build, size, simplex)
+
+
+def _check_draws(sampler: Sampler, size: int, simplex: bool, where: str) -> None:
+    for count in (1, _DRAWS):
+        on = f"draw({count}) of {where}"
+        with own_randomness(), untouched_randomness("draws come from the given generator alone", on):
+            drawn = sampler.draw(count, Generator().manual_seed(0))
+        _check_vectors(drawn, (count, size), simplex, on)
+        again = sampler.draw(count, Generator().manual_seed(0))
+        require_same(again, drawn, "the same seed gives the same draws", on, tolerance=0.0)
+
+
+def _check_adapting(sampler: AdaptiveSampler, build: Callable[[int], Sampler], size: int, simplex: bool) -> None:
+    watched = sampler.watched()
+    _check_vectors(watched, (len(watched), size), simplex, f"watched() of size {size}")
+    values = torch.rand(len(watched), size, generator=Generator().manual_seed(1))
+    unmeasured = values.clone()
+    unmeasured[0] = torch.nan
+    for told, name in ((values, "values"), (values * 0, "zeros"), (values * torch.nan, "NaN"), (unmeasured, "some NaN")):
+        where = f"size {size} after observe({name})"
+        kept = told.clone()
+        with own_randomness(), untouched_randomness("observing draws nothing", where):
+            sampler.observe(told)
+        require_same(told, kept, "values left as they were", where, tolerance=0.0)
+        require_same(sampler.watched(), watched, "the same watched weights on every call", where, tolerance=0.0)
+        _check_draws(sampler, size, simplex, where)
+        other = build(size)
+        require(isinstance(other, AdaptiveSampler), "adaptive, however often it is built", type(other).__name__, where)
+        if isinstance(other, AdaptiveSampler):
+            other.restore({name: value.clone() for name, value in sampler.state().items()})
+            drawn, again = (each.draw(_DRAWS, Generator().manual_seed(0)) for each in (sampler, other))
+            require_same(again, drawn, "a restored state gives the same draws", where, tolerance=0.0)
 
 
 def _check_grid(sampler: Sampler, size: int, points: int, simplex: bool) -> None:

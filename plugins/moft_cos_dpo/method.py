@@ -10,12 +10,14 @@ from torch import Generator, Tensor
 
 from moft import ConfigError
 from moft.api import (
+    AdaptiveSampler,
     Batch,
     ConditionedPolicy,
     Conditioner,
     Count,
     Default,
     Factory,
+    Feedback,
     Loss,
     ModelSpec,
     Objective,
@@ -107,7 +109,7 @@ class CosDPO:
             raise ConfigError(
                 f"[method.sampler] gives weights that do not sum to 1, such as {_plain(weights[0])}; use dirichlet."
             )
-        drawn = own if self._temperatures is None else _looked_at(self._temperatures(m))
+        drawn = own if self._temperatures is None else _looked_at(_told_nothing(self._temperatures(m)))
         weights_vary, temperatures_vary = (not rows.equal(rows[:1].expand_as(rows)) for rows in (weights, drawn))
         if self._conditioner is None and (weights_vary or temperatures_vary):
             kind, setting = ("weights", "sampler") if weights_vary else ("temperatures", "temperatures")
@@ -144,6 +146,9 @@ class CosDPO:
                 scaled = scaled * temperatures.log().mean(-1, keepdim=True).exp() / temperatures
             return self._scalarizer(scaled, flat).view(weights.shape[:2]).mean(dim=1)  # [batch]
 
+        def reached(weights: Tensor) -> Tensor:
+            return problem.measure(policy, Tradeoff(weights, problem.temperatures))
+
         trainer.minimise(
             "policy",
             policy,
@@ -151,6 +156,7 @@ class CosDPO:
             loss_of,
             evaluate=lambda: problem.validate(policy),
             best="hypervolume",
+            feedback=Feedback(sampler, reached) if isinstance(sampler, AdaptiveSampler) else None,
         )
 
     def _shares(self, policy: ConditionedPolicy | TemperaturePolicy, problem: Problem, trainer: Trainer) -> Callable[[], Tensor]:
@@ -172,6 +178,20 @@ class CosDPO:
 def _looked_at(sampler: Sampler) -> Tensor:
     """`[n, m]`, some draws of a sampler, always the same."""
     return sampler.draw(_LOOKED_AT, Generator().manual_seed(0))
+
+
+def _told_nothing(sampler: Sampler) -> Sampler:
+    """The sampler of temperatures.
+
+    Raises:
+        ConfigError: it is one that would have to be told what the policy reaches.
+    """
+    if isinstance(sampler, AdaptiveSampler):
+        raise ConfigError(
+            "[method.temperatures] is told nothing of what the policy reaches, and an adaptive sampler needs that; it goes with "
+            "method.sampler."
+        )
+    return sampler
 
 
 def _check_ratios(fixed: Tensor, own: Tensor, names: Sequence[str]) -> None:

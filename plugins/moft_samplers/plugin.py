@@ -14,3 +14,5 @@ def moft_samplers() -> Iterator[Component]:
     yield Component("das-dennis", "moft_samplers.das_dennis:DasDennis", "evenly spaced points of the simplex")
     yield Component("fixed", "moft_samplers.fixed:Fixed", "always the same vector")
     yield Component("log-uniform", "moft_samplers.log_uniform:LogUniform", "independent entries, every factor as likely")
+    yield Component("sobol", "moft_samplers.sobol:Sobol", "Dirichlet draws, spread evenly within a batch")
+    yield Component("adaptive", "moft_samplers.adaptive:Adaptive", "more draws where the front has gaps or ignores the weights")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import venv
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ task: {name: csv-lists, folder: tables, objectives: [first, second], features: [
 method: {name: one-weighting, weights: [1, 3], loss: {name: squared-hinge, margin: 0.5}}
 trainer: {epochs: 2, device: cpu}
 profile: {evaluator: {name: top-labels, k: 2}, grid: edges, points: 3, indicators: [width], samples: 100}
+trackers: [{name: diary, file: our-diary.txt}]
 """
 LISTED = """
 import sys
@@ -90,7 +92,8 @@ class Environment:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """A new environment, in which the packages are installed as pip installs them; what moft needs is taken from this one."""
-    pytest.importorskip("setuptools", reason="building a wheel without a network needs setuptools")
+    if find_spec("setuptools") is None:
+        pytest.skip("building a wheel without a network needs setuptools")
     folder = tmp_path_factory.mktemp("clean")
     venv.create(folder / "env", with_pip=False, symlinks=True)
     python = folder / "env" / "bin" / "python"
@@ -161,6 +164,8 @@ def test_every_sound_plugin_passes_its_own_tests_and_they_all_work_in_one_run(cl
     assert re.search(r"^all \d+\.\d+$", done.stdout, re.MULTILINE), "moft volumes tells the run's hypervolume"
     front = json.loads((clean.folder / "runs" / "all" / "front.json").read_text(encoding="utf-8"))
     assert (front["metric"].split(" (")[0], list(front["indicators"])) == ("mean label of the first 2 items", ["width"])
+    diary = (clean.folder / "our-diary.txt").read_text(encoding="utf-8").splitlines()
+    assert (diary[0], diary[-2:]) == ("all began", ["all 3 points", "all done"])
     assert (clean.folder / "runs" / "all" / "stopwatch.txt").read_text().startswith("policy ")
 
 

@@ -86,3 +86,60 @@ def test_without_plugins_nobody_is_told():
     observers = observers_of()
     observers.run_started()
     observers.run_ended(None)
+
+
+class Board:
+    """A tracker that fails in one method."""
+
+    def __init__(self, fails_in: str = "") -> None:
+        self.fails_in = fails_in
+        self.lines: list[tuple] = []
+
+    def _told(self, *words: object) -> None:
+        if words[0] == self.fails_in:
+            raise OSError("no way there")
+        self.lines.append(words)
+
+    def run_started(self):
+        self._told("run_started")
+
+    def step_ended(self, step, values):
+        self._told("step_ended", step, values["loss"])
+
+    def front_profiled(self, front):
+        self._told("front_profiled", front)
+
+    def run_ended(self, error):
+        self._told("run_ended", error)
+
+
+def tell_all(observers: Observers) -> None:
+    observers.run_started()
+    observers.step_ended(1, {"loss": 0.5})
+    observers.step_ended(2, {"loss": 0.25})
+    observers.front_profiled("a front")
+    observers.run_ended(None)
+
+
+def test_trackers_are_told_what_observers_are(capsys):
+    board = Board()
+    tell_all(Observers(Plugins(), RUN, {"tracker 'board'": board}))
+    steps = [("step_ended", 1, 0.5), ("step_ended", 2, 0.25)]
+    assert board.lines == [("run_started",), *steps, ("front_profiled", "a front"), ("run_ended", None)]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_tracker_that_fails_is_reported_once_and_the_others_go_on(capsys):
+    failing, other = Board("step_ended"), Board()
+    tell_all(Observers(Plugins(), RUN, {"tracker 'one'": failing, "tracker 'two'": other}))
+    assert [line[0] for line in failing.lines] == ["run_started", "front_profiled", "run_ended"]
+    assert len(other.lines) == 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "moft: tracker 'one' failed in step_ended (OSError: no way there); the run goes on."
+
+
+def test_a_tracker_that_cannot_start_is_told_nothing_more(capsys):
+    board = Board("run_started")
+    tell_all(Observers(Plugins(), RUN, {"tracker 'one'": board}))
+    assert board.lines == []
+    assert len(capsys.readouterr().err.splitlines()) == 1

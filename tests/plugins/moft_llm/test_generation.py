@@ -30,15 +30,15 @@ from moft_llm.task import LLM
 
 
 class Characters:
-    """Counts characters."""
+    """Adds up the code points of a response."""
 
-    meaning = "characters of a response"
+    meaning = "sum of the code points of a response"
 
     def __init__(self, sign=1.0):
         self.sign = sign
 
     def __call__(self, prompts, responses):
-        return self.sign * torch.tensor([float(len(response)) for response in responses])
+        return self.sign * torch.tensor([float(sum(map(ord, response))) for response in responses])
 
 
 SCORERS = {"brief": Characters(-1.0), "calm": Characters()}

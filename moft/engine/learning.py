@@ -1,0 +1,48 @@
+"""What an adaptive sampler has learned, as a job and its checkpoints hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from torch import Tensor
+
+from moft.errors import ConfigError
+from moft.sampling import Feedback
+
+_LEARNED = "sampler."  # begins its names among the states of generators
+
+
+def refuse_deaf(feedback: Feedback | None, evaluated: Collection[int], epochs: int) -> None:
+    """Nothing, when an adaptive sampler, if there is one, is told something that more training follows.
+
+    Args:
+        feedback: of the job.
+        evaluated: epochs, from 1, after which there is an evaluation.
+        epochs: of the job.
+
+    Raises:
+        ConfigError: it never is.
+    """
+    if feedback is not None and not set(evaluated) - {epochs}:
+        raise ConfigError(
+            f"[trainer.evaluations] measures nothing before the last of {epochs} epochs, and an adaptive sampler learns from "
+            "what is measured before; set at least 2, with as many epochs, or take another sampler."
+        )
+
+
+def learned(feedback: Feedback | None) -> dict[str, Tensor]:
+    """The state of the sampler as a checkpoint keeps it; empty where there is none."""
+    return {} if feedback is None else {f"{_LEARNED}{name}": value for name, value in feedback.sampler.state().items()}
+
+
+def learned_again(feedback: Feedback | None, kept: Mapping[str, Tensor]) -> None:
+    """Gives the sampler back what `learned` gave."""
+    if feedback is not None:
+        names = [name for name in kept if name.startswith(_LEARNED)]
+        feedback.sampler.restore({name.removeprefix(_LEARNED): kept[name] for name in names})
+
+
+def learn(feedback: Feedback | None, agreed: Callable[[Tensor], Tensor]) -> None:
+    """Tells the sampler what the policy reaches; `agreed` makes that the same in all processes."""
+    if feedback is not None:
+        feedback.sampler.observe(agreed(feedback.measure(feedback.sampler.watched()).cpu()))

@@ -1,0 +1,16 @@
+"""Offers the trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moft import Component, hookimpl
+
+
+@hookimpl
+def moft_trackers() -> Iterator[Component]:
+    """The shipped trackers; each needs a library of its own."""
+    yield Component("tensorboard", "moft_trackers.on_tensorboard:OnTensorBoard", "event files for TensorBoard")
+    yield Component("trackio", "moft_trackers.on_trackio:OnTrackio", "a trackio project, here or in a Space")
+    yield Component("wandb", "moft_trackers.on_wandb:OnWandb", "a Weights & Biases project")
+    yield Component("mlflow", "moft_trackers.on_mlflow:OnMLflow", "an MLflow experiment, in a local database or on a server")
