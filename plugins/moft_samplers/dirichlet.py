@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from moft import ConfigError
 from moft.api import Fraction, Positive
 from moft_samplers.grids import simplex_grid
+from moft_samplers.shares import concentrations
 
 
 class Dirichlet:
@@ -29,15 +29,8 @@ class Dirichlet:
     def __init__(
         self, size: int, *, alpha: Positive | list[Positive] = 1.0, vertices: Fraction = 0.0, edges: Fraction = 0.0
     ) -> None:
-        alphas = alpha if isinstance(alpha, list) else [alpha] * size
-        if len(alphas) != size:
-            raise ConfigError(f"[sampler] 'dirichlet': alpha has {len(alphas)} entries, give one number or {size} of them.")
-        if vertices + edges > 1:
-            raise ConfigError(f"[sampler] 'dirichlet': vertices + edges must be at most 1, got {vertices} + {edges}.")
-        if edges > 0 and size < 2:
-            raise ConfigError(f"[sampler] 'dirichlet': a single objective has no edges, got edges={edges}; leave it at 0.")
         self._size = size
-        self._alpha = torch.tensor(alphas, dtype=torch.float64)
+        self._alpha = concentrations("dirichlet", size, alpha, vertices, edges)
         self._vertices = vertices
         self._edges = edges
 

@@ -7,9 +7,9 @@ from itertools import combinations
 import torch
 from torch import Generator, Tensor
 
-from moft import ConfigError
 from moft.api import Fraction, Positive
 from moft_samplers.grids import simplex_grid
+from moft_samplers.shares import concentrations
 
 _HALF = 2.0**-31  # of the distance between two of torch's Sobol points; keeps them off zero
 
@@ -37,15 +37,8 @@ class Sobol:
     def __init__(
         self, size: int, *, alpha: Positive | list[Positive] = 1.0, vertices: Fraction = 0.0, edges: Fraction = 0.0
     ) -> None:
-        alphas = alpha if isinstance(alpha, list) else [alpha] * size
-        if len(alphas) != size:
-            raise ConfigError(f"[sampler] 'sobol': alpha has {len(alphas)} entries, give one number or {size} of them.")
-        if vertices + edges > 1:
-            raise ConfigError(f"[sampler] 'sobol': vertices + edges must be at most 1, got {vertices} + {edges}.")
-        if edges > 0 and size < 2:
-            raise ConfigError(f"[sampler] 'sobol': a single objective has no edges, got edges={edges}; leave it at 0.")
         self._size, self._vertices, self._edges = size, vertices, edges
-        self._alpha = torch.tensor(alphas, dtype=torch.float64)
+        self._alpha = concentrations("sobol", size, alpha, vertices, edges)
         self._pairs = torch.tensor(list(combinations(range(size), 2)), dtype=torch.int64).reshape(-1, 2)
 
     def draw(self, count: int, generator: Generator) -> Tensor:
