@@ -9,7 +9,7 @@ from typing import Any
 
 from moft import ConfigError
 from moft.api import Count, Front, Run
-from moft_trackers.library import library
+from moft_trackers.extras import library
 from moft_trackers.told import file_of, front_numbers, front_table, is_due, numbers_of
 
 

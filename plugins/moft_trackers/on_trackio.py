@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moft.api import Count, Front, Run
-from moft_trackers.library import library
+from moft_trackers.extras import library
 from moft_trackers.mark import mark, marked
 from moft_trackers.told import file_of, front_numbers, front_table, is_due, numbers_of
 
