@@ -25,6 +25,14 @@ while not other.exists():
 """
 
 
+@pytest.fixture(autouse=True)
+def _heeding_interrupts():
+    """As in a terminal: a shell's background jobs are started deaf to interrupts, and so are their children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def run(tmp_path):
     """Runs Python programs as jobs; gives why each failed, by name, in the order of their ends."""
