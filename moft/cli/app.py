@@ -12,6 +12,7 @@ import moft
 from moft.cli import compare, config, new, profile, score, sweep, train
 from moft.cli import plugins as plugins_command
 from moft.cli.errors import exit_code
+from moft.cli.groups import command_group
 from moft.errors import PluginError
 from moft.hooks.manager import Implementation, Plugins
 from moft.hooks.spelling import one_line
@@ -55,13 +56,7 @@ def application(plugins: Plugins) -> typer.Typer:
 
     for module in (train, sweep, profile, compare, score, plugins_command, config, new):
         module.add(app)
-    data = typer.Typer(help="Make, convert and describe data.", rich_markup_mode=None)
-
-    @data.callback(invoke_without_command=True)
-    def data_root(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
+    data = command_group("Make, convert and describe data.")
     for implementation in plugins.implementations("moft_commands"):
         _add_commands(app, data, implementation, plugins)
     if data.registered_commands or data.registered_groups:

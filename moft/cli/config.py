@@ -8,19 +8,14 @@ from typing import Annotated
 
 import typer
 
+from moft.cli.groups import command_group
 from moft.errors import ConfigError
 from moft.hooks.manager import Plugins
 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(help="Check config files, and make the schema that editors complete them from.", rich_markup_mode=None)
-
-    @group.callback(invoke_without_command=True)
-    def root(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
+    group = command_group("Check config files, and make the schema that editors complete them from.")
     group.command("check")(check)
     group.command("schema")(schema)
     app.add_typer(group, name="config")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from moft.cli.groups import command_group
 from moft.errors import ConfigError, PluginError
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import KINDS, SINGULAR
@@ -36,13 +37,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 def add(app: typer.Typer) -> None:
     """Adds the command."""
-    group = typer.Typer(help="Make something to start from.", rich_markup_mode=None)
-
-    @group.callback(invoke_without_command=True)
-    def root(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
+    group = command_group("Make something to start from.")
     group.command("plugin")(plugin)
     app.add_typer(group, name="new")
 

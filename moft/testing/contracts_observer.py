@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from moft.errors import PluginError, RunError
-from moft.hooks.manager import Plugins
+from moft.errors import RunError
 from moft.hooks.spelling import one_line
 from moft.testing.contracts import require
+from moft.testing.registered import registered
 from moft.types import Front, ListValues, Run, Tradeoff
 
 _HOOKS = ("moft_run_started", "moft_step_ended", "moft_front_profiled", "moft_run_ended")
@@ -31,11 +31,7 @@ def check_observer(plugin: object) -> None:
     Raises:
         AssertionError: what was promised, what was seen, and on which input.
     """
-    plugins = Plugins()
-    try:
-        plugins.register(plugin, "observer")
-    except PluginError as error:
-        raise AssertionError(f"promised: hooks that moft knows. Seen: {error} On: the plugin itself.") from error
+    plugins = registered(plugin, "observer")
     own = [hook for hook in _HOOKS if plugins.implementations(hook)]
     require(bool(own), f"one of the hooks {', '.join(_HOOKS)}", "none", "the plugin itself")
     with TemporaryDirectory() as folder:

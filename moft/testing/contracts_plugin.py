@@ -12,6 +12,7 @@ from moft.hooks.manager import Plugins
 from moft.hooks.offers import KINDS, SINGULAR, Offer
 from moft.hooks.spelling import one_line
 from moft.testing.contracts import require
+from moft.testing.registered import registered
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -29,11 +30,7 @@ def check_plugin(plugin: object) -> None:
     Raises:
         AssertionError: what was promised, what was seen, and on which input.
     """
-    plugins = Plugins()
-    try:
-        plugins.register(plugin, "plugin")
-    except PluginError as error:
-        raise AssertionError(f"promised: hooks that moft knows. Seen: {error} On: the plugin itself.") from error
+    plugins = registered(plugin, "plugin")
     for kind in KINDS:
         offers = plugins.offers(kind)
         broken = plugins.broken()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from moft.api import Count, Front, Run
 from moft_trackers.extras import library
 from moft_trackers.mark import mark, marked
-from moft_trackers.told import file_of, front_numbers, front_table, is_due, numbers_of
+from moft_trackers.told import board_front, is_due, numbers_of
 
 
 class OnWandb:
@@ -66,12 +66,7 @@ class OnWandb:
         self._board.log({**numbers_of(values), f"{job}/step": step})
 
     def front_profiled(self, front: Front) -> None:
-        columns, rows = front_table(front)
-        shown = {**front_numbers(self._run), "front/points": self._library.Table(columns=columns, data=rows)}
-        picture = file_of(self._run, "front.png")
-        if picture is not None:
-            shown["front/picture"] = self._library.Image(str(picture))
-        self._board.log(shown)
+        self._board.log(board_front(self._library, self._run, front))
 
     def run_ended(self, error: BaseException | None) -> None:
         self._board.finish(exit_code=0 if error is None else 1)

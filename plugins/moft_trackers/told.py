@@ -45,6 +45,16 @@ def front_numbers(run: Run) -> dict[str, float]:
     return {f"front/{name}": value for name, value in _finite(found)}
 
 
+def board_front(library: Any, run: Run, front: Front) -> dict[str, Any]:
+    """What a board logs of a front: its numbers, its points as a `Table` of the library, and the picture as an `Image` of it."""
+    columns, rows = front_table(front)
+    shown: dict[str, Any] = {**front_numbers(run), "front/points": library.Table(columns=columns, data=rows)}
+    picture = file_of(run, "front.png")
+    if picture is not None:
+        shown["front/picture"] = library.Image(str(picture))
+    return shown
+
+
 def file_of(run: Run, name: str) -> Path | None:
     """A file of the run folder, where there is one."""
     path = None if run.folder is None else Path(run.folder) / name

@@ -88,10 +88,10 @@ class Told:
         self.seen = []
 
     def policy(self, problem):
-        raise NotImplementedError
+        raise AssertionError("foreseeing builds no policy")
 
     def train(self, policy, problem, trainer):
-        raise NotImplementedError
+        raise AssertionError("foreseeing trains nothing")
 
     def check(self, objectives, spec_of):
         self.seen.append((objectives, spec_of(2)))
