@@ -37,7 +37,7 @@ class Status:
         if self.progress is not None:
             words.append(f"{self.progress:4.0%}")
         if self.rate is not None:
-            words.append(f"{self.rate:.0f} lists/s")
+            words.append(f"{self.rate:.{0 if self.rate >= 10 else 1}f} lists/s")
         if self.left is not None:
             words.append(f"{duration(self.left)} left")
         if self.loss is not None:
@@ -58,22 +58,26 @@ class Pace:
         self._clock = clock
         self._job = ""
         self._start = (0.0, 0.0, 0.0)
+        self._seconds: float | None = None  # of the job at its start here
         self._hypervolume: float | None = None
 
     def after(self, values: Mapping[str, float | str]) -> Status:
         """The status after a step."""
         job = str(values.get("job", "training"))
         now, progress, lists = self._clock(), _number(values, "progress"), _number(values, "lists")
+        seconds = _number(values, "seconds")
         if job != self._job:
-            self._job, self._hypervolume = job, None
+            self._hypervolume = None
+        if job != self._job or (seconds is not None and seconds == self._seconds):  # steps told together begin with their last
+            self._job, self._seconds = job, seconds
             self._start = (now, progress or 0.0, lists or 0.0)
         then, first_progress, first_lists = self._start
-        seconds = now - then
+        passed = now - then
         rate = left = None
-        if seconds > 0 and lists is not None:
-            rate = (lists - first_lists) / seconds
-        if seconds > 0 and progress is not None and progress > first_progress:
-            left = (1 - progress) * seconds / (progress - first_progress)
+        if passed > 0 and lists is not None:
+            rate = (lists - first_lists) / passed
+        if passed > 0 and progress is not None and progress > first_progress:
+            left = (1 - progress) * passed / (progress - first_progress)
         names = [name for name in values if name not in STEP_VALUES]
         evaluation = {name: value for name in names if (value := _number(values, name)) is not None}
         self._hypervolume = evaluation.get("hypervolume", self._hypervolume)

@@ -29,6 +29,18 @@ def test_rate_and_time_left_follow_from_two_steps():
     assert (second.job, second.progress, second.loss) == ("policy", 0.3, 0.25)
 
 
+def test_steps_that_are_told_together_count_as_one():
+    clock = Clock()
+    pace = Pace(clock)
+    told = [pace.after({"job": "grid", "progress": 0.1 * step, "lists": 9 * step, "seconds": 60.0}) for step in (1, 2, 3, 4)]
+    assert {(status.rate, status.left) for status in told} == {(None, None)}
+    clock.now += 60
+    for step in (5, 6, 7, 8):
+        status = pace.after({"job": "grid", "progress": 0.1 * step, "lists": 9 * step, "seconds": 120.0})
+    assert status.rate == pytest.approx((8 * 9 - 4 * 9) / 60)
+    assert status.left == pytest.approx(0.2 * 60 / 0.4)
+
+
 def test_a_new_job_starts_anew():
     clock = Clock()
     pace = Pace(clock)
@@ -59,6 +71,7 @@ def test_the_values_of_a_step_are_no_evaluation():
 
 def test_a_status_has_words_for_what_it_knows():
     assert Status("a").words() == []
+    assert Status("a", rate=0.64).words() == ["0.6 lists/s"]
     status = Status("a", 0.42, 310.4, 65.0, 0.5, 0.1)
     assert status.words() == [" 42%", "310 lists/s", "1:05 left", "loss 0.5000", "hypervolume 0.1000"]
 
