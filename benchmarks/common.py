@@ -69,6 +69,15 @@ def real_lists() -> Path | None:
     return folder if (folder / "train.txt").exists() else None
 
 
+def make_lists(data: str, lists: int, folder: Path) -> None:
+    """Makes the lists of `synthetic-M` where they are not there, and names them as its config reads them."""
+    from moft_ltr.synthetic import Synthetic, make_synthetic
+
+    if not folder.exists():
+        make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1])))
+    os.environ["SYNTHETIC"] = str(folder)
+
+
 def summary(values: Sequence[float]) -> dict[str, float]:
     """Median of repeated measurements, with their quartiles as the spread."""
     low, middle, high = (_quantile(sorted(values), share) for share in (0.25, 0.5, 0.75))

@@ -1,12 +1,14 @@
-"""Which conditioner when: each of them and some mixes on MSLR-175, everything else as in configs/ltr/mslr.yaml.
+"""Which conditioner when: each of them, some mixes and FiLM under other samplers, with everything else alike.
 
-For every fold and seed one model is trained with each conditioner, and one plain model for each objective alone. Said of each:
-hypervolume with its interval and its paired difference from concat's, the vertex ratio (objective j at e_j against the plain
-model), monotonicity, main score, trained parameters and the processor time of a training beside concat's. Lists are pooled over
-folds and averaged over seeds; intervals are from a bootstrap over lists.
+The lists are MSLR-175 in five folds, or a synthetic set with five objectives. For every fold and seed one model is trained with
+each variant, and one plain model for each objective alone. Said of each: hypervolume with its interval and its paired difference
+from concat's, the vertex ratio (objective j at e_j against the plain model), monotonicity, main score, trained parameters and the
+processor time of a training beside concat's. Lists are pooled over folds and averaged over seeds; intervals are from a bootstrap
+over lists. Adaptive samplers measure the validation split while they train, so they are left out of what is said of that split.
 
-Run it:  MSLR=path/to/mslr python benchmarks/conditioners.py                    (validation split: what the default is chosen by)
-         MSLR=path/to/mslr python benchmarks/conditioners.py --split test       (test split, once)
+Run it:  MSLR=path/to/mslr python benchmarks/conditioners.py mslr                   (validation split, to choose the default by)
+         MSLR=path/to/mslr python benchmarks/conditioners.py mslr --split test      (test split, once)
+         python benchmarks/conditioners.py synthetic-5 --split test --out runs/conditioners-synthetic-5
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-FOLDS = 5
-CONFIG = Path(__file__).parents[1] / "configs" / "ltr" / "mslr.yaml"
+ROOT = Path(__file__).parents[1]
+CONFIGS = {"mslr": ROOT / "configs" / "ltr" / "mslr.yaml", "synthetic-5": ROOT / "configs" / "ltr" / "synthetic-5.yaml"}
+FOLDS = {"mslr": 5, "synthetic-5": 0}
 AGAINST = "concat"
 
 CONDITIONERS: Mapping[str, str] = {
@@ -33,13 +36,34 @@ CONDITIONERS: Mapping[str, str] = {
     "mix of film and hyper-lora, learned gate": "{name: mix, parts: [film, hyper-lora], gate: learned}",
     "film of Fourier features": "{name: encoded, encoder: fourier, conditioner: film}",
 }
+SAMPLERS: Mapping[str, str] = {
+    "film, Sobol draws": "{name: sobol, vertices: 0.3}",
+    "film, adaptive toward gaps": "{name: adaptive, toward: gaps}",
+    "film, adaptive toward what is ignored": "{name: adaptive, toward: ignored}",
+}
+"""Beside plain Dirichlet draws with the same share of vertices, which all conditioners above have."""
+
+
+def variants_of(split: str) -> dict[str, list[str]]:
+    """Overrides by name of all that may be measured on the split."""
+    found = {name: [f"method.conditioner={text}"] for name, text in CONDITIONERS.items()}
+    for name, text in SAMPLERS.items():
+        if split == "test" or "adaptive" not in text:
+            found[name] = ["method.conditioner=film", f"method.sampler={text}"]
+    return found
 
 
 def measure(
-    variants: Mapping[str, str], split: str, seeds: int, folds: int, processes: int, keep: Callable[[int, dict[str, Any]], None]
+    data: str,
+    variants: Mapping[str, list[str]],
+    split: str,
+    seeds: int,
+    processes: int,
+    keep: Callable[[int, dict[str, Any]], None],
 ) -> None:
     """Hands what was found of every variant to `keep`, whenever another seed is whole."""
-    jobs = [(dict(variants), split, fold, seed) for seed in range(seeds) for fold in range(folds)]
+    folds = FOLDS[data] or 1
+    jobs = [(data, dict(variants), split, fold, seed) for seed in range(seeds) for fold in range(folds)]
     with get_context("spawn").Pool(processes) as pool:
         found = []
         for result in pool.imap(_one, jobs):
@@ -49,24 +73,26 @@ def measure(
                 keep(len(found) // folds, summaries(found, folds))
 
 
-def _one(job: tuple[Mapping[str, str], str, int, int]) -> dict[str, Any]:
+def _one(job: tuple[str, Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
     """Every variant on one fold with one seed, and the plain models."""
     import torch
 
     from benchmarks.experiments import Experiments, plain_model
 
-    variants, split, fold, seed = job
-    usual = [f"task.folds={FOLDS}", f"task.fold={fold}", f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]
+    data, variants, split, fold, seed = job
+    usual = [f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]
+    if FOLDS[data]:
+        usual += [f"task.folds={FOLDS[data]}", f"task.fold={fold}"]
     if split == "validation":
         usual.append("trainer.evaluations=0")  # else the weights would be chosen on the lists that are measured
-    experiments = Experiments(CONFIG, usual)
+    experiments = Experiments(CONFIGS[data], usual)
     run = partial(experiments.run, split=split)
     vertices = torch.eye(5)
     alone = [run(plain_model(vertex.tolist()), weights=vertex.unsqueeze(0)) for vertex in vertices]
     plain = torch.stack([found.front.measured.values[0, :, index] for index, found in enumerate(alone)], dim=-1)
     result: dict[str, Any] = {"plain": plain, "objectives": alone[0].front.objectives, "variants": {}}
-    for name, override in variants.items():
-        one = run([override])
+    for name, overrides in variants.items():
+        one = run(overrides)
         result["variants"][name] = {
             "weights": one.front.tradeoffs.weights,
             "values": one.front.measured.values,
@@ -135,30 +161,34 @@ def _monotonicity(weights: Any, points: Any) -> float:
 
 def main() -> None:
     """Trains and measures every variant, prints the table, writes JSON."""
-    from benchmarks.common import machine, write_result
+    from benchmarks.common import machine, make_lists, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", help="names of conditioners beside concat")
+    parser.add_argument("data", choices=tuple(CONFIGS))
+    parser.add_argument("--only", nargs="*", help="names of variants beside concat")
     parser.add_argument("--split", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folds", type=int, default=FOLDS)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("runs/conditioners"), help="where synthetic lists go")
+    parser.add_argument("--lists", type=int, default=300, help="synthetic training lists")
     options = parser.parse_args()
-    if "MSLR" not in os.environ:
-        parser.error("set MSLR to a folder with train.txt, vali.txt and test.txt")
     os.environ["OMP_NUM_THREADS"] = "1"
-    chosen = [AGAINST, *options.only] if options.only else list(CONDITIONERS)
-    variants = {name: f"method.conditioner={CONDITIONERS[name]}" for name in chosen}
+    if options.data != "mslr":
+        make_lists(options.data, options.lists, options.out)
+    elif "MSLR" not in os.environ:
+        parser.error("set MSLR to a folder with train.txt, vali.txt and test.txt")
+    known = variants_of(options.split)
+    variants = {name: known[name] for name in ([AGAINST, *options.only] if options.only else known)}
 
     def keep(seeds: int, found: dict[str, Any]) -> None:
-        show(found, options.split)
-        setup = {"split": options.split, "seeds": seeds, "folds": options.folds}
-        write_result(f"conditioners-mslr-{options.split}", {"setup": setup, "machine": machine(), "variants": found})
+        show(found, f"{options.data}, {options.split} split, seeds 0 to {seeds - 1}")
+        setup = {"data": options.data, "split": options.split, "seeds": seeds, "folds": FOLDS[options.data]}
+        write_result(f"conditioners-{options.data}-{options.split}", {"setup": setup, "machine": machine(), "variants": found})
 
-    measure(variants, options.split, options.seeds, options.folds, options.processes, keep)
+    measure(options.data, variants, options.split, options.seeds, options.processes, keep)
 
 
-def show(found: Mapping[str, Any], split: str) -> None:
+def show(found: Mapping[str, Any], title: str) -> None:
     """The table on the terminal."""
     from benchmarks.common import print_table
 
@@ -179,7 +209,7 @@ def show(found: Mapping[str, Any], split: str) -> None:
         for name, one in found.items()
     ]
     headers = ["conditioner", "HV/1e-3", "more than concat", "I", "II", "III", "IV", "V", "mono", "main", "parameters", "time"]
-    print_table(f"Conditioners on MSLR-175, {split} split", headers, rows)
+    print_table(title, headers, rows)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ Folders that are there are not made again.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Mapping
 from multiprocessing import get_context
@@ -106,7 +105,7 @@ def method_of(entry: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Prints the tables and writes JSON."""
-    from benchmarks.common import machine, print_table, write_result
+    from benchmarks.common import machine, make_lists, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=tuple(CONFIGS))
@@ -118,7 +117,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="override, as for moft train")
     options = parser.parse_args()
     if options.data != "mslr":
-        _make(options.data, options.lists, options.out / "data")
+        make_lists(options.data, options.lists, options.out / "data")
     trained(options.data, options.out / "fronts", options.seeds, options.folds, options.processes, options.set)
     found = compared(options.out / "fronts", "task.fold" if options.folds else None, 1000, over_seeds=options.seeds > 1)
     names = {entry["name"]: method_of(entry) for entry in found["entries"]}
@@ -161,15 +160,6 @@ def main() -> None:
             "share_of_time": share,
         },
     )
-
-
-def _make(data: str, lists: int, folder: Path) -> None:
-    """The synthetic lists, made where they are not there."""
-    from moft_ltr.synthetic import Synthetic, make_synthetic
-
-    if not folder.exists():
-        make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1])))
-    os.environ["SYNTHETIC"] = str(folder)
 
 
 def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -165,53 +165,23 @@ def test_what_is_done_is_left_alone_and_named(config, started, moft):
 
 MEETING = """
 import pathlib, time
-from moft import Component, hookimpl
-from moft_losses.listnet import ListNet
-
-def meeting(*, place: str, own: str, others: int):
-    here = pathlib.Path(place)
-    here.mkdir(exist_ok=True)
-    if __import__("sys").argv[1:2] == ["train"]:  # not while the sweep checks its settings
-        (here / own).touch()
-        until = time.monotonic() + 120
-        while len(list(here.iterdir())) < others:
-            if time.monotonic() > until:
-                raise ValueError("alone")
-            time.sleep(0.01)
-    return ListNet()
-
-@hookimpl
-def moft_losses():
-    yield Component("meeting", meeting, "waits for others")
-"""
-
-
-@pytest.mark.slow
-def test_two_runs_overlap_and_are_those_of_train(config, finished, moft, learned, tmp_path):
-    (tmp_path / "meeting.py").write_text(MEETING)
-    loss = [
-        "plugins=[" + str(tmp_path / "meeting.py") + "]",
-        f"method.loss={{name: meeting, place: {tmp_path}/met, own: a, others: 2}}",
-    ]
-    words = [word for setting in loss for word in ("--set", setting)]
-    said = moft("sweep", config, *words, "--over", "method.loss.own=a,b", "--workers", 2, "--out", tmp_path / "sweep")
-    assert (said.code, said.mistakes) == (0, [])
-    assert said.out.splitlines()[-1] == f"Compare them: moft compare {tmp_path / 'sweep'}/*"
-    runs = [tmp_path / "sweep" / f"method.loss.own={own},seed=0" for own in "ab"]
-    assert said.out.splitlines()[:-1] == [str(run) for run in runs]
-    assert load((runs[1] / "config.yaml").read_text())["method"]["loss"]["own"] == "b"
-    assert moft("train", config, *words, "--out", tmp_path / "alone").code == 0
-    assert learned(runs[0]) == learned(tmp_path / "alone")
-
-
-FAILING = """
 import torch
 from moft import Component, hookimpl
 from moft_losses.listnet import ListNet
 
-class Failing(ListNet):
-    def __init__(self, *, after: int) -> None:
-        self.left = after
+class Meeting(ListNet):
+    def __init__(self, *, place: str, own: str, others: int, failing: str):
+        super().__init__()
+        here = pathlib.Path(place)
+        here.mkdir(exist_ok=True)
+        self.left = 6 if own == failing else 10**9
+        if __import__("sys").argv[1:2] == ["train"]:  # not while the sweep checks its settings
+            (here / own).touch()
+            until = time.monotonic() + 120
+            while len(list(here.iterdir())) < others:
+                if time.monotonic() > until:
+                    raise ValueError("alone")
+                time.sleep(0.01)
 
     def __call__(self, rewards, labels, mask):
         self.left -= rewards.requires_grad and torch.is_grad_enabled()
@@ -219,32 +189,33 @@ class Failing(ListNet):
 
 @hookimpl
 def moft_losses():
-    yield Component("failing", Failing, "is not a number after a while")
+    yield Component("meeting", Meeting, "waits for others; one of them is not a number after a while")
 """
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_is_told_with_its_reason_and_the_others_run(config, moft, tmp_path):
-    (tmp_path / "failing.py").write_text(FAILING)
-    words = [
-        "--set",
-        f"plugins=[{tmp_path / 'failing.py'}]",
-        "--set",
-        "method.loss={name: failing}",
-        "--set",
+def test_runs_overlap_and_are_those_of_train_and_one_that_fails_is_told_with_its_reason(config, moft, learned, tmp_path):
+    (tmp_path / "meeting.py").write_text(MEETING)
+    loss = [
+        "plugins=[" + str(tmp_path / "meeting.py") + "]",
+        f"method.loss={{name: meeting, place: {tmp_path}/met, own: a, others: 2, failing: b}}",
         "method.balance=none",
     ]
-    sweep = tmp_path / "sweep"
-    said = moft("sweep", config, *words, "--over", "method.loss.after=6,1000000", "--out", sweep, "--workers", 2)
-    bad, good = (f"method.loss.after={after},seed=0" for after in (6, 1000000))
-    assert (said.code, said.out) == (2, f"{sweep / good}\n")
+    words = [word for setting in loss for word in ("--set", setting)]
+    swept = ("sweep", config, *words, "--over", "method.loss.own=a,b", "--workers", 2, "--out", tmp_path / "sweep")
+    said = moft(*swept)
+    good, bad = (tmp_path / "sweep" / f"method.loss.own={own},seed=0" for own in "ab")
+    assert (said.code, said.out) == (2, f"{good}\n")
     assert len(said.mistakes) == 1
-    assert said.mistakes[0].startswith(f"moft: error: {bad}: job 'policy', step ")
+    assert said.mistakes[0].startswith(f"moft: error: {bad.name}: job 'policy', step ")
     assert "is not finite" in said.mistakes[0]
-    assert f"(log: {sweep / '.sweep' / bad}.log)" in said.mistakes[0]
-    assert "job 'policy'" in (sweep / ".sweep" / f"{bad}.log").read_text()
-    plan = moft("sweep", config, *words, "--over", "method.loss.after=6,1000000", "--out", sweep, "--plan")
-    assert "2 runs: 1 done, 1 half-done" in plan.out
+    log = tmp_path / "sweep" / ".sweep" / f"{bad.name}.log"
+    assert f"(log: {log})" in said.mistakes[0]
+    assert "job 'policy'" in log.read_text()
+    assert "2 runs: 1 done, 1 half-done" in moft(*swept, "--plan").out
+    assert load((bad / "config.yaml").read_text())["method"]["loss"]["own"] == "b"
+    assert moft("train", config, *words, "--out", tmp_path / "alone").code == 0
+    assert learned(good) == learned(tmp_path / "alone")
 
 
 @pytest.fixture
@@ -293,10 +264,14 @@ def test_a_sweep_killed_mid_way_takes_its_runs_along_and_ends_as_one_that_never_
     planned = moft(*words, "--plan").out
     assert "half-done" in planned
     assert " done" not in planned
-    assert moft(*words).code == 0
+    said = moft(*words)
+    runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
+    assert (said.code, said.mistakes) == (0, [])
+    compare = f"Compare them: moft compare {tmp_path / 'sweep'}/* --over-seeds"
+    assert said.out.splitlines() == [*map(str, runs), compare]
     whole = tmp_path / "whole"
     assert moft("train", config, "--set", "trainer.epochs=8", "--set", "seed=1", "--out", whole).code == 0
-    assert learned(tmp_path / "sweep" / "seed=1") == learned(whole)
+    assert learned(runs[1]) == learned(whole)
 
 
 @pytest.mark.slow
