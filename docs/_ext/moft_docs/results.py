@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft_docs.markdown import table
-from moft_docs.tables import conditioner_tables, story_tables
+from moft_docs.tables import conditioner_tables, dial_table, story_method_tables, story_tables
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 KEYS = {"machine", "seeds", "folds", "split"}
@@ -278,6 +278,11 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "llm_vs_trl": plain_tables,
     "llm_steps": plain_tables,
     "stories": story_tables,
+    "stories-hyper-lora": story_tables,
+    "stories-mix": story_tables,
+    "stories-dial": dial_table,
+    "stories-methods": story_method_tables,
     "conditioners-mslr-validation": conditioner_tables,
     "conditioners-mslr-test": conditioner_tables,
+    "conditioners-synthetic-5-test": conditioner_tables,
 }

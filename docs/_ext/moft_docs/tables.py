@@ -19,6 +19,33 @@ def story_tables(content: Mapping[str, Any]) -> str:
     return f"{text}\n\n{content['prompts']} prompts."
 
 
+def dial_table(content: Mapping[str, Any]) -> str:
+    """Scores of generated text at the corners, at several temperatures, and how far it is from the base model."""
+    rows = [[row["name"], *(f"{value:.2f}" for value in row["values"]), f"{row['kl']:.0f}"] for row in content["rows"]]
+    return table(["at", *content["objectives"], "KL from the base"], rows, numbers=True)
+
+
+def story_method_tables(content: Mapping[str, Any]) -> str:
+    """One-shot training beside separate models: hypervolume, distance from the base model, and seconds, with the verdicts."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{found['hypervolume']['value']:.3g} [{found['hypervolume']['ci'][0]:.3g}, {found['hypervolume']['ci'][1]:.3g}]",
+            f"{-found['main']['value']:.0f}",
+            f"{found['cost']['jobs']}",
+            f"{found['cost']['separate_seconds']:.0f}",
+        ]
+        for name, found in content["entries"].items()
+    ]
+    text = table(["", "hypervolume", "KL from the base", "models", "seconds"], rows, numbers=True)
+    said = [
+        f"{verdict['measure']}, {verdict['first']} less {verdict['second']}: {verdict['difference']:.3g}, "
+        f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
+        for verdict in content["verdicts"]
+    ]
+    return f"{text}\n\nPaired differences: {'; '.join(said)}."
+
+
 def conditioner_tables(content: Mapping[str, Any]) -> str:
     """Hypervolume, vertex ratios and cost of every conditioner."""
     rows = [
