@@ -12,7 +12,7 @@ import torch
 import moft
 from moft import ConfigError, DataError
 from moft.api import Answer, Tradeoff, generator_for
-from moft_llm.contract import Prompt, prompt_line, prompt_of
+from moft_llm.contract import Prompt, prompt_line, prompt_lines, prompt_of
 from moft_llm.generate import Decoding, as_trained, generated
 from moft_llm.task import LLM
 from moft_llm.texts import texts_after
@@ -136,15 +136,8 @@ def requests_of(path: Path, weights: str | None, temperature: str) -> list[Reque
     Raises:
         DataError: a line is malformed, or nothing says its weights; the message names it.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}).") from error
-    requests = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        place = f"{path}:{number}"
+    requests, defaults = [], {"weights": weights, "temperature": temperature}
+    for place, line in prompt_lines(path):
         entry = prompt_line(line, place, _FORM)
         unknown = sorted(set(entry) - {"prompt", "weights", "temperature"})
         if unknown:
@@ -154,8 +147,8 @@ def requests_of(path: Path, weights: str | None, temperature: str) -> list[Reque
                 raise DataError(f"{place}: {name} {entry[name]!r} is text; give numbers, in a list or by objective.")
         if entry.get("weights") is None and weights is None:
             raise DataError(f"{place}: has no weights; give them there, or by --weights for every line that has none.")
-        asked = (weights if entry.get("weights") is None else entry["weights"]), entry.get("temperature", temperature)
-        requests.append(Request(prompt_of(entry["prompt"], place), *asked, place))
+        asked = {name: default if entry.get(name) is None else entry[name] for name, default in defaults.items()}
+        requests.append(Request(prompt_of(entry["prompt"], place), asked["weights"], asked["temperature"], place))
     if not requests:
         raise DataError(f"{path}: holds no prompt; a line is {_FORM}.")
     return requests

@@ -146,13 +146,16 @@ def sample(
         raise DataError(f"{out}: is there already; choose another place or remove it.")
     _check_folder(out)
     from moft.api import write_bytes
+    from moft_llm.partial import SUFFIX
     from moft_llm.sample import Openings, Wanted, sampled, scorers_of
 
     decoding = _decoding(max_new_tokens, False, sampling_temperature, top_p, top_k, batch)
     labels = scorers_of(scorer or [], context.obj)
     source = prompts if prompts is not None else Openings(openings or 1, opening_tokens)
-    found = sampled(Wanted(model, gguf, source, template, responses, decoding, seed), labels, tell=_tell)
+    partial = out.with_name(out.name + SUFFIX)
+    found = sampled(Wanted(model, gguf, source, template, responses, decoding, seed), labels, tell=_tell, partial=partial)
     write_bytes(out, found.lines.encode())
+    partial.unlink()
     typer.echo(f"{out}: {found.summary}")
 
 
@@ -192,6 +195,6 @@ def _check_folder(out: Path | None) -> None:
     Raises:
         DataError: there is no such folder, or it cannot be written to.
     """
-    folder = Path() if out is None else out.expanduser().parent
+    folder = Path() if out is None else out.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise DataError(f"{out}: cannot be written, because {folder} is no folder that can be written to; make it first.")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from moft import DataError
 
 FORM = '{"prompt": text or messages, "responses": [text, ...], "labels": {objective: [number or null, ...]}}'
+
+
+LARGEST = 3.4e38
+"""Size of a label; targets are computed in 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,21 @@ def prompt_of(value: Any, where: str) -> Prompt:
     return messages
 
 
+def prompt_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of a file of prompts that say something, each after its place; other ends of a line than `\\n` are text.
+
+    Raises:
+        DataError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would cut JSON at U+2028
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error.reason}).") from error
+    return ((f"{path}:{number}", line) for number, line in enumerate(lines, start=1) if line.strip())
+
+
 def prompt_line(line: str, where: str, form: str) -> dict[str, Any]:
     """The object that stands on a line of a file of prompts.
 
@@ -77,6 +97,8 @@ def prompt_line(line: str, where: str, form: str) -> dict[str, Any]:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: {line[:40]!r} is no JSON ({error.msg}); a line is {form}.") from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
     if not isinstance(entry, dict) or "prompt" not in entry:
         raise DataError(f"{where}: has no 'prompt'; a line is {form}.")
     return entry
@@ -125,6 +147,8 @@ def label_of(value: Any, what: str, where: str) -> float | None:
         number = math.inf
     if not math.isfinite(number):
         raise DataError(f"{where}: {what} is {shown(value)}; it must be a finite number, or null where nothing was judged.")
+    if abs(number) > LARGEST:
+        raise DataError(f"{where}: {what} is {shown(value)}; it must be from -{LARGEST:g} to {LARGEST:g}, a number of 32 bits.")
     return number
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moft import ConfigError, DataError
 from moft_llm.formats import SUFFIXES, Row, file_rows, said_by
+from moft_llm.hub import tell_asked
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -79,6 +80,7 @@ def _hub_rows(path: str, split: str | None) -> Iterator[Row]:
             f"{path}: no such file or folder; reading it from the hub needs the package datasets: pip install 'moft[llm]'."
         ) from error
     name, _, subset = path.partition(":")
+    tell_asked(path)
     try:
         stored = datasets.load_dataset(name, subset or None)
     except Exception as error:  # of the network, the hub, its files

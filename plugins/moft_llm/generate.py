@@ -80,7 +80,7 @@ def generated(
     for answer in answers:
         model, injected = opened_answer(answer)
         own = [prompts[row] for row in answer.rows.tolist()]
-        _check_context(model, own, injected.prefix, decoding.max_new_tokens, [called[row] for row in answer.rows.tolist()])
+        check_context(model, own, injected.prefix, decoding.max_new_tokens, [called[row] for row in answer.rows.tolist()])
         divisor, ends = answer.divisor.reshape(-1, 1).float(), _ends(model)
         with torch.no_grad(), _settled(model, ends):
             for here in _groups(divisor.flatten(), own, decoding.batch):
@@ -155,6 +155,29 @@ def as_trained(divisor: Tensor) -> Tensor:
     return (divisor - 1).abs() <= 1e-6
 
 
+def check_context(
+    model: LanguageModel, prompts: Sequence[Sequence[int]], prefix: Tensor | None, new: int, places: Sequence[str]
+) -> None:
+    """Nothing, when every prompt has room for a prefix and the new tokens.
+
+    Args:
+        model: that generates.
+        prompts: tokens of each.
+        prefix: `[rows, p, hidden]`, or None.
+        new: tokens to come.
+        places: what messages call each prompt.
+
+    Raises:
+        DataError: together they are longer than the model's context.
+    """
+    limit = getattr(model.network.config.get_text_config(), "max_position_embeddings", None)
+    ahead = 0 if prefix is None else prefix.shape[1]
+    for place, prompt in zip(places, prompts, strict=True):
+        if limit is not None and ahead + len(prompt) + new > limit:
+            whole = f"{len(prompt)} tokens of prompt{f', {ahead} of prefix' if ahead else ''} and {new} to come"
+            raise DataError(f"{place}: {whole} are more than the context of {limit}; shorten it, or ask for fewer new tokens.")
+
+
 def _check(answers: Sequence[Answer], prompts: Sequence[Sequence[int]], places: Sequence[str]) -> None:
     covered = sorted(row for answer in answers for row in answer.rows.tolist())
     if covered != list(range(len(prompts))):
@@ -162,17 +185,6 @@ def _check(answers: Sequence[Answer], prompts: Sequence[Sequence[int]], places: 
     for place, prompt in zip(places, prompts, strict=True):
         if not prompt:
             raise DataError(f"{place}: the prompt has no tokens; give at least one.")
-
-
-def _check_context(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], prefix: Tensor | None, new: int, places: Sequence[str]
-) -> None:
-    limit = getattr(model.network.config.get_text_config(), "max_position_embeddings", None)
-    ahead = 0 if prefix is None else prefix.shape[1]
-    for place, prompt in zip(places, prompts, strict=True):
-        if limit is not None and ahead + len(prompt) + new > limit:
-            whole = f"{len(prompt)} tokens of prompt{f', {ahead} of prefix' if ahead else ''} and {new} to come"
-            raise DataError(f"{place}: {whole} are more than the context of {limit}; shorten it, or ask for fewer new tokens.")
 
 
 @contextmanager

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from moft import ConfigError
-from moft.api import Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
-from moft_llm.generate import Decoding, generated, log_probabilities, opened_answer
+from moft import ConfigError, DataError
+from moft.api import Answer, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
+from moft_llm.generate import Decoding, check_context, generated, log_probabilities, opened_answer
+from moft_llm.scoring import scored
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,23 @@ class Generation:
         self.metric = f"scores of generated text ({how}, at most {decoding.max_new_tokens} tokens). {meanings}"
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
-        lists, asked = self._asked(batches)
+        return self.measured(steered, batches, lambda done: None)
+
+    def check(self, steered: Steered, batches: Iterable[Batch]) -> None:
+        _, asked, steered = self._asked(steered, batches)
+        if not asked:
+            return
+        places = [f"prompt {one.index + 1} that is measured" for one in asked]
+        try:
+            for answer in self._answers(steered, 0, len(asked)):
+                model, injected = opened_answer(answer)
+                check_context(model, [one.tokens for one in asked], injected.prefix, self._decoding.max_new_tokens, places)
+        except DataError as error:
+            where = "[profile.evaluator.decoding.max_new_tokens]"
+            raise ConfigError(f"{where} {error} A lower task.max_length shortens prompts.") from error
+
+    def measured(self, steered: Steered, batches: Iterable[Batch], tell: Callable[[int], None]) -> ListValues:
+        lists, asked, steered = self._asked(steered, batches)
         n = len(steered.tradeoff)
         values = torch.full((n, len(lists), len(self._scorers)), math.nan, dtype=torch.float64)
         closeness = torch.full((n, len(lists)), math.nan, dtype=torch.float64)
@@ -83,28 +100,34 @@ class Generation:
             for one, scores, divergence in self._answered(steered, row, asked):
                 values[row, one.place] = scores
                 closeness[row, one.place] = -divergence
+            tell(row + 1)
         return ListValues(values, closeness, lists, {"KL from the base": -closeness})
 
-    def _asked(self, batches: Iterable[Batch]) -> tuple[Tensor, list[_Asked]]:
-        """`[lists]`, every list, and the prompts of those that are answered."""
+    def _asked(self, steered: Steered, batches: Iterable[Batch]) -> tuple[Tensor, list[_Asked], Steered]:
+        """`[lists]`, every list, the prompts of those that are answered, and the policy steered where they are."""
         lists: list[int] = []
         asked: list[_Asked] = []
         for batch in batches:
+            steered = Steered(steered.policy, steered.tradeoff.to(batch.reference.device))
             for row, index in enumerate(batch.lists.tolist()):
                 if self._prompts is None or index < self._prompts:
                     tokens = batch.inputs["tokens"][row][batch.inputs["segments"][row] == 0]
                     asked.append(_Asked(len(lists), index, tuple(tokens.tolist())))
                 lists.append(index)
-        return torch.tensor(lists), asked
+        return torch.tensor(lists), asked, steered
+
+    def _answers(self, steered: Steered, row: int, count: int) -> Sequence[Answer]:
+        """What serves `count` prompts, all at one tradeoff."""
+        rows = torch.full((count,), row, device=steered.tradeoff.weights.device)
+        with torch.no_grad():
+            return steered.policy.answers(steered.tradeoff.expand(len(steered.tradeoff)).select(rows))
 
     def _answered(self, steered: Steered, row: int, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, Tensor, float]]:
         """For each prompt, its scores `[m]` and its KL from the base, means over its samples, at one tradeoff."""
         copies = [one for one in asked for _ in range(self._samples)]
         if not copies:
             return
-        rows = torch.full((len(copies),), row, device=steered.tradeoff.weights.device)
-        with torch.no_grad():
-            answers = steered.policy.answers(steered.tradeoff.expand(len(steered.tradeoff)).select(rows))
+        answers = self._answers(steered, row, len(copies))
         draws = [generator_for(self._seed, "generation", one.index, sample) for one in asked for sample in range(self._samples)]
         prompts = [one.tokens for one in copies]
         tokens = generated(answers, prompts, self._decoding, generators=None if self._decoding.greedy else draws, keep_end=True)
@@ -112,7 +135,7 @@ class Generation:
         tokenizer = opened_answer(answers[0])[0].tokenizer
         texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         questions = tokenizer.batch_decode([list(prompt) for prompt in prompts], skip_special_tokens=True)
-        scores = torch.stack([scorer(questions, texts) for scorer in self._scorers.values()], dim=-1).double()  # [copies, m]
+        scores = scored(self._scorers, questions, texts)  # [copies, m]
         means = scores.view(len(asked), self._samples, -1).mean(1)  # [prompts, m]
         divergence = (own - base).double().view(len(asked), self._samples).mean(1)
         yield from zip(asked, means, divergence.tolist(), strict=True)

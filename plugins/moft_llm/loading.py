@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft_llm.fetch import found_model
+from moft_llm.fetch import NAME, found_model
+from moft_llm.hub import check_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -141,18 +141,24 @@ def _check_place(name: str, gguf: str | None) -> None:
             found = ", ".join(sorted(path.name for path in folder.glob("*.gguf"))) or "none"
             raise DataError(f"{name}: no file {gguf!r} there. GGUF files there: {found}.")
         if gguf is None and not (folder / "config.json").is_file():
-            raise DataError(f"{name}: no config.json there, so it is no folder of a model.")
+            several = ", ".join(sorted(path.name for path in folder.glob("*.gguf")))
+            hint = f" Say which of its GGUF files is meant, as task.gguf or --gguf: {several}." if several else ""
+            raise DataError(f"{name}: no config.json there, so it is no folder of a model.{hint}")
         if gguf is None and not any(folder.glob("*.safetensors")):
             raise DataError(f"{name}: no safetensors there. Save the model anew with save_pretrained, which writes them.")
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or folder.exists():
         raise DataError(f"{name}: no such folder. A model is a folder, or a name on the hub like owner/model.")
+    elif name == NAME:
+        raise DataError(f"{name}: is not there yet; `moft data model {name}` fetches it.")
+    else:
+        check_hub(name, gguf or "config.json")
 
 
 def _read(what: str, load: Any, name: str, **settings: Any) -> Any:
     """What `load` gives; its mistakes become one line."""
     try:
         return load(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, **settings)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # broken files make these libraries raise errors of any class
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{what} could be read there: {said[0]}") from error
 
@@ -172,8 +178,12 @@ def _dense(place: str, precision: torch.dtype, name: str, **more: Any) -> tuple[
     """Model and tokenizer of the folder or hub name `place`; `name` is what messages call it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    more = {"dtype": precision, "use_safetensors": True, "trust_remote_code": False, **more}
-    model = _read(f"{name}: no causal language model in safetensors", AutoModelForCausalLM.from_pretrained, place, **more)
+    more = {"dtype": precision, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True, **more}
+    what = f"{name}: no causal language model in safetensors"
+    model, found = _read(what, AutoModelForCausalLM.from_pretrained, place, **more)
+    lacking = sorted(found["missing_keys"])  # which transformers would draw at random
+    if lacking:
+        raise DataError(f"{name}: its safetensors lack {len(lacking)} weights of a {type(model).__name__}, such as {lacking[0]}.")
     return model, _read(f"{name}: no tokenizer", AutoTokenizer.from_pretrained, place, trust_remote_code=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,12 @@ import torch
 
 from moft import ConfigError, DataError, cache_folder
 from moft.api import Answer, Injection, Plugins, Scorer, component, generator_for, read_value
-from moft_llm.contract import Message, Prompt, prompt_line, prompt_of
-from moft_llm.generate import Decoding, generated
-from moft_llm.loading import load_model
+from moft_llm.contract import Message, Prompt, prompt_line, prompt_lines, prompt_of
+from moft_llm.generate import Decoding, check_context, generated
+from moft_llm.loading import content_hash, load_model
 from moft_llm.model import LanguageModel
+from moft_llm.partial import Partial
+from moft_llm.scoring import scored
 from moft_llm.templates import Template
 from moft_llm.texts import texts_after
 
@@ -93,19 +96,24 @@ def scorers_of(texts: Sequence[str], plugins: Plugins) -> dict[str, Scorer]:
     return found
 
 
-def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[str], None]) -> Sampled:
+def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[str], None], partial: Path) -> Sampled:
     """Samples responses and labels them; lists whose responses are all the same are left out, and so are repeated responses.
 
     Args:
         wanted: what.
         scorers: by the name of their objective.
         tell: is called with progress, a line at a time.
+        partial: keeps the responses as they come; what an earlier call left there is gone on with. The caller removes it once
+            the lists are written.
 
     Raises:
-        DataError: the model or the prompts cannot be read, or nothing is left.
+        DataError: the model or the prompts cannot be read, nothing is left, or `partial` is of another sampling.
+        PluginError: a scorer fails; the responses are kept.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    source = wanted.prompts if isinstance(wanted.prompts, Openings) else _read(wanted.prompts)  # before the model is read
     base, tokenizer = load_model(wanted.model, gguf=wanted.gguf, device=device, cache=cache_folder())
+    settings = _settings(wanted, source, content_hash(base, tokenizer), device)
     model = LanguageModel(
         base,
         tokenizer,
@@ -120,25 +128,76 @@ def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[st
         template = Template(tokenizer, wanted.template)
     except ConfigError as error:
         raise ConfigError(str(error).replace("[task.template]", "--template")) from error
-    if isinstance(wanted.prompts, Openings):
-        prompts, places = _openings(model, wanted.prompts, template, wanted), None
-    else:
-        prompts, places = _read(wanted.prompts)
-    rendered = [template.rendered(prompt, _place(places, row)) for row, prompt in enumerate(prompts)]
-    asked = [ids for ids in template.tokens(rendered) for _ in range(wanted.responses)]
-    called = [_place(places, row) for row in range(len(prompts)) for _ in range(wanted.responses)]
-    tell(f"{len(prompts):,} prompts, {len(asked):,} responses of at most {wanted.decoding.max_new_tokens} tokens.")
-    generators = [generator_for(wanted.seed, "sample", *divmod(row, wanted.responses)) for row in range(len(asked))]
-    ids: list[list[int]] = []
-    for first in range(0, len(asked), step := _BATCHES_TOLD * wanted.decoding.batch):
-        part = slice(first, first + step)
-        rows = len(asked[part])
-        ids += generated(_base(model, rows), asked[part], wanted.decoding, generators=generators[part], places=called[part])
-        if len(ids) < len(asked):
-            tell(f"{len(ids):,} of {len(asked):,} responses.")
-    texts = [text.removeprefix(template.lead) for text in texts_after(tokenizer, asked, ids)]
-    lists = [texts[start : start + wanted.responses] for start in range(0, len(texts), wanted.responses)]
-    return _written(prompts, lists, scorers)
+    with Partial(partial, settings) as kept:
+        prompts: Sequence[Prompt]
+        places: list[str] | None
+        if isinstance(source, Openings):
+            prompts, places = kept.openings or _openings(model, source, template, wanted), None
+        else:
+            prompts, places = source
+        rendered = template.tokens([template.rendered(prompt, _place(places, row)) for row, prompt in enumerate(prompts)])
+        called = [_place(places, row) for row in range(len(prompts))]
+        check_context(model, rendered, None, wanted.decoding.max_new_tokens, called)
+        count = len(prompts) * wanted.responses
+        tell(f"{len(prompts):,} prompts, {count:,} responses of at most {wanted.decoding.max_new_tokens} tokens.")
+        if kept.lists:
+            tell(f"{len(kept.lists) * wanted.responses:,} responses are there from before.")
+        if not kept.is_begun:
+            kept.begin(None if places is not None else [_text(prompt) for prompt in prompts])
+        try:
+            _complete(kept, model, template, rendered, called, wanted, tell)
+            return _written(prompts, kept, scorers)
+        except BaseException:
+            if kept.lists:
+                there = f"{len(kept.lists):,} of {len(prompts):,} prompts"
+                tell(f"{partial}: keeps the responses to {there}; the same command goes on with them.")
+            raise
+
+
+def _complete(
+    kept: Partial,
+    model: LanguageModel,
+    template: Template,
+    prompts: Sequence[Sequence[int]],
+    places: Sequence[str],
+    wanted: Wanted,
+    tell: Callable[[str], None],
+) -> None:
+    """Samples the responses that are not kept yet, some prompts at a time."""
+    times, step = wanted.responses, max(1, _BATCHES_TOLD * wanted.decoding.batch // wanted.responses)
+    for first in range(len(kept.lists), len(prompts), step):
+        rows = [row for row in range(first, min(first + step, len(prompts))) for _ in range(times)]
+        asked = [prompts[row] for row in rows]
+        generators = [generator_for(wanted.seed, "sample", row, number % times) for number, row in enumerate(rows)]
+        ids = generated(
+            _base(model, len(rows)), asked, wanted.decoding, generators=generators, places=[places[row] for row in rows]
+        )
+        texts = [text.removeprefix(template.lead) for text in texts_after(model.tokenizer, asked, ids)]
+        kept.add([texts[start : start + times] for start in range(0, len(texts), times)])
+        if len(kept.lists) < len(prompts):
+            tell(f"{len(kept.lists) * times:,} of {len(prompts) * times:,} responses.")
+
+
+def _settings(
+    wanted: Wanted, source: Openings | tuple[list[Prompt], list[str]], model: str, device: torch.device
+) -> dict[str, str | float | None]:
+    """What the responses depend on, as the command line calls it; a batch of another size gives the same ones."""
+    openings = source if isinstance(source, Openings) else None
+    content = None if isinstance(source, Openings) else json.dumps([_plain(prompt) for prompt in source[0]])
+    return {
+        "model": model,
+        "prompts": None if content is None else hashlib.sha256(content.encode()).hexdigest(),
+        "--openings": None if openings is None else openings.count,
+        "--opening-tokens": None if openings is None else openings.tokens,
+        "--template": wanted.template,
+        "--responses": wanted.responses,
+        "--max-new-tokens": wanted.decoding.max_new_tokens,
+        "--sampling-temperature": float(wanted.decoding.sampling_temperature),
+        "--top-p": float(wanted.decoding.top_p),
+        "--top-k": wanted.decoding.top_k,
+        "--seed": wanted.seed,
+        "device": device.type,
+    }
 
 
 def _base(model: LanguageModel, rows: int) -> list[Answer]:
@@ -174,16 +233,11 @@ def _openings(model: LanguageModel, wanted: Openings, template: Template, asked:
 
 def _read(path: Path) -> tuple[list[Prompt], list[str]]:
     """The prompts of a file, and where each stands."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}).") from error
     prompts: list[Prompt] = []
     places: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            places.append(f"{path}:{number}")
-            prompts.append(_prompt(line, places[-1]) if path.suffix in (".jsonl", ".json") else line.strip())
+    for place, line in prompt_lines(path):
+        places.append(place)
+        prompts.append(_prompt(line, place) if path.suffix in (".jsonl", ".json") else line.strip())
     if not prompts:
         raise DataError(f"{path}: holds no prompt.")
     return prompts, places
@@ -198,24 +252,27 @@ def _place(places: Sequence[str] | None, row: int) -> str:
     return f"opening {row + 1}" if places is None else places[row]
 
 
-def _written(prompts: Sequence[Prompt], lists: Sequence[Sequence[str]], scorers: Mapping[str, Scorer]) -> Sampled:
+def _written(prompts: Sequence[Prompt], partial: Partial, scorers: Mapping[str, Scorer]) -> Sampled:
     """The lists that say something, with their labels."""
+    lists = partial.lists
     kept = [
         (prompt, unique)
         for prompt, responses in zip(prompts, lists, strict=True)
         if len(unique := list(dict.fromkeys(text for text in responses if text.strip()))) > 1
     ]
     if not kept:
+        partial.discard()  # the same command would end the same way
         raise DataError("no list has two different responses; sample longer ones, or at a higher --sampling-temperature.")
     asked = [_text(prompt) for prompt, responses in kept for _ in responses]
     texts = [text for _, responses in kept for text in responses]
-    scores = {name: [round(value, 6) for value in scorer(asked, texts).tolist()] for name, scorer in scorers.items()}
+    columns = scored(scorers, asked, texts).unbind(1)
+    scores = {name: [round(value, 6) for value in column.tolist()] for name, column in zip(scorers, columns, strict=True)}
     lines, first = [], 0
     for prompt, responses in kept:
         own = slice(first, first + len(responses))
         first = own.stop
         record: dict[str, Any] = {
-            "prompt": prompt if isinstance(prompt, str) else [vars(message) for message in prompt],
+            "prompt": _plain(prompt),
             "responses": responses,
             "labels": {name: values[own] for name, values in scores.items()},
         }
@@ -228,6 +285,11 @@ def _written(prompts: Sequence[Prompt], lists: Sequence[Sequence[str]], scorers:
             f" Left out: {shorter:,} responses that were empty or repeated in their list, {dropped:,} lists with fewer than two."
         )
     return Sampled("".join(lines), said)
+
+
+def _plain(prompt: Prompt) -> str | list[dict[str, str]]:
+    """A prompt as JSON has it."""
+    return prompt if isinstance(prompt, str) else [vars(message) for message in prompt]
 
 
 def _text(prompt: Prompt) -> str:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, Trainer
+from moft_llm.architecture import learned_positions
 from moft_llm.contract import Example
 from moft_llm.labels import TextLabel, check_labels
 from moft_llm.loading import Precision, Quantization, content_hash, load_model, model_outline
@@ -23,7 +24,7 @@ from moft_llm.splits import SPLITS, Opened, Shares, Splits, open_splits
 from moft_llm.store import TextStore, text_store
 from moft_llm.templates import Template
 from moft_llm.tokenised import Tokenised, tokenised
-from moft_llm.usable import Faulty, usable
+from moft_llm.usable import Faulty, scorable
 
 LONGEST = 1024
 """Tokens of a prompt and a response where the config names no limit, and the model's context is longer."""
@@ -151,7 +152,7 @@ class LLM:
         return self._stores[split].batches(self._budget, generator)
 
     def read(self, path: Path) -> Batches:
-        found = usable(Lists(str(path)).examples(), "refuse").examples
+        found = scorable(Lists(str(path)).examples())
         if not found:
             raise DataError(f"{path}: holds no list.")
         return self._filled(self._as_tokens(found)).batches(self._budget)
@@ -204,13 +205,15 @@ class LLM:
             length_normalization=self._is_normalized,
             gradient_checkpointing=self._is_checkpointing,
         )
-        model.spec = replace(model.spec, room=self._room(self._base.config, prompt_tokens))
+        longest = max((data.longest for data in self._tokens.values()), default=_LEAST)
+        least = _LEAST if learned_positions(self._base) is None else longest  # others have positions beyond their context
+        model.spec = replace(model.spec, room=self._room(self._base.config, prompt_tokens, least))
         return self._context.placed(model)
 
-    def _room(self, config: Any, prompt_tokens: int) -> int | None:
+    def _room(self, config: Any, prompt_tokens: int, least: int = _LEAST) -> int | None:
         """The most tokens of a prefix beside the longest row and the model's own prompt; None where the context is endless."""
         context = getattr(config, "max_position_embeddings", None)
-        return None if context is None else max(0, context - prompt_tokens - (self._max_length or _LEAST))
+        return None if context is None else max(0, context - prompt_tokens - (self._max_length or least))
 
     def _tokenised(self, split: str) -> Tokenised:
         if split not in self._tokens:
@@ -220,9 +223,11 @@ class LLM:
     def _as_tokens(self, examples: Sequence[Example]) -> Tokenised:
         self._know_base()
         context = getattr(self._base.config, "max_position_embeddings", None) or LONGEST
-        longest = min(context, LONGEST) if self._max_length is None else self._max_length
-        if longest > context:
-            raise ConfigError(f"[task.max_length] {longest} is longer than the context of {self._name}, {context} tokens.")
+        own = self._prompt_tokens
+        longest = min(context - own, LONGEST) if self._max_length is None else self._max_length
+        if longest > (context if learned_positions(self._base) is None else context - own):
+            less = f" less {own} of task.prompt_tokens" if own else ""
+            raise ConfigError(f"[task.max_length] {longest} is longer than the context of {self._name}, {context} tokens{less}.")
         return tokenised(
             examples,
             self._tokenizer,

@@ -83,8 +83,9 @@ class Template:
             text: str = self.tokenizer.apply_chat_template(
                 [vars(message) for message in messages], tokenize=False, add_generation_prompt=True
             )
-        except TemplateError as error:
-            raise DataError(f"{where}: the tokenizer's chat template refuses the prompt ({error}).") from error
+        except (TemplateError, TypeError, ValueError, LookupError) as error:  # what a template's own code may raise
+            said = " ".join(str(error).split())
+            raise DataError(f"{where}: the tokenizer's chat template refuses the prompt ({said}).") from error
         return text
 
 

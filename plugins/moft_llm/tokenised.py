@@ -91,6 +91,11 @@ class Tokenised:
         return self.prompt_lengths.index_add(0, owner, self.response_lengths)
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt with one of its responses."""
+        return int((torch.repeat_interleave(self.prompt_lengths, self.sizes) + self.response_lengths).max())
+
+    @property
     def tokens_sha256(self) -> str:
         """Hash of what reference scores depend on: tokens, and where prompts and responses begin."""
         return _digest(self.tokens, self.prompt_lengths, self.sizes, self.response_lengths)

@@ -68,6 +68,21 @@ def usable(examples: Iterable[Example], faulty: Faulty) -> Usable:
     return Usable(tuple(kept), empty, repeated, short)
 
 
+def scorable(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The examples, once each of their responses is known to have text; one response alone can be scored, and so can repeats.
+
+    Raises:
+        DataError: a list has no response, or one without text.
+    """
+    found = tuple(examples)
+    for example in found:
+        texts = [response.strip() for response in example.responses]
+        if not texts or "" in texts:
+            fault = f"response {texts.index('') + 1} is empty" if texts else "the list has no response"
+            raise DataError(f"{example.where}: {fault}; to be scored, every list needs responses with text.")
+    return found
+
+
 def _fault(texts: Sequence[str]) -> str | None:
     """What keeps responses, stripped, from being a list, or None."""
     if "" in texts:

@@ -50,3 +50,10 @@ def test_labels_are_finite_numbers_or_absent():
 def test_any_other_label_is_one_line(value):
     with pytest.raises(DataError, match=r"^data\.jsonl:7: label 1 is .{1,44}; it must be a finite number, or null where nothing"):
         label_of(value, "label 1", HERE)
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, 10**39])
+def test_a_label_beyond_32_bits_is_one_line(value):
+    with pytest.raises(DataError, match=r" label 1 is .{1,44}; it must be from -3\.4e\+38 to 3\.4e\+38, a number of 32 bits\.$"):
+        label_of(value, "label 1", HERE)
+    assert label_of(3.4e38, "label 1", HERE) == 3.4e38

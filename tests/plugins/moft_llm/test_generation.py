@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft import ConfigError
+from moft import ConfigError, PluginError
 from moft.api import (
     AccelerateTrainer,
     BasePolicy,
@@ -112,3 +112,30 @@ def test_lists_beyond_the_number_of_prompts_are_skipped(task, steered):
 def test_scorers_are_those_of_the_objectives(scorers):
     with pytest.raises(ConfigError, match="the objectives are brief, calm, and each needs one of its name"):
         Generation((Objective("brief"), Objective("calm")), None, scorers=scorers)
+
+
+def test_it_says_how_far_it_is(task, steered):
+    told = []
+    found = evaluator(task).measured(steered, task.batches("test"), told.append)
+    assert told == [1, 2]
+    assert torch.equal(found.values.nan_to_num(), evaluator(task)(steered, task.batches("test")).values.nan_to_num())
+
+
+def test_prompts_without_room_for_a_response_are_refused_before_anything_is_trained(task, steered, match):
+    evaluator(task).check(steered, task.batches("test"))
+    with pytest.raises(ConfigError) as error:
+        evaluator(task, decoding=Decoding(max_new_tokens=505)).check(steered, task.batches("test"))
+    tokens = r"\d+ tokens of prompt, 2 of prefix and 505 to come are more than the context of 512;"
+    pattern = (
+        rf"^\[profile\.evaluator\.decoding\.max_new_tokens\] prompt \d+ that is measured: {tokens} "
+        r".* A lower task\.max_length shortens prompts\.$"
+    )
+    assert match(pattern, str(error.value))
+
+
+def test_a_scorer_that_gives_no_number_is_named(task, steered):
+    scorers = {"brief": lambda prompts, responses: torch.full((len(responses),), torch.nan), "calm": Characters()}
+    for scorer in scorers.values():
+        scorer.meaning = "nothing"
+    with pytest.raises(PluginError, match=r"^the scorer of 'brief' \(function\) gave nan for the response "):
+        evaluator(task, scorers=scorers)(steered, task.batches("test"))

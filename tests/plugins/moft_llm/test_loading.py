@@ -10,6 +10,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -106,6 +107,47 @@ def test_a_model_that_is_not_causal_is_refused(match, folder):
 def test_broken_weights_are_refused(match, folder):
     (folder / "model.safetensors").write_bytes(b"\0" * 40)
     refused(DataError, match, r"model: no causal language model in safetensors could be read there: ", str(folder))
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(match, folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.down_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    told = r"model: its safetensors lack 1 weights of a LlamaForCausalLM, such as model\.layers\.1\.mlp\.down_proj\.weight\.$"
+    refused(DataError, match, told, str(folder))
+
+
+@pytest.mark.parametrize("content", ["", "{oops", "[]"])
+def test_a_broken_tokenizer_is_refused(content, match, folder):
+    (folder / "tokenizer.json").write_text(content)
+    refused(DataError, match, r"model: no tokenizer could be read there: ", str(folder))
+
+
+@pytest.mark.parametrize("change", [{"hidden_size": "x"}, {"num_attention_heads": 0}, {"hidden_size": 64}])
+def test_a_config_that_fits_no_weights_is_refused(change, match, folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    refused(DataError, match, r"model: no (model|causal language model in safetensors) could be read there: ", str(folder))
+
+
+def test_one_of_several_gguf_files_has_to_be_named(match, folder):
+    (folder / "config.json").unlink()
+    for name in ("b.gguf", "a.gguf"):
+        (folder / name).write_bytes(b"")
+    refused(DataError, match, r"Say which of its GGUF files is meant, as task\.gguf or --gguf: a\.gguf, b\.gguf\.$", str(folder))
+
+
+def test_a_model_that_was_not_fetched_yet_says_how(match, tmp_path):
+    refused(DataError, match, r"^smollm2: is not there yet; `moft data model smollm2` fetches it\.$", "smollm2", cache=tmp_path)
+
+
+def test_a_name_that_is_no_folder_is_asked_of_the_hub(match, monkeypatch):
+    def unknown(name, file):
+        raise DataError(f"{name}: has no {file}.")
+
+    monkeypatch.setattr("moft_llm.loading.check_hub", unknown)
+    refused(DataError, match, r"^owner/name: has no config\.json\.$", "owner/name")
+    refused(DataError, match, r"^owner/name: has no x\.gguf\.$", "owner/name", gguf="x.gguf")
 
 
 def test_a_folder_without_tokenizer_is_refused(match, folder):

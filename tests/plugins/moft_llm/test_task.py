@@ -198,3 +198,29 @@ def test_every_method_trains_saves_its_own_parameters_only_and_opens_again(tuned
     batches = opened.task.batches("test")
     scores = opened.policy(batches.load(batches.plan[0]), Tradeoff(torch.tensor([[0.5, 0.5]]), opened.trained_at))
     assert torch.isfinite(scores).all()
+
+
+def test_a_prefix_beside_the_longest_list_has_room_among_learned_positions(build, tiny_models, trainer, tmp_path):
+    words = json.dumps({"prompt": "w" * 2000, "responses": ["a", "bb"], "labels": {"brief": [1, 0], "calm": [0, 1]}})
+    rows = (tmp_path / "lists.jsonl").read_text()
+    (tmp_path / "lists.jsonl").write_text(f"{words}\n{rows}")
+    for model, room in (("gpt2", 0), ("llama", 510)):  # computed positions go on beyond the context
+        task = build(model=str(tiny_models(model)))
+        task.prepare(trainer)
+        assert task.model(2).spec.room == room
+    task = build(model=str(tiny_models("gpt2")), max_length=400)
+    task.prepare(trainer)
+    assert task.model(2).spec.room == 112
+
+
+def test_one_response_alone_is_scored(prepared, tmp_path):
+    (tmp_path / "one.jsonl").write_text('{"prompt": "Day 1: ", "responses": ["sun"]}\n{"prompt": "a", "responses": ["b", "b"]}\n')
+    assert sorted(size for batch in prepared.read(tmp_path / "one.jsonl") for size in batch.items.sum(1).tolist()) == [1, 2]
+
+
+def test_the_own_prompt_has_room_among_learned_positions(build, tiny_models):
+    with pytest.raises(ConfigError) as error:
+        build(model=str(tiny_models("gpt2")), max_length=510, prompt_tokens=3).batches("test")
+    told = f"[task.max_length] 510 is longer than the context of {tiny_models('gpt2')}, 512 tokens less 3 of task.prompt_tokens."
+    assert str(error.value) == told
+    build(model=str(tiny_models("gpt2")), max_length=509, prompt_tokens=3).batches("test")

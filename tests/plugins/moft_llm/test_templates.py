@@ -131,3 +131,9 @@ def test_no_space_comes_between_that_is_in_neither(stories):
     found = continued(tokenizer, prompts, responses)
     for prompt, response, start, rest in zip(prompts, responses, own, found, strict=True):
         assert tokenizer.decode([*start, *rest], skip_special_tokens=True) == prompt + response
+
+
+def test_a_chat_template_whose_own_code_fails_is_one_line(letters):
+    letters.chat_template = "{% for message in messages %}{{ message.content + 1 }}{% endfor %}"
+    with pytest.raises(DataError, match=r"^data\.jsonl:7: the tokenizer's chat template refuses the prompt \(.+\)\.$"):
+        Template(letters, "chat").rendered("one", HERE)

@@ -6,7 +6,7 @@ import pytest
 
 from moft import DataError
 from moft_llm.contract import Example
-from moft_llm.usable import Usable, usable
+from moft_llm.usable import Usable, scorable, usable
 
 
 def example(*responses: str, where: str = "data.jsonl:1") -> Example:
@@ -43,3 +43,14 @@ def test_what_is_dropped_takes_its_labels_along_and_is_counted():
         "data: 2 responses that their list has already were left out.",
         "data: 2 lists of fewer than two responses were left out.",
     )
+
+
+def test_one_response_and_repeats_can_be_scored():
+    lists = [example("a"), example("a", "b", "a")]
+    assert scorable(lists) == tuple(lists)
+
+
+@pytest.mark.parametrize(("responses", "says"), [(("a", " "), "response 2 is empty"), ((), "the list has no response")])
+def test_a_list_without_text_is_not_scored(responses, says):
+    with pytest.raises(DataError, match=rf"^data\.jsonl:1: {says}; to be scored, every list needs responses with text\.$"):
+        scorable([example(*responses)])
