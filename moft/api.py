@@ -6,7 +6,7 @@ from moft.config.build import component
 from moft.config.read import read_value
 from moft.engine.balance import loss_scale, note_unlabelled
 from moft.engine.batching import length_grouped
-from moft.engine.conditioning import check_slots, injected_linear, modulated, modulated_linear
+from moft.engine.conditioning import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
 from moft.engine.listed import batches_of
 from moft.engine.network import ItemNetwork
 from moft.engine.objectives import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
@@ -14,6 +14,8 @@ from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
 from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
 from moft.engine.profile import BasePolicy, base_values, profiled, unmeasured
 from moft.engine.records import Account
+from moft.engine.returned import injection_of
+from moft.engine.sampled import draws_of, grid_of
 from moft.engine.scalarised import ScalarisedLosses, minimise_at
 from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.sharding import is_sharded
@@ -29,6 +31,7 @@ from moft.interfaces import (
     Evaluator,
     Feedback,
     Indicator,
+    Lengthy,
     Loss,
     Method,
     Model,
@@ -86,6 +89,7 @@ __all__ = [
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
+    "Lengthy",
     "ListValues",
     "Loss",
     "Method",
@@ -123,9 +127,12 @@ __all__ = [
     "check_slots",
     "component",
     "download_wheel",
+    "draws_of",
     "generator_for",
+    "grid_of",
     "hypervolume",
     "injected_linear",
+    "injection_of",
     "is_sharded",
     "label_statistics",
     "length_grouped",
@@ -137,6 +144,7 @@ __all__ = [
     "note_unlabelled",
     "profiled",
     "read_value",
+    "refuse_misfit",
     "seed_initialisation",
     "temperatures_of",
     "unmeasured",

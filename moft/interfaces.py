@@ -64,6 +64,23 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
+class Lengthy(Protocol):
+    """An evaluator that takes minutes: it says before training whether it can measure, and meanwhile how far it is."""
+
+    def check(self, steered: Steered, batches: Iterable[Batch]) -> None:
+        """Nothing, when a policy can be measured on these lists, trained or not.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        ...
+
+    def measured(self, steered: Steered, batches: Iterable[Batch], tell: Callable[[int], None]) -> ListValues:
+        """As by a call; `tell` is called with how many tradeoffs are done, whenever one is."""
+        ...
+
+
+@runtime_checkable
 class Indicator(Protocol):
     """Makes one number of a front."""
 
@@ -355,6 +372,7 @@ __all__ = [
     "Foreseeing",
     "Foreseen",
     "Indicator",
+    "Lengthy",
     "Loss",
     "Method",
     "Model",

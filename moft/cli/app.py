@@ -13,7 +13,7 @@ from moft.cli import compare, config, new, profile, score, sweep, train
 from moft.cli import plugins as plugins_command
 from moft.cli.errors import exit_code
 from moft.cli.groups import command_group
-from moft.errors import PluginError
+from moft.errors import MoftError, PluginError
 from moft.hooks.manager import Implementation, Plugins
 from moft.hooks.spelling import one_line
 
@@ -34,7 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             plugins_command.show(plugins, *words[1:])  # past typer, which takes as long to read words as all this
             return 0
         command = typer.main.get_command(app)
-        return command.main(args=words, prog_name="moft", standalone_mode=False)
+        try:
+            return command.main(args=words, prog_name="moft", standalone_mode=False)
+        except (OSError, typer.TyperException, typer.Abort, typer.Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, MoftError) and not (isinstance(error, PluginError) and error.__cause__):
+                raise
+            from moft.run.faults import told_fault  # imports torch, and so only now
+
+            if (fault := told_fault(error, plugins)) is None:
+                raise
+            raise fault from error
 
     return exit_code(run)
 

@@ -45,10 +45,11 @@ def profile(
     if target.exists():
         raise RunError(f"{target}: is there already; choose another --out or remove it.")
     cost = pipeline.cost_of(opened.folder)
-    measured = pipeline.measure(opened, settings, temperature=factors)
+    observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
+    measured = pipeline.measure(opened, settings, temperature=factors, tell=observers.points_measured)
     notes = [] if is_as_trained else [f"Measured at {in_words(factors)} times the trained temperatures."]
     with whole_folder(target) as folder:
         pipeline.write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
-    Observers(plugins, Run(run.name, run, opened.folder.resolved_config())).front_profiled(measured.front)
+    observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

@@ -46,12 +46,18 @@ def train(
 def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, unknown: str) -> None:
     """What `moft train` would do with these settings."""
     from moft.config.yaml12 import dump
-    from moft.run.folder import refuse_existing
+    from moft.run.folder import RunFolder, refuse_existing
+    from moft.run.pipeline import kept_config
 
-    if not resume:
+    if is_there := RunFolder(folder).config.is_file():
+        if resume:
+            kept_config(RunFolder(folder), settings)
+    elif folder.exists():
         refuse_existing(folder)
     trainer, profile = settings["trainer"], settings["profile"]
-    typer.echo(f"{'Goes on in' if folder.exists() else 'Writes to'}: {folder}")
+    typer.echo(f"{'Goes on in' if is_there and resume else 'Writes to'}: {folder}")
+    if is_there and not resume:
+        typer.echo("A run is there already: choose another --out, remove it, or go on with it by --resume.")
     for kind, name in (("tasks", settings["task"]["name"]), ("methods", settings["method"]["name"])):
         offer = plugins.offer(kind, name)
         typer.echo(

@@ -44,6 +44,8 @@ def read_with_gaps(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str,
         raise ConfigError(f"config file {str(path)!r} does not exist.{nearest(path.name, siblings)}") from error
     except IsADirectoryError as error:
         raise ConfigError(f"config file {str(path)!r} is a folder.") from error
+    except OSError as error:
+        raise ConfigError(f"config file {str(path)!r} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}).") from error
     try:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moft.errors import ConfigError
+from moft.engine.returned import injection_of
+from moft.errors import ConfigError, PluginError
 from moft.interfaces import Conditioner, Model
 from moft.types import Delta, Injection, Inputs, ModelSpec, Slot
 
@@ -32,6 +33,21 @@ def check_slots(spec: ModelSpec, slots: frozenset[Slot], name: str) -> None:
         )
 
 
+def refuse_misfit(spec: ModelSpec, conditioner: object) -> None:
+    """Nothing, when what a plugin built is a conditioner, and a model reads all slots that it fills.
+
+    Raises:
+        ConfigError: the model does not read one of them; the message names both.
+        PluginError: it is no conditioner, or does not say what it fills.
+    """
+    name = type(conditioner).__name__
+    if not isinstance(conditioner, Conditioner) or not isinstance(getattr(conditioner, "slots", None), set | frozenset):
+        raise PluginError(
+            f"conditioner {name} is none: it has to be a moft.api.Conditioner with `slots`, the set of what it fills."
+        )
+    check_slots(spec, conditioner.slots, name)
+
+
 def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: Inputs, vector: Tensor) -> Tensor:
     """`[batch, list]`, what the model says of every row at the row's vector.
 
@@ -42,10 +58,10 @@ def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: I
         vector: `[batch, tradeoff_size]`.
     """
     if conditioner is None or conditioner.per_row:
-        together: Tensor = model(inputs, Injection() if conditioner is None else conditioner(vector))
+        together: Tensor = model(inputs, Injection() if conditioner is None else injection_of(conditioner, vector, model.spec))
         return together
     outputs = vector.new_zeros(0)
-    for rows, injection in vector_by_vector(conditioner, vector):
+    for rows, injection in vector_by_vector(conditioner, vector, model.spec):
         part = model({name: value[rows] for name, value in inputs.items()}, injection)  # [k, list]
         if not outputs.numel():
             outputs = part.new_zeros(len(vector), part.shape[1])
@@ -53,12 +69,12 @@ def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: I
     return outputs
 
 
-def vector_by_vector(conditioner: Conditioner, vector: Tensor) -> Iterator[tuple[Tensor, Injection]]:
-    """For each different row of `vector`, the rows `[k]` that are like it, and the injection of these k rows."""
+def vector_by_vector(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> Iterator[tuple[Tensor, Injection]]:
+    """For each different row of `vector`, the rows `[k]` like it, and the injection of these k rows; `spec` is the model's."""
     different, places = torch.unique(vector, dim=0, return_inverse=True)
     for index in range(len(different)):
         rows = (places == index).nonzero().squeeze(1)
-        yield rows, conditioner(different[index : index + 1]).select(torch.zeros_like(rows))
+        yield rows, injection_of(conditioner, different[index : index + 1], spec).select(torch.zeros_like(rows))
 
 
 def modulated(hidden: Tensor, injection: Injection, site: str) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from torch import Tensor
 
+from moft.engine.returned import failing_as
+from moft.engine.sampled import state_of, watched_of
 from moft.errors import ConfigError
 from moft.sampling import Feedback
 
@@ -22,17 +24,22 @@ def refuse_deaf(feedback: Feedback | None, evaluated: Collection[int], epochs: i
 
     Raises:
         ConfigError: it never is.
+        PluginError: its state is none that a checkpoint can keep, or it fails.
+        ShapeError: what it watches are no weights.
     """
     if feedback is not None and not set(evaluated) - {epochs}:
         raise ConfigError(
             f"[trainer.evaluations] measures nothing before the last of {epochs} epochs, and an adaptive sampler learns from "
             "what is measured before; set at least 2, with as many epochs, or take another sampler."
         )
+    if feedback is not None:
+        watched_of(feedback.sampler)
+        state_of(feedback.sampler)
 
 
 def learned(feedback: Feedback | None) -> dict[str, Tensor]:
     """The state of the sampler as a checkpoint keeps it; empty where there is none."""
-    return {} if feedback is None else {f"{_LEARNED}{name}": value for name, value in feedback.sampler.state().items()}
+    return {} if feedback is None else {f"{_LEARNED}{name}": value for name, value in state_of(feedback.sampler).items()}
 
 
 def learned_again(feedback: Feedback | None, kept: Mapping[str, Tensor]) -> None:
@@ -45,4 +52,6 @@ def learned_again(feedback: Feedback | None, kept: Mapping[str, Tensor]) -> None
 def learn(feedback: Feedback | None, agreed: Callable[[Tensor], Tensor]) -> None:
     """Tells the sampler what the policy reaches; `agreed` makes that the same in all processes."""
     if feedback is not None:
-        feedback.sampler.observe(agreed(feedback.measure(feedback.sampler.watched()).cpu()))
+        values = agreed(feedback.measure(watched_of(feedback.sampler)).cpu())
+        with failing_as(f"sampler {type(feedback.sampler).__name__} failed on observe({list(values.shape)})"):
+            feedback.sampler.observe(values)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moft.errors import ConfigError, MoftError, PluginError, ShapeError
-from moft.hooks.spelling import one_line
+from moft.engine.returned import failing_as
+from moft.errors import ConfigError, PluginError, ShapeError
 from moft.interfaces import Loss, Scalarizer
 from moft.types import Batch, Objective
 
@@ -51,9 +51,12 @@ def refuse_names(objectives: Sequence[Objective]) -> None:
 
 def check_scalarizer(scalarizer: Scalarizer, m: int) -> None:
     """Nothing, when a scalarizer takes the losses of m objectives; its own error otherwise, before anything is trained."""
-    costs = scalarizer(torch.ones(1, m), torch.full((1, m), 1 / m))
-    if costs.shape != (1,):
-        raise ShapeError(f"scalarizer {type(scalarizer).__name__} returned {list(costs.shape)} for losses [1, {m}], not [1].")
+    name = f"scalarizer {type(scalarizer).__name__}"
+    with failing_as(f"{name} failed on losses [2, {m}]"):
+        costs: object = scalarizer(torch.ones(2, m), torch.full((2, m), 1 / m))
+    if not isinstance(costs, Tensor) or costs.shape != (2,):
+        found = list(costs.shape) if isinstance(costs, Tensor) else type(costs).__name__
+        raise ShapeError(f"{name} returned {found} for losses [2, {m}], not [2].")
 
 
 class ObjectiveLosses:
@@ -144,16 +147,20 @@ def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], temperat
     return LabelStatistics(lists, labelled, gradient / labelled.clamp(min=1))
 
 
+def _versions(*tensors: Tensor) -> list[int]:
+    """How often each has been changed in place; torch does not count that in inference mode."""
+    return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+
+
 def _costs(loss: Loss, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """What a loss gives, `[batch, m]`, once it is known to be costs; its failure is told with its name."""
-    try:
+    before = _versions(labels, mask)
+    with failing_as(f"loss {type(loss).__name__} failed on rewards {list(rewards.shape)}"):
         values = loss(rewards, labels, mask)
-    except (MoftError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
+    if _versions(labels, mask) != before:
         raise PluginError(
-            f"loss {type(loss).__name__} failed on rewards {list(rewards.shape)} ({one_line(error)}); MOFT_TRACE=1 shows where."
-        ) from error
+            f"loss {type(loss).__name__} changes its labels or its mask in place; it has to work on a copy of them."
+        )
     return _checked(values, rewards, loss)
 
 

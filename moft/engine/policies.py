@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from moft.engine.conditioning import check_slots, conditioned_outputs, vector_by_vector
+from moft.engine.conditioning import conditioned_outputs, refuse_misfit, vector_by_vector
+from moft.engine.returned import injection_of
 from moft.errors import ConfigError
 from moft.interfaces import Answer, Conditioner, Model, Policy
 from moft.types import Batch, Injection, Tradeoff
@@ -35,7 +36,7 @@ class ConditionedPolicy(Policy):
         self.model = model
         self.conditioner = conditioner
         if conditioner is not None:
-            check_slots(model.spec, conditioner.slots, type(conditioner).__name__)
+            refuse_misfit(model.spec, conditioner)
         self.register_buffer("temperatures", temperatures.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
@@ -69,7 +70,7 @@ class TemperaturePolicy(Policy):
 
     def __init__(self, model: Model, conditioner: Conditioner) -> None:
         super().__init__()
-        check_slots(model.spec, conditioner.slots, type(conditioner).__name__)
+        refuse_misfit(model.spec, conditioner)
         self.model = model
         self.conditioner = conditioner
 
@@ -113,9 +114,11 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
 def _answers(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Answer]:
     """One answer for all rows of `vector`, or one for each different row where the conditioner serves only one at a time."""
     if conditioner is None or conditioner.per_row:
-        injection = Injection() if conditioner is None else conditioner(vector)
+        injection = Injection() if conditioner is None else injection_of(conditioner, vector, model.spec)
         return [Answer(torch.arange(len(vector), device=vector.device), model, injection, divisor)]
-    return [Answer(rows, model, injection, divisor[rows]) for rows, injection in vector_by_vector(conditioner, vector)]
+    return [
+        Answer(rows, model, injection, divisor[rows]) for rows, injection in vector_by_vector(conditioner, vector, model.spec)
+    ]
 
 
 def _shares(tradeoff: Tradeoff) -> Tensor:

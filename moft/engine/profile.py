@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from moft.interfaces import Answer, Evaluator, Policy, Problem, Task
+from moft.engine.returned import values_of
+from moft.interfaces import Answer, Evaluator, Lengthy, Policy, Problem, Task
 from moft.types import Batch, Front, Injection, ListValues, Tradeoff, temperatures_of
 
 _SAME = 1e-4  # weights that differ by less are the same ones, written in fewer digits
 
 
 def profiled(
-    policy: Policy, task: Task, evaluator: Evaluator, tradeoffs: Tradeoff, split: str, *, notes: tuple[str, ...] = ()
+    policy: Policy,
+    task: Task,
+    evaluator: Evaluator,
+    tradeoffs: Tradeoff,
+    split: str,
+    *,
+    notes: tuple[str, ...] = (),
+    tell: Callable[[int], None] | None = None,
 ) -> Front:
     """The front of `policy` on a split, measured list by list.
 
@@ -25,10 +33,16 @@ def profiled(
         tradeoffs: n rows, the grid.
         split: `train`, `validation` or `test`.
         notes: for the reader of the front.
+        tell: is called with how many tradeoffs are done, by an evaluator that takes long.
     """
     was_training = policy.training
     policy.eval()
-    measured = evaluator(policy.steer(tradeoffs), task.batches(split)).ordered()
+    steered, lists = policy.steer(tradeoffs), task.batches(split)
+    if tell is not None and isinstance(evaluator, Lengthy):
+        found = evaluator.measured(steered, lists, tell)
+    else:
+        found = evaluator(steered, lists)
+    measured = values_of(evaluator, found, len(tradeoffs), len(task.objectives))
     policy.train(was_training)
     names = tuple(objective.name for objective in task.objectives)
     told = substitutions(policy, tradeoffs, names)
@@ -79,11 +93,11 @@ def unmeasured(task: Task) -> Problem:
     return Problem(task, lambda policy: {"hypervolume": 0.0}, lambda policy, tradeoff: torch.zeros_like(tradeoff.weights))
 
 
-def base_values(task: Task, evaluator: Evaluator, split: str) -> ListValues:
-    """What the base model reaches: one tradeoff row."""
+def base_values(task: Task, evaluator: Evaluator, split: str, *, tell: Callable[[int], None] | None = None) -> ListValues:
+    """What the base model reaches: one tradeoff row; `tell` as for `profiled`."""
     temperatures = temperatures_of(task.objectives)
     weights = torch.full_like(temperatures, 1 / temperatures.shape[1])
-    return profiled(BasePolicy(task), task, evaluator, Tradeoff(weights, temperatures), split).measured
+    return profiled(BasePolicy(task), task, evaluator, Tradeoff(weights, temperatures), split, tell=tell).measured
 
 
 def edge_weights(m: int, inside: int) -> tuple[Tensor, list[tuple[int, int]]]:

@@ -12,6 +12,8 @@ from torch import Generator, Tensor, nn
 from moft.engine.loop import Jobs, Loop, Workshop
 from moft.engine.own import load_own
 from moft.engine.records import Account, NoRecords, Records
+from moft.engine.returned import losses_per_list
+from moft.engine.sampled import draws_of
 from moft.engine.seed import generator_for
 from moft.engine.sharding import check_launch, is_sharded
 from moft.engine.together import fitting
@@ -63,7 +65,7 @@ class AccelerateTrainer(Trainer):
         shop = self._shop
         if not shop.lists:
             raise PluginError("Trainer.draw is for the loss that Trainer.minimise calls; nothing can be drawn anywhere else.")
-        drawn = sampler.draw(per_list if shared else shop.lists * per_list, shop.generator)
+        drawn = draws_of(sampler, per_list if shared else shop.lists * per_list, shop.generator)
         whole = drawn.reshape(-1, per_list, drawn.shape[-1]).expand(shop.lists, -1, -1)  # [lists, per_list, size]
         own = whole[shop.accelerator.process_index :: shop.accelerator.num_processes]
         return (own if len(own) else whole[:1]).to(shop.device)
@@ -102,7 +104,7 @@ class AccelerateTrainer(Trainer):
                 module=module,
                 models=[module],
                 batches=batches,
-                losses_of=lambda batch, models: loss_of(batch).unsqueeze(0),
+                losses_of=lambda batch, models: losses_per_list(loss_of(batch), len(batch), job).unsqueeze(0),
                 evaluate=None if evaluate is None else lambda models: [evaluate()],
                 best=best,
                 epochs=epochs or self.settings.epochs,

@@ -37,6 +37,10 @@ class Observers:
         """A step of a job ended; `values` as the hook describes them."""
         self._tell("moft_step_ended", step=step, values=values)
 
+    def points_measured(self, done: int, points: int) -> None:
+        """So many points of a front are measured; trackers are not told."""
+        self._tell_plugins("moft_points_measured", done=done, points=points)
+
     def front_profiled(self, front: Front) -> None:
         """A policy was measured over a grid."""
         self._tell("moft_front_profiled", front=front)
@@ -47,12 +51,15 @@ class Observers:
 
     def _tell(self, hook: str, **arguments: Any) -> None:
         """Calls each plugin's implementation, and each tracker, by itself."""
-        for implementation in self._plugins.implementations(hook):
-            self._try(f"plugin {implementation.origin}", hook, implementation, run=self._run, **arguments)
+        self._tell_plugins(hook, **arguments)
         method = hook.removeprefix("moft_")
         for name, tracker in list(self._trackers.items()):
             if not self._try(name, method, getattr(tracker, method), **arguments) and method == "run_started":
                 del self._trackers[name]  # what did not open has nothing to write to
+
+    def _tell_plugins(self, hook: str, **arguments: Any) -> None:
+        for implementation in self._plugins.implementations(hook):
+            self._try(f"plugin {implementation.origin}", hook, implementation, run=self._run, **arguments)
 
     def _try(self, who: str, what: str, call: Callable[..., Any], **arguments: Any) -> bool:
         """Whether one of them could be called; what it raises is printed, the first time."""

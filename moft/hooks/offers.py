@@ -39,6 +39,11 @@ class Origin:
     package: str = ""
     version: str = ""
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file that a config names, and no installed plugin."""
+        return bool(self.package) and self.package == self.plugin and not self.version
+
     def __str__(self) -> str:
         source = f"{self.package} {self.version}".strip()
         return f"{self.plugin!r} ({source})" if source and source != self.plugin else repr(self.plugin)
@@ -88,7 +93,6 @@ class Clash:
 
     def __str__(self) -> str:
         plugins = " and by ".join(f"plugin {offer.origin}" for offer in self.offers)
-        return (
-            f"{SINGULAR[self.kind]} {self.name!r} is offered {len(self.offers)} times: by {plugins}. "
-            f"Disable all but one: {DISABLE}=NAME."
-        )
+        file = next((offer.plugin for offer in self.offers if offer.origin.is_file), None)
+        advice = f"Disable all but one: {DISABLE}=NAME." if file is None else f"Give it another name in {file}."
+        return f"{SINGULAR[self.kind]} {self.name!r} is offered {len(self.offers)} times: by {plugins}. {advice}"

@@ -182,6 +182,22 @@ def moft_step_ended(run: Run, step: int, values: Mapping[str, float | str]) -> N
 
 
 @hookspec
+def moft_points_measured(run: Run, done: int, points: int) -> None:
+    """So many points of a front are measured; told only where the evaluator takes long, such as one that generates text.
+
+    Args:
+        run: the run.
+        done: points so far, from 1.
+        points: all that are measured, the base model among them where it is.
+
+    Example:
+        @hookimpl
+        def moft_points_measured(done, points):
+            print(done, "of", points)
+    """
+
+
+@hookspec
 def moft_front_profiled(run: Run, front: Front) -> None:
     """A policy was measured over a grid.
 

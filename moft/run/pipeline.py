@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +16,12 @@ import torch
 from moft.cache import cache_folder
 from moft.config.build import Resolved, resolve
 from moft.config.read import read_config
-from moft.engine.objectives import refuse_names
 from moft.engine.own import own_state, whole_state
 from moft.engine.processes import Processes, refuse_ensembles
 from moft.engine.profile import base_values, edge_weights, profiled, substitutions, unmeasured
 from moft.engine.records import Account
+from moft.engine.returned import check_metric, policy_of
+from moft.engine.sampled import grid_of
 from moft.engine.seed import seed_initialisation
 from moft.engine.sharding import is_sharded
 from moft.engine.statistics import hypervolume
@@ -28,10 +29,10 @@ from moft.engine.train import AccelerateTrainer
 from moft.errors import ConfigError, DataError, PluginError, RunError, ShapeError
 from moft.hooks.manager import Plugins
 from moft.hooks.observers import Observers
-from moft.interfaces import Context, Evaluator, Method, Policy, Problem, Tracker
+from moft.interfaces import Context, Evaluator, Lengthy, Method, Policy, Problem, Tracker
 from moft.run.checkpoint import RunRecords
 from moft.run.faults import missing_plugins, plugin_fault, stopped
-from moft.run.fit import check_fit
+from moft.run.fit import check_fit, check_profile
 from moft.run.folder import RunFolder
 from moft.run.opened import Opened
 from moft.run.report import write_report
@@ -141,7 +142,13 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
     return Opened(folder, settings, task, policy)
 
 
-def measure(opened: Opened, settings: ProfileSettings, *, temperature: float | Sequence[float] = 1.0) -> Measured:
+def measure(
+    opened: Opened,
+    settings: ProfileSettings,
+    *,
+    temperature: float | Sequence[float] = 1.0,
+    tell: Callable[[int, int], None] | None = None,
+) -> Measured:
     """Profiles a policy on a split.
 
     Args:
@@ -149,6 +156,7 @@ def measure(opened: Opened, settings: ProfileSettings, *, temperature: float | S
         settings: how to measure.
         temperature: c > 0, or one for each objective; asks for c times the objectives' temperatures. Above 1 moves towards
             the base model.
+        tell: is called with how many points are done, and how many there are, by an evaluator that takes long.
 
     Raises:
         ShapeError: weights of the grid do not sum to one, or a temperature is not positive.
@@ -157,14 +165,22 @@ def measure(opened: Opened, settings: ProfileSettings, *, temperature: float | S
     task, m = opened.task, len(opened.task.objectives)
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
     temperatures = opened.temperatures_at(temperature)
-    grid = settings.grid(m).grid(settings.points).float()
-    front = profiled(opened.policy, task, evaluator, Tradeoff(grid, temperatures).checked(), settings.split)
-    edges = None
+    grid = grid_of(settings.grid(m), settings.points, m)
+    between = None
     if settings.edges and m > 2 and len(grid) > 1:
         between = Tradeoff(edge_weights(m, settings.edges)[0], temperatures)
-        if not substitutions(opened.policy, between, front.objectives):  # points of the grid again would be drawn as others
-            edges = profiled(opened.policy, task, evaluator, between, settings.split)
-    base = base_values(task, evaluator, settings.split)
+        if substitutions(opened.policy, between, opened.names):
+            between = None  # points of the grid again would be drawn as others
+    counts = len(grid), 0 if between is None else len(between)
+
+    def after(before: int) -> Callable[[int], None] | None:
+        return None if tell is None else lambda done: tell(before + done, sum(counts) + 1)
+
+    front = profiled(opened.policy, task, evaluator, Tradeoff(grid, temperatures).checked(), settings.split, tell=after(0))
+    edges = None
+    if between is not None:
+        edges = profiled(opened.policy, task, evaluator, between, settings.split, tell=after(counts[0]))
+    base = base_values(task, evaluator, settings.split, tell=after(sum(counts)))
     return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, BOOTSTRAP_SEED)
 
 
@@ -188,7 +204,7 @@ def write_results(
 
 def validation_grid(settings: ProfileSettings, m: int) -> torch.Tensor:
     """`[n, m]`, the weights that are measured during training."""
-    return settings.grid(m).grid(settings.validation_points or m + 1).float()
+    return grid_of(settings.grid(m), settings.validation_points or m + 1, m)
 
 
 def cost_of(folder: RunFolder) -> Cost:
@@ -256,16 +272,18 @@ def _train(
 ) -> None:
     trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
     task = settings.task(Context(trainer.device, settings.seed, cache_folder(), processes))
-    refuse_names(task.objectives)
+    check_profile(settings.profile, task.objectives)
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
     chosen = settings.profile.validation_evaluator
     watched = evaluator if chosen is None else chosen(task.objectives, task.main)
+    for judge in (evaluator, watched):
+        check_metric(judge)
     m = len(task.objectives)
     grid, reference = validation_grid(settings.profile, m), reference_point(settings.profile.reference, m)
-    settings.profile.grid(m).grid(settings.profile.points)  # refused now, not after training
 
     def validate(policy: Policy) -> dict[str, float]:
-        front = profiled(policy, task, watched, Tradeoff(grid, problem.temperatures), "validation")
+        asked = Tradeoff(grid, problem.temperatures)
+        front = profiled(policy, task, watched, asked, "validation", tell=lambda done: observers.points_measured(done, len(grid)))
         return _validation(front, reference)
 
     def points(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
@@ -281,9 +299,13 @@ def _train(
         _check_same_data(folder, task.identity())
         task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
         seed_initialisation(settings.seed, "policy")
-        policy = method.policy(problem)
+        policy = policy_of(method, method.policy(problem))
         if processes.is_sharding:
             policy = processes.sharded(policy)
+        judges = [(evaluator, settings.profile.split), (watched, "validation")]
+        for judge, split in judges if settings.trainer.evaluations else judges[:1]:
+            if isinstance(judge, Lengthy):  # told now, not after training
+                judge.check(policy.steer(Tradeoff(grid[:1], problem.temperatures)), task.batches(split))
     except (ConfigError, DataError, PluginError, ShapeError):
         if trainer.is_main and not is_resumed:
             folder.discard()  # at most a base model was trained, and another config or other data need another one
@@ -300,7 +322,8 @@ def _train(
         folder.keep_plugins(settings.plugins)
         save_tensors(folder.policy / "task.safetensors", task.state())
         save_tensors(folder.policy / "policy.safetensors", weights)
-    measured = measure(Opened(folder, settings, task, policy), settings.profile)  # by all that hold a part of the policy
+    # by all that hold a part of the policy
+    measured = measure(Opened(folder, settings, task, policy), settings.profile, tell=observers.points_measured)
     if not trainer.is_main:
         return
     accounts = records.accounts

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from moft.engine.records import Account
+from moft.engine.returned import number_of
 from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, hypervolume_method, interval, resampled
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
@@ -105,7 +106,7 @@ def front_record(
             "method": hypervolume_method(len(front.objectives)),
         },
         "main": {"mean": main.mean().item(), "deviation": main.std().item() if len(main) > 1 else 0.0},
-        "indicators": {indicator.name: indicator(points, weights) for indicator in indicators},
+        "indicators": {indicator.name: number_of(indicator, points, weights) for indicator in indicators},
         "meanings": {indicator.name: indicator.meaning for indicator in indicators},
         "intervals": f"{LEVEL:.0%} percentile bootstrap over lists, {measured.samples} samples, seed {measured.seed}",
         "cost": {**asdict(cost.policy), "separate_seconds": separate, "base_seconds": cost.base_seconds},

@@ -29,6 +29,11 @@ def require(kept: bool, promise: str, seen: object, on: str) -> None:
         raise AssertionError(f"promised: {promise}. Seen: {seen}. On: {on}.")
 
 
+def require_kind(found: object, kind: type[object], promise: str, on: str) -> None:
+    """Requires that something is of a type, before anything else is asked of it."""
+    require(isinstance(found, kind), promise, "nothing (None)" if found is None else f"a {type(found).__name__}", on)
+
+
 def require_same(found: Tensor, expected: Tensor, promise: str, on: str, *, tolerance: float = 1e-5) -> None:
     """Requires two tensors to agree, NaN with NaN, within `tolerance` of the larger of one and the largest entry."""
     if found.shape != expected.shape:

@@ -10,7 +10,15 @@ from torch import Generator, Tensor
 
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner
-from moft.testing.contracts import drawn_weights, own_randomness, perturbed, require, require_finite, require_same
+from moft.testing.contracts import (
+    drawn_weights,
+    own_randomness,
+    perturbed,
+    require,
+    require_finite,
+    require_kind,
+    require_same,
+)
 from moft.testing.injections import injected_tensors
 from moft.types import Injection, ModelSpec
 
@@ -44,6 +52,10 @@ def check_conditioner(build: Callable[[ModelSpec], Conditioner], spec: ModelSpec
         on = f"vectors of {size} entries"
         with own_randomness():
             fresh, other = build(sized), build(sized)
+        require_kind(fresh, Conditioner, "a moft.api.Conditioner", f"a model's spec, {on}")
+        require_kind(
+            getattr(fresh, "slots", None), frozenset, "`slots`, a frozenset of the slots that it fills", "the conditioner itself"
+        )
         vectors = drawn_weights(_ROWS, size, Generator().manual_seed(0))
         subject = perturbed(fresh)
         _check_slots(subject, sized, vectors, on)
@@ -63,7 +75,12 @@ def _injection(subject: Conditioner, vectors: Tensor) -> Injection:
 
 
 def _check_slots(subject: Conditioner, spec: ModelSpec, vectors: Tensor, on: str) -> None:
+    kept = vectors.clone()
     injection = _injection(subject, vectors)
+    require_kind(injection, Injection, "an Injection", on)
+    require(torch.equal(vectors, kept), "the vector left as it was", "it was changed in place", on)
+    for site, pair in injection.modulation.items():
+        require(isinstance(pair, tuple) and len(pair) == 2, f"a pair (scale, shift) for site {site!r}", type(pair).__name__, on)
     rows = len(vectors) if subject.per_row else 1
     filled = {
         "modulation": bool(injection.modulation),

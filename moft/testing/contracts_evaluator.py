@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moft.interfaces import Evaluator, Steered
-from moft.testing.contracts import require, require_same
+from moft.testing.contracts import require, require_kind, require_same
 from moft.types import Batch, ListValues
 
 
@@ -31,8 +31,15 @@ def check_evaluator(evaluator: Evaluator, steered: Steered, batches: Sequence[Ba
     n, m = len(steered.tradeoff), batches[0].labels.shape[-1]
     expected = torch.cat([batch.lists for batch in batches]).sort().values
     require(n > 1 and len(expected) > 1, "a check on two tradeoffs and two lists", (n, len(expected)), "what was given")
+    kept = [(batch.labels.clone(), batch.main.clone()) for batch in batches]
     whole = evaluator(steered, batches)
     on = f"{n} tradeoffs, {len(expected)} lists"
+    require_kind(whole, ListValues, "ListValues", on)
+    untouched = all(
+        torch.equal(batch.labels, labels) and torch.equal(batch.main, main)
+        for batch, (labels, main) in zip(batches, kept, strict=True)
+    )
+    require(untouched, "labels left as they were", "some were changed in place", on)
     for name, tensor, shape in (
         ("values", whole.values, (n, len(expected), m)),
         ("main", whole.main, (n, len(expected))),

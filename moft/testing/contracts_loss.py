@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from moft.interfaces import Loss
-from moft.testing.contracts import require, require_finite, require_same
+from moft.testing.contracts import require, require_finite, require_kind, require_same
 
 _ITEMS = 5
 _Lists = tuple[Tensor, Tensor, Tensor]
@@ -36,6 +36,7 @@ def _check_shapes(loss: Loss) -> None:
         on = f"rewards of shape {list(rewards.shape)}"
         kept = rewards.clone(), labels.clone(), mask.clone()
         costs = loss(rewards, labels, mask)
+        require_kind(costs, Tensor, f"a cost for each list, a tensor {list(leading)}", on)
         require(tuple(costs.shape) == leading, f"a cost for each list, {list(leading)}", f"shape {list(costs.shape)}", on)
         untouched = all(torch.equal(now, before) for now, before in zip((rewards, labels, mask), kept, strict=True))
         require(untouched, "inputs left as they were", "one was changed in place", on)

@@ -16,13 +16,13 @@ from moft.testing.contracts import require
 from moft.testing.registered import registered
 from moft.types import Front, ListValues, Run, Tradeoff
 
-_HOOKS = ("moft_run_started", "moft_step_ended", "moft_front_profiled", "moft_run_ended")
+_HOOKS = ("moft_run_started", "moft_step_ended", "moft_points_measured", "moft_front_profiled", "moft_run_ended")
 
 
 def check_observer(plugin: object) -> None:
     """Checks what every observer promises, by telling it of made-up runs.
 
-    At least one of the four hooks of a run; none of them raises, whether a run ends well or badly, with steps and without, for
+    At least one of the five hooks of a run; none of them raises, whether a run ends well or badly, with steps and without, for
     the first time, resumed in the same folder, and in another; what it is told is left as it was.
 
     Args:
@@ -57,6 +57,8 @@ def told(folder: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
         for step, values in enumerate(_steps() if number != 2 else (), start=1):
             yield "moft_step_ended", {"run": run, "step": step, "values": values}, f"{about}, step {step}"
         if error is None:
+            for done in (1, 2, 3):
+                yield "moft_points_measured", {"run": run, "done": done, "points": 3}, f"{about}, point {done}"
             yield "moft_front_profiled", {"run": run, "front": _front()}, about
         yield "moft_run_ended", {"run": run, "error": error}, f"{about}, ended {'well' if error is None else 'badly'}"
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from moft.interfaces import AdaptiveSampler, Sampler
-from moft.testing.contracts import own_randomness, require, require_finite, require_same, untouched_randomness
+from moft.testing.contracts import own_randomness, require, require_finite, require_kind, require_same, untouched_randomness
 
 _DRAWS = 64
 
@@ -51,6 +51,7 @@ def _check_draws(sampler: Sampler, size: int, simplex: bool, where: str) -> None
 
 def _check_adapting(sampler: AdaptiveSampler, build: Callable[[int], Sampler], size: int, simplex: bool) -> None:
     watched = sampler.watched()
+    require_kind(watched, Tensor, f"watched weights, a tensor [n, {size}]", f"watched() of size {size}")
     _check_vectors(watched, (len(watched), size), simplex, f"watched() of size {size}")
     values = torch.rand(len(watched), size, generator=Generator().manual_seed(1))
     unmeasured = values.clone()
@@ -75,6 +76,7 @@ def _check_grid(sampler: Sampler, size: int, points: int, simplex: bool) -> None
     on = f"grid({points}) of size {size}"
     with own_randomness(), untouched_randomness("a grid draws nothing", on):
         grid = sampler.grid(points)
+    require_kind(grid, Tensor, f"a grid, a tensor [n, {size}]", on)
     _check_vectors(grid, (len(grid), size), simplex, on)
     require(1 <= len(grid) <= points, f"between one and {points} points", f"{len(grid)} points", on)
     kept = grid.clone()
@@ -84,6 +86,7 @@ def _check_grid(sampler: Sampler, size: int, points: int, simplex: bool) -> None
 
 
 def _check_vectors(vectors: Tensor, shape: tuple[int, int], simplex: bool, on: str) -> None:
+    require_kind(vectors, Tensor, f"vectors, a tensor {list(shape)}", on)
     require(vectors.shape == shape, f"vectors {list(shape)}", f"shape {list(vectors.shape)}", on)
     require(vectors.dtype == torch.float32, "vectors of float32", vectors.dtype, on)
     require_finite(vectors, "entries are finite", on)

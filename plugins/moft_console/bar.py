@@ -23,7 +23,7 @@ class Bar:
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock
-        self._pace = Pace(clock)
+        self._pace, self._measuring = Pace(clock), Pace(clock)
         self._began = self._last = clock()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -44,6 +44,15 @@ class Bar:
         progress.update(
             self._tasks[status.job], completed=status.progress or 0.0, words="  ".join(status.words()), refresh=is_due
         )
+
+    def measured(self, done: int, points: int) -> None:
+        if done == 1:  # another front
+            self._measuring = Pace(self._clock)
+        status, progress = self._measuring.after({"job": "measuring", "progress": done / points}), self._drawn()
+        if status.job not in self._tasks:
+            self._tasks[status.job] = progress.add_task(status.job, total=1.0, words="")
+        words = "  ".join([f"{done} of {points} points", *status.words()[1:]])
+        progress.update(self._tasks[status.job], completed=done / points, words=words, refresh=True)
 
     def paused(self) -> None:
         if self._progress is not None:

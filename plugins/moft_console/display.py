@@ -18,6 +18,9 @@ class Display(Protocol):
     def stepped(self, values: Mapping[str, float | str]) -> None:
         """A step of a job ended, with `values` as the hook describes them; any may be missing."""
 
+    def measured(self, done: int, points: int) -> None:
+        """So many points of a front are measured."""
+
     def paused(self) -> None:
         """Something else is printed next."""
 

@@ -20,7 +20,7 @@ class Lines:
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self._stream, self._clock = stream, clock
-        self._pace = Pace(clock)
+        self._pace, self._measuring = Pace(clock), Pace(clock)
         self._began = self._last = clock()
 
     def started(self, name: str, folder: Any) -> None:
@@ -34,6 +34,15 @@ class Lines:
         self._last = now
         others = [f"{name} {value:.4f}" for name, value in status.evaluation.items() if name != "hypervolume"]
         self._write("  ".join([status.job, *status.words(), *others]))
+
+    def measured(self, done: int, points: int) -> None:
+        if done == 1:  # another front
+            self._measuring = Pace(self._clock)
+        status, now = self._measuring.after({"job": "measuring", "progress": done / points}), self._clock()
+        if done < points and now - self._last < EVERY:
+            return
+        self._last = now
+        self._write("  ".join([f"measured {done} of {points} points", *status.words()[1:]]))
 
     def paused(self) -> None:
         self._stream.flush()

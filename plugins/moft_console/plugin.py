@@ -17,11 +17,12 @@ class Console:
 
     def __init__(self) -> None:
         self._display: Display | None = None
+        self._is_in_run = False
 
     @hookimpl
     def moft_run_started(self, run: Run) -> None:
         """Says where the run writes."""
-        self._display = None  # a run that broke off may have left its own
+        self._display, self._is_in_run = None, True  # a run that broke off may have left its own
         self._shown().started(run.name, run.folder)
 
     @hookimpl
@@ -30,19 +31,25 @@ class Console:
         self._shown().stepped(values)
 
     @hookimpl
+    def moft_points_measured(self, done: int, points: int) -> None:
+        """Shows how many points are measured."""
+        self._shown().measured(done, points)
+
+    @hookimpl
     def moft_front_profiled(self, front: Front) -> None:
         """Prints the front on stdout."""
         from moft_console.front import print_front
 
         if self._display is not None:  # a front may be measured outside of any run
             self._display.paused()
+            self._display = self._display if self._is_in_run else None
         print_front(front)
 
     @hookimpl
     def moft_run_ended(self, run: Run, error: BaseException | None) -> None:
         """Says how the run ended, and forgets it."""
         self._shown().ended(run.name, error)
-        self._display = None
+        self._display, self._is_in_run = None, False
 
     def _shown(self) -> Display:
         """The display of this run."""

@@ -30,10 +30,12 @@ from moft.api import (
     Tradeoff,
     Trainer,
     check_scalarizer,
-    check_slots,
+    draws_of,
+    injection_of,
     label_statistics,
     loss_scale,
     note_unlabelled,
+    refuse_misfit,
     temperatures_of,
 )
 
@@ -92,9 +94,10 @@ class CosDPO:
         size, _ = self._asked(objectives)
         if self._conditioner is not None:
             spec = spec_of(size)
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
                 conditioner = self._conditioner(spec)
-            check_slots(spec, conditioner.slots, type(conditioner).__name__)
+                refuse_misfit(spec, conditioner)
+                injection_of(conditioner, torch.full((2 if conditioner.per_row else 1, size), 1 / size), spec)
 
     def _asked(self, objectives: Sequence[Objective]) -> tuple[int, Tensor]:
         """Width of the vector that conditioners read, m or with temperatures 2 m, and some temperatures, `[n, m]`.
@@ -104,12 +107,12 @@ class CosDPO:
         """
         m, own = len(objectives), temperatures_of(objectives)
         check_scalarizer(self._scalarizer, m)
-        weights = _looked_at(self._sampler(m))  # a sampler that does not fit the objectives is told before anything is trained
+        weights = _looked_at(self._sampler(m), m)  # a sampler that does not fit the objectives is told before anything is trained
         if not torch.allclose(weights.sum(-1), torch.ones(len(weights)), atol=1e-4):
             raise ConfigError(
                 f"[method.sampler] gives weights that do not sum to 1, such as {_plain(weights[0])}; use dirichlet."
             )
-        drawn = own if self._temperatures is None else _looked_at(_told_nothing(self._temperatures(m)))
+        drawn = own if self._temperatures is None else _looked_at(_told_nothing(self._temperatures(m)), m)
         weights_vary, temperatures_vary = (not rows.equal(rows[:1].expand_as(rows)) for rows in (weights, drawn))
         if self._conditioner is None and (weights_vary or temperatures_vary):
             kind, setting = ("weights", "sampler") if weights_vary else ("temperatures", "temperatures")
@@ -175,9 +178,9 @@ class CosDPO:
         return drawn
 
 
-def _looked_at(sampler: Sampler) -> Tensor:
+def _looked_at(sampler: Sampler, m: int) -> Tensor:
     """`[n, m]`, some draws of a sampler, always the same."""
-    return sampler.draw(_LOOKED_AT, Generator().manual_seed(0))
+    return draws_of(sampler, _LOOKED_AT, Generator().manual_seed(0), m)
 
 
 def _told_nothing(sampler: Sampler) -> Sampler:

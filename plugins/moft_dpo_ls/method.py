@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from torch import Tensor
@@ -13,7 +13,9 @@ from moft.api import (
     Default,
     Factory,
     Loss,
+    ModelSpec,
     NearestPolicy,
+    Objective,
     PlainModels,
     Problem,
     Sampler,
@@ -21,6 +23,7 @@ from moft.api import (
     Scalarizer,
     Trainer,
     check_scalarizer,
+    grid_of,
     minimise_at,
 )
 
@@ -55,11 +58,18 @@ class DPOLS:
 
     def policy(self, problem: Problem) -> NearestPolicy:
         m = len(problem.task.objectives)
-        grid = self._grid(m).grid(self._points).float()
-        check_scalarizer(self._scalarizer, m)
+        grid = self._asked(m)
         model = problem.task.model(m)
         device = next(model.parameters()).device
         return NearestPolicy(PlainModels(model, len(grid)), grid, problem.temperatures).to(device)
+
+    def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
+        self._asked(len(objectives))
+
+    def _asked(self, m: int) -> Tensor:
+        """`[n, m]`, the weights of the models, for losses that the scalarizer takes."""
+        check_scalarizer(self._scalarizer, m)
+        return grid_of(self._grid(m), self._points, m)
 
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         scalarised = ScalarisedLosses(

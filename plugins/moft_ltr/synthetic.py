@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,9 +61,12 @@ class Synthetic:
             )
         if self.conflict is not None and not 0 <= self.conflict <= 1:
             raise ConfigError(f"--conflict must lie in 0 to 1, got {self.conflict}.")
-        if len(_usable(self.features)) < 2 * (self.objectives + 1):
+        needed = 2 * (self.objectives + 1)
+        if len(_usable(self.features)) < needed:
+            least = next(count for count in itertools.count(needed) if len(_usable(count)) >= needed)
             raise ConfigError(
-                f"--features {self.features} are too few for --objectives {self.objectives}: each needs two of its own."
+                f"--features {self.features} are too few for --objectives {self.objectives}: each of them, and relevance, needs "
+                f"two of its own; give at least {least}."
             )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
@@ -15,12 +15,15 @@ from moft.api import (
     Default,
     Factory,
     Loss,
+    ModelSpec,
     NearestPolicy,
+    Objective,
     PlainModels,
     Problem,
     Sampler,
     ScalarisedLosses,
     Trainer,
+    grid_of,
     minimise_at,
 )
 
@@ -55,10 +58,13 @@ class MODPO:
 
     def policy(self, problem: Problem) -> NearestPolicy:
         m = len(problem.task.objectives)
-        grid = self._grid(m).grid(self._points).float()
+        grid = grid_of(self._grid(m), self._points, m)
         model = problem.task.model(m)
         device = next(model.parameters()).device
         return NearestPolicy(PlainModels(model, len(grid)), grid, problem.temperatures).to(device)
+
+    def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
+        grid_of(self._grid(len(objectives)), self._points, len(objectives))
 
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         task, grid = problem.task, policy.grid

@@ -250,9 +250,15 @@ def test_a_command_may_give_an_exit_code(run):
     assert run("toy", toy=Adds(raising(typer.Exit(5)))) == (5, "", [])
 
 
-def test_a_bug_is_no_mistake_of_the_user(run):
+def test_a_bug_is_no_mistake_of_the_user(run, monkeypatch):
+    monkeypatch.setattr("moft.cli.plugins.show", lambda *words: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run("toy", toy=Adds(lambda: 1 / 0))
+        run("plugins")
+
+
+def test_a_bug_of_a_plugin_is_one_line_with_its_name(run):
+    line = "moft: error: plugin 'toy' failed (ZeroDivisionError: division by zero). MOFT_TRACE=1 shows where."
+    assert run("toy", toy=Adds(lambda: 1 / 0)) == (2, "", [line])
 
 
 def test_a_closed_pipe_ends_in_silence():

@@ -102,6 +102,24 @@ def test_a_file_that_is_wrong_as_a_whole_is_told_too(change, told, moft, tmp_pat
     assert f"moft: error: {path}{told}" in said.mistakes
 
 
+def test_a_file_that_cannot_be_read_keeps_nothing_of_the_others_back(moft, tmp_path):
+    cut, good = tmp_path / "cut.yaml", tmp_path / "good.yaml"
+    cut.write_text(GOOD.replace("{column: 9}", "{column: 9"))
+    good.write_text(GOOD)
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(GOOD.replace("{width: 8}", "{width: 0}"))
+    inside = good / "none.yaml"
+    said = moft("config", "check", cut, inside, good, wrong)
+    assert (said.code, said.out) == (2, f"{good}: no mistakes.\n")
+    told = [
+        f"{cut}:6: while parsing",
+        f"config file '{inside}' cannot be read (Not a directory).",
+        f"{wrong}:8: method.conditioner",
+    ]
+    assert len(said.mistakes) == len(told)
+    assert all(line.startswith(f"moft: error: {start}") for line, start in zip(said.mistakes, told, strict=True))
+
+
 def test_what_components_refuse_when_they_are_built_is_told_for_each_of_them(moft, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(GOOD.replace("  conditioner: {width: 8}\n", "  loss: {name: broken}\n  scalarizer: {name: refusing}\n"))

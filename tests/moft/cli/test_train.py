@@ -95,6 +95,23 @@ def test_a_run_that_is_there_is_left_alone(config, finished, moft, tmp_path, mat
     assert contents(tmp_path) == before
 
 
+def test_a_plan_in_the_place_of_a_run_says_so_and_one_that_resumes_has_to_go_with_it(config, finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    before = contents(tmp_path)
+    words = ("train", config, "--out", tmp_path / "run", "--plan")
+    said = moft(*words)
+    assert (said.code, said.mistakes) == (0, [])
+    there = "A run is there already: choose another --out, remove it, or go on with it by --resume."
+    assert said.out.splitlines()[:2] == [f"Writes to: {tmp_path / 'run'}", there]
+    said = moft(*words, "--resume")
+    assert said.code == 0
+    assert said.out.startswith(f"Goes on in: {tmp_path / 'run'}\nTask: ")
+    said = moft(*words, "--resume", "--set", "seed=9")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert "was made with another config (seed: 0 there, 9 here)" in said.mistakes[0]
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("words", [(), ("--resume",), ("--plan",)])
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_is_no_run_is_left_alone(words, kind, config, moft, tmp_path):

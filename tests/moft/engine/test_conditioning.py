@@ -104,7 +104,7 @@ def test_gradients_of_rows_that_are_served_apart_are_those_of_rows_served_togeth
 
 def test_vectors_are_taken_in_turn_with_their_rows():
     network = model(2)
-    found = list(vector_by_vector(OneShift(network.spec), repeated(4)))
+    found = list(vector_by_vector(OneShift(network.spec), repeated(4), network.spec))
     assert [rows.tolist() for rows, _ in found] == [[0, 3], [2], [1]]  # in the order of their entries
     assert [len(injection.modulation["input"][1]) for _, injection in found] == [2, 1, 1]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.objectives import RESERVED, ObjectiveLosses, label_statistics, refuse_names
+from moft.engine.objectives import RESERVED, ObjectiveLosses, check_scalarizer, label_statistics, refuse_names
 from moft.errors import ConfigError, PluginError, ShapeError
 from moft.types import Batch, Objective
 
@@ -126,3 +126,30 @@ def test_a_loss_that_fails_is_named_in_one_line():
     losses = ObjectiveLosses([Objective("a")], Broken())
     with pytest.raises(PluginError, match=r"^loss Broken failed on rewards \[2, 1, 3\] \(ValueError: no such thing\)"):
         losses(torch.randn(2, 3), _batch(torch.rand(2, 3, 1)), torch.ones(1, 1))
+
+
+@pytest.mark.parametrize("touched", ["labels", "mask"])
+def test_a_loss_that_changes_the_labels_or_the_mask_of_the_data_is_told(touched):
+    class Halving:
+        def __call__(self, rewards, labels, mask):
+            {"labels": labels, "mask": mask}[touched].zero_()
+            return rewards.sum(-1)
+
+    batch = _batch(torch.ones(2, 3, 1))
+    with pytest.raises(
+        PluginError, match=r"^loss Halving changes its labels or its mask in place; it has to work on a copy of them"
+    ):
+        ObjectiveLosses([Objective("a")], Halving())(torch.zeros(2, 3, requires_grad=True), batch, torch.ones(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda losses, weights: None, "^scalarizer function returned NoneType for losses .2, 3., not .2."),
+        (lambda losses, weights: losses.sum(), "^scalarizer function returned .. for losses .2, 3., not .2."),
+        (lambda losses: losses, "^scalarizer function failed on losses .2, 3. .TypeError: .*MOFT_TRACE=1 shows where"),
+    ],
+)
+def test_a_scalarizer_that_gives_no_number_for_each_list_is_told(returned, message):
+    with pytest.raises((PluginError, ShapeError), match=message):
+        check_scalarizer(returned, 3)

@@ -283,6 +283,21 @@ def test_a_name_offered_twice_is_refused_with_both_plugins_and_other_names_work(
     assert plugins.select("losses", "one").name == "one"
 
 
+def test_a_name_that_a_file_offers_too_is_to_be_changed_there(installed, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from moft import Component, hookimpl\n@hookimpl\ndef moft_losses():\n    yield Component('one', 'a:b', 'c')\n"
+    )
+    plugins = installed(a=Toy("one"))
+    plugins.load()
+    plugins.register_file(file)
+    with pytest.raises(PluginError) as caught:
+        plugins.select("losses", "one")
+    assert str(caught.value) == (
+        f"loss 'one' is offered 2 times: by plugin 'a' (a-package 1.2) and by plugin '{file}'. Give it another name in {file}."
+    )
+
+
 def test_implementations_take_the_arguments_that_they_name():
     told = []
 

@@ -53,6 +53,76 @@ def test_a_conditioner_that_does_not_fit_is_refused_with_nothing_trained_or_left
     assert not (tmp_path / "run").exists()
 
 
+UNFIT = {
+    "method={name: dpo-ls, points: 1}": "a grid over 2 objectives needs at least 2 points",
+    "method={name: mo-dpo, points: 1}": "a grid over 2 objectives needs at least 2 points",
+    "method={name: mo-dpo, grid: {name: dirichlet, alpha: [1, 1, 1]}}": "alpha has 3 entries, give one number or 2 of them",
+    "method={name: dpo-ls, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1, and there are 2",
+    "method={name: cos-dpo, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1, and there are 2",
+    "method.sampler={name: dirichlet, alpha: [1]}": "alpha has 1 entries, give one number or 2 of them",
+    "profile.points=1": "a grid over 2 objectives needs at least 2 points",
+    "profile.grid={name: log-uniform, low: 1, high: 2}": "[profile.grid] lays out what cannot be measured: weights must sum to 1",
+    "profile.reference=[0.0]": "[profile.reference] has 1 values, [0.0]; there are 2 objectives",
+}
+
+
+@pytest.mark.parametrize("setting", UNFIT)
+@pytest.mark.parametrize("plan", [(), ("--plan",)], ids=["run", "plan"])
+def test_what_does_not_go_with_the_objectives_is_refused_with_nothing_trained_or_left(
+    setting, plan, config, moft, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("moft_ltr.task.LTR.prepare", None)
+    said = moft("train", config, *plan, "--out", tmp_path / "run", "--set", setting)
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert UNFIT[setting] in said.mistakes[0]
+    assert not (tmp_path / "run").exists()
+
+
+FAULTY = """
+import torch
+from moft import Component, hookimpl
+from moft.api import Conditioner
+
+class Sampler:
+    def __init__(self, size): ...
+    def draw(self, count): ...
+    def grid(self, points): raise KeyError("grid")
+
+class Says:
+    name = meaning = "none"
+    def __call__(self, points, weights): raise KeyError("says")
+
+class Injects(Conditioner):
+    slots = frozenset({"modulation"})
+    def __init__(self, spec): super().__init__()
+    def forward(self, vector): ...
+
+@hookimpl
+def moft_samplers(): yield Component("faulty", Sampler, "faulty")
+
+@hookimpl
+def moft_indicators(): yield Component("faulty", Says, "faulty")
+
+@hookimpl
+def moft_conditioners(): yield Component("faulty", Injects, "faulty")
+"""
+FAULTS = {
+    "method.sampler=faulty": "sampler Sampler failed on draw(64) (TypeError: Sampler.draw() takes 2 positional",
+    "profile.grid=faulty": "plugin '{file}' failed (sampler Sampler failed on grid(3) (KeyError: 'grid')). MOFT_TRACE=1",
+    "profile.indicators=[faulty]": "plugin '{file}' failed (indicator Says failed on 3 points (KeyError: 'says')). MOFT_TRACE=1",
+    "method.conditioner=faulty": "conditioner Injects returned nothing (None); it has to return an Injection.",
+}
+
+
+@pytest.mark.parametrize("setting", FAULTS)
+def test_a_component_that_fails_or_returns_what_it_should_not_is_told_by_the_plan(setting, config, moft, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(FAULTY)
+    said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", f"plugins=[{file}]", "--set", setting)
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert said.mistakes[0].startswith(f"moft: error: {FAULTS[setting].format(file=file)}")
+
+
 def test_a_plan_of_what_fits_says_nothing_of_it(config, moft, tmp_path):
     said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", "method.conditioner=[concat, hypernetwork]")
     assert (said.code, said.mistakes) == (0, [])

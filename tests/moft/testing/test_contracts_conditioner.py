@@ -86,6 +86,24 @@ class OtherSite(Sound):
         return Injection({"nowhere": (None, self.shift(vector))})
 
 
+class Nothing(Sound):
+    def forward(self, vector): ...
+
+
+class NoPair(Sound):
+    def forward(self, vector):
+        return Injection({"input": self.shift(vector)})
+
+
+class InPlace(Sound):
+    def shift(self, vector):
+        return self.layer(vector.mul_(2))
+
+
+class Slotless(Sound):
+    slots = {"modulation"}  # noqa: RUF012
+
+
 class OneRow(Sound):
     def shift(self, vector):
         return self.layer(vector)[:1]
@@ -164,6 +182,11 @@ def test_a_sound_conditioner_passes(kind):
 @pytest.mark.parametrize(
     ("broken", "promise"),
     [
+        (lambda spec: nn.Linear(spec.tradeoff_size, 1), "a moft.api.Conditioner.*a Linear"),
+        (Slotless, "`slots`, a frozenset of the slots that it fills.*a set"),
+        (Nothing, r"an Injection.*nothing \(None\)"),
+        (NoPair, r"a pair \(scale, shift\) for site 'input'.*Tensor"),
+        (InPlace, "the vector left as it was"),
         (OtherSlot, "fills the slots it names"),
         (OtherSite, "only sites and layers of the model"),
         (GatedElsewhere, "only sites and layers of the model"),

@@ -68,6 +68,17 @@ class Nameless(Sound):
     metric = ""
 
 
+class Nothing(Sound):
+    def record(self, values): ...
+
+
+class InPlace(Sound):
+    def __call__(self, steered, batches):
+        for batch in batches:
+            batch.labels.mul_(2)
+        return super().__call__(steered, batches)
+
+
 class NoObjectives(Sound):
     def record(self, values):
         return replace(values, values=values.values.nanmean(-1))
@@ -121,6 +132,8 @@ def test_a_sound_evaluator_passes():
     ("broken", "promise"),
     [
         (Nameless, "a metric, in words"),
+        (Nothing, r"ListValues.*nothing \(None\)"),
+        (InPlace, "labels left as they were"),
         (NoObjectives, r"values of shape \[3, 5, 2\]"),
         (OneMain, r"main of shape \[3, 5\]"),
         (Renumbered, "every list once"),

@@ -105,6 +105,7 @@ def test_a_sound_loss_passes():
 @pytest.mark.parametrize(
     ("broken", "promise"),
     [
+        (lambda rewards, labels, mask: None, r"a cost for each list, a tensor \[\]"),
         (_one_row_only, "a cost for each list"),
         (_in_place, "inputs left as they were"),
         (_mean_over_others, "a list costs the same alone as among others"),

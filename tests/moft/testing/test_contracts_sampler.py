@@ -24,6 +24,15 @@ class Narrow(Sound):
         return super().draw(count, generator)[:, :1]
 
 
+class Nothing(Sound):
+    def draw(self, count, generator): ...
+
+
+class NoGrid(Sound):
+    def grid(self, points):
+        return [[1.0] + [0.0] * (self.size - 1)]
+
+
 class Exact(Sound):
     def draw(self, count, generator):
         return super().draw(count, generator).double()
@@ -97,6 +106,8 @@ def test_vectors_off_the_simplex_pass_when_they_may():
 @pytest.mark.parametrize(
     ("broken", "promise"),
     [
+        (Nothing, r"vectors, a tensor \[1, 1\]"),
+        (NoGrid, r"a grid, a tensor \[n, 1\]"),
         (Narrow, r"vectors \[1, 2\]"),
         (Exact, "vectors of float32"),
         (Infinite, "entries are finite"),

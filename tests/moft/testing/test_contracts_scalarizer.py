@@ -12,7 +12,13 @@ def sound(losses, weights):
     return (losses * weights).sum(-1)
 
 
+def _in_place(losses, weights):
+    return sound(losses.mul_(2), weights)
+
+
 BROKEN = [
+    (lambda losses, weights: None, "one number for each row, a tensor"),
+    (_in_place, "inputs left as they were"),
     (lambda losses, weights: sound(losses, weights).sum(), "one number for each row"),
     (lambda losses, weights: sound(losses.float(), weights.float()), "float64 losses give float64"),
     (lambda losses, weights: sound(losses / losses.sum(), weights), "a row gives the same alone"),

@@ -69,3 +69,12 @@ def test_begin_and_end_are_lines(shown):
     clock[0] = 5.0
     bar.ended("toy", ValueError("x"))
     assert text() == "run toy: writes to runs/[toy]\nrun toy: failed after 0:05\n"
+
+
+def test_points_that_are_measured_are_drawn(shown):
+    bar, clock, text = shown
+    bar.measured(1, 11)
+    clock[0] = 2.0
+    bar.measured(2, 11)
+    assert "measuring" in text()
+    assert "2 of 11 points  0:18 left" in text()

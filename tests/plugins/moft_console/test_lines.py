@@ -44,3 +44,11 @@ def test_begin_and_end_are_lines(shown):
     clock[0] = 5.0
     lines.ended("toy", None)
     assert text() == "run toy: writes to runs/toy\nrun toy: done in 0:05\n"
+
+
+def test_points_are_told_every_ten_seconds_and_the_last_always(shown):
+    lines, clock, text = shown
+    for done in range(1, 5):
+        clock[0] = 6.0 * (done - 1)
+        lines.measured(done, 4)
+    assert text() == "measured 3 of 4 points  0:06 left\nmeasured 4 of 4 points  0:00 left\n"

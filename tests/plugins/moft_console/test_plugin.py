@@ -81,3 +81,11 @@ def test_a_front_measured_outside_of_a_run_leaves_no_display_behind(capsys):
     console.moft_front_profiled(FRONT)
     assert console._display is None
     assert capsys.readouterr().err == ""
+
+
+def test_points_measured_outside_of_a_run_leave_no_display_behind(capsys):
+    console = Console()
+    console.moft_points_measured(1, 1)
+    console.moft_front_profiled(FRONT)
+    assert console._display is None
+    assert capsys.readouterr().err == "measured 1 of 1 points\n"

@@ -165,7 +165,7 @@ def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
             {"objectives": 1, "conflict": 0.5},
             "--conflict says how much objectives disagree, so it needs --objectives of 2 or more",
         ),
-        ({"features": 5}, "--features 5 are too few for --objectives 2: each needs two of its own"),
+        ({"features": 5}, "--features 5 are too few for --objectives 2: each of them, and relevance, needs .*; give at least 6"),
         ({"features": 16, "objectives": 7}, "--features 16 are too few for --objectives 7"),
     ],
 )
