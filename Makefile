@@ -11,7 +11,7 @@ WORKERS ?= 2
 # One thread for each process: results repeat to the bit on a machine, and workers do not fight for cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help venv test lint format demo demo-llm docs clean
+.PHONY: help venv test checks lint format demo demo-llm docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -19,8 +19,12 @@ help: ## List the targets.
 
 venv: $(DONE) ## Set up .venv with moft, editable, and all that the other targets need.
 
-test: lint ## Run every check: format, lint, types, imports, tests.
-	$(BIN)/python -m pytest -n $(WORKERS)
+test: $(DONE) ## Run every check: format, lint, types, imports, tests.
+	@$(MAKE) --no-print-directory -j 2 lint checks
+
+# Beside lint, whose last parts use one core only; neighbours in a file share fixtures, so each worker begins with a half.
+checks: $(DONE)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(DONE) ## Run the checks that run no code.
 	$(BIN)/ruff check .

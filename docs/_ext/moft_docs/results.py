@@ -279,7 +279,6 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "llm_steps": plain_tables,
     "stories": story_tables,
     "stories-hyper-lora": story_tables,
-    "stories-mix": story_tables,
     "stories-dial": dial_table,
     "stories-methods": story_method_tables,
     "conditioners-mslr-validation": conditioner_tables,

@@ -34,10 +34,11 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
             f"{-found['main']['value']:.0f}",
             f"{found['cost']['jobs']}",
             f"{found['cost']['separate_seconds']:.0f}",
+            f"{found['share_of_time']:.2f}",
         ]
         for name, found in content["entries"].items()
     ]
-    text = table(["", "hypervolume", "KL from the base", "models", "seconds"], rows, numbers=True)
+    text = table(["", "hypervolume", "KL from the base", "models", "seconds", "share"], rows, numbers=True)
     said = [
         f"{verdict['measure']}, {verdict['first']} less {verdict['second']}: {verdict['difference']:.3g}, "
         f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
