@@ -47,7 +47,8 @@ data/demo-llm.jsonl: | $(DONE)
 	$(BIN)/moft data model smollm2
 	mkdir -p data
 	$(BIN)/moft data sample smollm2 configs/llm/demo-prompts.txt --template chat --responses 4 --max-new-tokens 32 \
-		--scorer brevity=brevity --scorer positive=vader --out $@
+		--scorer "first-person={name: regex, pattern: '\b(?:I|me|my|mine|we|us|our)\b'}" \
+		--scorer "third-person={name: regex, pattern: '\b(?:he|him|his|she|her|they|them|their)\b', ignore_case: true}" --out $@
 
 docs: $(DONE) ## Build the documentation into docs/_build/html; a warning is an error.
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
