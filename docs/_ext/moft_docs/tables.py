@@ -32,7 +32,7 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
             f"`{name}`",
             f"{found['hypervolume']['value']:.3g} [{found['hypervolume']['ci'][0]:.3g}, {found['hypervolume']['ci'][1]:.3g}]",
             f"{-found['main']['value']:.0f}",
-            f"{found['cost']['jobs']}",
+            f"{found['cost']['jobs']:g}",
             f"{found['cost']['separate_seconds']:.0f}",
             f"{found['share_of_time']:.2f}",
         ]
