@@ -1,6 +1,7 @@
 """One-shot training against DPO-LS on the story task: hypervolume of what they write, with paired verdicts, and seconds.
 
-All runs are measured on the same prompts and weights, which for the run of `configs/llm/stories.yaml` takes a profile.
+All runs are measured on the same prompts and weights, which for the run of `configs/llm/stories.yaml` takes a profile. Further
+seeds of a run go in by names of their own.
 
 Run it:  moft train configs/llm/stories.yaml --out runs/stories
          moft profile runs/stories --points 6

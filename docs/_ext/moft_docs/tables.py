@@ -40,11 +40,12 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
     ]
     text = table(["", "hypervolume", "KL from the base", "models", "seconds", "share"], rows, numbers=True)
     said = [
-        f"{verdict['measure']}, {verdict['first']} less {verdict['second']}: {verdict['difference']:.3g}, "
+        f"`{verdict['first']}` less `{verdict['second']}` {verdict['difference']:.3g}, "
         f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
         for verdict in content["verdicts"]
+        if verdict["measure"] == "hypervolume"
     ]
-    return f"{text}\n\nPaired differences: {'; '.join(said)}."
+    return f"{text}\n\nPaired differences: {'; '.join(said)}. {content['adjustment']}."
 
 
 def conditioner_tables(content: Mapping[str, Any]) -> str:
