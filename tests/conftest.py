@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gc
+import importlib.metadata
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +69,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _entry_points_read_once() -> Iterator[None]:
+    """Keeps what the installed packages offer: every command asks, and a hundred packages are looked through."""
+    plain = importlib.metadata.entry_points
+    kept = functools.lru_cache(lambda path, group: plain(group=group))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.metadata, "entry_points", lambda *, group: kept(tuple(sys.path), group))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _blank_pictures() -> Iterator[None]:
     """Draws no picture where a command writes one, which takes longer than the rest; tests of pictures call `png` itself."""
     from moft.run import drawing, report
@@ -83,6 +97,32 @@ def _one_thread() -> Iterator[None]:
     """Puts torch back to one thread after a test that asked for more."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Gives the program that reaches it; see `tests/warm`."""
+    folder = tmp_path_factory.mktemp("warm")
+    program, here = folder / "python", ROOT / "tests" / "warm"
+    client = (here / "client.py").read_text(encoding="utf-8")
+    program.write_text(f"#!{sys.executable} -SEs\nSOCKET = {str(folder / 'socket')!r}\n{client}", encoding="utf-8")
+    program.chmod(0o755)
+    words = [sys.executable, str(here / "server.py"), str(folder / "socket"), str(program)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin
+        assert server.stdout
+        assert server.stdout.readline() == "ready\n"
+        yield str(program)
+        server.stdin.close()
+
+
+@pytest.fixture
+def warm(_warm_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A program to start with `-c` or `-m` in place of Python, as sweeps do then: torch and moft are imported there already."""
+    from moft.cli import sweep
+
+    monkeypatch.setattr(sweep, "PROGRAM", (_warm_server, *sweep.PROGRAM[1:]))
+    return _warm_server
 
 
 @pytest.fixture(scope="session")

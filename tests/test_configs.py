@@ -148,7 +148,7 @@ def test_the_labels_of_a_paper_config_are_columns_of_mslr_and_none_is_an_input(c
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["figure3"])
 def test_the_line_of_a_paper_config_runs(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, warm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = next(config for config in PAPER if config.stem == name)
     calls, _ = noted(config, tmp_path, monkeypatch, capsys)

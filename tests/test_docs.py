@@ -248,8 +248,10 @@ def install(package: Path, patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @every_page_with("console", "python")
 def test_what_a_page_shows_works(
-    page: Path, folder: Path, first_run: Path, sample: None, monkeypatch: pytest.MonkeyPatch
+    page: Path, folder: Path, first_run: Path, sample: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    if "$ moft sweep" in TEXTS[page]:
+        request.getfixturevalue("warm")
     if "<!-- starts with: first -->" in TEXTS[page]:
         for name in ("lists", "first.yaml", "runs"):
             source = first_run / name

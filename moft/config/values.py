@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -35,15 +36,22 @@ def validated(annotation: Any, value: Any, path: str) -> tuple[Any, Any, list[st
 
 
 def adapter_of(annotation: Any) -> TypeAdapter[Any]:
-    """What validates an annotation.
+    """What validates an annotation; made once, which takes longer than to validate.
 
     Raises:
         Unsupported: pydantic knows no such type.
     """
     try:
-        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+        return _kept(annotation) if isinstance(annotation, Hashable) else _made(annotation)
     except PydanticUserError as error:
         raise Unsupported(f"{annotation}, which no config value can fill") from error
+
+
+def _made(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+
+_kept = functools.lru_cache(maxsize=1024)(_made)
 
 
 def _mistakes(error: ValidationError, value: Any, path: str) -> list[str]:

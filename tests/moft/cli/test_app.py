@@ -130,10 +130,27 @@ def test_a_plugin_that_cannot_add_its_commands_is_named_and_the_others_work(run,
     assert err == [f"moft: plugin 'broken' adds no commands ({reason})."]
 
 
-def test_a_command_that_typer_cannot_read_is_named_and_the_others_work(run):
-    code, out, err = run("toy", broken=AddsNonsense(), toy=Adds())
-    assert (code, out, len(err)) == (0, "done\n", 1)
+@pytest.mark.parametrize("argv", [(), ("trian",), ("nonsense",), ("plugins",)])
+def test_a_command_that_typer_cannot_read_is_named_where_it_would_be_read(run, argv):
+    code, out, err = run(*argv, broken=AddsNonsense(), toy=Adds())
     assert err[0].startswith("moft: plugin 'broken' adds no commands (")
+    assert (code, len(err)) == ((2, 2) if argv and argv != ("plugins",) else (0, 1))
+    assert bool(out) == (code == 0)
+
+
+def test_a_command_that_typer_cannot_read_leaves_the_others_alone(run):
+    assert run("toy", broken=AddsNonsense(), toy=Adds()) == (0, "done\n", [])
+
+
+def test_only_the_command_that_is_named_is_read(run, monkeypatch):
+    read = []
+    plain = typer.main.get_params_from_function
+    monkeypatch.setattr(
+        typer.main, "get_params_from_function", lambda function: read.append(function.__name__) or plain(function)
+    )
+    assert run("data", "make", "3", toy=AddsData(), other=Adds())[1] == "made 3\n"
+    assert {"root", "make"} <= set(read)
+    assert not {"train", "toy", "plugins"} & set(read)
 
 
 def test_two_plugins_with_one_command_name_the_second(run):

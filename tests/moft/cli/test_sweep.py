@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -194,7 +193,7 @@ def moft_losses():
 
 
 @pytest.mark.slow
-def test_runs_overlap_and_are_those_of_train_and_one_that_fails_is_told_with_its_reason(config, moft, learned, tmp_path):
+def test_runs_overlap_and_are_those_of_train_and_one_that_fails_is_told_with_its_reason(config, moft, warm, learned, tmp_path):
     (tmp_path / "meeting.py").write_text(MEETING)
     loss = [
         "plugins=[" + str(tmp_path / "meeting.py") + "]",
@@ -219,7 +218,7 @@ def test_runs_overlap_and_are_those_of_train_and_one_that_fails_is_told_with_its
 
 
 @pytest.fixture
-def sweeping(config, tmp_path):
+def sweeping(config, warm, tmp_path):
     """Starts a sweep of two seeds in a process of its own and waits until a run has a checkpoint of the policy."""
     begun = []
     sweep = tmp_path / "sweep"
@@ -227,7 +226,7 @@ def sweeping(config, tmp_path):
 
     def start():
         with (tmp_path / "said").open("wb") as said:
-            process = subprocess.Popen([sys.executable, "-c", MOFT, *words], stdout=said, stderr=said)
+            process = subprocess.Popen([warm, "-c", MOFT, *words], stdout=said, stderr=said)
         begun.append(process)
         until = time.monotonic() + 120
         while not list(sweep.glob("seed=*/checkpoints/policy/step-*")):

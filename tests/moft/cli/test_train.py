@@ -7,7 +7,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,16 +277,16 @@ sys.exit(main(sys.argv[2:]))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.001, 1.0])
-def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_what_is_kept_resumes(share, config, finished, moft, tmp_path, learned):
+def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_what_is_kept_resumes(
+    share, config, finished, moft, warm, tmp_path, learned
+):
     """Files may grow to a share of the largest checkpoint file, as on a disk that fills up."""
     run = tmp_path / "run"
     assert hasattr(resource, "RLIMIT_FSIZE")
     assert hasattr(signal, "SIGXFSZ")
     largest = (finished / "policy" / "policy.safetensors").stat().st_size
     words = ["train", str(config), "--out", str(run), "--resume"]
-    ended = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(int(share * largest)), *words], capture_output=True, text=True, timeout=120
-    )
+    ended = subprocess.run([warm, "-c", LIMITED, str(int(share * largest)), *words], capture_output=True, text=True, timeout=120)
     mistakes = [line for line in ended.stderr.splitlines() if line.startswith("moft: ")]
     assert (ended.returncode, len(mistakes)) == (2, 1), ended.stderr
     assert "cannot be written (File too large)" in mistakes[0]

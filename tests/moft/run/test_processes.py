@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 
 import pytest
 
@@ -15,7 +14,7 @@ from moft.errors import RunError
 MOFT = "import sys; from moft.cli.app import main; sys.exit(main())"
 
 
-def together(words, **environment):
+def together(python, words, **environment):
     """Two processes as `torchrun --nproc-per-node 2` starts them: exit code, stdout and stderr of each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -30,7 +29,7 @@ def together(words, **environment):
     }
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", MOFT, *map(str, words)],
+            [python, "-c", MOFT, *map(str, words)],
             env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -43,10 +42,10 @@ def together(words, **environment):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(config, moft, steps, tmp_path):
+def test_two_processes_give_the_losses_of_one(config, moft, warm, steps, tmp_path):
     words = ("--set", "method.share_draws=true", "--set", "task.items_per_batch=50", "--set", "trainer.accumulation=2")
     assert moft("train", config, "--out", tmp_path / "one", *words).code == 0
-    main, other = together(["train", config, "--out", tmp_path / "two", *words])
+    main, other = together(warm, ["train", config, "--out", tmp_path / "two", *words])
     assert main[0] == other[0] == 0, main[2] + other[2]
     assert f"Front: {tmp_path / 'two' / 'front.png'}" in main[1]
     assert (other[1], other[2]) == ("", ""), "only the main process has something to say"
@@ -60,9 +59,9 @@ def test_two_processes_give_the_losses_of_one(config, moft, steps, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_mistake_ends_every_process(config, moft, tmp_path):
+def test_a_mistake_ends_every_process(config, warm, tmp_path):
     (tmp_path / "run").mkdir()
-    for code, out, err in together(["train", config, "--out", tmp_path / "run"]):
+    for code, out, err in together(warm, ["train", config, "--out", tmp_path / "run"]):
         assert (code, out) == (2, "")
         assert len(err.splitlines()) == 1
         assert "a folder that is no run is there already" in err

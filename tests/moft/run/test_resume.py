@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 
 import pytest
@@ -19,12 +18,12 @@ MOMENTS = {
 
 
 @pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_as_one_that_never_was(config, finished, moft, learned, tmp_path):
+def test_a_run_killed_again_and_again_ends_as_one_that_never_was(config, finished, moft, warm, learned, tmp_path):
     run = tmp_path / "run"
     words = ["train", str(config), "--out", str(run), "--resume", "--set", "trainer.checkpoint_steps=3"]
     pause = random.Random(0)
     for moment, is_there in MOMENTS.items():
-        started = subprocess.Popen([sys.executable, "-c", MOFT, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started = subprocess.Popen([warm, "-c", MOFT, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while started.poll() is None and not is_there(run, journal(run)):
             time.sleep(0.001)
         time.sleep(pause.uniform(0, 0.02))
