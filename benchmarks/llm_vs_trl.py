@@ -224,7 +224,7 @@ def serve_trl(path: Path, folder: str) -> None:
     before = resident()
     stretches = Stretches(side["stretch"])
 
-    class Trainer(trl.DPOTrainer):  # type: ignore[misc]
+    class Trainer(trl.DPOTrainer):
         """Takes the tokens as they are, and remembers the loss of a step."""
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:

@@ -31,7 +31,7 @@ def without_dropout(network: PreTrainedModel) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # type: ignore[assignment]
+            module.attention_dropout = 0.0
 
 
 def checkpoint_layers(network: Any, contexts: Callable[[], tuple[Any, Any]]) -> None:
@@ -86,7 +86,7 @@ def learned_positions(network: PreTrainedModel) -> int | None:
 
 def head_of(network: PreTrainedModel) -> tuple[Tensor, Tensor | None, float, float | None]:
     """The LM head: weight `[vocabulary, hidden]`, bias, what logits are multiplied by, and what softly bounds them."""
-    head: Any = network.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head: Any = network.get_output_embeddings()
     config = network.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1.0
     divisor = getattr(config, "logits_scaling", None) or 1.0

@@ -251,7 +251,7 @@ def _settings(**settings: Any) -> Any:
     """Transformers' own settings of generation."""
     from transformers import GenerationConfig
 
-    return GenerationConfig(**settings)  # type: ignore[no-untyped-call]
+    return GenerationConfig(**settings)
 
 
 def _narrowed(decoding: Decoding) -> list[Any]:

@@ -64,7 +64,7 @@ def peft_config(lora: LoRA, network: Any) -> LoraConfig:
     chosen = [layers[name] for name in inner if any(_is_called(name, target) for target in targets)]
     return LoraConfig(
         r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # PEFT only divides it
+        lora_alpha=lora.alpha,  # PEFT only divides it
         lora_dropout=lora.dropout,
         target_modules=list(targets),
         use_rslora=lora.rslora,

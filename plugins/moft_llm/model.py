@@ -206,7 +206,7 @@ class LanguageModel(Model):
                 raise ShapeError(
                     f"a row of {longest} tokens, {ahead} of them a prefix, where the model has {self._positions} positions."
                 )
-        decoder: Any = self.network.get_decoder()  # type: ignore[no-untyped-call]
+        decoder: Any = self.network.get_decoder()
         outputs = decoder(inputs_embeds=embedded, attention_mask=mask, position_ids=places, use_cache=False)
         hidden: Tensor = outputs.last_hidden_state
         return hidden[:, ahead:]
