@@ -105,7 +105,7 @@ def _warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("warm")
     program, here = folder / "python", ROOT / "tests" / "warm"
     client = (here / "client.py").read_text(encoding="utf-8")
-    program.write_text(f"#!{sys.executable} -SEs\nSOCKET = {str(folder / 'socket')!r}\n{client}", encoding="utf-8")
+    program.write_text(f"#!{sys.executable} -SEs\n{client}", encoding="utf-8")
     program.chmod(0o755)
     words = [sys.executable, str(here / "server.py"), str(folder / "socket"), str(program)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:

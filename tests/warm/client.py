@@ -1,4 +1,6 @@
-"""A program that stands for Python: it has the server named SOCKET do what it is asked for, and ends as that ended."""
+"""A program that stands for Python: it has the server whose socket lies beside it do what it is asked for, and ends as that."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -7,7 +9,7 @@ import socket
 import sys
 
 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-    server.connect(SOCKET)  # noqa: F821
+    server.connect(os.path.join(os.path.dirname(__file__), "socket"))
     asked = {"words": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}
     socket.send_fds(server, [json.dumps(asked).encode() + b"\n"], [0, 1, 2])
     told = server.makefile()

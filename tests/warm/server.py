@@ -20,6 +20,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
 from contextlib import suppress
@@ -29,26 +30,23 @@ IMPORTED = (
     "torch._dynamo", "torch.distributed.tensor", "accelerate", "matplotlib.backends.backend_agg", "scipy.stats", "moocore",
     "moft.cli.app", "moft.cli.attended", "moft.run.pipeline", "moft.run.report", "moft.run.sweep", "moft.engine.train",
 )  # fmt: skip
+SOCKET, PROGRAM = sys.argv[1:]
+"""Where clients connect, and the program that does so, which a sweep starts in place of Python."""
 
 
-def serve(path: str, program: str) -> None:
-    """Forks an interpreter for each client until the standard input ends.
-
-    Args:
-        path: of the socket.
-        program: the client's, which a sweep starts in place of Python.
-    """
+def serve() -> None:
+    """Forks an interpreter for each client until the standard input ends."""
     from moft.cli import sweep
     from moft.hooks.manager import Plugins
 
     for name in IMPORTED:
         importlib.import_module(name)
     Plugins().load()
-    sweep.PROGRAM = (program, *sweep.PROGRAM[1:])
+    sweep.PROGRAM = (PROGRAM, *sweep.PROGRAM[1:])
     gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    listener.bind(SOCKET)
     listener.listen(64)
     print("ready", flush=True)
     running: dict[socket.socket, int] = {}
@@ -131,14 +129,15 @@ def ended(words: list[str]) -> int:
     sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if words[0] != "-P":
         sys.path.insert(0, "" if how == "-c" else os.getcwd())
-    sys.argv = [how, *more]
     try:
         if how == "-c":
-            module = type(sys)("__main__")
-            sys.modules["__main__"] = module
-            exec(compile(what, "<string>", "exec"), module.__dict__)
+            with tempfile.NamedTemporaryFile("w", suffix=".py", dir=os.path.dirname(SOCKET)) as file:
+                file.write(what)
+                file.flush()
+                sys.argv = ["-c", *more]
+                runpy.run_path(file.name, run_name="__main__")
         else:
-            sys.argv[0] = what
+            sys.argv = [what, *more]
             sys.modules.pop(what, None)  # as it is imported here already
             runpy.run_module(what, run_name="__main__", alter_sys=True)
     except SystemExit as error:
@@ -155,5 +154,5 @@ def ended(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)
-    serve(*sys.argv[1:])
+    sys.path.pop(0)  # this folder
+    serve()
