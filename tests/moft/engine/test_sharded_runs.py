@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,12 +37,12 @@ profile:
 
 
 @pytest.fixture
-def together(tmp_path):
+def together(warm, tmp_path):
     """Has two processes run jobs one after another; gives what became of each job, main process first."""
 
     def run(*jobs, imports=()):
         (tmp_path / "jobs.json").write_text(json.dumps([{"port": free_port(), **job} for job in jobs]), encoding="utf-8")
-        words = [sys.executable, str(DRIVER), str(tmp_path), *imports]
+        words = [warm, "-c", f"import runpy; runpy.run_path({str(DRIVER)!r}, run_name='__main__')", str(tmp_path), *imports]
         done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
         told = [tmp_path / f"told-{rank}.json" for rank in range(2)]
         assert all(path.exists() for path in told), done.stderr
