@@ -36,7 +36,7 @@ task:
   prompt_tokens: {prompt_tokens}
   tokens_per_batch: 1024
 method: {method}
-trainer: {{epochs: 2, device: cpu, learning_rate: 0.02}}
+trainer: {{epochs: 2, device: cpu, learning_rate: 0.02, evaluations: 1}}
 profile: {{evaluator: preference, points: 3, samples: 100}}
 seed: 0
 """

@@ -81,7 +81,7 @@ def generated_with_moft(run, weights, temperature="1"):
 
 CASES = {
     "hpt over lora": ({}, "0.2,0.8"),
-    "lora alone": ({"method": "{name: dpo-ls}"}, "0.5,0.5"),
+    "lora alone": ({"method": "{name: dpo-ls, points: 3}"}, "0.5,0.5"),
     "averaged lora and prompts": ({"method": "{name: dpo-soup}", "prompt_tokens": 3}, "0.3,0.7"),
     "hpt alone": ({"lora": "null"}, "1,0"),
     "hpt over gpt2": ({"model": "gpt2"}, "0.2,0.8"),

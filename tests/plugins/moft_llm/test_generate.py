@@ -15,7 +15,7 @@ from moft_llm.model import LanguageModel
 
 FAMILIES = ("llama", "qwen2", "qwen3", "gpt2", "mistral")
 GREEDY = Decoding(max_new_tokens=8, greedy=True)
-DRAWN = Decoding(max_new_tokens=12)
+DRAWN = Decoding(max_new_tokens=8)
 ROWS = 16
 
 
@@ -124,7 +124,7 @@ def test_an_infinite_divisor_is_the_base_model_alone(tiny_models):
     model = language_model(folder)
     prompt = prompts_of(model)[3]
     base, tokenizer = load_model(str(folder), device=torch.device("cpu"))
-    found = base.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+    found = base.generate(torch.tensor([prompt]), max_new_tokens=8, do_sample=False, pad_token_id=tokenizer.pad_token_id)
     kept = [token for token in found[0, len(prompt) :].tolist() if token != tokenizer.eos_token_id]
     assert generated([asked(model, 1, torch.inf)], [prompt], GREEDY) == [kept]
 
@@ -175,9 +175,9 @@ def test_draws_follow_the_probabilities(tiny_models):
 @pytest.mark.parametrize(
     "decoding",
     [
-        Decoding(max_new_tokens=12, top_k=1),
-        Decoding(max_new_tokens=12, top_p=1e-6),
-        Decoding(max_new_tokens=12, sampling_temperature=1e-4),
+        Decoding(max_new_tokens=8, top_k=1),
+        Decoding(max_new_tokens=8, top_p=1e-6),
+        Decoding(max_new_tokens=8, sampling_temperature=1e-4),
     ],
 )
 def test_draws_from_the_likeliest_token_alone_are_greedy(tiny_models, decoding):
@@ -291,5 +291,5 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
         log_probabilities([asked(model, 1)], [[5]], [[5], [6]])
     with pytest.raises(DataError, match="prompt 2: the prompt has no tokens"):
         generated([asked(model, 2)], [[5], []], GREEDY)
-    with pytest.raises(DataError, match="b:2: 500 tokens of prompt, 5 of prefix and 12 to come are more than the context of 512"):
+    with pytest.raises(DataError, match="b:2: 500 tokens of prompt, 5 of prefix and 8 to come are more than the context of 512"):
         generated([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])

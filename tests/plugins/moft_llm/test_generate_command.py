@@ -125,7 +125,7 @@ def test_on_a_terminal_one_prompt_is_streamed(run, capsys, monkeypatch):
 
 
 def test_weights_off_the_grid_are_told(tuned, capsys):
-    path = tuned("{name: dpo-ls}")
+    path = tuned("{name: dpo-ls, points: 3}")
     capsys.readouterr()
     assert main(["generate", str(path), "Day 3: ", "--weights", "0.33,0.67", *WORDS]) == 0
     assert capsys.readouterr().err.startswith("moft: note: Weights brief=0.33, calm=0.67 are off the grid that was trained;")
@@ -142,6 +142,7 @@ def test_other_methods_generate_as_well(method, tuned, tmp_path, capsys):
 
 
 MISTAKES = [
+    ({"prompt": "x", "weights": [1, 0], "temperature": [1, 3]}, "{path}:2: temperatures [0.1, 0.3] are not a multiple of the"),
     ({"prompt": "x"}, "{path}:2: has no weights; give them there, or by --weights for every line that has none."),
     ({"prompt": "x", "weights": [1]}, "{path}:2: weights [1] must be 2 numbers, one for each of brief, calm."),
     ({"prompt": "x", "weights": [0.5, 0.2]}, "{path}:2: weights must sum to 1"),
@@ -196,6 +197,14 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
             "--sampling-temperature 0: must be above 0; --greedy is its limit.",
         ),
         (["--file", "gone.jsonl"], "gone.jsonl: cannot be read"),
+        (
+            ["Hi", "a\udcff", "--weights", "1,0"],
+            "prompt 2: prompt holds half of a surrogate pair at character 1; it must be text.",
+        ),
+        (
+            ["Hi", "--weights", "1,0", "--temperature", "1,3"],
+            "prompt 1: temperatures [0.1, 0.3] are not a multiple of the trained",
+        ),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told_in_one_line(words, told, run, capsys):

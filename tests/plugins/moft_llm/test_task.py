@@ -179,7 +179,9 @@ def test_a_mistake_is_told_in_one_line(build, trainer, settings, error, message)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["{name: cos-dpo, conditioner: hpt}", "dpo-ls", "dpo-soup", "mo-dpo"])
+@pytest.mark.parametrize(
+    "method", ["{name: cos-dpo, conditioner: hpt}", "{name: dpo-ls, points: 3}", "dpo-soup", "{name: mo-dpo, points: 3}"]
+)
 def test_every_method_trains_saves_its_own_parameters_only_and_opens_again(tuned, method):
     from safetensors import safe_open
 
