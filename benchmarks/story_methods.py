@@ -1,14 +1,15 @@
 """One-shot training against DPO-LS on the story task: hypervolume of what they write, with paired verdicts, and seconds.
 
 All runs are measured on the same prompts and weights, which for the run of `configs/llm/stories.yaml` takes a profile. Further
-seeds of a run go in by names of their own.
+seeds of a method stand behind a comma: what is compared are means over the seeds, with intervals over the prompts.
 
 Run it:  moft train configs/llm/stories.yaml --out runs/stories
          moft profile runs/stories --points 6
          six="--set profile.points=6 --set profile.edges=0"; own="--set task.prompt_tokens=8"
+         moft train configs/llm/stories.yaml --out runs/stories-1 --set seed=1 $six
          moft train configs/llm/stories.yaml --out runs/gates --set method.conditioner=hyper-lora $six
          moft train configs/llm/stories.yaml --out runs/ls --set 'method={name: dpo-ls, points: 6}' $six $own
-         python benchmarks/story_methods.py hpt=runs/stories/profiles/test-6 hyper-lora=runs/gates dpo-ls=runs/ls
+         python benchmarks/story_methods.py hpt=runs/stories/profiles/test-6,runs/stories-1 hyper-lora=runs/gates dpo-ls=runs/ls
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ def main() -> None:
     """Prints the table and writes JSON."""
     from benchmarks.common import machine, print_table, write_result
     from moft.run.compare import comparison_record
-    from moft.run.entries import entries_of
+    from moft.run.entries import Entry
     from moft.run.measured import read_measured
+    from moft.run.protocol import check_protocol
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER", help=f"one of them {AGAINST}")
-    folders = dict(text.split("=", 1) for text in parser.parse_args().runs)
-    runs = [read_measured(Path(folder)) for folder in folders.values()]
-    found = comparison_record(entries_of(runs, over_seeds=False, pool=None), samples=SAMPLES)
-    named = dict(zip((entry["name"] for entry in found["entries"]), folders, strict=True))
-    entries = {named[entry["name"]]: _kept(entry) for entry in found["entries"]}
-    verdicts = [
-        {**verdict, "first": named[verdict["first"]], "second": named[verdict["second"]]} for verdict in found["verdicts"]
-    ]
+    parser.add_argument("methods", nargs="+", metavar="NAME=FOLDER,...", help=f"one of them {AGAINST}")
+    named = [text.split("=", 1) for text in parser.parse_args().methods]
+    runs = {name: [read_measured(Path(folder)) for folder in folders.split(",")] for name, folders in named}
+    check_protocol([run for several in runs.values() for run in several])
+    found = comparison_record(
+        [
+            Entry(name, tuple(run.config["seed"] for run in several), tuple((run,) for run in several))
+            for name, several in runs.items()
+        ],
+        samples=SAMPLES,
+    )
+    entries = {entry["name"]: _kept(entry) for entry in found["entries"]}
     separate = entries[AGAINST]["cost"]["separate_seconds"]
     for entry in entries.values():
         entry["share_of_time"] = entry["cost"]["separate_seconds"] / separate
@@ -47,6 +52,7 @@ def main() -> None:
         [
             name,
             "{:.4g} [{:.4g}, {:.4g}]".format(entry["hypervolume"]["value"], *entry["hypervolume"]["ci"]),
+            " ".join(f"{value:.4g}" for value in entry["hypervolume"]["by_seed"]),
             f"{entry['main']['value']:.2f}",
             f"{entry['cost']['separate_seconds']:.0f}",
             f"{entry['share_of_time']:.3f}",
@@ -54,18 +60,18 @@ def main() -> None:
         for name, entry in entries.items()
     ]
     title = f"{found['lists']} lists of the test split; share of time asked: at most {SHARE}"
-    print_table(title, ["method", "hypervolume", "main", "s, separate", "share"], rows)
-    for verdict in verdicts:
+    print_table(title, ["method", "hypervolume", "of each seed", "main", "s, separate", "share"], rows)
+    for verdict in found["verdicts"]:
         print(
             f"{verdict['measure']}: {verdict['first']} less {verdict['second']} {verdict['difference']:.4g}, p {verdict['p']:.2g}"
         )
     kept = {name: found[name] for name in ("objectives", "lists", "metric", "intervals", "adjustment")}
-    content = {"machine": machine("transformers", "peft"), **kept, "entries": entries, "verdicts": verdicts}
+    content = {"machine": machine("transformers", "peft"), **kept, "entries": entries, "verdicts": found["verdicts"]}
     write_result("stories-methods", content)
 
 
 def _kept(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("hypervolume", "main", "cost", "indicators")}
+    return {name: entry[name] for name in ("seeds", "hypervolume", "main", "cost", "indicators")}
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ def dial_table(content: Mapping[str, Any]) -> str:
 
 
 def story_method_tables(content: Mapping[str, Any]) -> str:
-    """One-shot training beside separate models: hypervolume, distance from the base model, and seconds, with the verdicts."""
+    """One-shot training beside separate models: hypervolume, also of each seed, KL from the base, and seconds, with verdicts."""
     rows = [
         [
             f"`{name}`",
             f"{found['hypervolume']['value']:.3g} [{found['hypervolume']['ci'][0]:.3g}, {found['hypervolume']['ci'][1]:.3g}]",
+            ", ".join(f"{value:.3g}" for value in found["hypervolume"]["by_seed"]),
             f"{-found['main']['value']:.0f}",
             f"{found['cost']['jobs']:g}",
             f"{found['cost']['separate_seconds']:.0f}",
@@ -38,7 +39,7 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
         ]
         for name, found in content["entries"].items()
     ]
-    text = table(["", "hypervolume", "KL from the base", "models", "seconds", "share"], rows, numbers=True)
+    text = table(["", "hypervolume", "of each seed", "KL from the base", "models", "seconds", "share"], rows, numbers=True)
     said = [
         f"`{verdict['first']}` less `{verdict['second']}` {verdict['difference']:.3g}, "
         f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
