@@ -26,7 +26,7 @@ task:
   prompt_tokens: 3
   tokens_per_batch: 512
   gradient_checkpointing: true
-method: {{name: cos-dpo, conditioner: hpt}}
+method: {{name: cos-dpo, conditioner: [hpt, hyper-lora]}}
 trainer: {{epochs: 1, device: cpu, threads: 1, learning_rate: 0.02, accumulation: 2, evaluations: 1}}
 profile:
   evaluator: {{name: generation, scorers: {{brief: length, calm: length}}, prompts: 2, decoding: {{max_new_tokens: 3}}}}
