@@ -14,7 +14,7 @@ from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
 from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
 from moft.engine.profile import BasePolicy, base_values, profiled, unmeasured
 from moft.engine.records import Account
-from moft.engine.returned import injection_of
+from moft.engine.returned import failing_as, injection_of
 from moft.engine.sampled import draws_of, grid_of
 from moft.engine.scalarised import ScalarisedLosses, minimise_at
 from moft.engine.seed import generator_for, seed_initialisation
@@ -43,6 +43,7 @@ from moft.interfaces import (
     Steered,
     Task,
     Team,
+    Telling,
     Tracker,
     Trainer,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "Steered",
     "Task",
     "Team",
+    "Telling",
     "TemperaturePolicy",
     "Tracker",
     "Tradeoff",
@@ -128,6 +130,7 @@ __all__ = [
     "component",
     "download_wheel",
     "draws_of",
+    "failing_as",
     "generator_for",
     "grid_of",
     "hypervolume",

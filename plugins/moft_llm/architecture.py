@@ -52,9 +52,13 @@ def checkpoint_layers(network: Any, contexts: Callable[[], tuple[Any, Any]]) -> 
 
 
 def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) -> Tensor:
-    """`[k]` int64, the first whole words of the vocabulary, or where it has too few, its first tokens; none are special."""
-    special = set(tokenizer.all_special_ids)
-    by_number = sorted((number, text) for text, number in tokenizer.get_vocab().items() if number not in special)
+    """`[k]` int64, the first whole words of the vocabulary, or where it has too few, its first tokens.
+
+    None are special, nor of those that a reader added and the network has no embedding for.
+    """
+    special, rows = set(tokenizer.all_special_ids), len(embeddings_of(network).weight)
+    known = ((number, text) for text, number in tokenizer.get_vocab().items() if number < rows)
+    by_number = sorted((number, text) for number, text in known if number not in special)
     words = [number for number, text in by_number if len(text) > 2 and text[0] in "Ġ▁" and text[1:].isalpha()][:_STARTS]
     chosen = words if len(words) == _STARTS else [number for number, _ in by_number][:_STARTS]
     return torch.tensor(chosen, device=embeddings_of(network).weight.device)

@@ -65,10 +65,18 @@ class Steerable:
         """A row for each request.
 
         Raises:
-            DataError: weights or temperature of a file are wrong; the message names the line.
+            DataError: weights or temperature of a file are wrong, or ones that the policy has no answer to; the message names the
+                line.
             ConfigError: those of the command line are.
         """
-        return self.opened.tradeoffs([(request.weights, request.temperature, request.place) for request in requests])
+        tradeoff = self.opened.tradeoffs([(request.weights, request.temperature, request.place) for request in requests])
+        whole = tradeoff.expand(len(requests)).to(self.device)
+        for row, request in enumerate(requests):
+            try:
+                self.opened.policy.magnitude(whole.select(torch.tensor([row], device=self.device)))
+            except ConfigError as error:
+                raise DataError(f"{request.place}: {error}") from error
+        return tradeoff
 
     def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
         """Which models and prefixes serve the rows of a tradeoff, without gradient."""

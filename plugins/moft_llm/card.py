@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import moft
+from moft import RunError
 from moft.api import Tradeoff
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ PICTURE = "front.png"
 _LORA = """\
 ```python
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer{named}
 
 base = AutoModelForCausalLM.from_pretrained({base}{more})
 model = PeftModel.from_pretrained(base, "{here}")
 tokenizer = AutoTokenizer.from_pretrained("{here}")
 ```
 """
+_GGUF = ", gguf_file={gguf}, quantization_config=GgufConfig(dequantize=True)"
 _PREFIX = """\
 `model/` holds the base model with LoRA merged into its weights, `adapter/` the prefix as prompt tuning over it. One without the
 other is not the policy.
@@ -49,13 +51,23 @@ class Card:
         steerable: the run.
         tradeoff: one row, what was frozen.
         base: the base model, by its name on the hub or its path.
+        gguf: its GGUF file there, or None.
         with_prefix: whether there is a prefix beside LoRA.
     """
 
     steerable: Steerable
     tradeoff: Tradeoff
     base: str
+    gguf: str | None
     with_prefix: bool
+
+    def check(self) -> None:
+        """Nothing, when the run has a front that the card can tell of.
+
+        Raises:
+            RunError: it has none, or one that is damaged.
+        """
+        self._front()
 
     def write(self, folder: Path) -> None:
         """Writes `README.md` into `folder`, and the picture of the front where the run has one."""
@@ -96,13 +108,26 @@ class Card:
     def _code(self) -> str:
         if self.with_prefix:
             return _PREFIX.format(here="path/to/this/folder")
-        source = self.steerable.task.source
-        more = f', gguf_file="{source["gguf"]}"' if source["gguf"] else ""
-        return _LORA.format(base=json.dumps(self.base), more=more, here="path/to/this/folder")
+        named, more = ("", "") if self.gguf is None else (", GgufConfig", _GGUF.format(gguf=json.dumps(self.gguf)))
+        return _LORA.format(named=named, base=json.dumps(self.base), more=more, here="path/to/this/folder")
+
+    def _front(self) -> dict[str, Any]:
+        """The content of `front.json`."""
+        folder = self.steerable.opened.folder
+        try:
+            front: dict[str, Any] = json.loads(folder.front.read_text(encoding="utf-8"))
+            if all(front[field] for field in ("points", "objectives", "base", "split", "metric")):
+                return front
+        except FileNotFoundError as error:
+            told = f"{folder.path}: is not finished (it has no {folder.front.name}); go on with it by `moft train ... --resume`."
+            raise RunError(told) from error
+        except (ValueError, TypeError, LookupError):
+            pass
+        raise RunError(f"{folder.front}: is damaged; `moft train ... --resume` measures the run again.")
 
     def _measured(self) -> list[str]:
         """What was measured at the nearest point of the grid, with intervals."""
-        front: dict[str, Any] = json.loads(self.steerable.opened.folder.front.read_text(encoding="utf-8"))
+        front = self._front()
         asked = self.tradeoff.weights[0].tolist()
         nearest = min(front["points"], key=lambda p: sum((a - b) ** 2 for a, b in zip(p["weights"], asked, strict=True)))
         rows = zip(

@@ -64,13 +64,15 @@ def generate(
 
     _check_folder(out)
     from moft_llm.asked import Request, Steerable, requests_of
+    from moft_llm.contract import prompt_of
 
     decoding = _decoding(max_new_tokens, greedy, sampling_temperature, top_p, top_k, batch)
     if file is not None:
         requests = requests_of(file, weights, temperature)
     else:
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
-        requests = [Request(text, weights, temperature, place) for text, place in zip(prompts or [], places, strict=True)]
+        texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
+        requests = [Request(text, weights, temperature, place) for text, place in zip(texts, places, strict=True)]
     steerable = Steerable(run, "moft generate")
     tradeoff = steerable.tradeoff(requests)
     answers = steerable.answers(tradeoff)
@@ -78,12 +80,12 @@ def generate(
         typer.echo(f"moft: note: {told}", err=True)
     is_alone = len(requests) == 1 and file is None and out is None
     streamer = steerable.streamer() if is_alone and sys.stdout.isatty() else None
-    texts = steerable.texts(answers, requests, decoding, seed, streamer)
+    responses = steerable.texts(answers, requests, decoding, seed, streamer)
     if is_alone:
         if streamer is None:
-            typer.echo(texts[0])
+            typer.echo(responses[0])
         return
-    records = steerable.records(requests, tradeoff, texts)
+    records = steerable.records(requests, tradeoff, responses)
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     if out is None:
         typer.echo(lines, nl=False)

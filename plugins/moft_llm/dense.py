@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from moft_llm.sound import CHECKED, refuse_other
+
 
 def dense_folder(name: str, gguf: str, cache: Path) -> Path:
     """The folder under `cache` with the weights, in float32, and the tokenizer of a GGUF file; made where it is not there.
@@ -19,6 +21,9 @@ def dense_folder(name: str, gguf: str, cache: Path) -> Path:
         name: a folder, or a name on the hub.
         gguf: the file within it.
         cache: holds one folder for each file, by place, size and time of change.
+
+    Raises:
+        DataError: the file lacks weights, or has some of other shapes.
     """
     path = Path(name).expanduser() / gguf
     state = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else (name, gguf)
@@ -42,7 +47,12 @@ def dense_folder(name: str, gguf: str, cache: Path) -> Path:
 
 
 def read_gguf(name: str, gguf: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer of a GGUF file, every weight dense."""
+    """Model and tokenizer of a GGUF file, every weight dense.
+
+    Raises:
+        DataError: the file lacks weights, or has some of other shapes.
+    """
     dense = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(name, gguf_file=gguf, quantization_config=dense, dtype=dtype)
+    model, found = AutoModelForCausalLM.from_pretrained(name, gguf_file=gguf, quantization_config=dense, dtype=dtype, **CHECKED)
+    refuse_other(found, model, name, gguf)
     return model, AutoTokenizer.from_pretrained(name, gguf_file=gguf)

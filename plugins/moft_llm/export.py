@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from moft import ConfigError
+from moft import ConfigError, cache_folder
 from moft.api import Tradeoff, whole_folder
 from moft_llm.asked import Steerable
 from moft_llm.card import Card
 from moft_llm.generate import as_trained, opened_answer
-from moft_llm.loading import quiet
+from moft_llm.loading import model_place, quiet
 from moft_llm.model import LanguageModel
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
 
     Raises:
         ConfigError: a plain model cannot do what the tradeoff asks for.
-        RunError: the file system refuses.
+        RunError: the run has no whole front, which the card tells of, or the file system refuses.
     """
     (answer,) = steerable.answers(tradeoff)
     divisor = answer.divisor.flatten()[0].item()
@@ -49,19 +49,21 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
         )
     model, injected = opened_answer(answer)
     prefix, gates = injected.prefix, {layer: own[0] for layer, own in injected.gates.items()}
-    source, name = steerable.task.source, _base_name(steerable)
+    source = steerable.task.source
+    name, gguf = _base_place(source)
     adapted = any(_lora_layers(model.network))
     if prefix is not None and adapted and source["quantization"] != "none":
         raise ConfigError(
             f"quantization: {source['quantization']} cannot be exported with a prefix, since LoRA would be merged into rounded "
             "weights; train without a prefix, or without quantization."
         )
-    card = Card(steerable, tradeoff, name, with_prefix=prefix is not None)
+    card = Card(steerable, tradeoff, name, gguf, with_prefix=prefix is not None)
+    card.check()
     with whole_folder(out) as folder, quiet():
         if prefix is None:
             _write_lora(model, gates, name, folder)
         else:
-            _writemerged_network(model, gates, folder / "model")
+            _write_merged(model, gates, folder / "model")
             _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
         card.write(folder)
     if prefix is None:
@@ -95,11 +97,11 @@ def _factor(steerable: Steerable, tradeoff: Tradeoff) -> float:
     return float((tradeoff.temperatures / steerable.opened.trained_at)[0, 0])
 
 
-def _base_name(steerable: Steerable) -> str:
-    """The base model as others would load it: a folder by its whole path."""
-    name = str(steerable.task.source["model"])
+def _base_place(source: Mapping[str, str | None]) -> tuple[str, str | None]:
+    """The base model as others would load it, a folder by its whole path, and the GGUF file there, where it is one."""
+    name, gguf = model_place(str(source["model"]), source["gguf"], cache_folder())
     folder = Path(name).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else name
+    return str(folder.resolve()) if folder.is_dir() else name, gguf
 
 
 def _lora_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -127,7 +129,7 @@ def _write_lora(model: LanguageModel, gates: Mapping[str, Tensor], base: str, fo
     model.tokenizer.save_pretrained(str(folder))
 
 
-def _writemerged_network(model: LanguageModel, gates: Mapping[str, Tensor], folder: Path) -> None:
+def _write_merged(model: LanguageModel, gates: Mapping[str, Tensor], folder: Path) -> None:
     """The base model with LoRA merged into its weights, and the tokenizer."""
     network = merged_network(model.network, gates)
     network.save_pretrained(str(folder))

@@ -158,7 +158,7 @@ def as_trained(divisor: Tensor) -> Tensor:
 def check_context(
     model: LanguageModel, prompts: Sequence[Sequence[int]], prefix: Tensor | None, new: int, places: Sequence[str]
 ) -> None:
-    """Nothing, when every prompt has room for a prefix and the new tokens.
+    """Nothing, when every prompt has a token, and room for a prefix and the new ones.
 
     Args:
         model: that generates.
@@ -168,8 +168,9 @@ def check_context(
         places: what messages call each prompt.
 
     Raises:
-        DataError: together they are longer than the model's context.
+        DataError: a prompt is empty, or together they are longer than the model's context.
     """
+    _refuse_empty(prompts, places)
     limit = getattr(model.network.config.get_text_config(), "max_position_embeddings", None)
     ahead = 0 if prefix is None else prefix.shape[1]
     for place, prompt in zip(places, prompts, strict=True):
@@ -182,6 +183,10 @@ def _check(answers: Sequence[Answer], prompts: Sequence[Sequence[int]], places: 
     covered = sorted(row for answer in answers for row in answer.rows.tolist())
     if covered != list(range(len(prompts))):
         raise ShapeError(f"{len(prompts)} prompts need a tradeoff of as many rows, got {len(covered)}.")
+    _refuse_empty(prompts, places)
+
+
+def _refuse_empty(prompts: Sequence[Sequence[int]], places: Sequence[str]) -> None:
     for place, prompt in zip(places, prompts, strict=True):
         if not prompt:
             raise DataError(f"{place}: the prompt has no tokens; give at least one.")

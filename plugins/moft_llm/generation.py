@@ -14,6 +14,9 @@ from moft.api import Answer, Batch, Count, ListValues, NonNegativeCount, Objecti
 from moft_llm.generate import Decoding, check_context, generated, log_probabilities, opened_answer
 from moft_llm.scoring import scored
 
+MAIN = "minus KL (nats)"
+"""What the main values are called; the divergence is from the base model, for one response."""
+
 
 @dataclass(frozen=True)
 class _Asked:
@@ -101,7 +104,7 @@ class Generation:
                 values[row, one.place] = scores
                 closeness[row, one.place] = -divergence
             tell(row + 1)
-        return ListValues(values, closeness, lists, {"KL from the base": -closeness})
+        return ListValues(values, closeness, lists, {"KL from the base": -closeness}, main_name=MAIN)
 
     def _asked(self, steered: Steered, batches: Iterable[Batch]) -> tuple[Tensor, list[_Asked], Steered]:
         """`[lists]`, every list, the prompts of those that are answered, and the policy steered where they are."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from moft import ConfigError, DataError
+from moft import ConfigError, DataError, MoftError
 from moft_llm.fetch import NAME, found_model
 from moft_llm.hub import check_hub
+from moft_llm.sound import CHECKED, refuse_not_finite, refuse_other
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -47,11 +48,11 @@ def load_model(
         stays_on_cpu: leaves the weights there; `device` decides their dtype all the same.
 
     Raises:
-        DataError: there is no such folder or name, or it holds no causal model, safetensors or tokenizer.
+        DataError: there is no such folder or name, or it holds no causal model, safetensors or tokenizer, or weights are missing
+            or not finite.
         ConfigError: bitsandbytes is not installed, or the settings do not go together.
     """
-    name = found_model(name, cache)
-    gguf = gguf or _only_gguf(Path(name).expanduser())
+    name, gguf = model_place(name, gguf, cache)
     if quantization == "4bit" and gguf is not None:
         raise ConfigError("[task.quantization] 4bit and gguf do not go together: a GGUF file is made dense when it is read.")
     if quantization == "4bit" and find_spec("bitsandbytes") is None:
@@ -65,6 +66,7 @@ def load_model(
             precision = _precision(dtype, settings.dtype, device)
             more = _four_bits(precision, device) if quantization == "4bit" else {}
             model, tokenizer = _dense(name, precision, name, **more)
+    refuse_not_finite(model, name)
     if tokenizer.eos_token_id is None:
         raise DataError(f"{name}: the tokenizer has no end-of-sequence token, so no response would end. Set eos_token there.")
     rows = model.get_input_embeddings().weight.shape[0]
@@ -102,29 +104,36 @@ def model_outline(name: str, *, gguf: str | None = None, cache: Path | None = No
     """
     from transformers import AutoModelForCausalLM
 
-    name = found_model(name, cache)
-    gguf = gguf or _only_gguf(Path(name).expanduser())
+    name, gguf = model_place(name, gguf, cache)
     _check_place(name, gguf)
     more = {} if gguf is None else {"gguf_file": gguf}
     with quiet():
         config = _config(name, **more)
         with torch.device("meta"):
-            outline: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+            outline: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     return outline
+
+
+def model_place(name: str, gguf: str | None, cache: Path | None) -> tuple[str, str | None]:
+    """The folder or hub name that a model is read from, and the GGUF file there, where it is one; as for `load_model`."""
+    name = found_model(name, cache)
+    return name, gguf or _only_gguf(Path(name).expanduser())
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of transformers within the block."""
+    """No progress bars and no reports of transformers within the block."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            logging.enable_progress_bar()
 
 
 def _only_gguf(folder: Path) -> str | None:
@@ -158,6 +167,8 @@ def _read(what: str, load: Any, name: str, **settings: Any) -> Any:
     """What `load` gives; its mistakes become one line."""
     try:
         return load(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, **settings)
+    except MoftError:
+        raise
     except Exception as error:  # broken files make these libraries raise errors of any class
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{what} could be read there: {said[0]}") from error
@@ -178,12 +189,10 @@ def _dense(place: str, precision: torch.dtype, name: str, **more: Any) -> tuple[
     """Model and tokenizer of the folder or hub name `place`; `name` is what messages call it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    more = {"dtype": precision, "use_safetensors": True, "trust_remote_code": False, "output_loading_info": True, **more}
+    more = {"dtype": precision, "use_safetensors": True, "trust_remote_code": False, **CHECKED, **more}
     what = f"{name}: no causal language model in safetensors"
     model, found = _read(what, AutoModelForCausalLM.from_pretrained, place, **more)
-    lacking = sorted(found["missing_keys"])  # which transformers would draw at random
-    if lacking:
-        raise DataError(f"{name}: its safetensors lack {len(lacking)} weights of a {type(model).__name__}, such as {lacking[0]}.")
+    refuse_other(found, model, name, "its safetensors file")
     return model, _read(f"{name}: no tokenizer", AutoTokenizer.from_pretrained, place, trust_remote_code=False)
 
 
@@ -199,7 +208,7 @@ def _from_gguf(name: str, gguf: str, precision: torch.dtype, cache: Path | None)
 def _four_bits(precision: torch.dtype, device: torch.device) -> dict[str, Any]:
     from transformers import BitsAndBytesConfig
 
-    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+    config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=precision
     )
     return {"quantization_config": config, "device_map": {"": device}}

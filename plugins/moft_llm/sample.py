@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -23,7 +24,8 @@ from moft_llm.scoring import scored
 from moft_llm.templates import Template
 from moft_llm.texts import texts_after
 
-_BATCHES_TOLD = 8  # between two lines of progress
+_BATCHES = 8  # at most, of prompts of like length next to each other; what is sampled is kept after each such lot
+_SECONDS = 30.0  # that a lot may take: lots get smaller where they take longer, so that an interrupt loses little
 _OPENINGS_TRIED = 4  # times as many as are wanted, before too few different ones is an error
 
 
@@ -163,9 +165,10 @@ def _complete(
     wanted: Wanted,
     tell: Callable[[str], None],
 ) -> None:
-    """Samples the responses that are not kept yet, some prompts at a time."""
-    times, step = wanted.responses, max(1, _BATCHES_TOLD * wanted.decoding.batch // wanted.responses)
-    for first in range(len(kept.lists), len(prompts), step):
+    """Samples the responses that are not kept yet, a lot of prompts at a time; rows are the same whatever their lot is."""
+    times, batches = wanted.responses, 1
+    while (first := len(kept.lists)) < len(prompts):
+        began, step = monotonic(), max(1, batches * wanted.decoding.batch // times)
         rows = [row for row in range(first, min(first + step, len(prompts))) for _ in range(times)]
         asked = [prompts[row] for row in rows]
         generators = [generator_for(wanted.seed, "sample", row, number % times) for number, row in enumerate(rows)]
@@ -176,6 +179,11 @@ def _complete(
         kept.add([texts[start : start + times] for start in range(0, len(texts), times)])
         if len(kept.lists) < len(prompts):
             tell(f"{len(kept.lists) * times:,} of {len(prompts) * times:,} responses.")
+        took = monotonic() - began
+        if took < _SECONDS / 2:
+            batches = min(2 * batches, _BATCHES)
+        elif took > _SECONDS:
+            batches = max(1, batches // 2)
 
 
 def _settings(
@@ -218,7 +226,8 @@ def _openings(model: LanguageModel, wanted: Openings, template: Template, asked:
     for first in range(0, rows, wanted.count):
         generators = [generator_for(asked.seed, "opening", first + row) for row in range(wanted.count)]
         begun = [[int(start)]] * wanted.count
-        ids = generated(_base(model, wanted.count), begun, decoding, generators=generators)
+        places = ["--opening-tokens"] * wanted.count  # what their length is too much for
+        ids = generated(_base(model, wanted.count), begun, decoding, generators=generators, places=places)
         whole = [row for row in ids if len(row) == wanted.tokens]
         for text in texts_after(tokenizer, [[int(start)]] * len(whole), whole):
             if len(found) < wanted.count and text.strip():

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from moft import MoftError, PluginError
-from moft.api import Scorer
+from moft import PluginError
+from moft.api import Scorer, failing_as
 from moft_llm.contract import shown
 
 
@@ -29,13 +29,8 @@ def scored(scorers: Mapping[str, Scorer], prompts: Sequence[str], responses: Seq
 def _scores(name: str, scorer: Scorer, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
     """`[n]` float64."""
     who = f"the scorer of {name!r} ({type(scorer).__name__})"
-    try:
+    with failing_as(f"{who} failed"):
         scores = scorer(prompts, responses)
-    except (MoftError, OSError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        said = " ".join(str(error).split()) or "no message"
-        raise PluginError(f"{who} failed ({type(error).__name__}: {said}).") from error
     if not isinstance(scores, Tensor) or scores.shape != (len(responses),):
         found = f"a tensor of shape {list(scores.shape)}" if isinstance(scores, Tensor) else shown(scores)
         raise PluginError(f"{who} gave {found} for {len(responses)} responses; it must give one number for each.")

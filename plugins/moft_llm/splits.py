@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from moft import DataError
@@ -15,6 +15,7 @@ from moft_llm.readers import Reader
 from moft_llm.usable import Faulty, Usable, usable
 
 SPLITS = ("train", "validation", "test")
+_SEEDS_TRIED = 1000
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,24 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> Opened:
         for example in found.examples:
             dealt[splits.of(example.prompt)].append(example)
         examples, notes = {split: tuple(part) for split, part in dealt.items()}, found.notes
-    total = sum(map(len, examples.values()))
-    for split, part in examples.items():
-        if not part:
-            raise DataError(f"[task.data] no list falls into the {split} split, of {total} lists in all; each split needs one.")
+    empty = next((split for split, part in examples.items() if not part), None)
+    if empty is not None:
+        total = sum(map(len, examples.values()))
+        if not total:
+            raise DataError("[task.data] holds no list that can be learned from.")
+        told = f"[task.data] no list falls into the {empty} split, of {total} lists in all; each split needs one"
+        raise DataError(f"{told}: {_remedy(splits, [example.prompt for part in examples.values() for example in part])}")
     return Opened(examples, notes)
+
+
+def _remedy(splits: Splits, prompts: Sequence[Prompt]) -> str:
+    """What to do about a split without lists."""
+    if isinstance(splits, Stored):
+        return "put a list that can be learned from into it, or let shares deal them, by task.splits: shares."
+    for seed in range(_SEEDS_TRIED if len(set(prompts)) >= len(SPLITS) else 0):
+        if {replace(splits, seed=seed).of(prompt) for prompt in prompts} == set(SPLITS):
+            return f"task.splits.seed={seed} gives every split some, and so may larger shares of the small ones."
+    return "add lists with other prompts, since one prompt stands in one split only."
 
 
 def _shared(examples: Mapping[str, Sequence[Example]]) -> tuple[str, ...]:

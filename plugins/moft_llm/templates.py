@@ -36,7 +36,8 @@ class Template:
     def __post_init__(self) -> None:
         if self.text == "chat" and not getattr(self.tokenizer, "chat_template", None):
             raise ConfigError(
-                "[task.template] the tokenizer has no chat template; use none, or a format such as 'USER: {prompt} ASSISTANT:'."
+                "[task.template] chat: the tokenizer has no chat template; use none, or a format such as "
+                "'USER: {prompt} ASSISTANT:'."
             )
         if self.text not in ("chat", "none") and self.text.count(PLACE) != 1:
             raise ConfigError(f"[task.template] {self.text!r} must be chat, none, or a format that has {PLACE} once.")
@@ -61,7 +62,7 @@ class Template:
         if not isinstance(prompt, str):
             if len(prompt) != 1:
                 raise DataError(
-                    f"{where}: the prompt has {len(prompt)} messages; [task.template] {self.text!r} takes one. Use chat."
+                    f"{where}: the prompt has {len(prompt)} messages; the template {self.text!r} takes one. Use chat."
                 )
             prompt = prompt[0].content
         return prompt if self.text == "none" else self.text.rstrip(" ").replace(PLACE, prompt)

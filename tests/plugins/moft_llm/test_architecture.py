@@ -35,6 +35,14 @@ def test_positions_are_learned_by_gpt2_and_computed_by_llama(tiny_models):
     assert found == [512, None]
 
 
+def test_ordinary_tokens_are_none_that_the_model_has_no_embedding_for(tiny_models):
+    model, tokenizer = load_model(str(tiny_models("gpt2", vocab_size=258)), device=CPU)
+    tokenizer.add_tokens(["added", "another"])  # as readers of GGUF files do
+    found = ordinary_tokens(tokenizer, model)
+    assert len(tokenizer) > int(found.max()) + 1
+    assert int(found.max()) < 258
+
+
 def test_ordinary_tokens_are_whole_words_where_there_are_enough(stories):
     model, tokenizer = load_model(str(stories("stories15m")), device=CPU)
     texts = tokenizer.convert_ids_to_tokens(ordinary_tokens(tokenizer, model).tolist())

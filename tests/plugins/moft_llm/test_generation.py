@@ -90,6 +90,7 @@ def test_the_base_model_has_no_distance_from_itself(task):
     base = Steered(BasePolicy(task), Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1)))
     found = evaluator(task)(base, task.batches("test"))
     assert_close(found.main, torch.zeros_like(found.main), atol=1e-4, rtol=0)
+    assert found.main_name == "minus KL (nats)"
 
 
 def test_a_policy_far_away_is_nearer_at_a_higher_temperature(task, steered):

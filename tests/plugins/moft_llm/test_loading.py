@@ -109,11 +109,22 @@ def test_broken_weights_are_refused(match, folder):
     refused(DataError, match, r"model: no causal language model in safetensors could be read there: ", str(folder))
 
 
+def test_weights_of_other_shapes_than_the_configs_are_refused_by_name(match, folder, capfd):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 64}))
+    told = r"model: the weight model\.layers\.0\.mlp\.down_proj\.weight has shape \[32, 48\] in its .* file, and \[32, 64\] by"
+    capfd.readouterr()
+    refused(DataError, match, told, str(folder))
+    assert capfd.readouterr().err == ""
+
+
 def test_weights_that_are_missing_are_not_drawn_at_random(match, folder):
     weights = load_file(folder / "model.safetensors")
     del weights["model.layers.1.mlp.down_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    told = r"model: its safetensors lack 1 weights of a LlamaForCausalLM, such as model\.layers\.1\.mlp\.down_proj\.weight\.$"
+    told = (
+        r"model: of the weights of a LlamaForCausalLM, its safetensors file lacks 1, such as model\.layers\.1\.mlp\.down_proj\."
+    )
     refused(DataError, match, told, str(folder))
 
 
@@ -123,7 +134,7 @@ def test_a_broken_tokenizer_is_refused(content, match, folder):
     refused(DataError, match, r"model: no tokenizer could be read there: ", str(folder))
 
 
-@pytest.mark.parametrize("change", [{"hidden_size": "x"}, {"num_attention_heads": 0}, {"hidden_size": 64}])
+@pytest.mark.parametrize("change", [{"hidden_size": "x"}, {"num_attention_heads": 0}])
 def test_a_config_that_fits_no_weights_is_refused(change, match, folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
@@ -187,8 +198,8 @@ def test_a_broken_gguf_file_is_refused(match, folder):
     refused(DataError, match, r"model: no causal language model in one\.gguf could be read there", str(folder), gguf="one.gguf")
 
 
-def write_gguf(path, model, tokenizer):
-    """`model`, a GPT-2, and its tokenizer, in the names of GGUF."""
+def write_gguf(path, model, tokenizer, left_out=""):
+    """`model`, a GPT-2, and its tokenizer, in the names of GGUF; all weights but `left_out`."""
     config = model.config
     writer = gguf.GGUFWriter(path, "gpt2")
     writer.add_context_length(config.n_positions)
@@ -214,7 +225,8 @@ def write_gguf(path, model, tokenizer):
         for old, new in names.items():
             called = called.replace(old, new)
         array = value.T if is_transposed else value
-        writer.add_tensor(called, np.ascontiguousarray(array.float().numpy()))
+        if name != left_out:
+            writer.add_tensor(called, np.ascontiguousarray(array.float().numpy()))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -233,6 +245,28 @@ def test_a_gguf_file_gives_the_model_it_was_made_of(tiny_models, tmp_path, is_ca
     with torch.no_grad():
         assert_close(read(tokens).logits, model(tokens).logits, atol=1e-4, rtol=1e-4)
     assert not any(value.requires_grad for value in read.parameters())
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_a_gguf_file_that_lacks_a_weight_is_refused_and_leaves_nothing(match, tiny_models, tmp_path, is_cached):
+    model, tokenizer = load_model(str(tiny_models("gpt2", n_positions=1024)), device=CPU)
+    write_gguf(tmp_path / "model.gguf", model, tokenizer, left_out="h.1.mlp.c_fc.weight")
+    cache = tmp_path / "cache" if is_cached else None
+    told = r": of the weights of a GPT2LMHeadModel, model\.gguf lacks 1, such as transformer\.h\.1\.mlp\.c_fc\.weight\.$"
+    refused(DataError, match, told, str(tmp_path), gguf="model.gguf", cache=cache)
+    assert not is_cached or list((cache / "gguf").iterdir()) == []
+
+
+@pytest.mark.parametrize(("value", "said"), [(torch.nan, "nan"), (-torch.inf, "-inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(match, folder, value, said):
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"][:2, 0] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    count = f"{weights['model.layers.1.mlp.down_proj.weight'].numel():,}"
+    told = (
+        rf"model: the weight model\.layers\.1\.mlp\.down_proj\.weight holds {said} in 2 of {count} places; a model needs finite"
+    )
+    refused(DataError, match, told, str(folder))
 
 
 def test_a_gguf_file_is_made_dense_once_and_again_when_it_changes(tiny_models, tmp_path, monkeypatch):

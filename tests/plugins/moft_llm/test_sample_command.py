@@ -145,6 +145,10 @@ MISTAKES = [
     (["gone.txt", *SHORT], "gone.txt: cannot be read"),
     (["{empty}", *SHORT], "{empty}: holds no prompt."),
     (
+        ["--openings", "2", "--opening-tokens", "600", *SHORT],
+        "--opening-tokens: 1 tokens of prompt and 600 to come are more than",
+    ),
+    (
         ["{prompts}", *SHORT, "--max-new-tokens", "600"],
         "{prompts}:1: 3 tokens of prompt and 600 to come are more than the context of 512",
     ),
@@ -182,7 +186,7 @@ def interrupted(tiny_models, tmp_path, monkeypatch):
 
     def run(source, **changes):
         said, left = [], tmp_path / "left.partial"
-        monkeypatch.setattr(sample, "_BATCHES_TOLD", 1)
+        monkeypatch.setattr(sample, "_BATCHES", 1)
         monkeypatch.setattr(sample, "generated", generated)
         with pytest.raises(KeyboardInterrupt):
             sampled(wanted(tiny_models(), source, batch=3, **changes), {"brief": Letters()}, tell=said.append, partial=left)
@@ -207,6 +211,22 @@ def test_an_interrupted_sampling_goes_on_and_gives_what_an_uninterrupted_one_doe
     assert found.lines == whole
     assert asked == [3, 3]
     assert "6 responses are there from before." in said
+
+
+def test_lots_grow_while_they_are_quick_and_shrink_while_they_are_slow(tiny_models, tmp_path, monkeypatch):
+    sound, lots, clock = sample.generated, [], [0.0]
+
+    def generated(answers, prompts, *arguments, **settings):
+        lots.append(len(prompts) // 2)
+        clock[0] += 40.0 if len(lots) in (4, 5) else 20.0 if len(lots) == 6 else 1.0
+        return sound(answers, prompts, *arguments, **settings)
+
+    monkeypatch.setattr(sample, "generated", generated)
+    monkeypatch.setattr(sample, "monotonic", lambda: clock[0])
+    prompts = prompts_in(tmp_path, *(f"{number}" for number in range(40)))
+    asked = wanted(tiny_models(), prompts, responses=2, batch=2, max_new_tokens=1)
+    sampled(asked, {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path))
+    assert lots == [1, 2, 4, 8, 4, 2, 2, 4, 8, 5]  # prompts; a batch has one
 
 
 @pytest.mark.parametrize(
@@ -269,6 +289,15 @@ def test_a_prompt_that_is_too_long_is_told_before_anything_is_sampled(tiny_model
     monkeypatch.setattr(sample, "generated", None)
     with pytest.raises(DataError, match=r"prompts\.txt:5: 510 tokens of prompt and 8 to come are more than the context of 512"):
         sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, tell=quiet, partial=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_prompt_without_tokens_is_told_before_anything_is_sampled(tiny_models, tmp_path, monkeypatch):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in (*FOUR, "")))
+    monkeypatch.setattr(sample, "generated", None)
+    with pytest.raises(DataError, match=r"prompts\.jsonl:5: the prompt has no tokens; give at least one\."):
+        sampled(wanted(tiny_models(), path), {"brief": Letters()}, tell=quiet, partial=tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

@@ -38,8 +38,8 @@ def test_scores_stand_side_by_side_in_the_order_of_the_scorers():
         (torch.tensor([torch.inf, 0.0]), "gave inf for the response 'first'; scores must be finite."),
         (torch.tensor([1.0]), "gave a tensor of shape [1] for 2 responses; it must give one number for each."),
         ([1.0, 2.0], "gave [1.0, 2.0] for 2 responses; it must give one number for each."),
-        (ZeroDivisionError("no\nwords"), "failed (ZeroDivisionError: no words)."),
-        (KeyError(), "failed (KeyError: no message)."),
+        (ZeroDivisionError("no\nwords"), "failed (ZeroDivisionError: no words); MOFT_TRACE=1 shows where."),
+        (KeyError(), "failed (KeyError); MOFT_TRACE=1 shows where."),
     ],
 )
 def test_a_scorer_that_breaks_its_promise_is_named(given, told):

@@ -64,10 +64,26 @@ def test_chats_are_dealt_by_all_they_hold():
 
 
 def test_a_split_that_stays_empty_is_one_line(file_of):
-    with pytest.raises(
-        DataError, match=r"^\[task\.data\] no list falls into the (train|validation|test) split, of 2 lists in all;"
-    ):
+    told = r"^\[task\.data\] no list falls into the (train|validation|test) split, of {} lists in all; each split needs one: {}"
+    with pytest.raises(DataError, match=told.format(2, r"add lists with other prompts, since one prompt stands in one split")):
         open_splits(Lists(str(file_of(PROMPTS[:2]))), Shares(), "refuse")
+    with pytest.raises(DataError, match=r"^\[task\.data\] holds no list that can be learned from\.$"):
+        open_splits(Lists(str(file_of([]))), Shares(), "refuse")
+    few = Lists(str(file_of(PROMPTS[:5])))
+    with pytest.raises(DataError, match=told.format(5, r"task\.splits\.seed=\d+ gives every split some")) as raised:
+        open_splits(few, Shares(), "refuse")
+    seed = int(str(raised.value).partition("seed=")[2].split()[0])
+    assert all(open_splits(few, Shares(seed=seed), "refuse").examples.values())
+
+
+def test_a_stored_split_without_lists_is_one_line(file_of):
+    for name in ("train", "valid"):
+        file_of(["a"], f"{name}.jsonl")
+    folder = file_of([], "test.jsonl").parent
+    with pytest.raises(
+        DataError, match=r"no list falls into the test split, of 2 lists in all; each split needs one: put a list"
+    ):
+        open_splits(Lists(str(folder)), Stored(), "refuse")
 
 
 def test_stored_splits_are_the_files_and_shared_prompts_are_told(file_of):
