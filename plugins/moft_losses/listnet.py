@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from moft import ConfigError
+from moft import ConfigError, DataError
 from moft.api import Fraction, Positive
 from moft_losses.lists import masked_log_softmax, masked_softmax, widened
 
@@ -31,6 +31,7 @@ class ListNet:
 
     Raises:
         ConfigError: a sharpness other than one goes with `target="sum"`, which it does not change.
+        DataError: when called under `target="sum"` with a negative label that counts.
 
     Source: Cao et al. 2007 (ListNet), with the top-one probabilities; on rewards: Liu et al. 2024 (LiPO),
     arXiv 2402.01878; on pairs: Rafailov et al. 2023 (DPO), equation 7.
@@ -52,6 +53,11 @@ class ListNet:
             targets = masked_softmax(labels * self.sharpness, mask)  # [..., list]
         else:
             kept = labels.masked_fill(~mask, 0.0)
+            if bool((kept < 0).any()):
+                raise DataError(
+                    f"[listnet] target: sum divides labels by their sum, so none may be negative, and one is {kept.min():g}; use "
+                    "target: softmax, or a transform that makes labels 0 or more."
+                )
             mass = kept.sum(-1)  # [...]
             says = says & (mass > 0)
             targets = kept / torch.where(says, mass, 1.0).unsqueeze(-1)  # [..., list]

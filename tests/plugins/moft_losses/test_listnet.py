@@ -8,7 +8,7 @@ from torch import tensor
 from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
-from moft import ConfigError
+from moft import ConfigError, DataError
 from moft.testing import check_loss
 from moft_losses.listnet import ListNet
 from moft_losses.pairwise_logistic import PairwiseLogistic
@@ -28,6 +28,15 @@ def test_listnet_is_the_cross_entropy_of_two_softmaxes():
     rewards, labels = tensor([[2.0, 0.0, -1.0]]), tensor([[1.0, 0.0, 3.0]])
     expected = -(labels.softmax(-1) * rewards.softmax(-1).log()).sum(-1)
     assert_close(ListNet()(rewards, labels, _everything(labels)), expected)
+
+
+def test_labels_that_have_no_share_of_a_sum_are_refused_where_they_count():
+    rewards, labels, mask = tensor([[2.0, 1.0, 0.0]]), tensor([[1.0, 0.5, -1.0]]), tensor([[True, True, False]])
+    assert torch.isfinite(ListNet(target="sum")(rewards, labels, mask)).all()
+    with pytest.raises(
+        DataError, match=r"^\[listnet\] target: sum divides labels by their sum, so none may be negative, and one is -1;"
+    ):
+        ListNet(target="sum")(rewards, labels, _everything(labels))
 
 
 def test_sum_targets_are_labels_over_their_sum():
