@@ -11,6 +11,9 @@ from torch import Tensor
 
 from moft.errors import ShapeError
 
+MAIN = "main"
+"""What values of the main objective are called."""
+
 Slot = Literal["modulation", "prefix", "deltas", "gates"]
 Inputs = Mapping[str, Tensor]
 """What a model reads, by name. Every tensor has the batch as its first axis; the engine only selects rows."""
@@ -274,18 +277,20 @@ class ListValues:
         main: `[n, lists]`; all NaN when there is no main objective.
         lists: `[lists]` int64, which list of its split each column is.
         more: `[n, lists]` each, by name: what else was seen and is written beside the values, means over the lists.
+        main_name: what titles and columns call `main`, where something else than the main objective stands in its place.
     """
 
     values: Tensor
     main: Tensor
     lists: Tensor
     more: Mapping[str, Tensor] = field(default_factory=dict)
+    main_name: str = MAIN
 
     def ordered(self) -> ListValues:
         """The same values with the lists in the order of the split."""
         order = self.lists.argsort()
         more = {name: series[:, order] for name, series in self.more.items()}
-        return ListValues(self.values[:, order], self.main[:, order], self.lists[order], more)
+        return replace(self, values=self.values[:, order], main=self.main[:, order], lists=self.lists[order], more=more)
 
 
 @dataclass(frozen=True)
@@ -317,13 +322,13 @@ class Front:
 
     @property
     def main(self) -> Tensor:
-        """`[n]`, means of the main objective; NaN where there is none."""
+        """`[n]`, means of the main objective, or of what stands in its place; NaN where there is none."""
         return self.measured.main.nanmean(dim=1)
 
     def select(self, rows: Tensor) -> Front:
         """The front of the rows `rows` of the grid, `[k]` integers."""
         more = {name: series[rows] for name, series in self.measured.more.items()}
-        measured = ListValues(self.measured.values[rows], self.measured.main[rows], self.measured.lists, more)
+        measured = replace(self.measured, values=self.measured.values[rows], main=self.measured.main[rows], more=more)
         answered = None if self.answered is None else self.answered[rows]
         return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, answered=answered)
 

@@ -14,7 +14,7 @@ from moft.engine.attainment import attainment_surfaces
 from moft.engine.comparison import Difference, paired_differences
 from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, hypervolume_method, interval, resampled
 from moft.run.entries import Entry
-from moft.run.results import LEVEL
+from moft.run.results import LEVEL, main_name
 from moft.run.table import number
 
 SCHEMA = 1
@@ -48,6 +48,7 @@ def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, An
         "metric": record["metric"],
         "split": record["split"],
         "lists": lists,
+        "main": {"name": main_name(record)},
         "weights": first[0].tensors["weights"].tolist(),
         "reference": reference.tolist(),
         "method": hypervolume_method(len(reference)),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from moft.engine.statistics import nondominated
 from moft.run.drawing import CYCLE, DOTS, INK, MUTED, shortened, styled
 from moft.run.pictures import short_metric
+from moft.run.results import main_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,13 +99,13 @@ def _has_seeds(record: Mapping[str, Any]) -> bool:
 
 
 def _numbers(figure: Figure, place: Any, record: Mapping[str, Any]) -> None:
-    """Hypervolume, and the main objective's mean over the front where there is one, with the names at the side."""
+    """Hypervolume, and the mean over the front of the main values where there are any, with the names at the side."""
     from matplotlib.ticker import MaxNLocator
 
     entries = record["entries"]
     measures = [("hypervolume", "Hypervolume")]
     if any(_number(entry["main"]["value"]) == _number(entry["main"]["value"]) for entry in entries):
-        measures.append(("main", "Main objective, mean"))
+        measures.append(("main", f"{main_title(record)}, mean"))
     cells = place.subgridspec(1, len(measures))
     heights = np.arange(len(entries))[::-1]
     first = None

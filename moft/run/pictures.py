@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from moft.engine.statistics import nondominated
 from moft.run.drawing import ACCENT, DOTS, ELSEWHERE, INK, MUTED, WIDTH, shortened, styled
+from moft.run.results import main_name, main_title
+from moft.types import MAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +79,7 @@ def front_figure(record: Mapping[str, Any]) -> Figure:
             axes.set(title=shortened(names[0], 40), xlabel="point of the grid", ylabel=metric)
         else:
             _pairs(figure, cells, grid, both, base, names, metric)
-        _aside(figure, aside, grid, base, names, metric)
+        _aside(figure, aside, grid, base, names, main_title(record), metric if main_name(record) == MAIN else "")
     return figure
 
 
@@ -162,8 +164,8 @@ def _mass_and_share(weights: Array, i: int, j: int) -> tuple[Array, Array]:
     return mass, weights[:, j] / np.where(mass > 0, mass, 1)
 
 
-def _aside(figure: Figure, place: Any, grid: _Points, base: _Points, names: Sequence[str], metric: str) -> None:
-    """The main objective's panel, where there is one, and under it the legend."""
+def _aside(figure: Figure, place: Any, grid: _Points, base: _Points, names: Sequence[str], title: str, unit: str) -> None:
+    """The main values' panel, where there are any, and under it the legend."""
     m = len(names)
     legend = place
     if np.isfinite(grid.main).any():
@@ -176,7 +178,7 @@ def _aside(figure: Figure, place: Any, grid: _Points, base: _Points, names: Sequ
         tints = _colours()(grid.weights[:, 1]) if m == 2 else None
         _series(axes, x, grid.main, grid.main_ci, base.main[0], base.main_ci[0], tints)
         across = f"weight of {shortened(names[1], 30)}" if m == 2 else "point of the grid"
-        axes.set(title="Main objective", xlabel=across, ylabel=metric)
+        axes.set(title=title, xlabel=across, ylabel=unit)
         if m == 2:
             axes.set(xlim=(-0.04, 1.04), xticks=np.linspace(0, 1, 6))
     _legend(figure.add_subplot(legend, label="legend"), names)

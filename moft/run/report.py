@@ -17,7 +17,9 @@ from moft.run.curves import training_figure
 from moft.run.drawing import png
 from moft.run.folder import RunFolder
 from moft.run.pictures import front_figure, short_metric
+from moft.run.results import main_name, main_title
 from moft.run.weights import read_json
+from moft.types import MAIN
 from moft.whole import write_bytes
 
 TEMPLATE = "report.html.j2"
@@ -68,6 +70,8 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         record=record,
         metric=short_metric(record["metric"]),
         level=record["intervals"].split()[0],
+        main=main_title(record),
+        is_main_objective=main_name(record) == MAIN,
         has_main=any(_is_known(point["main"]) for point in record["points"]),
         is_front=_is_front(record),
         temperatures=_shared_temperatures(record["points"]),

@@ -17,7 +17,7 @@ from moft.engine.returned import number_of
 from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, hypervolume_method, interval, resampled
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
-from moft.types import Front, ListValues
+from moft.types import MAIN, Front, ListValues
 
 SCHEMA = 1
 LEVEL = 0.95
@@ -105,7 +105,11 @@ def front_record(
             "reference": measured.reference.tolist(),
             "method": hypervolume_method(len(front.objectives)),
         },
-        "main": {"mean": main.mean().item(), "deviation": main.std().item() if len(main) > 1 else 0.0},
+        "main": {
+            "name": front.measured.main_name,
+            "mean": main.mean().item(),
+            "deviation": main.std().item() if len(main) > 1 else 0.0,
+        },
         "indicators": {indicator.name: number_of(indicator, points, weights) for indicator in indicators},
         "meanings": {indicator.name: indicator.meaning for indicator in indicators},
         "intervals": f"{LEVEL:.0%} percentile bootstrap over lists, {measured.samples} samples, seed {measured.seed}",
@@ -126,6 +130,17 @@ def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
     if front.answered is None:
         return records
     return [{**record, "answered": answered} for record, answered in zip(records, front.answered.tolist(), strict=True)]
+
+
+def main_name(record: Mapping[str, Any]) -> str:
+    """What columns call the main values of a front or a comparison; `main` where its file does not say."""
+    return str((record.get("main") or {}).get("name", MAIN))
+
+
+def main_title(record: Mapping[str, Any]) -> str:
+    """The same for titles, with a capital."""
+    called = main_name(record)
+    return "Main objective" if called == MAIN else called[:1].upper() + called[1:]
 
 
 def front_table(record: Mapping[str, Any]) -> str:

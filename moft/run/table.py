@@ -8,6 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from moft.run.results import main_name
+from moft.types import MAIN
+
 MISSING = "\N{EN DASH}"
 
 
@@ -24,8 +27,9 @@ def run_rows(record: Mapping[str, Any]) -> list[list[str]]:
     """
     has_seeds = any(len(entry["seeds"]) > 1 for entry in record["entries"])
     indicators = _indicators(record)
-    over_seeds = [["over seeds"], ["main over seeds"]] if has_seeds else [[], []]
-    header = ["run", "hypervolume", "interval", *over_seeds[0], "main", "over front", *over_seeds[1], *indicators]
+    called = main_name(record)
+    over_seeds = [["over seeds"], [f"{called} over seeds"]] if has_seeds else [[], []]
+    header = ["run", "hypervolume", "interval", *over_seeds[0], called, "over front", *over_seeds[1], *indicators]
     rows = [[*header, "jobs", "seconds", "one by one", "parameters"]]
     for entry in record["entries"]:
         volume, main, cost = entry["hypervolume"], entry["main"], entry["cost"]
@@ -47,7 +51,8 @@ def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
         if verdict["is_distinct"] and value < 0:
             value, ends = -value, [-ends[1], -ends[0]]
         interval = MISSING if ends is None else _interval(ends, "+.3g")
-        rows.append([verdict["measure"], verdict["verdict"], number(value, "+.3g"), interval, number(verdict["p"], ".2g")])
+        measure = main_name(record) if verdict["measure"] == MAIN else verdict["measure"]
+        rows.append([measure, verdict["verdict"], number(value, "+.3g"), interval, number(verdict["p"], ".2g")])
     return rows
 
 

@@ -35,7 +35,7 @@ def print_front(front: Front) -> None:
 
 
 def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
-    """The columns and rows: weights, each objective's mean, and the main objective's where there is one.
+    """The columns and rows: weights, each objective's mean, and the main values' where there are any.
 
     A front of more points than fit is shown at evenly spaced ones, the first and last among them.
     """
@@ -44,7 +44,12 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
     varies = any(row != temperatures[0] for row in temperatures)
-    columns = ["weights", *(["temperatures"] if varies else []), *front.objectives, *(["main"] if has_main else [])]
+    columns = [
+        "weights",
+        *(["temperatures"] if varies else []),
+        *front.objectives,
+        *([front.measured.main_name] if has_main else []),
+    ]
     rows = []
     for index in _shown(len(points)):
         row = [" ".join(f"{weight:.2f}" for weight in weights[index])]

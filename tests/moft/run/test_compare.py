@@ -123,6 +123,15 @@ def test_without_a_main_objective_only_hypervolumes_are_judged(compared):
     assert ",,,,," in comparison_table(record).splitlines()[1]
 
 
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(compared):
+    record, runs = compared(("a", {}), ("b", {"lift": 0.1}))
+    assert record["main"] == {"name": "main"}
+    runs[0].record["main"]["name"] = "minus KL (nats)"
+    record = comparison_record(entries_of(runs), samples=100)
+    assert run_rows(record)[0][3:5] == ["minus KL (nats)", "over front"]
+    assert [row[0] for row in verdict_rows(record)[1:]] == ["hypervolume", "minus KL (nats)"]
+
+
 def test_five_objectives_have_ten_projections_of_attainment(compared):
     names = ("a", "b", "c", "d", "e")
     record, _ = compared(*((f"s{s}", {"seed": s, "names": names, "points": 7}) for s in (0, 1)), over_seeds=True)

@@ -91,6 +91,13 @@ def test_without_a_main_objective_its_panel_is_left_out(record_of):
     assert axes_of(figure, "main") == []
 
 
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(record_of):
+    record = record_of(("a", {}), ("b", {}))
+    record["main"]["name"] = "minus KL (nats)"
+    (panel,) = axes_of(comparison_figure(record), "main")
+    assert panel.get_title(loc="left") == "Minus KL (nats), mean"
+
+
 def test_no_two_of_many_entries_look_alike():
     assert len({colour_and_marker(index) for index in range(64)}) == 64
     first = [colour_and_marker(index) for index in range(8)]

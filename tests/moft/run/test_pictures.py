@@ -54,6 +54,15 @@ def test_without_a_main_objective_there_is_no_panel_of_it(recorded, m):
     assert not panels(front_figure(recorded(m, has_main=False)), "main")
 
 
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(recorded):
+    record = recorded(2)
+    (usual,) = panels(front_figure(record), "main")
+    record["main"]["name"] = "minus KL (nats)"
+    (named,) = panels(front_figure(record), "main")
+    assert [axes.get_title(loc="left") for axes in (usual, named)] == ["Main objective", "Minus KL (nats)"]
+    assert [bool(axes.get_ylabel()) for axes in (usual, named)] == [True, False]
+
+
 @pytest.mark.parametrize("m", [2, 5])
 def test_a_panel_shows_the_grid_the_points_between_its_vertices_and_the_base_model(recorded, m):
     record = recorded(m)

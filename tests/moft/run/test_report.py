@@ -68,6 +68,14 @@ def test_every_objective_and_number_is_said(recorded, run, m, has_main):
     assert ("main objective" in text.lower()) == has_main
 
 
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(recorded, run):
+    record = recorded(2)
+    record["main"]["name"] = "minus KL (nats)"
+    text = page(record, run).text
+    assert [text.count(word) for word in ("minus KL (nats)", "Minus KL (nats)")] == [2, 3]
+    assert "main objective" not in text.lower()
+
+
 def test_both_files_are_written_and_the_page_holds_the_picture(recorded, run):
     import base64
 

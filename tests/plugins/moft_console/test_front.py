@@ -27,6 +27,13 @@ def test_a_row_has_weights_means_and_main():
     assert rows[1] == ["0.50 0.50", "0.5000", "0.7500", "0.5000"]
 
 
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name():
+    front = front_of(2)
+    named = replace(front, measured=replace(front.measured, main_name="minus KL (nats)"))
+    assert front_table(named)[0] == ["weights", "clicks", "price", "minus KL (nats)"]
+    assert named.select(torch.tensor([0])).measured.ordered().main_name == "minus KL (nats)"
+
+
 def test_without_a_main_objective_there_is_no_column_for_it():
     columns, rows = front_table(front_of(2, has_main=False))
     assert columns == ["weights", "clicks", "price"]
