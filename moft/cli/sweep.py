@@ -52,6 +52,8 @@ def sweep(
         states = planned.states()
         print_table(("state", "run"), [(state, str(folder / name)) for name, state in states.items()])
         typer.echo(f"\n{counted(states)}; {len(shares)} at a time")
+        for reason in planned.unknown:
+            typer.echo(f"Not checked, whether the method goes with the model: {reason}")
         return
     try:
         failed = run_sweep(planned, PROGRAM, shares, lambda line: typer.echo(line, err=True))
@@ -69,6 +71,9 @@ def _print_folders(planned: Sweep, failed: set[str]) -> None:
         if run.name not in failed:
             typer.echo(run.folder)
     if not failed and len(planned.runs) > 1:
-        has_seeds = len({run.config["seed"] for run in planned.runs}) > 1
-        command = f"moft compare {shlex.quote(str(planned.folder))}/*{' --over-seeds' if has_seeds else ''}"
-        typer.echo(f"Compare them: {command}")
+        from moft.run.entries import comparable_by
+        from moft.run.measured import read_measured
+
+        options = comparable_by([read_measured(run.folder) for run in planned.runs])
+        if options is not None:
+            typer.echo(f"Compare them: moft compare {shlex.quote(str(planned.folder))}/*{options}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from moft.errors import ConfigError, RunError
+from moft.errors import ConfigError, MoftError, RunError
 from moft.run.measured import MeasuredRun
 from moft.run.names import entry_names, folder_names
 from moft.run.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, in_words
@@ -79,6 +80,18 @@ def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: s
     _check_complete(groups, pool, over_seeds)
     names = entry_names([list(cells.values()) for cells in groups.values()], left_out)
     return [_entry(name, cells) for name, cells in zip(names, groups.values(), strict=True)]
+
+
+def comparable_by(runs: Sequence[MeasuredRun]) -> str | None:
+    """The options by which `moft compare` takes runs of one sweep, as text; None where nothing makes them compare."""
+    first, *others = (run.config for run in runs)
+    varied = dict.fromkeys(path for config in others for path, _, _ in differences(first, config) if path != SEED)
+    has_seeds = len({in_words(run.config.get(SEED)) for run in runs}) > 1
+    for pool in (None, *varied):
+        with suppress(MoftError):
+            entries_of(runs, over_seeds=has_seeds, pool=pool)
+            return (" --over-seeds" if has_seeds else "") + (f" --pool {pool}" if pool is not None else "")
+    return None
 
 
 def _entry(name: str, cells: Mapping[tuple[str, str], MeasuredRun]) -> Entry:

@@ -13,8 +13,10 @@ from typing import Any
 from moft.config.yaml12 import dump
 from moft.errors import ConfigError, MoftError, RunError
 from moft.hooks.manager import Plugins
+from moft.run.fit import foreseen_misfit
 from moft.run.folder import RunFolder, locked, refuse_existing
 from moft.run.pipeline import kept_config, read_settings
+from moft.run.settings import RunSettings
 from moft.run.variations import combinations, name_of, overrides_of, varied
 from moft.run.workers import Ended, Job, run_jobs, shares_of
 from moft.whole import write_bytes
@@ -77,10 +79,12 @@ class Sweep:
     Args:
         folder: that holds their folders.
         runs: in the order in which they begin.
+        unknown: why it cannot be known yet whether the method of some run goes with its model.
     """
 
     folder: Path
     runs: tuple[SweepRun, ...]
+    unknown: tuple[str, ...] = ()
 
     def states(self) -> dict[str, State]:
         """How far each run is, by name.
@@ -121,7 +125,7 @@ class Sweep:
 def plan_sweep(
     config: Path, folder: Path, overs: Sequence[str], overrides: Sequence[str], seeds: int | None, plugins: Plugins
 ) -> Sweep:
-    """Every run of a sweep, each with its settings checked; nothing is written.
+    """Every run of a sweep, each with its settings checked, and whether they go together; nothing is written.
 
     Args:
         config: the file that all runs have in common.
@@ -141,11 +145,14 @@ def plan_sweep(
         raise ConfigError("--seeds: seeds are varied by --over; leave one of them out.")
     if "plugins" in values:
         raise ConfigError("--over plugins: cannot be varied; name all the files in the config, and vary what they offer.")
-    runs, mistakes = [], []
+    runs, mistakes, unknown = [], [], dict[str, str]()
     for chosen in combinations(values):
         try:
             resolved = read_settings(config, overrides_of(chosen, overrides), plugins)
-            resolved.make()
+            settings: RunSettings = resolved.make()
+            together = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
+            if together not in unknown:  # asking opens data or a model's config, so once for what is the same
+                unknown[together] = foreseen_misfit(settings)
         except MoftError as error:
             mistakes += _without_values(str(error), chosen).splitlines()
             continue
@@ -156,7 +163,7 @@ def plan_sweep(
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     _refuse_twins(runs)
-    return Sweep(folder, tuple(runs))
+    return Sweep(folder, tuple(runs), tuple(dict.fromkeys(filter(None, unknown.values()))))
 
 
 def run_sweep(

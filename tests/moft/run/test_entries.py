@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from moft import ConfigError, RunError
-from moft.run.entries import entries_of
+from moft.run.entries import comparable_by, entries_of
 from moft.run.measured import read_measured
 
 METHODS = ("cos-dpo", "dpo-ls")
@@ -69,6 +69,24 @@ def test_folds_and_seeds_go_together(read):
 def test_without_over_seeds_seeds_stay_apart_when_folds_are_pooled(read):
     entries = entries_of(grid_of(read, seeds=(0, 1), folds=(0, 1), methods=METHODS[:1]), pool="task.fold")
     assert [entry.name for entry in entries] == ["seed=0", "seed=1"]
+
+
+@pytest.mark.parametrize(
+    ("varied", "options"),
+    [
+        ({}, ""),
+        ({"seeds": (0, 1)}, " --over-seeds"),
+        ({"folds": (0, 1, 2)}, " --pool task.fold"),
+        ({"seeds": (0, 1), "folds": (0, 1)}, " --over-seeds --pool task.fold"),
+        ({"folds": (0, 1), "methods": METHODS[:1]}, " --pool task.fold"),
+    ],
+)
+def test_runs_of_a_sweep_are_comparable_by_what_they_differ_in(read, varied, options):
+    assert comparable_by(grid_of(read, **varied)) == options
+
+
+def test_runs_that_nothing_makes_comparable_have_no_options(read):
+    assert comparable_by([read("a"), read("b", front={"metric": "another one"})]) is None
 
 
 def test_another_temperature_is_another_entry(read):
