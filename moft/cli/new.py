@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,7 @@ def plugin(
         raise ConfigError(f"--kind {kind!r}: is no kind of plugin.{nearest(kind, WORDS)} Kinds: {listed(WORDS)}.")
     name = name.removeprefix("moft-")
     _refuse_name(name, word, plugins)
-    if word == "command" and name in getattr(context.find_root().command, "commands", {}):
+    if word == "command" and name in _commands(plugins):
         raise PluginError(f"plugin name {name!r}: 'moft {name}' is there already.")
     folder = Path(f"moft-{name}") if out is None else out
     if folder.exists():
@@ -71,6 +72,14 @@ def plugin(
     typer.echo(f"  pip install -e {folder}")
     typer.echo(f"  pytest {folder}")
     typer.echo(f"  {_shown_by(name, word)}")
+
+
+def _commands(plugins: Plugins) -> Container[str]:
+    """Every word behind `moft`; a process reads only the one that it was called with."""
+    from moft.cli.app import application  # which imports this module
+
+    found: Container[str] = getattr(typer.main.get_command(application(plugins)), "commands", {})
+    return found
 
 
 def _refuse_name(name: str, word: str, plugins: Plugins) -> None:
@@ -109,6 +118,7 @@ def _files(name: str, word: str) -> dict[str, str]:
         "shown_by": _shown_by(name, word),
         "summary": _SUMMARIES.get(word, ""),
         "is_plain": word in PLAIN,
+        "article": "an" if word[0] in "aeiou" else "a",
     }
     source = f"src/moft_{snake}"
     wanted = {
@@ -121,6 +131,10 @@ def _files(name: str, word: str) -> dict[str, str]:
         wanted[f"{source}/plugin.py"] = f"{word}.py.j2"
     else:
         wanted |= {f"{source}/plugin.py": "plugin.py.j2", f"{source}/{word}.py": f"{word}.py.j2"}
+    code = environment.get_template(f"{word}.py.j2").render(values)
+    built = re.search(r"def __init__\(([^)]*)\)", code)
+    arguments = built[1] if built else "self"
+    values |= {"arguments": arguments, "has_star": "*" in arguments}
     return {path: environment.get_template(template).render(values) for path, template in wanted.items()}
 
 

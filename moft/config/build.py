@@ -178,6 +178,12 @@ class _Walk:
         if signature.engine and not shape.is_factory:
             raise PluginError(f"{owner} wants {listed(signature.engine)} left of its star, which nothing gives it here.")
         settings = {key: item for key, item in given.items() if key != "name"}
+        lost = [argument for argument in signature.optional if argument in settings or not shape.is_factory]
+        if lost:
+            raise PluginError(
+                f"{owner} has {listed(lost)} left of its star, where no config can set it; settings stand right of the star, "
+                f"as in (*, {lost[0]}: float = 1.0)."
+            )
         parts = self._settings(signature.settings, settings, path, f"{kind} {name!r}", owner)
         if parts is None:
             return None
@@ -313,7 +319,7 @@ def _raise(error: Exception | SystemExit, path: str, owner: str) -> NoReturn:
         if path and not str(error).startswith(f"[{path}"):  # it may know better which setting it was
             error.args = (f"[{path}] {error}", *error.args[1:])
         raise error
-    if isinstance(error, OSError):  # of the machine: a file that is not there, a full disk
+    if isinstance(error, OSError) and error.filename:  # of the machine: a file that is not there
         raise error
     where = f"[{path}] " if path else ""
     raise PluginError(f"{where}{owner} cannot be built ({one_line(error)}). MOFT_TRACE=1 shows where.") from error

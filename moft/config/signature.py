@@ -50,10 +50,12 @@ class Signature:
     Args:
         engine: names of the arguments without default left of the star, which the engine supplies.
         settings: the settings, in their order.
+        optional: names of the arguments with a default left of the star, which the engine may supply and no config can.
     """
 
     engine: tuple[str, ...]
     settings: tuple[Parameter, ...]
+    optional: tuple[str, ...] = ()
 
 
 def signature_of(target: Callable[..., Any], owner: str) -> Signature:
@@ -69,13 +71,15 @@ def signature_of(target: Callable[..., Any], owner: str) -> Signature:
     function = _function(target)
     if function is None:
         return Signature((), ())
-    engine, names = [], []
+    engine: list[str] = []
+    optional: list[str] = []
+    names = []
     for parameter in _parameters(target, function):
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             stars = "**" if parameter.kind is parameter.VAR_KEYWORD else "*"
             raise PluginError(f"{owner}: its signature takes {stars}{parameter.name}; every setting has to be named.")
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            engine += [parameter.name] if parameter.default is parameter.empty else []
+            (engine if parameter.default is parameter.empty else optional).append(parameter.name)
         elif parameter.annotation is parameter.empty:
             raise PluginError(f"{owner}: setting {parameter.name!r} has no annotation, so it cannot be checked.")
         elif parameter.name == "name":
@@ -84,7 +88,8 @@ def signature_of(target: Callable[..., Any], owner: str) -> Signature:
             names.append(parameter)
     raw = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation for parameter in names})
     hints = _hints(raw, owner, getattr(inspect.unwrap(function), "__globals__", {}))
-    return Signature(tuple(engine), tuple(_parameter(p.name, hints[p.name], p.default, owner) for p in names))
+    settings = tuple(_parameter(p.name, hints[p.name], p.default, owner) for p in names)
+    return Signature(tuple(engine), settings, tuple(optional))
 
 
 def fields_of(record: type[Any]) -> tuple[Parameter, ...]:

@@ -7,6 +7,7 @@ import re
 import typer
 
 from moft.config.schema import component_schema, settings_of
+from moft.config.signature import signature_of
 from moft.errors import PluginError
 from moft.hooks.manager import Plugins
 from moft.hooks.offers import KINDS, SINGULAR, Offer
@@ -15,14 +16,16 @@ from moft.testing.contracts import require
 from moft.testing.registered import registered
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_ALONE = ("methods", "losses", "scalarizers", "indicators", "scorers")
+"""Kinds that are built from their settings alone."""
 
 
 def check_plugin(plugin: object) -> None:
     """Checks what every plugin promises, whatever it offers.
 
     Hooks that moft knows, none of which raises; components with a name of lower case and dashes, once each, a summary of one
-    line, and a target that can be imported; settings that a config can fill, each with its meaning under `Args`; commands that
-    have a help text.
+    line, and a target that can be imported; settings that a config can fill, each with its meaning under `Args`, and none left of
+    the star; commands that have a help text.
 
     Args:
         plugin: a module, or an object, with hooks.
@@ -53,6 +56,8 @@ def _check_component(plugins: Plugins, kind: str, offer: Offer) -> None:
         component_schema(kind, name, plugins)
     except PluginError as error:
         raise AssertionError(f"promised: a target with settings that a config can fill. Seen: {error} On: {on}.") from error
+    lost = signature_of(offer.load(), on).optional if kind in _ALONE else ()
+    require(not lost, "settings stand right of the star", f"{', '.join(lost)} left of it, where no config can set it", on)
     bare = [setting.name for setting in settings if not setting.help]
     require(not bare, "every setting has its meaning under Args", f"nothing of {', '.join(bare)}", on)
 

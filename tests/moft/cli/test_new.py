@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moft.cli.new import WORDS
+from moft.cli.new import WORDS, _files
 from moft.hooks.manager import Plugins
 from moft.testing import check_plugin
 
@@ -86,6 +86,23 @@ def test_the_entry_point_names_the_module_with_the_hooks(package):
     assert (project["name"], project["entry-points"]["moft"]) == ("moft-my-own", {"my_own": "moft_my_own.plugin"})
     check_plugin(importlib.import_module(project["entry-points"]["moft"]["my_own"]))
     assert "moft plugins loss my-own" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("loss", "with a loss called `my-own`"),
+        ("loss", "what stands right of the star in its signature can be set there"),
+        (
+            "conditioner",
+            "It has no settings; one stands right of a star, as in\n`def __init__(self, spec, *, share: float = 0.5)`",
+        ),
+        ("indicator", "with an indicator called `my-own`"),
+        ("indicator", "`def __init__(self, *, share: float = 0.5)`"),
+    ],
+)
+def test_the_readme_speaks_of_a_star_where_there_is_one_and_of_how_to_have_one_elsewhere(kind, said):
+    assert said in _files("my-own", kind)["README.md"]
 
 
 def test_what_to_do_next_is_told(moft, tmp_path, monkeypatch):

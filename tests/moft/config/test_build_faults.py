@@ -68,9 +68,18 @@ def wants_spec(spec, extra=1, *, power: int = 1):
     return spec
 
 
+def forgets_the_star(power=1):
+    return power
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
+        (
+            forgets_the_star,
+            r"x: loss 'bad' of plugin 'odd' has power left of its star, where no config can set it; settings stand right of the "
+            r"star, as in \(\*, power: float = 1\.0\)\.",
+        ),
         (no_annotation, "loss 'bad' of plugin 'odd': setting 'power' has no annotation, so it cannot be checked."),
         (catch_all, r"loss 'bad' of plugin 'odd': its signature takes \*\*settings; every setting has to be named."),
         (positional, r"loss 'bad' of plugin 'odd': its signature takes \*values; every setting has to be named."),
@@ -93,6 +102,16 @@ def wants_spec(spec, extra=1, *, power: int = 1):
 def test_a_signature_that_no_config_can_fill_is_the_plugins_fault(target, message):
     with pytest.raises(PluginError, match=message):
         resolve(Loss, "bad", offering(bad=target), "x")
+
+
+def test_what_the_engine_may_leave_out_is_no_setting_and_told_only_where_it_is_set():
+    def target(size, extra=2, *, power: int = 1):
+        return size * extra * power
+
+    plugins = offering(fine=target)
+    assert resolve(Factory[Loss], "fine", plugins).make()(3) == 3 * 2 * 1
+    with pytest.raises(PluginError, match=r"loss 'fine' of plugin 'odd' has extra left of its star, where no config can set it"):
+        resolve(Factory[Loss], {"name": "fine", "extra": 5}, plugins)
 
 
 def test_annotations_left_of_the_star_need_not_be_importable():
@@ -133,6 +152,20 @@ def test_an_error_that_knows_its_setting_is_left_as_it_is():
     with pytest.raises(ConfigError) as caught:
         resolve(Loss, "bad", offering(bad=target), "task").make()
     assert str(caught.value) == "[task.heads] 3 heads do not divide a width of 64."
+
+
+def test_an_error_of_the_machine_without_a_file_is_told_with_its_plugin_and_one_with_a_file_as_it_is():
+    def fails(*, file: str = "") -> Any:
+        raise FileNotFoundError(2, "No such file", file) if file else ConnectionError("no network")
+
+    plugins = offering(bad=fails)
+    with pytest.raises(PluginError) as caught:
+        resolve(Loss, "bad", plugins, "loss").make()
+    assert str(caught.value) == (
+        "[loss] loss 'bad' of plugin 'odd' cannot be built (ConnectionError: no network). MOFT_TRACE=1 shows where."
+    )
+    with pytest.raises(FileNotFoundError, match="gone"):
+        resolve(Loss, {"name": "bad", "file": "gone"}, plugins, "loss").make()
 
 
 def test_an_error_of_an_inner_component_is_told_once_with_the_inner_path(plugins):

@@ -35,6 +35,11 @@ class Untyped:
         self.power = power
 
 
+class Starless:
+    def __init__(self, power=2) -> None:
+        self.power = power
+
+
 class Offers:
     """Offers losses, or raises."""
 
@@ -92,6 +97,10 @@ def test_sound_plugins_pass():
             "a target with settings .* Seen: plugin 'plugin': component 'a': cannot",
         ),
         (Offers(Component("a", Untyped, "x")), "a target with settings .* Seen: .*setting 'power' has no annotation"),
+        (
+            Offers(Component("a", Starless, "x")),
+            "settings stand right of the star. Seen: power left of it, where no config can set",
+        ),
         (Offers(Component("a", Bare, "x")), "every setting has its meaning under Args. Seen: nothing of power. On: loss 'a'"),
         (AddsNothing(), "moft_commands adds a command. Seen: none. On: two empty groups"),
         (Adds(help=None), "a command has a help text. Seen: none. On: 'moft hello'"),
