@@ -46,6 +46,7 @@ class Plugins:
         self._hooks = frozenset(name for name in vars(specs) if name.startswith("moft_"))
         self._origins: dict[str, Origin] = {}
         self._files: set[Path] = set()
+        self._preferred: set[str] = set()
         self._unloaded: list[Broken] = []
         self._failed: dict[tuple[str, str], Broken] = {}
         self._disabled: list[Origin] = []
@@ -103,8 +104,12 @@ class Plugins:
         """
         self._add(plugin, Origin(name))
 
-    def register_file(self, path: Path | str) -> None:
+    def register_file(self, path: Path | str, *, is_preferred: bool = False) -> None:
         """Registers a Python file as a plugin that is called as its path; a second time, nothing happens.
+
+        Args:
+            path: of the file.
+            is_preferred: a name that other plugins offer too is its own, and no clash.
 
         Raises:
             PluginError: the file is not there, cannot be imported, or has wrong hooks.
@@ -113,6 +118,8 @@ class Plugins:
         if file not in self._files:
             self._add(module_of(Path(path)), Origin(str(path), str(path)))
             self._files.add(file)
+            if is_preferred:
+                self._preferred.add(str(path))
 
     def copy(self) -> Plugins:
         """Another manager with the same plugins, so that files registered there are not known here."""
@@ -120,6 +127,7 @@ class Plugins:
         for origin in self._origins.values():
             other._add(self._manager.get_plugin(origin.plugin), origin)
         other._files, other._unloaded, other._disabled = set(self._files), list(self._unloaded), list(self._disabled)
+        other._preferred = set(self._preferred)
         return other
 
     def origin_of(self, module: str) -> Origin | None:
@@ -154,6 +162,7 @@ class Plugins:
         """As `select`, with the plugin that offers the component."""
         offers = self.offers(kind)
         found = tuple(offer for offer in offers if offer.component.name == name)
+        found = tuple(offer for offer in found if offer.plugin in self._preferred) or found
         if len(found) > 1:
             raise PluginError(str(Clash(kind, name, found)))
         if found:

@@ -298,6 +298,19 @@ def test_a_name_that_a_file_offers_too_is_to_be_changed_there(installed, tmp_pat
     )
 
 
+def test_a_preferred_file_has_a_name_that_others_offer_too_and_they_keep_theirs(installed, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from moft import Component, hookimpl\n@hookimpl\ndef moft_losses():\n    yield Component('one', 'a:b', 'mine')\n"
+    )
+    plugins = installed(a=Toy("one", "two"))
+    plugins.load()
+    plugins.register_file(file, is_preferred=True)
+    for known in (plugins, plugins.copy()):
+        assert known.select("losses", "one").summary == "mine"
+        assert known.offer("losses", "two").plugin == "a"
+
+
 def test_implementations_take_the_arguments_that_they_name():
     told = []
 
