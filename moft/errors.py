@@ -6,6 +6,9 @@ from __future__ import annotations
 class MoftError(Exception):
     """Base of every expected error: the message says where, what was found and what is allowed."""
 
+    module: str = ""
+    """Of the component that broke its promise, where that is the error; so its plugin can be named."""
+
 
 class ConfigError(MoftError):
     """A config file, an override or an option asks for something that cannot be."""

@@ -81,6 +81,15 @@ class Lengthy(Protocol):
 
 
 @runtime_checkable
+class Telling(Protocol):
+    """A module of a policy, such as a conditioner, that tells in words what it learned."""
+
+    def findings(self) -> Sequence[str]:
+        """Sentences for the notes of every front that is measured of the policy."""
+        ...
+
+
+@runtime_checkable
 class Indicator(Protocol):
     """Makes one number of a front."""
 
@@ -384,6 +393,7 @@ __all__ = [
     "Steered",
     "Task",
     "Team",
+    "Telling",
     "Tracker",
     "Trainer",
 ]

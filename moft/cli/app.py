@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (OSError, typer.TyperException, typer.Abort, typer.Exit):
             raise
         except Exception as error:
-            if isinstance(error, MoftError) and not (isinstance(error, PluginError) and error.__cause__):
+            if isinstance(error, MoftError) and not error.module and not (isinstance(error, PluginError) and error.__cause__):
                 raise
             from moft.run.faults import told_fault  # these import torch, and so only now
             from moft.run.memory import told_memory

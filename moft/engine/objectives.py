@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moft.engine.returned import failing_as
+from moft.engine.returned import blaming, failing_as
 from moft.errors import ConfigError, PluginError, ShapeError
 from moft.interfaces import Loss, Scalarizer
 from moft.types import Batch, Objective
@@ -152,6 +152,7 @@ def _versions(*tensors: Tensor) -> list[int]:
     return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
+@blaming
 def _costs(loss: Loss, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """What a loss gives, `[batch, m]`, once it is known to be costs; its failure is told with its name."""
     before = _versions(labels, mask)

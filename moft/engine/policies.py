@@ -102,11 +102,12 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
         ConfigError: a row asks for other ratios between the objectives than those of training.
     """
     ratios = tradeoff.temperatures / trained  # [batch, m]
-    if not torch.allclose(ratios, ratios[:, :1].expand_as(ratios), rtol=1e-4):
+    others = (~torch.isclose(ratios, ratios[:, :1], rtol=1e-4)).any(1).nonzero().flatten().tolist()
+    if others:
+        asked, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.temperatures[others[0]], trained[0]))
         raise ConfigError(
-            f"temperatures {tradeoff.temperatures[0].tolist()} are not a multiple of the trained ones "
-            f"{trained[0].tolist()}: after training only all of them together can be scaled, "
-            "unless the method was trained on temperatures that vary (method.temperatures)."
+            f"temperatures {asked} are not a multiple of the trained ones {own}: after training only all of "
+            "them together can be scaled, unless the method was trained on temperatures that vary (method.temperatures)."
         )
     return ratios[:, :1]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moft.engine.returned import values_of
-from moft.interfaces import Answer, Evaluator, Lengthy, Policy, Problem, Task
+from moft.interfaces import Answer, Evaluator, Lengthy, Policy, Problem, Task, Telling
 from moft.types import Batch, Front, Injection, ListValues, Tradeoff, temperatures_of
 
 _SAME = 1e-4  # weights that differ by less are the same ones, written in fewer digits
@@ -46,8 +46,25 @@ def profiled(
     policy.train(was_training)
     names = tuple(objective.name for objective in task.objectives)
     told = substitutions(policy, tradeoffs, names)
+    notes = (*notes, *_empty(measured, names, split))
     answered = policy.answered(tradeoffs).expand(len(tradeoffs)).weights if told else None
     return Front(names, tradeoffs, measured, evaluator.metric, split, (*notes, *told), answered)
+
+
+def _empty(measured: ListValues, objectives: Sequence[str], split: str) -> list[str]:
+    """A sentence for each objective that no list has a value of."""
+    empty = measured.values.isnan().flatten(0, 1).all(0).tolist()  # [m]
+    return [
+        f"{name}: no list of the {split} split says anything of it, so it has no value here, and the front no hypervolume."
+        for name, is_empty in zip(objectives, empty, strict=True)
+        if is_empty
+    ]
+
+
+def findings(policy: Policy) -> tuple[str, ...]:
+    """What the modules of a policy tell of what they learned, each sentence once."""
+    told = (str(sentence) for module in policy.modules() if isinstance(module, Telling) for sentence in module.findings())
+    return tuple(dict.fromkeys(told))
 
 
 def substitutions(policy: Policy, tradeoffs: Tradeoff, objectives: Sequence[str]) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +14,23 @@ from moft.errors import MoftError, PluginError, ShapeError
 from moft.hooks.spelling import one_line
 from moft.interfaces import Conditioner, Evaluator, Indicator, Method, Policy
 from moft.types import Injection, ListValues, ModelSpec
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def blaming(check: Callable[P, T]) -> Callable[P, T]:
+    """The same check of a component, its first argument, with errors that know the component's module."""
+
+    @wraps(check)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return check(*args, **kwargs)
+        except (PluginError, ShapeError) as error:
+            error.module = error.module or getattr(args[0], "__module__", "")
+            raise
+
+    return checked
 
 
 @contextmanager
@@ -29,12 +48,14 @@ def failing_as(what: str) -> Iterator[None]:
         raise PluginError(f"{what} ({one_line(error)}); MOFT_TRACE=1 shows where.") from error
 
 
+@blaming
 def injection_of(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> Injection:
     """What a conditioner injects for each row of `vector`, `[batch, tradeoff_size]`.
 
     Raises:
         PluginError: the conditioner fails.
-        ShapeError: it returns no injection, or one for sites or layers that the model has not, or of other shapes.
+        ShapeError: it returns no injection, or one for sites or layers that the model has not, or of other shapes, or one through
+            which none of its parameters can learn.
     """
     name = f"conditioner {type(conditioner).__name__}"
     with failing_as(f"{name} failed on weights {list(vector.shape)}"):
@@ -52,9 +73,13 @@ def injection_of(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> I
     pairs: Mapping[str, object] = found.modulation
     for site, pair in pairs.items():
         _check_pair(name, site, pair, (len(vector), spec.hidden_size))
+    can_learn = not torch.is_grad_enabled() or any(tensor is not None and tensor.requires_grad for tensor in _tensors(found))
+    if not can_learn and any(parameter.requires_grad for parameter in conditioner.parameters()):
+        raise ShapeError(f"{name} returned an Injection without a gradient; it must be computed from the parameters to learn.")
     return found
 
 
+@blaming
 def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues:
     """What an evaluator measured, in the order of the split.
 
@@ -79,6 +104,7 @@ def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues
     return found.ordered()
 
 
+@blaming
 def check_metric(evaluator: Evaluator) -> None:
     """Nothing, when an evaluator can be called, and says in words what it measures.
 
@@ -93,6 +119,7 @@ def check_metric(evaluator: Evaluator) -> None:
         )
 
 
+@blaming
 def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
     """What an indicator says of a front.
 
@@ -112,6 +139,7 @@ def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
         return _number(indicator(points, weights), kind)
 
 
+@blaming
 def policy_of(method: Method[Policy], found: object) -> Policy:
     """What a method's `policy` returned, which is one.
 
@@ -132,6 +160,15 @@ def losses_per_list(losses: object, lists: int, job: str) -> Tensor:
     if not isinstance(losses, Tensor) or tuple(losses.shape) != (lists,):
         raise ShapeError(f"job {job!r}: loss_of returned {in_words(losses)} for {lists} lists; it has to return a loss for each.")
     return losses
+
+
+def _tensors(injection: Injection) -> Iterator[Tensor | None]:
+    for pair in injection.modulation.values():
+        yield from pair
+    yield injection.prefix
+    for delta in (delta for deltas in injection.deltas.values() for delta in deltas):
+        yield from (delta.dense, delta.a, delta.b)
+    yield from injection.gates.values()
 
 
 def _check_pair(name: str, site: str, pair: object, wanted: tuple[int, int]) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from torch import Generator, Tensor
 
-from moft.engine.returned import failing_as, in_words
+from moft.engine.returned import blaming, failing_as, in_words
 from moft.errors import PluginError, ShapeError
 from moft.interfaces import AdaptiveSampler, Sampler
 
 
+@blaming
 def draws_of(sampler: Sampler, count: int, generator: Generator, size: int | None = None) -> Tensor:
     """`[count, size]`, draws of a sampler.
 
@@ -30,6 +31,7 @@ def draws_of(sampler: Sampler, count: int, generator: Generator, size: int | Non
     return _vectors(drawn, f"{name}: draw({count})", count, size)
 
 
+@blaming
 def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
     """`[n, size]` float32, a sampler's grid of at most so many points.
 
@@ -43,6 +45,7 @@ def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
     return _vectors(grid, f"{name}: grid({points})", None, size).float()
 
 
+@blaming
 def watched_of(sampler: AdaptiveSampler) -> Tensor:
     """`[n, m]`, the weights that an adaptive sampler watches.
 
@@ -56,6 +59,7 @@ def watched_of(sampler: AdaptiveSampler) -> Tensor:
     return _vectors(watched, f"{name}: watched()", None, None)
 
 
+@blaming
 def state_of(sampler: AdaptiveSampler) -> Mapping[str, Tensor]:
     """What an adaptive sampler has learned, as a checkpoint can keep it.
 

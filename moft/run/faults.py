@@ -17,22 +17,25 @@ _TRACE = "MOFT_TRACE=1 shows where."
 
 
 def plugin_fault(error: BaseException, plugins: Plugins) -> str | None:
-    """Which plugin raised what no user can cause, in words; None where none did, or the error is an expected one.
+    """Which plugin raised what no user can cause, or broke a promise, in words; None where none did.
 
     Args:
-        error: as it ended the run; the innermost function of a plugin that it passed is the plugin's whose fault it is.
+        error: as it ended the run; the innermost function of a plugin that it passed is the plugin's whose fault it is, and where
+            it passed none, the error may say whose.
         plugins: those of the run.
     """
     # the engine may have told already which part of it failed, and not whose it is
     cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ is not None else error
+    blamed = error.module if isinstance(error, MoftError) else ""
     expected = isinstance(cause, MoftError | OSError | torch.OutOfMemoryError | KeyboardInterrupt)
-    if expected or not isinstance(cause, Exception | SystemExit):
+    if not blamed and (expected or not isinstance(cause, Exception | SystemExit)):
         return None
-    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(cause.__traceback__)]
+    passed = [] if expected else [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(cause.__traceback__)]
+    modules = [blamed, *passed]
     origin = next((found for module in reversed(modules) if (found := plugins.origin_of(module)) is not None), None)
     if origin is None or str(origin) in str(error):
         return None
-    reason = one_line(error) if cause is error else str(error).removesuffix(f"; {_TRACE}")
+    reason = one_line(error) if cause is error and not blamed else str(error).removesuffix(f"; {_TRACE}").rstrip(".")
     return f"plugin {origin} failed ({reason})"
 
 

@@ -18,7 +18,7 @@ from moft.config.build import Resolved, resolve
 from moft.config.read import read_config
 from moft.engine.own import own_state, whole_state
 from moft.engine.processes import Processes, refuse_ensembles
-from moft.engine.profile import base_values, edge_weights, profiled, substitutions, unmeasured
+from moft.engine.profile import base_values, edge_weights, findings, profiled, substitutions, unmeasured
 from moft.engine.records import Account
 from moft.engine.returned import check_metric, policy_of
 from moft.engine.sampled import grid_of
@@ -34,8 +34,9 @@ from moft.run.checkpoint import RunRecords
 from moft.run.faults import missing_plugins, plugin_fault, stopped
 from moft.run.fit import check_fit, check_profile
 from moft.run.folder import RunFolder
+from moft.run.memory import memory_fault, short_of_memory
 from moft.run.opened import Opened
-from moft.run.report import write_report
+from moft.run.report import HASH, write_report
 from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
 from moft.run.settings import ProfileSettings, RunSettings, Split, plugin_files
 from moft.run.versions import versions_of
@@ -91,6 +92,8 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
             observers.run_ended(error)
             if processes.is_main and not is_resumed:
                 folder.discard_if_empty()
+            if (short := memory_fault(error)) is not None:
+                raise short_of_memory(path, short, resolved.plain) from error
             if (fault := plugin_fault(error, plugins)) is not None:
                 raise stopped(path, fault) from error
             raise
@@ -127,7 +130,8 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
         raise RunError(f"{path}: holds no finished policy; go on with its training by `moft train CONFIG --out {path} --resume`.")
     config = folder.resolved_config()
     try:
-        _register([str(folder.plugins / Path(file).name) for file in config.get("plugins", ())], plugins)
+        kept = [str(folder.plugins / Path(file).name) for file in config.get("plugins", ())]
+        _register(kept, plugins, is_preferred=True)  # the run was trained by them, whatever has been installed since
         settings: RunSettings = resolve(RunSettings, config, plugins).make()
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
@@ -176,7 +180,8 @@ def measure(
     def after(before: int) -> Callable[[int], None] | None:
         return None if tell is None else lambda done: tell(before + done, sum(counts) + 1)
 
-    front = profiled(opened.policy, task, evaluator, Tradeoff(grid, temperatures).checked(), settings.split, tell=after(0))
+    asked, notes = Tradeoff(grid, temperatures).checked(), findings(opened.policy)
+    front = profiled(opened.policy, task, evaluator, asked, settings.split, notes=notes, tell=after(0))
     edges = None
     if between is not None:
         edges = profiled(opened.policy, task, evaluator, between, settings.split, tell=after(counts[0]))
@@ -360,7 +365,8 @@ def _check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     kept, given = read_json(folder.versions)["data"], json.loads(json.dumps(identity))
     if kept != given:
         difference = _first_difference(kept, given)
-        raise RunError(f"{folder.path}: its data have changed since it began ({difference}); train anew with another --out.")
+        what = "base model has" if difference.startswith("base:") else "data have"
+        raise RunError(f"{folder.path}: its {what} changed since it began ({difference}); train anew with another --out.")
 
 
 def _first_difference(kept: Any, given: Any, path: str = "") -> str:
@@ -368,12 +374,13 @@ def _first_difference(kept: Any, given: Any, path: str = "") -> str:
         for key in [*kept, *(key for key in given if key not in kept)]:
             if kept.get(key) != given.get(key):
                 return _first_difference(kept.get(key), given.get(key), f"{path}.{key}" if path else str(key))
-    return f"{path}: {kept!r} there, {given!r} here"
+    there, here = (HASH.sub(lambda found: found.group()[:12], repr(value)) for value in (kept, given))
+    return f"{path}: {there} there, {here} here"
 
 
-def _register(files: Any, plugins: Plugins) -> None:
+def _register(files: Any, plugins: Plugins, *, is_preferred: bool = False) -> None:
     for file in plugin_files(files):
-        plugins.register_file(Path(file).expanduser())
+        plugins.register_file(Path(file).expanduser(), is_preferred=is_preferred)
 
 
 def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:

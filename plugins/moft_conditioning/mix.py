@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -24,7 +24,8 @@ class Mix(Conditioner):
         spec: of the model.
         parts: conditioners, in order. A list in the place of a conditioner is a mix of it.
         gate: `learned` adds a share for each part, between 0 and 2 and 1 at the start, by which its modulations, gates and
-            deltas lie off what changes nothing and its prefix is multiplied; `none` takes the parts as they are.
+            deltas lie off what changes nothing and its prefix is multiplied, and the report tells what they became; `none` takes
+            the parts as they are.
 
     Raises:
         ConfigError: a part does not go with the model, or it has no room for all prefixes together.
@@ -53,8 +54,21 @@ class Mix(Conditioner):
         injections: Iterator[Injection] = (part(vector) for part in self.parts)
         if self.gate is None:
             return reduce(or_, injections)
-        shares = 2 * self.gate.sigmoid()  # [parts]
+        shares = _shares(self.gate)
         return reduce(or_, (scaled(injection, share) for injection, share in zip(injections, shares, strict=True)))
+
+    def findings(self) -> Sequence[str]:
+        """A sentence with the learned share of each part."""
+        if self.gate is None:
+            return ()
+        shares = zip(self.parts, _shares(self.gate).tolist(), strict=True)
+        told = ", ".join(f"{type(part).__name__} {share:.2f}" for part, share in shares)
+        return (f"Shares that the conditioners' mix learned: {told} (0 leaves a part out, 1 takes it as it is, 2 twice).",)
+
+
+def _shares(gate: Tensor) -> Tensor:
+    """`[parts]`, between 0 and 2."""
+    return 2 * gate.sigmoid()
 
 
 def scaled(injection: Injection, share: Tensor) -> Injection:

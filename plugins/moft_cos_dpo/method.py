@@ -94,7 +94,7 @@ class CosDPO:
         size, _ = self._asked(objectives)
         if self._conditioner is not None:
             spec = spec_of(size)
-            with torch.random.fork_rng(devices=[]), torch.no_grad():
+            with torch.random.fork_rng(devices=[]):
                 conditioner = self._conditioner(spec)
                 refuse_misfit(spec, conditioner)
                 injection_of(conditioner, torch.full((2 if conditioner.per_row else 1, size), 1 / size), spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,23 @@ import torch
 import moft
 from moft.api import Tradeoff
 from moft.errors import RunError, ShapeError
+from moft.hooks.manager import Plugins
+from moft.run.pipeline import measure, open_run
+
+MINE = """from moft import Component, hookimpl
+
+
+class Mine:
+    name, meaning = "spacing", "nothing"
+
+    def __call__(self, points, weights):
+        return 0.0
+
+
+@hookimpl
+def moft_indicators():
+    yield Component("spacing", Mine, "another indicator of this name")
+"""
 
 
 def test_scores_are_those_of_the_policy_in_the_order_of_the_file(finished: Path, lists: Path) -> None:
@@ -41,3 +60,25 @@ def test_weights_off_the_simplex_are_refused(finished: Path, lists: Path) -> Non
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run folder"):
         moft.open_run(tmp_path)
+
+
+def test_what_modules_tell_of_what_they_learned_stands_in_the_notes_of_a_front(finished: Path) -> None:
+    run = moft.open_run(finished, device="cpu")
+    run.policy.model.findings = lambda: ["First.", "Second."]
+    run.policy.findings = lambda: ["First."]  # said once
+    front = measure(run, replace(run.settings.profile, points=2, samples=2)).front
+    assert front.notes == ("First.", "Second.")
+
+
+def test_a_file_that_a_run_was_trained_by_goes_before_what_was_installed_since(finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "plugins").mkdir()
+    (run / "plugins" / "mine.py").write_text(MINE)
+    config = run / "config.yaml"
+    assert "plugins: []" in config.read_text()
+    config.write_text(config.read_text().replace("plugins: []", "plugins: [mine.py]"))
+    plugins = Plugins()
+    plugins.load()
+    indicators = open_run(run, plugins, device="cpu").settings.profile.indicators
+    assert [one.meaning == "nothing" for one in indicators] == [one.name == "spacing" for one in indicators]
+    assert any(one.name == "spacing" for one in indicators)

@@ -56,8 +56,11 @@ def test_twice_the_temperature_halves_the_correction():
 
 
 def test_one_temperature_alone_cannot_be_changed_after_training():
+    policy, asked = _policy(), Tradeoff(torch.tensor([[0.3, 0.7]]), torch.tensor([[1.0, 2.0], [0.2, 0.1]]))
+    with pytest.raises(ConfigError, match=r"^temperatures \[0\.2, 0\.1\] are not a multiple of the trained ones \[1\.0, 2\.0\]:"):
+        policy.magnitude(asked)
     with pytest.raises(ConfigError, match="are not a multiple of the trained ones"):
-        _policy()(_batch(), Tradeoff(torch.tensor([[0.3, 0.7]]), torch.tensor([[2.0, 2.0]])))
+        policy(_batch(), Tradeoff(torch.tensor([[0.3, 0.7]]), torch.tensor([[2.0, 2.0]])))
 
 
 def test_a_steered_policy_folds_the_grid_into_the_batch_and_changes_nothing():

@@ -37,3 +37,17 @@ def test_an_evaluator_that_takes_long_says_how_far_it_is(evaluator, expected):
     front = profiled(BasePolicy(task), task, evaluator, ASKED, "test", tell=told.append)
     assert told == expected
     assert front.points.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_an_objective_that_no_list_says_anything_of_is_named():
+    class Half(Zeros):
+        def __call__(self, steered, batches):
+            found = super().__call__(steered, batches)
+            found.values[..., 1] = torch.nan
+            return found
+
+    task = ToyTask(Context(torch.device("cpu"), 0, None), lists=8)
+    name = task.objectives[1].name
+    told = f"{name}: no list of the test split says anything of it, so it has no value here, and the front no hypervolume."
+    assert profiled(BasePolicy(task), task, Half(), ASKED, "test").notes == (told,)
+    assert profiled(BasePolicy(task), task, Zeros(), ASKED, "test").notes == ()

@@ -153,6 +153,26 @@ def test_an_injection_as_promised_passes():
     assert injection_of(Injects(sound), WEIGHTS, SPEC) is sound
 
 
+def test_an_injection_through_which_nothing_can_learn_is_told_while_it_is_to_be_learned():
+    class Deaf(Conditioner):
+        slots = frozenset({"modulation"})
+
+        def __init__(self):
+            super().__init__()
+            self.shift = torch.nn.Linear(2, 4)
+
+        def forward(self, vector):
+            return Injection({"last": (None, self.shift(vector).detach())})
+
+    deaf = Deaf()
+    with pytest.raises(ShapeError, match="conditioner Deaf returned an Injection without a gradient; it must") as caught:
+        injection_of(deaf, WEIGHTS, SPEC)
+    assert caught.value.module == __name__  # by which its plugin is found
+    with torch.no_grad():
+        assert injection_of(deaf, WEIGHTS, SPEC).modulation
+    assert injection_of(deaf.requires_grad_(False), WEIGHTS, SPEC).modulation  # frozen on purpose
+
+
 def test_what_is_no_conditioner_or_does_not_say_what_it_fills_is_refused():
     class Silent(Conditioner):
         def forward(self, vector):

@@ -60,7 +60,9 @@ def test_a_plugin_that_raises_while_training_is_named_and_the_run_goes_on_once_i
     assert (run / "front.json").is_file()
 
 
-@pytest.mark.parametrize("fault", ["raise ValueError('of mine')", "raise SystemExit(3)", "labels.nothing_of_that_name"])
+@pytest.mark.parametrize(
+    "fault", ["raise ValueError('of mine')", "raise SystemExit(3)", "labels.nothing_of_that_name", "return None"]
+)
 def test_a_plugin_that_raises_at_once_leaves_nothing(fault, words, moft, tmp_path):
     said = moft(*words(0, fault))
     assert (said.code, len(said.mistakes)) == (2, 1)

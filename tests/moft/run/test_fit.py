@@ -81,7 +81,7 @@ def test_what_does_not_go_with_the_objectives_is_refused_with_nothing_trained_or
 FAULTY = """
 import torch
 from moft import Component, hookimpl
-from moft.api import Conditioner
+from moft.api import Conditioner, Injection
 
 class Sampler:
     def __init__(self, size): ...
@@ -97,6 +97,13 @@ class Injects(Conditioner):
     def __init__(self, spec): super().__init__()
     def forward(self, vector): ...
 
+class Deaf(Conditioner):
+    slots = frozenset({"modulation"})
+    def __init__(self, spec):
+        super().__init__()
+        self.site, self.shift = spec.sites[0], torch.nn.Linear(spec.tradeoff_size, spec.hidden_size)
+    def forward(self, vector): return Injection({self.site: (None, self.shift(vector).detach())})
+
 @hookimpl
 def moft_samplers(): yield Component("faulty", Sampler, "faulty")
 
@@ -104,13 +111,14 @@ def moft_samplers(): yield Component("faulty", Sampler, "faulty")
 def moft_indicators(): yield Component("faulty", Says, "faulty")
 
 @hookimpl
-def moft_conditioners(): yield Component("faulty", Injects, "faulty")
+def moft_conditioners(): yield from (Component("faulty", Injects, "faulty"), Component("deaf", Deaf, "deaf"))
 """
 FAULTS = {
-    "method.sampler=faulty": "sampler Sampler failed on draw(64) (TypeError: Sampler.draw() takes 2 positional",
+    "method.sampler=faulty": "plugin '{file}' failed (sampler Sampler failed on draw(64) (TypeError: Sampler.draw() takes 2 ",
     "profile.grid=faulty": "plugin '{file}' failed (sampler Sampler failed on grid(3) (KeyError: 'grid')). MOFT_TRACE=1",
     "profile.indicators=[faulty]": "plugin '{file}' failed (indicator Says failed on 3 points (KeyError: 'says')). MOFT_TRACE=1",
-    "method.conditioner=faulty": "conditioner Injects returned nothing (None); it has to return an Injection.",
+    "method.conditioner=faulty": "plugin '{file}' failed (conditioner Injects returned nothing (None); it has to return an ",
+    "method.conditioner=deaf": "plugin '{file}' failed (conditioner Deaf returned an Injection without a gradient; it must be",
 }
 
 

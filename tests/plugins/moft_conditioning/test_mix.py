@@ -78,6 +78,18 @@ def test_a_learned_gate_starts_at_the_plain_mix_and_learns():
     assert sum(p.numel() for p in mix.parameters()) == 2 + sum(p.numel() for part in mix.parts for p in part.parameters())
 
 
+def test_a_learned_gate_tells_its_shares_and_a_plain_mix_nothing():
+    mix = Mix(SPEC, parts=[Concat, Hypernetwork], gate="learned")
+    with torch.no_grad():
+        mix.gate.copy_(torch.tensor([0.25 / 1.75, 1.5 / 0.5]).log())  # of which 2 sigmoid makes 0.25 and 1.5
+    (told,) = mix.findings()
+    assert told == (
+        "Shares that the conditioners' mix learned: Concat 0.25, Hypernetwork 1.50 "
+        "(0 leaves a part out, 1 takes it as it is, 2 twice)."
+    )
+    assert not Mix(SPEC, parts=[Concat, Hypernetwork]).findings()
+
+
 def test_prefixes_that_leave_no_room_together_are_refused_with_the_figure():
     spec = ModelSpec(3, 8, frozenset({"prefix"}), room=12, name="a model")
 
