@@ -53,6 +53,7 @@ esac
 SHORTER = [
     *("--set", "trainer.epochs=1"),
     *("--set", "task.base.epochs=1"),
+    *("--set", "trainer.evaluations=1"),
     *("--set", "trainer.threads=1"),
     *("--set", "profile.samples=100"),
 ]

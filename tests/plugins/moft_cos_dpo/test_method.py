@@ -66,6 +66,21 @@ def trained(plugins) -> Callable[..., ConditionedPolicy]:
     return made
 
 
+LONG: dict[str, ConditionedPolicy] = {}
+
+
+@pytest.fixture
+def long_trained(trained) -> Callable[[str], ConditionedPolicy]:
+    """A policy of each conditioner on 96 lists, trained once."""
+
+    def made(conditioner: str) -> ConditionedPolicy:
+        if conditioner not in LONG:
+            LONG[conditioner] = trained(task=toy(lists=96), epochs=60, conditioner=conditioner, balance="none")
+        return LONG[conditioner]
+
+    return made
+
+
 def softmaxes(scores: torch.Tensor, batch: Batch) -> torch.Tensor:
     """`[batch, list]`, logarithms of the softmax within each list."""
     return scores.masked_fill(~batch.items, torch.finfo(scores.dtype).min).log_softmax(-1)
@@ -90,10 +105,8 @@ def answers(policy: ConditionedPolicy, batch: Batch, weights: torch.Tensor) -> t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("conditioner", ["film", "concat"])
-def test_a_trained_policy_comes_near_the_best_scores_at_every_weighting(conditioner, trained):
-    task = toy(lists=96)
-    policy = trained(task=task, epochs=60, conditioner=conditioner, balance="none")
-    batch = whole(task, "test")
+def test_a_trained_policy_comes_near_the_best_scores_at_every_weighting(conditioner, long_trained):
+    policy, batch = long_trained(conditioner), whole(toy(lists=96), "test")
     for weights in WEIGHTS:
         best = best_scores(batch, weights.unsqueeze(0))
         start = divergence(best, batch.reference, batch)
@@ -109,10 +122,9 @@ def test_a_trained_policy_comes_near_the_best_scores_at_every_weighting(conditio
 
 
 @pytest.mark.slow
-def test_at_a_vertex_it_comes_near_the_plain_model_of_that_objective(trained):
+def test_at_a_vertex_it_comes_near_the_plain_model_of_that_objective(trained, long_trained):
     task = toy(lists=96)
-    policy = trained(task=task, epochs=60, balance="none")
-    batch = whole(task, "test")
+    policy, batch = long_trained("film"), whole(task, "test")
     for weights in (WEIGHTS[0], WEIGHTS[-1]):
         sampler = {"name": "fixed", "value": weights.tolist()}
         plain = trained(task=task, epochs=60, conditioner=None, sampler=sampler, balance="none")
