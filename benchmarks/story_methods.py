@@ -45,6 +45,9 @@ def main() -> None:
         samples=SAMPLES,
     )
     entries = {entry["name"]: _kept(entry) for entry in found["entries"]}
+    gains = {entry["name"]: _gains(entry, found["weights"]) for entry in found["entries"]}
+    for name, entry in entries.items():
+        entry["vertex_ratio"] = [own / other for own, other in zip(gains[name], gains[AGAINST], strict=True)]
     separate = entries[AGAINST]["cost"]["separate_seconds"]
     for entry in entries.values():
         entry["share_of_time"] = entry["cost"]["separate_seconds"] / separate
@@ -53,6 +56,7 @@ def main() -> None:
             name,
             "{:.4g} [{:.4g}, {:.4g}]".format(entry["hypervolume"]["value"], *entry["hypervolume"]["ci"]),
             " ".join(f"{value:.4g}" for value in entry["hypervolume"]["by_seed"]),
+            " ".join(f"{value:.2f}" for value in entry["vertex_ratio"]),
             f"{entry['main']['value']:.2f}",
             f"{entry['cost']['separate_seconds']:.0f}",
             f"{entry['share_of_time']:.3f}",
@@ -60,7 +64,7 @@ def main() -> None:
         for name, entry in entries.items()
     ]
     title = f"{found['lists']} lists of the test split; share of time asked: at most {SHARE}"
-    print_table(title, ["method", "hypervolume", "of each seed", "main", "s, separate", "share"], rows)
+    print_table(title, ["method", "hypervolume", "of each seed", "at vertices", "main", "s, separate", "share"], rows)
     for verdict in found["verdicts"]:
         print(
             f"{verdict['measure']}: {verdict['first']} less {verdict['second']} {verdict['difference']:.4g}, p {verdict['p']:.2g}"
@@ -68,6 +72,14 @@ def main() -> None:
     kept = {name: found[name] for name in ("objectives", "lists", "metric", "intervals", "adjustment")}
     content = {"machine": machine("transformers", "peft"), **kept, "entries": entries, "verdicts": found["verdicts"]}
     write_result("stories-methods", content)
+
+
+def _gains(entry: dict[str, Any], weights: list[list[float]]) -> list[float]:
+    """Means over the seeds: how far each objective is above the base model where it has all the weight."""
+    base = entry["base"]["values"]
+    vertices = [next(n for n, row in enumerate(weights) if row[j] == max(map(max, weights))) for j in range(len(base))]
+    values = [sum(points[vertices[j]]["values"][j] for points in entry["points"]) / len(entry["points"]) for j in range(len(base))]
+    return [value - own for value, own in zip(values, base, strict=True)]
 
 
 def _kept(entry: dict[str, Any]) -> dict[str, Any]:

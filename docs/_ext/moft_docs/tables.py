@@ -32,14 +32,19 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
             f"`{name}`",
             f"{found['hypervolume']['value']:.3g} [{found['hypervolume']['ci'][0]:.3g}, {found['hypervolume']['ci'][1]:.3g}]",
             ", ".join(f"{value:.3g}" for value in found["hypervolume"]["by_seed"]),
+            *(f"{ratio:.2f}" for ratio in found["vertex_ratio"]),
+            f"{found['indicators']['monotonicity']:.2f}",
             f"{-found['main']['value']:.0f}",
+            f"{found['cost']['parameters']:,.0f}",
             f"{found['cost']['jobs']:g}",
             f"{found['cost']['separate_seconds']:.0f}",
             f"{found['share_of_time']:.2f}",
         ]
         for name, found in content["entries"].items()
     ]
-    text = table(["", "hypervolume", "of each seed", "KL from the base", "models", "seconds", "share"], rows, numbers=True)
+    vertices = [f"{name} at its vertex" for name in content["objectives"]]
+    headers = ["", "hypervolume", "of each seed", *vertices, "monotonicity", "KL from the base", "parameters", "models", "seconds"]
+    text = table([*headers, "share"], rows, numbers=True)
     said = [
         f"`{verdict['first']}` less `{verdict['second']}` {verdict['difference']:.3g}, "
         f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
