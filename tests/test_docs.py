@@ -207,9 +207,8 @@ class Reader:
                 runpy.run_path(words[1], run_name="__main__")
             code = 0
         else:
-            binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
             paths = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-            environment = os.environ | {"PATH": binaries, "PYTHONPATH": paths}
+            environment = os.environ | {"PYTHONPATH": paths}
             done = subprocess.run(command, shell=True, cwd=self.folder, capture_output=True, text=True, env=environment)
             out, err, code = io.StringIO(done.stdout), io.StringIO(done.stderr), done.returncode
         is_refusal = "moft: error:" in expected
@@ -248,10 +247,21 @@ def install(package: Path, patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @every_page_with("console", "python")
 def test_what_a_page_shows_works(
-    page: Path, folder: Path, first_run: Path, sample: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    page: Path,
+    folder: Path,
+    first_run: Path,
+    sample: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    if "$ moft sweep" in TEXTS[page]:
-        request.getfixturevalue("warm")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if "$ moft sweep" in TEXTS[page] or "$ pytest " in TEXTS[page]:
+        python = Path(request.getfixturevalue("warm"))
+        programs = tmp_path_factory.mktemp("programs")
+        (programs / "pytest").write_text(f'#!/bin/sh\nexec "{python}" -m pytest "$@"\n', encoding="utf-8")
+        (programs / "pytest").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     if "<!-- starts with: first -->" in TEXTS[page]:
         for name in ("lists", "first.yaml", "runs"):
             source = first_run / name
