@@ -10,6 +10,10 @@ Run it:  moft train configs/llm/stories.yaml --out runs/stories
          moft train configs/llm/stories.yaml --out runs/gates --set method.conditioner=hyper-lora $six
          moft train configs/llm/stories.yaml --out runs/ls --set 'method={name: dpo-ls, points: 6}' $six $own
          python benchmarks/story_methods.py hpt=runs/stories/profiles/test-6,runs/stories-1 hyper-lora=runs/gates dpo-ls=runs/ls
+         sft="--set method.loss=with-sft"
+         for T in 1.5 2; do moft profile runs/stories --points 6 --temperature $T --out runs/dial-$T; done
+         moft train configs/llm/stories.yaml --out runs/sft $sft $six
+         python benchmarks/story_methods.py --name stories-sft hpt=... "at temperature 2"=runs/dial-2 with-sft=runs/sft dpo-ls=runs/ls
 """
 
 from __future__ import annotations
@@ -34,7 +38,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="+", metavar="NAME=FOLDER,...", help=f"one of them {AGAINST}")
-    named = [text.split("=", 1) for text in parser.parse_args().methods]
+    parser.add_argument("--name", default="stories-methods", help="of the file with the results")
+    asked = parser.parse_args()
+    named = [text.rsplit("=", 1) for text in asked.methods]
     runs = {name: [read_measured(Path(folder)) for folder in folders.split(",")] for name, folders in named}
     check_protocol([run for several in runs.values() for run in several])
     found = comparison_record(
@@ -71,14 +77,15 @@ def main() -> None:
         )
     kept = {name: found[name] for name in ("objectives", "lists", "metric", "intervals", "adjustment")}
     content = {"machine": machine("transformers", "peft"), **kept, "entries": entries, "verdicts": found["verdicts"]}
-    write_result("stories-methods", content)
+    write_result(asked.name, content)
 
 
 def _gains(entry: dict[str, Any], weights: list[list[float]]) -> list[float]:
     """Means over the seeds: how far each objective is above the base model where it has all the weight."""
     base = entry["base"]["values"]
     vertices = [next(n for n, row in enumerate(weights) if row[j] == max(map(max, weights))) for j in range(len(base))]
-    values = [sum(points[vertices[j]]["values"][j] for points in entry["points"]) / len(entry["points"]) for j in range(len(base))]
+    points, objectives = entry["points"], range(len(base))
+    values = [sum(seed[vertices[j]]["values"][j] for seed in points) / len(points) for j in objectives]
     return [value - own for value, own in zip(values, base, strict=True)]
 
 

@@ -25,6 +25,7 @@ from moft.hooks.manager import Plugins
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SEEN = {"modules": 0}
 VOCABULARY = 300
 CONTEXT = 512
 TEMPLATE = (
@@ -49,14 +50,17 @@ profile: {{evaluator: ndcg, points: 3, samples: 20}}
 
 
 def pytest_configure() -> None:
-    """Pins torch to one thread, in every worker."""
+    """Pins torch to one thread, in every worker, and has the garbage collector look less often."""
     torch.set_num_threads(1)
+    gc.set_threshold(20_000, 50, 50)
 
 
-def pytest_collection_finish() -> None:
+def pytest_runtest_setup() -> None:
     """Takes what was imported out of the garbage collector's sight: every job collects, and would look through all of it."""
-    gc.collect()
-    gc.freeze()
+    if len(sys.modules) > SEEN["modules"] + 100:
+        gc.collect()
+        gc.freeze()
+        SEEN["modules"] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True, scope="session")

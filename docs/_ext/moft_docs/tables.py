@@ -43,8 +43,8 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
         for name, found in content["entries"].items()
     ]
     vertices = [f"{name} at its vertex" for name in content["objectives"]]
-    headers = ["", "hypervolume", "of each seed", *vertices, "monotonicity", "KL from the base", "parameters", "models", "seconds"]
-    text = table([*headers, "share"], rows, numbers=True)
+    headers = ["", "hypervolume", "of each seed", *vertices, "monotonicity", "KL from the base", "parameters", "models"]
+    text = table([*headers, "seconds", "share"], rows, numbers=True)
     said = [
         f"`{verdict['first']}` less `{verdict['second']}` {verdict['difference']:.3g}, "
         f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"

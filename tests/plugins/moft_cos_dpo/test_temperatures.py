@@ -262,7 +262,7 @@ def agreement(scores: Tensor, batch: Batch) -> Tensor:
 @pytest.mark.slow
 def test_a_front_bends_towards_the_objective_with_the_smaller_temperature():
     task = toy(lists=96, conflict=0.6)
-    policy = trained(built(temperatures="dirichlet"), task, epochs=60)
+    policy = trained(built(temperatures="dirichlet"), task, epochs=40)
     batches = task.batches("train")
     batch = batches.load(torch.arange(batches.lists))
     shares = torch.linspace(0, 1, 11)
