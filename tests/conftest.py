@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import gc
 import importlib.metadata
@@ -11,21 +12,25 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, which reads it once
 
 import pytest
-import torch
 
-from moft.hooks.manager import Plugins
+if TYPE_CHECKING:
+    import torch
+
+    from moft.hooks.manager import Plugins
 
 ROOT = Path(__file__).resolve().parents[1]
 
 SEEN = {"modules": 0}
+gc.set_threshold(20_000, 50, 50)  # less often than by default
 VOCABULARY = 300
 CONTEXT = 512
 TEMPLATE = (
@@ -49,10 +54,11 @@ profile: {{evaluator: ndcg, points: 3, samples: 20}}
 """
 
 
-def pytest_configure() -> None:
-    """Pins torch to one thread, in every worker, and has the garbage collector look less often."""
+def pytest_collection_modifyitems() -> None:
+    """Pins torch to one thread in every worker; the process above them needs no torch."""
+    import torch
+
     torch.set_num_threads(1)
-    gc.set_threshold(20_000, 50, 50)
 
 
 def pytest_runtest_setup() -> None:
@@ -100,24 +106,31 @@ def _blank_pictures() -> Iterator[None]:
 def _one_thread() -> Iterator[None]:
     """Puts torch back to one thread after a test that asked for more."""
     yield
+    import torch
+
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def _warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Gives the program that reaches it; see `tests/warm`."""
-    folder = tmp_path_factory.mktemp("warm")
-    program, here = folder / "python", ROOT / "tests" / "warm"
-    client = (here / "client.py").read_text(encoding="utf-8")
-    program.write_text(f"#!{sys.executable} -SEs\n{client}", encoding="utf-8")
-    program.chmod(0o755)
-    words = [sys.executable, str(here / "server.py"), str(folder / "socket"), str(program)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdin
-        assert server.stdout
-        assert server.stdout.readline() == "ready\n"
-        yield str(program)
-        server.stdin.close()
+def _warm_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program that reaches it; see `tests/warm`. Workers share one, which the first of them to need it starts."""
+    base, here = tmp_path_factory.getbasetemp(), ROOT / "tests" / "warm"
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (base.parent if is_worker else base) / "warm"
+    program, reached = folder / "python", folder / "socket"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        client = (here / "client.py").read_text(encoding="utf-8")
+        program.write_text(f"#!{sys.executable} -SEs\n{client}", encoding="utf-8")
+        program.chmod(0o755)
+        owner = os.getppid() if is_worker else os.getpid()
+        words = [sys.executable, str(here / "server.py"), str(reached), str(program), str(owner)]
+        subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 120
+    while not reached.exists():
+        assert time.monotonic() < until, "no warm interpreter"
+        time.sleep(0.05)
+    return str(program)
 
 
 @pytest.fixture
@@ -142,6 +155,8 @@ def mslr() -> Path:
 @pytest.fixture
 def plugins() -> Plugins:
     """The installed plugins, loaded afresh."""
+    from moft.hooks.manager import Plugins
+
     loaded = Plugins()
     loaded.load()
     return loaded
@@ -252,6 +267,7 @@ def word_tokenizer() -> Callable[[], Any]:
 @pytest.fixture(scope="session")
 def classifier_folder(tmp_path_factory: pytest.TempPathFactory, word_tokenizer: Callable[[], Any]) -> Path:
     """The folder of a small random DistilBERT with the labels `bad` and `good`, and its tokenizer."""
+    import torch
     from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("classifier")
@@ -285,6 +301,7 @@ def onnx_file(word_tokenizer: Callable[[], Any]) -> Callable[..., Path]:
         kind: str = "INT64",
         outputs: tuple[str, ...] = ("logits",),
     ) -> Path:
+        import torch
         from onnx import TensorProto, helper, numpy_helper, save
 
         nodes = [helper.make_node("Gather", ["table", inputs[0]], ["vectors-0"])]
@@ -326,6 +343,7 @@ def save_tokenizer(folder: Path) -> None:
 
 def save_model(folder: Path, family: str, **changes: object) -> None:
     """Writes a random model of `family`: `llama`, `qwen2`, `qwen3`, `gpt2` or `mistral`; `changes` are of its config."""
+    import torch
     import transformers
 
     shared = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": None, "initializer_range": 0.15}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +22,9 @@ from moft.run.results import main_name, main_title
 from moft.run.weights import read_json
 from moft.types import MAIN
 from moft.whole import write_bytes
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
 MISSING = "\N{EN DASH}"
@@ -50,22 +54,10 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         run: whose steps, versions and config are told.
         picture: of the front, PNG.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "mean": lambda value: _number(value, ".4f"),
-        "short": lambda value: _number(value, ".4g"),
-        "duration": duration,
-        "words": _in_words,
-        "breakable": _breakable,
-        "embedded": lambda content: base64.b64encode(content).decode(),
-    }
     steps = _steps(run.steps)
     versions = read_json(run.versions) if run.versions.exists() else None
     data = (versions or {}).get("data") or {}
-    return environment.get_template(TEMPLATE).render(
+    return _template().render(
         name=run.path.resolve().name,
         record=record,
         metric=short_metric(record["metric"]),
@@ -84,6 +76,24 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         facts={key: value for key, value in data.items() if value is not None and not _is_table(value)},
         config=run.config.read_text(encoding="utf-8"),
     )
+
+
+@functools.cache
+def _template() -> Template:
+    """Read once: a process may write many reports."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "mean": lambda value: _number(value, ".4f"),
+        "short": lambda value: _number(value, ".4g"),
+        "duration": duration,
+        "words": _in_words,
+        "breakable": _breakable,
+        "embedded": lambda content: base64.b64encode(content).decode(),
+    }
+    return environment.get_template(TEMPLATE)
 
 
 def duration(seconds: float) -> str:

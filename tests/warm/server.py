@@ -30,12 +30,12 @@ IMPORTED = (
     "torch._dynamo", "torch.distributed.tensor", "accelerate", "matplotlib.backends.backend_agg", "scipy.stats", "moocore",
     "moft.cli.app", "moft.cli.attended", "moft.run.pipeline", "moft.run.report", "moft.run.sweep", "moft.engine.train",
 )  # fmt: skip
-SOCKET, PROGRAM = sys.argv[1:]
-"""Where clients connect, and the program that does so, which a sweep starts in place of Python."""
+SOCKET, PROGRAM, OWNER = sys.argv[1], sys.argv[2], int(sys.argv[3])
+"""Where clients connect; the program that does so, which a sweep starts in place of Python; who is not outlived."""
 
 
 def serve() -> None:
-    """Forks an interpreter for each client until the standard input ends."""
+    """Forks an interpreter for each client for as long as the owner lives."""
     from moft.cli import sweep
     from moft.hooks.manager import Plugins
 
@@ -46,16 +46,12 @@ def serve() -> None:
     gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(SOCKET)
+    listener.bind(f"{SOCKET}.new")
     listener.listen(64)
-    print("ready", flush=True)
+    os.rename(f"{SOCKET}.new", SOCKET)
     running: dict[socket.socket, int] = {}
-    while True:
-        ready, _, _ = select.select([0, listener, *running], [], [], 0.01 if running else None)
-        if 0 in ready:
-            for process in running.values():
-                os.kill(process, signal.SIGKILL)
-            return
+    while lives(OWNER):
+        ready, _, _ = select.select([listener, *running], [], [], 0.01 if running else 1.0)
         for client in [one for one in ready if one in running]:  # it was killed
             os.kill(running[client], signal.SIGKILL)
         if listener in ready:
@@ -68,6 +64,16 @@ def serve() -> None:
             if ended:
                 del running[client]
                 tell(client, os.waitstatus_to_exitcode(status))
+    for process in running.values():
+        os.kill(process, signal.SIGKILL)
+
+
+def lives(process: int) -> bool:
+    """Whether there is a process with this number."""
+    with suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False
 
 
 def tell(client: socket.socket, code: int) -> None:
