@@ -13,7 +13,7 @@ Run it:  moft train configs/llm/stories.yaml --out runs/stories
          sft="--set method.loss=with-sft"
          for T in 1.5 2; do moft profile runs/stories --points 6 --temperature $T --out runs/dial-$T; done
          moft train configs/llm/stories.yaml --out runs/sft $sft $six
-         python benchmarks/story_methods.py --name stories-sft hpt=... "at temperature 2"=runs/dial-2 with-sft=runs/sft dpo-ls=runs/ls
+         python benchmarks/story_methods.py --name stories-sft hpt=... "at temperature 2"=runs/dial-2 sft=runs/sft dpo-ls=runs/ls
 """
 
 from __future__ import annotations

@@ -61,6 +61,11 @@ trainer:
 profile:
   evaluator: ndcg
 """
+SHORTER = {
+    "epochs: 5": "epochs: 1",
+    "layers: 1": "layers: 1\n  items_per_batch: 960",
+    "epochs: 40": "epochs: 8\n  evaluations: 2",
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     make_synthetic(folder / "lists", Synthetic(lists=240, items=12, features=8))
     config = folder / "first.yaml"
-    text = FIRST.replace("epochs: 40", "epochs: 8\n  evaluations: 2").replace("layers: 1", "layers: 1\n  items_per_batch: 960")
+    text = FIRST
+    for long, short in SHORTER.items():
+        text = text.replace(long, short)
     config.write_text(text, encoding="utf-8")
     shorter = [f"task.data={folder / 'lists'}", "task.base.epochs=1", "trainer.epochs=4", "trainer.device=cpu"]
     plugins = Plugins()
