@@ -86,7 +86,7 @@ def _template() -> Template:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "mean": lambda value: _number(value, ".4f"),
+        "mean": lambda value: _number(value, "z.4f"),
         "short": lambda value: _number(value, ".4g"),
         "duration": duration,
         "words": _in_words,

@@ -35,7 +35,7 @@ def run_rows(record: Mapping[str, Any]) -> list[list[str]]:
         volume, main, cost = entry["hypervolume"], entry["main"], entry["cost"]
         row = [entry["name"], number(volume["value"], ".4g"), _interval(volume["ci"], ".4g")]
         row += [f"±{number(volume['deviation_over_seeds'], '.2g')}"] if has_seeds else []
-        row += [number(main["value"], ".4f"), f"±{number(main['deviation'], '.2g')}"]
+        row += [number(main["value"], "z.4f"), f"±{number(main['deviation'], '.2g')}"]
         row += [f"±{number(main['deviation_over_seeds'], '.2g')}"] if has_seeds else []
         row += [number(entry["indicators"].get(name), ".3g") for name in indicators]
         row += [number(cost["jobs"], "g"), _seconds(cost["seconds"]), _seconds(cost["separate_seconds"])]

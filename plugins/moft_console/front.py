@@ -76,4 +76,4 @@ def _shown(count: int) -> list[int]:
 
 def _mean(value: float) -> str:
     """A mean with four decimals, or a dash where no list counted."""
-    return "-" if math.isnan(value) else f"{value:.4f}"
+    return "-" if math.isnan(value) else f"{value:z.4f}"

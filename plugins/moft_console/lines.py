@@ -32,7 +32,7 @@ class Lines:
         if not status.evaluation and now - self._last < EVERY:
             return
         self._last = now
-        others = [f"{name} {value:.4f}" for name, value in status.evaluation.items() if name != "hypervolume"]
+        others = [f"{name} {value:z.4f}" for name, value in status.evaluation.items() if name != "hypervolume"]
         self._write("  ".join([status.job, *status.words(), *others]))
 
     def measured(self, done: int, points: int) -> None:

@@ -34,6 +34,12 @@ def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name():
     assert named.select(torch.tensor([0])).measured.ordered().main_name == "minus KL (nats)"
 
 
+def test_no_mean_is_a_negative_zero():
+    front = front_of(2)
+    near = replace(front, measured=replace(front.measured, main=torch.full((2, 3), -1e-6)))
+    assert [row[-1] for row in front_table(near)[1]] == ["0.0000", "0.0000"]
+
+
 def test_without_a_main_objective_there_is_no_column_for_it():
     columns, rows = front_table(front_of(2, has_main=False))
     assert columns == ["weights", "clicks", "price"]
