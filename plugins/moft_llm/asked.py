@@ -71,12 +71,20 @@ class Steerable:
         """
         tradeoff = self.opened.tradeoffs([(request.weights, request.temperature, request.place) for request in requests])
         whole = tradeoff.expand(len(requests)).to(self.device)
+        try:
+            self.opened.policy.magnitude(whole)
+        except ConfigError:
+            self._refuse_row(whole, requests)
+            raise
+        return tradeoff
+
+    def _refuse_row(self, whole: Tradeoff, requests: Sequence[Request]) -> None:
+        """Names the first request that the policy has no answer to."""
         for row, request in enumerate(requests):
             try:
                 self.opened.policy.magnitude(whole.select(torch.tensor([row], device=self.device)))
             except ConfigError as error:
                 raise DataError(f"{request.place}: {error}") from error
-        return tradeoff
 
     def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
         """Which models and prefixes serve the rows of a tradeoff, without gradient."""

@@ -84,7 +84,7 @@ def test_a_batch_of_tradeoffs_gives_the_tokens_of_single_runs_with_real_weights(
     model = language_model(stories("stories260k"), spread=0.1)
     answer = asked(model, divisor=divisors())
     prompts = [[1, *prompt] for prompt in prompts_of(model)]
-    decoding = Decoding(max_new_tokens=8, greedy=True)
+    decoding = Decoding(max_new_tokens=16, greedy=True)
     together = generated([answer], prompts, decoding)
     assert together == [generated(single(answer, row), [prompts[row]], decoding)[0] for row in range(ROWS)]
     scores = torch.stack(log_probabilities([answer], prompts, together))

@@ -40,10 +40,11 @@ def test_with_unequal_temperatures_too(optimum, targets):
 
 
 def test_three_objectives(optimum, targets):
-    weights = [0.2, 0.5, 0.3]
-    _, correction = optimum({"name": "mo-dpo", "grid": {"name": "fixed", "value": weights}, "points": 1}, [1.0, 1.0, 1.0])
-    mixture = (targets.log() * torch.tensor(weights)).sum(-1)
-    assert_close(correction(weights), centred(mixture), rtol=0, atol=2e-2)
+    grid = {"name": "das-dennis", "partitions": 2}
+    policy, correction = optimum({"name": "mo-dpo", "grid": grid, "points": 6}, [1.0, 1.0, 1.0])
+    for weights in policy.grid.tolist():
+        mixture = (targets.log() * torch.tensor(weights)).sum(-1)
+        assert_close(correction(weights), centred(mixture), rtol=0, atol=2e-2)
 
 
 def test_the_shifted_rewards_are_those_of_the_equation():
