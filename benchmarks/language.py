@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 MODEL = "models/stories15m"
 PAIRS = "preferences/pku_saferlhf_500.jsonl"
 LISTS = "preferences/helpsteer_500.jsonl"
+LONG = "long.jsonl"
 
-Texts = Literal["pairs", "lists"]
+Texts = Literal["pairs", "lists", "long"]
 
 LABELS: Mapping[Texts, Sequence[tuple[str, Literal["none", "min-max"]]]] = {
     "pairs": (("helpful", "none"), ("harmless", "none")),
@@ -41,6 +42,7 @@ LABELS: Mapping[Texts, Sequence[tuple[str, Literal["none", "min-max"]]]] = {
         ("complexity", "min-max"),
         ("verbosity", "min-max"),
     ),
+    "long": tuple((letter, "none") for letter in "abcdefgh"),
 }
 """Label and transform of each objective; there are five ratings, so the last three of eight take some of them once more."""
 
@@ -66,6 +68,10 @@ class Side:
         has_prefix: True for HPT, and weights drawn for each list; False for LoRA alone, and equal weights.
         share_prompt: as in the task.
         is_perturbed: True starts LoRA at `perturb`.
+        accumulation: passes of a step; `plan` has as many for each.
+        device: `cpu`, or `cuda`, where weights are bfloat16 and passes are under autocast to it.
+        is_checkpointing: as `gradient_checkpointing` in the task.
+        is_compiled: as `compile` in the task.
     """
 
     model: str
@@ -81,6 +87,10 @@ class Side:
     has_prefix: bool = False
     share_prompt: bool = True
     is_perturbed: bool = False
+    accumulation: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+    is_checkpointing: bool = False
+    is_compiled: bool = False
 
     def racer(self, folder: Path, threads: int) -> Racer:
         """Its process, which keeps a file in `folder`."""
@@ -104,9 +114,11 @@ def places(model: str | None, data: str | None) -> tuple[Path, Path]:
 
 
 def reader(folder: Path, texts: Texts) -> Reader:
-    """Of the pairs or the lists."""
-    from moft_llm.readers import PkuSafeRLHF, Rated
+    """Of the pairs or the lists; `long` ones are in the folder as the contract has them."""
+    from moft_llm.readers import Lists, PkuSafeRLHF, Rated
 
+    if texts == "long":
+        return Lists(str(folder / LONG))
     return PkuSafeRLHF(str(folder / PAIRS)) if texts == "pairs" else Rated(str(folder / LISTS))
 
 
@@ -189,26 +201,28 @@ def train(side: Side) -> None:
     from moft_llm.lora import LoRA
     from moft_llm.task import LLM
 
-    labels = LABELS[side.texts][: side.objectives]
+    labels, is_cpu = LABELS[side.texts][: side.objectives], side.device == "cpu"
     task = LLM(
-        Context(torch.device("cpu"), 0, Path(side.cache)),
+        Context(torch.device(side.device), 0, Path(side.cache)),
         model=side.model,
         data=reader(Path(side.data), side.texts),
         objectives={f"{label}-{transform}": TextLabel(label, transform) for label, transform in labels},
         faulty="drop",
-        dtype="float32",
+        dtype="float32" if is_cpu else "bfloat16",
         lora=LoRA(rank=side.rank),
         max_length=side.length,
         share_prompt=side.share_prompt,
+        gradient_checkpointing=side.is_checkpointing,
+        compile=side.is_compiled,
     )
     method = _method(side)
     task.prompting()  # loads the model
     before = resident()
     settings = TrainerSettings(
-        epochs=1, learning_rate=side.rate, weight_decay=0.0, schedule="constant", warmup=0.0, evaluations=0, device="cpu",
-        threads=torch.get_num_threads(),
+        epochs=1, learning_rate=side.rate, weight_decay=0.0, schedule="constant", warmup=0.0, evaluations=0, device=side.device,
+        threads=torch.get_num_threads(), accumulation=side.accumulation, precision="float32" if is_cpu else "bf16",
     )  # fmt: skip
-    stretches = Stretches(side.stretch)
+    stretches = Stretches(side.stretch, side.device)
     trainer = AccelerateTrainer(settings, seed=0, records=Told(stretches))
     task.prepare(trainer)
     problem = unmeasured(Planned(task, side.plan))
@@ -236,7 +250,7 @@ def _method(side: Side) -> Any:
     return CosDPO(
         sampler=sampler,
         conditioner=HyperPromptTuning if side.has_prefix else None,
-        loss=PairwiseLogistic() if side.texts == "pairs" else ListNet(),
+        loss=ListNet() if side.texts == "lists" else PairwiseLogistic(),
         scalarizer=Linear(),
         balance="none",
     )

@@ -220,9 +220,10 @@ def serve_trl(path: Path, folder: str) -> None:
         raise SystemExit(f"{folder} holds trl {trl.__version__}; this measures 1.16.")
     side = json.loads(path.read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(side["model"])
-    model = AutoModelForCausalLM.from_pretrained(side["model"], dtype=torch.float32)
+    device, is_cpu = side.get("device", "cpu"), side.get("device", "cpu") == "cpu"
+    model = AutoModelForCausalLM.from_pretrained(side["model"], dtype=torch.float32 if is_cpu else torch.bfloat16)
     before = resident()
-    stretches = Stretches(side["stretch"])
+    stretches = Stretches(side["stretch"], device)
 
     class Trainer(trl.DPOTrainer):
         """Takes the tokens as they are, and remembers the loss of a step."""
@@ -246,7 +247,7 @@ def serve_trl(path: Path, folder: str) -> None:
         args=trl.DPOConfig(
             output_dir=str(path.parent / "trl"),
             per_device_train_batch_size=side["batch"],
-            max_length=LENGTH,
+            max_length=side.get("length", LENGTH),
             num_train_epochs=1,
             learning_rate=side["rate"],
             lr_scheduler_type="constant",
@@ -254,9 +255,11 @@ def serve_trl(path: Path, folder: str) -> None:
             max_grad_norm=1.0,
             train_sampling_strategy="sequential",
             precompute_ref_log_probs=True,
-            gradient_checkpointing=False,
-            bf16=False,
-            use_cpu=True,
+            gradient_checkpointing=side.get("is_checkpointing", False),
+            gradient_checkpointing_kwargs={"use_reentrant": False} if side.get("is_checkpointing") else None,
+            torch_compile=side.get("is_compiled", False),
+            bf16=not is_cpu,
+            use_cpu=is_cpu,
             beta=0.1,
             report_to="none",
             logging_strategy="no",

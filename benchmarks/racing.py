@@ -63,15 +63,20 @@ class Stretches:
 
     Args:
         steps: of a stretch.
+        device: `cuda` tells the most memory of the GPU that the stretch took, in place of the process's.
     """
 
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
+    def __init__(self, steps: int, device: str = "cpu") -> None:
+        self._steps, self._device = steps, device
         self._losses: list[float] = []
         self._processor = self._wall = 0.0
 
     def ready(self, facts: Mapping[str, Any]) -> None:
         """Says `facts`, and waits; the first stretch begins when this returns."""
+        if self._device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()  # others may be measured before
         answer(facts)
         self._wait()
 
@@ -80,11 +85,27 @@ class Stretches:
         self._losses.append(loss)
         if len(self._losses) < self._steps:
             return
+        if self._device == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
         processor, wall = time.process_time() - self._processor, time.perf_counter() - self._wall
-        answer({"processor": processor, "wall": wall, "losses": self._losses, "peak": resident("VmHWM")})
+        answer({"processor": processor, "wall": wall, "losses": self._losses, "peak": self._peak()})
         self._wait()
 
+    def _peak(self) -> float:
+        """MB."""
+        if self._device == "cpu":
+            return resident("VmHWM")
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 1e6
+
     def _wait(self) -> None:
+        if self._device == "cuda":
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
         if not sys.stdin.readline():
             sys.exit()
         self._losses = []

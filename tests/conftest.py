@@ -82,9 +82,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _entry_points_read_once() -> Iterator[None]:
     """Keeps what the installed packages offer: every command asks, and a hundred packages are looked through."""
     plain = importlib.metadata.entry_points
-    kept = functools.lru_cache(lambda path, group: plain(group=group))
+    kept = functools.lru_cache(lambda path, **wanted: plain(**wanted))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.metadata, "entry_points", lambda *, group: kept(tuple(sys.path), group))
+        patch.setattr(importlib.metadata, "entry_points", lambda **wanted: kept(tuple(sys.path), **wanted))
         yield
 
 

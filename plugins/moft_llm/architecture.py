@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from moft import ConfigError
+from moft import ConfigError, ShapeError
 from moft.api import Inputs
 
 if TYPE_CHECKING:
@@ -97,16 +97,19 @@ def head_of(network: PreTrainedModel) -> tuple[Tensor, Tensor | None, float, flo
     return head.weight, getattr(head, "bias", None), scale / divisor, getattr(config, "final_logit_softcapping", None)
 
 
-def check_scores(network: PreTrainedModel, share_prompt: bool, scores: Callable[[Inputs, bool], Tensor]) -> None:
-    """Nothing, when scores are those of the network's own logits, however prompts are encoded; tried on a few tokens.
+def check_scores(
+    network: PreTrainedModel, share_prompt: bool, may_pack: bool, scores: Callable[[Inputs, bool, bool], Tensor]
+) -> bool:
+    """True when packed sequences score as padded rows do. Tried on a few tokens, and that those are the network's own scores.
 
     Args:
         network: an architecture of any kind.
         share_prompt: True to try that way, too.
-        scores: of inputs, with the prompt shared or not, `[1, 2]`.
+        may_pack: True to try packed sequences.
+        scores: of inputs, with the prompt shared or not, and packed or not, `[1, 2]`.
 
     Raises:
-        ConfigError: they are not.
+        ConfigError: padded rows do not score as the network does by itself.
     """
     weight = embeddings_of(network).weight
     name = type(network).__name__
@@ -118,19 +121,24 @@ def check_scores(network: PreTrainedModel, share_prompt: bool, scores: Callable[
     tolerance = _TOLERANCE if weight.dtype in (torch.float32, torch.float64) else _TOLERANCE_16_BIT
     with torch.no_grad():
         own = torch.stack([_own_score(network, tokens[:, segments[0] != other], len(prompt)) for other in (2, 1)])
-        if not torch.allclose(scores(inputs, False)[0], own, atol=tolerance, rtol=0):
+
+        def is_near(share: bool, pack: bool) -> bool:
+            return torch.allclose(scores(inputs, share, pack)[0], own, atol=tolerance, rtol=0)
+
+        if not is_near(False, False):
             raise ConfigError(
                 f"model: the logits of {name} are not those of its hidden states and LM head alone; it cannot be tuned here."
             )
-        if share_prompt and not _is_near(scores, inputs, own, tolerance):
+        if share_prompt and not _holds(is_near, True, False):
             raise ConfigError(f"share_prompt: {name} scores otherwise when responses share a row. Set share_prompt: false.")
+        return may_pack and all(_holds(is_near, share, True) for share in {share_prompt, False})
 
 
-def _is_near(scores: Callable[[Inputs, bool], Tensor], inputs: Inputs, own: Tensor, tolerance: float) -> bool:
-    """True when the shared way gives the scores `own`, and False when the network takes no mask or positions of that kind."""
+def _holds(is_near: Callable[[bool, bool], bool], share: bool, pack: bool) -> bool:
+    """Whether scores are near, and False when the network takes no mask, positions or packing of that kind."""
     try:
-        return torch.allclose(scores(inputs, True)[0], own, atol=tolerance, rtol=0)
-    except (TypeError, ValueError, RuntimeError):
+        return is_near(share, pack)
+    except (TypeError, ValueError, RuntimeError, ShapeError):
         return False
 
 

@@ -199,7 +199,8 @@ def _settled(model: LanguageModel, ends: set[int]) -> Iterator[None]:
     model.network.generation_config = _settings(eos_token_id=sorted(ends), pad_token_id=int(model.tokenizer.pad_token_id))
     model.eval()
     try:
-        yield
+        with model.uncompiled():
+            yield
     finally:
         model.train(was)
         model.network.generation_config = saved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -16,7 +18,14 @@ _COLUMNS = 8192  # of a 16-bit head that are made float32 at a time on a CPU
 
 
 def token_log_probabilities(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, softcap: float | None = None, rows: int | None = None
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    *,
+    softcap: float | None = None,
+    rows: int | None = None,
+    is_compiled: bool = False,
 ) -> Tensor:
     """`[N]` float32 (float64 for float64), log-probability of each target; logits are float32 whatever the weights are.
 
@@ -30,6 +39,7 @@ def token_log_probabilities(
         targets: `[N]` int64.
         softcap: logits become `softcap * tanh(logits / softcap)`.
         rows: of a chunk; None takes what keeps its logits near 16 MiB on a CPU and 256 MiB elsewhere.
+        is_compiled: True compiles what is done to logits, which then takes fewer turns over them.
 
     Raises:
         ShapeError: the head is to be trained.
@@ -41,7 +51,7 @@ def token_log_probabilities(
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     if rows is None:
         rows = max(16, _BYTES.get(hidden.device.type, _BYTES_ELSEWHERE) // (4 * len(weight)))
-    return _applied(hidden, weight, bias, targets, softcap, rows, torch.is_grad_enabled())[0]
+    return _applied(hidden, weight, bias, targets, softcap, rows, torch.is_grad_enabled(), is_compiled)[0]
 
 
 class _Chunked(torch.autograd.Function):
@@ -56,10 +66,11 @@ class _Chunked(torch.autograd.Function):
         softcap: float | None,
         rows: int,
         wanted: bool,
+        is_compiled: bool,
     ) -> tuple[Tensor, Tensor]:
         gradient = torch.empty_like(hidden) if wanted and hidden.requires_grad else hidden.new_empty(0, hidden.shape[1])
         with torch.autocast(hidden.device.type, enabled=False):  # the dtypes are chosen by now
-            return _chunked(hidden, weight, bias, targets, softcap, rows, gradient), gradient
+            return _chunked(hidden, weight, bias, targets, softcap, rows, gradient, is_compiled), gradient
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -70,17 +81,17 @@ class _Chunked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * grad.unsqueeze(1)).to(gradient.dtype), None, None, None, None, None, None
+        return (gradient * grad.unsqueeze(1)).to(gradient.dtype), None, None, None, None, None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         """Models of one head side by side: their rows follow each other."""
-        hidden, weight, bias, targets, softcap, rows, wanted = inputs
+        hidden, weight, bias, targets, softcap, rows, wanted, is_compiled = inputs
         if in_dims[0] is None or any(place is not None for place in in_dims[1:]):
             raise ShapeError("models that are computed side by side share their head and their targets.")
         hidden = hidden.movedim(in_dims[0], 0)  # [models, N, hidden]
         targets = targets.repeat(len(hidden))
-        scores, gradient = _applied(hidden.flatten(0, 1), weight, bias, targets, softcap, rows, wanted)
+        scores, gradient = _applied(hidden.flatten(0, 1), weight, bias, targets, softcap, rows, wanted, is_compiled)
         models = len(hidden)
         return (scores.view(models, -1), gradient.view(models, -1, hidden.shape[2])), (0, 0)
 
@@ -99,32 +110,63 @@ def _chunked(
     softcap: float | None,
     rows: int,
     gradient: Tensor,
+    is_compiled: bool,
 ) -> Tensor:
     """`[N]`; fills `gradient`, `[N, hidden]`, where it is not empty. One buffer of logits serves all chunks, in place."""
     exact = torch.promote_types(hidden.dtype, torch.float32)
     scores = hidden.new_empty(len(hidden), dtype=exact)
     buffer = hidden.new_empty(min(rows, len(hidden)), len(weight), dtype=exact)
+    dtype = weight.dtype if weight.is_cuda else exact
+    exponentials = _compiled_exponentials() if is_compiled else _exponentials
     for start in range(0, len(hidden), rows):
         here = slice(start, min(start + rows, len(hidden)))
         logits, wanted = buffer[: here.stop - here.start], targets[here].unsqueeze(1)
         _product(hidden[here], weight, logits)
-        if bias is not None:
-            logits += bias
-        if softcap is not None:
-            logits.div_(softcap).tanh_().mul_(softcap)
-        slope = 1 - (logits / softcap).square() if softcap is not None and len(gradient) else None
-        highest = logits.amax(1, keepdim=True)
-        found = logits.gather(1, wanted) - highest
-        total = logits.sub_(highest).exp_().sum(1, keepdim=True)
-        scores[here] = (found - total.log()).squeeze(1)
+        found, total, slope, factors = exponentials(logits, wanted, bias, softcap, dtype, len(gradient) > 0)
+        scores[here] = found
         if not len(gradient):
             continue
         own = weight[targets[here]].to(exact)  # [rows, hidden]
         if slope is not None:
-            own *= slope.gather(1, wanted)
-            logits *= slope
-        gradient[here] = own.addcdiv_(_mixed(logits, weight), total, value=-1)
+            own *= slope
+        gradient[here] = own.addcdiv_(_mixed(factors, weight, exact), total, value=-1)
     return scores
+
+
+def _exponentials(
+    logits: Tensor, wanted: Tensor, bias: Tensor | None, softcap: float | None, dtype: torch.dtype, has_gradient: bool
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """What a chunk's logits, `[rows, vocabulary]`, become, in place.
+
+    Args:
+        logits: changed.
+        wanted: `[rows, 1]` int64, the tokens.
+        bias: of the head.
+        softcap: of the head.
+        dtype: of what is given back to be multiplied.
+        has_gradient: whether that is wanted.
+
+    Returns: `[rows]`, log-probabilities of the tokens; `[rows, 1]`, sums of the exponentials; `[rows, 1]`, the slopes of the soft
+        bound at the tokens, None without one; the exponentials in `dtype`, times these slopes.
+    """
+    if bias is not None:
+        logits += bias
+    if softcap is not None:
+        logits.div_(softcap).tanh_().mul_(softcap)
+    slope = 1 - (logits / softcap).square() if softcap is not None and has_gradient else None
+    highest = logits.amax(1, keepdim=True)
+    found = logits.gather(1, wanted) - highest
+    total = logits.sub_(highest).exp_().sum(1, keepdim=True)
+    if slope is not None:
+        logits *= slope
+    factors = logits.to(dtype) if has_gradient else logits
+    return (found - total.log()).squeeze(1), total, None if slope is None else slope.gather(1, wanted), factors
+
+
+@cache
+def _compiled_exponentials() -> Callable[..., tuple[Tensor, Tensor, Tensor | None, Tensor]]:
+    """`_exponentials`, compiled once for all shapes."""
+    return torch.compile(_exponentials, dynamic=True)
 
 
 def _product(hidden: Tensor, weight: Tensor, out: Tensor) -> None:
@@ -139,11 +181,11 @@ def _product(hidden: Tensor, weight: Tensor, out: Tensor) -> None:
             columns.copy_(hidden @ part.to(out.dtype).t())
 
 
-def _mixed(factors: Tensor, weight: Tensor) -> Tensor:
-    """`factors @ weight`, `[rows, hidden]`, in the dtype of `factors`."""
-    if weight.dtype == factors.dtype:
+def _mixed(factors: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """`factors @ weight`, `[rows, hidden]`, in `dtype`."""
+    if weight.dtype == dtype:
         return factors @ weight
     if weight.is_cuda:
-        return torch.mm(factors.to(weight.dtype), weight, out_dtype=factors.dtype)
+        return torch.mm(factors, weight, out_dtype=dtype)
     parts = zip(torch.split(factors, _COLUMNS, 1), torch.split(weight, _COLUMNS), strict=True)
-    return torch.stack([columns @ part.to(factors.dtype) for columns, part in parts]).sum(0)
+    return torch.stack([columns @ part.to(dtype) for columns, part in parts]).sum(0)

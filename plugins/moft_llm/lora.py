@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Lt
@@ -103,7 +102,8 @@ class Gates:
     """
 
     def __init__(self) -> None:
-        self._now: Mapping[str, Tensor] = {}
+        self._slots: dict[str, _Slot] = {}
+        self._now: tuple[Mapping[str, Tensor], Tensor | None] = ({}, None)
 
     def attach(self, network: nn.Module) -> dict[str, int]:
         """Gates every LoRA layer of `network` from now on; gives their ranks, by the layers' names."""
@@ -113,44 +113,65 @@ class Gates:
         for name, module in network.named_modules():
             if isinstance(module, LoraLayer):
                 inner: Any = module.lora_A["default"]
-                inner.register_forward_hook(partial(self._opened, name))
+                self._slots[name] = _Slot(name)
+                inner.register_forward_hook(self._slots[name])
                 ranks[name] = inner.out_features
         return ranks
 
-    def of(self, gates: Mapping[str, Tensor]) -> AbstractContextManager[None]:
-        """Within the block, LoRA is gated by `gates`, `[rows, rank]` by layer; without those of a layer, it is plain."""
-        return _Within(self, gates)
+    def of(self, gates: Mapping[str, Tensor], rows: Tensor | None = None) -> AbstractContextManager[None]:
+        """Within the block, LoRA is gated by `gates`, `[rows, rank]` by layer; without those of a layer, it is plain.
+
+        Args:
+            gates: by layer.
+            rows: `[N]` int64, the row of each token where tokens are packed into one row, `[1, N]`; None where rows are rows.
+        """
+        return _Within(self, gates, rows)
 
     def contexts(self) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         """What a checkpointed layer runs in, and what it is computed again in."""
-        return nullcontext(), self.of(self._now)
+        return nullcontext(), self.of(*self._now)
 
-    def _opened(self, layer: str, module: nn.Module, arguments: Any, inner: Tensor) -> Tensor | None:
-        """`[rows, time, rank]`, what A gave, gated; None leaves it as it is."""
-        gates = self._now.get(layer)
-        if gates is None:
+    def _set(self, gates: Mapping[str, Tensor], rows: Tensor | None) -> None:
+        self._now = (gates, rows)
+        for name, slot in self._slots.items():
+            slot.gates, slot.rows = gates.get(name), rows
+
+
+class _Slot:
+    """The gates of one layer, which act on what its A gives."""
+
+    def __init__(self, layer: str) -> None:
+        self._layer = layer
+        self.gates: Tensor | None = None
+        self.rows: Tensor | None = None
+
+    def __call__(self, module: nn.Module, arguments: Any, inner: Tensor) -> Tensor | None:
+        """`[rows, time, rank]`, or `[1, N, rank]` of packed rows, gated; None leaves `inner` as it is."""
+        if self.gates is None:
             return None
-        if inner.dim() != 3 or len(inner) != len(gates):
+        gates = self.gates.to(inner.dtype)
+        count = len(gates) if self.rows is None else len(self.rows)
+        if inner.dim() != 3 or inner.shape[0 if self.rows is None else 1] != count:
             raise ShapeError(
-                f"gates of {len(gates)} rows meet {list(inner.shape)} in {layer}, which has no row for each list: leave the "
-                "layer out of task.lora.targets."
+                f"gates of {len(gates)} rows meet {list(inner.shape)} in {self._layer}, which has no row for each list: leave "
+                "the layer out of task.lora.targets."
             )
-        return inner * gates.unsqueeze(1).to(inner.dtype)
+        return inner * (gates.unsqueeze(1) if self.rows is None else gates[self.rows].unsqueeze(0))
 
 
 class _Within(AbstractContextManager[None]):
     """A block in which gates are others; it may be entered again, as a backward pass may be run again."""
 
-    def __init__(self, holder: Gates, gates: Mapping[str, Tensor]) -> None:
-        self._holder, self._gates = holder, gates
-        self._before: list[Mapping[str, Tensor]] = []
+    def __init__(self, holder: Gates, gates: Mapping[str, Tensor], rows: Tensor | None) -> None:
+        self._holder, self._gates, self._rows = holder, gates, rows
+        self._before: list[tuple[Mapping[str, Tensor], Tensor | None]] = []
 
     def __enter__(self) -> None:
         self._before.append(self._holder._now)
-        self._holder._now = self._gates
+        self._holder._set(self._gates, self._rows)
 
     def __exit__(self, *error: object) -> None:
-        self._holder._now = self._before.pop()
+        self._holder._set(*self._before.pop())
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from moft import ShapeError
 from moft.api import Injection, Inputs, Model, ModelSpec
+from moft_llm import attention
 from moft_llm.architecture import (
     check_scores,
     checkpoint_layers,
@@ -25,10 +26,14 @@ from moft_llm.architecture import (
 )
 from moft_llm.head import token_log_probabilities
 from moft_llm.lora import Gates, LoRA, adapt, adapters_off, peft_config
-from moft_llm.packing import additive, attended, check_layout, positions, predictions, separated, trimmed
+from moft_llm.packing import check_layout, predictions, separated, trimmed
+from moft_llm.passes import packed_pass, padded_pass
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+_VARIANTS = 32  # of a compiled part: with and without gradients, adapters, gates, checkpoints
 
 
 class LanguageModel(Model):
@@ -49,6 +54,7 @@ class LanguageModel(Model):
             the same. Rows longer than a model's attention window are always taken apart.
         length_normalization: means over the tokens of a response in place of sums.
         gradient_checkpointing: keeps less for the backward pass, and computes it again there.
+        is_compiled: compiles the parts of each layer, and the head's softmax, by `torch.compile`.
 
     Raises:
         ConfigError: the architecture is not one whose scores would be right.
@@ -69,18 +75,20 @@ class LanguageModel(Model):
         share_prompt: bool,
         length_normalization: bool,
         gradient_checkpointing: bool,
+        is_compiled: bool = False,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.network = deepcopy(base, {id(value): value for value in base.parameters()}).requires_grad_(False)
         without_dropout(self.network)
+        may_pack = attention.install(self.network)
         if lora is not None:
             adapt(self.network, peft_config(lora, self.network))
         self._gates = Gates()
         ranks = {} if lora is None else self._gates.attach(self.network)
         if gradient_checkpointing:
             checkpoint_layers(self.network, self._gates.contexts)
-        self._share_prompt = share_prompt
+        self._share_prompt, self._is_packable, self._is_compiled = share_prompt, False, False
         self._length_normalization = length_normalization
         self._window = shortest_window(self.network)
         self._positions = learned_positions(self.network)
@@ -96,7 +104,11 @@ class LanguageModel(Model):
             ranks=ranks,
             name=type(self.network).__name__,
         )
-        check_scores(self.network, share_prompt, lambda inputs, share: self._sums(inputs, None, {}, share)[0])
+        self._is_packable = check_scores(
+            self.network, share_prompt, may_pack, lambda inputs, share, pack: self._sums(inputs, None, {}, share, pack)[0]
+        )
+        self._is_compiled = is_compiled
+        self._compile()
         self.train()
 
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
@@ -156,32 +168,41 @@ class LanguageModel(Model):
         with adapters_off(self.network):
             yield
 
+    def uncompiled(self) -> AbstractContextManager[None]:
+        """Runs what was compiled as it was written within the block: caches of keys would have every layer compiled anew."""
+        return torch.compiler.set_stance("force_eager") if self._is_compiled else nullcontext()
+
     def _scores(self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor]) -> Tensor:
         """`[batch, list]` float32."""
-        scores, lengths = self._sums(inputs, prefix, gates, self._share_prompt)
+        scores, lengths = self._sums(inputs, prefix, gates, self._share_prompt, self._packs())
         return scores / lengths.clamp(min=1) if self._length_normalization else scores
 
-    def _sums(self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor], share: bool) -> tuple[Tensor, Tensor]:
+    def _sums(
+        self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor], share: bool, pack: bool
+    ) -> tuple[Tensor, Tensor]:
         """`[batch, list]` twice: sums of log-probabilities, float32, and of how many tokens; 0 where there is no response."""
         tokens, segments = trimmed(inputs["tokens"], inputs["segments"])
         items = inputs["items"]
         length = segments.shape[1] + (0 if prefix is None else prefix.shape[1])
-        if share and items.shape[1] > 1 and (self._window is None or length <= self._window):
-            with self._gates.of(gates):
-                hidden = self._hidden(tokens, segments, prefix, shared=True)
-            found = predictions(segments)
-            rows, responses = found.rows, found.responses
-        else:
+        fits = self._window is None or length <= self._window
+        shared = share and items.shape[1] > 1 and fits
+        row_of = response_of = None
+        if not shared:
             tokens, segments, row_of, response_of = separated(tokens, segments)
-            with self._gates.of({layer: own[row_of] for layer, own in gates.items()}):
-                hidden = self._hidden(tokens, segments, None if prefix is None else prefix[row_of], shared=False)
-            found = predictions(segments)
-            rows, responses = row_of[found.rows], response_of[found.rows]
+            prefix = None if prefix is None else prefix[row_of]
+            gates = {layer: own[row_of] for layer, own in gates.items()}
+        found = predictions(segments)
+        forward = packed_pass if fits and pack else padded_pass
+        predicting = forward(
+            self.network, tokens, segments, found, prefix, self._gates, gates, shared=shared, most=self._positions
+        )  # [N, hidden]
+        rows, responses = (found.rows, found.responses) if row_of is None else (row_of[found.rows], response_of[found.rows])
         weight, bias, scale, softcap = head_of(self.network)
-        predicting = hidden[found.rows, found.sources]  # [N, hidden]
         if scale != 1:
             predicting = predicting * scale
-        each = token_log_probabilities(predicting, weight, bias, tokens[found.rows, found.places], softcap=softcap)
+        each = token_log_probabilities(
+            predicting, weight, bias, tokens[found.rows, found.places], softcap=softcap, is_compiled=self._is_compiled
+        )
         slots = rows * items.shape[1] + responses
         scores, lengths = (
             each.new_zeros(items.numel()).index_add(0, slots, one).view_as(items).masked_fill(~items, 0)
@@ -189,31 +210,28 @@ class LanguageModel(Model):
         )
         return scores, lengths
 
-    def _hidden(self, tokens: Tensor, segments: Tensor, prefix: Tensor | None, *, shared: bool) -> Tensor:
-        """`[batch, time, hidden]`, last hidden states of the tokens; a batch of one response a row needs no mask of its own."""
-        embedded: Tensor = embeddings_of(self.network)(tokens)  # [batch, time, hidden]
-        ahead = 0 if prefix is None else prefix.shape[1]
-        if prefix is not None:
-            embedded = torch.cat([prefix, embedded], 1)  # [batch, p + time, hidden]
-        places = torch.arange(embedded.shape[1], device=tokens.device).expand(len(tokens), -1)
-        mask = None
-        if shared:
-            places = torch.cat([places[:, :ahead], positions(segments) + ahead], 1)
-            mask = additive(attended(segments, ahead), embedded.dtype)
-        if self._positions is not None and embedded.shape[1] > self._positions:
-            longest = int(places.amax()) + 1
-            if longest > self._positions:
-                raise ShapeError(
-                    f"a row of {longest} tokens, {ahead} of them a prefix, where the model has {self._positions} positions."
-                )
-        decoder: Any = self.network.get_decoder()
-        outputs = decoder(inputs_embeds=embedded, attention_mask=mask, position_ids=places, use_cache=False)
-        hidden: Tensor = outputs.last_hidden_state
-        return hidden[:, ahead:]
+    def _packs(self) -> bool:
+        """True when packed sequences are faster than padded rows here, and the network can."""
+        weight = embeddings_of(self.network).weight
+        kind = weight.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        config = self.network.config.get_text_config()
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return self._is_packable and attention.can_attend_packed(weight.device, dtype, head)
+
+    def _compile(self) -> None:
+        """Compiles the parts of each layer, not layers: what goes on between them, checkpointing most of all, stays as it is."""
+        if self._is_compiled:
+            limits: Any = torch._dynamo.config
+            limits.recompile_limit = max(limits.recompile_limit, _VARIANTS)
+            for layer in layers_of(self.network):
+                for part in layer.children():
+                    part.compile(dynamic=True)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         memo[id(self.tokenizer)] = self.tokenizer  # large, and never changed
         twin.__dict__.update({name: deepcopy(value, memo) for name, value in self.__dict__.items()})
+        twin._compile()
         return twin

@@ -1,0 +1,287 @@
+"""Tuning of a language model of a billion parameters on a GPU beside TRL 1.16's DPOTrainer, at lengths around 1,024 tokens.
+
+The model has the shape of Llama 3.2 1B and random weights, which cost what trained ones do. Pairs are made up, of words that are
+one token each, in two kinds: `varied` draws prompts of 64 to 448 tokens and responses of 384 to 1,152, `equal` has prompts of 256
+and responses of 768, and so no padding anywhere. Every training takes the same batches of eight pairs, with LoRA of rank 64 on the
+projections of attention, the base in bfloat16 under autocast, AdamW, and reference scores that were computed before.
+
+Each training is a process of its own and has the GPU to itself while its steps are timed. Counted are pairs per second and the
+most memory that torch allocated on the GPU. Utilisation is the share of the GPU's peak that the arithmetic takes which a training
+cannot do without: matrix products of tokens that are not padding, forward and backward to the activations of frozen layers, causal
+attention, and the LM head of responses; TRL's has each prompt twice, moft's once.
+
+TRL is put into a folder of its own:  pip install --no-deps --target trl 'trl==1.16.*'
+
+Run it:  python benchmarks/llm_on_gpu.py --trl trl [--tokenizer FOLDER] [--rounds 3] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import data_folder, in_words, machine, print_table, summary, write_result
+from benchmarks.language import LONG, MODEL, Side, training_tokens
+from benchmarks.llm_vs_trl import RANK, _rows
+from benchmarks.racing import Racer
+
+if TYPE_CHECKING:
+    from moft_llm.tokenised import Tokenised
+
+SHAPE = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": True,
+}
+KINDS = ("varied", "equal")
+LENGTH, RATE = 2048, 1e-4
+PEAK = 989e12  # of an H100 or H200 in bfloat16, by the data sheet
+
+TRL = "TRL"
+SIDES: Mapping[str, Mapping[str, Any]] = {
+    TRL: {},
+    "TRL, checkpoints": {"is_checkpointing": True},
+    "TRL, compiled": {"is_compiled": True},
+    "moft": {},
+    "moft, compiled": {"is_compiled": True},
+    "moft, compiled, four passes a step": {"is_compiled": True, "accumulation": 4},
+    "moft, compiled, checkpoints": {"is_compiled": True, "is_checkpointing": True},
+    "moft, compiled, HPT, m = 2": {"is_compiled": True, "has_prefix": True, "objectives": 2},
+    "moft, compiled, HPT, m = 8": {"is_compiled": True, "has_prefix": True, "objectives": 8},
+    "moft, compiled, LoRA, m = 8": {"is_compiled": True, "objectives": 8},
+}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Pairs per second, memory and utilisation of every side, by kind of pairs, and ratios to TRL's."""
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        model = _model(folder / "model", Path(options.tokenizer), json.loads(options.shape))
+        _pairs(folder / LONG, model, options.lists, options.scale)
+        tokens = training_tokens(model, folder, "long", LENGTH)
+        stretches = [kind for kind in KINDS for _ in range(options.rounds + 1)]
+        plan = [batch for kind in KINDS for batch in _plan(tokens, kind, options)]
+        names = [name for name in SIDES if not options.only or name in options.only]
+        common = {"model": str(model), "data": str(folder), "texts": "long", "stretch": options.steps, "rate": RATE}
+
+        def started(name: str) -> Racer:
+            more = {"device": options.device, "length": LENGTH, **SIDES[name]}
+            if name.startswith(TRL):
+                path = folder / f"{name}.json"
+                rows = _rows(tokens, plan)
+                path.write_text(json.dumps({**common, **more, "batch": options.batch, "rows": rows}), "utf-8")
+                command = [sys.executable, "-m", "benchmarks.llm_vs_trl", "--serve", str(path), "--trl", options.trl]
+                return Racer(command, options.threads)
+            own = folder / name
+            own.mkdir()
+            passes = more.get("accumulation", 1)
+            parts = [batch[part::passes] for batch in plan for part in range(passes)]
+            side = Side(**{**common, "plan": parts, "cache": str(own), "rank": RANK, "is_perturbed": True, **more})
+            return side.racer(own, options.threads)
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            racers = dict(zip(names, pool.map(started, names), strict=True))
+        for racer in racers.values():
+            stack.enter_context(racer)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name, racer in racers.items():
+            found[name] = _asked(racer, len(stretches))
+            racer.__exit__()
+            print(
+                name, [round(part["wall"], 3) for part in found[name]], [round(part["peak"]) for part in found[name]], flush=True
+            )
+        return _results(found, tokens, plan, stretches, options)
+
+
+def _asked(racer: Racer, times: int) -> list[dict[str, Any]]:
+    """Its answers, up to the first failure."""
+    found = []
+    for _ in range(times):
+        try:
+            found.append(racer.ask())
+        except RuntimeError as error:
+            print(error, flush=True)
+            break
+    return found
+
+
+def _model(folder: Path, tokenizer: Path, shape: Mapping[str, Any]) -> Path:
+    """A folder with random weights and a tokenizer."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    words = AutoTokenizer.from_pretrained(tokenizer)
+    words.save_pretrained(folder)
+    config = AutoConfig.for_model("llama", **{**SHAPE, **shape}, bos_token_id=1, eos_token_id=2)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.cpu().save_pretrained(folder)
+    return folder
+
+
+def _pairs(path: Path, model: Path, lists: int, scale: float) -> None:
+    """Half of the lists of each kind, of words of one token."""
+    from transformers import AutoTokenizer
+
+    vocabulary = AutoTokenizer.from_pretrained(model).get_vocab()
+    words = sorted(text[1:] for text in vocabulary if text[:1] == "▁" and text[1:].isalpha() and text[1:].isascii())
+    draw = random.Random(0)
+
+    def text(tokens: int) -> str:
+        return " ".join(draw.choices(words, k=max(1, tokens)))
+
+    with path.open("w", encoding="utf-8") as file:
+        for index in range(lists):
+            kind = KINDS[index % len(KINDS)]
+            sizes = (256, 767, 767) if kind == "equal" else (draw.randint(64, 448), *(draw.randint(384, 1152) for _ in "ab"))
+            prompt, *responses = (text(round(size * scale)) for size in sizes)
+            labels = {letter: draw.sample([0, 1], 2) for letter in "abcdefgh"}
+            row = {"prompt": prompt, "responses": [f" {one}" for one in responses], "labels": labels}
+            file.write(json.dumps(row) + "\n")
+
+
+def _plan(tokens: Tokenised, kind: str, options: argparse.Namespace) -> list[list[int]]:
+    """Batches of one kind, pass after pass, every batch full."""
+    import torch
+
+    sizes = tokens.response_lengths.view(-1, 2)
+    is_equal = sizes[:, 0] == sizes[:, 1]
+    chosen = (is_equal if kind == "equal" else ~is_equal).nonzero().squeeze(1)
+    generator, plan = torch.Generator().manual_seed(0), list[list[int]]()
+    while len(plan) < options.steps * (options.rounds + 1):
+        order = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
+        plan += [order[start : start + options.batch] for start in range(0, len(order) - options.batch + 1, options.batch)]
+    return plan[: options.steps * (options.rounds + 1)]
+
+
+def _results(
+    found: Mapping[str, Sequence[Mapping[str, Any]]],
+    tokens: Tokenised,
+    plan: Sequence[Sequence[int]],
+    stretches: Sequence[str],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """What is written down, by kind."""
+    result: dict[str, Any] = {}
+    for kind in KINDS:
+        timed = [place for place, one in enumerate(stretches) if one == kind][1:]  # the first one warms up
+        sides: dict[str, Any] = {}
+        for name, parts in found.items():
+            if len(parts) <= timed[-1]:
+                continue
+            seconds = [parts[place]["wall"] / options.steps for place in timed]
+            batches = [plan[place * options.steps : (place + 1) * options.steps] for place in timed]
+            work = [sum(_operations(tokens, batch, name) for batch in own) for own in batches]
+            sides[name] = {
+                "seconds_per_step": summary(seconds),
+                "pairs_per_second": summary([options.batch / each for each in seconds]),
+                "utilisation": summary([one / (each * options.steps) / PEAK for one, each in zip(work, seconds, strict=True)]),
+                "megabytes": max(parts[place]["peak"] for place in timed),
+                "losses": [loss for place in timed for loss in parts[place]["losses"]],
+            }
+            if TRL in sides:
+                base = sides[TRL]
+                own = [
+                    base_seconds / each for base_seconds, each in zip(_seconds(found[TRL], timed, options), seconds, strict=True)
+                ]
+                sides[name]["times_trl"] = summary(own)
+                sides[name]["share_of_trl_memory"] = sides[name]["megabytes"] / base["megabytes"]
+        rows = [
+            lists for place in timed for batch in plan[place * options.steps : (place + 1) * options.steps] for lists in [batch]
+        ]
+        result[kind] = {"padding": _paddings(tokens, rows), "sides": sides}
+    return result
+
+
+def _seconds(parts: Sequence[Mapping[str, Any]], timed: Sequence[int], options: argparse.Namespace) -> list[float]:
+    return [parts[place]["wall"] / options.steps for place in timed]
+
+
+def _paddings(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> dict[str, float]:
+    """Tokens of a response with its prompt on average, and the share of padding in TRL's batches."""
+    whole = tokens.response_lengths.view(-1, 2) + tokens.prompt_lengths.unsqueeze(1)  # [lists, 2]
+    there = sum(int(whole[batch].sum()) for batch in plan)
+    held = sum(int(whole[batch].max()) * whole[batch].numel() for batch in plan)
+    return {"mean_length": there / sum(2 * len(batch) for batch in plan), "trl": 1 - there / held}
+
+
+def _operations(tokens: Tokenised, batch: Sequence[int], name: str) -> float:
+    """Floating-point operations that a step on these pairs cannot do without."""
+    hidden, inner, layers = SHAPE["hidden_size"], SHAPE["intermediate_size"], SHAPE["num_hidden_layers"]
+    groups = SHAPE["num_key_value_heads"] * hidden // SHAPE["num_attention_heads"]
+    frozen = layers * (2 * hidden * hidden + 2 * hidden * groups + 3 * hidden * inner)
+    adapted = layers * RANK * (2 * (hidden + hidden) + 2 * (hidden + groups))
+    prompts, responses = tokens.prompt_lengths[batch].double(), tokens.response_lengths.view(-1, 2)[batch].double()
+    once = 1 if name.startswith("moft") else 2
+    processed = float(prompts.sum() * once + responses.sum())
+    seen = once * prompts.square() / 2 + (responses * prompts.unsqueeze(1) + responses.square() / 2).sum(1)  # pairs of tokens
+    attention = 3 * 2 * 2 * layers * hidden * float(seen.sum())
+    head = 2 * 2 * SHAPE["vocab_size"] * hidden * float(responses.sum())
+    return 4 * frozen * processed + 6 * adapted * processed + attention + head
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Prints the tables."""
+    for kind, one in found.items():
+        rows = [
+            [
+                name,
+                in_words(side["pairs_per_second"], 1),
+                in_words(side["times_trl"]) if "times_trl" in side else "",
+                f"{side['megabytes']:,.0f}",
+                f"{side['share_of_trl_memory']:.2f}" if "share_of_trl_memory" in side else "",
+                f"{side['utilisation']['median']:.3f}",
+                f"{side['losses'][0]:.4f}",
+            ]
+            for name, side in one["sides"].items()
+        ]
+        padding = one["padding"]
+        title = f"{kind}: {padding['mean_length']:.0f} tokens a response with its prompt, {padding['trl']:.0%} of TRL's batches padding"
+        print_table(title, ["training", "pairs/s", "times TRL", "MB", "of TRL's", "utilisation", "first loss"], rows)
+
+
+def main() -> None:
+    """Measures, prints the tables, writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trl", required=True, help="folder that TRL was put into")
+    parser.add_argument("--tokenizer", default=str(data_folder() / MODEL), help="folder of a tokenizer like Llama's")
+    parser.add_argument("--rounds", type=int, default=3, help="stretches of each side and kind, after one to warm up")
+    parser.add_argument("--steps", type=int, default=4, help="of a stretch")
+    parser.add_argument("--batch", type=int, default=8, help="pairs of a batch")
+    parser.add_argument("--lists", type=int, default=320, help="pairs in all")
+    parser.add_argument("--threads", type=int, default=4, help="of each training")
+    parser.add_argument("--only", nargs="*", help="names of trainings")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--shape", default="{}", help="JSON: what differs in the model's config, to try the program out")
+    parser.add_argument("--scale", type=float, default=1.0, help="of lengths, to try the program out")
+    parser.add_argument("--name", default="llm_on_gpu", help="of the result")
+    options = parser.parse_args()
+    import torch
+
+    about = {"machine": machine("transformers", "peft"), "trl": "1.16"}
+    if torch.cuda.is_available():
+        about["gpu"] = torch.cuda.get_device_name()
+    SHAPE.update(json.loads(options.shape))
+    found = measure(options)
+    write_result(
+        options.name, {**about, **{name: getattr(options, name) for name in ("rounds", "steps", "batch")}, "kinds": found}
+    )
+    show(found)
+
+
+if __name__ == "__main__":
+    main()
