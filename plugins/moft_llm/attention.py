@@ -207,9 +207,12 @@ def _repeated(packing: Packing, dims: tuple[int | None, ...], models: int, token
         raise ShapeError("models that are computed side by side share their batch.")
     further = torch.arange(models, device=packing.query_starts.device).unsqueeze(1)
     keys, count = packing.keys, tokens if packing.keys is None else len(packing.keys)
-    starts = [
-        torch.cat([ends[:1], (ends[1:] + further * size).flatten()]).int()
-        for ends, size in ((packing.query_starts, tokens), (packing.key_starts, count))
-    ]
-    keys = None if keys is None else (keys + further * tokens).flatten()
-    return Packing(keys, *starts, packing.most_queries, packing.most_keys)
+
+    def starts(ends: Tensor, size: int) -> Tensor:
+        return torch.cat([ends[:1], (ends[1:] + further * size).flatten()]).int()
+
+    return packing._replace(
+        keys=None if keys is None else (keys + further * tokens).flatten(),
+        query_starts=starts(packing.query_starts, tokens),
+        key_starts=starts(packing.key_starts, count),
+    )

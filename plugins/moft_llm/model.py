@@ -186,9 +186,10 @@ class LanguageModel(Model):
         length = segments.shape[1] + (0 if prefix is None else prefix.shape[1])
         fits = self._window is None or length <= self._window
         shared = share and items.shape[1] > 1 and fits
-        row_of = response_of = None
+        owners: list[Tensor] = []
         if not shared:
             tokens, segments, row_of, response_of = separated(tokens, segments)
+            owners = [row_of, response_of]
             prefix = None if prefix is None else prefix[row_of]
             gates = {layer: own[row_of] for layer, own in gates.items()}
         found = predictions(segments)
@@ -196,7 +197,7 @@ class LanguageModel(Model):
         predicting = forward(
             self.network, tokens, segments, found, prefix, self._gates, gates, shared=shared, most=self._positions
         )  # [N, hidden]
-        rows, responses = (found.rows, found.responses) if row_of is None else (row_of[found.rows], response_of[found.rows])
+        rows, responses = [owner[found.rows] for owner in owners] or (found.rows, found.responses)
         weight, bias, scale, softcap = head_of(self.network)
         if scale != 1:
             predicting = predicting * scale

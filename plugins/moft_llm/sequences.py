@@ -61,8 +61,8 @@ def gradients_one_by_one(
         slopes = shares * (up @ _by_head(value[seen], query, exact).mT - (up * out).sum(-1, keepdim=True)) * scale
         found[0][own] = (slopes @ _by_head(key[seen], query, exact)).transpose(0, 1)
         for total, part in ((found[1], slopes.mT @ query[own].to(exact).transpose(0, 1)), (found[2], shares.mT @ up)):
-            grouped = part.unflatten(0, (key.shape[1], -1)).sum(1).transpose(0, 1)  # [keys, groups, width]
-            total.index_add_(0, torch.arange(len(total))[seen] if isinstance(seen, slice) else seen, grouped)
+            grouped = part.reshape(key.shape[1], -1, *part.shape[1:]).sum(1).transpose(0, 1)  # [keys, groups, width]
+            total.index_add_(0, _places(seen, total), grouped)
     return found[0].to(query.dtype), found[1].to(key.dtype), found[2].to(value.dtype)
 
 
@@ -74,6 +74,11 @@ def _sequences(packing: Packing) -> list[tuple[slice, slice | Tensor]]:
     return [(own, seen if packing.keys is None else packing.keys[seen]) for own, seen in zip(queries, keys, strict=True)]
 
 
+def _places(seen: slice | Tensor, values: Tensor) -> Tensor:
+    """`[keys]` int64, where the keys of a sequence stand among `values`, `[N, ...]`."""
+    return torch.arange(len(values), device=values.device)[seen] if isinstance(seen, slice) else seen
+
+
 def _by_head(values: Tensor, query: Tensor, dtype: torch.dtype) -> Tensor:
     """`[heads, keys, width]` of `[keys, groups, width]`."""
     return values.to(dtype).transpose(0, 1).repeat_interleave(query.shape[1] // values.shape[1], 0)
@@ -82,5 +87,5 @@ def _by_head(values: Tensor, query: Tensor, dtype: torch.dtype) -> Tensor:
 def _scores(query: Tensor, key: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
     """`[heads, queries, keys]`, the lowest number where a key comes after the query; both end at the same token."""
     scores = query.to(dtype).transpose(0, 1) @ _by_head(key, query, dtype).mT * scale
-    later = torch.ones(scores.shape[1:], dtype=torch.bool).triu(1 + scores.shape[2] - scores.shape[1])
+    later = torch.ones_like(scores[0], dtype=torch.bool).triu(1 + scores.shape[2] - scores.shape[1])
     return scores.masked_fill(later, torch.finfo(dtype).min)

@@ -54,8 +54,8 @@ class LLM:
         share_prompt: encodes the prompt of a list once for all its responses; false gives the same scores, for more work.
         length_normalization: scores are means over the tokens of a response in place of sums.
         gradient_checkpointing: less memory, for about a third more time.
-        compile: compiles the parts of each layer by `torch.compile`: a minute at the start, faster steps and less memory after it, on
-            a GPU above all.
+        compile: compiles the parts of each layer by `torch.compile`: a minute at the start, then faster steps in less memory, on a
+            GPU above all.
     """
 
     def __init__(
