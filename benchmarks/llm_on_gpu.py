@@ -1,14 +1,14 @@
 """Tuning of a language model of a billion parameters on a GPU beside TRL 1.16's DPOTrainer, at lengths around 1,024 tokens.
 
-The model has the shape of Llama 3.2 1B and random weights, which cost what trained ones do. Pairs are made up, of words that are
-one token each, in two kinds: `varied` draws prompts of 64 to 448 tokens and responses of 384 to 1,152, `equal` has prompts of 256
-and responses of 768, and so no padding anywhere. Every training takes the same batches of eight pairs, with LoRA of rank 64 on the
-projections of attention, the base in bfloat16 under autocast, AdamW, and reference scores that were computed before.
+The model has the shape of Llama 3.2 1B and random weights, which cost what trained ones do. Pairs are made up, of words that
+are one token each, in two kinds: `varied` draws prompts of 64 to 448 tokens and responses of 384 to 1,152, `equal` has prompts
+of 256 and responses of 768, and so no padding anywhere. Every training takes the same batches of eight pairs, with LoRA of rank
+64 on the projections of attention, the base in bfloat16 under autocast, AdamW, and reference scores that were computed before.
 
 Each training is a process of its own and has the GPU to itself while its steps are timed. Counted are pairs per second and the
-most memory that torch allocated on the GPU. Utilisation is the share of the GPU's peak that the arithmetic takes which a training
-cannot do without: matrix products of tokens that are not padding, forward and backward to the activations of frozen layers, causal
-attention, and the LM head of responses; TRL's has each prompt twice, moft's once.
+most memory that torch allocated on the GPU. Utilisation is the share of the GPU's peak that the arithmetic takes which a
+training cannot do without: matrix products of tokens that are not padding, forward and backward to the activations of frozen
+layers, causal attention, and the LM head of responses; TRL's has each prompt twice, moft's once.
 
 TRL is put into a folder of its own:  pip install --no-deps --target trl 'trl==1.16.*'
 
@@ -56,12 +56,13 @@ SIDES: Mapping[str, Mapping[str, Any]] = {
     "TRL, checkpoints": {"is_checkpointing": True},
     "TRL, compiled": {"is_compiled": True},
     "moft": {},
+    "moft, four passes a step": {"accumulation": 4},
+    "moft, LoRA, m = 8": {"objectives": 8},
+    "moft, HPT, m = 2": {"has_prefix": True, "objectives": 2},
+    "moft, HPT, m = 8": {"has_prefix": True, "objectives": 8},
     "moft, compiled": {"is_compiled": True},
     "moft, compiled, four passes a step": {"is_compiled": True, "accumulation": 4},
     "moft, compiled, checkpoints": {"is_compiled": True, "is_checkpointing": True},
-    "moft, compiled, HPT, m = 2": {"is_compiled": True, "has_prefix": True, "objectives": 2},
-    "moft, compiled, HPT, m = 8": {"is_compiled": True, "has_prefix": True, "objectives": 8},
-    "moft, compiled, LoRA, m = 8": {"is_compiled": True, "objectives": 8},
 }
 
 
@@ -69,7 +70,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Pairs per second, memory and utilisation of every side, by kind of pairs, and ratios to TRL's."""
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        model = _model(folder / "model", Path(options.tokenizer), json.loads(options.shape))
+        model = Path(options.model) if options.model else random_model(folder / "model", Path(options.tokenizer), SHAPE)
         _pairs(folder / LONG, model, options.lists, options.scale)
         tokens = training_tokens(model, folder, "long", LENGTH)
         stretches = [kind for kind in KINDS for _ in range(options.rounds + 1)]
@@ -100,10 +101,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for name, racer in racers.items():
             found[name] = _asked(racer, len(stretches))
             racer.__exit__()
-            print(
-                name, [round(part["wall"], 3) for part in found[name]], [round(part["peak"]) for part in found[name]], flush=True
-            )
-        return _results(found, tokens, plan, stretches, options)
+            told = [f"{part['wall']:.3f} s, {part['peak']:,.0f} MB" for part in found[name]]
+            print(f"{name}: {'; '.join(told)}", flush=True)
+        return results_of(found, tokens, plan, stretches, options)
 
 
 def _asked(racer: Racer, times: int) -> list[dict[str, Any]]:
@@ -118,15 +118,15 @@ def _asked(racer: Racer, times: int) -> list[dict[str, Any]]:
     return found
 
 
-def _model(folder: Path, tokenizer: Path, shape: Mapping[str, Any]) -> Path:
-    """A folder with random weights and a tokenizer."""
+def random_model(folder: Path, tokenizer: Path, shape: Mapping[str, Any]) -> Path:
+    """`folder` with a model like Llama of random weights in bfloat16, and the tokenizer of another folder."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(0)
     words = AutoTokenizer.from_pretrained(tokenizer)
     words.save_pretrained(folder)
-    config = AutoConfig.for_model("llama", **{**SHAPE, **shape}, bos_token_id=1, eos_token_id=2)
+    config = AutoConfig.for_model("llama", **shape, bos_token_id=1, eos_token_id=2)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.cpu().save_pretrained(folder)
@@ -168,7 +168,7 @@ def _plan(tokens: Tokenised, kind: str, options: argparse.Namespace) -> list[lis
     return plan[: options.steps * (options.rounds + 1)]
 
 
-def _results(
+def results_of(
     found: Mapping[str, Sequence[Mapping[str, Any]]],
     tokens: Tokenised,
     plan: Sequence[Sequence[int]],
@@ -184,26 +184,21 @@ def _results(
             if len(parts) <= timed[-1]:
                 continue
             seconds = [parts[place]["wall"] / options.steps for place in timed]
-            batches = [plan[place * options.steps : (place + 1) * options.steps] for place in timed]
-            work = [sum(_operations(tokens, batch, name) for batch in own) for own in batches]
+            steps = [plan[place * options.steps : (place + 1) * options.steps] for place in timed]
+            work = [sum(_operations(tokens, batch, name) for batch in own) for own in steps]
             sides[name] = {
                 "seconds_per_step": summary(seconds),
                 "pairs_per_second": summary([options.batch / each for each in seconds]),
                 "utilisation": summary([one / (each * options.steps) / PEAK for one, each in zip(work, seconds, strict=True)]),
                 "megabytes": max(parts[place]["peak"] for place in timed),
-                "losses": [loss for place in timed for loss in parts[place]["losses"]],
+                "first_loss": parts[stretches.index(kind)]["losses"][0],
             }
             if TRL in sides:
-                base = sides[TRL]
-                own = [
-                    base_seconds / each for base_seconds, each in zip(_seconds(found[TRL], timed, options), seconds, strict=True)
-                ]
-                sides[name]["times_trl"] = summary(own)
-                sides[name]["share_of_trl_memory"] = sides[name]["megabytes"] / base["megabytes"]
-        rows = [
-            lists for place in timed for batch in plan[place * options.steps : (place + 1) * options.steps] for lists in [batch]
-        ]
-        result[kind] = {"padding": _paddings(tokens, rows), "sides": sides}
+                both = zip(_seconds(found[TRL], timed, options), seconds, strict=True)
+                sides[name]["times_trl"] = summary([one / own for one, own in both])
+                sides[name]["share_of_trl_memory"] = sides[name]["megabytes"] / sides[TRL]["megabytes"]
+        batches = [batch for place in timed for batch in plan[place * options.steps : (place + 1) * options.steps]]
+        result[kind] = {"padding": _paddings(tokens, batches), "sides": sides}
     return result
 
 
@@ -245,12 +240,12 @@ def show(found: Mapping[str, Any]) -> None:
                 f"{side['megabytes']:,.0f}",
                 f"{side['share_of_trl_memory']:.2f}" if "share_of_trl_memory" in side else "",
                 f"{side['utilisation']['median']:.3f}",
-                f"{side['losses'][0]:.4f}",
+                f"{side['first_loss']:.4f}",
             ]
             for name, side in one["sides"].items()
         ]
         padding = one["padding"]
-        title = f"{kind}: {padding['mean_length']:.0f} tokens a response with its prompt, {padding['trl']:.0%} of TRL's batches padding"
+        title = f"{kind}: {padding['mean_length']:.0f} tokens a response with its prompt, {padding['trl']:.0%} padding in TRL"
         print_table(title, ["training", "pairs/s", "times TRL", "MB", "of TRL's", "utilisation", "first loss"], rows)
 
 
@@ -259,6 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trl", required=True, help="folder that TRL was put into")
     parser.add_argument("--tokenizer", default=str(data_folder() / MODEL), help="folder of a tokenizer like Llama's")
+    parser.add_argument("--model", help="folder of a model of this shape, in place of a new one")
     parser.add_argument("--rounds", type=int, default=3, help="stretches of each side and kind, after one to warm up")
     parser.add_argument("--steps", type=int, default=4, help="of a stretch")
     parser.add_argument("--batch", type=int, default=8, help="pairs of a batch")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import torch
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
@@ -93,6 +94,10 @@ def adapt(network: PreTrainedModel, config: LoraConfig) -> None:
         if isinstance(module, LoraLayer):
             module.lora_A.float()
             module.lora_B.float()
+            module.cast_input_dtype_enabled = (
+                False  # inputs would be made float32 under autocast, which then makes them 16 bits again
+            )
+            module.lora_A["default"].register_forward_pre_hook(_in_its_dtype)
 
 
 class Gates:
@@ -190,6 +195,14 @@ def adapters_off(network: nn.Module) -> Iterator[None]:
             layer.enable_adapters(True)
         for parameter, was in trained.items():  # PEFT sets these as it sees fit
             parameter.requires_grad_(was)
+
+
+def _in_its_dtype(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The inputs of a LoRA's A in the dtype of A, unless autocast sees to that."""
+    if torch.is_autocast_enabled(arguments[0].device.type):
+        return arguments
+    dtype = module.weight.dtype
+    return tuple(one.to(dtype) for one in arguments)  # type: ignore[arg-type]
 
 
 def _is_called(name: str, target: str) -> bool:

@@ -54,8 +54,8 @@ class LLM:
         share_prompt: encodes the prompt of a list once for all its responses; false gives the same scores, for more work.
         length_normalization: scores are means over the tokens of a response in place of sums.
         gradient_checkpointing: less memory, for about a third more time.
-        compile: compiles the parts of each layer by `torch.compile`: a minute at the start, then faster steps in less memory, on a
-            GPU above all.
+        compile: compiles the parts of each layer by `torch.compile`: a minute at the start, then faster steps in less memory,
+            above all on a GPU.
     """
 
     def __init__(
@@ -107,6 +107,8 @@ class LLM:
         self.main: Objective | None = None
 
     def prepare(self, trainer: Trainer) -> None:
+        if self._load["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there
+            raise ConfigError("[task.quantization] 4bit weights can be tuned on a GPU only, and this is a CPU; set it to none.")
         examples = self._examples()
         check_labels(examples["train"], self._labels)
         self._know_base()
