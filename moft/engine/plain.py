@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from moft.engine.own import own_copy, own_state
 from moft.engine.policies import common_multiple
@@ -50,7 +52,8 @@ class PlainModels(nn.Module):
             return self._correction(self[chosen[0]](batch.inputs, Injection()), batch).unsqueeze(0)
         own = [_trained(self.models[index]) for index in chosen]
         stacked = {name: torch.stack([parameters[name] for parameters in own]) for name in own[0]}
-        outputs = vmap(self._output, in_dims=(0, None), randomness="different")(stacked, batch)  # [k, batch, list]
+        with side_by_side():
+            outputs = vmap(self._output, in_dims=(0, None), randomness="different")(stacked, batch)  # [k, batch, list]
         return self._correction(outputs, batch)
 
     def averaged(self, batch: Batch, weights: Tensor) -> Tensor:
@@ -100,6 +103,11 @@ class PlainModels(nn.Module):
 
     def _correction(self, output: Tensor, batch: Batch) -> Tensor:
         return output if self._is_correction else output - batch.reference
+
+
+def side_by_side() -> AbstractContextManager[None]:
+    """A block in which models can be computed side by side: other ways of attention are slow then, and one fails on a GPU."""
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 class NearestPolicy(Policy):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Generator, Tensor, nn
 
 from moft.engine.loop import Jobs, Loop, Workshop
 from moft.engine.own import load_own
+from moft.engine.plain import side_by_side
 from moft.engine.records import Account, NoRecords, Records
 from moft.engine.returned import losses_per_list
 from moft.engine.sampled import draws_of
@@ -189,7 +190,9 @@ class AccelerateTrainer(Trainer):
         data = batches(Generator().manual_seed(0))
         plans = [max(data.plan, key=len), min(data.plan, key=len)]
         losses = [lambda plan=plan: losses_of(data.load(plan), (0,)) for plan in plans]
-        here = torch.tensor([fitting(list(modules), losses, self.device)], device=self.device)
+        takes_turns = self.device.type == "cpu" and self._shop.accelerator.num_processes == 1
+        with nullcontext() if takes_turns else side_by_side():
+            here = torch.tensor([fitting(list(modules), losses, self.device)], device=self.device)
         return int(self._shop.accelerator.gather(here).min())  # every process has to train the same groups
 
 

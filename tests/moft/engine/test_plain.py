@@ -11,10 +11,10 @@ from moft import ConfigError
 from moft.engine.network import ItemNetwork
 from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
 from moft.engine.profile import profiled
-from moft.interfaces import Context
+from moft.interfaces import Context, Model
 from moft.testing import check_policy
 from moft.testing.toy import FEATURES, ToyTask
-from moft.types import Batch, Injection, ListValues, Tradeoff
+from moft.types import Batch, Injection, ListValues, ModelSpec, Tradeoff
 
 ONE = torch.ones(1, 2)
 GRID = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
@@ -66,6 +66,37 @@ def test_gradients_of_one_pass_reach_the_models_that_were_asked_for(batch):
         single = plain_models(3)
         single.corrections(batch, [index]).sum().backward()
         assert_close(plain.models[index].input.weight.grad, single.models[index].input.weight.grad)
+
+
+class Attends(Model):
+    """Attention over the items under a mask, then one linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.output = nn.Linear(FEATURES, 3 * 4), nn.Linear(4, 1)
+        self.spec = ModelSpec(tradeoff_size=2, hidden_size=4, is_correction=True)
+
+    def forward(self, inputs, injection):
+        query, key, value = self.inner(inputs["features"]).unsqueeze(1).chunk(3, -1)  # [batch, 1, list, 4] each
+        mask = torch.ones_like(inputs["features"][:, None, None, :, 0], dtype=torch.bool)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.output(mixed.squeeze(1)).squeeze(-1)
+
+
+def test_attention_of_several_models_takes_no_way_that_knows_one_model_only(batch):
+    torch.manual_seed(0)
+    plain = PlainModels(Attends(), 3)
+    with torch.no_grad():
+        for parameter in plain.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    expected = torch.stack([plain.corrections(batch, [index]).squeeze(0) for index in range(3)])
+    torch._C._functorch._set_vmap_fallback_enabled(False)  # what has no rule for several models fails then
+    try:
+        found = plain.corrections(batch, [0, 1, 2])
+        found.square().sum().backward()
+    finally:
+        torch._C._functorch._set_vmap_fallback_enabled(True)
+    assert_close(found, expected)
 
 
 def test_frozen_parameters_are_shared_by_a_pass(batch):
