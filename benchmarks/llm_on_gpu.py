@@ -273,9 +273,8 @@ def main() -> None:
         about["gpu"] = torch.cuda.get_device_name()
     SHAPE.update(json.loads(options.shape))
     found = measure(options)
-    write_result(
-        options.name, {**about, **{name: getattr(options, name) for name in ("rounds", "steps", "batch")}, "kinds": found}
-    )
+    settings = {name: getattr(options, name) for name in ("rounds", "steps", "batch")}
+    write_result(options.name, {**about, **settings, "runs": [found]})
     show(found)
 
 

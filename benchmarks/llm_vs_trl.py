@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         side = {"model": str(model), "data": str(data), "texts": "pairs", "stretch": options.steps, "rate": RATE}
-        (folder / "trl.json").write_text(json.dumps({**side, "batch": options.batch, "rows": _rows(tokens, same)}), "utf-8")
+        (folder / "trl.json").write_text(json.dumps({**side, "batch": options.batch, "rows": trl_rows(tokens, same)}), "utf-8")
         command = [sys.executable, __file__, "--serve", str(folder / "trl.json"), "--trl", options.trl]
         racers = {TRL: stack.enter_context(Racer(command, options.threads))}
         for name in (ALONE, HPT, GROUPED):
@@ -114,7 +114,7 @@ def _grouped(tokens: Tokenised, budget: int, steps: int) -> list[list[int]]:
     return plan[:steps]
 
 
-def _rows(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
+def trl_rows(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
     """The pairs in the order of the plan, as TRL has them once it has tokenised them."""
     import torch
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft_docs.markdown import table
-from moft_docs.tables import conditioner_tables, dial_table, story_method_tables, story_tables
+from moft_docs.tables import conditioner_tables, dial_table, gpu_tables, story_method_tables, story_tables
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 KEYS = {"machine", "seeds", "folds", "split"}
@@ -191,6 +191,7 @@ def measured_on(content: Mapping[str, Any]) -> str:
     machine = content.get("machine", {})
     if machine:
         packages = ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items())
+        words += [content["gpu"]] if "gpu" in content else []
         words.append(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {packages}")
         words.append(machine["date"])
     return f"*Measured: {'; '.join(words)}.*" if words else ""
@@ -277,6 +278,7 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "temperatures": plain_tables,
     "llm_vs_trl": plain_tables,
     "llm_steps": plain_tables,
+    "llm_on_gpu": gpu_tables,
     "stories": story_tables,
     "stories-hyper-lora": story_tables,
     "stories-dial": dial_table,

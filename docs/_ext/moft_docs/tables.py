@@ -1,4 +1,4 @@
-"""Tables of the story task and of the conditioners."""
+"""Tables of the story task, of the conditioners, and of trainings on a GPU."""
 
 from __future__ import annotations
 
@@ -17,6 +17,30 @@ def story_tables(content: Mapping[str, Any]) -> str:
     ]
     text = table(["weight", *weights, "Kendall's tau", "last less first"], rows, numbers=True)
     return f"{text}\n\n{content['prompts']} prompts."
+
+
+def gpu_tables(content: Mapping[str, Any]) -> str:
+    """Trainings on a GPU beside TRL's, by kind of pairs; each run has a TRL of its own."""
+    parts = []
+    for kind in content["runs"][0]:
+        padding = content["runs"][0][kind]["padding"]
+        rows = [
+            [
+                name if name != "TRL" or len(content["runs"]) == 1 else f"TRL, run {number}",
+                f"{side['pairs_per_second']['median']:.1f}",
+                f"{side['times_trl']['median']:.2f}" if name != "TRL" else "",
+                f"{side['megabytes'] / 1000:.1f}",
+                f"{side['share_of_trl_memory']:.2f}" if name != "TRL" else "",
+                f"{side['utilisation']['median']:.2f}",
+            ]
+            for number, run in enumerate(content["runs"], start=1)
+            for name, side in run[kind]["sides"].items()
+        ]
+        headers = ["training", "pairs per second", "times TRL's", "GB", "of TRL's", "utilisation"]
+        length, share = f"{padding['mean_length']:,.0f}", f"{padding['trl']:.0%}"
+        said = f"`{kind}`: a response with its prompt has {length} tokens, and {share} of TRL's batches are padding."
+        parts += [said, table(headers, rows, numbers=True)]
+    return "\n\n".join(parts)
 
 
 def dial_table(content: Mapping[str, Any]) -> str:

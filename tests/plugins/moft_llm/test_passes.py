@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
 from moft import ShapeError
-from moft.api import Injection, PlainModels
+from moft.api import ConditionedPolicy, Injection, PlainModels, Tradeoff
+from moft_llm import head
+from moft_llm.generate import Decoding, generated, log_probabilities
 from moft_llm.loading import load_model
 from moft_llm.lora import LoRA
 from moft_llm.model import LanguageModel
@@ -146,22 +150,43 @@ def test_a_row_that_is_longer_than_learned_positions_is_refused(built, ways, mat
     assert match(r"a row of \d+ tokens, 9 of them a prefix, where the model has 12 positions", told[0])
 
 
+@pytest.fixture
+def traced(monkeypatch):
+    """Compiles by tracing alone, which takes a second where the real way takes many."""
+    compile_part, compile_function = nn.Module.compile, torch.compile
+
+    def without_kernels(part, **more):  # a part of torch's own is not traced by itself
+        compile_part(part, backend="eager", fullgraph=not type(part).__module__.startswith("torch"), **more)
+
+    monkeypatch.setattr(nn.Module, "compile", without_kernels)
+    monkeypatch.setattr(head, "_compiled_exponentials", lambda: compile_function(head._exponentials, backend="eager"))
+
+
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_compiled_parts_are_traced_whole_and_score_as_before(built, ways, monkeypatch, family):
-    compile_part = nn.Module.compile
-
-    def traced(part, **more):  # a part of torch's own is not traced by itself
-        compile_part(part, backend="aot_eager", fullgraph=not type(part).__module__.startswith("torch"), **more)
-
-    monkeypatch.setattr(nn.Module, "compile", traced)
-    monkeypatch.setattr("moft_llm.head._compiled_exponentials", lambda: torch.compile(_exponentials(), backend="aot_eager"))
+def test_compiled_parts_are_traced_whole_and_score_as_before(built, ways, traced, family):
     plain, compiled = (built(family, is_compiled=given) for given in (False, True))
     expected = ways(lambda: scored(plain, injected(plain, gates=True), inputs()))[1]
     found = ways(lambda: scored(compiled, injected(compiled, gates=True), inputs()))[1]
     assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
-def _exponentials():
-    from moft_llm import head
+def test_copies_of_a_compiled_model_are_compiled(built, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda part, **more: compiled.append(part))
+    model = built(is_compiled=True)
+    parts = [part for layer in model.blocks() for part in layer.children()]
+    assert compiled == parts
+    twin = deepcopy(model)
+    assert compiled[len(parts) :] == [part for layer in twin.blocks() for part in layer.children()]
 
-    return head._exponentials
+
+def test_a_compiled_model_writes_as_it_does_uncompiled_and_compiles_nothing_for_it(built, traced):
+    prompts, greedy = [[5, 9, 3], [7]], Decoding(max_new_tokens=6, greedy=True)
+    found = []
+    for is_compiled in (False, True):
+        policy = ConditionedPolicy(built(is_compiled=is_compiled), None, torch.ones(1, 2))
+        answers = policy.answers(Tradeoff(torch.full((2, 2), 0.5), torch.ones(1, 2)))
+        before = torch._dynamo.utils.counters["frames"]["total"]
+        found.append((generated(answers, prompts, greedy), log_probabilities(answers, prompts, [[4, 5], [6]])))
+        assert torch._dynamo.utils.counters["frames"]["total"] == before
+    assert_close(*found)
