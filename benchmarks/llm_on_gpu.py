@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import data_folder, in_words, machine, print_table, summary, write_result
 from benchmarks.language import LONG, MODEL, Side, training_tokens
-from benchmarks.llm_vs_trl import RANK, _rows
+from benchmarks.llm_vs_trl import RANK, trl_rows
 from benchmarks.racing import Racer
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             more = {"device": options.device, "length": LENGTH, **SIDES[name]}
             if name.startswith(TRL):
                 path = folder / f"{name}.json"
-                rows = _rows(tokens, plan)
+                rows = trl_rows(tokens, plan)
                 path.write_text(json.dumps({**common, **more, "batch": options.batch, "rows": rows}), "utf-8")
                 command = [sys.executable, "-m", "benchmarks.llm_vs_trl", "--serve", str(path), "--trl", options.trl]
                 return Racer(command, options.threads)
