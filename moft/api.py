@@ -26,6 +26,7 @@ from moft.hooks.manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,
     Answer,
+    Attentive,
     Conditioner,
     Context,
     Evaluator,
@@ -71,6 +72,7 @@ __all__ = [
     "Account",
     "AdaptiveSampler",
     "Answer",
+    "Attentive",
     "BasePolicy",
     "Batch",
     "Batches",

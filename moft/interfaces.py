@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.sampling import AdaptiveSampler, Feedback, Sampler
+from moft.sampling import AdaptiveSampler, Attentive, Feedback, Sampler
 from moft.steering import Answer, Conditioner, Model, Policy, Steered
 from moft.team import Alone, ModuleT, Team
 from moft.types import Batch, Batches, Front, ListValues, ModelSpec, Objective, Tradeoff, temperatures_of
@@ -374,6 +374,7 @@ class Method(Protocol[PolicyT]):
 __all__ = [
     "AdaptiveSampler",
     "Answer",
+    "Attentive",
     "Conditioner",
     "Context",
     "Evaluator",

@@ -47,6 +47,15 @@ class AdaptiveSampler(Sampler, Protocol):
         ...
 
 
+@runtime_checkable
+class Attentive(Protocol):
+    """A method that can draw from an adaptive sampler, and says before training whether it does."""
+
+    def listens(self, m: int) -> bool:
+        """True when, for m objectives, its sampler has to be told what the policy reaches while it is trained."""
+        ...
+
+
 @dataclass(frozen=True)
 class Feedback:
     """What an adaptive sampler is told during a job.

@@ -98,7 +98,7 @@ def _blank_pictures() -> Iterator[None]:
         for module in (drawing, report):
             patch.setattr(module, "png", lambda figure: base64.b64decode(pixel))
         for name in ("front_figure", "training_figure"):
-            patch.setattr(report, name, lambda content: None)
+            patch.setattr(report, name, lambda *content: None)
         yield
 
 

@@ -198,7 +198,7 @@ class Reader:
             self.patch.setenv(name, value)
         out, err = io.StringIO(), io.StringIO()
         if words[:3] == ["pip", "install", "-e"]:
-            install(self.folder / words[3], self.patch)
+            install(self.folder / words[3].removesuffix("[test]"), self.patch)
             return
         if words[0] == "moft":
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

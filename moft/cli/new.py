@@ -69,7 +69,7 @@ def plugin(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     typer.echo(f"Wrote {folder}. Next:")
-    typer.echo(f"  pip install -e {folder}")
+    typer.echo(f"  pip install -e '{folder}[test]'")
     typer.echo(f"  pytest {folder}")
     typer.echo(f"  {_shown_by(name, word)}")
 

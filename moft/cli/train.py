@@ -47,7 +47,7 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
     """What `moft train` would do with these settings."""
     from moft.config.yaml12 import dump
     from moft.run.folder import RunFolder, refuse_existing
-    from moft.run.pipeline import kept_config
+    from moft.run.trained import kept_config
 
     if is_there := RunFolder(folder).config.is_file():
         if resume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 
 from torch import Tensor
@@ -12,6 +13,28 @@ from moft.errors import ConfigError
 from moft.sampling import Feedback
 
 _LEARNED = "sampler."  # begins its names among the states of generators
+
+
+def evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
+    """The epochs, from 1, after which the front is measured: evenly spread, the last one among them."""
+    return frozenset(math.ceil(epochs * index / evaluations) for index in range(1, evaluations + 1))
+
+
+def refuse_unheard(evaluated: Collection[int], epochs: int) -> None:
+    """Nothing, when an adaptive sampler would be told something that more training follows.
+
+    Args:
+        evaluated: epochs, from 1, after which there is an evaluation.
+        epochs: of the job.
+
+    Raises:
+        ConfigError: it never would.
+    """
+    if not set(evaluated) - {epochs}:
+        raise ConfigError(
+            f"[trainer.evaluations] measures nothing before the last of {epochs} epochs, and an adaptive sampler learns from "
+            "what is measured before; set at least 2, with as many epochs, or take another sampler."
+        )
 
 
 def refuse_deaf(feedback: Feedback | None, evaluated: Collection[int], epochs: int) -> None:
@@ -27,12 +50,8 @@ def refuse_deaf(feedback: Feedback | None, evaluated: Collection[int], epochs: i
         PluginError: its state is none that a checkpoint can keep, or it fails.
         ShapeError: what it watches are no weights.
     """
-    if feedback is not None and not set(evaluated) - {epochs}:
-        raise ConfigError(
-            f"[trainer.evaluations] measures nothing before the last of {epochs} epochs, and an adaptive sampler learns from "
-            "what is measured before; set at least 2, with as many epochs, or take another sampler."
-        )
     if feedback is not None:
+        refuse_unheard(evaluated, epochs)
         watched_of(feedback.sampler)
         state_of(feedback.sampler)
 

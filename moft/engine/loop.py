@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.engine.learning import learn, learned, learned_again, refuse_deaf
+from moft.engine.learning import evaluated_epochs, learn, learned, learned_again, refuse_deaf
 from moft.engine.own import load_own, whole_state
 from moft.engine.records import JobState, Records
 from moft.engine.seed import generator_for
@@ -127,7 +127,7 @@ class Loop:
     def run(self) -> None:
         """Epochs from the current position to the end, then the best weights, kept as finished."""
         jobs, shop, is_main = self.jobs, self.shop, self.accelerator.is_main_process
-        planned = _evaluated_epochs(jobs.epochs, self.settings.evaluations) if jobs.evaluate is not None else frozenset[int]()
+        planned = evaluated_epochs(jobs.epochs, self.settings.evaluations) if jobs.evaluate is not None else frozenset[int]()
         refuse_deaf(jobs.feedback, planned, jobs.epochs)
         alone = _Alone(self) if len(self.everyone) > 1 and self.accelerator.num_processes == 1 else None
         self.clock = Clock(shop.device, self.clock.spent)
@@ -380,11 +380,6 @@ class _Alone:
         for copy, parameter in zip(self._copies, loop.trained[0], strict=True):
             copy.grad, parameter.grad = parameter.grad, None
         self._optimizer.step()
-
-
-def _evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
-    """The epochs, from 1, after which the front is measured: evenly spread, the last one among them."""
-    return frozenset(math.ceil(epochs * index / evaluations) for index in range(1, evaluations + 1))
 
 
 def _rate_factor(progress: float, settings: TrainerSettings) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft.run.drawing import CYCLE, DOTS, WIDTH, shortened, styled
+from moft.types import MAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +22,12 @@ COLUMNS = 3
 """Of panels; as many as one job can have, so that a job stays on one row."""
 
 
-def training_figure(steps: Sequence[Mapping[str, Any]]) -> Figure:
+def training_figure(steps: Sequence[Mapping[str, Any]], main: str = MAIN) -> Figure:
     """Loss and validation of every job over its steps.
 
     Args:
         steps: rows of `steps.jsonl`; at least one.
+        main: what the main values are called.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -50,7 +52,7 @@ def training_figure(steps: Sequence[Mapping[str, Any]]) -> Figure:
             axes = figure.add_subplot(cells[at, across], label="curve")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.set(xlabel="step")
-            _curves(axes, jobs[job], keys)
+            _curves(axes, jobs[job], keys, main)
             what = shortened(keys[0], 24) if len(keys) == 1 else "objectives"
             axes.set_title(f"{shortened(job, 20)}: {what}{'' if keys == LOSS else ' (validation)'}", fontsize=10.5)
     return figure
@@ -64,7 +66,7 @@ def _panels_of(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [LOSS, *volume, *([others] if others else [])]
 
 
-def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...]) -> None:
+def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...], main: str) -> None:
     for index, key in enumerate(keys):
         found = [(row["step"], row[key]) for row in rows if _is_number(row.get(key))]
         x, y = np.array(found, dtype=np.float64).reshape(-1, 2).T
@@ -73,8 +75,8 @@ def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...]
             axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.8)
             axes.plot(x, _smoothed(y), color=colour, linewidth=1.8)
         else:
-            label = "main, mean over the grid" if key == "main" else shortened(key, 28)
-            axes.plot(x, y, "--" if key == "main" else "-", color=colour, marker="o", markersize=4, linewidth=1.5, label=label)
+            label = f"{main}, mean over the grid" if key == MAIN else shortened(key, 28)
+            axes.plot(x, y, "--" if key == MAIN else "-", color=colour, marker="o", markersize=4, linewidth=1.5, label=label)
     axes.set_xlim(0, 1.03 * max(row["step"] for row in rows))
     if len(keys) > 1:
         low, high = axes.get_ylim()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from moft.cache import cache_folder
+from moft.engine.learning import evaluated_epochs, refuse_unheard
 from moft.engine.objectives import refuse_names
 from moft.engine.returned import number_of
 from moft.engine.sampled import grid_of
@@ -14,6 +15,7 @@ from moft.errors import ConfigError, DataError, ShapeError
 from moft.interfaces import Context, Foreseeing, Foreseen, Method, Policy, Task
 from moft.run.results import reference_point
 from moft.run.settings import ProfileSettings, RunSettings
+from moft.sampling import Attentive
 from moft.types import Objective, Tradeoff, temperatures_of
 
 
@@ -26,6 +28,17 @@ def check_fit(method: Method[Policy], task: Task) -> None:
     """
     if isinstance(task, Foreseen) and isinstance(method, Foreseeing):
         method.check(task.objectives, task.foreseen)
+
+
+def check_heard(settings: RunSettings, m: int) -> None:
+    """Nothing, when a method's adaptive sampler, if it has one, is told what the policy reaches while it is trained.
+
+    Raises:
+        ConfigError: nothing is measured in time for it.
+    """
+    method, trainer = settings.method, settings.trainer
+    if isinstance(method, Attentive) and method.listens(m):
+        refuse_unheard(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
 
 
 def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) -> None:
@@ -56,6 +69,7 @@ def foreseen_misfit(settings: RunSettings) -> str:
     """
     task = settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
     check_profile(settings.profile, task.objectives)
+    check_heard(settings, len(task.objectives))
     try:
         check_fit(settings.method, task)
     except DataError as error:

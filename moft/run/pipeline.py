@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -32,13 +30,14 @@ from moft.hooks.observers import Observers
 from moft.interfaces import Context, Evaluator, Lengthy, Method, Policy, Problem, Tracker
 from moft.run.checkpoint import RunRecords
 from moft.run.faults import missing_plugins, plugin_fault, stopped
-from moft.run.fit import check_fit, check_profile
+from moft.run.fit import check_fit, check_heard, check_profile
 from moft.run.folder import RunFolder
 from moft.run.memory import memory_fault, short_of_memory
 from moft.run.opened import Opened
-from moft.run.report import HASH, write_report
+from moft.run.report import write_report
 from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
 from moft.run.settings import ProfileSettings, RunSettings, Split, plugin_files
+from moft.run.trained import check_same_data, fingerprint, kept_config
 from moft.run.versions import versions_of
 from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_json
 from moft.types import Front, Run, Tradeoff
@@ -228,44 +227,6 @@ def cost_of(folder: RunFolder) -> Cost:
     return Cost(Account(found["jobs"], found["seconds"], separate, found["parameters"]), found["base_seconds"])
 
 
-def fingerprint(config: Mapping[str, Any]) -> str:
-    """A hash of what training depends on."""
-    return hashlib.sha256(json.dumps(_trained_part(config), sort_keys=True).encode()).hexdigest()
-
-
-def kept_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a run, which `config` may go on with.
-
-    Raises:
-        RunError: they differ in what training depends on.
-    """
-    kept = folder.resolved_config()
-    if fingerprint(kept) != fingerprint(config):
-        difference = _first_difference(_trained_part(kept), _trained_part(config))
-        raise RunError(
-            f"{folder.path}: was made with another config ({difference}); resume it with its own {folder.config.name}."
-        )
-    return kept
-
-
-def _trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting but where training runs, what shows it and how its end is measured.
-
-    The best weights are chosen by the front's settings.
-    """
-    left_out = {
-        "trainer": ("device", "checkpoint_steps", "threads", "together", "sharding"),
-        "profile": ("indicators", "edges", "split", "samples"),
-    }
-    return {
-        key: {name: item for name, item in value.items() if name not in left_out[key]}
-        if key in left_out and isinstance(value, Mapping)
-        else value
-        for key, value in config.items()
-        if key != "trackers"
-    }
-
-
 def _train(
     settings: RunSettings,
     folder: RunFolder,
@@ -278,6 +239,7 @@ def _train(
     trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
     task = settings.task(Context(trainer.device, settings.seed, cache_folder(), processes))
     check_profile(settings.profile, task.objectives)
+    check_heard(settings, len(task.objectives))
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
     chosen = settings.profile.validation_evaluator
     watched = evaluator if chosen is None else chosen(task.objectives, task.main)
@@ -301,7 +263,7 @@ def _train(
             check_fit(method, task)
         task.prepare(trainer)
         base_jobs = set(records.accounts)
-        _check_same_data(folder, task.identity())
+        check_same_data(folder, task.identity())
         task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
         seed_initialisation(settings.seed, "policy")
         policy = policy_of(method, method.policy(problem))
@@ -356,26 +318,6 @@ def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
     if kept != config:
         folder.write_config(config)
     return folder
-
-
-def _check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Refuses to go on with a run on data that have changed since it began."""
-    if not folder.versions.exists():
-        return
-    kept, given = read_json(folder.versions)["data"], json.loads(json.dumps(identity))
-    if kept != given:
-        difference = _first_difference(kept, given)
-        what = "base model has" if difference.startswith("base:") else "data have"
-        raise RunError(f"{folder.path}: its {what} changed since it began ({difference}); train anew with another --out.")
-
-
-def _first_difference(kept: Any, given: Any, path: str = "") -> str:
-    if isinstance(kept, Mapping) and isinstance(given, Mapping):
-        for key in [*kept, *(key for key in given if key not in kept)]:
-            if kept.get(key) != given.get(key):
-                return _first_difference(kept.get(key), given.get(key), f"{path}.{key}" if path else str(key))
-    there, here = (HASH.sub(lambda found: found.group()[:12], repr(value)) for value in (kept, given))
-    return f"{path}: {there} there, {here} here"
 
 
 def _register(files: Any, plugins: Plugins, *, is_preferred: bool = False) -> None:

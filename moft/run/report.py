@@ -70,7 +70,7 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         reference=_reference(record["hypervolume"]["reference"]),
         ranges=list(_ranges(record)),
         front=picture,
-        training=png(training_figure(steps)) if steps else None,
+        training=png(training_figure(steps, main_name(record))) if steps else None,
         versions=versions,
         tables={key: value for key, value in data.items() if _is_table(value)},
         facts={key: value for key, value in data.items() if value is not None and not _is_table(value)},

@@ -15,8 +15,9 @@ from moft.errors import ConfigError, MoftError, RunError
 from moft.hooks.manager import Plugins
 from moft.run.fit import foreseen_misfit
 from moft.run.folder import RunFolder, locked, refuse_existing
-from moft.run.pipeline import kept_config, read_settings
+from moft.run.pipeline import read_settings
 from moft.run.settings import RunSettings
+from moft.run.trained import kept_config
 from moft.run.variations import combinations, name_of, overrides_of, varied
 from moft.run.workers import Ended, Job, run_jobs, shares_of
 from moft.whole import write_bytes

@@ -99,6 +99,9 @@ class CosDPO:
                 refuse_misfit(spec, conditioner)
                 injection_of(conditioner, torch.full((2 if conditioner.per_row else 1, size), 1 / size), spec)
 
+    def listens(self, m: int) -> bool:
+        return isinstance(self._sampler(m), AdaptiveSampler)
+
     def _asked(self, objectives: Sequence[Objective]) -> tuple[int, Tensor]:
         """Width of the vector that conditioners read, m or with temperatures 2 m, and some temperatures, `[n, m]`.
 

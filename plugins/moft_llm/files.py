@@ -32,6 +32,8 @@ def rows(path: str, split: str | None = None) -> Iterator[Row]:
         DataError: there is nothing at `path`, it has no such split, or a file has a fault.
         ConfigError: a package that reads it is not installed.
     """
+    if not path.strip():
+        raise DataError("[task.data] path is empty; name a file, a folder or a data set of the hub.")
     place = Path(path).expanduser()
     if place.is_dir():
         for file in _files(place, split):

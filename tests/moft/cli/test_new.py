@@ -110,7 +110,7 @@ def test_what_to_do_next_is_told(moft, tmp_path, monkeypatch):
     said = moft("new", "plugin", "moft-soft", "--kind", "losses", "--out", "here")
     assert said.out.splitlines() == [
         "Wrote here. Next:",
-        "  pip install -e here",
+        "  pip install -e 'here[test]'",
         "  pytest here",
         "  moft plugins loss soft",
     ]

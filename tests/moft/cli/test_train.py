@@ -94,6 +94,15 @@ def test_a_run_that_is_there_is_left_alone(config, finished, moft, tmp_path, mat
     assert contents(tmp_path) == before
 
 
+def test_a_plan_tells_that_an_adaptive_sampler_would_be_told_nothing(config, moft, tmp_path):
+    words = ("--set", "method={name: cos-dpo, sampler: adaptive}", "--set", "trainer.evaluations=1")
+    for more in (["--plan"], ["--out", tmp_path / "run"]):
+        told = moft("train", config, *words, *more)
+        assert told.code == 2
+        assert "[trainer.evaluations] measures nothing before the last of" in told.mistakes[0]
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_plan_in_the_place_of_a_run_says_so_and_one_that_resumes_has_to_go_with_it(config, finished, moft, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     before = contents(tmp_path)

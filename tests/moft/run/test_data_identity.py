@@ -8,27 +8,27 @@ import pytest
 
 from moft.errors import RunError
 from moft.run.folder import RunFolder
-from moft.run.pipeline import _check_same_data
+from moft.run.trained import check_same_data
 from moft.run.weights import write_json
 
 
 def test_a_resume_with_other_data_says_what_differs(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     write_json(folder.versions, {"data": {"splits": {"train": {"sha256": ["a"], "lists": 3}}}})
-    _check_same_data(folder, {"splits": {"train": {"sha256": ["a"], "lists": 3}}})
+    check_same_data(folder, {"splits": {"train": {"sha256": ["a"], "lists": 3}}})
     with pytest.raises(RunError, match=r"data have changed since it began \(splits.train.sha256: \['a'\] there, \['b'\] here\)"):
-        _check_same_data(folder, {"splits": {"train": {"sha256": ["b"], "lists": 3}}})
+        check_same_data(folder, {"splits": {"train": {"sha256": ["b"], "lists": 3}}})
 
 
 def test_a_resume_from_another_base_model_says_so_with_short_hashes(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     write_json(folder.versions, {"data": {"base": 32 * "0f"}})
-    _check_same_data(folder, {"base": 32 * "0f"})
+    check_same_data(folder, {"base": 32 * "0f"})
     with pytest.raises(
         RunError, match=r"its base model has changed since it began \(base: '0f0f0f0f0f0f' there, '1e1e1e1e1e1e' here\)"
     ):
-        _check_same_data(folder, {"base": 32 * "1e"})
+        check_same_data(folder, {"base": 32 * "1e"})
 
 
 def test_a_run_that_has_just_begun_has_nothing_to_compare_with(tmp_path: Path) -> None:
-    _check_same_data(RunFolder(tmp_path), {"splits": {}})
+    check_same_data(RunFolder(tmp_path), {"splits": {}})

@@ -157,6 +157,11 @@ def test_every_job_has_its_loss_and_what_was_measured():
     assert png(figure).startswith(SIGNATURE)
 
 
+def test_main_values_of_training_are_called_as_in_the_front():
+    step = {"step": 1, "job": "policy", "loss": 1.0, "hypervolume": 0.1, "main": -3.0, "clicks": 0.3}
+    assert "minus KL (nats), mean over the grid" in said(training_figure([step], "minus KL (nats)"))
+
+
 def test_a_smoothed_loss_keeps_a_constant():
     figure = training_figure([{"step": step, "job": "policy", "loss": 2.5} for step in range(1, 101)])
     raw, smooth = panels(figure, "curve")[0].lines

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from moft.run.pipeline import fingerprint
-
 LINES = """
 from moft import Component, hookimpl
 
@@ -71,7 +69,3 @@ def test_a_tracker_is_told_of_the_whole_run_and_again_when_it_is_resumed(config,
     assert told[-2].endswith(" True True True")
     assert moft("train", config, "--out", tmp_path / "run", "--resume", *words[:2]).code == 0
     assert len((tmp_path / "told.txt").read_text(encoding="utf-8").splitlines()) == len(told)
-
-
-def test_trackers_are_no_part_of_what_is_trained():
-    assert fingerprint({"seed": 0, "trackers": [{"name": "wandb"}]}) == fingerprint({"seed": 0})

@@ -67,6 +67,14 @@ def test_an_empty_folder_and_a_missing_path_are_one_line(tmp_path):
             names(path)
 
 
+def test_an_empty_path_is_not_the_folder_that_one_stands_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists.jsonl").write_text("{}\n", encoding="utf-8")
+    for path in ("", " "):
+        with pytest.raises(DataError, match=r"^\[task\.data\] path is empty; name a file, a folder or a data set of the hub\.$"):
+            names(path)
+
+
 @pytest.fixture
 def hub(monkeypatch):
     """A hub that knows one data set, and what it was asked for."""
