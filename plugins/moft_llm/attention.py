@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,7 +20,14 @@ _WIDEST = 256  # of a head, for the kernels of flash attention
 
 def can_attend_packed(device: torch.device, dtype: torch.dtype, head: int) -> bool:
     """True when packed sequences are attended by kernels of their own, and so faster than padded rows under a mask."""
-    return device.type == "cuda" and dtype in _FLASH and head <= _WIDEST and head % 8 == 0
+    return device.type == "cuda" and dtype in _FLASH and head <= _WIDEST and head % 8 == 0 and _has_flash(device)
+
+
+@cache
+def _has_flash(device: torch.device) -> bool:
+    """Whether a GPU has the kernels: those of NVIDIA from Ampere on do."""
+    is_built = torch.version.hip is None and torch.backends.cuda.is_flash_attention_available()
+    return is_built and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scale: float) -> Tensor:

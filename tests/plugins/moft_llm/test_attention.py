@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import ShapeError
+from moft_llm import attention
 from moft_llm.attention import NAME, can_attend_packed, install, packed_attention
 from moft_llm.loading import load_model
 from moft_llm.packed import packed
@@ -101,13 +102,16 @@ def test_it_is_an_operator_that_compilers_can_trace():
     torch.library.opcheck(torch.ops.moft.packed_attention.default, (*parts, *packing, SCALE), test_utils=tests)
 
 
-def test_only_gpus_in_16_bits_pack():
+def test_only_gpus_with_flash_attention_pack_and_in_16_bits(monkeypatch):
+    monkeypatch.setattr(attention, "_has_flash", lambda device: True)
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
     assert can_attend_packed(gpu, torch.bfloat16, 64)
     assert not any(
         can_attend_packed(*one)
         for one in ((cpu, torch.bfloat16, 64), (gpu, torch.float32, 64), (gpu, torch.bfloat16, 264), (gpu, torch.bfloat16, 60))
     )
+    monkeypatch.setattr(attention, "_has_flash", lambda device: False)
+    assert not can_attend_packed(gpu, torch.bfloat16, 64)
 
 
 def test_a_network_that_attends_in_another_way_is_left_alone(tiny_models):
