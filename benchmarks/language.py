@@ -27,6 +27,7 @@ MODEL = "models/stories15m"
 PAIRS = "preferences/pku_saferlhf_500.jsonl"
 LISTS = "preferences/helpsteer_500.jsonl"
 LONG = "long.jsonl"
+PREFIX = 8  # tokens of Hyper Prompt Tuning, as it is by default
 
 Texts = Literal["pairs", "lists", "long"]
 
@@ -111,6 +112,19 @@ def places(model: str | None, data: str | None) -> tuple[Path, Path]:
     if missing:
         raise SystemExit(f"Not there: {', '.join(missing)}. Name the folders with --model and --data, or set MOFT_DATA.")
     return network, folder
+
+
+def with_room(model: Path, folder: Path) -> Path:
+    """`folder/model`, the same model with room for a prefix beside the longest text; its positions are computed, not learned."""
+    found = folder / "model"
+    found.mkdir()
+    for file in model.iterdir():
+        if file.name != "config.json":
+            (found / file.name).symlink_to(file.resolve())
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    config["max_position_embeddings"] += PREFIX
+    (found / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return found
 
 
 def reader(folder: Path, texts: Texts) -> Reader:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.language import Side, Texts, grouped_plan, places, training_tokens
+from benchmarks.language import Side, Texts, grouped_plan, places, training_tokens, with_room
 
 VARIANTS: Mapping[str, tuple[Texts, Mapping[str, Any]]] = {
     "lists, HPT, m = 1": ("lists", {"objectives": 1, "has_prefix": True}),
@@ -59,6 +59,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     plans = {texts: _plan(model, data, texts, steps, options) for texts in ("lists", "pairs")}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder, racers = Path(temporary), {}
+        model = with_room(model, folder)
         for name, (texts, more) in VARIANTS.items():
             side = Side(
                 model=str(model),

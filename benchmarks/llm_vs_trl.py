@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.language import Side, grouped_plan, perturb, places, training_tokens
+from benchmarks.language import Side, grouped_plan, perturb, places, training_tokens, with_room
 from benchmarks.racing import Racer, Stretches, resident
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     plans = {TRL: same, ALONE: same, HPT: same, GROUPED: grouped}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
+        model = with_room(model, folder)
         side = {"model": str(model), "data": str(data), "texts": "pairs", "stretch": options.steps, "rate": RATE}
         (folder / "trl.json").write_text(json.dumps({**side, "batch": options.batch, "rows": trl_rows(tokens, same)}), "utf-8")
         command = [sys.executable, __file__, "--serve", str(folder / "trl.json"), "--trl", options.trl]
