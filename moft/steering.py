@@ -35,6 +35,9 @@ class Model(nn.Module, ABC):
 
     spec: ModelSpec
 
+    is_stackable: bool = True
+    """False when passes of several such models cannot be made one by `torch.func`; they are made one after another then."""
+
     @abstractmethod
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
         """`[batch, list]`: scores, or corrections to the reference where `spec.is_correction`."""

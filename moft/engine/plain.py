@@ -42,14 +42,15 @@ class PlainModels(nn.Module):
         return model
 
     def corrections(self, batch: Batch, chosen: Sequence[int]) -> Tensor:
-        """`[k, batch, list]`, score minus reference, of k of the models in one pass.
+        """`[k, batch, list]`, score minus reference, of k of the models, in one pass where they can be stacked.
 
         Args:
             batch: the lists.
             chosen: indices of the models.
         """
-        if len(chosen) == 1:
-            return self._correction(self[chosen[0]](batch.inputs, Injection()), batch).unsqueeze(0)
+        if len(chosen) == 1 or not self[0].is_stackable:
+            found = [self._correction(self[index](batch.inputs, Injection()), batch) for index in chosen]
+            return torch.stack(found)
         own = [_trained(self.models[index]) for index in chosen]
         stacked = {name: torch.stack([parameters[name] for parameters in own]) for name in own[0]}
         with side_by_side():

@@ -191,7 +191,7 @@ class AccelerateTrainer(Trainer):
         plans = [max(data.plan, key=len), min(data.plan, key=len)]
         losses = [lambda plan=plan: losses_of(data.load(plan), (0,)) for plan in plans]
         takes_turns = self.device.type == "cpu" and self._shop.accelerator.num_processes == 1
-        with nullcontext() if takes_turns else side_by_side():
+        with nullcontext() if takes_turns else side_by_side(), self._shop.autocast():
             here = torch.tensor([fitting(list(modules), losses, self.device)], device=self.device)
         return int(self._shop.accelerator.gather(here).min())  # every process has to train the same groups
 

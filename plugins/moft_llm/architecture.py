@@ -1,4 +1,4 @@
-"""What a transformers model is asked about itself, and the check that its scores would be right."""
+"""What a transformers model is asked about itself, and what is switched in it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from moft import ConfigError, ShapeError
-from moft.api import Inputs
+from moft import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _STARTS = 512
-_TOLERANCE = 1e-3
-_TOLERANCE_16_BIT = 0.5  # of sums of a few tokens; a wrong mask or position moves them by more
 
 
 def embeddings_of(network: PreTrainedModel) -> nn.Embedding:
@@ -30,8 +27,16 @@ def without_dropout(network: PreTrainedModel) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0
+        for name, value in vars(module).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
+def widest_head(network: PreTrainedModel) -> int:
+    """Width of the widest attention head that its config tells of."""
+    config: Any = network.config.get_text_config()
+    named = [value for name, value in config.to_dict().items() if name.endswith("head_dim") and isinstance(value, int)]
+    return max(named) if named else config.hidden_size // config.num_attention_heads
 
 
 def checkpoint_layers(network: Any, contexts: Callable[[], tuple[Any, Any]]) -> None:
@@ -95,55 +100,3 @@ def head_of(network: PreTrainedModel) -> tuple[Tensor, Tensor | None, float, flo
     scale = getattr(config, "logit_scale", None) or 1.0
     divisor = getattr(config, "logits_scaling", None) or 1.0
     return head.weight, getattr(head, "bias", None), scale / divisor, getattr(config, "final_logit_softcapping", None)
-
-
-def check_scores(
-    network: PreTrainedModel, share_prompt: bool, may_pack: bool, scores: Callable[[Inputs, bool, bool], Tensor]
-) -> bool:
-    """True when packed sequences score as padded rows do. Tried on a few tokens, and that those are the network's own scores.
-
-    Args:
-        network: an architecture of any kind.
-        share_prompt: True to try that way, too.
-        may_pack: True to try packed sequences.
-        scores: of inputs, with the prompt shared or not, and packed or not, `[1, 2]`.
-
-    Raises:
-        ConfigError: padded rows do not score as the network does by itself.
-    """
-    weight = embeddings_of(network).weight
-    name = type(network).__name__
-    prompt, first, second = [5, 9, 3], [7, 4], [8, 6, 10]
-    limit = len(weight)
-    tokens = torch.tensor([[*prompt, *first, *second]], device=weight.device) % limit
-    segments = torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2]], device=weight.device)
-    inputs = {"tokens": tokens, "segments": segments, "items": segments.new_ones(1, 2, dtype=torch.bool)}
-    tolerance = _TOLERANCE if weight.dtype in (torch.float32, torch.float64) else _TOLERANCE_16_BIT
-    with torch.no_grad():
-        own = torch.stack([_own_score(network, tokens[:, segments[0] != other], len(prompt)) for other in (2, 1)])
-
-        def is_near(share: bool, pack: bool) -> bool:
-            return torch.allclose(scores(inputs, share, pack)[0], own, atol=tolerance, rtol=0)
-
-        if not is_near(False, False):
-            raise ConfigError(
-                f"model: the logits of {name} are not those of its hidden states and LM head alone; it cannot be tuned here."
-            )
-        if share_prompt and not _holds(is_near, True, False):
-            raise ConfigError(f"share_prompt: {name} scores otherwise when responses share a row. Set share_prompt: false.")
-        return may_pack and all(_holds(is_near, share, True) for share in {share_prompt, False})
-
-
-def _holds(is_near: Callable[[bool, bool], bool], share: bool, pack: bool) -> bool:
-    """Whether scores are near, and False when the network takes no mask, positions or packing of that kind."""
-    try:
-        return is_near(share, pack)
-    except (TypeError, ValueError, RuntimeError, ShapeError):
-        return False
-
-
-def _own_score(network: PreTrainedModel, tokens: Tensor, prompt: int) -> Tensor:
-    """`[]`, log-probability of what follows the prompt, from the logits that the network gives itself."""
-    logits: Tensor = network(input_ids=tokens, use_cache=False).logits.float().log_softmax(-1)
-    found = logits[:, prompt - 1 : -1].gather(2, tokens[:, prompt:, None])
-    return found.sum()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from moft import ShapeError
+from moft_llm.loading import quiet
 from moft_llm.sequences import Packing, attended_one_by_one, gradients_one_by_one
 
 NAME = "moft"
@@ -57,7 +58,8 @@ def install(network: Any) -> bool:
         return False
     AttentionInterface.register(NAME, _interface)
     AttentionMaskInterface.register(NAME, sdpa_mask)
-    network.set_attn_implementation(NAME)
+    with quiet():
+        network.set_attn_implementation(NAME)
     return bool(network.config.get_text_config()._attn_implementation == NAME)
 
 
@@ -107,7 +109,7 @@ def _attended(
     if not can_attend_packed(query.device, query.dtype, query.shape[-1]):
         with torch.autocast(query.device.type, enabled=False):
             return attended_one_by_one(query, key, value, packing, scale)
-    seen, said = _gathered(key, keys), _gathered(value, keys)
+    query, seen, said = query.contiguous(), _gathered(key, keys), _gathered(value, keys)
     found = torch.ops.aten._flash_attention_forward(
         query, seen, said, query_starts, key_starts, most_queries, most_keys, 0.0, True, False, scale=scale
     )
@@ -134,7 +136,7 @@ def _attended_backward(
     if not can_attend_packed(query.device, query.dtype, query.shape[-1]):
         with torch.autocast(query.device.type, enabled=False):
             return gradients_one_by_one(grad, query, key, value, output, sums, packing, scale)
-    seen, said = _gathered(key, keys), _gathered(value, keys)
+    query, seen, said = query.contiguous(), _gathered(key, keys), _gathered(value, keys)
     state = torch.zeros(2, dtype=torch.uint64, device=query.device)  # of dropout, of which there is none
     own, of_keys, of_values = torch.ops.aten._flash_attention_backward(
         grad.contiguous(), query, seen, said, output, sums, query_starts, key_starts, most_queries, most_keys, 0.0, True,
@@ -148,8 +150,10 @@ def _gathered(values: Tensor, keys: Tensor | None) -> Tensor:
 
 
 def _returned(grad: Tensor, values: Tensor, keys: Tensor | None) -> Tensor:
-    """The gradient of `_gathered`: what its copies got, added up."""
-    return grad if keys is None else torch.zeros_like(values, memory_format=torch.contiguous_format).index_add_(0, keys, grad)
+    """The gradient of `_gathered`: what its copies got, added up in float32."""
+    if keys is None:
+        return grad
+    return torch.zeros(values.shape, dtype=torch.float32, device=grad.device).index_add_(0, keys, grad.float()).to(grad.dtype)
 
 
 @_attended.register_fake

@@ -128,7 +128,8 @@ class Gates:
 
         Args:
             gates: by layer.
-            rows: `[N]` int64, the row of each token where tokens are packed into one row, `[1, N]`; None where rows are rows.
+            rows: `[N, rows]`, one where a token is of a row and else zero, where tokens are packed into one row, `[1, N]`; None
+                where rows are rows. A product with it adds up gradients in float32, where picking rows would not.
         """
         return _Within(self, gates, rows)
 
@@ -161,7 +162,7 @@ class _Slot:
                 f"gates of {len(gates)} rows meet {list(inner.shape)} in {self._layer}, which has no row for each list: leave "
                 "the layer out of task.lora.targets."
             )
-        return inner * (gates.unsqueeze(1) if self.rows is None else gates[self.rows].unsqueeze(0))
+        return inner * (gates.unsqueeze(1) if self.rows is None else (self.rows.to(inner.dtype) @ gates).unsqueeze(0))
 
 
 class _Within(AbstractContextManager[None]):

@@ -14,7 +14,6 @@ from moft import ShapeError
 from moft.api import Injection, Inputs, Model, ModelSpec
 from moft_llm import attention
 from moft_llm.architecture import (
-    check_scores,
     checkpoint_layers,
     embeddings_of,
     head_of,
@@ -22,12 +21,14 @@ from moft_llm.architecture import (
     learned_positions,
     ordinary_tokens,
     shortest_window,
+    widest_head,
     without_dropout,
 )
 from moft_llm.head import token_log_probabilities
 from moft_llm.lora import Gates, LoRA, adapt, adapters_off, peft_config
 from moft_llm.packing import check_layout, predictions, separated, trimmed
 from moft_llm.passes import packed_pass, padded_pass
+from moft_llm.trial import check_scores, trial_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -81,6 +82,7 @@ class LanguageModel(Model):
         self.tokenizer = tokenizer
         self.network = deepcopy(base, {id(value): value for value in base.parameters()}).requires_grad_(False)
         without_dropout(self.network)
+        trial = trial_of(self.network.eval())
         may_pack = attention.install(self.network)
         if lora is not None:
             adapt(self.network, peft_config(lora, self.network))
@@ -91,7 +93,7 @@ class LanguageModel(Model):
         self._share_prompt, self._is_packable, self._is_compiled = share_prompt, False, False
         self._length_normalization = length_normalization
         self._window = shortest_window(self.network)
-        self._positions = learned_positions(self.network)
+        self._positions, self._head = learned_positions(self.network), widest_head(self.network)
         with torch.no_grad():
             starts = embeddings_of(self.network)(ordinary_tokens(tokenizer, self.network)).float()  # [k, hidden]
         drawn = torch.randint(len(starts), (prompt_tokens,), generator=torch.default_generator)  # which the engine has seeded
@@ -105,8 +107,9 @@ class LanguageModel(Model):
             name=type(self.network).__name__,
         )
         self._is_packable = check_scores(
-            self.network, share_prompt, may_pack, lambda inputs, share, pack: self._sums(inputs, None, {}, share, pack)[0]
+            trial, share_prompt, may_pack, lambda inputs, share, pack: self._sums(inputs, None, {}, share, pack)[0]
         )
+        self.is_stackable = not gradient_checkpointing
         self._is_compiled = is_compiled
         self._compile()
         self.train()
@@ -183,9 +186,7 @@ class LanguageModel(Model):
         """`[batch, list]` twice: sums of log-probabilities, float32, and of how many tokens; 0 where there is no response."""
         tokens, segments = trimmed(inputs["tokens"], inputs["segments"])
         items = inputs["items"]
-        length = segments.shape[1] + (0 if prefix is None else prefix.shape[1])
-        fits = self._window is None or length <= self._window
-        shared = share and items.shape[1] > 1 and fits
+        shared = share and items.shape[1] > 1 and self._fits(segments, prefix)
         owners: list[Tensor] = []
         if not shared:
             tokens, segments, row_of, response_of = separated(tokens, segments)
@@ -193,7 +194,7 @@ class LanguageModel(Model):
             prefix = None if prefix is None else prefix[row_of]
             gates = {layer: own[row_of] for layer, own in gates.items()}
         found = predictions(segments)
-        forward = packed_pass if fits and pack else padded_pass
+        forward = packed_pass if pack and self._fits(segments, prefix) else padded_pass
         predicting = forward(
             self.network, tokens, segments, found, prefix, self._gates, gates, shared=shared, most=self._positions
         )  # [N, hidden]
@@ -211,20 +212,23 @@ class LanguageModel(Model):
         )
         return scores, lengths
 
+    def _fits(self, segments: Tensor, prefix: Tensor | None) -> bool:
+        """True when no row is longer than the attention window."""
+        return self._window is None or segments.shape[1] + (0 if prefix is None else prefix.shape[1]) <= self._window
+
     def _packs(self) -> bool:
         """True when packed sequences are faster than padded rows here, and the network can."""
         weight = embeddings_of(self.network).weight
         kind = weight.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-        config = self.network.config.get_text_config()
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return self._is_packable and attention.can_attend_packed(weight.device, dtype, head)
+        return self._is_packable and attention.can_attend_packed(weight.device, dtype, self._head)
 
     def _compile(self) -> None:
         """Compiles the parts of each layer, not layers: what goes on between them, checkpointing most of all, stays as it is."""
         if self._is_compiled:
             limits: Any = torch._dynamo.config
             limits.recompile_limit = max(limits.recompile_limit, _VARIANTS)
+            limits.force_nn_module_property_static_shapes = False  # gates are no parameters: each batch has others
             for layer in layers_of(self.network):
                 for part in layer.children():
                     part.compile(dynamic=True)

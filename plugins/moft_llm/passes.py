@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from moft import ShapeError
 from moft_llm.architecture import embeddings_of
@@ -91,8 +93,10 @@ def packed_pass(
             is_token, len(tokens) * ahead + is_token.cumsum(0) - 1, layout.rows * ahead + layout.columns
         )  # [N], in prefixes and then tokens
         embedded = torch.cat([prefix.flatten(0, 1), embedded]).index_select(0, order)
-    no_mask = embedded.new_empty(1, 1, 1, 1)  # a mask of four axes is given to the attention as it is, which ignores it
-    with within.of(gates, layout.rows):
+    # A mask of four axes is given to the attention as it is, which ignores it; one that does not shall see it.
+    no_mask = embedded.new_full((1, 1, 1, 1), math.nan)
+    owners = one_hot(layout.rows, len(tokens)).to(embedded) if gates else None  # [N, batch]
+    with within.of(gates, owners):
         hidden = _decoded(network, embedded.unsqueeze(0), layout.positions.unsqueeze(0), no_mask, packing=layout.packing)
     return hidden[0].index_select(0, layout.places[found.rows, ahead + found.sources])
 

@@ -123,6 +123,31 @@ def test_a_network_that_attends_in_another_way_is_left_alone(tiny_models):
     assert network.config._attn_implementation == NAME
 
 
+def test_kernels_are_given_what_stands_together_and_so_give_it(monkeypatch):
+    packing = packed(SEGMENTS, 1, shared=True).packing
+    query, key, value = (part.detach() for part in drawn(int(packing.query_starts[-1]), torch.float32))
+    apart = query.transpose(0, 1).contiguous().transpose(0, 1)
+    given = []
+
+    def kernel(query, key, value, *more, scale):
+        given.append((query, key, value))
+        return torch.empty_like(query), query.new_zeros(HEADS, len(query)), None, None, None
+
+    monkeypatch.setattr(attention, "can_attend_packed", lambda *_: True)
+    monkeypatch.setattr(torch.ops.aten, "_flash_attention_forward", kernel)
+    found = packed_attention(apart, key, value, packing, SCALE)
+    assert not apart.is_contiguous()
+    assert all(part.is_contiguous() for part in (*given[0], found))
+
+
+def test_gradients_of_keys_that_many_see_are_added_up_in_float32():
+    keys, count = torch.zeros(1000, dtype=torch.int64), 4
+    grad = torch.full((1000, 1, 8), 0.01, dtype=torch.bfloat16)
+    found = attention._returned(grad, torch.zeros(count, 1, 8, dtype=torch.bfloat16), keys)
+    assert found.dtype == torch.bfloat16
+    assert_close(found[0].float(), torch.full((1, 8), 1000 * float(grad[0, 0, 0])), rtol=5e-3, atol=0)
+
+
 def test_what_packed_sequences_cannot_do_is_refused(match):
     from transformers import AttentionInterface
 

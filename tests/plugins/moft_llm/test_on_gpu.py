@@ -135,13 +135,16 @@ def test_flash_attention_of_packed_sequences_is_what_one_by_one_gives(device, he
         assert apart(ours, exact) < 1e-2
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
+@pytest.mark.parametrize(("family", "rank"), [("llama", 4), ("llama", 64), ("qwen3", 4), ("gpt2", 4)])
 @pytest.mark.parametrize("share_prompt", [True, False])
-def test_packed_scores_and_gradients_are_as_near_to_exact_ones_as_padded_are(built, device, family, share_prompt, monkeypatch):
+def test_packed_scores_and_gradients_are_as_near_to_exact_ones_as_padded_are(
+    built, device, family, rank, share_prompt, monkeypatch
+):
     batch = inputs(device)
-    exact = built(family, "float32", share_prompt=share_prompt)
+    more = {"share_prompt": share_prompt, "lora": LoRA(rank=rank, alpha=2.0 * rank)}
+    exact = built(family, "float32", **more)
     expected = scored(exact, batch, injected(exact, device))
-    model = built(family, share_prompt=share_prompt)
+    model = built(family, **more)
     assert model._packs()
     ours = scored(model, batch, injected(model, device))
     monkeypatch.setattr(LanguageModel, "_packs", lambda self: False)
@@ -174,9 +177,12 @@ def test_a_run_on_the_gpu_is_trained_measured_and_opened_again(trained, more):
     assert next(opened.policy.parameters()).is_cuda
 
 
-@pytest.mark.parametrize("method", ["{name: dpo-ls, points: 3}", "dpo-soup", "mo-dpo"])
-def test_baselines_are_trained_side_by_side_on_the_gpu(trained, method):
-    front = json.loads((trained(method=method) / "front.json").read_text())
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("{name: dpo-ls, points: 3}", ""), ("dpo-soup", ""), ("mo-dpo", ""), ("dpo-soup", "\n  gradient_checkpointing: true")],
+)
+def test_baselines_are_trained_side_by_side_on_the_gpu(trained, method, more):
+    front = json.loads((trained(method=method, task=f"dtype: bfloat16{more}") / "front.json").read_text())
     assert all(torch.isfinite(torch.tensor(point["values"])).all() for point in front["points"])
 
 

@@ -10,8 +10,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import ShapeError
-from moft.api import ConditionedPolicy, Injection, PlainModels, Tradeoff
-from moft_llm import head
+from moft.api import Batch, ConditionedPolicy, Injection, PlainModels, Tradeoff
+from moft_llm import head, passes
 from moft_llm.generate import Decoding, generated, log_probabilities
 from moft_llm.loading import load_model
 from moft_llm.lora import LoRA
@@ -127,6 +127,37 @@ def test_models_side_by_side_are_packed_too(built, ways):
     assert_close(*ways(together), atol=1e-3, rtol=1e-3)
 
 
+def test_models_that_checkpoint_are_computed_one_after_another(built):
+    models = PlainModels(built(gradient_checkpointing=True), 2)
+    plain = PlainModels(built(), 2)
+    with torch.no_grad():
+        for several in (models, plain):
+            for value in several[1].parameters():
+                if value.requires_grad:
+                    value.add_(0.1)
+    found = []
+    for several in (models, plain):
+        trained = [one for one in several.parameters() if one.requires_grad]
+        corrections = several.corrections(whole(inputs()), (0, 1))
+        found.append([corrections, *torch.autograd.grad((corrections * WEIGHTS).sum(), trained)])
+    assert_close(*found, atol=1e-3, rtol=1e-3)
+
+
+def whole(given):
+    """The batch of these inputs."""
+    nothing = torch.zeros(given["items"].shape)
+    labels = torch.zeros(*nothing.shape, 2)
+    return Batch(given, labels, labels.bool(), nothing, given["items"], nothing, torch.arange(len(nothing)))
+
+
+def test_rows_that_fit_a_window_once_they_are_taken_apart_are_packed(built, ways, monkeypatch):
+    model, taken = built("mistral", changes={"sliding_window": 14}), []
+    plain = passes.packed_pass
+    monkeypatch.setattr("moft_llm.model.packed_pass", lambda *given, **more: taken.append(1) or plain(*given, **more))
+    assert_close(*ways(lambda: model(inputs(), injected(model)).detach()), atol=1e-4, rtol=1e-4)
+    assert taken
+
+
 def test_rows_beyond_a_sliding_window_are_not_packed(built, ways):
     model = built("mistral", changes={"sliding_window": 8})
     assert_close(*ways(lambda: model(inputs(), injected(model)).detach()), atol=1e-6, rtol=0)
@@ -168,6 +199,15 @@ def test_compiled_parts_are_traced_whole_and_score_as_before(built, ways, traced
     expected = ways(lambda: scored(plain, injected(plain, gates=True), inputs()))[1]
     found = ways(lambda: scored(compiled, injected(compiled, gates=True), inputs()))[1]
     assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_batches_of_other_sizes_compile_nothing_more(built, traced, monkeypatch):
+    monkeypatch.setattr(LanguageModel, "_packs", lambda self: True)
+    model, graphs = built(is_compiled=True), []
+    for rows in (3, 5, 6, 7, 9):
+        scored(model, injected(model, rows, prefix=2, gates=True), inputs(rows))
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert graphs[-1] == graphs[1], graphs
 
 
 def test_copies_of_a_compiled_model_are_compiled(built, monkeypatch):
