@@ -70,6 +70,9 @@ def load_model(
     if tokenizer.eos_token_id is None:
         raise DataError(f"{name}: the tokenizer has no end-of-sequence token, so no response would end. Set eos_token there.")
     rows = model.get_input_embeddings().weight.shape[0]
+    if tokenizer.eos_token_id >= rows:
+        end = f"end-of-sequence token, {tokenizer.eos_token!r}, is number {tokenizer.eos_token_id}"
+        raise DataError(f"{name}: the tokenizer's {end} and the model has {rows} tokens. Set eos_token there.")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         tokenizer.pad_token = tokenizer.eos_token
     added = tokenizer.get_added_vocab()  # readers add special tokens that the model never saw, and that no text has

@@ -174,6 +174,14 @@ def test_a_tokenizer_without_end_is_refused(match, folder):
     refused(DataError, match, r"model: the tokenizer has no end-of-sequence token", str(folder))
 
 
+def test_an_end_that_the_model_does_not_have_is_refused(match, tiny_models, tmp_path):
+    folder = shutil.copytree(tiny_models("llama", vocab_size=258), tmp_path / "model")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|later|>"}))
+    wanted = r"model: the tokenizer's end-of-sequence token, '<\|later\|>', is number 258 and the model has 258 tokens\."
+    refused(DataError, match, wanted, str(folder))
+
+
 def test_a_tokenizer_of_a_larger_model_is_refused(match, tiny_models, tmp_path):
     small = shutil.copytree(tiny_models("llama", vocab_size=100), tmp_path / "small")
     refused(DataError, match, r"small: the tokenizer knows 258 tokens, the model 100\.", str(small))
@@ -210,10 +218,11 @@ def write_gguf(path, model, tokenizer, left_out=""):
     writer.add_layer_norm_eps(config.layer_norm_epsilon)
     writer.add_tokenizer_model("gpt2")
     vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
-    vocabulary += ["ab", *(f"<unused{number}>" for number in range(len(vocabulary) + 1, config.vocab_size))]
+    vocabulary[1] = "<|endoftext|>"  # older readers look for GPT-2's own name of it
+    vocabulary += ["ab", "abc", *(f"<unused{number}>" for number in range(len(vocabulary) + 2, config.vocab_size))]
     writer.add_token_list(vocabulary)
     writer.add_token_types([3 if text.startswith("<") and len(text) > 1 else 1 for text in vocabulary])
-    writer.add_token_merges(["a b"])
+    writer.add_token_merges(["a b", "ab c"])  # older readers take a list of one for text
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
     names = {"wte": "token_embd", "wpe": "position_embd", "ln_f": "output_norm", "h.": "blk."}
