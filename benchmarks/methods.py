@@ -6,8 +6,8 @@ compare` reads, and are compared as it does with `--over-seeds` (and `--pool tas
 Weight-COS-DPO should be at least those of every baseline, in at most a fifth of the seconds of DPO-LS's separate jobs.
 
 Run it:  MSLR=path/to/mslr python benchmarks/methods.py mslr --folds 5 --out runs/methods-mslr
-         python benchmarks/methods.py synthetic-2 --lists 1500 --out runs/methods-synthetic-2
-         python benchmarks/methods.py synthetic-5 --lists 1500 --out runs/methods-synthetic-5
+         python benchmarks/methods.py synthetic-2 --lists 300 --out runs/methods-synthetic-2
+         python benchmarks/methods.py synthetic-5 --lists 300 --out runs/methods-synthetic-5
 Folders that are there are not made again.
 """
 

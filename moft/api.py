@@ -48,7 +48,8 @@ from moft.interfaces import (
     Tracker,
     Trainer,
 )
-from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Positive, Several
+from moft.jsonl import float_of, json_of
+from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Place, Positive, Several
 from moft.types import (
     Batch,
     Batches,
@@ -103,6 +104,7 @@ __all__ = [
     "NonNegativeCount",
     "Objective",
     "ObjectiveLosses",
+    "Place",
     "PlainModels",
     "Plugins",
     "Policy",
@@ -133,12 +135,14 @@ __all__ = [
     "download_wheel",
     "draws_of",
     "failing_as",
+    "float_of",
     "generator_for",
     "grid_of",
     "hypervolume",
     "injected_linear",
     "injection_of",
     "is_sharded",
+    "json_of",
     "label_statistics",
     "length_grouped",
     "loss_scale",

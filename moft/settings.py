@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, ValidationInfo
 
 T = TypeVar("T")
 
@@ -20,6 +22,22 @@ NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 NonNegativeCount = Annotated[int, Ge(0)]
+
+
+def _placed(value: str, info: ValidationInfo) -> str:
+    """The whole path of what lies there from the folder that the run began in; else as it was."""
+    home = (info.context or {}).get("home")
+    if home is None or not value.strip():
+        return value
+    place = Path(home) / value
+    try:
+        return str(place) if place.exists() else value
+    except (OSError, ValueError):  # a text that can be no path
+        return value
+
+
+Place = Annotated[str, AfterValidator(_placed)]
+"""A file or folder, or a name such as one on a hub; a run that is opened finds it from the folder that it began in."""
 
 Factory = Callable[..., T]
 """A component whose engine-supplied arguments are still missing: called with them, it builds the component."""

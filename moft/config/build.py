@@ -6,6 +6,7 @@ import functools
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from moft.config.shapes import Chosen, Many, OneOf, Record, Shape, Unsupported, Value, shape_of
@@ -37,7 +38,7 @@ class Resolved:
         return self.parts[name]
 
 
-def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "") -> Resolved:
+def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, home: Path | None = None) -> Resolved:
     """A config value checked against an annotation, its components selected, nothing built yet.
 
     Args:
@@ -45,12 +46,13 @@ def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "") -> Re
         value: what the config says.
         plugins: where components come from.
         path: where the value stands, in the words that the user typed.
+        home: the folder that a relative `Place` starts from; None leaves it as it stands.
 
     Raises:
         ConfigError: the value has mistakes; one line for each of them.
         PluginError: a component cannot be imported, or its signature is none that a config can fill; mistakes follow.
     """
-    walk = _Walk(plugins)
+    walk = _Walk(plugins, home)
     try:
         resolved = walk.value(shape_of(annotation), value, path)
     except Unsupported as error:
@@ -111,8 +113,8 @@ class _Walk:
     Mistakes are the user's. Faults are those of plugins.
     """
 
-    def __init__(self, plugins: Plugins) -> None:
-        self.plugins = plugins
+    def __init__(self, plugins: Plugins, home: Path | None) -> None:
+        self.plugins, self.home = plugins, home
         self.mistakes: list[str] = []
         self.faults: list[PluginError] = []
         self.around: list[tuple[Any, str]] = []  # the mappings and lists that a value stands in, with their paths
@@ -137,7 +139,7 @@ class _Walk:
     def _value(self, shape: Shape, value: Any, path: str) -> Resolved | None:
         match shape:
             case Value(annotation):
-                found, plain, mistakes = validated(annotation, value, path)
+                found, plain, mistakes = validated(annotation, value, path, self.home)
                 self.mistakes += mistakes
                 return None if mistakes else Resolved(plain, lambda: found)
             case Chosen():
@@ -275,7 +277,7 @@ class _Walk:
         plain = [member.annotation for member in shape.members if isinstance(member, Value)]
         others = [member for member in shape.members if not isinstance(member, Value)]
         if plain:
-            found, dumped, mistakes = validated(functools.reduce(operator.or_, plain), value, path)
+            found, dumped, mistakes = validated(functools.reduce(operator.or_, plain), value, path, self.home)
             if not mistakes:
                 return Resolved(dumped, lambda: found)
         tagged = {name: member for member in others if isinstance(member, Record) for name in member.names}

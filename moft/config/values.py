@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -13,13 +14,14 @@ from moft.config.shapes import Unsupported
 from moft.config.words import reworded, shown, suggestion
 
 
-def validated(annotation: Any, value: Any, path: str) -> tuple[Any, Any, list[str]]:
+def validated(annotation: Any, value: Any, path: str, home: Path | None = None) -> tuple[Any, Any, list[str]]:
     """A value as its annotation wants it.
 
     Args:
         annotation: any type that pydantic knows.
         value: what the config says.
         path: where, in the words that the user typed.
+        home: the folder that a relative `Place` starts from; None leaves it as it stands.
 
     Returns: the value, the same as YAML can hold it, and the mistakes, one line each.
 
@@ -28,7 +30,7 @@ def validated(annotation: Any, value: Any, path: str) -> tuple[Any, Any, list[st
     """
     adapter = adapter_of(annotation)
     try:
-        found = adapter.validate_python(value)
+        found = adapter.validate_python(value, context={"home": home})
     except ValidationError as error:
         return None, None, _mistakes(error, value, path)
     slipped = _slipped(value, found, path)

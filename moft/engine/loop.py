@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from moft.engine.learning import evaluated_epochs, learn, learned, learned_again, refuse_deaf
-from moft.engine.own import load_own, whole_state
+from moft.engine.own import load_own, load_whole, whole_state
 from moft.engine.records import JobState, Records
 from moft.engine.seed import generator_for
 from moft.engine.sharding import clip_together, is_sharded, optimizer_groups, part_of, whole
@@ -187,7 +187,7 @@ class Loop:
         self.step, self.epoch, self.epoch_step = state.step, state.epoch, state.epoch_step
         self.best, self.best_weights = list(state.best), dict(state.best_weights)
         self.clock = Clock(self.shop.device, state.clock)
-        load_own(self.jobs.module, state.weights)
+        load_whole(self.jobs.module, state.weights, self.jobs.name)
         parameters = dict(self.jobs.module.named_parameters())
         owners = {one: owner for owner in self.optimizers for group in owner.param_groups for one in group["params"]}
         for key, value in state.moments.items():
@@ -220,7 +220,7 @@ class Loop:
         """Takes steps of an epoch; the values of each."""
         each, found = data.lists / steps, []
         for index in indices:
-            progress = (epoch + (index + 1) / steps) / self.jobs.epochs
+            progress = (epoch + (index + 0.5) / steps) / self.jobs.epochs  # in the middle of the step: no step has a rate of zero
             found.append(Step(self.plans(data, index), self.jobs.rate * _rate_factor(progress, self.settings), each))
         if self.turns is None:
             return [self._step(data, step, self.step + 1) for step in found]
@@ -308,7 +308,7 @@ class Loop:
             assess(self.everyone[:1])
             self.clock.lap("evaluations, timed alone")
         for index, (model, values) in enumerate(zip(self.jobs.models, found, strict=True)):
-            if best is not None and values[best] > self.best[index]:
+            if best is not None and values[best] >= self.best[index]:  # of equal ones the last, which is trained the most
                 self.best[index] = values[best]
                 prefix = "" if model is self.jobs.module else f"{index}."
                 self.best_weights |= {f"{prefix}{name}": value for name, value in whole_state(model).items()}
@@ -383,7 +383,7 @@ class _Alone:
 
 
 def _rate_factor(progress: float, settings: TrainerSettings) -> float:
-    """Share of the peak learning rate, for `progress` from 0 (exclusive) to 1."""
+    """Share of the peak learning rate, for `progress` between 0 and 1."""
     if progress < settings.warmup:
         return progress / settings.warmup
     if settings.schedule == "constant":

@@ -9,7 +9,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from moft.engine.sharding import is_sharded, part_of, whole
-from moft.errors import ConfigError
+from moft.errors import ConfigError, RunError
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -31,13 +31,29 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_own(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Takes back what `own_state` or `whole_state` gave; the frozen parameters stay.
+    """Takes back what `own_state` or `whole_state` gave, or a part of it; the rest stays as it is.
 
     Raises:
-        RuntimeError: names or shapes are not those of the module.
+        RuntimeError: the module has no such names, or other shapes.
     """
     present = module.state_dict()
     module.load_state_dict({**present, **{name: part_of(value, present.get(name)) for name, value in state.items()}})
+
+
+def load_whole(module: nn.Module, state: Mapping[str, Tensor], job: str) -> None:
+    """Takes back all of what `whole_state` gave at a checkpoint of `job`.
+
+    Raises:
+        RunError: names or shapes are not those of the module.
+    """
+    own, of_another = own_state(module), f"job {job!r}: its checkpoint is of another model"
+    for what, names in (("lacks", own.keys() - state.keys()), ("has", state.keys() - own.keys())):
+        if names:
+            raise RunError(f"{of_another}: it {what} {min(names)!r}; train anew with another --out.")
+    try:
+        load_own(module, state)
+    except RuntimeError as error:  # shapes
+        raise RunError(f"{of_another}: {str(error).splitlines()[-1].strip()}") from error
 
 
 def own_copy(module: ModuleT) -> ModuleT:

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from moft.engine.loop import Jobs, Loop, Workshop
-from moft.engine.own import load_own
+from moft.engine.own import load_whole
 from moft.engine.plain import side_by_side
 from moft.engine.records import Account, NoRecords, Records
 from moft.engine.returned import losses_per_list
@@ -129,14 +129,15 @@ class AccelerateTrainer(Trainer):
         if is_sharded(modules):
             raise ConfigError(f"[trainer.sharding] 'full' trains one model at a time, and {job!r} trains {len(modules)}.")
         modules.to(self.device)
-        size = min(
-            len(modules), self.settings.together or self._begun(job, modules) or self._fitting(modules, batches, losses_of)
-        )
-        for start in range(0, len(modules), size):
-            group = range(start, min(start + size, len(modules)))
+        count, size, start = len(modules), 0, 0
+        while start < count:
+            kept = self._kept_group(job, start, count)
+            if kept is None and size == 0:
+                size = self.settings.together or self._fitting(modules, batches, losses_of)
+            group = kept or range(start, min(start + size, count))
             self._train(
                 Jobs(
-                    name=job if size == len(modules) else f"{job}-{start + 1}-of-{len(modules)}",
+                    name=_group_name(job, group, count),
                     order=job,
                     module=nn.ModuleList(modules[index] for index in group),
                     models=[modules[index] for index in group],
@@ -148,6 +149,7 @@ class AccelerateTrainer(Trainer):
                     rate=learning_rate or self.settings.learning_rate,
                 )
             )
+            start = group.stop
 
     def once(self, job: str, work: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
         if self._resume and (kept := self._shop.records.finished(job)) is not None:
@@ -163,7 +165,7 @@ class AccelerateTrainer(Trainer):
         """From the records of the jobs, or from the start, to the end."""
         shop = self._shop
         if self._resume and (weights := shop.records.finished(jobs.name)) is not None:
-            load_own(jobs.module, weights)
+            load_whole(jobs.module, weights, jobs.name)
             return
         loop = Loop(jobs, shop)
         shop.generator.manual_seed(generator_for(shop.seed, jobs.name, "draws").initial_seed())
@@ -174,11 +176,18 @@ class AccelerateTrainer(Trainer):
         finally:
             loop.close()
 
-    def _begun(self, job: str, modules: nn.ModuleList) -> int:
-        """All of the modules, when a resumed run had them in one group, whatever memory there is now; else 0."""
+    def _kept_group(self, job: str, start: int, count: int) -> range | None:
+        """The models from `start` on that a resumed run has in one group: trained, or begun and of no more than asked for."""
+        if not self._resume:
+            return None
         records = self._shop.records
-        is_there = self._resume and (records.finished(job) is not None or records.latest(job) is not None)
-        return len(modules) if is_there else 0
+        groups = [range(start, stop) for stop in range(count, start, -1)]
+        for group in groups:
+            if records.finished(_group_name(job, group, count)) is not None:
+                return group
+        most = self.settings.together or count
+        begun = (group for group in groups if len(group) <= most and records.latest(_group_name(job, group, count)) is not None)
+        return next(begun, None)
 
     def _fitting(
         self,
@@ -194,6 +203,14 @@ class AccelerateTrainer(Trainer):
         with nullcontext() if takes_turns else side_by_side(), self._shop.autocast():
             here = torch.tensor([fitting(list(modules), losses, self.device)], device=self.device)
         return int(self._shop.accelerator.gather(here).min())  # every process has to train the same groups
+
+
+def _group_name(job: str, group: range, count: int) -> str:
+    """Of the job that trains models of a group, of `count` in all."""
+    if len(group) == count:
+        return job
+    last = f"-to-{group.stop}" if len(group) > 1 else ""
+    return f"{job}-{group.start + 1}{last}-of-{count}"
 
 
 def _within(

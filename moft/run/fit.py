@@ -13,7 +13,7 @@ from moft.engine.returned import number_of
 from moft.engine.sampled import grid_of
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.interfaces import Context, Foreseeing, Foreseen, Method, Policy, Task
-from moft.run.results import reference_point
+from moft.run.results import reference_point, validation_reference_point
 from moft.run.settings import ProfileSettings, RunSettings
 from moft.sampling import Attentive
 from moft.types import Objective, Tradeoff, temperatures_of
@@ -51,6 +51,7 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     refuse_names(objectives)
     m = len(objectives)
     reference_point(settings.reference, m)
+    validation_reference_point(settings, m)
     grid = grid_of(settings.grid(m), settings.points, m)
     try:
         Tradeoff(grid, temperatures_of(objectives)).checked()

@@ -38,7 +38,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
-        """A new folder, held by this process, with the resolved config in it.
+        """A new folder, held by this process, with the resolved config and its plugin files in it.
 
         Raises:
             RunError: something is there already.
@@ -48,6 +48,7 @@ class RunFolder:
         with whole_folder(path) as temporary:
             folder._lock = locked(temporary)
             cls(temporary).write_config(config)
+            cls(temporary).keep_plugins(config.get("plugins", ()))
         return folder
 
     @classmethod
@@ -99,7 +100,7 @@ class RunFolder:
 
     def clean(self) -> None:
         """Removes the half-written files and folders of a process that was killed."""
-        for hidden in [*self.path.glob(".*"), *self.policy.glob(".*"), *self.checkpoints.glob("*/.*")]:
+        for hidden in [*self.path.glob(".*"), *self.policy.glob(".*"), *self.plugins.glob(".*"), *self.checkpoints.glob("*/.*")]:
             if hidden.is_dir():
                 shutil.rmtree(hidden, ignore_errors=True)
             elif hidden.name != LOCK:
@@ -110,7 +111,7 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def keep_plugins(self, files: Sequence[str]) -> None:
-        """Copies the plugin files that the config names, so that the policy can be opened from anywhere, and later."""
+        """Copies plugin files, so that the policy can be opened from anywhere, and later, by what trained it."""
         for file in files:
             self.plugins.mkdir(exist_ok=True)
             write_bytes(self.plugins / Path(file).name, Path(file).expanduser().read_bytes())

@@ -32,19 +32,25 @@ from moft.run.checkpoint import RunRecords
 from moft.run.faults import missing_plugins, plugin_fault, stopped
 from moft.run.fit import check_fit, check_heard, check_profile
 from moft.run.folder import RunFolder
+from moft.run.kept import allow_repair, check_same_plugins, keep_again, kept_hashes
 from moft.run.memory import memory_fault, short_of_memory
 from moft.run.opened import Opened
 from moft.run.report import write_report
-from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point
+from moft.run.results import Cost, Measured, front_record, front_table, list_values, reference_point, validation_reference_point
 from moft.run.settings import ProfileSettings, RunSettings, Split, plugin_files
 from moft.run.trained import check_same_data, fingerprint, kept_config
-from moft.run.versions import versions_of
+from moft.run.versions import begun_in, versions_of
 from moft.run.weights import load_into, load_tensors, read_json, save_tensors, write_json
 from moft.types import Front, Run, Tradeoff
 from moft.whole import write_bytes
 
 BOOTSTRAP_SEED = 0
 """The same for every run, so that two runs on the same lists are resampled alike and can be compared pairwise."""
+
+NOTHING_REACHED = (
+    "The validation front has hypervolume 0 at every evaluation, so the last weights of training are kept, not the best: no "
+    "point exceeds the reference point in all objectives. Set profile.reference or validation_reference lower."
+)
 
 
 def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
@@ -93,7 +99,10 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
                 folder.discard_if_empty()
             if (short := memory_fault(error)) is not None:
                 raise short_of_memory(path, short, resolved.plain) from error
-            if (fault := plugin_fault(error, plugins)) is not None:
+            fault = plugin_fault(error, plugins)
+            if processes.is_main:
+                allow_repair(folder, settings.plugins, fault or str(error))
+            if fault is not None:
                 raise stopped(path, fault) from error
             raise
         finally:
@@ -131,7 +140,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
     try:
         kept = [str(folder.plugins / Path(file).name) for file in config.get("plugins", ())]
         _register(kept, plugins, is_preferred=True)  # the run was trained by them, whatever has been installed since
-        settings: RunSettings = resolve(RunSettings, config, plugins).make()
+        settings: RunSettings = resolve(RunSettings, config, plugins, home=begun_in(folder)).make()
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
@@ -246,12 +255,15 @@ def _train(
     for judge in (evaluator, watched):
         check_metric(judge)
     m = len(task.objectives)
-    grid, reference = validation_grid(settings.profile, m), reference_point(settings.profile.reference, m)
+    grid, reference = validation_grid(settings.profile, m), validation_reference_point(settings.profile, m)
+    reached: list[float] = []
 
     def validate(policy: Policy) -> dict[str, float]:
         asked = Tradeoff(grid, problem.temperatures)
         front = profiled(policy, task, watched, asked, "validation", tell=lambda done: observers.points_measured(done, len(grid)))
-        return _validation(front, reference)
+        values = _validation(front, reference)
+        reached.append(values["hypervolume"])
+        return values
 
     def points(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
         return profiled(policy, task, watched, tradeoff, "validation").points
@@ -278,15 +290,16 @@ def _train(
             folder.discard()  # at most a base model was trained, and another config or other data need another one
         raise
     if trainer.is_main:
-        folder.write_versions(versions_of(plugins, trainer.device, settings.seed, task.identity()))
+        folder.write_versions(versions_of(plugins, kept_hashes(folder), trainer.device, settings.seed, task.identity()))
     method.train(policy, problem, trainer)
+    if reached and not any(reached):
+        trainer.note(NOTHING_REACHED)
     policy.eval()
     if not trainer.is_main and not is_sharded(policy):
         return
     weights = whole_state(policy)
     if trainer.is_main:
         folder.policy.mkdir(exist_ok=True)
-        folder.keep_plugins(settings.plugins)
         save_tensors(folder.policy / "task.safetensors", task.state())
         save_tensors(folder.policy / "policy.safetensors", weights)
     # by all that hold a part of the policy
@@ -313,8 +326,10 @@ def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
     """The run at `path`, held by this process; what training depends on must be as it was."""
     folder = RunFolder.open(path)
     kept = kept_config(folder, config)
+    check_same_plugins(folder, config["plugins"])
     folder.hold()
     folder.clean()
+    keep_again(folder, config["plugins"])
     if kept != config:
         folder.write_config(config)
     return folder

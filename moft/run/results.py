@@ -17,6 +17,7 @@ from moft.engine.returned import number_of
 from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, hypervolume_method, interval, resampled
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
+from moft.run.settings import ProfileSettings
 from moft.types import MAIN, Front, ListValues
 
 SCHEMA = 1
@@ -57,7 +58,7 @@ class Cost:
     base_seconds: float
 
 
-def reference_point(given: Sequence[float] | None, m: int) -> Tensor:
+def reference_point(given: Sequence[float] | None, m: int, setting: str = "reference") -> Tensor:
     """`[m]`, the hypervolume's reference point; the origin when none is given.
 
     Raises:
@@ -67,9 +68,20 @@ def reference_point(given: Sequence[float] | None, m: int) -> Tensor:
         return torch.zeros(m, dtype=torch.float64)
     if len(given) != m:
         raise ConfigError(
-            f"[profile.reference] has {len(given)} values, {list(given)}; there are {m} objectives, and each needs one."
+            f"[profile.{setting}] has {len(given)} values, {list(given)}; there are {m} objectives, and each needs one."
         )
     return torch.tensor(given, dtype=torch.float64)
+
+
+def validation_reference_point(settings: ProfileSettings, m: int) -> Tensor:
+    """`[m]`, the same for the hypervolume by which the best weights are chosen; the origin for another metric than the front's.
+
+    Raises:
+        ConfigError: it has another length than there are objectives.
+    """
+    if settings.validation_reference is not None:
+        return reference_point(settings.validation_reference, m, "validation_reference")
+    return reference_point(settings.reference if settings.validation_evaluator is None else None, m)
 
 
 def front_record(

@@ -37,6 +37,8 @@ class ProfileSettings:
         edges: further weights between every two vertices, for the pictures; 0 for none.
         split: the split that results are reported on.
         reference: the hypervolume's reference point, one value for each objective; null for the origin.
+        validation_reference: the same during training; null for `reference`, or for the origin under a `validation_evaluator`,
+            whose values are others.
         samples: of the bootstrap over lists, 2 or more.
     """
 
@@ -49,6 +51,7 @@ class ProfileSettings:
     edges: NonNegativeCount = 3
     split: Split = "test"
     reference: list[float] | None = None
+    validation_reference: list[float] | None = None
     samples: Annotated[int, Ge(2)] = 1000
 
 

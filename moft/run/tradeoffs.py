@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.hooks.spelling import nearest
+from moft.jsonl import float_of, json_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,16 +46,11 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
         raise DataError(f"{path}: cannot be read ({error}).") from error
     rows = []
     for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{path}:{number}: {line[:40]!r} is no JSON array; each line gives one list's weights, such as [0.2, 0.8]."
-            ) from error
+        where = f"{path}:{number}"
+        row = json_of(line, where, "the weights of one list, such as [0.2, 0.8]")
         if not isinstance(row, list) or len(row) != len(names) or not all(map(_is_number, row)):
-            raise DataError(f"{path}:{number}: {line[:40]!r} are not {len(names)} weights, one for each of {', '.join(names)}.")
-        _check([row], f"{path}:{number}")
-        rows.append([float(value) for value in row])
+            raise DataError(f"{where}: {line[:40]!r} are not {len(names)} weights, one for each of {', '.join(names)}.")
+        rows.append(_checked([float_of(value) for value in row], where))
     return rows
 
 
@@ -86,12 +82,7 @@ def weights_of(value: object, names: Sequence[str], where: str) -> list[float]:
     Raises:
         DataError: with `where`, when their number, a name or a value is wrong.
     """
-    row = _row(value, names, where, "weights", left_out=0.0)
-    try:
-        _check([row], where)
-    except ConfigError as error:
-        raise DataError(str(error)) from error
-    return row
+    return _checked(_row(value, names, where, "weights", left_out=0.0), where)
 
 
 def factors_of(value: object, names: Sequence[str], where: str) -> list[float]:
@@ -100,7 +91,7 @@ def factors_of(value: object, names: Sequence[str], where: str) -> list[float]:
     Raises:
         DataError: with `where`, when their number, a name or a value is wrong.
     """
-    row = [float(value)] * len(names) if _is_number(value) else _row(value, names, where, "temperature", left_out=1.0)  # type: ignore[arg-type]
+    row = [float_of(value)] * len(names) if _is_number(value) else _row(value, names, where, "temperature", left_out=1.0)  # type: ignore[arg-type]
     for factor in row:
         if not 1 / EXTREME <= factor <= EXTREME:
             raise DataError(
@@ -149,7 +140,16 @@ def _row(value: object, names: Sequence[str], where: str, what: str, *, left_out
     if not isinstance(value, list) or len(value) != len(names) or not all(map(_is_number, value)):
         shown = json.dumps(value, ensure_ascii=False, default=str)[:60]
         raise DataError(f"{where}: {what} {shown} must be {len(names)} numbers, one for each of {', '.join(names)}.")
-    return [float(number) for number in value]
+    return [float_of(number) for number in value]
+
+
+def _checked(row: list[float], where: str) -> list[float]:
+    """A row of weights of a file, when they are on the simplex."""
+    try:
+        _check([row], where)
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+    return row
 
 
 def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -> list[float]:

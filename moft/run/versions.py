@@ -1,4 +1,4 @@
-"""What a run was made with: packages, device, seed, data."""
+"""What a run was made with: packages, plugins, device, seed, data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 
 import torch
 
+from moft.errors import RunError
 from moft.hooks.manager import Plugins
+from moft.run.folder import RunFolder
+from moft.run.weights import read_json
 
 PACKAGES = (
     "moft",
@@ -29,13 +32,25 @@ PACKAGES = (
 )
 
 
-def versions_of(plugins: Plugins, device: torch.device, seed: int, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `versions.json`."""
+def versions_of(
+    plugins: Plugins, files: Mapping[str, str], device: torch.device, seed: int, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of `versions.json`.
+
+    Args:
+        plugins: of the run.
+        files: by its name, the sha256 of each plugin file.
+        device: that trains.
+        seed: of the run.
+        identity: of its data.
+    """
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "plugins": {origin.plugin: f"{origin.package} {origin.version}".strip() for origin in plugins.registered()},
+        "plugin_files": files,
+        "folder": str(Path.cwd()),
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"{device.type}, {torch.get_num_threads()} threads",
@@ -43,6 +58,15 @@ def versions_of(plugins: Plugins, device: torch.device, seed: int, identity: Map
         "data": identity,
         "git_commit": _commit(),
     }
+
+
+def begun_in(folder: RunFolder) -> Path | None:
+    """The folder that relative places of a run's config start from; None where nothing says."""
+    try:
+        found = read_json(folder.versions).get("folder")
+    except (RunError, AttributeError):  # a policy can be opened without this file
+        return None
+    return Path(found) if isinstance(found, str) else None
 
 
 def _version(package: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _STARTS = 512
+_LONGEST = 512  # of a window that is tried
+_WINDOW, _COUNT = re.compile("window|chunk|block|local|span"), re.compile("^num_|^n_|layer|expert|pattern")
 
 
 def embeddings_of(network: PreTrainedModel) -> nn.Embedding:
@@ -33,9 +36,15 @@ def without_dropout(network: PreTrainedModel) -> None:
 
 
 def widest_head(network: PreTrainedModel) -> int:
-    """Width of the widest attention head that its config tells of."""
+    """Width of the widest attention head that its config tells of.
+
+    Raises:
+        ConfigError: it tells of none.
+    """
     config: Any = network.config.get_text_config()
     named = [value for name, value in config.to_dict().items() if name.endswith("head_dim") and isinstance(value, int)]
+    if not named and not hasattr(config, "num_attention_heads"):
+        raise ConfigError(f"model: {type(network).__name__} has no attention heads, by its config; it cannot be tuned here.")
     return max(named) if named else config.hidden_size // config.num_attention_heads
 
 
@@ -83,7 +92,20 @@ def shortest_window(network: PreTrainedModel) -> int | None:
         for name, kind in (("sliding_window", "sliding_attention"), ("attention_chunk_size", "chunked_attention"))
         if kinds is None or kind in kinds
     ]
+    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's name for such layers
+        windows.append(getattr(config, "window_size", None))
     return min((window for window in windows if window), default=None)
+
+
+def possible_window(network: PreTrainedModel) -> int | None:
+    """The longest that a number of the config, by its name, may be an attention window of, below the known ones and `_LONGEST`.
+
+    None where no number may. Most that are named so are none, or not of attention: what is returned is worth a trial only.
+    """
+    known = min(shortest_window(network) or _LONGEST + 1, _LONGEST + 1)
+    numbers = {name: value for name, value in network.config.get_text_config().to_dict().items() if type(value) is int}
+    found = [value for name, value in numbers.items() if _WINDOW.search(name) and not _COUNT.search(name)]
+    return max((value for value in found if 0 < value < known), default=None)
 
 
 def learned_positions(network: PreTrainedModel) -> int | None:

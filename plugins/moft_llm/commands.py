@@ -12,6 +12,9 @@ import typer
 
 from moft import ConfigError, DataError, cache_folder
 
+DTYPES = ("float32", "bfloat16")
+"""Of the weights of an export."""
+
 WeightsOption = Annotated[str | None, typer.Option("--weights", help="0.2,0.8 in order, or helpful=0.2,harmless=0.8.")]
 TemperatureOption = Annotated[
     str, typer.Option("--temperature", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or helpful=3.")
@@ -37,6 +40,7 @@ def add(app: typer.Typer, data: typer.Typer) -> None:
 
 
 def generate(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
     prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...", help="What to go on from.")] = None,
     weights: WeightsOption = None,
@@ -58,6 +62,8 @@ def generate(
         raise ConfigError("moft generate needs either prompts or --file, and not both.")
     if prompts and weights is None:
         raise ConfigError("moft generate needs --weights, such as --weights 0.5,0.5.")
+    if greedy and (lost := _given(context, "sampling_temperature", "top_p", "top_k")):
+        raise ConfigError(f"{lost} changes nothing with --greedy, which takes the likeliest token; leave one of the two out.")
     if out is not None and out.exists():
         raise DataError(f"{out}: is there already; choose another place or remove it.")
     from moft.api import write_bytes
@@ -98,10 +104,15 @@ def export(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     weights: WeightsOption = None,
     temperature: TemperatureOption = "1",
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="Of a model that LoRA is merged into: float32 or bfloat16; default the run's.")
+    ] = None,
 ) -> None:
     """Freeze one tradeoff into a PEFT adapter, or a model with one, that runs without moft."""
     if weights is None:
         raise ConfigError("moft export needs --weights, such as --weights 0.5,0.5: a plain model has one tradeoff.")
+    if dtype not in (None, *DTYPES):
+        raise ConfigError(f"--dtype {dtype!r}: is none of {', '.join(DTYPES)}.")
     if out.exists():
         raise DataError(f"{out}: is there already; choose another place or remove it.")
     from moft_llm.asked import Steerable
@@ -111,7 +122,7 @@ def export(
     tradeoff = steerable.opened.tradeoff(weights, temperature)
     for told in steerable.opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {told}", err=True)
-    for line in exported(steerable, tradeoff, out):
+    for line in exported(steerable, tradeoff, out, dtype):
         typer.echo(line)
 
 
@@ -142,6 +153,8 @@ def sample(
     """Sample responses from a model and label them with scorers: data to train on."""
     if (prompts is None) == (openings is None):
         raise ConfigError("moft data sample needs either a file of prompts or --openings, and not both.")
+    if openings is None and (lost := _given(context, "opening_tokens")):
+        raise ConfigError(f"{lost} changes nothing without --openings, the prompts that the model writes itself; leave it out.")
     if out is None:
         raise ConfigError("moft data sample needs --out, the file to write.")
     if out.exists():
@@ -178,6 +191,12 @@ def model(
 
 def _tell(text: str) -> None:
     typer.echo(text, err=True)
+
+
+def _given(context: typer.Context, *names: str) -> str | None:
+    """The first of some options that the user wrote, whatever its value."""
+    sources = ((name, context.get_parameter_source(name)) for name in names)
+    return next((f"--{name.replace('_', '-')}" for name, source in sources if source and source.name != "DEFAULT"), None)
 
 
 def _decoding(tokens: int, greedy: bool, sampling_temperature: float, top_p: float, top_k: int, batch: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft import DataError
+from moft.api import float_of, json_of
 
 FORM = '{"prompt": text or messages, "responses": [text, ...], "labels": {objective: [number or null, ...]}}'
 
@@ -49,6 +49,11 @@ class Example:
     responses: tuple[str, ...]
     labels: Mapping[str, tuple[float | None, ...]]
     where: str
+
+
+def last_words(prompt: Prompt) -> str:
+    """A prompt as scorers read it: the text, or the last message of a chat."""
+    return prompt if isinstance(prompt, str) else prompt[-1].content
 
 
 def prompt_of(value: Any, where: str) -> Prompt:
@@ -93,12 +98,7 @@ def prompt_line(line: str, where: str, form: str) -> dict[str, Any]:
     Raises:
         DataError: it is no JSON, or has no `prompt`.
     """
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: {line[:40]!r} is no JSON ({error.msg}); a line is {form}.") from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
+    entry = json_of(line, where, form)
     if not isinstance(entry, dict) or "prompt" not in entry:
         raise DataError(f"{where}: has no 'prompt'; a line is {form}.")
     return entry
@@ -141,10 +141,7 @@ def label_of(value: Any, what: str, where: str) -> float | None:
     """
     if value is None:
         return None
-    try:
-        number = float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:
-        number = math.inf
+    number = float_of(value) if isinstance(value, int | float) else math.nan
     if not math.isfinite(number):
         raise DataError(f"{where}: {what} is {shown(value)}; it must be a finite number, or null where nothing was judged.")
     if abs(number) > LARGEST:

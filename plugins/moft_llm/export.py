@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,22 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
+@dataclass(frozen=True)
+class Merged:
+    """A network whose adapted layers are plain ones again, with LoRA in their weights.
+
+    Args:
+        network: of its own weights.
+        dtype: of the weights.
+        lost: how far rounding the sums to `dtype` moved them, as a share of how far LoRA did, both in the norm over all layers.
+    """
+
+    network: PreTrainedModel
+    dtype: str
+    lost: float
+
+
+def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | None = None) -> list[str]:
     """Writes one tradeoff into the folder `out`, whole or not at all.
 
     Without a prefix, `out` is a PEFT LoRA adapter of the base model. With one, `out/model` is the base model with LoRA merged
@@ -33,11 +49,12 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
         steerable: the run.
         tradeoff: one row.
         out: must not exist.
+        dtype: of the model that LoRA is merged into, `float32` or `bfloat16`; None for that of the base model.
 
     Returns: what was written, in lines for the user.
 
     Raises:
-        ConfigError: a plain model cannot do what the tradeoff asks for.
+        ConfigError: a plain model cannot do what the tradeoff asks for, or no model is written that `dtype` could be of.
         RunError: the run has no whole front, which the card tells of, or the file system refuses.
     """
     (answer,) = steerable.answers(tradeoff)
@@ -57,39 +74,58 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path) -> list[str]:
             f"quantization: {source['quantization']} cannot be exported with a prefix, since LoRA would be merged into rounded "
             "weights; train without a prefix, or without quantization."
         )
+    if dtype is not None and (prefix is None or source["quantization"] != "none"):
+        what = "an adapter alone, in float32" if prefix is None else f"the base model as it is, in {source['quantization']}"
+        raise ConfigError(f"--dtype {dtype} changes nothing: this export is {what}; leave it out.")
     card = Card(steerable, tradeoff, name, gguf, with_prefix=prefix is not None)
     card.check()
     with whole_folder(out) as folder, quiet():
         if prefix is None:
             _write_lora(model, gates, name, folder)
         else:
-            _write_merged(model, gates, folder / "model")
+            merged = merged_network(model.network, gates, dtype)
+            merged.network.save_pretrained(str(folder / "model"))
+            model.tokenizer.save_pretrained(str(folder / "model"))
             _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
         card.write(folder)
     if prefix is None:
         return [f"{out}: a PEFT LoRA adapter of {name}."]
-    return [f"{out / 'model'}: the base model with LoRA merged.", f"{out / 'adapter'}: a PEFT prompt-tuning adapter over it."]
+    told = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}."
+    if merged.lost:
+        share = f"{100 * merged.lost:.2g} %"
+        told += f" Rounding moved its weights by {share} of what LoRA does; --dtype float32, twice as large, does not."
+    return [told, f"{out / 'adapter'}: a PEFT prompt-tuning adapter over it."]
 
 
-def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = None) -> PreTrainedModel:
-    """A copy of the network whose adapted layers are plain ones again, with LoRA in their weights.
+def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = None, dtype: str | None = None) -> Merged:
+    """A copy of the network with LoRA in its weights; sums are taken in float32 and rounded once.
 
     Args:
         network: with LoRA in it.
         gates: `[rank]` by layer, what LoRA is gated by; None for none.
+        dtype: of the copy, `float32` or `bfloat16`; None for that of the network.
     """
     whole = deepcopy(network)
     layers = list(_lora_layers(whole))
+    changed = lost = 0.0
     for name, layer in layers:
         if gates and name in gates:
             layer.lora_B["default"].weight.data.mul_(gates[name])
+        weight = layer.get_base_layer().weight
+        before, kept = weight.data, weight.dtype if dtype is None else getattr(torch, dtype)
+        weight.data = before.to(torch.float32, copy=True)  # LoRA is added in place
         layer.merge()
+        exact, weight.data = weight.data, weight.data.to(kept)
+        changed += float((exact - before.float()).square().sum())
+        lost += float((weight.data.float() - exact).square().sum())
         parent, _, last = name.rpartition(".")
         setattr(whole.get_submodule(parent), last, layer.get_base_layer())
     for left in ("peft_config", "_hf_peft_config_loaded"):
         if left in vars(whole):
             delattr(whole, left)
-    return whole
+    if dtype is not None:
+        whole.to(getattr(torch, dtype))
+    return Merged(whole, str(whole.dtype).removeprefix("torch."), (lost / changed) ** 0.5 if changed else 0.0)
 
 
 def _factor(steerable: Steerable, tradeoff: Tradeoff) -> float:
@@ -126,13 +162,6 @@ def _write_lora(model: LanguageModel, gates: Mapping[str, Tensor], base: str, fo
     config.base_model_name_or_path, config.inference_mode = base, True
     config.save_pretrained(str(folder))
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    model.tokenizer.save_pretrained(str(folder))
-
-
-def _write_merged(model: LanguageModel, gates: Mapping[str, Tensor], folder: Path) -> None:
-    """The base model with LoRA merged into its weights, and the tokenizer."""
-    network = merged_network(model.network, gates)
-    network.save_pretrained(str(folder))
     model.tokenizer.save_pretrained(str(folder))
 
 

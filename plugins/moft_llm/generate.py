@@ -68,7 +68,7 @@ def generated(
         places: what messages call each prompt; by default `prompt 1` and so on.
 
     Raises:
-        ConfigError: an answer's model is no language model, or changes it in a way that cannot be generated from.
+        ConfigError: an answer's model is no language model, cannot generate, or is changed in a way that it cannot then.
         ShapeError: prompts, rows and generators do not match.
         DataError: a prompt is empty, or it and the new tokens are longer than the model's context.
     """
@@ -79,6 +79,8 @@ def generated(
     found: list[list[int]] = [[] for _ in prompts]
     for answer in answers:
         model, injected = opened_answer(answer)
+        if model.generation_fault:
+            raise ConfigError(model.generation_fault)
         own = [prompts[row] for row in answer.rows.tolist()]
         check_context(model, own, injected.prefix, decoding.max_new_tokens, [called[row] for row in answer.rows.tolist()])
         divisor, ends = answer.divisor.reshape(-1, 1).float(), _ends(model)

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Answer, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
+from moft_llm.batch import TextBatch
 from moft_llm.generate import Decoding, check_context, generated, log_probabilities, opened_answer
 from moft_llm.scoring import scored
+from moft_llm.texts import texts_after
 
 MAIN = "minus KL (nats)"
 """What the main values are called; the divergence is from the base model, for one response."""
@@ -26,11 +28,15 @@ class _Asked:
         place: its column among the lists.
         index: the list in its split.
         tokens: of the prompt.
+        text: as scorers read it.
+        lead: what stands before its responses.
     """
 
     place: int
     index: int
     tokens: tuple[int, ...]
+    text: str
+    lead: str
 
 
 class Generation:
@@ -45,12 +51,13 @@ class Generation:
         main: unused.
         scorers: one for each objective, by its name.
         prompts: the first so many lists of the split are answered; null for all.
-        samples: responses to each prompt at each tradeoff; more narrow the intervals and cost proportionally more.
+        samples: responses to each prompt at each tradeoff; more narrow the intervals and cost proportionally more. 1 where
+            decoding is greedy.
         decoding: how tokens are chosen.
         seed: of the draws.
 
     Raises:
-        ConfigError: an objective has no scorer, or a scorer no objective.
+        ConfigError: an objective has no scorer, or a scorer no objective; several samples are asked of greedy decoding.
     """
 
     def __init__(
@@ -69,6 +76,10 @@ class Generation:
             raise ConfigError(
                 f"[profile.evaluator.scorers] has {', '.join(scorers) or 'none'}; the objectives are {', '.join(names)}, "
                 "and each needs one of its name."
+            )
+        if decoding.greedy and samples > 1:
+            raise ConfigError(
+                f"samples: {samples} greedy responses to a prompt are all the same; set 1, or decoding.greedy: false."
             )
         self._scorers: Mapping[str, Scorer] = {name: scorers[name] for name in names}
         self._prompts, self._samples, self._decoding, self._seed = prompts, samples, decoding, seed
@@ -89,6 +100,8 @@ class Generation:
         try:
             for answer in self._answers(steered, 0, len(asked)):
                 model, injected = opened_answer(answer)
+                if model.generation_fault:
+                    raise ConfigError(f"[profile.evaluator] {model.generation_fault} Choose another evaluator than generation.")
                 check_context(model, [one.tokens for one in asked], injected.prefix, self._decoding.max_new_tokens, places)
         except DataError as error:
             where = "[profile.evaluator.decoding.max_new_tokens]"
@@ -111,11 +124,13 @@ class Generation:
         lists: list[int] = []
         asked: list[_Asked] = []
         for batch in batches:
+            if not isinstance(batch, TextBatch):
+                raise ConfigError("[profile.evaluator] generation measures language models; choose another for this task.")
             steered = Steered(steered.policy, steered.tradeoff.to(batch.reference.device))
             for row, index in enumerate(batch.lists.tolist()):
                 if self._prompts is None or index < self._prompts:
                     tokens = batch.inputs["tokens"][row][batch.inputs["segments"][row] == 0]
-                    asked.append(_Asked(len(lists), index, tuple(tokens.tolist())))
+                    asked.append(_Asked(len(lists), index, tuple(tokens.tolist()), batch.asked[row], batch.lead))
                 lists.append(index)
         return torch.tensor(lists), asked, steered
 
@@ -135,10 +150,9 @@ class Generation:
         prompts = [one.tokens for one in copies]
         tokens = generated(answers, prompts, self._decoding, generators=None if self._decoding.greedy else draws, keep_end=True)
         own, base = log_probabilities(answers, prompts, tokens, batch=self._decoding.batch)
-        tokenizer = opened_answer(answers[0])[0].tokenizer
-        texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        questions = tokenizer.batch_decode([list(prompt) for prompt in prompts], skip_special_tokens=True)
-        scores = scored(self._scorers, questions, texts)  # [copies, m]
+        written = texts_after(opened_answer(answers[0])[0].tokenizer, prompts, tokens)
+        texts = [text.removeprefix(one.lead) for one, text in zip(copies, written, strict=True)]
+        scores = scored(self._scorers, [one.text for one in copies], texts)  # [copies, m]
         means = scores.view(len(asked), self._samples, -1).mean(1)  # [prompts, m]
         divergence = (own - base).double().view(len(asked), self._samples).mean(1)
         yield from zip(asked, means, divergence.tolist(), strict=True)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "float32", "bfloat16"]
 Quantization = Literal["none", "4bit"]
 
+_HELD = {"transformers_version", "dtype", "torch_dtype", "_name_or_path", "_attn_implementation", "quantization_config"}
+"""What a config says of where its model is from and how it is held."""
+
 
 def load_model(
     name: str,
@@ -84,12 +87,17 @@ def load_model(
 
 
 def content_hash(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *more: str) -> str:
-    """Hex sha256 over every weight with its name, the model's config, all that the tokenizer goes by, and `more`."""
+    """Hex sha256 over every weight with its name, the model's config, all that the tokenizer goes by, and `more`.
+
+    It is the same on every device and under every version of transformers that reads the model alike: weights that 16 bits hold
+    count as bfloat16, which they are on a GPU where `dtype` is `auto`.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name}\0{value.dtype}\0{list(value.shape)}\0".encode())
-        digest.update(_bytes(value))
-    for text in (model.config.to_json_string(), _tokenizer_text(tokenizer), *more):
+        same = _in_16_bits(value)
+        digest.update(f"{name}\0{same.dtype}\0{list(same.shape)}\0".encode())
+        digest.update(_bytes(same))
+    for text in (_config_text(model), _tokenizer_text(tokenizer), *more):
         digest.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
     return digest.hexdigest()
 
@@ -222,6 +230,19 @@ def _precision(wanted: Precision, saved: torch.dtype | None, device: torch.devic
     if wanted != "auto":
         return torch.float32 if wanted == "float32" else torch.bfloat16
     return torch.bfloat16 if device.type != "cpu" and saved in (torch.float16, torch.bfloat16) else torch.float32
+
+
+def _in_16_bits(value: Tensor) -> Tensor:
+    """A float32 tensor as bfloat16, where one of the 16-bit types holds it as it is; else the tensor."""
+    if value.dtype != torch.float32 or not any(value.to(short).float().equal(value) for short in (torch.bfloat16, torch.float16)):
+        return value
+    return value.bfloat16()
+
+
+def _config_text(model: PreTrainedModel) -> str:
+    """What a model's config says of the model, and not of who wrote it or how it is held."""
+    said = json.loads(model.config.to_json_string(), object_hook=lambda part: {k: v for k, v in part.items() if k not in _HELD})
+    return json.dumps(said, sort_keys=True)
 
 
 def _bytes(value: Tensor) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from moft import ShapeError
+from moft import ConfigError, ShapeError
 from moft.api import Injection, Inputs, Model, ModelSpec
 from moft_llm import attention
 from moft_llm.architecture import (
@@ -28,7 +28,7 @@ from moft_llm.head import token_log_probabilities
 from moft_llm.lora import Gates, LoRA, adapt, adapters_off, peft_config
 from moft_llm.packing import check_layout, predictions, separated, trimmed
 from moft_llm.passes import packed_pass, padded_pass
-from moft_llm.trial import check_scores, trial_of
+from moft_llm.trial import check_scores, generation_fault, trial_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -58,8 +58,11 @@ class LanguageModel(Model):
         is_compiled: compiles the parts of each layer, and the head's softmax, by `torch.compile`.
 
     Raises:
-        ConfigError: the architecture is not one whose scores would be right.
+        ConfigError: the architecture is not one whose scores would be right, or has prompt tokens but cannot generate from them.
     """
+
+    generation_fault: str | None
+    """Why no text can be generated, in a sentence, and hence no prefix is taken; None where it can."""
 
     tokenizer: PreTrainedTokenizerBase
     network: PreTrainedModel
@@ -83,6 +86,10 @@ class LanguageModel(Model):
         self.network = deepcopy(base, {id(value): value for value in base.parameters()}).requires_grad_(False)
         without_dropout(self.network)
         trial = trial_of(self.network.eval())
+        fault = generation_fault(self.network)
+        self.generation_fault = fault and f"{trial.name} cannot generate from embeddings ({fault})."
+        if self.generation_fault and prompt_tokens:
+            raise ConfigError(f"prompt_tokens: {self.generation_fault} Set prompt_tokens: 0.")
         may_pack = attention.install(self.network)
         if lora is not None:
             adapt(self.network, peft_config(lora, self.network))
@@ -98,10 +105,11 @@ class LanguageModel(Model):
             starts = embeddings_of(self.network)(ordinary_tokens(tokenizer, self.network)).float()  # [k, hidden]
         drawn = torch.randint(len(starts), (prompt_tokens,), generator=torch.default_generator)  # which the engine has seeded
         self.prompt = nn.Parameter(starts[drawn]) if prompt_tokens else None
+        slots = (*(() if fault else ("prefix",)), *(("gates",) if ranks else ()))
         self.spec = ModelSpec(
             tradeoff_size=tradeoff_size,
             hidden_size=starts.shape[1],
-            slots=frozenset({"prefix", "gates"} if ranks else {"prefix"}),
+            slots=frozenset(slots),
             starts=starts,
             ranks=ranks,
             name=type(self.network).__name__,

@@ -15,7 +15,7 @@ import torch
 
 from moft import ConfigError, DataError, cache_folder
 from moft.api import Answer, Injection, Plugins, Scorer, component, generator_for, read_value
-from moft_llm.contract import Message, Prompt, prompt_line, prompt_lines, prompt_of
+from moft_llm.contract import Prompt, last_words, prompt_line, prompt_lines, prompt_of
 from moft_llm.generate import Decoding, check_context, generated
 from moft_llm.loading import content_hash, load_model
 from moft_llm.model import LanguageModel
@@ -145,7 +145,7 @@ def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[st
         if kept.lists:
             tell(f"{len(kept.lists) * wanted.responses:,} responses are there from before.")
         if not kept.is_begun:
-            kept.begin(None if places is not None else [_text(prompt) for prompt in prompts])
+            kept.begin(None if places is not None else [last_words(prompt) for prompt in prompts])
         try:
             _complete(kept, model, template, rendered, called, wanted, tell)
             return _written(prompts, kept, scorers)
@@ -272,7 +272,7 @@ def _written(prompts: Sequence[Prompt], partial: Partial, scorers: Mapping[str, 
     if not kept:
         partial.discard()  # the same command would end the same way
         raise DataError("no list has two different responses; sample longer ones, or at a higher --sampling-temperature.")
-    asked = [_text(prompt) for prompt, responses in kept for _ in responses]
+    asked = [last_words(prompt) for prompt, responses in kept for _ in responses]
     texts = [text for _, responses in kept for text in responses]
     columns = scored(scorers, asked, texts).unbind(1)
     scores = {name: [round(value, 6) for value in column.tolist()] for name, column in zip(scorers, columns, strict=True)}
@@ -299,12 +299,3 @@ def _written(prompts: Sequence[Prompt], partial: Partial, scorers: Mapping[str, 
 def _plain(prompt: Prompt) -> str | list[dict[str, str]]:
     """A prompt as JSON has it."""
     return prompt if isinstance(prompt, str) else [vars(message) for message in prompt]
-
-
-def _text(prompt: Prompt) -> str:
-    """A prompt as scorers read it: the last message of a chat."""
-    return prompt if isinstance(prompt, str) else _last(prompt)
-
-
-def _last(messages: Sequence[Message]) -> str:
-    return messages[-1].content

@@ -11,8 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, Trainer
-from moft_llm.architecture import learned_positions
+from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, Place, Trainer
+from moft_llm.architecture import learned_positions, shortest_window
 from moft_llm.contract import Example
 from moft_llm.labels import TextLabel, check_labels
 from moft_llm.loading import Precision, Quantization, content_hash, load_model, model_outline
@@ -48,21 +48,21 @@ class LLM:
         prompt_tokens: trained tokens before every prompt, the same for all tradeoffs; what `hpt` is compared with.
         template: `chat` for the tokenizer's chat template, `none`, or a format with {prompt}.
         max_length: the most tokens of a prompt with a response; prompts keep their end. Null is the context, at most 1024.
-        max_response: the most tokens of a response; null is half of max_length.
+        max_response: the most tokens of a response; null is what the prompt leaves, half of max_length at least.
         add_eos: ends every whole response in the tokenizer's end-of-sequence token.
         tokens_per_batch: tokens of a batch, padding included; more make larger and fewer steps.
         share_prompt: encodes the prompt of a list once for all its responses; false gives the same scores, for more work.
         length_normalization: scores are means over the tokens of a response in place of sums.
         gradient_checkpointing: less memory, for about a third more time.
-        compile: compiles the parts of each layer by `torch.compile`: a minute at the start, then faster steps in less memory,
-            above all on a GPU.
+        compile: compiles the parts of each layer by `torch.compile`: a minute or two at the start, then faster steps in less
+            memory, above all on a GPU.
     """
 
     def __init__(
         self,
         context: Context,
         *,
-        model: str,
+        model: Place,
         data: Reader,
         objectives: dict[str, TextLabel],
         splits: Splits = Shares(),  # noqa: B008 - a frozen record
@@ -129,7 +129,7 @@ class LLM:
             raise DataError("the saved state of the language-model task lacks 'base'; it is another task's.")
         self._know_base()
         if bytes(state["base"].tolist()).hex() != self._hash:
-            raise DataError(f"{self._name}: is not the model that was tuned: its weights or its tokenizer have changed since.")
+            raise DataError(f"{self._name}: is not the model that was tuned: weights, config or tokenizer have changed since.")
         self._stores = {}
 
     def model(self, tradeoff_size: int) -> Model:
@@ -246,10 +246,13 @@ class LLM:
 
     def _filled(self, data: Tokenised, trainer: Trainer | None = None) -> TextStore:
         """The store of some lists with their reference scores, computed as `trainer` trains, or in the weights' own precision."""
-        store = text_store(data, self._context.device)
+        window = shortest_window(self._base)
+        whole = None if window is None else max(0, window - self._prompt_tokens)
+        store = text_store(data, self._context.device, whole if self._share_prompt else 0)
         cache = ReferenceCache(self._context.cache / "reference", self._hash, self._context.team)
         precision = "plain" if trainer is None else trainer.precision
-        kind = f"{precision} {'mean' if self._is_normalized else 'sum'} {self._context.device.type}"
+        held = str(self._base.dtype).removeprefix("torch.")
+        kind = f"{precision} {held} {'mean' if self._is_normalized else 'sum'} {self._context.device.type}"
         around = None if trainer is None else trainer.autocast()
         cache.fill(store, self._reference, tokens=data.tokens_sha256, kind=kind, budget=self._budget, precision=around)
         return store

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft_llm.contract import Example
+from moft_llm.contract import Example, last_words
 from moft_llm.cutting import Cutter
 from moft_llm.labels import TextLabel, label_columns
 from moft_llm.templates import Template
@@ -67,6 +67,8 @@ class Tokenised:
         labels: `[items, m]` float32, transformed, in the order of the objectives.
         mask: `[items, m]` bool, True where a response is judged and its list says that one is better than another.
         texts: the rendered prompt of each list.
+        asked: the prompt of each list as scorers read it.
+        lead: what stands before every response.
         where: the file and line of each list.
         counts: for reports.
     """
@@ -78,6 +80,8 @@ class Tokenised:
     labels: Tensor
     mask: Tensor
     texts: tuple[str, ...]
+    asked: tuple[str, ...]
+    lead: str
     where: tuple[str, ...]
     counts: Counts
 
@@ -169,7 +173,8 @@ def tokenised(
         )
     if add_eos and tokenizer.eos_token_id is None:
         raise ConfigError("[task.add_eos] the tokenizer has no EOS token; set it to false.")
-    cutter = Cutter(Template(tokenizer, template), max_length, max_response, tokenizer.eos_token_id if add_eos else None)
+    put = Template(tokenizer, template)
+    cutter = Cutter(put, max_length, max_response, tokenizer.eos_token_id if add_eos else None)
     cutter.add(examples)
     sizes = torch.tensor([len(example.responses) for example in examples], dtype=torch.int64)
     labels, mask, labelled = label_columns(examples, sizes, objectives)
@@ -190,6 +195,8 @@ def tokenised(
         labels=labels,
         mask=mask,
         texts=tuple(cutter.texts),
+        asked=tuple(last_words(example.prompt) for example in examples),
+        lead=put.lead,
         where=tuple(example.where for example in examples),
         counts=counts,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Fraction, Positive
+from moft.api import Positive
 from moft_losses.lists import masked_log_softmax, masked_softmax, widened
 
 
@@ -26,8 +27,8 @@ class ListNet:
             label mass then costs zero and passes no gradient.
         sharpness: what labels are multiplied by before the softmax. A larger value puts more of the target on a list's best
             items; labels that lie between 0 and 1 need one well above 1, or every target is nearly flat.
-        smoothing: share of each item's target that is dealt to the other items, below 0.5 for pairs to keep their order; the
-            chance that a label is wrong. For pairs it is the label smoothing of conservative DPO.
+        smoothing: share of each item's target that is dealt to the other items, below 0.5 so that every list keeps its order;
+            the chance that a label is wrong. For pairs it is the label smoothing of conservative DPO.
 
     Raises:
         ConfigError: a sharpness other than one goes with `target="sum"`, which it does not change.
@@ -39,7 +40,7 @@ class ListNet:
 
     target: Literal["softmax", "sum"] = "softmax"
     sharpness: Positive = 1.0
-    smoothing: Fraction = 0.0
+    smoothing: Annotated[float, Ge(0), Lt(0.5)] = 0.0
 
     def __post_init__(self) -> None:
         if self.target == "sum" and self.sharpness != 1:

@@ -113,6 +113,7 @@ class _Margins:
 
     def __init__(self, singles: PlainModels, batches: Batches) -> None:
         found = []
+        singles.eval()  # without dropout
         with torch.no_grad():
             for batch in batches:
                 found.append(

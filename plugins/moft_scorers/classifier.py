@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Count, length_grouped
+from moft.api import Count, Place, length_grouped
 from moft_scorers.batches import in_batches, padded
 from moft_scorers.loading import load_classifier, most_tokens
 
@@ -39,7 +39,7 @@ class Classifier:
     def __init__(
         self,
         *,
-        model: str,
+        model: Place,
         label: str | None = None,
         scale: Literal["probability", "log-odds", "logit"] = "probability",
         reads: Literal["response", "pair", "chat"] = "response",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Count, NonNegativeCount, length_grouped
+from moft.api import Count, NonNegativeCount, Place, length_grouped
 from moft_scorers.batches import in_batches
 from moft_scorers.graph import Graph
 
@@ -41,8 +41,8 @@ class Onnx:
     def __init__(
         self,
         *,
-        model: str,
-        tokenizer: str | None = None,
+        model: Place,
+        tokenizer: Place | None = None,
         label: NonNegativeCount | str | None = None,
         output: str | None = None,
         activation: Literal["none", "softmax", "sigmoid"] = "none",

@@ -26,7 +26,7 @@ def gpu_tables(content: Mapping[str, Any]) -> str:
         padding = content["runs"][0][kind]["padding"]
         rows = [
             [
-                name if name != "TRL" or len(content["runs"]) == 1 else f"TRL, run {number}",
+                name if len(content["runs"]) == 1 else f"{name}, run {number}",
                 f"{side['pairs_per_second']['median']:.1f}",
                 f"{side['times_trl']['median']:.2f}" if name != "TRL" else "",
                 f"{side['megabytes'] / 1000:.1f}",

@@ -138,7 +138,7 @@ def test_a_mistake_is_told_in_one_line(words, told, finished, lists, moft, tmp_p
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[0.5, 0.5]\n[0.5 0.5]\n", "weights.jsonl:2: '[0.5 0.5]' is no JSON array"),
+        ("[0.5, 0.5]\n[0.5 0.5]\n", "weights.jsonl:2: '[0.5 0.5]' is no JSON (Expecting ',' delimiter)"),
         ("[0.5, 0.5]\n[0.9, 0.5]\n", "weights.jsonl:2: weights must sum to 1"),
         ("[0.5, 0.5]\n", "weights.jsonl: has 1 lines, and"),
     ],

@@ -182,6 +182,18 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
     assert steps(tmp_path / "run") == steps(finished)
 
 
+def test_where_nothing_lies_beyond_the_reference_point_the_run_says_what_weights_it_keeps(config, moft, tmp_path):
+    assert moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]").code == 0
+    notes = json.loads((tmp_path / "run" / "notes.json").read_text())
+    assert [note for note in notes if note.startswith("The validation front has hypervolume 0 at every evaluation")]
+
+
+def test_the_reference_of_validation_has_a_value_for_each_objective(config, moft, tmp_path):
+    said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.validation_reference=[2]")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "[profile.validation_reference] has 1 values, [2.0]; there are 2 objectives" in said.mistakes[0]
+
+
 FAILING = """
 import torch
 from moft import Component, hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -162,10 +163,41 @@ def test_groups_that_are_finished_are_not_trained_again():
     records = Memory()
     expected = trained(records, together=2).state_dict()
     steps = len(records.values)
-    assert list(records.done) == ["job-1-of-3", "job-3-of-3"]
+    assert list(records.done) == ["job-1-to-2-of-3", "job-3-of-3"]
     found = trained(records, together=2, resume=True).state_dict()
     assert len(records.values) == steps
     assert all(found[name].equal(value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3), (3, 1), (None, 2), (1, None)])
+@pytest.mark.parametrize("dies_at", [1, 7, 13])
+def test_resumed_in_groups_of_another_size_all_models_are_trained_as_before(before, after, dies_at):
+    expected = trained(Memory()).state_dict()
+    records = Memory(dies_at)
+    with suppress(Killed):
+        trained(records, together=before)
+    records.dies_at = None
+    found = trained(records, together=after, resume=True).state_dict()
+    for name, value in expected.items():
+        assert_close(found[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def test_a_finished_group_is_kept_whatever_size_is_asked_for():
+    records = Memory()
+    expected = trained(records).state_dict()
+    steps = len(records.values)
+    found = trained(records, together=1, resume=True).state_dict()
+    assert len(records.values) == steps
+    assert all(found[name].equal(value) for name, value in expected.items())
+
+
+def test_a_checkpoint_of_fewer_models_is_refused():
+    records = Memory()
+    trained(records)
+    weights = records.done["job"]
+    records.done["job"] = {name: value for name, value in weights.items() if not name.startswith("2.")}
+    with pytest.raises(RunError, match=r"^job 'job': its checkpoint is of another model: it lacks '2\."):
+        trained(records, resume=True)
 
 
 def test_the_account_says_jobs_parameters_and_both_times():

@@ -145,6 +145,7 @@ def test_the_run_is_as_it_was(run, tmp_path):
     [
         ([], "moft export needs --weights, such as --weights 0.5,0.5: a plain model has one tradeoff."),
         (["--weights", "1"], "--weights '1': 1 weights, and there are 2 objectives: brief, calm."),
+        (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16': is none of float32, bfloat16."),
         (["--weights", "1,0", "--temperature", "2"], "at this temperature every token takes a forward of the base model as well"),
     ],
 )
@@ -201,8 +202,57 @@ def test_merged_weights_give_the_logits_of_the_adapted_network(tiny_models, fami
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
         tokens = torch.arange(5, 25).reshape(2, 10)
         expected, plain = model.network(tokens).logits, base(tokens).logits
-        merged = merged_network(model.network)
+        merged = merged_network(model.network).network
         assert not any("lora" in name or "base_layer" in name for name in merged.state_dict())
         torch.testing.assert_close(merged(tokens).logits, expected, atol=1e-4, rtol=1e-4)
         assert (expected - plain).abs().max() > 1e-2
         torch.testing.assert_close(model.network(tokens).logits, expected)
+
+
+def test_rounding_a_merged_model_is_told_and_float32_keeps_all(run, tmp_path, capsys):
+    said = {}
+    for name, words in {"own": [], "float32": ["--dtype", "float32"], "bfloat16": ["--dtype", "bfloat16"]}.items():
+        assert main(["export", str(run), str(tmp_path / name), "--weights", "0.2,0.8", *words]) == 0
+        said[name] = capsys.readouterr().out.splitlines()[0]
+        kept = json.loads((tmp_path / name / "model" / "config.json").read_text())["dtype"]
+        assert kept == ("bfloat16" if name == "bfloat16" else "float32")
+    files = {name: tmp_path / name / "model" / "model.safetensors" for name in said}
+    assert files["own"].read_bytes() == files["float32"].read_bytes()
+    assert files["bfloat16"].stat().st_size < 0.6 * files["own"].stat().st_size
+    assert said["float32"] == f"{tmp_path / 'float32' / 'model'}: the base model with LoRA merged, in float32."
+    head = f"{tmp_path / 'bfloat16' / 'model'}: the base model with LoRA merged, in bfloat16. Rounding moved its weights by "
+    assert said["bfloat16"].startswith(head)
+    assert said["bfloat16"].endswith(" % of what LoRA does; --dtype float32, twice as large, does not.")
+
+
+def test_an_adapter_alone_takes_no_dtype(tuned, tmp_path, capsys):
+    run = tuned("{name: dpo-ls, points: 3}")
+    capsys.readouterr()
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--dtype", "float32"]) == 2
+    told = "--dtype float32 changes nothing: this export is an adapter alone, in float32; leave it out."
+    assert capsys.readouterr().err == f"moft: error: {told}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_rounding_takes_of_a_merge_is_measured_and_a_float32_merge_loses_nothing(tiny_models):
+    base, tokenizer = load_model(str(tiny_models()), dtype="bfloat16", device=torch.device("cpu"))
+    shown = {"share_prompt": True, "length_normalization": False, "gradient_checkpointing": False}
+    model = LanguageModel(base, tokenizer, tradeoff_size=2, lora=LoRA(rank=4, alpha=1), prompt_tokens=0, **shown).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.01)
+    layers = {name: module for name, module in model.network.named_modules() if hasattr(module, "get_delta_weight")}
+    found = {dtype: merged_network(model.network, dtype=dtype) for dtype in (None, "float32")}
+    changed, lost = 0.0, 0.0
+    for name, layer in layers.items():
+        delta = layer.get_delta_weight("default").float()
+        exact = layer.get_base_layer().weight.float() + delta
+        torch.testing.assert_close(found["float32"].network.get_submodule(name).weight, exact, atol=0, rtol=1e-6)
+        rounded = found[None].network.get_submodule(name).weight
+        assert rounded.dtype == torch.bfloat16
+        changed, lost = changed + delta.square().sum(), lost + (rounded.float() - exact).square().sum()
+    assert found[None].lost == pytest.approx((lost / changed).sqrt().item(), rel=1e-3)
+    assert found[None].lost > 0.05
+    assert (found[None].dtype, found["float32"].dtype, found["float32"].lost) == ("bfloat16", "float32", 0.0)
+    assert all(value.dtype == torch.float32 for value in found["float32"].network.state_dict().values())

@@ -248,7 +248,7 @@ def test_what_is_written_is_what_the_merged_network_writes_by_whole_forwards(bui
     scores = log_probabilities([answer], prompts(), found)[0]
     for row in range(3):
         gates = {layer: own[row] for layer, own in answer.injection.gates.items()}
-        network, ids = merged_network(model.network, gates), list(prompts()[row])
+        network, ids = merged_network(model.network, gates).network, list(prompts()[row])
         logits = network(torch.tensor([ids + found[row]])).logits[0].log_softmax(-1)
         for place, token in enumerate(found[row], start=len(ids) - 1):
             assert int(logits[place].argmax()) == token

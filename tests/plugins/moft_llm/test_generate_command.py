@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -191,6 +193,15 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
         (["Hi", "--file", "p.jsonl"], "moft generate needs either prompts or --file, and not both."),
         (["Hi"], "moft generate needs --weights, such as --weights 0.5,0.5."),
         (["Hi", "--weights", "1"], "--weights '1': 1 weights, and there are 2 objectives: brief, calm."),
+        (
+            ["Hi", "--weights", "1,0", "--greedy", "--top-p", "1"],
+            "--top-p changes nothing with --greedy, which takes the likeliest token; leave one of the two out.",
+        ),
+        (["Hi", "--weights", "1,0", "--top-k", "5", "--greedy"], "--top-k changes nothing with --greedy"),
+        (
+            ["Hi", "--weights", "1,0", "--sampling-temperature", "0.5", "--greedy"],
+            "--sampling-temperature changes nothing with --greedy",
+        ),
         (["Hi", "--weights", "1,0", "--top-p", "0"], "--top-p 0: must be above 0 and at most 1."),
         (
             ["Hi", "--weights", "1,0", "--sampling-temperature", "0"],
@@ -228,3 +239,62 @@ def test_a_run_of_another_task_is_refused_in_one_line(words, tmp_path, capsys):
     told = f"is a run of the task 'ltr'; moft {words[0]} works with runs of 'llm' only."
     assert capsys.readouterr().err == f"moft: error: {tmp_path / 'run'}: {told}\n"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def of_relative_model(tuned, tiny_models, tmp_path, monkeypatch):
+    """The folder of a run as one of `model`, a relative folder, that began in `begun`; the working folder is another one."""
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copytree(tiny_models(), tmp_path / "begun" / "tiny")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    def made(model):
+        run = shutil.copytree(tuned(), tmp_path / "run")
+        versions = json.loads((run / "versions.json").read_text())
+        assert Path(versions["folder"]).is_dir()
+        (run / "versions.json").write_text(json.dumps({**versions, "folder": str(tmp_path / "begun")}))
+        config = (run / "config.yaml").read_text()
+        assert str(tiny_models()) in config
+        (run / "config.yaml").write_text(config.replace(str(tiny_models()), model))
+        return run
+
+    return made
+
+
+@pytest.mark.parametrize("model", ["./tiny", "tiny"])
+def test_a_run_of_a_relative_model_generates_from_any_working_folder(model, of_relative_model, capsys):
+    run = of_relative_model(model)
+    capsys.readouterr()
+    assert main(["generate", str(run), "Hi", "--weights", "1,0", *WORDS]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_was_moved_with_its_model_finds_it_from_the_working_folder(of_relative_model, tmp_path, monkeypatch):
+    run = of_relative_model("./tiny")
+    shutil.move(tmp_path / "begun", tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert main(["generate", str(run), "Hi", "--weights", "1,0", *WORDS]) == 0
+
+
+def test_a_run_that_does_not_say_where_it_began_looks_in_the_working_folder(of_relative_model, tmp_path, monkeypatch):
+    run = of_relative_model("./tiny")
+    (run / "versions.json").unlink()
+    monkeypatch.chdir(tmp_path / "begun")
+    assert main(["generate", str(run), "Hi", "--weights", "1,0", *WORDS]) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f'{{"prompt": "Hi", "weights": [{10**400}, 0]}}', "weights must be finite and not negative"),
+        (f'{{"prompt": "Hi", "weights": [1, 0], "temperature": {10**400}}}', "temperature inf must be between"),
+    ],
+)
+def test_a_number_that_no_float_holds_is_told_with_its_line(line, told, run, tmp_path, capsys):
+    path = tmp_path / "p.jsonl"
+    path.write_text(f"{line}\n")
+    assert main(["generate", run, "--file", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"moft: error: {path}:1: {told}")
+    assert error.count("\n") == 1

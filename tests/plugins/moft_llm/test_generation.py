@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from moft import ConfigError, PluginError
 from moft.api import (
     AccelerateTrainer,
     BasePolicy,
+    Batch,
     ConditionedPolicy,
     Context,
     Objective,
@@ -21,7 +24,7 @@ from moft.api import (
 )
 from moft.testing import check_evaluator
 from moft_conditioning.hpt import HyperPromptTuning
-from moft_llm.generate import Decoding
+from moft_llm.generate import Decoding, generated
 from moft_llm.generation import Generation
 from moft_llm.labels import TextLabel
 from moft_llm.lora import LoRA
@@ -72,6 +75,14 @@ def steered(task):
 def evaluator(task, **settings):
     given = {"scorers": SCORERS, "decoding": Decoding(max_new_tokens=6, batch=8), **settings}
     return Generation(task.objectives, task.main, **given)
+
+
+def test_greedy_responses_are_not_sampled_again_and_again():
+    objectives, greedy = (Objective("brief"), Objective("calm")), Decoding(greedy=True)
+    Generation(objectives, None, scorers=SCORERS, decoding=greedy)
+    with pytest.raises(ConfigError) as error:
+        Generation(objectives, None, scorers=SCORERS, samples=4, decoding=greedy)
+    assert str(error.value) == "samples: 4 greedy responses to a prompt are all the same; set 1, or decoding.greedy: false."
 
 
 @pytest.mark.slow
@@ -134,9 +145,63 @@ def test_prompts_without_room_for_a_response_are_refused_before_anything_is_trai
     assert match(pattern, str(error.value))
 
 
+def test_a_model_that_cannot_generate_is_refused_before_anything_is_trained(task, monkeypatch):
+    fault = "LlamaForCausalLM cannot generate from embeddings (ValueError: no way)."
+    base = Steered(BasePolicy(task), Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1)))
+    evaluator(task).check(base, task.batches("test"))
+    monkeypatch.setattr("moft_llm.model.generation_fault", lambda network: "ValueError: no way")
+    base = Steered(BasePolicy(task), base.tradeoff)
+    with pytest.raises(ConfigError) as error:
+        evaluator(task).check(base, task.batches("test"))
+    assert str(error.value) == f"[profile.evaluator] {fault} Choose another evaluator than generation."
+
+
+def test_a_model_that_cannot_generate_is_refused_wherever_it_is_to_write(task, monkeypatch):
+    monkeypatch.setattr("moft_llm.model.generation_fault", lambda network: "ValueError: no way")
+    tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1))
+    with pytest.raises(ConfigError, match=r"^LlamaForCausalLM cannot generate from embeddings \(ValueError: no way\)\.$"):
+        generated(BasePolicy(task).answers(tradeoff), [[5, 6]], Decoding(greedy=True))
+
+
 def test_a_scorer_that_gives_no_number_is_named(task, steered):
     scorers = {"brief": lambda prompts, responses: torch.full((len(responses),), torch.nan), "calm": Characters()}
     for scorer in scorers.values():
         scorer.meaning = "nothing"
     with pytest.raises(PluginError, match=r"^the scorer of 'brief' \(function\) gave nan for the response "):
         evaluator(task, scorers=scorers)(steered, task.batches("test"))
+
+
+class Reads:
+    """Keeps what it is given."""
+
+    meaning = "nothing"
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, prompts, responses):
+        self.seen += zip(prompts, responses, strict=True)
+        return torch.zeros(len(responses))
+
+
+def test_scorers_read_what_they_read_when_they_label(task, steered, tiny_models, tmp_path):
+    (tmp_path / "lists.jsonl").write_text(
+        "".join(json.dumps({"prompt": f"Tell of {n}", "responses": ["a", "b c"]}) + "\n" for n in range(3))
+    )
+    put = LLM(
+        Context(torch.device("cpu"), 0, tmp_path / "cache"),
+        model=str(tiny_models()),
+        data=Lists(str(tmp_path / "lists.jsonl")),
+        objectives={"brief": TextLabel(), "calm": TextLabel()},
+        template="USER: {prompt} ASSISTANT: ",
+        lora=LoRA(rank=2, alpha=4),
+    )
+    reader = Reads()
+    evaluator(task, scorers={"brief": reader, "calm": Characters()})(steered, put.read(tmp_path / "lists.jsonl"))
+    assert {prompt for prompt, _ in reader.seen} == {f"Tell of {n}" for n in range(3)}
+
+
+def test_lists_without_text_are_refused(task, steered):
+    plain = [Batch(**{field.name: getattr(batch, field.name) for field in fields(Batch)}) for batch in task.batches("test")]
+    with pytest.raises(ConfigError, match="generation measures language models; choose another for this task"):
+        evaluator(task)(steered, plain)

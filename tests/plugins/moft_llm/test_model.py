@@ -255,6 +255,25 @@ def test_rows_beyond_a_sliding_window_are_taken_apart(built, rows):
         assert not torch.allclose(slowly(whole, rows, Injection()), slowly(model, rows, Injection()), atol=1e-2)
 
 
+def test_rows_beyond_the_local_layers_of_gpt_neo_are_taken_apart(built):
+    generator = torch.Generator().manual_seed(0)
+    rows = [row(generator, 60, 90, 90, 90)]
+    model = built("gpt_neo", changes={"attention_types": ((("global", "local"), 1),)}, lora=None)
+    with torch.no_grad():
+        assert_close(model(batch(rows), Injection()), slowly(model, rows, Injection()), atol=1e-3, rtol=1e-4)
+
+
+def test_a_model_that_cannot_generate_from_embeddings_takes_no_prefix(built, monkeypatch, match):
+    assert built().generation_fault is None
+    monkeypatch.setattr("moft_llm.model.generation_fault", lambda network: "ValueError: no way")
+    model = built()
+    assert model.spec.slots == {"gates"}
+    assert model.generation_fault == "LlamaForCausalLM cannot generate from embeddings (ValueError: no way)."
+    with pytest.raises(ConfigError) as raised:
+        built(prompt_tokens=2)
+    assert match(r"^prompt_tokens: LlamaForCausalLM cannot generate .* \(.*\)\. Set prompt_tokens: 0\.$", str(raised.value))
+
+
 def test_a_softly_bounded_head_scores_as_its_own_logits_do(built, rows):
     changes = {"head_dim": 8, "final_logit_softcapping": 0.7, "attn_logit_softcapping": 50.0, "sliding_window": 64}
     model = built("gemma2", changes=changes)

@@ -134,6 +134,10 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(tiny_models, tmp_pat
 MISTAKES = [
     (["{prompts}", "--openings", "3", *SHORT], "moft data sample needs either a file of prompts or --openings, and not both."),
     ([*SHORT], "moft data sample needs either a file of prompts or --openings, and not both."),
+    (
+        ["{prompts}", "--opening-tokens", "15", *SHORT],
+        "--opening-tokens changes nothing without --openings, the prompts that the model writes itself; leave it out.",
+    ),
     (["{prompts}"], "moft data sample needs --scorer NAME=KIND, such as --scorer positive=vader; it may be repeated."),
     (["{prompts}", "--scorer", "vader"], "--scorer 'vader' is not of the form NAME=KIND, as in positive=vader."),
     (["{prompts}", *SHORT, *SHORT], "--scorer 'short' is given twice."),

@@ -25,6 +25,8 @@ def data():
         labels=torch.arange(items * 2.0).reshape(items, 2) + 1,
         mask=torch.arange(items * 2).reshape(items, 2) % 3 != 0,
         texts=("a", "b", "c", "d"),
+        asked=("A", "B", "C", "D"),
+        lead=" ",
         where=("", "", "", ""),
         counts=Counts(4, items, len(tokens), 0, 0, 0, {}),
     )
@@ -41,6 +43,12 @@ def parts_of(data, index):
     lengths = [int(data.prompt_lengths[index]), *data.response_lengths[first : first + int(data.sizes[index])].tolist()]
     start = int(data.lengths[:index].sum())
     return torch.split(data.tokens[start : start + sum(lengths)].long(), lengths)
+
+
+def test_a_batch_has_the_prompts_that_scorers_read(store):
+    batch = store.batch(torch.tensor([3, 0, 2]), 64)
+    assert (batch.asked, batch.lead) == (("D", "A", "C"), " ")
+    assert batch.select(torch.tensor([2, 2, 0])).asked == ("C", "C", "D")
 
 
 def test_a_batch_holds_its_lists_in_order(store, data):
@@ -90,6 +98,43 @@ def test_a_list_longer_than_the_budget_is_a_batch_of_its_own(store):
 def test_as_many_tradeoffs_are_folded_in_as_the_budget_has_room_for(store, data):
     assert store.batch(torch.tensor([0]), 21).rows == 21 // int(data.lengths[0])
     assert store.batch(torch.tensor([3]), 2).rows == 1
+
+
+def cost(data, lists):
+    """Tokens of rows of one response each, padding included."""
+    rows = [(int(data.prompt_lengths[index]), len(part)) for index in lists for part in parts_of(data, index)[1:]]
+    return len(rows) * max(prompt + response for prompt, response in rows)
+
+
+@pytest.mark.parametrize("budget", [1, 12, 20, 40, 100])
+@pytest.mark.parametrize("whole", [0, 6])
+def test_lists_that_are_taken_apart_keep_the_budget_too(data, whole, budget):
+    store = text_store(data, torch.device("cpu"), whole)
+    for generator in (None, torch.Generator().manual_seed(0)):
+        plan = [lists.tolist() for lists in store.batches(budget, generator).plan]
+        assert sorted(index for lists in plan for index in lists) == [0, 1, 2, 3]
+        for lists in plan:
+            is_apart = max(int(data.lengths[index]) for index in lists) > whole
+            tokens = cost(data, lists) if is_apart else len(lists) * max(int(data.lengths[index]) for index in lists)
+            assert tokens <= budget or len(lists) == 1
+            assert store.batch(torch.tensor(lists), budget).rows <= max(1, budget * len(lists) // tokens)
+
+
+def test_a_prompt_counts_once_for_each_response_that_is_taken_apart(data):
+    store = text_store(data, torch.device("cpu"), 0)
+    assert len(store.batches(12).plan) == 4
+    assert len(text_store(data, torch.device("cpu")).batches(24).plan) < len(store.batches(24).plan)
+    assert store.batch(torch.tensor([3]), 60).rows == 60 // cost(data, [3])
+
+
+@pytest.mark.parametrize("budget", [1, 16, 24, 100])
+def test_a_window_that_no_list_is_longer_than_changes_no_plan(data, budget):
+    for seed in (0, 1):
+        plans = [
+            text_store(data, torch.device("cpu"), whole).batches(budget, torch.Generator().manual_seed(seed)).plan
+            for whole in (None, int(data.lengths.max()))
+        ]
+        assert [lists.tolist() for lists in plans[0]] == [lists.tolist() for lists in plans[1]]
 
 
 def test_reference_scores_go_where_their_items_are(store):

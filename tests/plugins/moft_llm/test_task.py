@@ -22,6 +22,7 @@ from moft.testing import check_policy, check_task
 from moft_conditioning.hpt import HyperPromptTuning
 from moft_llm.labels import TextLabel
 from moft_llm.lora import LoRA
+from moft_llm.passes import padded_pass
 from moft_llm.readers import Lists
 from moft_llm.task import LLM
 
@@ -227,3 +228,26 @@ def test_the_own_prompt_has_room_among_learned_positions(build, tiny_models):
     told = f"[task.max_length] 510 is longer than the context of {tiny_models('gpt2')}, 512 tokens less 3 of task.prompt_tokens."
     assert str(error.value) == told
     build(model=str(tiny_models("gpt2")), max_length=509, prompt_tokens=3).batches("test")
+
+
+@pytest.mark.parametrize(("window", "share_prompt"), [(None, True), (None, False), (16, True)])
+def test_a_pass_keeps_its_budget_where_rows_are_taken_apart(build, tiny_models, trainer, monkeypatch, window, share_prompt):
+    from moft_llm import model as module
+
+    task, seen, plain = (
+        build(model=str(tiny_models("mistral", sliding_window=window)), share_prompt=share_prompt),
+        [],
+        padded_pass,
+    )
+
+    def counted(network, tokens, *rest, **more):
+        seen.append(tokens.numel())
+        return plain(network, tokens, *rest, **more)
+
+    task.prepare(trainer)
+    model = task.model(2)
+    model._is_packable = False  # packed sequences have no padding to count
+    monkeypatch.setattr(module, "padded_pass", counted)
+    for batch in task.batches("train"):
+        model.reference(batch.inputs)
+        assert seen[-1] <= 512 or len(batch.lists) == 1

@@ -11,7 +11,7 @@ from moft_llm.attention import install
 from moft_llm.loading import load_model
 from moft_llm.lora import LoRA
 from moft_llm.model import LanguageModel
-from moft_llm.trial import check_scores, trial_of
+from moft_llm.trial import check_scores, generation_fault, trial_of
 
 
 @pytest.fixture
@@ -66,6 +66,99 @@ def test_a_response_that_is_seen_by_another_is_found_though_scores_are_near(netw
     trial = trial_of(network)
     with pytest.raises(ConfigError, match="share_prompt: LlamaForCausalLM scores otherwise"):
         check_scores(trial, True, True, lambda inputs, share, pack: told(trial, leak=0.05 * share)(inputs, share, pack))
+
+
+def test_a_window_that_only_the_trial_knows_of_is_found(tiny_models, monkeypatch, match):
+    changes = {"attention_types": ((("global", "local"), 1),), "window_size": 24}
+    base, tokenizer = load_model(str(tiny_models("gpt_neo", **changes)), device=torch.device("cpu"))
+    for module in ("architecture", "model"):
+        monkeypatch.setattr(f"moft_llm.{module}.shortest_window", lambda network: None)
+    settings = {"prompt_tokens": 0, "length_normalization": False, "gradient_checkpointing": False, "lora": None}
+    with pytest.raises(ConfigError) as raised:
+        LanguageModel(base, tokenizer, tradeoff_size=2, share_prompt=True, **settings)
+    assert match(r"^share_prompt: GPTNeoForCausalLM scores otherwise when responses share a row\.", str(raised.value))
+    LanguageModel(base, tokenizer, tradeoff_size=2, share_prompt=False, **settings)
+
+
+def test_a_row_of_the_trial_is_longer_than_what_may_be_a_window(network):
+    assert trial_of(network).row is None
+    network.config.update({"odd_window": 40})
+    row = trial_of(network).row
+    assert row["tokens"].shape == row["segments"].shape
+    assert 40 < row["tokens"].shape[1] <= 40 + 8  # the prompt is 3 tokens, and so is a response
+    assert int(row["segments"].max()) == row["items"].shape[1] == (row["tokens"].shape[1] - 3) / 3
+
+
+@pytest.mark.parametrize("error", [AttributeError("no 'last_hidden_state'"), KeyError("a"), TypeError("first line\nsecond line")])
+def test_a_trial_that_fails_names_the_architecture_in_one_line(network, match, error):
+    def failing(*_):
+        raise error
+
+    with pytest.raises(ConfigError) as raised:
+        check_scores(trial_of(network), True, True, failing)
+    said = " ".join(str(error).split())
+    assert str(raised.value) == f"model: LlamaForCausalLM cannot be tuned here: {type(error).__name__}: {said}"
+    network.forward = failing
+    with pytest.raises(ConfigError, match=r"^model: LlamaForCausalLM cannot be tuned here: "):
+        trial_of(network)
+
+
+def test_a_layout_that_fails_is_not_used(network):
+    trial = trial_of(network)
+
+    def scores(inputs, share, pack):
+        if share or pack:
+            raise AttributeError("no such layout")
+        return trial.own[None]
+
+    assert not check_scores(trial, False, True, scores)
+
+
+def test_too_little_memory_for_a_trial_is_no_fault_of_the_architecture(network):
+    def failing(*_, **__):
+        raise torch.OutOfMemoryError("tried to allocate")
+
+    for layout in ((False, False), (True, False), (False, True)):
+        trial = trial_of(network)
+        with pytest.raises(torch.OutOfMemoryError):
+            check_scores(trial, True, True, lambda *given, at=layout, it=trial: failing() if given[1:] == at else it.own[None])
+    network.forward = failing
+    for tried in (trial_of, generation_fault):
+        with pytest.raises(torch.OutOfMemoryError):
+            tried(network)
+
+
+def test_an_architecture_that_gives_other_outputs_is_refused_by_name(tiny_models, match):
+    small = {"num_local_experts": 2, "head_dim": 4, "intermediate_size_mlp": 48}
+    from transformers import Llama4ForCausalLM, Llama4TextConfig
+
+    torch.manual_seed(0)
+    tokenizer = load_model(str(tiny_models()), device=torch.device("cpu"))[1]
+    config = Llama4TextConfig(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=8,
+        pad_token_id=None,
+        **small,
+    )
+    settings = {"prompt_tokens": 0, "share_prompt": True, "length_normalization": False, "gradient_checkpointing": False}
+    with pytest.raises(ConfigError) as raised:
+        LanguageModel(Llama4ForCausalLM(config), tokenizer, tradeoff_size=2, lora=None, **settings)
+    assert match(r"^model: Llama4ForCausalLM cannot be tuned here: AttributeError: .*last_hidden_state", str(raised.value))
+
+
+def test_a_network_that_cannot_generate_from_embeddings_is_told(network):
+    from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
+
+    saved = network.generation_config
+    assert generation_fault(network) is None
+    assert network.generation_config is saved
+    other = OpenAIGPTLMHeadModel(OpenAIGPTConfig(vocab_size=32, n_embd=8, n_layer=1, n_head=2, n_positions=16)).eval()
+    fault = generation_fault(other)
+    assert fault.startswith("ValueError: You passed `inputs_embeds` to `.generate()`")
+    assert len(fault) <= 200
 
 
 def test_the_trial_is_of_the_network_as_it_was_loaded(network):

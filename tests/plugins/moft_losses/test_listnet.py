@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
+from moft.api import Loss, component
 from moft.testing import check_loss
 from moft_losses.listnet import ListNet
 from moft_losses.pairwise_logistic import PairwiseLogistic
@@ -127,3 +128,10 @@ def test_smoothed_targets_are_still_a_distribution_over_the_items_that_count():
 def test_smoothed_losses_keep_the_contract():
     check_loss(ListNet(smoothing=0.1))
     check_loss(PairwiseLogistic(smoothing=0.1))
+
+
+@pytest.mark.parametrize("loss", ["listnet", "pairwise-logistic"])
+def test_smoothing_that_would_turn_the_order_of_a_pair_around_is_refused(loss, plugins):
+    component(Loss, {"name": loss, "smoothing": 0.49}, plugins)
+    with pytest.raises(ConfigError, match=r"smoothing: must be less than 0\.5, got 0\.5"):
+        component(Loss, {"name": loss, "smoothing": 0.5}, plugins)

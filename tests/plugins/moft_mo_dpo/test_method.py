@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 from moft.config.build import resolve
+from moft.engine.network import ItemNetwork
+from moft.engine.plain import PlainModels
 from moft.engine.profile import unmeasured
 from moft.engine.seed import seed_initialisation
 from moft.engine.train import AccelerateTrainer
 from moft.engine.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Method
-from moft.testing.toy import ToyTask
+from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Tradeoff
-from moft_mo_dpo.method import shifted_corrections
+from moft_mo_dpo.method import _Margins, shifted_corrections
 
 METHOD = {"name": "mo-dpo", "points": 3}
 
@@ -79,3 +82,25 @@ def test_the_choice_of_the_heaviest_keeps_the_divisor_away_from_zero():
     heaviest = torch.eye(3)[weights.argmax(1)]
     found = shifted_corrections(torch.ones(2, 1, 2), torch.zeros(1, 3, 2), weights, heaviest, torch.ones(1, 3))
     assert found.max() <= 3 + 1e-5
+
+
+class WithDropout(ItemNetwork):
+    """Forgets half of what it reads while it is trained."""
+
+    def forward(self, inputs, injection):
+        kept = nn.functional.dropout(inputs["features"], 0.5, self.training)
+        return super().forward(inputs | {"features": kept}, injection)
+
+
+def test_margins_are_those_without_dropout():
+    task = ToyTask(Context(torch.device("cpu"), 0, None))
+    model = WithDropout(FEATURES, 2)
+    nn.init.ones_(model.output.weight)
+    singles = PlainModels(model, 2)
+    batches = task.batches("train")
+    batch = next(iter(batches))
+    margins = _Margins(singles, batches)(batch)
+    singles.eval()
+    with torch.no_grad():
+        expected = torch.cat([singles.corrections(batch, (j,)) for j in range(2)]).transpose(0, 1)
+    assert_close(margins, expected)
