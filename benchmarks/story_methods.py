@@ -8,12 +8,14 @@ Run it:  moft train configs/llm/stories.yaml --out runs/stories
          six="--set profile.points=6 --set profile.edges=0"; own="--set task.prompt_tokens=8"
          moft train configs/llm/stories.yaml --out runs/stories-1 --set seed=1 $six
          moft train configs/llm/stories.yaml --out runs/gates --set method.conditioner=hyper-lora $six
+         moft train configs/llm/stories.yaml --out runs/hpt --set 'method.conditioner={name: hpt, tokens: 8, rank: 4}' $six
          moft train configs/llm/stories.yaml --out runs/ls --set 'method={name: dpo-ls, points: 6}' $six $own
-         python benchmarks/story_methods.py hpt=runs/stories/profiles/test-6,runs/stories-1 hyper-lora=runs/gates dpo-ls=runs/ls
+         both=runs/stories/profiles/test-6,runs/stories-1
+         python benchmarks/story_methods.py "hpt, hyper-lora"=$both hpt=runs/hpt hyper-lora=runs/gates dpo-ls=runs/ls
          sft="--set method.loss=with-sft"
          for T in 1.5 2; do moft profile runs/stories --points 6 --temperature $T --out runs/dial-$T; done
          moft train configs/llm/stories.yaml --out runs/sft $sft $six
-         python benchmarks/story_methods.py --name stories-sft hpt=... "at temperature 2"=runs/dial-2 sft=runs/sft dpo-ls=runs/ls
+         python benchmarks/story_methods.py --name stories-sft both=... "at temperature 2"=runs/dial-2 sft=runs/sft dpo-ls=runs/ls
 """
 
 from __future__ import annotations
