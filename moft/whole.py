@@ -15,9 +15,18 @@ from moft.errors import RunError
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: to a temporary name, to the disk, then renamed.
 
+    A link stays, and what it points to is written; a device or a pipe is written to as it is.
+
     Raises:
         RunError: the file system refuses, say because the disk is full; what was at `path` before is still there.
     """
+    try:
+        path = path.resolve() if path.is_symlink() else path
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
+    except (OSError, RuntimeError) as error:  # links in a circle, among others
+        raise refused(path, error) from error
     temporary = _beside(path)
     try:
         with temporary.open("wb") as file:
@@ -50,11 +59,18 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def refused(path: Path, error: OSError) -> RunError:
+def refused(path: Path, error: OSError | RuntimeError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
-    return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is as it was.")
+    reason = getattr(error, "strerror", None) or error
+    return RunError(f"{path}: cannot be written ({reason}); what was there before is as it was.")
 
 
 def _beside(path: Path) -> Path:
-    """A hidden name next to `path` that nothing else has."""
+    """A hidden name next to `path` that nothing else has.
+
+    Raises:
+        RunError: `path` ends in no name.
+    """
+    if not path.name:
+        raise RunError(f"{str(path)!r}: names no file; give one.")
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")

@@ -81,6 +81,10 @@ class Records(Protocol):
         """Keeps the weights of a job that ended; its checkpoints can go."""
         ...
 
+    def forget(self, job: str) -> None:
+        """Lets go of a job that will not be gone on with: its checkpoints and its step values."""
+        ...
+
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
         """Keeps the values of one step and tells observers."""
         ...
@@ -103,6 +107,9 @@ class NoRecords:
         return None
 
     def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+        return None
+
+    def forget(self, job: str) -> None:
         return None
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:

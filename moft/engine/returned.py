@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -95,12 +96,15 @@ def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues
     name = f"evaluator {type(evaluator).__name__}"
     if not isinstance(found, ListValues):
         raise ShapeError(f"{name} returned {in_words(found)}; it has to return ListValues.")
-    lists = found.lists.numel()
+    lists = found.lists.numel() if isinstance(found.lists, Tensor) else 0
     for field, shape in {"lists": (lists,), "values": (n, lists, m), "main": (n, lists)}.items():
-        seen = tuple(getattr(found, field).shape)
-        if seen != shape:
+        given: object = getattr(found, field)
+        seen = tuple(given.shape) if isinstance(given, Tensor) else in_words(given)
+        if not isinstance(given, Tensor) or seen != shape:
             on = f"{n} tradeoffs, {lists} lists and {m} objectives"
             raise ShapeError(f"{name} returned {field} of shape {seen} for {on}; it has to be {shape}.")
+        if bool(given.isinf().any()):
+            raise ShapeError(f"{name} returned infinite {field}; each has to be finite, or NaN where there is none.")
     return found.ordered()
 
 
@@ -184,6 +188,8 @@ def _number(found: object, kind: str) -> float:
     """What an indicator returned, which is a number."""
     if not isinstance(found, int | float):
         raise PluginError(f"{kind} returned {in_words(found)}; it has to return a number.")
+    if math.isinf(found):
+        raise PluginError(f"{kind} returned {found}; it has to return a finite number, or NaN where there is none.")
     return float(found)
 
 

@@ -185,9 +185,13 @@ class AccelerateTrainer(Trainer):
         for group in groups:
             if records.finished(_group_name(job, group, count)) is not None:
                 return group
+        begun = [group for group in groups if records.latest(_group_name(job, group, count)) is not None]
         most = self.settings.together or count
-        begun = (group for group in groups if len(group) <= most and records.latest(_group_name(job, group, count)) is not None)
-        return next(begun, None)
+        kept = next((group for group in begun if len(group) <= most), None)
+        for group in begun:
+            if self.is_main and group != kept:
+                records.forget(_group_name(job, group, count))
+        return kept
 
     def _fitting(
         self,

@@ -17,7 +17,7 @@ from moft.engine.records import Account, JobState
 from moft.errors import RunError
 from moft.hooks.observers import Observers
 from moft.run.folder import RunFolder
-from moft.run.weights import load_tensors, read_json, save_tensors, write_json
+from moft.run.weights import load_tensors, read_json, read_rows, save_tensors, write_json
 from moft.whole import refused, whole_folder, write_bytes
 
 FILES = ("weights", "best", "optimizer", "generators")
@@ -57,6 +57,7 @@ class RunRecords:
         state, (weights,) = self._read(done, "weights", advice="train this job anew")
         separate = math.nan if state["separate_seconds"] is None else state["separate_seconds"]
         self._accounts[job] = Account(state["jobs"], state["seconds"], separate, state["parameters"])
+        self._drop_steps(job)  # of a process that was killed before it could
         return weights
 
     def latest(self, job: str) -> JobState | None:
@@ -95,18 +96,26 @@ class RunRecords:
     def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
         self._accounts[job] = account
         self._put(job, "finished", asdict(account), {"weights": weights})
-        for old in (self._folder.checkpoints / job).glob("step-*"):
-            shutil.rmtree(old)
+        self._drop_steps(job)
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
         try:
             if self._journal is None:
                 self._journal = self._folder.steps.open("a", encoding="utf-8")
-            self._journal.write(json.dumps({"step": step, **values}) + "\n")
+            told = {key: None if value != value else value for key, value in values.items()}  # NaN is no JSON
+            self._journal.write(json.dumps({"step": step, **told}) + "\n")
             self._journal.flush()
         except OSError as error:
             raise refused(self._folder.steps, error) from error
         self._observers.step_ended(step, values)
+
+    def measured(self, name: str) -> list[float]:
+        """A value at every step that has it, over all sessions of the run; zero where it is not a number."""
+        return [float(row[name] or 0.0) for row in read_rows(self._folder.steps) if name in row]
+
+    def forget(self, job: str) -> None:
+        shutil.rmtree(self._folder.checkpoints / job, ignore_errors=True)
+        self._rewind(job, 0)
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -118,6 +127,12 @@ class RunRecords:
             with suppress(OSError):  # what could not be written has been told already
                 self._journal.close()
             self._journal = None
+
+    def _drop_steps(self, job: str) -> None:
+        """Removes the checkpoints of a job that has ended."""
+        if self._is_main:
+            for old in (self._folder.checkpoints / job).glob("step-*"):
+                shutil.rmtree(old)
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """A folder of a job, whole or not at all."""

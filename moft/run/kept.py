@@ -12,7 +12,7 @@ from moft.run.weights import read_json, write_json
 from moft.whole import write_bytes
 
 _FAILED = ".failed"
-"""Ends the name of an empty file beside the copy of a plugin that ended the run: it may be repaired."""
+"""Ends the name of an empty file beside the copy of a plugin of a run that ended in an error: the plugin may be repaired."""
 
 
 def kept_hashes(folder: RunFolder) -> dict[str, str]:
@@ -21,7 +21,7 @@ def kept_hashes(folder: RunFolder) -> dict[str, str]:
 
 
 def check_same_plugins(folder: RunFolder, files: Sequence[str]) -> None:
-    """Refuses to go on with a run by a plugin file that has changed since it began, unless that one ended it."""
+    """Refuses to go on with a run by a plugin file that has changed since it began, unless an error ended it."""
     for file, copy in _changed(folder, files):
         if not _mark(copy).exists():
             difference = f"{copy.name}: {_hash(copy)[:12]} there, {_hash(Path(file).expanduser())[:12]} here"
@@ -44,18 +44,10 @@ def keep_again(folder: RunFolder, files: Sequence[str]) -> None:
     folder.keep_plugins([file for file in files if not (folder.plugins / Path(file).name).exists()])
 
 
-def allow_repair(folder: RunFolder, files: Sequence[str], told: str) -> None:
-    """Lets the plugin files that an error names change before the run goes on.
-
-    Args:
-        folder: of the run, which may be gone.
-        files: of its plugins.
-        told: what ended the run.
-    """
-    for file in files:
-        copy = folder.plugins / Path(file).name
-        if copy.exists() and repr(str(Path(file).expanduser())) in told:
-            write_bytes(_mark(copy), b"")
+def allow_repair(folder: RunFolder) -> None:
+    """Lets the plugin files of a run that ended in an error change before it goes on; the folder may be gone."""
+    for copy in folder.plugins.glob("*.py"):
+        write_bytes(_mark(copy), b"")
 
 
 def _changed(folder: RunFolder, files: Sequence[str]) -> Iterator[tuple[str, Path]]:

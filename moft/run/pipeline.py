@@ -48,8 +48,8 @@ BOOTSTRAP_SEED = 0
 """The same for every run, so that two runs on the same lists are resampled alike and can be compared pairwise."""
 
 NOTHING_REACHED = (
-    "The validation front has hypervolume 0 at every evaluation, so the last weights of training are kept, not the best: no "
-    "point exceeds the reference point in all objectives. Set profile.reference or validation_reference lower."
+    "The validation front has no hypervolume at any evaluation, so the last weights of training are kept, not the best: no point "
+    "exceeds the reference point in all objectives (lower profile.reference or validation_reference), or values are missing."
 )
 
 
@@ -100,8 +100,8 @@ def train(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = Fa
             if (short := memory_fault(error)) is not None:
                 raise short_of_memory(path, short, resolved.plain) from error
             fault = plugin_fault(error, plugins)
-            if processes.is_main:
-                allow_repair(folder, settings.plugins, fault or str(error))
+            if processes.is_main and isinstance(error, Exception):
+                allow_repair(folder)
             if fault is not None:
                 raise stopped(path, fault) from error
             raise
@@ -256,14 +256,11 @@ def _train(
         check_metric(judge)
     m = len(task.objectives)
     grid, reference = validation_grid(settings.profile, m), validation_reference_point(settings.profile, m)
-    reached: list[float] = []
 
     def validate(policy: Policy) -> dict[str, float]:
         asked = Tradeoff(grid, problem.temperatures)
         front = profiled(policy, task, watched, asked, "validation", tell=lambda done: observers.points_measured(done, len(grid)))
-        values = _validation(front, reference)
-        reached.append(values["hypervolume"])
-        return values
+        return _validation(front, reference)
 
     def points(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
         return profiled(policy, task, watched, tradeoff, "validation").points
@@ -292,7 +289,7 @@ def _train(
     if trainer.is_main:
         folder.write_versions(versions_of(plugins, kept_hashes(folder), trainer.device, settings.seed, task.identity()))
     method.train(policy, problem, trainer)
-    if reached and not any(reached):
+    if trainer.is_main and (reached := records.measured("hypervolume")) and not any(reached):
         trainer.note(NOTHING_REACHED)
     policy.eval()
     if not trainer.is_main and not is_sharded(policy):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from moft.run.drawing import png
 from moft.run.folder import RunFolder
 from moft.run.pictures import front_figure, short_metric
 from moft.run.results import main_name, main_title
-from moft.run.weights import read_json
+from moft.run.weights import read_json, read_rows
 from moft.types import MAIN
 from moft.whole import write_bytes
 
@@ -54,7 +53,7 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         run: whose steps, versions and config are told.
         picture: of the front, PNG.
     """
-    steps = _steps(run.steps)
+    steps = read_rows(run.steps)
     versions = read_json(run.versions) if run.versions.exists() else None
     data = (versions or {}).get("data") or {}
     return _template().render(
@@ -154,17 +153,6 @@ def _ranges(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         place = {"left": 100 * (low - start) / width, "width": 100 * (high - low) / width}
         bar = place | {"base": 100 * (base - start) / width if _is_known(base) else None}
         yield {"name": name, "base": base, "low": low, "high": high, "gain": high - base if _is_known(base) else None, "bar": bar}
-
-
-def _steps(path: Path) -> list[dict[str, Any]]:
-    """The rows of a journal; a line that was cut short is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
 
 
 def _breakable(name: str) -> Any:

@@ -22,6 +22,8 @@ from moft.types import MAIN, Front, ListValues
 
 SCHEMA = 1
 LEVEL = 0.95
+FARTHEST = 1e30
+"""Size of a value of a reference point; products of ten of them are numbers still."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def reference_point(given: Sequence[float] | None, m: int, setting: str = "refer
     """`[m]`, the hypervolume's reference point; the origin when none is given.
 
     Raises:
-        ConfigError: it has another length than there are objectives.
+        ConfigError: it has another length than there are objectives, or is so far away that no volume could be told.
     """
     if given is None:
         return torch.zeros(m, dtype=torch.float64)
@@ -70,6 +72,8 @@ def reference_point(given: Sequence[float] | None, m: int, setting: str = "refer
         raise ConfigError(
             f"[profile.{setting}] has {len(given)} values, {list(given)}; there are {m} objectives, and each needs one."
         )
+    if not all(abs(value) <= FARTHEST for value in given):
+        raise ConfigError(f"[profile.{setting}] has values beyond {FARTHEST:g}, {list(given)}; a hypervolume would overflow.")
     return torch.tensor(given, dtype=torch.float64)
 
 

@@ -79,6 +79,17 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: is cut short or no JSON ({error}).") from error
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a journal, one JSON object a line; a line that was cut short is left out, and no file has none."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
 def _without_nan(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {key: _without_nan(value) for key, value in content.items()}

@@ -22,8 +22,8 @@ from moft_llm.readers import Lists, Reader
 from moft_llm.reference import ReferenceCache
 from moft_llm.splits import SPLITS, Opened, Shares, Splits, open_splits
 from moft_llm.store import TextStore, text_store
-from moft_llm.templates import Template
-from moft_llm.tokenised import Tokenised, tokenised
+from moft_llm.templates import Template, check_format
+from moft_llm.tokenised import Tokenised, check_lengths, tokenised
 from moft_llm.usable import Faulty, scorable
 
 LONGEST = 1024
@@ -88,6 +88,9 @@ class LLM:
             )
         if not objectives:
             raise ConfigError("[task.objectives] names no objective; give at least one, such as helpful: {}.")
+        check_format(template)
+        if max_length is not None:
+            check_lengths(max_length, max_response)
         self._context, self._name, self._data, self._labels = context, model, data, objectives
         self._splits, self._faulty = splits, faulty
         self._load = {"gguf": gguf, "dtype": dtype, "quantization": quantization}

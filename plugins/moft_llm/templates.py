@@ -15,6 +15,16 @@ END = 64
 """Characters at a prompt's end that decide how a response goes on; tokenizers look no further back."""
 
 
+def check_format(template: str) -> None:
+    """Nothing, when a template is `chat`, `none` or a format.
+
+    Raises:
+        ConfigError: it has not one `{prompt}`.
+    """
+    if template not in ("chat", "none") and template.count(PLACE) != 1:
+        raise ConfigError(f"[task.template] {template!r} must be chat, none, or a format that has {PLACE} once.")
+
+
 @dataclass(frozen=True)
 class Template:
     """Prompts to text and tokens, for one tokenizer.
@@ -39,8 +49,7 @@ class Template:
                 "[task.template] chat: the tokenizer has no chat template; use none, or a format such as "
                 "'USER: {prompt} ASSISTANT:'."
             )
-        if self.text not in ("chat", "none") and self.text.count(PLACE) != 1:
-            raise ConfigError(f"[task.template] {self.text!r} must be chat, none, or a format that has {PLACE} once.")
+        check_format(self.text)
 
     @property
     def lead(self) -> str:

@@ -136,6 +136,20 @@ class Tokenised:
         return tuple(f"{split}: {count} {words}." for count, words in said if count)
 
 
+def check_lengths(max_length: int, max_response: int | None) -> None:
+    """Nothing, when there is room for a prompt beside the longest response.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if max_length < 2:
+        raise ConfigError(f"[task.max_length] {max_length} must be at least 2: a prompt and a response need room.")
+    if max_response is not None and not 0 < max_response < max_length:
+        raise ConfigError(
+            f"[task.max_response] {max_response} must be from 1 to max_length - 1, here {max_length - 1}: a prompt needs room."
+        )
+
+
 def tokenised(
     examples: Sequence[Example],
     tokenizer: Any,
@@ -165,12 +179,7 @@ def tokenised(
     """
     if not examples:
         raise DataError("the data holds no list: nothing can be read or scored.")
-    if max_length < 2:
-        raise ConfigError(f"[task.max_length] {max_length} must be at least 2: a prompt and a response need room.")
-    if max_response is not None and not 0 < max_response < max_length:
-        raise ConfigError(
-            f"[task.max_response] {max_response} must be from 1 to max_length - 1, here {max_length - 1}: a prompt needs room."
-        )
+    check_lengths(max_length, max_response)
     if add_eos and tokenizer.eos_token_id is None:
         raise ConfigError("[task.add_eos] the tokenizer has no EOS token; set it to false.")
     put = Template(tokenizer, template)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from moft.errors import RunError
@@ -16,6 +19,36 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(at, tmp_path, full_dis
     with pytest.raises(RunError, match=r"a.txt: cannot be written \(No space left on device\)"):
         write_bytes(path, b"new")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a.txt": b"old"}
+
+
+def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
+    write_bytes(tmp_path / "target", b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_a_link_in_a_circle_is_told(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    with pytest.raises(RunError, match="link: cannot be written"):
+        write_bytes(tmp_path / "link", b"new")
+
+
+def test_a_pipe_is_written_to_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_bytes(tmp_path / "pipe", b"new")
+        assert os.read(reader, 9) == b"new"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_no_name_is_told():
+    with pytest.raises(RunError, match=r"'\.': names no file; give one\."):
+        write_bytes(Path(), b"new")
 
 
 def test_a_folder_appears_whole(tmp_path):

@@ -185,7 +185,14 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
 def test_where_nothing_lies_beyond_the_reference_point_the_run_says_what_weights_it_keeps(config, moft, tmp_path):
     assert moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]").code == 0
     notes = json.loads((tmp_path / "run" / "notes.json").read_text())
-    assert [note for note in notes if note.startswith("The validation front has hypervolume 0 at every evaluation")]
+    assert [note for note in notes if note.startswith("The validation front has no hypervolume at any evaluation")]
+
+
+def test_a_reference_point_too_far_away_is_refused_before_training(config, moft, tmp_path):
+    said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[-1e308, 0]")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "[profile.reference] has values beyond 1e+30, [-1e+308, 0.0]; a hypervolume would overflow." in said.mistakes[0]
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_reference_of_validation_has_a_value_for_each_objective(config, moft, tmp_path):

@@ -41,6 +41,7 @@ class Memory:
         self.done: dict[str, Mapping[str, torch.Tensor]] = {}
         self.accounts: dict[str, Account] = {}
         self.values: list[Mapping[str, Any]] = []
+        self.forgotten: list[str] = []
         self.dies_at = dies_at
 
     def finished(self, job):
@@ -54,6 +55,10 @@ class Memory:
 
     def finish(self, job, weights, account):
         self.done[job], self.accounts[job] = weights, account
+
+    def forget(self, job):
+        self.states.pop(job, None)
+        self.forgotten.append(job)
 
     def step(self, step, values):
         if self.dies_at is not None and len(self.values) + 1 >= self.dies_at:
@@ -189,6 +194,16 @@ def test_a_finished_group_is_kept_whatever_size_is_asked_for():
     found = trained(records, together=1, resume=True).state_dict()
     assert len(records.values) == steps
     assert all(found[name].equal(value) for name, value in expected.items())
+
+
+def test_a_group_that_is_not_gone_on_with_is_forgotten():
+    records = Memory(dies_at=5)
+    with pytest.raises(Killed):
+        trained(records)
+    records.dies_at = None
+    trained(records, together=2, resume=True)
+    assert records.forgotten == ["job"]
+    assert list(records.done) == ["job-1-to-2-of-3", "job-3-of-3"]
 
 
 def test_a_checkpoint_of_fewer_models_is_refused():

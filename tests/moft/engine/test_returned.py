@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Generator
@@ -207,6 +209,18 @@ def measured(n=2, lists=3, m=2):
             ListValues(torch.zeros(2, 3, 2), torch.zeros(3), torch.arange(3)),
             "evaluator Returns returned main of shape (3,) for 2 tradeoffs, 3 lists and 2 objectives; it has to be (2, 3).",
         ),
+        (
+            ListValues(torch.full((2, 3, 2), torch.inf), torch.zeros(2, 3), torch.arange(3)),
+            "evaluator Returns returned infinite values; each has to be finite, or NaN where there is none.",
+        ),
+        (
+            ListValues([[0.0]], torch.zeros(2, 3), torch.arange(3)),  # type: ignore[arg-type]
+            "evaluator Returns returned values of shape a list for 2 tradeoffs, 3 lists and 2 objectives; it has to be (2, 3, 2)",
+        ),
+        (
+            ListValues(torch.zeros(2, 3, 2), torch.zeros(2, 3), [0, 1, 2]),  # type: ignore[arg-type]
+            "evaluator Returns returned lists of shape a list for 2 tradeoffs, 0 lists and 2 objectives; it has to be (0,)",
+        ),
     ],
 )
 def test_values_of_other_shapes_are_told_with_their_evaluator(found, message):
@@ -261,3 +275,15 @@ def test_what_is_not_expected_keeps_its_cause():
     with pytest.raises(PluginError) as caught, failing_as("a test failed"):
         raise ValueError("of mine")
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("found", [math.inf, -math.inf])
+def test_an_infinite_indicator_is_told(found):
+    class Far:
+        name, meaning = "far", "nothing"
+
+        def __call__(self, points, weights):
+            return found
+
+    with pytest.raises(PluginError, match=r"indicator Far returned -?inf; it has to return a finite number"):
+        number_of(Far(), torch.zeros(2, 2), torch.eye(2))

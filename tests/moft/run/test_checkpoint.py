@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import fields, replace
 
 import pytest
@@ -169,3 +170,33 @@ def test_a_checkpoint_of_the_same_step_replaces_the_first(records):
     kept = replace(state(3), clock={"steps": 9.0})
     records().save("job", kept)
     assert_equal(records().latest("job"), kept)
+
+
+def test_checkpoints_that_a_killed_process_left_of_a_finished_job_go(records, folder):
+    records().save("job", state(3))
+    shutil.copytree(folder.checkpoints / "job" / "step-000000003", folder.path / "kept")
+    records().finish("job", {"weight": torch.ones(2)}, Account(1, 1.0, 1.0, 2))
+    shutil.move(folder.path / "kept", folder.checkpoints / "job" / "step-000000003")
+    assert records().finished("job") is not None
+    assert [path.name for path in (folder.checkpoints / "job").iterdir()] == ["finished"]
+
+
+def test_a_job_that_is_forgotten_leaves_nothing(records, folder):
+    kept = records()
+    kept.step(1, {"job": "one", "loss": 1.0})
+    kept.step(1, {"job": "other", "loss": 2.0})
+    kept.save("one", state(1))
+    kept.forget("one")
+    assert [json.loads(line)["job"] for line in folder.steps.read_text().splitlines()] == ["other"]
+    assert not (folder.checkpoints / "one").exists()
+
+
+def test_what_was_measured_in_all_sessions_is_told_and_a_missing_number_is_null(records, folder):
+    first = records()
+    first.step(1, {"job": "job", "hypervolume": 0.5})
+    first.step(2, {"job": "job"})
+    first.close()
+    second = records()
+    second.step(3, {"job": "job", "hypervolume": float("nan")})
+    assert json.loads(folder.steps.read_text().splitlines()[-1])["hypervolume"] is None
+    assert second.measured("hypervolume") == [0.5, 0.0]

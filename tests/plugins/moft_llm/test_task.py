@@ -251,3 +251,16 @@ def test_a_pass_keeps_its_budget_where_rows_are_taken_apart(build, tiny_models, 
     for batch in task.batches("train"):
         model.reference(batch.inputs)
         assert seen[-1] <= 512 or len(batch.lists) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"template": "{prompt} {prompt}"}, r"\[task\.template\] '\{prompt\} \{prompt\}' must be chat, none, or a format"),
+        ({"max_length": 1}, r"\[task\.max_length\] 1 must be at least 2"),
+        ({"max_length": 10, "max_response": 10}, r"\[task\.max_response\] 10 must be from 1 to max_length - 1, here 9"),
+    ],
+)
+def test_settings_that_leave_no_room_are_refused_before_anything_is_read(build, settings, told):
+    with pytest.raises(ConfigError, match=told):
+        build(**settings)
