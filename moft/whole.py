@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -22,6 +23,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path = path.resolve() if path.is_symlink() else path
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(content)
             return

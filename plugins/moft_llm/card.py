@@ -22,7 +22,7 @@ _LORA = """\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer{named}
 
-base = AutoModelForCausalLM.from_pretrained({base}{more})
+base = AutoModelForCausalLM.from_pretrained({base}{more}, dtype="{dtype}")
 model = PeftModel.from_pretrained(base, "{here}")
 tokenizer = AutoTokenizer.from_pretrained("{here}")
 ```
@@ -53,6 +53,7 @@ class Card:
         base: the base model, by its name on the hub or its path.
         gguf: its GGUF file there, or None.
         with_prefix: whether there is a prefix beside LoRA.
+        dtype: of the base model's weights in the run.
     """
 
     steerable: Steerable
@@ -60,6 +61,7 @@ class Card:
     base: str
     gguf: str | None
     with_prefix: bool
+    dtype: str
 
     def check(self) -> None:
         """Nothing, when the run has a front that the card can tell of.
@@ -109,7 +111,7 @@ class Card:
         if self.with_prefix:
             return _PREFIX.format(here="path/to/this/folder")
         named, more = ("", "") if self.gguf is None else (", GgufConfig", _GGUF.format(gguf=json.dumps(self.gguf)))
-        return _LORA.format(named=named, base=json.dumps(self.base), more=more, here="path/to/this/folder")
+        return _LORA.format(named=named, base=json.dumps(self.base), more=more, dtype=self.dtype, here="path/to/this/folder")
 
     def _front(self) -> dict[str, Any]:
         """The content of `front.json`."""

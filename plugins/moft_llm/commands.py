@@ -149,6 +149,9 @@ def sample(
     seed: SeedOption = 0,
     batch: BatchOption = 64,
     gguf: Annotated[str | None, typer.Option("--gguf", help="A GGUF file within the folder.")] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option("--plugin", help="A plugin file whose scorers can be named; may be repeated.")
+    ] = None,
 ) -> None:
     """Sample responses from a model and label them with scorers: data to train on."""
     if (prompts is None) == (openings is None):
@@ -164,6 +167,8 @@ def sample(
     from moft_llm.partial import SUFFIX
     from moft_llm.sample import Openings, Wanted, sampled, scorers_of
 
+    for file in plugin or ():
+        context.obj.register_file(file)
     decoding = _decoding(max_new_tokens, False, sampling_temperature, top_p, top_k, batch)
     labels = scorers_of(scorer or [], context.obj)
     source = prompts if prompts is not None else Openings(openings or 1, opening_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -77,7 +78,9 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | N
     if dtype is not None and (prefix is None or source["quantization"] != "none"):
         what = "an adapter alone, in float32" if prefix is None else f"the base model as it is, in {source['quantization']}"
         raise ConfigError(f"--dtype {dtype} changes nothing: this export is {what}; leave it out.")
-    card = Card(steerable, tradeoff, name, gguf, with_prefix=prefix is not None)
+    card = Card(
+        steerable, tradeoff, name, gguf, with_prefix=prefix is not None, dtype=str(model.network.dtype).removeprefix("torch.")
+    )
     card.check()
     with whole_folder(out) as folder, quiet():
         if prefix is None:
@@ -88,6 +91,8 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | N
             model.tokenizer.save_pretrained(str(folder / "model"))
             _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
         card.write(folder)
+        for weights in folder.rglob("*.safetensors"):  # which are written for their owner alone
+            weights.chmod(0o666 & ~_umask())
     if prefix is None:
         return [f"{out}: a PEFT LoRA adapter of {name}."]
     told = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}."
@@ -126,6 +131,13 @@ def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None 
     if dtype is not None:
         whole.to(getattr(torch, dtype))
     return Merged(whole, str(whole.dtype).removeprefix("torch."), (lost / changed) ** 0.5 if changed else 0.0)
+
+
+def _umask() -> int:
+    """What new files are kept from; asking for it is setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _factor(steerable: Steerable, tradeoff: Tradeoff) -> float:

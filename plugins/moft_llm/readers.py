@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
+from moft.api import Place
 from moft_llm.contract import FORM, Example, Prompt, label_of, prompt_of, shown, text_of
 from moft_llm.files import rows
 from moft_llm.formats import Row
@@ -21,7 +22,7 @@ class Lists:
         path: file or folder of .jsonl, .json or .parquet, or `owner/name` of the hub.
     """
 
-    path: str
+    path: Place
     name: Literal["lists"] = "lists"
 
     def examples(self, split: str | None = None) -> Iterator[Example]:
@@ -42,7 +43,7 @@ class PkuSafeRLHF:
         keep_unsafe: false leaves out pairs whose responses are both unsafe, about half of them.
     """
 
-    path: str
+    path: Place
     name: Literal["pku-saferlhf"] = "pku-saferlhf"
     keep_unsafe: bool = True
 
@@ -71,7 +72,7 @@ class Rated:
         labels: columns of ratings, each an objective; null for all that are numbers in the first row.
     """
 
-    path: str
+    path: Place
     name: Literal["rated"] = "rated"
     prompt: str = "prompt"
     response: str = "response"

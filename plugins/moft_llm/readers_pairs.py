@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from moft import ConfigError, DataError
+from moft.api import Place
 from moft_llm.contract import Example, Message, Prompt, messages_of, prompt_of, shown, text_of
 from moft_llm.files import rows
 from moft_llm.formats import Row
@@ -32,7 +33,7 @@ class Pairs:
         rejected: column of the other one.
     """
 
-    path: str
+    path: Place
     name: Literal["pairs"] = "pairs"
     objective: str = "preferred"
     prompt: str = "prompt"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, Trainer
+from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, Place, Trainer
 from moft_ltr.base import Base, NeuralBase, ScoreColumn
 from moft_ltr.columns import check_learnable, input_columns, label_columns, read_labels
 from moft_ltr.dataset import Dataset, find_data, open_dataset
@@ -54,7 +54,7 @@ class LTR:
         self,
         context: Context,
         *,
-        data: str,
+        data: Place,
         objectives: dict[str, LabelColumn],
         base: Annotated[Base, Default("neural")],
         main: MainLabel | None = MainLabel(),  # noqa: B008 - a frozen record

@@ -183,7 +183,9 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
 
 
 def test_where_nothing_lies_beyond_the_reference_point_the_run_says_what_weights_it_keeps(config, moft, tmp_path):
-    assert moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]").code == 0
+    said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]")
+    assert said.code == 0
+    assert any("moft: note: The validation front has no hypervolume" in line for line in said.mistakes)
     notes = json.loads((tmp_path / "run" / "notes.json").read_text())
     assert [note for note in notes if note.startswith("The validation front has no hypervolume at any evaluation")]
 

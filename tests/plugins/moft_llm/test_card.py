@@ -28,7 +28,9 @@ def card_of(folder, gguf=None, *, with_prefix=False):
     opened = SimpleNamespace(folder=run, names=("brief", "calm"))
     task = SimpleNamespace(prompting=lambda: SimpleNamespace(text="none"))
     tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.ones(1, 2))
-    return Card(SimpleNamespace(opened=opened, task=task), tradeoff, "/models/mine", gguf, with_prefix=with_prefix)
+    return Card(
+        SimpleNamespace(opened=opened, task=task), tradeoff, "/models/mine", gguf, with_prefix=with_prefix, dtype="float32"
+    )
 
 
 def code_of(folder, **given):
@@ -44,12 +46,12 @@ def test_an_adapter_of_a_gguf_file_is_loaded_over_that_file_made_dense(tmp_path)
     code = code_of(tmp_path, gguf="a.gguf")
     assert "from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig" in code
     dense = 'gguf_file="a.gguf", quantization_config=GgufConfig(dequantize=True)'
-    assert f'from_pretrained("/models/mine", {dense})' in code
+    assert f'from_pretrained("/models/mine", {dense}, dtype="float32")' in code
 
 
 def test_other_adapters_are_loaded_over_their_model(tmp_path):
     code = code_of(tmp_path)
-    assert 'from_pretrained("/models/mine")' in code
+    assert 'from_pretrained("/models/mine", dtype="float32")' in code
     assert "Gguf" not in code
     assert "Gguf" not in code_of(tmp_path, gguf="a.gguf", with_prefix=True)  # its model was written dense
 

@@ -132,6 +132,9 @@ def test_the_card_says_what_it_is_and_how_to_load_it(run, tmp_path):
     nearest = min(front["points"], key=lambda point: abs(point["weights"][0] - 0.25))
     assert f"| brief | {nearest['weights'][0]:.4g} | {nearest['values'][0]:.4g} (" in card
     assert (tmp_path / "out" / "front.png").read_bytes() == (run / "front.png").read_bytes()
+    weights = list((tmp_path / "out").rglob("*.safetensors"))
+    assert weights
+    assert {path.stat().st_mode for path in weights} == {(tmp_path / "out" / "README.md").stat().st_mode}
 
 
 def test_the_run_is_as_it_was(run, tmp_path):

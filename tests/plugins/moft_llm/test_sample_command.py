@@ -131,6 +131,31 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(tiny_models, tmp_pat
     assert out.read_bytes() == before
 
 
+OWN = """
+import torch
+from moft import Component, hookimpl
+
+class Vowels:
+    meaning = "number of vowels"
+
+    def __call__(self, prompts, responses):
+        return torch.tensor([float(sum(text.count(vowel) for vowel in "aeiou")) for text in responses])
+
+@hookimpl
+def moft_scorers():
+    yield Component("vowels", Vowels, "vowels of a response")
+"""
+
+
+def test_a_scorer_of_a_file_labels_too(tiny_models, tmp_path):
+    out, prompts, mine = tmp_path / "lists.jsonl", prompts_in(tmp_path, "One", "Two"), tmp_path / "mine.py"
+    mine.write_text(OWN)
+    words = ["data", "sample", str(tiny_models()), str(prompts), "--max-new-tokens", "8", "--out", str(out)]
+    assert main([*words, "--plugin", str(mine), "--scorer", "many=vowels"]) == 0
+    for example in Lists(str(out)).examples():
+        assert example.labels["many"] == tuple(float(sum(map(text.count, "aeiou"))) for text in example.responses)
+
+
 MISTAKES = [
     (["{prompts}", "--openings", "3", *SHORT], "moft data sample needs either a file of prompts or --openings, and not both."),
     ([*SHORT], "moft data sample needs either a file of prompts or --openings, and not both."),
