@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from moft import ShapeError
 from moft_llm.loading import quiet
@@ -92,7 +92,7 @@ def _interface(
     return packed_attention(whole[0], whole[1], whole[2], packing, scale).unsqueeze(0), None
 
 
-@torch.library.custom_op("moft::packed_attention", mutates_args=())
+@library.custom_op("moft::packed_attention", mutates_args=())
 def _attended(
     query: Tensor,
     key: Tensor,
@@ -116,7 +116,7 @@ def _attended(
     return found[0], found[1]
 
 
-@torch.library.custom_op("moft::packed_attention_backward", mutates_args=())
+@library.custom_op("moft::packed_attention_backward", mutates_args=())
 def _attended_backward(
     grad: Tensor,
     query: Tensor,

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import library
 from torch.testing import assert_close
 
 from moft import ShapeError
@@ -99,7 +100,7 @@ def test_it_is_an_operator_that_compilers_can_trace():
     packing = packed(SEGMENTS, 1, shared=True).packing
     parts = drawn(int(packing.query_starts[-1]), torch.float32)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
-    torch.library.opcheck(torch.ops.moft.packed_attention.default, (*parts, *packing, SCALE), test_utils=tests)
+    library.opcheck(torch.ops.moft.packed_attention.default, (*parts, *packing, SCALE), test_utils=tests)
 
 
 def test_only_gpus_with_flash_attention_pack_and_in_16_bits(monkeypatch):
