@@ -12,6 +12,7 @@ Run it:  moft train configs/llm/stories.yaml --out runs/stories
          moft train configs/llm/stories.yaml --out runs/ls --set 'method={name: dpo-ls, points: 6}' $six $own
          both=runs/stories/profiles/test-6,runs/stories-1
          python benchmarks/story_methods.py "hpt, hyper-lora"=$both hpt=runs/hpt hyper-lora=runs/gates dpo-ls=runs/ls
+         python benchmarks/story_methods.py --name stories-validation ...  # of profiles by --split validation --points 6
          sft="--set method.loss=with-sft"
          for T in 1.5 2; do moft profile runs/stories --points 6 --temperature $T --out runs/dial-$T; done
          moft train configs/llm/stories.yaml --out runs/sft $sft $six
@@ -71,13 +72,14 @@ def main() -> None:
         ]
         for name, entry in entries.items()
     ]
-    title = f"{found['lists']} lists of the test split; share of time asked: at most {SHARE}"
+    split = next(iter(runs.values()))[0].record["split"]
+    title = f"{found['lists']} lists of the {split} split; share of time asked: at most {SHARE}"
     print_table(title, ["method", "hypervolume", "of each seed", "at vertices", "main", "s, separate", "share"], rows)
     for verdict in found["verdicts"]:
         print(
             f"{verdict['measure']}: {verdict['first']} less {verdict['second']} {verdict['difference']:.4g}, p {verdict['p']:.2g}"
         )
-    kept = {name: found[name] for name in ("objectives", "lists", "metric", "intervals", "adjustment")}
+    kept = {"split": split} | {name: found[name] for name in ("objectives", "lists", "metric", "intervals", "adjustment")}
     content = {"machine": machine("transformers", "peft"), **kept, "entries": entries, "verdicts": found["verdicts"]}
     write_result(asked.name, content)
 

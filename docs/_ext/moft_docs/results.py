@@ -286,6 +286,7 @@ FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "stories-hyper-lora": story_tables,
     "stories-dial": dial_table,
     "stories-methods": story_method_tables,
+    "stories-validation": story_method_tables,
     "stories-sft": story_method_tables,
     "conditioners-mslr-validation": conditioner_tables,
     "conditioners-mslr-test": conditioner_tables,
