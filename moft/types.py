@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -117,18 +117,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.lists)
 
-    def select(self, rows: Tensor) -> Batch:
+    def select(self, rows: Tensor) -> Self:
         """The rows `rows`, `[k]` integers, in their order; a row may be taken more than once."""
-        return Batch(
-            {name: value[rows] for name, value in self.inputs.items()},
-            self.labels[rows],
-            self.mask[rows],
-            self.reference[rows],
-            self.items[rows],
-            self.main[rows],
-            self.lists[rows],
-            self.rows,
-        )
+        parts = {name: getattr(self, name)[rows] for name in ("labels", "mask", "reference", "items", "main", "lists")}
+        return replace(self, inputs={name: value[rows] for name, value in self.inputs.items()}, **parts)
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ def write_bytes(path: Path, content: bytes) -> None:
         RunError: the file system refuses, say because the disk is full; what was at `path` before is still there.
     """
     try:
-        path = path.resolve() if path.is_symlink() else path
+        path = Path(os.path.realpath(path)) if path.is_symlink() else path
         if path.is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))  # links in a circle
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(content)
             return
-    except (OSError, RuntimeError) as error:  # links in a circle, among others
+    except OSError as error:
         raise refused(path, error) from error
     temporary = _beside(path)
     try:
@@ -62,10 +62,9 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def refused(path: Path, error: OSError | RuntimeError) -> RunError:
+def refused(path: Path, error: OSError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
-    reason = getattr(error, "strerror", None) or error
-    return RunError(f"{path}: cannot be written ({reason}); what was there before is as it was.")
+    return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is as it was.")
 
 
 def _beside(path: Path) -> Path:

@@ -29,7 +29,6 @@ def train(
     plugins: Plugins = context.obj
     from moft.run import pipeline
     from moft.run.fit import foreseen_misfit
-    from moft.run.weights import read_json
 
     resolved = pipeline.read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
@@ -40,7 +39,7 @@ def train(
         return
     done = pipeline.train(resolved, folder, plugins, resume=resume)
     if done is not None:
-        for note in read_json(done.notes) if done.notes.exists() else []:
+        for note in done.noted():
             typer.echo(f"moft: note: {note}", err=True)
         typer.echo(f"Front: {done.path / 'front.png'}")
         typer.echo(f"Report: {done.path / 'report.html'}")

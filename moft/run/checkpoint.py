@@ -48,7 +48,7 @@ class RunRecords:
     @property
     def notes(self) -> tuple[str, ...]:
         """The sentences that jobs noted."""
-        return tuple(read_json(self._folder.notes)) if self._folder.notes.exists() else ()
+        return tuple(self._folder.noted())
 
     def finished(self, job: str) -> Mapping[str, Tensor] | None:
         done = self._folder.checkpoints / job / "finished"

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
-from moft.run.weights import write_json
+from moft.run.weights import read_json, write_json
 from moft.whole import whole_folder, write_bytes
 
 CONFIG = "config.yaml"
@@ -109,6 +109,10 @@ class RunFolder:
     def discard(self) -> None:
         """Removes the folder, so that a mistake leaves nothing behind."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def noted(self) -> list[str]:
+        """The sentences that were noted for the readers of the results."""
+        return list(read_json(self.notes)) if self.notes.exists() else []
 
     def keep_plugins(self, files: Sequence[str]) -> None:
         """Copies plugin files, so that the policy can be opened from anywhere, and later, by what trained it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moft.errors import RunError
 from moft.run.folder import RunFolder
-from moft.run.weights import read_json, write_json
+from moft.run.weights import write_json
 from moft.whole import write_bytes
 
 _FAILED = ".failed"
@@ -36,9 +36,8 @@ def keep_again(folder: RunFolder, files: Sequence[str]) -> None:
     for file, copy in _changed(folder, files):
         before = _hash(copy)
         write_bytes(copy, Path(file).expanduser().read_bytes())
-        notes = read_json(folder.notes) if folder.notes.exists() else []
         told = f"The plugin file {copy.name} was repaired on the way: sha256 {before[:12]} before, {_hash(copy)[:12]} since."
-        write_json(folder.notes, [*notes, told])
+        write_json(folder.notes, [*folder.noted(), told])
     for mark in folder.plugins.glob(f"*{_FAILED}"):
         mark.unlink()
     folder.keep_plugins([file for file in files if not (folder.plugins / Path(file).name).exists()])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from torch import Tensor
 
@@ -21,7 +22,5 @@ class TextBatch(Batch):
     asked: tuple[str, ...] = ()
     lead: str = ""
 
-    def select(self, rows: Tensor) -> TextBatch:
-        """The rows `rows`, `[k]` integers, in their order; a row may be taken more than once."""
-        taken = vars(super().select(rows))
-        return TextBatch(**taken, asked=tuple(self.asked[row] for row in rows.tolist()), lead=self.lead)
+    def select(self, rows: Tensor) -> Self:
+        return replace(super().select(rows), asked=tuple(self.asked[row] for row in rows.tolist()))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PICTURE = "front.png"
 
+CARD = "README.md"
+"""The name of a model card."""
+
 _LORA = """\
 ```python
 from peft import PeftModel
@@ -77,7 +80,7 @@ class Card:
         has_picture = (run.path / PICTURE).exists()
         if has_picture:
             shutil.copyfile(run.path / PICTURE, folder / PICTURE)
-        (folder / "README.md").write_text(self._text(has_picture=has_picture), encoding="utf-8")
+        (folder / CARD).write_text(self._text(has_picture=has_picture), encoding="utf-8")
 
     def _text(self, *, has_picture: bool) -> str:
         opened = self.steerable.opened

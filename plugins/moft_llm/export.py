@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from moft import ConfigError, cache_folder
 from moft.api import Tradeoff, whole_folder
 from moft_llm.asked import Steerable
-from moft_llm.card import Card
+from moft_llm.card import CARD, Card
 from moft_llm.generate import as_trained, opened_answer
 from moft_llm.loading import model_place, quiet
 from moft_llm.model import LanguageModel
@@ -92,7 +91,7 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | N
             _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
         card.write(folder)
         for weights in folder.rglob("*.safetensors"):  # which are written for their owner alone
-            weights.chmod(0o666 & ~_umask())
+            weights.chmod((folder / CARD).stat().st_mode)
     if prefix is None:
         return [f"{out}: a PEFT LoRA adapter of {name}."]
     told = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}."
@@ -131,13 +130,6 @@ def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None 
     if dtype is not None:
         whole.to(getattr(torch, dtype))
     return Merged(whole, str(whole.dtype).removeprefix("torch."), (lost / changed) ** 0.5 if changed else 0.0)
-
-
-def _umask() -> int:
-    """What new files are kept from; asking for it is setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _factor(steerable: Steerable, tradeoff: Tradeoff) -> float:

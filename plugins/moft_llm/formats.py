@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moft import ConfigError, DataError
+from moft.api import json_of
 from moft_llm.contract import text_of
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
@@ -72,7 +72,7 @@ def _line_rows(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _row(f"{path}:{number}", _parsed(f"{path}:{number}", line))
+                yield _row(f"{path}:{number}", json_of(line, f"{path}:{number}"))
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
@@ -82,19 +82,9 @@ def _json_rows(path: Path) -> Iterator[Row]:
             yield from _line_rows(path)
             return
         file.seek(0)
-        values = _parsed(str(path), file.read())
+        values = json_of(file.read(), str(path))
     for number, value in enumerate(values, start=1):
         yield _row(f"{path}, row {number}", value)
-
-
-def _parsed(where: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
-        raise DataError(f"{where}: is not JSON ({error.msg}, {place}).") from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
 
 
 def _row(where: str, value: Any) -> Row:

@@ -69,7 +69,7 @@ class HH:
         turns: `text` takes the prompt as it stands; `messages` makes a chat of it, for a chat template.
     """
 
-    paths: dict[str, str]
+    paths: dict[str, Place]
     name: Literal["hh"] = "hh"
     turns: Literal["text", "messages"] = "text"
 
