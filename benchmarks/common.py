@@ -71,7 +71,7 @@ def real_lists() -> Path | None:
 
 def make_lists(data: str, lists: int, folder: Path) -> None:
     """Makes the lists of `synthetic-M` where they are not there, and names them as its config reads them."""
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     if not folder.exists():
         make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1])))

@@ -22,9 +22,10 @@ def make_runs(folder: Path) -> list[Path]:
     """Fronts of made-up policies, each a little better than the one before."""
     import torch
 
-    from moft.engine.records import Account
-    from moft.run.results import Cost, Measured, front_record, list_values, reference_point
-    from moft.run.weights import save_tensors, write_json
+    from moft.engine.training.job_records import Account
+    from moft.files.json import write_json
+    from moft.files.safetensors import save_tensors
+    from moft.run.report.front_record import Cost, Measured, front_record, list_values, reference_point
     from moft.types import Front, ListValues, Tradeoff
 
     generator = torch.Generator().manual_seed(0)

@@ -107,7 +107,8 @@ def summaries(found: Sequence[Mapping[str, Any]], folds: int) -> dict[str, Any]:
     """What was found of each variant over all lists, whose values are first averaged over seeds."""
     import torch
 
-    from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, interval, resampled
+    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
+    from moft.engine.fronts.hypervolume import hypervolume
 
     def pooled(read: Callable[[Mapping[str, Any]], Any]) -> torch.Tensor:
         seeds = [found[first : first + folds] for first in range(0, len(found), folds)]
@@ -154,7 +155,7 @@ def _read_main(name: str, result: Mapping[str, Any]) -> Any:
 
 def _monotonicity(weights: Any, points: Any) -> float:
     """As the indicator of that name has it."""
-    from moft_fronts.monotonicity import Monotonicity
+    from moft_indicators.monotonicity import Monotonicity
 
     return Monotonicity()(points, weights)
 

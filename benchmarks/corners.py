@@ -110,7 +110,8 @@ def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[
     """Means over all lists and seeds; intervals from lists, whose values are first averaged over seeds."""
     import torch
 
-    from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, interval, resampled
+    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
+    from moft.engine.fronts.hypervolume import hypervolume
 
     ordered = sorted(found, key=lambda result: (result["seed"], result["fold"]))
     chosen = [result["variants"][name] for result in ordered]

@@ -28,10 +28,10 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
     from benchmarks.common import paired_ratio, summary
     from moft import cache_folder
     from moft.engine.seed import seed_initialisation
-    from moft.engine.train import AccelerateTrainer
-    from moft.hooks.manager import Plugins
+    from moft.engine.training.trainer import AccelerateTrainer
+    from moft.hooks.plugin_manager import Plugins
     from moft.interfaces import Context, Problem
-    from moft.run.pipeline import read_settings
+    from moft.run.run_config import read_settings
     from moft.types import Tradeoff, temperatures_of
 
     plugins = Plugins()
@@ -48,12 +48,12 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
     evaluator = settings.profile.evaluator(task.objectives, task.main)
 
     def points(policy: Any, tradeoff: Tradeoff) -> torch.Tensor:
-        from moft.engine.profile import profiled
+        from moft.engine.fronts.profile import profiled
 
         return profiled(policy, task, evaluator, tradeoff, "validation").points
 
     def trained(way: str) -> tuple[float, Any, list[Any]]:
-        from moft.engine.records import Account, NoRecords
+        from moft.engine.training.job_records import Account, NoRecords
 
         class Kept(NoRecords):
             def __init__(self) -> None:
@@ -99,7 +99,7 @@ def _losses(policy: Any, task: Any, temperatures: Any) -> Any:
     """`[models, m]`, mean losses of every model on the training lists."""
     import torch
 
-    from moft.engine.objectives import ObjectiveLosses
+    from moft.engine.losses.objective_losses import ObjectiveLosses
     from moft_losses.listnet import ListNet
 
     costs = ObjectiveLosses(task.objectives, ListNet())
@@ -126,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if "MSLR" not in os.environ:
-            from moft_ltr.synthetic import Synthetic, make_synthetic
+            from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
             make_synthetic(Path(folder) / "data", Synthetic(lists=175, items=110, features=131, objectives=5))
             os.environ["MSLR"] = str(Path(folder) / "data")

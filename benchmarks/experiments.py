@@ -11,14 +11,15 @@ from typing import Any
 import torch
 
 from moft import cache_folder
-from moft.engine.profile import base_values, profiled
-from moft.engine.records import Account, NoRecords
+from moft.engine.fronts.hypervolume import hypervolume
+from moft.engine.fronts.profile import base_values, profiled
 from moft.engine.seed import seed_initialisation
-from moft.engine.statistics import hypervolume
-from moft.engine.train import AccelerateTrainer
-from moft.hooks.manager import Plugins
+from moft.engine.training.job_records import Account, NoRecords
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem
-from moft.run.pipeline import read_settings, validation_grid
+from moft.run.run_config import read_settings
+from moft.run.train import validation_grid
 from moft.types import Front, ListValues, Tradeoff
 
 

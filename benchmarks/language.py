@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.common import data_folder
 from benchmarks.racing import Racer, Stretches, resident
-from moft.engine.records import NoRecords
+from moft.engine.training.job_records import NoRecords
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from moft_llm.readers import Reader
-    from moft_llm.tokenised import Tokenised
+    from moft_llm.data.list_readers import Reader
+    from moft_llm.data.tokenization import Tokenised
 
 MODEL = "models/stories15m"
 PAIRS = "preferences/pku_saferlhf_500.jsonl"
@@ -129,7 +129,7 @@ def with_room(model: Path, folder: Path) -> Path:
 
 def reader(folder: Path, texts: Texts) -> Reader:
     """Of the pairs or the lists; `long` ones are in the folder as the contract has them."""
-    from moft_llm.readers import Lists, PkuSafeRLHF, Rated
+    from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated
 
     if texts == "long":
         return Lists(str(folder / LONG))
@@ -140,9 +140,9 @@ def training_tokens(model: Path, folder: Path, texts: Texts, length: int) -> Tok
     """The training split, as the task of a side has it."""
     from transformers import AutoTokenizer
 
-    from moft_llm.labels import TextLabel
-    from moft_llm.splits import Shares, open_splits
-    from moft_llm.tokenised import tokenised
+    from moft_llm.data.label_transforms import TextLabel
+    from moft_llm.data.splits import Shares, open_splits
+    from moft_llm.data.tokenization import tokenised
 
     lists = open_splits(reader(folder, texts), Shares(), "drop").examples["train"]
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -211,8 +211,8 @@ def train(side: Side) -> None:
     import torch
 
     from moft.api import AccelerateTrainer, Context, TrainerSettings, seed_initialisation, unmeasured
-    from moft_llm.labels import TextLabel
-    from moft_llm.lora import LoRA
+    from moft_llm.data.label_transforms import TextLabel
+    from moft_llm.network.lora import LoRA
     from moft_llm.task import LLM
 
     labels, is_cpu = LABELS[side.texts][: side.objectives], side.device == "cpu"
@@ -251,7 +251,7 @@ def train(side: Side) -> None:
 
 def _method(side: Side) -> Any:
     """DPO on pairs and ListNet on lists, each objective's loss as it is."""
-    from moft_conditioning.hpt import HyperPromptTuning
+    from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
     from moft_cos_dpo.method import CosDPO
     from moft_losses.listnet import ListNet
     from moft_losses.pairwise_logistic import PairwiseLogistic

@@ -34,7 +34,7 @@ from benchmarks.llm_vs_trl import RANK, trl_rows
 from benchmarks.racing import Racer
 
 if TYPE_CHECKING:
-    from moft_llm.tokenised import Tokenised
+    from moft_llm.data.tokenization import Tokenised
 
 SHAPE = {
     "hidden_size": 2048,

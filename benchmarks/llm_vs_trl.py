@@ -40,7 +40,7 @@ from benchmarks.racing import Racer, Stretches, resident
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from moft_llm.tokenised import Tokenised
+    from moft_llm.data.tokenization import Tokenised
 
 TRL = "TRL"
 ALONE = "moft, LoRA, one objective"

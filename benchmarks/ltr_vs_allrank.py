@@ -140,7 +140,7 @@ def _padding(task: Any, budget: int, shuffles: int = 50) -> float:
     """Mean share of padding over shuffles."""
     import torch
 
-    from moft.engine.batching import length_grouped, padding_share
+    from moft.engine.data.length_batching import length_grouped, padding_share
 
     lengths = torch.cat([batch.items.sum(1) for batch in task.batches("train")])
     plans = [length_grouped(lengths, budget, torch.Generator().manual_seed(seed)) for seed in range(shuffles)]

@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from moft.hooks.manager import Plugins
+from moft.hooks.plugin_manager import Plugins
 
 OURS = "cos-dpo"
 ROOT = Path(__file__).parents[1]
@@ -56,10 +56,12 @@ def trained(data: str, out: Path, seeds: int, folds: int, processes: int, usual:
 def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
     """All methods on one base ranker; the seconds that took."""
     from benchmarks.experiments import Experiments
-    from moft.run.pipeline import BOOTSTRAP_SEED, read_settings
-    from moft.run.results import Cost, Measured, front_record, list_values, reference_point
-    from moft.run.weights import save_tensors, write_json
-    from moft.whole import whole_folder
+    from moft.files.atomic_write import whole_folder
+    from moft.files.json import write_json
+    from moft.files.safetensors import save_tensors
+    from moft.run.policy.measure import BOOTSTRAP_SEED
+    from moft.run.report.front_record import Cost, Measured, front_record, list_values, reference_point
+    from moft.run.run_config import read_settings
 
     data, out, seed, fold, usual = cell
     started = time.perf_counter()
@@ -86,9 +88,9 @@ def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
 
 def compared(folder: Path, pool: str | None, samples: int, *, over_seeds: bool) -> dict[str, Any]:
     """The comparison of all finished runs of a sweep, an entry for each method."""
-    from moft.run.compare import comparison_record
-    from moft.run.entries import entries_of
-    from moft.run.measured import read_measured
+    from moft.run.comparison.comparison_record import comparison_record
+    from moft.run.comparison.seeds_and_folds import entries_of
+    from moft.run.report.front_files import read_measured
 
     paths = sorted(path.parent for path in folder.glob("*/front.json"))
     runs = [read_measured(path) for path in paths]

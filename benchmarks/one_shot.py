@@ -25,9 +25,10 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     import torch
 
     from benchmarks.experiments import Experiments, plain_model
-    from moft.engine.statistics import bootstrap_hypervolume, hypervolume, interval, resampled
-    from moft_fronts.monotonicity import Monotonicity
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, interval, resampled
+    from moft.engine.fronts.hypervolume import hypervolume
+    from moft_indicators.monotonicity import Monotonicity
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     with tempfile.TemporaryDirectory() as folder:
         make_synthetic(Path(folder) / "data", Synthetic(lists=lists))

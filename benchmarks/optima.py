@@ -67,9 +67,9 @@ def _measured(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]
     """Hypervolume and mean main score, by kind of mixture."""
     from benchmarks.methods import CONFIGS
     from moft.api import AccelerateTrainer, Context, hypervolume, profiled
-    from moft.hooks.manager import Plugins
-    from moft.run.pipeline import read_settings
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft.hooks.plugin_manager import Plugins
+    from moft.run.run_config import read_settings
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     data = folder / f"synthetic-{m}"
     make_synthetic(data, Synthetic(lists=lists, objectives=m))

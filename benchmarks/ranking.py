@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import real_lists
-from moft.engine.records import NoRecords
+from moft.engine.training.job_records import NoRecords
 
 if TYPE_CHECKING:
     from moft.api import Method, Policy, Problem
@@ -37,7 +37,7 @@ PER_SPLIT = 105
 @contextmanager
 def mslr_lists() -> Iterator[tuple[Path, str]]:
     """A folder of real MSLR lists, else of synthetic ones of the same shape, and what it is in words."""
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     folder = real_lists()
     if folder is not None:
@@ -63,9 +63,9 @@ def prepared_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int
 
     from moft.api import AccelerateTrainer, Context, TrainerSettings
     from moft_losses.listnet import ListNet
-    from moft_ltr.base import NeuralBase
-    from moft_ltr.dataset import find_data, open_dataset, split_file
-    from moft_ltr.labels import LabelColumn
+    from moft_ltr.base.base_ranker import NeuralBase
+    from moft_ltr.data.dataset import find_data, open_dataset, split_file
+    from moft_ltr.data.label_transforms import LabelColumn
     from moft_ltr.task import LTR
 
     named = open_dataset(split_file(find_data(str(folder), cache), "train"), cache).labels
@@ -154,8 +154,8 @@ def weight_cos(m: int, conditioner: str | None, *, draws: int = 1) -> Any:
     """Weight-COS with a conditioner by name; None is the same network and objectives without any."""
     from functools import partial
 
-    from moft_conditioning.concat import Concat
-    from moft_conditioning.film import FiLM
+    from moft_conditioners.concat import Concat
+    from moft_conditioners.film import FiLM
     from moft_cos_dpo.method import CosDPO
     from moft_losses.listnet import ListNet
     from moft_samplers.dirichlet import Dirichlet

@@ -39,7 +39,7 @@ def measure(*, lists: Sequence[int], budget: int) -> dict[str, Any]:
     """Figures of every size, and how they grow."""
     import numpy as np
 
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         for count in lists:
@@ -76,7 +76,7 @@ def serve(folder: Path, *, budget: int) -> None:
     import torch
 
     import moft.api
-    from moft_ltr.base import ScoreColumn
+    from moft_ltr.base.base_ranker import ScoreColumn
 
     del moft.api
     torch.set_num_threads(1)

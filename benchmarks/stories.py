@@ -69,7 +69,7 @@ def ray(values: Tensor) -> dict[str, Any]:
     """
     from scipy.stats import kendalltau
 
-    from moft.engine.statistics import bootstrap_means, interval, resampled
+    from moft.engine.fronts.bootstrap import bootstrap_means, interval, resampled
 
     kept = values[:, ~values.isnan().any(0)].unsqueeze(-1)  # [POINTS, prompts, 1]
     counts = resampled(kept.shape[1], SAMPLES, 0)

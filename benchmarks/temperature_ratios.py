@@ -26,12 +26,12 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
     import torch
 
     from benchmarks.experiments import Experiments
-    from moft.engine.profile import profiled
-    from moft.engine.statistics import hypervolume
-    from moft.hooks.manager import Plugins
-    from moft.run.pipeline import read_settings
+    from moft.engine.fronts.hypervolume import hypervolume
+    from moft.engine.fronts.profile import profiled
+    from moft.hooks.plugin_manager import Plugins
+    from moft.run.run_config import read_settings
     from moft.types import Tradeoff
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     policies = {
         "weights": [],

@@ -25,9 +25,10 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     import torch
 
     from benchmarks.experiments import Experiments
-    from moft.engine.comparison import paired_differences
-    from moft.engine.statistics import bootstrap_hypervolume, bootstrap_means, hypervolume, interval, resampled
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
+    from moft.engine.fronts.hypervolume import hypervolume
+    from moft.engine.fronts.paired_bootstrap import paired_differences
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     with tempfile.TemporaryDirectory() as folder:
         make_synthetic(Path(folder) / "data", Synthetic(lists=lists))

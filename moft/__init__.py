@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moft.cache import cache_folder
 from moft.errors import ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
+from moft.files.cache_folder import cache_folder
 from moft.hooks.component import Component
 from moft.hooks.specs import hookimpl
 
@@ -25,7 +25,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from moft.run.opened import Opened
+    from moft.run.policy.open_run import Opened
 
 
 def open_run(path: Path | str, *, device: str = "auto") -> Opened:
@@ -38,9 +38,9 @@ def open_run(path: Path | str, *, device: str = "auto") -> Opened:
     Raises:
         RunError: there is no finished run, or its files are not whole.
     """
-    from moft.hooks.manager import Plugins
-    from moft.run import pipeline
+    from moft.hooks.plugin_manager import Plugins
+    from moft.run.policy.open_run import open_run
 
     plugins = Plugins()
     plugins.load()
-    return pipeline.open_run(Path(path), plugins, device=device)
+    return open_run(Path(path), plugins, device=device)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from moft.config.build import component
-from moft.config.read import read_value
-from moft.engine.balance import loss_scale, note_unlabelled
-from moft.engine.batching import length_grouped
-from moft.engine.conditioning import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
-from moft.engine.listed import batches_of
-from moft.engine.network import ItemNetwork
-from moft.engine.objectives import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
-from moft.engine.plain import NearestPolicy, PlainModels, SoupPolicy
-from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
-from moft.engine.profile import BasePolicy, base_values, profiled, unmeasured
-from moft.engine.records import Account
-from moft.engine.returned import failing_as, injection_of
-from moft.engine.sampled import draws_of, grid_of
-from moft.engine.scalarised import ScalarisedLosses, minimise_at
+from moft.config.config_file import read_value
+from moft.engine.checks.return_values import failing_as, injection_of
+from moft.engine.checks.sampler_draws import draws_of, grid_of
+from moft.engine.data.in_memory_lists import batches_of
+from moft.engine.data.length_batching import length_grouped
+from moft.engine.distributed.fsdp import is_sharded
+from moft.engine.fronts.hypervolume import hypervolume, nondominated
+from moft.engine.fronts.profile import BasePolicy, base_values, profiled, unmeasured
+from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
+from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
+from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
+from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
+from moft.engine.policies.dedicated_models import NearestPolicy, PlainModels, SoupPolicy
+from moft.engine.policies.dedicated_training import ScalarisedLosses, minimise_at
+from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import generator_for, seed_initialisation
-from moft.engine.sharding import is_sharded
-from moft.engine.statistics import hypervolume, nondominated
-from moft.engine.train import AccelerateTrainer
-from moft.engine.trainer_settings import TrainerSettings
-from moft.hooks.manager import Plugins
+from moft.engine.training.job_records import Account
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
+from moft.files.atomic_write import whole_folder, write_bytes
+from moft.files.json import float_of, json_of
+from moft.files.wheel import download_wheel, wheel_member
+from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,
     Answer,
@@ -48,8 +51,7 @@ from moft.interfaces import (
     Tracker,
     Trainer,
 )
-from moft.jsonl import float_of, json_of
-from moft.settings import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Place, Positive, Several
+from moft.setting_types import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Place, Positive, Several
 from moft.types import (
     Batch,
     Batches,
@@ -65,8 +67,6 @@ from moft.types import (
     Tradeoff,
     temperatures_of,
 )
-from moft.wheels import download_wheel, wheel_member
-from moft.whole import whole_folder, write_bytes
 
 __all__ = [
     "AccelerateTrainer",

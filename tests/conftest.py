@@ -25,7 +25,7 @@ import pytest
 if TYPE_CHECKING:
     import torch
 
-    from moft.hooks.manager import Plugins
+    from moft.hooks.plugin_manager import Plugins
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,14 +91,14 @@ def _entry_points_read_once() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _blank_pictures() -> Iterator[None]:
     """Draws no picture where a command writes one, which takes longer than the rest; tests of pictures call `png` itself."""
-    from moft.run import drawing, report
+    from moft.run.report import figure_style, html_page
 
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
     with pytest.MonkeyPatch.context() as patch:
-        for module in (drawing, report):
+        for module in (figure_style, html_page):
             patch.setattr(module, "png", lambda figure: base64.b64decode(pixel))
         for name in ("front_figure", "training_figure"):
-            patch.setattr(report, name, lambda *content: None)
+            patch.setattr(html_page, name, lambda *content: None)
         yield
 
 
@@ -136,7 +136,7 @@ def _warm_server(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def warm(_warm_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program to start with `-c` or `-m` in place of Python, as sweeps do then: torch and moft are imported there already."""
-    from moft.cli import sweep
+    from moft.cli.commands import sweep
 
     monkeypatch.setattr(sweep, "PROGRAM", (_warm_server, *sweep.PROGRAM[1:]))
     return _warm_server
@@ -155,7 +155,7 @@ def mslr() -> Path:
 @pytest.fixture
 def plugins() -> Plugins:
     """The installed plugins, loaded afresh."""
-    from moft.hooks.manager import Plugins
+    from moft.hooks.plugin_manager import Plugins
 
     loaded = Plugins()
     loaded.load()
@@ -165,7 +165,7 @@ def plugins() -> Plugins:
 @pytest.fixture(scope="session")
 def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with svmlight files of 24, 8 and 8 lists: eight features, then the labels of two objectives."""
-    from moft_ltr.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
     folder = tmp_path_factory.mktemp("lists") / "data"
     make_synthetic(folder, Synthetic(lists=24, items=6, features=8), as_text=True)

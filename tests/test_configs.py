@@ -21,10 +21,10 @@ import typer
 
 from moft.cli.app import application, main
 from moft.config.yaml12 import load
-from moft.hooks.manager import Plugins
-from moft.run import pipeline
-from moft.run.tradeoffs import parsed_temperatures
-from moft_ltr.synthetic import Synthetic, make_synthetic
+from moft.hooks.plugin_manager import Plugins
+from moft.run.policy.parse_weights import parsed_temperatures
+from moft.run.run_config import read_settings
+from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.y*ml"))
@@ -79,7 +79,7 @@ def test_a_config_says_what_it_shows_and_how_to_run_it(config: Path) -> None:
 def test_a_config_resolves(config: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in variables([config]):
         monkeypatch.setenv(variable, "somewhere")
-    pipeline.read_settings(config, (), plugins).make()
+    read_settings(config, (), plugins).make()
 
 
 @trained
@@ -175,7 +175,7 @@ def test_every_smoke_config_has_expected_numbers_and_the_other_way_round() -> No
 def test_every_method_has_a_smoke_config(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in variables(SMOKE):
         monkeypatch.setenv(variable, "somewhere")
-    shown = {pipeline.read_settings(path, (), plugins).plain["method"]["name"] for path in SMOKE}
+    shown = {read_settings(path, (), plugins).plain["method"]["name"] for path in SMOKE}
     assert {offer.component.name for offer in plugins.offers("methods")} <= shown, "a method without a config in configs/smoke"
 
 

@@ -13,15 +13,15 @@ import pytest
 import torch
 
 from moft.config.build import resolve
-from moft.config.schema import settings_of
-from moft.engine.policies import ConditionedPolicy, TemperaturePolicy
-from moft.engine.profile import unmeasured
+from moft.config.json_schema import settings_of
+from moft.engine.fronts.profile import unmeasured
+from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
 from moft.engine.seed import seed_initialisation
-from moft.engine.train import AccelerateTrainer
-from moft.engine.trainer_settings import TrainerSettings
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
-from moft.hooks.manager import Plugins
-from moft.hooks.offers import KINDS, SINGULAR, Offer
+from moft.hooks.plugin_manager import Plugins
+from moft.hooks.registry import KINDS, SINGULAR, Offer
 from moft.interfaces import (
     Conditioner,
     Context,
@@ -35,7 +35,7 @@ from moft.interfaces import (
     Task,
     Tracker,
 )
-from moft.settings import Factory
+from moft.setting_types import Factory
 from moft.testing import (
     check_conditioner,
     check_evaluator,
@@ -50,9 +50,9 @@ from moft.testing import (
     check_task,
     check_tracker,
 )
-from moft.testing.contracts import perturbed
+from moft.testing.contracts.assertions import perturbed
 from moft.types import Tradeoff
-from moft_ltr.synthetic import Synthetic, make_synthetic
+from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
 FEATURES, M = 8, 2
 

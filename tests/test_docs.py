@@ -28,12 +28,13 @@ from typing import Any
 import pytest
 import typer
 
-from moft.cache import cache_folder
 from moft.cli.app import application, main
 from moft.config.yaml12 import dump, load
-from moft.hooks.manager import Plugins
-from moft.run import pipeline
-from moft_ltr.synthetic import Synthetic, make_synthetic
+from moft.files.cache_folder import cache_folder
+from moft.hooks.plugin_manager import Plugins
+from moft.run.run_config import read_settings
+from moft.run.train import train_run
+from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -131,7 +132,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shorter = [f"task.data={folder / 'lists'}", "task.base.epochs=1", "trainer.epochs=4", "trainer.device=cpu"]
     plugins = Plugins()
     plugins.load(disable=["console"])
-    pipeline.train(pipeline.read_settings(config, shorter, plugins), folder / "runs" / "first", plugins)
+    train_run(read_settings(config, shorter, plugins), folder / "runs" / "first", plugins)
     return folder
 
 
@@ -289,7 +290,7 @@ def test_the_settings_that_a_page_shows_exist(
             assert isinstance(shown, dict), f"{name_of(page)}:{fence.line}: is no piece of a config"
             config = folder / "whole.yaml"
             config.write_text(dump(merged(content, shown)), encoding="utf-8")
-            pipeline.read_settings(config, (), plugins).make()
+            read_settings(config, (), plugins).make()
 
 
 def merged(whole: Any, piece: Any) -> Any:

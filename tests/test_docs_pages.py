@@ -14,8 +14,8 @@ import pytest
 
 from moft.cli.app import main
 from moft.hooks import specs
-from moft.hooks.manager import Plugins
-from moft.hooks.offers import KINDS, SINGULAR
+from moft.hooks.plugin_manager import Plugins
+from moft.hooks.registry import KINDS, SINGULAR
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from moft.config.schema import component_schema, settings_of, settings_of_record
-from moft.config.shapes import Many, OneOf, Record, Shape
+from moft.config.annotations import Many, OneOf, Record, Shape
+from moft.config.json_schema import component_schema, settings_of, settings_of_record
 from moft.config.signature import Parameter, fields_of, signature_of
-from moft.engine.trainer_settings import TrainerSettings
-from moft.hooks.manager import GROUP, Plugins
-from moft.hooks.offers import KINDS, Offer
-from moft.run.settings import ProfileSettings, RunSettings
+from moft.engine.training.trainer_settings import TrainerSettings
+from moft.hooks.plugin_manager import GROUP, Plugins
+from moft.hooks.registry import KINDS, Offer
+from moft.run.run_settings import ProfileSettings, RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

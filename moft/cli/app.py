@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 import moft
-from moft.cli import compare, config, new, profile, score, sweep, train
-from moft.cli import plugins as plugins_command
-from moft.cli.errors import exit_code
-from moft.cli.groups import command_group
-from moft.cli.offered import add_commands
+from moft.cli.command_group import command_group
+from moft.cli.commands import compare, config, new, profile, score, sweep, train
+from moft.cli.commands import plugins as plugins_command
+from moft.cli.exit_code import exit_code
+from moft.cli.plugin_commands import add_commands
 from moft.errors import MoftError, PluginError
-from moft.hooks.manager import Plugins
+from moft.hooks.plugin_manager import Plugins
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if isinstance(error, MoftError) and not error.module and not (isinstance(error, PluginError) and error.__cause__):
                 raise
-            from moft.run.faults import told_fault  # these import torch, and so only now
-            from moft.run.memory import told_memory
+            from moft.run.checks.out_of_memory import told_memory
+            from moft.run.checks.plugin_errors import told_fault  # these import torch, and so only now
 
             if (fault := told_memory(error) or told_fault(error, plugins)) is None:
                 raise

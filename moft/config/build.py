@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from moft.config.shapes import Chosen, Many, OneOf, Record, Shape, Unsupported, Value, shape_of
+from moft.config.annotations import Chosen, Many, OneOf, Record, Shape, Unsupported, Value, shape_of
+from moft.config.error_messages import shown, words_of_shape
 from moft.config.signature import Parameter, fields_of, signature_of
-from moft.config.values import validated
-from moft.config.words import shown, words_of_shape
+from moft.config.validation import validated
 from moft.errors import ConfigError, MoftError, PluginError
-from moft.hooks.manager import Plugins
-from moft.hooks.offers import SINGULAR
-from moft.hooks.spelling import listed, nearest, one_line
-from moft.settings import Default
+from moft.hooks.plugin_manager import Plugins
+from moft.hooks.registry import SINGULAR
+from moft.setting_types import Default
+from moft.suggestions import listed, nearest, one_line
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import nn
 
-from moft.config.shapes import Shape, Unsupported, default_of, shape_of
+from moft.config.annotations import Shape, Unsupported, default_of, shape_of
 from moft.errors import PluginError
-from moft.hooks.spelling import one_line
+from moft.suggestions import one_line
 
 REQUIRED: Any = inspect.Parameter.empty
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from moft.hooks.manager import Plugins
-from moft.hooks.spelling import one_line
+from moft.hooks.plugin_manager import Plugins
+from moft.suggestions import one_line
 
 if TYPE_CHECKING:
     from moft.interfaces import Tracker

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from moft.testing.contracts_conditioner import check_conditioner
-from moft.testing.contracts_evaluator import check_evaluator
-from moft.testing.contracts_indicator import check_indicator
-from moft.testing.contracts_loss import check_loss
-from moft.testing.contracts_method import check_method
-from moft.testing.contracts_model import check_model
-from moft.testing.contracts_observer import check_observer
-from moft.testing.contracts_plugin import check_plugin
-from moft.testing.contracts_policy import check_policy
-from moft.testing.contracts_sampler import check_sampler
-from moft.testing.contracts_scalarizer import check_scalarizer
-from moft.testing.contracts_scorer import check_scorer
-from moft.testing.contracts_task import check_task
-from moft.testing.contracts_tracker import check_tracker
+from moft.testing.contracts.conditioner import check_conditioner
+from moft.testing.contracts.evaluator import check_evaluator
+from moft.testing.contracts.indicator import check_indicator
+from moft.testing.contracts.loss import check_loss
+from moft.testing.contracts.method import check_method
+from moft.testing.contracts.model import check_model
+from moft.testing.contracts.observer import check_observer
+from moft.testing.contracts.plugin import check_plugin
+from moft.testing.contracts.policy import check_policy
+from moft.testing.contracts.sampler import check_sampler
+from moft.testing.contracts.scalarizer import check_scalarizer
+from moft.testing.contracts.scorer import check_scorer
+from moft.testing.contracts.task import check_task
+from moft.testing.contracts.tracker import check_tracker
 from moft.testing.toy import ToyTask, best_scores, toy_policy, toy_task
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moft.hooks.manager import Plugins
+from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Policy
 from moft.testing import toy
 from moft.testing.toy import ToyTask

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.engine.batching import length_grouped
-from moft.engine.network import ItemNetwork
-from moft.engine.policies import ConditionedPolicy
+from moft.engine.data.length_batching import length_grouped
+from moft.engine.policies.conditioned import ConditionedPolicy
+from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import generator_for
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context, Model, Policy, Task, Trainer
-from moft.settings import Count, Fraction
-from moft.testing.contracts import own_randomness, perturbed
+from moft.setting_types import Count, Fraction
+from moft.testing.contracts.assertions import own_randomness, perturbed
 from moft.types import Batch, Batches, Injection, ModelSpec, Objective, Slot, temperatures_of
 
 FEATURES = 6

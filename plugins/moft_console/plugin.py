@@ -9,7 +9,7 @@ from moft import hookimpl
 
 if TYPE_CHECKING:
     from moft.api import Front, Run
-    from moft_console.display import Display
+    from moft_console.progress_display import Display
 
 
 class Console:
@@ -38,7 +38,7 @@ class Console:
     @hookimpl
     def moft_front_profiled(self, front: Front) -> None:
         """Prints the front on stdout."""
-        from moft_console.front import print_front
+        from moft_console.front_table import print_front
 
         if self._display is not None:  # a front may be measured outside of any run
             self._display.paused()
@@ -54,7 +54,7 @@ class Console:
     def _shown(self) -> Display:
         """The display of this run."""
         if self._display is None:
-            from moft_console.display import display_for_stderr
+            from moft_console.progress_display import display_for_stderr
 
             self._display = display_for_stderr()
         return self._display

@@ -69,8 +69,8 @@ def generate(
     from moft.api import write_bytes
 
     _check_folder(out)
-    from moft_llm.asked import Request, Steerable, requests_of
-    from moft_llm.contract import prompt_of
+    from moft_llm.data.example import prompt_of
+    from moft_llm.generation.requests import Request, Steerable, requests_of
 
     decoding = _decoding(max_new_tokens, greedy, sampling_temperature, top_p, top_k, batch)
     if file is not None:
@@ -115,8 +115,8 @@ def export(
         raise ConfigError(f"--dtype {dtype!r}: is none of {', '.join(DTYPES)}.")
     if out.exists():
         raise DataError(f"{out}: is there already; choose another place or remove it.")
-    from moft_llm.asked import Steerable
-    from moft_llm.export import exported
+    from moft_llm.export.export import exported
+    from moft_llm.generation.requests import Steerable
 
     steerable = Steerable(run, "moft export")
     tradeoff = steerable.opened.tradeoff(weights, temperature)
@@ -164,8 +164,8 @@ def sample(
         raise DataError(f"{out}: is there already; choose another place or remove it.")
     _check_folder(out)
     from moft.api import write_bytes
-    from moft_llm.partial import SUFFIX
-    from moft_llm.sample import Openings, Wanted, sampled, scorers_of
+    from moft_llm.sampling.partial_file import SUFFIX
+    from moft_llm.sampling.sample_responses import Openings, Wanted, sampled, scorers_of
 
     for file in plugin or ():
         context.obj.register_file(file)
@@ -184,14 +184,14 @@ def model(
     out: Annotated[Path | None, typer.Option(help="Folder to make; by default in moft's cache, where its name finds it.")] = None,
 ) -> None:
     """Download a small real language model."""
-    from moft_llm import fetch
+    from moft_llm.loading import smollm2
 
-    if name != fetch.NAME:
-        raise DataError(f"{name!r} is not known; there is {fetch.NAME!r}.")
-    target = out or cache_folder() / "models" / fetch.NAME
-    is_new = fetch.fetch_smollm2(target)
+    if name != smollm2.NAME:
+        raise DataError(f"{name!r} is not known; there is {smollm2.NAME!r}.")
+    target = out or cache_folder() / "models" / smollm2.NAME
+    is_new = smollm2.fetch_smollm2(target)
     typer.echo(f"{target}: {'fetched' if is_new else 'is there already, its content is as it should be'}.")
-    typer.echo(fetch.NOTICE)
+    typer.echo(smollm2.NOTICE)
 
 
 def _tell(text: str) -> None:
@@ -206,7 +206,7 @@ def _given(context: typer.Context, *names: str) -> str | None:
 
 def _decoding(tokens: int, greedy: bool, sampling_temperature: float, top_p: float, top_k: int, batch: int) -> Any:
     """How tokens are chosen, once the numbers are known to be allowed."""
-    from moft_llm.generate import Decoding
+    from moft_llm.generation.generate import Decoding
 
     if not 0 < sampling_temperature < float("inf"):
         raise ConfigError(f"--sampling-temperature {sampling_temperature:g}: must be above 0; --greedy is its limit.")

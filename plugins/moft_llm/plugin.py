@@ -20,8 +20,10 @@ def moft_tasks() -> Iterable[Component]:
 @hookimpl
 def moft_evaluators() -> Iterable[Component]:
     """Offers the metrics."""
-    yield Component("preference", "moft_llm.preference:Preference", "accuracy, margin or loss on held-out preferences")
-    yield Component("generation", "moft_llm.generation:Generation", "scores of generated text, by any scorer")
+    yield Component("preference", "moft_llm.preference_evaluator:Preference", "accuracy, margin or loss on held-out preferences")
+    yield Component(
+        "generation", "moft_llm.generation.generation_evaluator:Generation", "scores of generated text, by any scorer"
+    )
 
 
 @hookimpl

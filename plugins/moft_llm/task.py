@@ -12,19 +12,19 @@ from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, Place, Trainer
-from moft_llm.architecture import learned_positions, shortest_window
-from moft_llm.contract import Example
-from moft_llm.labels import TextLabel, check_labels
-from moft_llm.loading import Precision, Quantization, content_hash, load_model, model_outline
-from moft_llm.lora import LoRA, adapted_ranks
-from moft_llm.model import LanguageModel
-from moft_llm.readers import Lists, Reader
-from moft_llm.reference import ReferenceCache
-from moft_llm.splits import SPLITS, Opened, Shares, Splits, open_splits
-from moft_llm.store import TextStore, text_store
-from moft_llm.templates import Template, check_format
-from moft_llm.tokenised import Tokenised, check_lengths, tokenised
-from moft_llm.usable import Faulty, scorable
+from moft_llm.data.chat_template import Template, check_format
+from moft_llm.data.example import Example
+from moft_llm.data.filtering import Faulty, scorable
+from moft_llm.data.label_transforms import TextLabel, check_labels
+from moft_llm.data.list_readers import Lists, Reader
+from moft_llm.data.reference_scores import ReferenceCache
+from moft_llm.data.splits import SPLITS, Opened, Shares, Splits, open_splits
+from moft_llm.data.token_dataset import TextStore, text_store
+from moft_llm.data.tokenization import Tokenised, check_lengths, tokenised
+from moft_llm.loading.model_loading import Precision, Quantization, content_hash, load_model, model_outline
+from moft_llm.network.architecture import learned_positions, shortest_window
+from moft_llm.network.language_model import LanguageModel
+from moft_llm.network.lora import LoRA, adapted_ranks
 
 LONGEST = 1024
 """Tokens of a prompt and a response where the config names no limit, and the model's context is longer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from moft.api import Positive
-from moft_losses.lists import gaps, ordered_pairs, pair_mean, widened
+from moft_losses.masked_softmax import gaps, ordered_pairs, pair_mean, widened
 
 
 @dataclass(frozen=True, kw_only=True)

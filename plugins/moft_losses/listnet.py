@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Positive
-from moft_losses.lists import masked_log_softmax, masked_softmax, widened
+from moft_losses.masked_softmax import masked_log_softmax, masked_softmax, widened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.lists import gaps, ordered_pairs, pair_mean, widened
+from moft_losses.masked_softmax import gaps, ordered_pairs, pair_mean, widened
 
 
 @dataclass(frozen=True, kw_only=True)

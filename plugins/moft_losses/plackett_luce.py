@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moft.api import Count
-from moft_losses.lists import widened
+from moft_losses.masked_softmax import widened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,4 +14,6 @@ def moft_losses() -> Iterator[Component]:
     yield Component("plackett-luce", "moft_losses.plackett_luce:PlackettLuce", "likelihood of the whole ranking")
     yield Component("pairwise-logistic", "moft_losses.pairwise_logistic:PairwiseLogistic", "log loss of every ordered pair")
     yield Component("ipo", "moft_losses.ipo:IPO", "squared distance of every ordered pair from a margin")
-    yield Component("with-sft", "moft_losses.sft:WithSFT", "another loss, and supervised fine-tuning on what the labels like")
+    yield Component(
+        "with-sft", "moft_losses.with_sft:WithSFT", "another loss, and supervised fine-tuning on what the labels like"
+    )

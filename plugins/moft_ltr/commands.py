@@ -38,14 +38,14 @@ def get(
     out: Annotated[Path | None, typer.Option(help="Folder to make; by default in moft's cache, where its name finds it.")] = None,
 ) -> None:
     """Download a small real data set."""
-    from moft_ltr import sample
+    from moft_ltr.data import mslr_sample
 
-    if name != sample.NAME:
-        raise DataError(f"{name!r} is not known; there is {sample.NAME!r}.")
-    target = out or cache_folder() / "data" / sample.NAME
-    is_new = sample.fetch_mslr_sample(target)
+    if name != mslr_sample.NAME:
+        raise DataError(f"{name!r} is not known; there is {mslr_sample.NAME!r}.")
+    target = out or cache_folder() / "data" / mslr_sample.NAME
+    is_new = mslr_sample.fetch_mslr_sample(target)
     typer.echo(f"{target}: {'fetched' if is_new else 'is there already, its content is as it should be'}.")
-    typer.echo(sample.NOTICE)
+    typer.echo(mslr_sample.NOTICE)
 
 
 def make_synthetic(
@@ -64,7 +64,7 @@ def make_synthetic(
     form: Annotated[Format, typer.Option("--format", help="Converted folders, or text.")] = Format.ARRAYS,
 ) -> None:
     """Make train, validation and test data whose labels are known functions of the features."""
-    from moft_ltr import synthetic
+    from moft_ltr.data import synthetic
 
     wanted = synthetic.Synthetic(lists, items, features, objectives, conflict, noise, seed)
     known = synthetic.make_synthetic(out, wanted, as_text=form is Format.SVMLIGHT)
@@ -82,8 +82,8 @@ def convert(
     label: LabelOption = None,
 ) -> None:
     """Convert an svmlight file to arrays that open at once."""
-    from moft_ltr import svmlight
-    from moft_ltr.dataset import open_dataset
+    from moft_ltr.data import svmlight
+    from moft_ltr.data.dataset import open_dataset
 
     labels = _columns(label)
     if out.exists():
@@ -102,8 +102,8 @@ def describe(
     """Show sizes, labels, and how much objectives agree."""
     from rich.console import Console
 
-    from moft_ltr import describe as describing
-    from moft_ltr.dataset import find_data
+    from moft_ltr.data import describe as describing
+    from moft_ltr.data.dataset import find_data
 
     labels = _columns(label)
     cache = cache_folder()

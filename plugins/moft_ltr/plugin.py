@@ -20,7 +20,7 @@ def moft_tasks() -> Iterable[Component]:
 @hookimpl
 def moft_evaluators() -> Iterable[Component]:
     """Offers the metric."""
-    yield Component("ndcg", "moft_ltr.ndcg:NDCG", "NDCG@k per objective and list, with its conventions as settings")
+    yield Component("ndcg", "moft_ltr.metrics.ndcg:NDCG", "NDCG@k per objective and list, with its conventions as settings")
 
 
 @hookimpl

@@ -13,16 +13,16 @@ from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, Place, Trainer
-from moft_ltr.base import Base, NeuralBase, ScoreColumn
-from moft_ltr.columns import check_learnable, input_columns, label_columns, read_labels
-from moft_ltr.dataset import Dataset, find_data, open_dataset
-from moft_ltr.labels import LabelColumn, MainLabel, in_words
-from moft_ltr.lambdamart import LambdaMART
-from moft_ltr.network import Ranker, check_heads
-from moft_ltr.reference import Reference
-from moft_ltr.scaling import FeatureScaling, blocks_of, learned_scaling
-from moft_ltr.splits import SPLITS, Chosen, ShortLists, chosen_whole, open_splits
-from moft_ltr.store import ListStore
+from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
+from moft_ltr.base.base_scores import Reference
+from moft_ltr.base.lambdamart import LambdaMART
+from moft_ltr.data.columns import check_learnable, input_columns, label_columns, read_labels
+from moft_ltr.data.dataset import Dataset, find_data, open_dataset
+from moft_ltr.data.feature_scaling import FeatureScaling, blocks_of, learned_scaling
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, in_words
+from moft_ltr.data.lists_on_device import ListStore
+from moft_ltr.data.splits import SPLITS, Chosen, ShortLists, chosen_whole, open_splits
+from moft_ltr.network.list_transformer import Ranker, check_heads
 
 STATE = ("columns", "scaling.logarithm", "scaling.mean", "scaling.deviation", "reference")
 """What a saved state holds; that of a trained or loaded base ranker is beside it."""

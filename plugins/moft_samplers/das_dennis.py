@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from moft import ConfigError
 from moft.api import Count
-from moft_samplers.grids import lattice_size, simplex_lattice
+from moft_samplers.simplex_grid import lattice_size, simplex_lattice
 
 _MOST = 1_000_000  # more would fill the memory before the first draw
 

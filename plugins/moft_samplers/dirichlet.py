@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from moft.api import Fraction, Positive
-from moft_samplers.grids import simplex_grid
-from moft_samplers.shares import concentrations
+from moft_samplers.dirichlet_settings import concentrations
+from moft_samplers.simplex_grid import simplex_grid
 
 
 class Dirichlet:

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from moft.api import Fraction, Positive
-from moft_samplers.grids import simplex_grid
-from moft_samplers.shares import concentrations
+from moft_samplers.dirichlet_settings import concentrations
+from moft_samplers.simplex_grid import simplex_grid
 
 _HALF = 2.0**-31  # of the distance between two of torch's Sobol points; keeps them off zero
 

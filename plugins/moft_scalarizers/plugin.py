@@ -11,11 +11,13 @@ from moft import Component, hookimpl
 def moft_scalarizers() -> Iterator[Component]:
     """The shipped scalarizers."""
     yield Component("linear", "moft_scalarizers.linear:Linear", "sum of the losses, each times its weight")
-    yield Component("cosine", "moft_scalarizers.cosine:CosinePenalty", "linear, less the cosine of losses and weights")
+    yield Component("cosine", "moft_scalarizers.cosine_penalty:CosinePenalty", "linear, less the cosine of losses and weights")
     yield Component("tchebycheff", "moft_scalarizers.tchebycheff:Tchebycheff", "the largest weighted loss")
     yield Component(
         "smooth-tchebycheff", "moft_scalarizers.tchebycheff:SmoothTchebycheff", "the largest weighted loss, with every gradient"
     )
     yield Component(
-        "pbi", "moft_scalarizers.pbi:PenaltyBoundaryIntersection", "how far along the ray of the weights, and how far off it"
+        "pbi",
+        "moft_scalarizers.penalty_boundary_intersection:PenaltyBoundaryIntersection",
+        "how far along the ray of the weights, and how far off it",
     )

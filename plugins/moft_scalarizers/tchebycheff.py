@@ -9,7 +9,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from moft_scalarizers.ideal import excess
+from moft_scalarizers.ideal_point import excess
 
 
 @dataclass(frozen=True, kw_only=True)

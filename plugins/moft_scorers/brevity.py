@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moft.api import Positive
-from moft_scorers.text import sentences, words
+from moft_scorers.words_and_sentences import sentences, words
 
 
 class Brevity:

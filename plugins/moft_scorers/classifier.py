@@ -11,8 +11,8 @@ from torch import Tensor
 
 from moft import ConfigError
 from moft.api import Count, Place, length_grouped
-from moft_scorers.batches import in_batches, padded
-from moft_scorers.loading import load_classifier, most_tokens
+from moft_scorers.classifier_loading import load_classifier, most_tokens
+from moft_scorers.token_batches import in_batches, padded
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

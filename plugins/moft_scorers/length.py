@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from moft.api import NonNegative
-from moft_scorers.text import words
+from moft_scorers.words_and_sentences import words
 
 
 class Length:

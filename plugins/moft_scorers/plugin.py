@@ -15,4 +15,4 @@ def moft_scorers() -> Iterator[Component]:
     yield Component("vader", "moft_scorers.vader:Vader", "positive sentiment, by a lexicon of English")
     yield Component("regex", "moft_scorers.regex:Regex", "matches of a regular expression")
     yield Component("classifier", "moft_scorers.classifier:Classifier", "a label or a reward by a transformers classifier")
-    yield Component("onnx", "moft_scorers.onnx:Onnx", "an output of a text classifier in ONNX")
+    yield Component("onnx", "moft_scorers.onnx_classifier:Onnx", "an output of a text classifier in ONNX")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft_scorers.text import words
+from moft_scorers.words_and_sentences import words
 
 
 class Regex:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft_scorers.text import sentences
+from moft_scorers.words_and_sentences import sentences
 
 
 class Vader:

@@ -10,7 +10,7 @@ from moft import Component, hookimpl
 @hookimpl
 def moft_trackers() -> Iterator[Component]:
     """The shipped trackers; each needs a library of its own."""
-    yield Component("tensorboard", "moft_trackers.on_tensorboard:OnTensorBoard", "event files for TensorBoard")
-    yield Component("trackio", "moft_trackers.on_trackio:OnTrackio", "a trackio project, here or in a Space")
-    yield Component("wandb", "moft_trackers.on_wandb:OnWandb", "a Weights & Biases project")
-    yield Component("mlflow", "moft_trackers.on_mlflow:OnMLflow", "an MLflow experiment, in a local database or on a server")
+    yield Component("tensorboard", "moft_trackers.tensorboard:OnTensorBoard", "event files for TensorBoard")
+    yield Component("trackio", "moft_trackers.trackio:OnTrackio", "a trackio project, here or in a Space")
+    yield Component("wandb", "moft_trackers.wandb:OnWandb", "a Weights & Biases project")
+    yield Component("mlflow", "moft_trackers.mlflow:OnMLflow", "an MLflow experiment, in a local database or on a server")

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from moft.engine.records import Account
-from moft.run.results import Cost, Measured, front_record, list_values
-from moft.run.weights import save_tensors, write_json
+from moft.engine.training.job_records import Account
+from moft.files.json import write_json
+from moft.files.safetensors import save_tensors
+from moft.run.report.front_record import Cost, Measured, front_record, list_values
 from moft.types import Front, ListValues, Tradeoff
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.conditioning import injected_linear, modulated, modulated_linear
+from moft.engine.policies.apply_injection import injected_linear, modulated, modulated_linear
 from moft.errors import ShapeError
 from moft.types import Delta, Injection, Tradeoff
 

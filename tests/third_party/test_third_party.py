@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 
 from moft.cli.app import main
-from moft.hooks.manager import Plugins
-from moft.hooks.offers import KINDS, SINGULAR
+from moft.hooks.plugin_manager import Plugins
+from moft.hooks.registry import KINDS, SINGULAR
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -47,8 +47,8 @@ USED = """
 import sys
 import pytest
 from moft.cli.app import main
-from moft.run import drawing, report
-drawing.png = report.png = lambda figure: b""  # pictures take longer than the rest
+from moft.run.report import figure_style, html_page
+figure_style.png = html_page.png = lambda figure: b""  # pictures take longer than the rest
 options = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
 code = int(pytest.main([*options, *sys.argv[1:]]))
 for words in (["config", "check", "all.yaml"], ["train", "all.yaml"], ["volumes", "runs/all"]):

@@ -28,7 +28,8 @@ from typing import Any
 
 IMPORTED = (
     "torch._dynamo", "torch.distributed.tensor", "accelerate", "matplotlib.backends.backend_agg", "scipy.stats", "moocore",
-    "moft.cli.app", "moft.cli.attended", "moft.run.pipeline", "moft.run.report", "moft.run.sweep", "moft.engine.train",
+    "moft.cli.app", "moft.cli.child_process", "moft.run.train", "moft.run.report.html_page",
+    "moft.run.sweep.sweep", "moft.engine.training.trainer",
 )  # fmt: skip
 SOCKET, PROGRAM, OWNER = sys.argv[1], sys.argv[2], int(sys.argv[3])
 """Where clients connect; the program that does so, which a sweep starts in place of Python; who is not outlived."""
@@ -36,8 +37,8 @@ SOCKET, PROGRAM, OWNER = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
 def serve() -> None:
     """Forks an interpreter for each client for as long as the owner lives."""
-    from moft.cli import sweep
-    from moft.hooks.manager import Plugins
+    from moft.cli.commands import sweep
+    from moft.hooks.plugin_manager import Plugins
 
     for name in IMPORTED:
         importlib.import_module(name)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from moft.config.schema import Setting, settings_of, settings_of_record
-from moft.config.shapes import Many, OneOf, Record, Shape
+from moft.config.annotations import Many, OneOf, Record, Shape
+from moft.config.json_schema import Setting, settings_of, settings_of_record
 from moft.config.signature import Parameter, fields_of, signature_of
-from moft.hooks.manager import Plugins
-from moft.hooks.offers import SINGULAR
+from moft.hooks.plugin_manager import Plugins
+from moft.hooks.registry import SINGULAR
 from moft_docs.markdown import default_in_words, table
 
 LONGEST = 60

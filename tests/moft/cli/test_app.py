@@ -15,8 +15,8 @@ import moft
 from moft import ConfigError, DataError, hookimpl
 from moft.cli import app as app_module
 from moft.cli.app import application, main
-from moft.cli.errors import exit_code
-from moft.hooks.manager import Plugins
+from moft.cli.exit_code import exit_code
+from moft.hooks.plugin_manager import Plugins
 
 
 class Adds:
@@ -268,7 +268,7 @@ def test_a_command_may_give_an_exit_code(run):
 
 
 def test_a_bug_is_no_mistake_of_the_user(run, monkeypatch):
-    monkeypatch.setattr("moft.cli.plugins.show", lambda *words: 1 / 0)
+    monkeypatch.setattr("moft.cli.commands.plugins.show", lambda *words: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("plugins")
 

@@ -15,7 +15,7 @@ import pytest
 from moft import Component, ConfigError, hookimpl
 from moft.api import Conditioner, Count, Default, Factory, Fraction, Loss, ModelSpec, Positive, Sampler, Several
 from moft.config.build import resolve
-from moft.hooks.manager import Plugins
+from moft.hooks.plugin_manager import Plugins
 
 
 class Square:

@@ -11,7 +11,7 @@ import pytest
 from moft import Component, ConfigError, PluginError, hookimpl
 from moft.api import Factory, Loss, Positive, Sampler
 from moft.config.build import resolve
-from moft.hooks.manager import Plugins
+from moft.hooks.plugin_manager import Plugins
 
 
 def offering(**targets: object) -> Plugins:

@@ -8,8 +8,8 @@ import pytest
 
 from moft.api import Conditioner, Default, Factory, Several
 from moft.config.build import resolve
-from moft.config.schema import component_schema
-from moft.config.words import words_of
+from moft.config.error_messages import words_of
+from moft.config.json_schema import component_schema
 from moft.interfaces import Method
 
 ONE_OR_MORE = Annotated[Factory[Conditioner] | None, Default("film"), Several("both", "parts")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import hookimpl
-from moft.hooks.manager import Plugins
 from moft.hooks.observers import Observers
+from moft.hooks.plugin_manager import Plugins
 from moft.types import Run
 
 RUN = Run("toy", None, {})

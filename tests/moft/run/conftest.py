@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from moft.engine.profile import edge_weights
-from moft.engine.records import Account
-from moft.run.results import Cost, Measured, front_record
-from moft.run.weights import write_json
+from moft.engine.fronts.profile import edge_weights
+from moft.engine.training.job_records import Account
+from moft.files.json import write_json
+from moft.run.report.front_record import Cost, Measured, front_record
 from moft.types import Front, ListValues, Tradeoff
 
 METRIC = "NDCG@10 (gain 2^label - 1; lists without gain are skipped)"

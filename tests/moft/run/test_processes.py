@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from moft.engine.processes import Processes
+from moft.engine.distributed.processes import Processes
 from moft.errors import RunError
 
 MOFT = "import sys; from moft.cli.app import main; sys.exit(main())"

@@ -8,12 +8,12 @@ import sys
 import torch
 
 from moft.api import Front, ListValues, Run, Tradeoff
-from moft.hooks.manager import Plugins
 from moft.hooks.observers import Observers
-from moft_console.bar import Bar
-from moft_console.display import display_for_stderr
-from moft_console.lines import Lines
+from moft.hooks.plugin_manager import Plugins
 from moft_console.plugin import Console
+from moft_console.progress_bar import Bar
+from moft_console.progress_display import display_for_stderr
+from moft_console.progress_lines import Lines
 
 FRONT = Front(
     ("clicks", "price"),

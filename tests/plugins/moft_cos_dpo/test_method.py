@@ -12,15 +12,15 @@ from torch.testing import assert_close
 from moft import ConfigError
 from moft.api import loss_scale
 from moft.config.build import resolve
-from moft.engine.objectives import LabelStatistics, ObjectiveLosses, label_statistics
-from moft.engine.policies import ConditionedPolicy
-from moft.engine.profile import unmeasured
-from moft.engine.records import NoRecords
+from moft.engine.fronts.profile import unmeasured
+from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, label_statistics
+from moft.engine.policies.conditioned import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
-from moft.engine.train import AccelerateTrainer
-from moft.engine.trainer_settings import TrainerSettings
+from moft.engine.training.job_records import NoRecords
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Conditioner, Context, Method, Sampler, Scalarizer
-from moft.settings import Factory
+from moft.setting_types import Factory
 from moft.testing import check_policy
 from moft.testing.toy import ToyTask, best_scores
 from moft.types import Batch, Tradeoff

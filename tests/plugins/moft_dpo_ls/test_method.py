@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from moft.engine.plain import NearestPolicy
+from moft.engine.policies.dedicated_models import NearestPolicy
 
 GRID = [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
 METHOD = {"name": "dpo-ls", "points": 3, "balance": "none"}

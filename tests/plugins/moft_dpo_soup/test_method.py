@@ -8,10 +8,10 @@ from torch.testing import assert_close
 
 from moft import ConfigError
 from moft.config.build import resolve
-from moft.engine.plain import SoupPolicy
-from moft.engine.profile import unmeasured
-from moft.engine.train import AccelerateTrainer
-from moft.engine.trainer_settings import TrainerSettings
+from moft.engine.fronts.profile import unmeasured
+from moft.engine.policies.dedicated_models import SoupPolicy
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Method
 from moft.testing.toy import ToyTask
 

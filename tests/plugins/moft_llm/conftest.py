@@ -55,8 +55,9 @@ def tuned(tiny_models, made_up_lists, tmp_path_factory: pytest.TempPathFactory) 
     ) -> Path:
         key = (method, lora, str(prompt_tokens), str(model))
         if key not in made:
-            from moft.hooks.manager import Plugins
-            from moft.run import pipeline
+            from moft.hooks.plugin_manager import Plugins
+            from moft.run.run_config import read_settings
+            from moft.run.train import train_run
 
             folder = tmp_path_factory.mktemp("tuned")
             made_up_lists(folder / "lists.jsonl")
@@ -66,7 +67,7 @@ def tuned(tiny_models, made_up_lists, tmp_path_factory: pytest.TempPathFactory) 
             (folder / "config.yaml").write_text(text, encoding="utf-8")
             plugins = Plugins()
             plugins.load(disable=["console"])
-            pipeline.train(pipeline.read_settings(folder / "config.yaml", [], plugins), folder / "run", plugins)
+            train_run(read_settings(folder / "config.yaml", [], plugins), folder / "run", plugins)
             made[key] = folder / "run"
         return made[key]
 

@@ -11,13 +11,15 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft.api import Injection
-from moft.hooks.manager import Plugins
-from moft.run import pipeline
-from moft_llm.attention import packed_attention
-from moft_llm.loading import load_model
-from moft_llm.lora import LoRA
-from moft_llm.model import LanguageModel
-from moft_llm.packed import packed
+from moft.hooks.plugin_manager import Plugins
+from moft.run.policy.open_run import open_run
+from moft.run.run_config import read_settings
+from moft.run.train import train_run
+from moft_llm.loading.model_loading import load_model
+from moft_llm.network.language_model import LanguageModel
+from moft_llm.network.lora import LoRA
+from moft_llm.network.packed_attention import packed_attention
+from moft_llm.network.sequence_packing import packed
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -77,7 +79,7 @@ def trained(tiny_models, made_up_lists, tmp_path):
         (tmp_path / "config.yaml").write_text(CONFIG.format(**settings), encoding="utf-8")
         plugins = Plugins()
         plugins.load(disable=["console"])
-        pipeline.train(pipeline.read_settings(tmp_path / "config.yaml", [], plugins), tmp_path / name, plugins)
+        train_run(read_settings(tmp_path / "config.yaml", [], plugins), tmp_path / name, plugins)
         return tmp_path / name
 
     return run
@@ -173,7 +175,7 @@ def test_a_run_on_the_gpu_is_trained_measured_and_opened_again(trained, more):
     assert sum(losses[-4:]) < sum(losses[:4])
     plugins = Plugins()
     plugins.load(disable=["console"])
-    opened = pipeline.open_run(folder, plugins)
+    opened = open_run(folder, plugins)
     assert next(opened.policy.parameters()).is_cuda
 
 
@@ -188,12 +190,12 @@ def test_baselines_are_trained_side_by_side_on_the_gpu(trained, method, more):
 
 def test_a_batch_of_sixteen_tradeoffs_writes_what_single_runs_do(trained):
     from moft.api import Tradeoff
-    from moft_llm.generate import Decoding, generated, log_probabilities
+    from moft_llm.generation.generate import Decoding, generated, log_probabilities
 
     folder = trained(task="dtype: float32", trainer="precision: float32")
     plugins = Plugins()
     plugins.load(disable=["console"])
-    policy = pipeline.open_run(folder, plugins).policy
+    policy = open_run(folder, plugins).policy
     shares = torch.linspace(0, 1, 16)
     weights = torch.stack([shares, 1 - shares], 1).cuda()
     tradeoff = Tradeoff(weights, policy.temperatures.expand(16, -1))

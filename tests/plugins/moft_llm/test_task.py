@@ -19,11 +19,11 @@ from moft.api import (
     TrainerSettings,
 )
 from moft.testing import check_policy, check_task
-from moft_conditioning.hpt import HyperPromptTuning
-from moft_llm.labels import TextLabel
-from moft_llm.lora import LoRA
-from moft_llm.passes import padded_pass
-from moft_llm.readers import Lists
+from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
+from moft_llm.data.label_transforms import TextLabel
+from moft_llm.data.list_readers import Lists
+from moft_llm.network.forward_pass import padded_pass
+from moft_llm.network.lora import LoRA
 from moft_llm.task import LLM
 
 OBJECTIVES = {"brief": TextLabel(), "calm": TextLabel(temperature=0.5)}
@@ -116,7 +116,7 @@ def test_references_are_computed_once_for_the_same_model_and_tokens(build, train
     files = sorted((tmp_path / "cache" / "reference").glob("*.safetensors"))
     assert len(files) == 1
     again = build()
-    monkeypatch.setattr("moft_llm.model.LanguageModel.reference", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("moft_llm.network.language_model.LanguageModel.reference", lambda *_: pytest.fail("computed again"))
     again.prepare(trainer)
     assert_close(whole(again, "train").reference, expected, rtol=0, atol=0)
 
@@ -232,7 +232,7 @@ def test_the_own_prompt_has_room_among_learned_positions(build, tiny_models):
 
 @pytest.mark.parametrize(("window", "share_prompt"), [(None, True), (None, False), (16, True)])
 def test_a_pass_keeps_its_budget_where_rows_are_taken_apart(build, tiny_models, trainer, monkeypatch, window, share_prompt):
-    from moft_llm import model as module
+    from moft_llm.network import language_model as module
 
     task, seen, plain = (
         build(model=str(tiny_models("mistral", sliding_window=window)), share_prompt=share_prompt),

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from moft.config.build import resolve
-from moft.engine.train import AccelerateTrainer
-from moft.engine.trainer_settings import TrainerSettings
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Task
-from moft.settings import Factory
-from moft_ltr.dataset import Dataset, open_dataset
-from moft_ltr.splits import Chosen
+from moft.setting_types import Factory
+from moft_ltr.data.dataset import Dataset, open_dataset
+from moft_ltr.data.splits import Chosen
 from moft_ltr.task import LTR
 
 

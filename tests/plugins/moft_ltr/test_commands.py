@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from moft import ConfigError, DataError, MoftError
 from moft_ltr import plugin
-from moft_ltr.dataset import open_dataset
+from moft_ltr.data.dataset import open_dataset
 
 TEXT = "".join(f"{i} qid:{q} 1:{i} 2:{-i}\n" for q in (1, 2) for i in range(3))
 
@@ -113,7 +113,7 @@ def test_get_refuses_a_set_that_it_does_not_know() -> None:
 
 def test_get_says_that_it_is_there_already_and_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("moft_ltr.sample.fetch_mslr_sample", lambda target: asked.append(target) or len(asked) == 1)
+    monkeypatch.setattr("moft_ltr.data.mslr_sample.fetch_mslr_sample", lambda target: asked.append(target) or len(asked) == 1)
     assert "fetched" in run("get", "mslr-sample")
     output = run("get", "mslr-sample", "--out", tmp_path / "own")
     assert asked == [tmp_path / "cache" / "data" / "mslr-sample", tmp_path / "own"]

@@ -10,15 +10,15 @@ from torch.testing import assert_close
 
 from moft import ConfigError, DataError
 from moft.config.build import resolve
-from moft.engine.policies import ConditionedPolicy
-from moft.engine.profile import unmeasured
+from moft.engine.fronts.profile import unmeasured
+from moft.engine.policies.conditioned import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
 from moft.interfaces import Method
 from moft.testing import check_evaluator, check_model, check_policy, check_task
 from moft.types import Injection, Tradeoff
-from moft_conditioning.film import FiLM
+from moft_conditioners.film import FiLM
 from moft_losses.listnet import ListNet
-from moft_ltr.ndcg import NDCG
+from moft_ltr.metrics.ndcg import NDCG
 
 
 @pytest.fixture

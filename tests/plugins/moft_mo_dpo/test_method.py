@@ -8,12 +8,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft.config.build import resolve
-from moft.engine.network import ItemNetwork
-from moft.engine.plain import PlainModels
-from moft.engine.profile import unmeasured
+from moft.engine.fronts.profile import unmeasured
+from moft.engine.policies.dedicated_models import PlainModels
+from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import seed_initialisation
-from moft.engine.train import AccelerateTrainer
-from moft.engine.trainer_settings import TrainerSettings
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Method
 from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Tradeoff

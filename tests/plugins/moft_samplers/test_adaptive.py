@@ -12,7 +12,7 @@ from moft.testing import check_sampler
 from moft_samplers.adaptive import Adaptive, neighbours, scores_of
 from moft_samplers.dirichlet import Dirichlet
 from moft_samplers.fixed import Fixed
-from moft_samplers.grids import simplex_grid
+from moft_samplers.simplex_grid import simplex_grid
 from moft_samplers.sobol import Sobol
 
 COUNT = 20_000

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from moft import ConfigError
 from moft.testing import check_sampler
 from moft_samplers.das_dennis import DasDennis
-from moft_samplers.grids import simplex_lattice
+from moft_samplers.simplex_grid import simplex_lattice
 
 
 def test_das_dennis_keeps_the_contract():

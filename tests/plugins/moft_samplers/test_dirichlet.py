@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from moft import ConfigError
 from moft.testing import check_sampler
 from moft_samplers.dirichlet import Dirichlet
-from moft_samplers.grids import simplex_grid
+from moft_samplers.simplex_grid import simplex_grid
 
 COUNT = 20_000
 

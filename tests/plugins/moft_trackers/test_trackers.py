@@ -132,7 +132,7 @@ def test_mlflow_gets_metrics_by_step_and_the_files_of_the_front(run, front, boar
 
 
 def test_a_name_that_mlflow_would_refuse_is_changed():
-    from moft_trackers.on_mlflow import _key
+    from moft_trackers.mlflow import _key
 
     assert _key("policy/click-rate (%)") == "policy/click-rate ___"
 

@@ -1,0 +1,99 @@
+"""`moft compare`: runs side by side, with verdicts on each pair."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moft.errors import ConfigError, RunError
+
+FEWEST_SAMPLES = 100
+COMPARISONS = Path("comparisons")
+GAP = 3  # between the columns of a table on a terminal
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("compare")(compare)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that moft profile wrote.")],
+    over_seeds: Annotated[bool, typer.Option("--over-seeds", help="Average runs that differ in their seed alone.")] = False,
+    pool: Annotated[
+        str | None, typer.Option("--pool", metavar="SETTING", help="Put the lists of runs that differ in it together: task.fold.")
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Of the bootstrap over lists.")] = 1000,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to make; default comparisons/ and the names of the runs.")
+    ] = None,
+) -> None:
+    """Compare runs: one table, a verdict on each pair, one picture."""
+    if samples < FEWEST_SAMPLES:
+        raise ConfigError(f"--samples {samples}: must be at least {FEWEST_SAMPLES}; with fewer the intervals' ends are a guess.")
+    if out is not None and out.exists():
+        raise RunError(f"{out}: is there already; choose another --out or remove it.")
+    from moft.cli.table_output import print_table
+    from moft.files.atomic_write import whole_folder, write_bytes
+    from moft.files.json import write_json
+    from moft.run.comparison.comparison_figure import comparison_figure
+    from moft.run.comparison.comparison_record import comparison_record
+    from moft.run.comparison.comparison_table import comparison_table, run_rows, verdict_rows
+    from moft.run.comparison.seeds_and_folds import entries_of
+    from moft.run.report.figure_style import png
+    from moft.run.report.front_files import read_measured
+
+    entries = entries_of([read_measured(path) for path in runs], over_seeds=over_seeds, pool=pool)
+    record = comparison_record(entries, samples=samples)
+    picture = png(comparison_figure(record))
+    target = out if out is not None else _free(COMPARISONS / _joined([entry.name for entry in entries]))
+    with whole_folder(target) as folder:
+        write_json(folder / "comparison.json", record)
+        write_bytes(folder / "comparison.csv", comparison_table(record).encode())
+        write_bytes(folder / "comparison.png", picture)
+    for header, *rows in _fitting(run_rows(record)):
+        print_table(header, rows)
+    typer.echo(f"\n{record['metric']}; {record['split']}, {record['lists']} lists, {len(record['weights'])} points")
+    typer.echo(f"Intervals: {record['intervals']}")
+    if record["verdicts"]:
+        header, *rows = verdict_rows(record)
+        typer.echo(f"\n{record['adjustment']}\n")
+        print_table(header, rows)
+    if record["notes"]:
+        typer.echo("\n" + "\n".join(f"Note: {note}" for note in record["notes"]))
+    typer.echo(f"\nTable: {target / 'comparison.csv'}")
+    typer.echo(f"Picture: {target / 'comparison.png'}")
+
+
+def _fitting(rows: list[list[str]]) -> list[list[list[str]]]:
+    """The table in as many parts as a terminal's width asks for, the names in each; whole where it is not shown on one."""
+    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    room = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or sum(widths) <= room:
+        return [rows]
+    parts: list[list[int]] = [[0]]
+    for column, width in enumerate(widths[1:], start=1):
+        if len(parts[-1]) > 1 and sum(widths[at] for at in parts[-1]) + width > room:
+            parts.append([0])
+        parts[-1].append(column)
+    return [[[row[at] for at in part] for row in rows] for part in parts]
+
+
+def _joined(names: list[str]) -> str:
+    """A folder's name for what is compared."""
+    short = names if len(names) <= 3 else [names[0], f"{len(names) - 1}-others"]
+    text = "-vs-".join(short)
+    return "".join(letter if letter.isalnum() or letter in "-_.=" else "-" for letter in text)[:100].strip("-.")
+
+
+def _free(path: Path) -> Path:
+    """The path, with a number behind it where something is there."""
+    tried, count = path, 1
+    while tried.exists():
+        count += 1
+        tried = path.with_name(f"{path.name}-{count}")
+    return tried

@@ -1,0 +1,58 @@
+"""`moft config`: checks config files, and writes the schema that editors complete them from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moft.cli.command_group import command_group
+from moft.errors import ConfigError
+from moft.hooks.plugin_manager import Plugins
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = command_group("Check config files, and make the schema that editors complete them from.")
+    group.command("check")(check)
+    group.command("schema")(schema)
+    app.add_typer(group, name="config")
+
+
+def check(context: typer.Context, files: Annotated[list[Path], typer.Argument(help="Config files, YAML.")]) -> None:
+    """Tell every mistake of config files, without running anything."""
+    plugins: Plugins = context.obj
+    from moft.run.checks.config_mistakes import mistakes_of
+
+    mistakes = {file: mistakes_of(file, plugins) for file in files}
+    for file, found in mistakes.items():
+        if not found:
+            typer.echo(f"{file}: no mistakes.")
+    told = [line for found in mistakes.values() for line in found]
+    if told:
+        raise ConfigError("\n".join(told))
+
+
+def schema(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Option("--plugin", help="A plugin file whose components belong there too; may be repeated.")
+    ] = None,
+) -> None:
+    """Write the JSON Schema of config files, with every installed component, for editors."""
+    plugins: Plugins = context.obj
+    from moft.config.json_schema import json_schema
+    from moft.files.atomic_write import write_bytes
+    from moft.run.run_settings import RunSettings
+
+    for file in files or ():
+        plugins.register_file(file)
+    text = json.dumps({"title": "moft config", **json_schema(RunSettings, plugins)}, indent=2) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_bytes(out, text.encode())
+        typer.echo(f"Wrote {out}.")

@@ -1,0 +1,158 @@
+"""Config files: YAML, overrides from the command line, and environment variables, made one plain mapping."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from moft.config.yaml12 import Malformed, load
+from moft.errors import ConfigError
+from moft.suggestions import nearest
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping that a config file holds, with the overrides in place and `${NAME}` and `~` expanded.
+
+    Args:
+        path: a YAML file.
+        overrides: `a.b=value` each, the value in YAML; later ones win.
+
+    Raises:
+        ConfigError: the file is not there or malformed, an override is malformed, variables are not set; one line for each.
+    """
+    config, unset = read_with_gaps(path, overrides)
+    if unset:
+        raise ConfigError("\n".join(f"{where}: {text}" for where, text in unset))
+    return config
+
+
+def read_with_gaps(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """As `read_config`, with variables that are not set left as they stand, and for each its setting and what is wrong.
+
+    Raises:
+        ConfigError: the file is not there or malformed, an override is malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        siblings = [other.name for other in path.parent.glob("*.y*ml")]
+        raise ConfigError(f"config file {str(path)!r} does not exist.{nearest(path.name, siblings)}") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"config file {str(path)!r} is a folder.") from error
+    except OSError as error:
+        raise ConfigError(f"config file {str(path)!r} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+    try:
+        config = load(text)
+    except Malformed as error:
+        raise ConfigError(f"{path}:{error.line}: {error}") from error
+    if not isinstance(config, dict):
+        found = "is empty" if config is None else f"holds {_kind(config)}"
+        raise ConfigError(f"{path}:1: {found}; a config is a mapping of settings, such as 'method: cos-dpo'.")
+    unset: list[tuple[str, str]] = []
+    config = {key: _expanded(value, (key,), unset) for key, value in config.items()}
+    for override in overrides:
+        _override(config, override, unset)
+    return config, unset
+
+
+def read_value(text: str, path: str) -> Any:
+    """The value that a text says, as `--set` reads it: YAML, with `${NAME}` and `~` expanded.
+
+    Args:
+        text: such as `vader` or `{name: regex, pattern: please}`.
+        path: where the user wrote it; messages begin with it.
+
+    Raises:
+        ConfigError: the text is malformed, or a variable is not set.
+    """
+    unset: list[tuple[str, str]] = []
+    try:
+        found = _expanded(load(text), (path,), unset)
+    except Malformed as error:
+        raise ConfigError(f"{path}: {text!r} is malformed: {error}") from error
+    if unset:
+        raise ConfigError("\n".join(f"{where}: {told}" for where, told in unset))
+    return found
+
+
+def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -> None:
+    """Puts one `a.b=value` into the mapping; a component in short form on the way becomes a mapping with its name."""
+    where, equals, value_text = text.partition("=")
+    keys = where.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"override {text!r} is malformed: it has to read 'path.to.setting=value'.")
+    try:
+        value = _expanded(load(value_text), tuple(keys), unset)
+    except Malformed as error:
+        raise ConfigError(f"override {text!r} is malformed: {error}") from error
+    holder: Any = config
+    place: Callable[[Any], None] | None = None  # puts a new holder where the old one stands
+    for depth, key in enumerate(keys):
+        if holder is None or isinstance(holder, str):
+            holder = {} if holder is None else {"name": holder}
+            if place is not None:
+                place(holder)
+        if isinstance(holder, list):
+            index: Any = _index(holder, key, text, keys[:depth])
+        elif isinstance(holder, dict):
+            index = key
+        else:
+            inside = ".".join(keys[:depth])
+            raise ConfigError(f"override {text!r}: {inside} is {_kind(holder)} and has no setting {key!r}.")
+        if depth == len(keys) - 1:
+            holder[index] = value
+            return
+        place = _placer(holder, index)
+        holder = holder[index] if isinstance(holder, list) else holder.get(index)
+
+
+def _placer(holder: Any, index: Any) -> Callable[[Any], None]:
+    """What stores a value in `holder` at `index`."""
+
+    def place(value: Any) -> None:
+        holder[index] = value
+
+    return place
+
+
+def _index(holder: list[Any], key: str, text: str, above: Sequence[str]) -> int:
+    """The position that `key` names in a list."""
+    if not key.isdecimal() or int(key) >= len(holder):
+        allowed = f"0 to {len(holder) - 1}" if holder else "none, it is empty"
+        raise ConfigError(f"override {text!r}: {'.'.join(above)} is a list; {key!r} is none of its positions ({allowed}).")
+    return int(key)
+
+
+def _expanded(value: Any, path: tuple[str, ...], unset: list[tuple[str, str]]) -> Any:
+    """The same value, sharing nothing with it, with the variables in its strings replaced; those not set are noted and stay."""
+    if isinstance(value, dict):
+        return {key: _expanded(item, (*path, key), unset) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, (*path, str(index)), unset) for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            unset.append((".".join(path), f"environment variable {match[0]} is not set, in {value!r}."))
+            return match[0]
+        return os.environ[match[1]]
+
+    home = os.path.expanduser(value) if value.startswith("~") else value
+    return _VARIABLE.sub(variable, home)
+
+
+def _kind(value: Any) -> str:
+    """What a YAML value is, in words."""
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str):
+        return f"the text {value!r}"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,201 @@
+"""What components return, once it is known to be what their interface promises; else it is told in one line, with their name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+from moft.errors import MoftError, PluginError, ShapeError
+from moft.interfaces import Conditioner, Evaluator, Indicator, Method, Policy
+from moft.suggestions import one_line
+from moft.types import Injection, ListValues, ModelSpec
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def blaming(check: Callable[P, T]) -> Callable[P, T]:
+    """The same check of a component, its first argument, with errors that know the component's module."""
+
+    @wraps(check)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return check(*args, **kwargs)
+        except (PluginError, ShapeError) as error:
+            error.module = error.module or getattr(args[0], "__module__", "")
+            raise
+
+    return checked
+
+
+@contextmanager
+def failing_as(what: str) -> Iterator[None]:
+    """Tells what is raised inside, after the words `what`; expected errors pass as they are.
+
+    Raises:
+        PluginError: something unexpected was raised.
+    """
+    try:
+        yield
+    except (MoftError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} ({one_line(error)}); MOFT_TRACE=1 shows where.") from error
+
+
+@blaming
+def injection_of(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> Injection:
+    """What a conditioner injects for each row of `vector`, `[batch, tradeoff_size]`.
+
+    Raises:
+        PluginError: the conditioner fails.
+        ShapeError: it returns no injection, or one for sites or layers that the model has not, or of other shapes, or one through
+            which none of its parameters can learn.
+    """
+    name = f"conditioner {type(conditioner).__name__}"
+    with failing_as(f"{name} failed on weights {list(vector.shape)}"):
+        found = conditioner(vector)
+    if not isinstance(found, Injection):
+        raise ShapeError(f"{name} returned {in_words(found)}; it has to return an Injection.")
+    for told, given, known in (
+        ("site", found.modulation, spec.sites),
+        ("layer for deltas", found.deltas, tuple(spec.shapes)),
+        ("layer for gates", found.gates, tuple(spec.ranks)),
+    ):
+        unknown = next((place for place in given if place not in known), None)
+        if unknown is not None:
+            raise ShapeError(f"{name} injects at {told} {unknown!r}; {spec.name} has these: {', '.join(known) or 'none'}.")
+    pairs: Mapping[str, object] = found.modulation
+    for site, pair in pairs.items():
+        _check_pair(name, site, pair, (len(vector), spec.hidden_size))
+    can_learn = not torch.is_grad_enabled() or any(tensor is not None and tensor.requires_grad for tensor in _tensors(found))
+    if not can_learn and any(parameter.requires_grad for parameter in conditioner.parameters()):
+        raise ShapeError(f"{name} returned an Injection without a gradient; it must be computed from the parameters to learn.")
+    return found
+
+
+@blaming
+def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues:
+    """What an evaluator measured, in the order of the split.
+
+    Args:
+        evaluator: that measured.
+        found: what it returned.
+        n: tradeoffs.
+        m: objectives.
+
+    Raises:
+        ShapeError: it returned something else, or values of other shapes.
+    """
+    name = f"evaluator {type(evaluator).__name__}"
+    if not isinstance(found, ListValues):
+        raise ShapeError(f"{name} returned {in_words(found)}; it has to return ListValues.")
+    lists = found.lists.numel() if isinstance(found.lists, Tensor) else 0
+    for field, shape in {"lists": (lists,), "values": (n, lists, m), "main": (n, lists)}.items():
+        given: object = getattr(found, field)
+        seen = tuple(given.shape) if isinstance(given, Tensor) else in_words(given)
+        if not isinstance(given, Tensor) or seen != shape:
+            on = f"{n} tradeoffs, {lists} lists and {m} objectives"
+            raise ShapeError(f"{name} returned {field} of shape {seen} for {on}; it has to be {shape}.")
+        if bool(given.isinf().any()):
+            raise ShapeError(f"{name} returned infinite {field}; each has to be finite, or NaN where there is none.")
+    return found.ordered()
+
+
+@blaming
+def check_metric(evaluator: Evaluator) -> None:
+    """Nothing, when an evaluator can be called, and says in words what it measures.
+
+    Raises:
+        PluginError: it cannot, or does not.
+    """
+    metric = getattr(evaluator, "metric", None)
+    if not callable(evaluator) or not isinstance(metric, str):
+        raise PluginError(
+            f"evaluator {type(evaluator).__name__} is none: it needs `metric`, the convention in words, and has to be callable "
+            "with a steered policy and batches."
+        )
+
+
+@blaming
+def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
+    """What an indicator says of a front.
+
+    Args:
+        indicator: with a name and a meaning.
+        points: `[n, m]`.
+        weights: `[n, m]`.
+
+    Raises:
+        PluginError: it fails, or returns no number, or lacks its name or meaning.
+    """
+    kind = f"indicator {type(indicator).__name__}"
+    for word in ("name", "meaning"):
+        if not isinstance(getattr(indicator, word, None), str):
+            raise PluginError(f"{kind} has no {word}; it needs one, a text, which stands beside the number.")
+    with failing_as(f"{kind} failed on {len(points)} points"):
+        return _number(indicator(points, weights), kind)
+
+
+@blaming
+def policy_of(method: Method[Policy], found: object) -> Policy:
+    """What a method's `policy` returned, which is one.
+
+    Raises:
+        PluginError: it is none.
+    """
+    if not isinstance(found, Policy):
+        raise PluginError(f"method {type(method).__name__}: policy returned {in_words(found)}; it has to return a Policy.")
+    return found
+
+
+def losses_per_list(losses: object, lists: int, job: str) -> Tensor:
+    """`[batch]`, what a method's `loss_of` gave for the lists of a batch.
+
+    Raises:
+        ShapeError: it is not one loss for each list.
+    """
+    if not isinstance(losses, Tensor) or tuple(losses.shape) != (lists,):
+        raise ShapeError(f"job {job!r}: loss_of returned {in_words(losses)} for {lists} lists; it has to return a loss for each.")
+    return losses
+
+
+def _tensors(injection: Injection) -> Iterator[Tensor | None]:
+    for pair in injection.modulation.values():
+        yield from pair
+    yield injection.prefix
+    for delta in (delta for deltas in injection.deltas.values() for delta in deltas):
+        yield from (delta.dense, delta.a, delta.b)
+    yield from injection.gates.values()
+
+
+def _check_pair(name: str, site: str, pair: object, wanted: tuple[int, int]) -> None:
+    """Nothing, when the modulation of a site is a pair of tensors of that shape, or of None."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ShapeError(f"{name} gives {in_words(pair)} for site {site!r}; a modulation is a pair (scale, shift).")
+    for which, value in zip(("scale", "shift"), pair, strict=True):
+        if value is not None and tuple(value.shape) != wanted:
+            raise ShapeError(f"{name} gives site {site!r} a {which} of shape {tuple(value.shape)}; it has to be {wanted}.")
+
+
+def _number(found: object, kind: str) -> float:
+    """What an indicator returned, which is a number."""
+    if not isinstance(found, int | float):
+        raise PluginError(f"{kind} returned {in_words(found)}; it has to return a number.")
+    if math.isinf(found):
+        raise PluginError(f"{kind} returned {found}; it has to return a finite number, or NaN where there is none.")
+    return float(found)
+
+
+def in_words(found: object) -> str:
+    """What something is, in words."""
+    if isinstance(found, Tensor):
+        return f"a tensor of shape {tuple(found.shape)}" + ("" if found.is_floating_point() else f" of {found.dtype}")
+    name = type(found).__name__
+    return "nothing (None)" if found is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

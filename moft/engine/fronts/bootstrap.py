@@ -1,0 +1,89 @@
+"""Bootstrap over lists: intervals of means and of the hypervolume."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from moft.engine.fronts.hypervolume import BOOTSTRAP_DIRECTIONS, VolumeAbove
+from moft.errors import ConfigError, ShapeError
+
+_CHUNK = 64  # samples whose counts are widened at a time
+
+
+def resampled(lists: int, samples: int, seed: int) -> Tensor:
+    """How often each list counts in each bootstrap sample.
+
+    Args:
+        lists: number of lists, >= 1.
+        samples: number of samples.
+        seed: the same seed gives the same samples, so that two runs on the same lists can be compared pairwise.
+
+    Returns: `[samples, lists]`, float32; each row sums to `lists`.
+
+    Source: Efron 1979.
+    """
+    if lists < 1:
+        raise ShapeError(f"a bootstrap needs at least one list, got {lists}.")
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.empty(samples, lists)
+    for row in counts:
+        row.copy_(torch.randint(lists, (lists,), generator=generator).bincount(minlength=lists))
+    return counts
+
+
+def bootstrap_means(values: Tensor, counts: Tensor) -> Tensor:
+    """Means over the lists of each sample, leaving out what is NaN.
+
+    Args:
+        values: `[n, lists, m]`; NaN where a list says nothing of an objective.
+        counts: `[samples, lists]`, from `resampled`.
+
+    Returns: `[samples, n, m]`, float64; NaN where no list of a sample says anything.
+    """
+    if values.dim() != 3 or counts.dim() != 2 or values.shape[1] != counts.shape[1]:
+        raise ShapeError(
+            f"values must be [n, lists, m] and counts [samples, lists], got {list(values.shape)} and {list(counts.shape)}."
+        )
+    n, lists, m = values.shape
+    flat = values.detach().cpu().double().transpose(0, 1).reshape(lists, n * m)  # [lists, n * m]
+    says = ~flat.isnan()
+    both = torch.cat([flat.nan_to_num(nan=0.0), says.double()], dim=1)  # [lists, 2 * n * m]
+    parts = []
+    for start in range(0, len(counts), _CHUNK):
+        chunk = counts[start : start + _CHUNK].detach().cpu()
+        total, weight = (chunk.double() @ both).chunk(2, dim=1)
+        parts.append(total / weight)
+    return torch.cat(parts).reshape(-1, n, m)
+
+
+def interval(samples: Tensor, level: float = 0.95) -> Tensor:
+    """Percentile interval of bootstrap samples.
+
+    Args:
+        samples: `[samples, ...]`; a NaN is left out.
+        level: share of the samples inside, above 0 and below 1. A larger value gives a wider interval.
+
+    Returns: `[..., 2]`, low and high; NaN where every sample is NaN.
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"the level of an interval must be above 0 and below 1, got {level}.")
+    tails = samples.new_tensor([(1 - level) / 2, (1 + level) / 2])
+    return torch.nanquantile(samples, tails, dim=0).movedim(0, -1)
+
+
+def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> Tensor:
+    """`[samples]`, float64: the hypervolume of the front of each sample; NaN where an objective has no list in it.
+
+    Args:
+        values: `[n, lists, m]`; NaN where a list says nothing of an objective.
+        counts: `[samples, lists]`, from `resampled`.
+        reference: `[m]`.
+    """
+    means = bootstrap_means(values, counts)
+    if reference.shape != means.shape[2:]:
+        raise ShapeError(
+            f"the reference must have {means.shape[2]} entries, one for each objective, got {list(reference.shape)}."
+        )
+    volume = VolumeAbove(reference, BOOTSTRAP_DIRECTIONS)
+    return torch.tensor([volume(points) for points in means], dtype=torch.float64)

@@ -1,0 +1,97 @@
+"""What methods with a model for each weighting share: their losses, and how they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
+from moft.engine.losses.objective_losses import ObjectiveLosses, label_statistics
+from moft.engine.policies.dedicated_models import NearestPolicy, PlainModels
+from moft.interfaces import Loss, Problem, Scalarizer, Trainer
+from moft.types import Batch, Tradeoff
+
+
+class ScalarisedLosses:
+    """The losses of models that are trained for weights of their own, from their corrections.
+
+    Args:
+        problem: whose training labels give the scale of each objective's loss.
+        loss: of the objectives that name none of their own.
+        trainer: told of lists that say nothing of an objective.
+        device: of the models.
+        scalarizer: makes one number of the objectives' losses; None is their weighted sum.
+        is_balanced: True divides each objective's loss by the size of its gradient at the reference.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        loss: Loss,
+        trainer: Trainer,
+        device: torch.device,
+        *,
+        scalarizer: Scalarizer | None = None,
+        is_balanced: bool = False,
+    ) -> None:
+        task = problem.task
+        self._losses, self._scalarizer = ObjectiveLosses(task.objectives, loss), scalarizer or _weighted_sum
+        statistics = label_statistics(self._losses, task.batches("train"), problem.temperatures)
+        note_unlabelled(statistics, task.objectives, trainer)
+        self._scale = loss_scale(statistics, is_balanced=is_balanced).to(device)
+        self._temperatures = problem.temperatures.to(device)
+
+    def __call__(self, corrections: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        """`[k, batch]`, the scalarised loss of every model on every list.
+
+        Args:
+            corrections: `[k, batch, list]`.
+            batch: the lists.
+            weights: `[k, m]`, of the models.
+        """
+        costs = self._losses(corrections, batch, self._temperatures) * self._scale  # [k, batch, m]
+        rows = weights.to(costs).unsqueeze(1).expand(costs.shape)
+        return self._scalarizer(costs.flatten(0, 1), rows.flatten(0, 1)).view(costs.shape[:2])
+
+
+def minimise_at(
+    job: str,
+    plain: PlainModels,
+    weights: Tensor,
+    problem: Problem,
+    trainer: Trainer,
+    losses_of: Callable[[Tensor, Batch, Sequence[int]], Tensor],
+) -> None:
+    """Trains each model for weights of its own, and keeps it where the weighted sum of its validation values is best.
+
+    Args:
+        job: name of the jobs.
+        plain: the models.
+        weights: `[n, m]`, of each model, on its device.
+        problem: lists, and validation.
+        trainer: of the run.
+        losses_of: corrections of k models `[k, batch, list]`, their lists and their indices to `[k, batch]`.
+    """
+    names = [objective.name for objective in problem.task.objectives]
+    policy = NearestPolicy(plain, weights, problem.temperatures).to(weights.device)
+
+    def evaluate(chosen: Sequence[int]) -> list[Mapping[str, float]]:
+        asked = weights[list(chosen)]
+        points = problem.measure(policy, Tradeoff(asked, problem.temperatures.to(asked))).to(asked)  # [k, m]
+        rows = zip((points * asked).sum(-1).tolist(), points.tolist(), strict=True)
+        return [{"weighted": value, **dict(zip(names, each, strict=True))} for value, each in rows]
+
+    trainer.minimise_each(
+        job,
+        plain.models,
+        lambda generator: problem.task.batches("train", generator),
+        lambda batch, chosen: losses_of(plain.corrections(batch, chosen), batch, chosen),
+        evaluate=evaluate,
+        best="weighted",
+    )
+
+
+def _weighted_sum(losses: Tensor, weights: Tensor) -> Tensor:
+    return (losses * weights).sum(-1)

@@ -1,0 +1,80 @@
+"""JSON and JSON lines: read strictly, with the place of every mistake, and written atomically."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moft.errors import DataError, RunError
+from moft.files.atomic_write import write_bytes
+
+
+def json_of(text: str, where: str, form: str | None = None) -> Any:
+    """What a line of JSON says, or a whole file of it.
+
+    Args:
+        text: the line, or what the file holds.
+        where: the file and line, for messages.
+        form: what a line looks like, for messages; None where that would be long, and the place of the mistake is told.
+
+    Raises:
+        DataError: it is no JSON, or none that Python reads; the message begins with `where`.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if form is None:
+            place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
+            raise DataError(f"{where}: is not JSON ({error.msg}, {place}).") from error
+        raise DataError(f"{where}: {text[:40]!r} is no JSON ({error.msg}); a line is {form}.") from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
+
+
+def float_of(number: int | float) -> float:
+    """A number as a float; a whole number that no float holds is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON, indented, whole or not at all; NaN becomes null."""
+    write_bytes(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a run.
+
+    Raises:
+        RunError: it is missing or cut short.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: is missing; the run is not whole.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: is cut short or no JSON ({error}).") from error
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a journal, one JSON object a line; a line that was cut short is left out, and no file has none."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and content != content else content

@@ -1,0 +1,256 @@
+"""The plugin manager: an object that loads plugins one by one, keeps what they offer, and selects by name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from moft.errors import PluginError
+from moft.hooks import specs
+from moft.hooks.component import Component
+from moft.hooks.plugin_file import module_of
+from moft.hooks.registry import DISABLE, KINDS, SINGULAR, Broken, Clash, Offer, Origin
+from moft.suggestions import listed, nearest, one_line
+
+GROUP = "moft"
+OWN = "moft"
+"""The distribution of the shipped plugins."""
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One plugin's implementation of one hook; called with all of the hook's arguments, it takes those that it names."""
+
+    origin: Origin
+    hook: str
+    impl: pluggy.HookImpl
+
+    def __call__(self, **arguments: Any) -> Any:
+        return self.impl.function(*(arguments[name] for name in self.impl.argnames))
+
+
+class Plugins:
+    """The plugins of one process: empty when made, filled by `load`, `register` and `register_file`."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager("moft")
+        self._manager.add_hookspecs(specs)
+        self._hooks = frozenset(name for name in vars(specs) if name.startswith("moft_"))
+        self._origins: dict[str, Origin] = {}
+        self._files: set[Path] = set()
+        self._preferred: set[str] = set()
+        self._unloaded: list[Broken] = []
+        self._failed: dict[tuple[str, str], Broken] = {}
+        self._disabled: list[Origin] = []
+        self._offers: dict[str, list[Offer]] = {}
+
+    def registered(self) -> list[Origin]:
+        """The plugins that work, in the order of registration."""
+        return list(self._origins.values())
+
+    def disabled(self) -> list[Origin]:
+        """The installed plugins that were blocked by name."""
+        return list(self._disabled)
+
+    def broken(self) -> list[Broken]:
+        """The plugins that could not be loaded, and the hooks that failed so far."""
+        return [*self._unloaded, *self._failed.values()]
+
+    def load(self, disable: Iterable[str] = ()) -> None:
+        """Registers every installed plugin; one that fails is recorded in `broken`, and the others work.
+
+        Args:
+            disable: names of plugins to leave out, beside those that `MOFT_DISABLE_PLUGINS` lists.
+
+        Raises:
+            PluginError: a name to disable is no installed plugin's.
+        """
+        found = list(importlib.metadata.entry_points(group=GROUP))
+        # a distribution reads its metadata anew each time that it is asked for its name
+        dists = {id(entry.dist): entry.dist for entry in found if entry.dist}
+        owners = {key: (dist.name, dist.version) for key, dist in dists.items()}
+        # of two with one name the shipped one comes first, wherever the other is installed
+        entries = sorted(found, key=lambda entry: (entry.name, owners.get(id(entry.dist), ("", ""))[0] != OWN))
+        names = [entry.name for entry in entries]
+        blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""} | set(disable)
+        for name in sorted(blocked - set(names)):
+            hint = nearest(name, names)
+            raise PluginError(f"cannot disable plugin {name!r}: it is not installed.{hint} Known: {listed(names)}.")
+        for entry in entries:
+            origin = Origin(entry.name, *owners.get(id(entry.dist), ("", "")))
+            if entry.name in blocked:
+                self._disabled.append(origin)
+                continue
+            try:
+                self._add(entry.load(), origin)
+            except PluginError as error:
+                self._unloaded.append(Broken(origin, str(error)))
+            except (Exception, SystemExit) as error:
+                self._unloaded.append(Broken(origin, f"cannot be imported ({one_line(error)})."))
+
+    def register(self, plugin: object, name: str) -> None:
+        """Registers a module or an object with hooks.
+
+        Raises:
+            PluginError: the name is taken, or a hook of the plugin is misspelt or malformed; nothing has changed then.
+        """
+        self._add(plugin, Origin(name))
+
+    def register_file(self, path: Path | str, *, is_preferred: bool = False) -> None:
+        """Registers a Python file as a plugin that is called as its path; a second time, nothing happens.
+
+        Args:
+            path: of the file.
+            is_preferred: a name that other plugins offer too is its own, and no clash.
+
+        Raises:
+            PluginError: the file is not there, cannot be imported, or has wrong hooks.
+        """
+        file = Path(path).resolve()
+        if file not in self._files:
+            self._add(module_of(Path(path)), Origin(str(path), str(path)))
+            self._files.add(file)
+            if is_preferred:
+                self._preferred.add(str(path))
+
+    def copy(self) -> Plugins:
+        """Another manager with the same plugins, so that files registered there are not known here."""
+        other = Plugins()
+        for origin in self._origins.values():
+            other._add(self._manager.get_plugin(origin.plugin), origin)
+        other._files, other._unloaded, other._disabled = set(self._files), list(self._unloaded), list(self._disabled)
+        other._preferred = set(self._preferred)
+        return other
+
+    def origin_of(self, module: str) -> Origin | None:
+        """The plugin whose package, or file, a module belongs to; None where it is no plugin's.
+
+        Args:
+            module: its whole name, such as `moft_hinge.loss`.
+        """
+        for origin in self._origins.values():
+            home = _home(self._manager.get_plugin(origin.plugin))
+            if home and (module == home or module.startswith(f"{home}.")):
+                return origin
+        return None
+
+    def offers(self, kind: str) -> list[Offer]:
+        """What the plugins offer of a kind, in the order of registration; a hook that fails is recorded in `broken`."""
+        if kind not in KINDS:
+            raise PluginError(f"no kind of component is called {kind!r}.{nearest(kind, KINDS)} Kinds: {listed(KINDS)}.")
+        if kind not in self._offers:
+            self._offers[kind] = [offer for hook in self.implementations(f"moft_{kind}") for offer in self._offered(hook)]
+        return list(self._offers[kind])
+
+    def select(self, kind: str, name: str) -> Component:
+        """The component of a kind that has a name.
+
+        Raises:
+            PluginError: no plugin offers it, or more than one does.
+        """
+        return self.offer(kind, name).component
+
+    def offer(self, kind: str, name: str) -> Offer:
+        """As `select`, with the plugin that offers the component."""
+        offers = self.offers(kind)
+        found = tuple(offer for offer in offers if offer.component.name == name)
+        found = tuple(offer for offer in found if offer.plugin in self._preferred) or found
+        if len(found) > 1:
+            raise PluginError(str(Clash(kind, name, found)))
+        if found:
+            return found[0]
+        names = sorted({offer.component.name for offer in offers})
+        missing = ""
+        broken = self.broken()
+        if broken:
+            missing += " These plugins are broken: " + "; ".join(f"{b.origin}: {b.reason.rstrip('.')}" for b in broken) + "."
+        if self._disabled:
+            missing += f" These plugins are disabled: {listed(origin.plugin for origin in self._disabled)}."
+        raise PluginError(f"no {SINGULAR[kind]} is called {name!r}.{nearest(name, names)} Known: {listed(names)}.{missing}")
+
+    def clashes(self) -> list[Clash]:
+        """The names that are offered more than once; every other name works."""
+        found = []
+        for kind in KINDS:
+            by_name = defaultdict(list)
+            for offer in self.offers(kind):
+                by_name[offer.component.name].append(offer)
+            found += [Clash(kind, name, tuple(offers)) for name, offers in by_name.items() if len(offers) > 1]
+        return found
+
+    def implementations(self, hook: str) -> list[Implementation]:
+        """Each plugin's implementation of a hook, to be called one by one."""
+        caller = getattr(self._manager.hook, hook)
+        return [Implementation(self._origins[impl.plugin_name], hook, impl) for impl in caller.get_hookimpls()]
+
+    def failed(self, hook: Implementation, reason: str) -> None:
+        """Records that a plugin's hook does not work."""
+        self._failed.setdefault((hook.origin.plugin, hook.hook), Broken(hook.origin, f"hook {hook.hook} {reason}"))
+
+    def _offered(self, hook: Implementation) -> list[Offer]:
+        """What one plugin offers; nothing when its hook fails."""
+        try:
+            found = list(hook())
+        except (Exception, SystemExit) as error:
+            self.failed(hook, f"failed ({one_line(error)}).")
+            return []
+        for item in found:
+            if not isinstance(item, Component):
+                self.failed(hook, f"offers {item!r}, which is a {type(item).__name__} and no Component.")
+                return []
+        origin = hook.origin
+        return [Offer(component, origin.plugin, origin.package, origin.version) for component in found]
+
+    def _add(self, plugin: object, origin: Origin) -> None:
+        """Registers a plugin whose hooks are all known, or leaves everything as it was."""
+        if origin.plugin in self._origins:
+            raise PluginError(f"plugin {origin} is refused: plugin {self._origins[origin.plugin]} has this name already.")
+        if self._manager.is_registered(plugin):
+            raise PluginError(f"plugin {origin} is refused: it is registered already, as {self._manager.get_name(plugin)!r}.")
+        self._check(plugin, origin)
+        try:
+            self._manager.register(plugin, origin.plugin)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            if self._manager.has_plugin(origin.plugin):
+                self._manager.unregister(name=origin.plugin)
+            raise PluginError(f"plugin {origin} is refused: {' '.join(str(error).split())}.") from error
+        self._origins[origin.plugin] = origin
+        self._offers.clear()
+
+    def _check(self, plugin: object, origin: Origin) -> None:
+        """Refuses what pluggy would accept and never call."""
+        if inspect.isclass(plugin):
+            raise PluginError(f"plugin {origin} is refused: {plugin.__name__} is a class; register an instance of it.")
+        hooks = 0
+        for name in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, name)
+            if options is None:
+                if name in self._hooks and callable(inspect.getattr_static(plugin, name)):
+                    raise PluginError(f"plugin {origin} is refused: its hook {name} lacks the decorator @hookimpl.")
+                continue
+            hook = options.get("specname") or name
+            if hook not in self._hooks:
+                raise PluginError(
+                    f"plugin {origin} is refused: moft has no hook {hook!r}.{nearest(hook, self._hooks)} "
+                    f"Hooks: {listed(sorted(self._hooks))}."
+                )
+            if options.get("wrapper") or options.get("hookwrapper"):
+                raise PluginError(f"plugin {origin} is refused: its hook {name} is a wrapper; hooks only offer or observe.")
+            hooks += 1
+        if not hooks:
+            raise PluginError(f"plugin {origin} is refused: it has no hook. Hooks are functions marked with @hookimpl.")
+
+
+def _home(plugin: object) -> str:
+    """The package that a plugin's module is in, or the module itself where it stands alone."""
+    name = plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__
+    return name if hasattr(plugin, "__path__") else name.rpartition(".")[0] or name

@@ -1,0 +1,75 @@
+"""What a method does: it trains a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor
+
+from moft.interfaces.policy import Policy
+from moft.interfaces.task import Task
+from moft.interfaces.trainer import Trainer
+from moft.types import ModelSpec, Objective, Tradeoff, temperatures_of
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a method is given.
+
+    Args:
+        task: lists, labels and the base model, prepared.
+        validate: measures a policy on the validation split: indicators by name, and objectives at their vertices.
+        measure: values of a policy on the validation split, `[n, m]`, at the n rows of a tradeoff.
+    """
+
+    task: Task
+    validate: Callable[[Policy], Mapping[str, float]]
+    measure: Callable[[Policy, Tradeoff], Tensor]
+
+    @property
+    def temperatures(self) -> Tensor:
+        """`[1, m]`, the objectives' own temperatures."""
+        return temperatures_of(self.task.objectives)
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A method that knows whether it goes with a model before there is one."""
+
+    def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
+        """Nothing, when it goes with the objectives and the model.
+
+        Args:
+            objectives: of the task.
+            spec_of: width of the vector that conditioners read, to the spec of the model.
+
+        Raises:
+            ConfigError: as `policy` would.
+        """
+        ...
+
+
+PolicyT = TypeVar("PolicyT", bound=Policy)
+
+
+class Method(Protocol[PolicyT]):
+    """A way to come by a policy."""
+
+    def policy(self, problem: Problem) -> PolicyT:
+        """An untrained policy; also the shell that saved weights are loaded into."""
+        ...
+
+    def train(self, policy: PolicyT, problem: Problem, trainer: Trainer) -> None:
+        """Trains `policy` in place, as jobs of `trainer`."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A method that can draw from an adaptive sampler, and says before training whether it does."""
+
+    def listens(self, m: int) -> bool:
+        """True when, for m objectives, its sampler has to be told what the policy reaches while it is trained."""
+        ...

@@ -1,0 +1,96 @@
+"""What a policy does: it scores lists at any tradeoff."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from moft.interfaces.model import Model
+from moft.types import Batch, Injection, Tradeoff
+
+
+class Policy(nn.Module, ABC):
+    """What every method yields: asked for a tradeoff, it scores the items of lists."""
+
+    @abstractmethod
+    def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
+        """`[batch, list]`, score minus reference, before the magnitude of the temperatures is applied."""
+
+    @abstractmethod
+    def magnitude(self, tradeoff: Tradeoff) -> Tensor:
+        """`[batch, 1]` or `[1, 1]`: what the correction is divided by, equation (14) or (15)."""
+
+    def forward(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
+        """`[batch, list]`, the scores at each row's tradeoff: `reference + correction / magnitude`."""
+        return batch.reference + self.correction(batch, tradeoff) / self.magnitude(tradeoff)
+
+    def answered(self, tradeoff: Tradeoff) -> Tradeoff:
+        """What is answered in place of `tradeoff`: itself, or the nearest that the policy has a model for, row by row."""
+        return tradeoff
+
+    @abstractmethod
+    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+        """Which model and injection serve which rows of `tradeoff`, each row once: what generates text goes by these.
+
+        For every row, the score is `reference + change / divisor`, where change is the model's output less the reference, or the
+        output itself where it is a correction.
+        """
+
+    def steer(self, tradeoff: Tradeoff) -> Steered:
+        """The policy settled on the n rows of `tradeoff`: scores a batch at each of them."""
+        return Steered(self, tradeoff)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The model and the injection that serve some rows of a tradeoff.
+
+    Args:
+        rows: `[k]` int64, of the tradeoff.
+        model: that serves them.
+        injection: of k rows.
+        divisor: `[k, 1]`, what the model's change of the reference is divided by; infinite for the base model.
+    """
+
+    rows: Tensor
+    model: Model
+    injection: Injection
+    divisor: Tensor
+
+
+class Steered:
+    """A policy settled on n tradeoffs; called with a batch, it gives every list's scores at each of them.
+
+    Args:
+        policy: the policy.
+        tradeoff: n rows.
+    """
+
+    def __init__(self, policy: Policy, tradeoff: Tradeoff) -> None:
+        self.policy = policy
+        self.tradeoff = tradeoff
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """`[n, batch, list]`, without gradient; the grid is folded into the batch axis, in chunks of `batch.rows`."""
+        count, lists = len(self.tradeoff), len(batch)
+        device = batch.reference.device
+        tradeoff = self.tradeoff.to(device)
+        chunks = []
+        with torch.no_grad():
+            for rows in torch.split(torch.arange(count * lists, device=device), batch.rows):
+                chunks.append(self.policy(batch.select(rows % lists), tradeoff.select(rows // lists)))
+        return torch.cat(chunks).reshape(count, lists, -1)
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A module of a policy, such as a conditioner, that tells in words what it learned."""
+
+    def findings(self) -> Sequence[str]:
+        """Sentences for the notes of every front that is measured of the policy."""
+        ...

@@ -1,0 +1,85 @@
+"""What a task does: it supplies lists, labels and the base model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Generator, Tensor
+
+from moft.interfaces.model import Model
+from moft.interfaces.process_group import Alone, ModuleT, Team
+from moft.interfaces.trainer import Trainer
+from moft.types import Batches, ModelSpec, Objective
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the engine gives a task to work with.
+
+    Args:
+        device: where data and models live.
+        seed: the run's seed; a task derives its own generators from it.
+        cache: a folder for what is costly to read again.
+        team: the processes that the run is shared by.
+    """
+
+    device: torch.device
+    seed: int
+    cache: Path
+    team: Team = field(default_factory=Alone)
+
+    def placed(self, module: ModuleT) -> ModuleT:
+        """`module` where it computes: on the device, or where models are split, a part of it on that of every process."""
+        return self.team.sharded(module) if self.team.is_sharding else module.to(self.device)
+
+
+class Task(Protocol):
+    """Where lists come from and what model scores them. Built with a `Context` left of its star."""
+
+    objectives: tuple[Objective, ...]
+    main: Objective | None
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Learns from the training split what stands before any policy (feature scaling, the base model)."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """What was learned before the policy, to be saved beside it."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back a saved `state` in place of `prepare`; needs no training data."""
+        ...
+
+    def model(self, tradeoff_size: int) -> Model:
+        """A fresh model to tune, drawn from the global generator that the engine has seeded."""
+        ...
+
+    def batches(self, split: str, generator: Generator | None = None) -> Batches:
+        """One pass over a split (`train`, `validation` or `test`), in an order drawn from `generator`, or in a fixed one."""
+        ...
+
+    def read(self, path: Path) -> Batches:
+        """The lists of a file, to be scored; labels may be absent there."""
+        ...
+
+    def identity(self) -> Mapping[str, Any]:
+        """What was measured on what: content hashes and sizes of the data, the split, the reference."""
+        ...
+
+
+@runtime_checkable
+class Foreseen(Protocol):
+    """A task that knows its model before anything is trained, so that what does not fit is refused at once."""
+
+    def foreseen(self, tradeoff_size: int) -> ModelSpec:
+        """The spec of the model that `model(tradeoff_size)` will give, without `starts`; loads no weights and trains nothing.
+
+        Raises:
+            DataError: it depends on data that are not there.
+        """
+        ...

@@ -1,0 +1,219 @@
+"""What a comparison says in numbers: a row for each entry, a verdict for each pair."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moft.engine.fronts.attainment_surfaces import attainment_surfaces
+from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
+from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
+from moft.engine.fronts.paired_bootstrap import Difference, paired_differences
+from moft.run.comparison.comparison_table import number
+from moft.run.comparison.seeds_and_folds import Entry
+from moft.run.report.front_record import LEVEL, main_name
+
+SCHEMA = 1
+BOOTSTRAP_SEED = 0
+MEASURES = ("hypervolume", "main")
+SAME = 1e-9  # base models whose means are closer than this are one
+
+
+def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, Any]:
+    """The content of `comparison.json`, schema version 1.
+
+    Args:
+        entries: measured alike.
+        samples: of the bootstrap over lists; the same lists are drawn for every entry.
+    """
+    first = entries[0].runs[0]
+    record, lists = first[0].record, sum(len(run.tensors["lists"]) for run in first)
+    counts, reference = resampled(lists, samples, BOOTSTRAP_SEED), torch.tensor(first[0].reference, dtype=torch.float64)
+    rows, drawn = [], []
+    for entry in entries:
+        row, of_samples = _measured(entry, counts, reference)
+        rows.append(row)
+        drawn.append(of_samples)
+    estimates = torch.tensor([[_value(row[measure]) for row in rows] for measure in MEASURES], dtype=torch.float64)
+    found = paired_differences(estimates, torch.stack(drawn, dim=2), _speaking(entries[0]), LEVEL)
+    names = [entry.name for entry in entries]
+    verdicts = [_verdict(difference, names) for difference in found if not math.isnan(difference.p)]
+    return {
+        "schema": SCHEMA,
+        "objectives": list(record["objectives"]),
+        "metric": record["metric"],
+        "split": record["split"],
+        "lists": lists,
+        "main": {"name": main_name(record)},
+        "weights": first[0].tensors["weights"].tolist(),
+        "reference": reference.tolist(),
+        "method": hypervolume_method(len(reference)),
+        "intervals": f"{LEVEL:.0%} percentile bootstrap over lists, {samples} samples, seed {BOOTSTRAP_SEED}",
+        "entries": rows,
+        "verdicts": verdicts,
+        "adjustment": f"Verdicts hold together at {LEVEL:.0%}: adjusted for all {len(verdicts)} of them (step-down max-t)",
+        "notes": _notes(entries, rows),
+    }
+
+
+def _speaking(entry: Entry) -> int:
+    """How many lists say something of the objective, or the main one, of which fewest do; those of none are left out."""
+    whole = torch.cat([entry.together("values")[0], entry.together("main")[0].unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
+    counts = (~whole.isnan()).all(0).sum(0)
+    return int(counts[counts > 0].min()) if counts.any() else 0
+
+
+def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str, Any], Tensor]:
+    """The row of one entry, and `[samples, measures]` of the bootstrap: means over its seeds."""
+    values, mains = entry.together("values"), entry.together("main")
+    base_values, base_main = entry.together("base.values")[0], entry.together("base.main")[0]
+    fronts = [value.double().nanmean(1) for value in values]  # [seeds], each [n, m]
+    means = [main.double().nanmean(1) for main in mains]  # [seeds], each [n]
+    volumes = torch.tensor([hypervolume(front, reference) for front in fronts], dtype=torch.float64)
+    averages = torch.stack(means).mean(1)  # [seeds]
+    drawn_volumes = torch.stack([bootstrap_hypervolume(value, counts, reference) for value in values]).mean(0)
+    drawn_means = torch.stack([bootstrap_means(main.unsqueeze(-1), counts)[..., 0] for main in mains])  # [seeds, samples, n]
+    row: dict[str, Any] = {
+        "name": entry.name,
+        "runs": [str(run.path) for run in entry.all_runs],
+        "seeds": list(entry.seeds),
+        "temperatures": _temperatures(entry.runs[0][0].tensors["temperatures"]),
+        "hypervolume": _summary(volumes, drawn_volumes),
+        "main": _summary(averages, drawn_means.mean((0, 2)))
+        | {"deviation": torch.stack([_deviation(mean) for mean in means]).mean().item()},
+        "indicators": _indicators(entry),
+        "cost": _cost(entry),
+        "points": [_points(value, main, counts) for value, main in zip(values, mains, strict=True)],
+        "base": _points(base_values, base_main, counts)[0],
+    }
+    if len(fronts) > 1:
+        row["attainment"] = _attainment(fronts)
+    return row, torch.stack([drawn_volumes, drawn_means.mean((0, 2))], dim=1)
+
+
+def _summary(by_seed: Tensor, drawn: Tensor) -> dict[str, Any]:
+    """Mean over the seeds with its interval over the lists, and each seed's own value."""
+    return {
+        "value": by_seed.mean().item(),
+        "ci": interval(drawn, LEVEL).tolist(),
+        "by_seed": by_seed.tolist(),
+        "deviation_over_seeds": _deviation(by_seed).item() if len(by_seed) > 1 else None,
+    }
+
+
+def _value(summary: Mapping[str, Any]) -> float:
+    value: float = summary["value"]
+    return value
+
+
+def _deviation(values: Tensor) -> Tensor:
+    """`[]`, of one value zero."""
+    return values.std() if len(values) > 1 else values.sum() * 0
+
+
+def _points(values: Tensor, main: Tensor, counts: Tensor) -> list[dict[str, Any]]:
+    """Each point of a grid: means over the lists, with intervals."""
+    whole = torch.cat([values, main.unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
+    means, bounds = whole.double().nanmean(1).tolist(), interval(bootstrap_means(whole, counts), LEVEL).tolist()
+    return [
+        {"values": mean[:-1], "ci": ends[:-1], "main": mean[-1], "main_ci": ends[-1]}
+        for mean, ends in zip(means, bounds, strict=True)
+    ]
+
+
+def _temperatures(temperatures: Tensor) -> list[float] | None:
+    """`[m]`, or None where points differ in them."""
+    return temperatures[0].tolist() if (temperatures == temperatures[0]).all() else None
+
+
+def _indicators(entry: Entry) -> dict[str, float | None]:
+    """Means over the entry's runs; None where a run lacks one."""
+    runs = entry.all_runs
+    names = {name: None for run in runs for name in run.record["indicators"]}
+    found: dict[str, float | None] = {}
+    for name in names:
+        values = [run.record["indicators"].get(name) for run in runs]
+        found[name] = None if None in values else sum(values) / len(values)
+    return found
+
+
+def _cost(entry: Entry) -> dict[str, float | None]:
+    """Means over the entry's runs: what one of its policies took; None where a run does not know."""
+    found: dict[str, float | None] = {}
+    for key in ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"):
+        values = [run.record["cost"][key] for run in entry.all_runs]
+        found[key] = None if None in values else sum(values) / len(values)
+    return found
+
+
+def _attainment(fronts: Sequence[Tensor]) -> list[dict[str, Any]]:
+    """For each pair of objectives, the attainment surfaces of the fronts seen in these two alone."""
+    surfaces = []
+    for pair in combinations(range(fronts[0].shape[1]), 2):
+        found = attainment_surfaces([front[:, pair] for front in fronts])
+        surfaces.append({"objectives": list(pair), **{name: corners.tolist() for name, corners in found.items()}})
+    return surfaces
+
+
+def _verdict(difference: Difference, names: Sequence[str]) -> dict[str, Any]:
+    first, second = names[difference.first], names[difference.second]
+    words = f"{first} and {second} not distinguishable"
+    if difference.is_distinct:
+        words = f"{first} above {second}" if difference.value > 0 else f"{second} above {first}"
+    return {
+        "measure": MEASURES[difference.measure],
+        "first": first,
+        "second": second,
+        "difference": difference.value,
+        "ci": [difference.low, difference.high] if math.isfinite(difference.low) else None,
+        "p": difference.p,
+        "is_distinct": difference.is_distinct,
+        "verdict": words,
+    }
+
+
+def _notes(entries: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader has to know: of the base models, temperatures, indicators, and what the fronts themselves say."""
+    notes = []
+    apart = _other_base(rows)
+    if apart is not None:
+        notes.append(
+            f"Base models differ: {rows[0]['name']} and {rows[apart]['name']} did not start from the same scores, "
+            "so their difference is not the methods' alone."
+        )
+    if len({str(row["temperatures"]) for row in rows}) > 1:
+        told = "; ".join(f"{row['name']} {_temperature_words(row['temperatures'])}" for row in rows)
+        notes.append(f"Temperatures differ: {told}.")
+    meanings: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        for run in entry.all_runs:
+            for name, meaning in run.record["meanings"].items():
+                meanings.setdefault(name, {}).setdefault(meaning, entry.name)
+    for name, told_by in meanings.items():
+        if len(told_by) > 1:
+            told = "; ".join(f"of {entry}: {meaning}" for meaning, entry in told_by.items())
+            notes.append(f"The indicator {name!r} is not the same for all: {told}.")
+    of_fronts: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        for note in (note for run in entry.all_runs for note in run.record["notes"]):
+            of_fronts.setdefault(note, {})[entry.name] = None
+    return notes + [note if len(owners) == len(entries) else f"{', '.join(owners)}: {note}" for note, owners in of_fronts.items()]
+
+
+def _other_base(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """The first row whose base model measures otherwise than that of the first row."""
+    bases = torch.tensor([row["base"]["values"] for row in rows], dtype=torch.float64).nan_to_num()
+    apart = ((bases - bases[0]).abs() > SAME).any(1).nonzero().flatten()
+    return int(apart[0]) if len(apart) else None
+
+
+def _temperature_words(temperatures: Sequence[float] | None) -> str:
+    if temperatures is None:
+        return "at several"
+    same = len(set(temperatures)) == 1
+    return f"at {number(temperatures[0], 'g')}" if same else f"at ({', '.join(number(value, 'g') for value in temperatures)})"

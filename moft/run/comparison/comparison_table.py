@@ -1,0 +1,88 @@
+"""The rows of a comparison as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from moft.run.report.front_record import main_name
+from moft.types import MAIN
+
+MISSING = "\N{EN DASH}"
+
+
+def number(value: Any, form: str) -> str:
+    """A number in short; a dash where there is none."""
+    return format(value, form) if isinstance(value, int | float) and math.isfinite(value) else MISSING
+
+
+def run_rows(record: Mapping[str, Any]) -> list[list[str]]:
+    """Column names, then a row for each entry; what is said of several seeds is left out where there is one.
+
+    Args:
+        record: the content of `comparison.json`; NaN may be None.
+    """
+    has_seeds = any(len(entry["seeds"]) > 1 for entry in record["entries"])
+    indicators = _indicators(record)
+    called = main_name(record)
+    over_seeds = [["over seeds"], [f"{called} over seeds"]] if has_seeds else [[], []]
+    header = ["run", "hypervolume", "interval", *over_seeds[0], called, "over front", *over_seeds[1], *indicators]
+    rows = [[*header, "jobs", "seconds", "one by one", "parameters"]]
+    for entry in record["entries"]:
+        volume, main, cost = entry["hypervolume"], entry["main"], entry["cost"]
+        row = [entry["name"], number(volume["value"], ".4g"), _interval(volume["ci"], ".4g")]
+        row += [f"±{number(volume['deviation_over_seeds'], '.2g')}"] if has_seeds else []
+        row += [number(main["value"], "z.4f"), f"±{number(main['deviation'], '.2g')}"]
+        row += [f"±{number(main['deviation_over_seeds'], '.2g')}"] if has_seeds else []
+        row += [number(entry["indicators"].get(name), ".3g") for name in indicators]
+        row += [number(cost["jobs"], "g"), _seconds(cost["seconds"]), _seconds(cost["separate_seconds"])]
+        rows.append([*row, number(cost["parameters"], ",.0f")])
+    return rows
+
+
+def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
+    """Column names, then measure, verdict, difference, interval and p-value of each pair; the larger above the smaller."""
+    rows = [["measure", "verdict", "difference", "interval", "p"]]
+    for verdict in record["verdicts"]:
+        value, ends = verdict["difference"], verdict["ci"]
+        if verdict["is_distinct"] and value < 0:
+            value, ends = -value, [-ends[1], -ends[0]]
+        interval = MISSING if ends is None else _interval(ends, "+.3g")
+        measure = main_name(record) if verdict["measure"] == MAIN else verdict["measure"]
+        rows.append([measure, verdict["verdict"], number(value, "+.3g"), interval, number(verdict["p"], ".2g")])
+    return rows
+
+
+def comparison_table(record: Mapping[str, Any]) -> str:
+    """The table as CSV, numbers in full, empty where there is none."""
+    indicators = _indicators(record)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    measures = ("hypervolume", "main")
+    of_measure = [f"{name}{end}" for name in measures for end in ("", ":low", ":high", ":deviation_over_seeds")]
+    costs = ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds")
+    writer.writerow(["run", *of_measure, "main:deviation", *indicators, *costs])
+    for entry in record["entries"]:
+        row = []
+        for name in measures:
+            row += [entry[name]["value"], *entry[name]["ci"], entry[name]["deviation_over_seeds"]]
+        row += [entry["main"]["deviation"], *(entry["indicators"].get(name) for name in indicators)]
+        row += [entry["cost"][name] for name in costs]
+        writer.writerow([entry["name"], *("" if value is None or math.isnan(value) else value for value in row)])
+    return text.getvalue()
+
+
+def _indicators(record: Mapping[str, Any]) -> list[str]:
+    """Names of all that any entry has."""
+    return list({name: None for entry in record["entries"] for name in entry["indicators"]})
+
+
+def _interval(ends: Any, form: str) -> str:
+    return f"[{number(ends[0], form)}, {number(ends[1], form)}]"
+
+
+def _seconds(value: float) -> str:
+    return number(value, ".1f" if value < 100 else ",.0f")

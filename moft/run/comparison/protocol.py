@@ -1,0 +1,139 @@
+"""Whether runs were measured alike: only then do their numbers compare."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from moft.errors import RunError
+from moft.run.report.front_files import MeasuredRun
+
+GRID = 1e-6  # weights closer than this are the same: grids are float32
+_HASH = re.compile(r"[0-9a-f]{40,}")
+_OF_LISTS = ("splits", "dealt")
+"""Parts of a task's identity that say which lists there are."""
+
+
+def check_protocol(runs: Sequence[MeasuredRun]) -> None:
+    """Nothing, when all runs were measured on the same lists, objectives, grid and reference point.
+
+    Raises:
+        RunError: two were not; it says which and where.
+    """
+    for run in runs[1:]:
+        _check_words(runs[0], run)
+        check_lists(runs[0], run)
+        _check_grid(runs[0], run)
+
+
+def check_measure(first: MeasuredRun, run: MeasuredRun) -> None:
+    """Nothing, when the two were measured in the same way, on whichever lists.
+
+    Raises:
+        RunError: they were not.
+    """
+    _check_words(first, run)
+    there, here = (_without(side.data, (*_OF_LISTS, "base")) for side in (first, run))
+    _refuse_other(first, run, "the data differ", there, here)
+    _check_grid(first, run)
+
+
+def check_lists(first: MeasuredRun, run: MeasuredRun) -> None:
+    """Nothing, when the two were measured on the same lists.
+
+    Raises:
+        RunError: they were not.
+    """
+    there, here = (_without(side.data, ("base",)) for side in (first, run))
+    _refuse_other(first, run, "the data differ", there, here)
+    if not torch.equal(first.tensors["lists"], run.tensors["lists"]):
+        count, other = len(first.tensors["lists"]), len(run.tensors["lists"])
+        raise RunError(
+            f"{run.path}: was measured on other lists of its {run.record['split']} split than {first.path} "
+            f"({count} there, {other} here); runs compare on the same lists only."
+        )
+
+
+def check_disjoint(first: MeasuredRun, run: MeasuredRun, where: str) -> None:
+    """Nothing, when two runs whose lists are to be put together have none in common.
+
+    Args:
+        where: what tells the two apart, in words.
+
+    Raises:
+        RunError: their lists are, or may be, the same; or they were dealt in different ways.
+    """
+    split = first.record["split"]
+    if split == "train":
+        raise RunError(f"{first.path} and {run.path}: training splits of {where} overlap; pool the test or validation split.")
+    dealt = [side.data.get("dealt") for side in (first, run)]
+    if all(isinstance(side, Mapping) for side in dealt):
+        there, here = (_without(dict(side or {}), ("fold",)) for side in dealt)
+        _refuse_other(first, run, "the data differ", {"dealt": there}, {"dealt": here})
+        is_apart = dealt[0] != dealt[1]
+    else:
+        splits = [(side.data.get("splits") or {}).get(split) for side in (first, run)]
+        is_apart = dealt == [None, None] and splits[0] is not None and splits[0] != splits[1]
+    if not is_apart:
+        raise RunError(
+            f"{first.path} and {run.path}: {where} measured the same {split} lists, which would count twice; "
+            "--pool is for a setting that selects lists, such as task.fold."
+        )
+
+
+def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every place in which two JSON values differ, and both values; None where one has nothing."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in [*there, *(key for key in here if key not in there)]:
+            yield from differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
+    elif there != here:
+        yield path, there, here
+
+
+def in_words(value: Any) -> str:
+    """A JSON value on one line, content hashes by their first characters."""
+    return _HASH.sub(lambda found: found.group()[:12], json.dumps(value, ensure_ascii=False))
+
+
+def _refuse_other(first: MeasuredRun, run: MeasuredRun, what: str, there: Any, here: Any) -> None:
+    found = next(differences(there, here), None)
+    if found is not None:
+        path, before, after = found
+        place = f"{path}: " if path else ""
+        raise RunError(
+            f"{run.path}: {what} from {first.path}'s ({place}{in_words(before)} there, {in_words(after)} here); "
+            "only what was measured alike compares."
+        )
+
+
+def _check_words(first: MeasuredRun, run: MeasuredRun) -> None:
+    """Refuses other objectives, splits, conventions and reference points."""
+    _refuse_other(first, run, "the objectives differ", first.objectives, run.objectives)
+    for field in ("split", "metric"):
+        _refuse_other(first, run, f"the {field} differs", first.record[field], run.record[field])
+    _refuse_other(first, run, "the reference point differs", first.reference, run.reference)
+
+
+def _check_grid(first: MeasuredRun, run: MeasuredRun) -> None:
+    there, here = first.tensors["weights"], run.tensors["weights"]
+    if len(there) != len(here):
+        raise RunError(
+            f"{run.path}: the grid has {len(here)} points, {first.path}'s has {len(there)}, and more points reach a larger "
+            f"hypervolume; `moft profile RUN --points {len(there)}` measures a run again, and its folder can be compared."
+        )
+    apart = (there - here).abs().amax(1)
+    if apart.max() > GRID:
+        row = int((apart > GRID).nonzero()[0])
+        before, after = ([round(weight, 4) for weight in side[row].tolist()] for side in (there, here))
+        raise RunError(
+            f"{run.path}: the grid differs from {first.path}'s (point {row + 1} has weights {before} there, {after} here); "
+            "hypervolumes compare over the same weights only: give both the same profile.grid."
+        )
+
+
+def _without(content: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in keys}

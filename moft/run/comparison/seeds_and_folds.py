@@ -1,0 +1,193 @@
+"""Which runs stand for one thing that is compared: the same settings over seeds, folds put together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moft.errors import ConfigError, MoftError, RunError
+from moft.run.comparison.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, in_words
+from moft.run.comparison.run_labels import entry_names, folder_names
+from moft.run.report.front_files import MeasuredRun
+
+SEED = "seed"
+_NOTHING = object()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that is compared.
+
+    Args:
+        name: what tells it from the others.
+        seeds: that its runs were made with, one for each row of `runs`.
+        runs: for each seed, the runs whose lists are put together; in the same order for every entry.
+    """
+
+    name: str
+    seeds: tuple[Any, ...]
+    runs: tuple[tuple[MeasuredRun, ...], ...]
+
+    @property
+    def all_runs(self) -> list[MeasuredRun]:
+        """Its runs, seed by seed."""
+        return [run for row in self.runs for run in row]
+
+    def together(self, tensor: str) -> list[Tensor]:
+        """For each seed, one tensor `[n, lists, ...]` of its runs, their lists behind each other."""
+        return [torch.cat([run.tensors[tensor] for run in row], dim=1) for row in self.runs]
+
+
+def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: str | None = None) -> list[Entry]:
+    """The runs as entries, in the order in which each is first named.
+
+    Args:
+        runs: at least two.
+        over_seeds: whether runs that differ in their seed alone are one entry.
+        pool: a setting by its path, such as `task.fold`; runs that differ in it are one entry, their lists put together.
+
+    Raises:
+        ConfigError: there are fewer than two runs, or nothing is there to be grouped.
+        RunError: runs were not measured alike, one is given twice, or an entry lacks what another has.
+    """
+    _refuse_few(runs)
+    if pool is None:
+        check_protocol(runs)
+    else:
+        for run in runs[1:]:
+            check_measure(runs[0], run)
+    if not over_seeds and pool is None:
+        names = folder_names(runs)
+        return [Entry(name, (run.config.get(SEED),), ((run,),)) for name, run in zip(names, runs, strict=True)]
+    left_out = ([SEED] if over_seeds else []) + ([pool] if pool is not None else [])
+    groups: dict[str, dict[tuple[str, str], MeasuredRun]] = {}
+    for run in runs:
+        cells = groups.setdefault(_key(run, left_out), {})
+        cell = (in_words(run.config.get(SEED)), in_words(_setting(run, pool)) if pool is not None else "")
+        if cell in cells:
+            raise RunError(
+                f"{cells[cell].path} and {run.path}: have the same settings and {_cell_words(cell, pool)}; give each once."
+            )
+        cells[cell] = run
+    _refuse_nothing_to_group(runs, groups, left_out, over_seeds, pool)
+    _check_pooled(runs, pool)
+    _check_complete(groups, pool, over_seeds)
+    names = entry_names([list(cells.values()) for cells in groups.values()], left_out)
+    return [_entry(name, cells) for name, cells in zip(names, groups.values(), strict=True)]
+
+
+def comparable_by(runs: Sequence[MeasuredRun]) -> str | None:
+    """The options by which `moft compare` takes runs of one sweep, as text; None where nothing makes them compare."""
+    first, *others = (run.config for run in runs)
+    varied = dict.fromkeys(path for config in others for path, _, _ in differences(first, config) if path != SEED)
+    has_seeds = len({in_words(run.config.get(SEED)) for run in runs}) > 1
+    for pool in (None, *varied):
+        with suppress(MoftError):
+            entries_of(runs, over_seeds=has_seeds, pool=pool)
+            return (" --over-seeds" if has_seeds else "") + (f" --pool {pool}" if pool is not None else "")
+    return None
+
+
+def _entry(name: str, cells: Mapping[tuple[str, str], MeasuredRun]) -> Entry:
+    seeds, parts = (sorted({cell[side] for cell in cells}, key=_numbers_first) for side in (0, 1))
+    return Entry(name, tuple(map(json.loads, seeds)), tuple(tuple(cells[seed, part] for part in parts) for seed in seeds))
+
+
+def _refuse_few(runs: Sequence[MeasuredRun]) -> None:
+    if len(runs) < 2:
+        raise ConfigError(f"moft compare needs at least two runs, got {len(runs)}.")
+    seen: dict[Any, MeasuredRun] = {}
+    for run in runs:
+        place = run.path.resolve()
+        if place in seen:
+            raise ConfigError(f"{run.path}: is given twice; a run beside itself says nothing.")
+        seen[place] = run
+
+
+def _key(run: MeasuredRun, left_out: Sequence[str]) -> str:
+    """What all runs of one entry have in common, as text."""
+    config = json.loads(json.dumps(run.config))
+    for path in left_out:
+        *above, last = path.split(".")
+        place = config
+        for part in above:
+            place = place.get(part) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.pop(last, None)
+    return json.dumps([config, run.tensors["temperatures"].tolist()], sort_keys=True)
+
+
+def _setting(run: MeasuredRun, path: str) -> Any:
+    """The run's value of a setting.
+
+    Raises:
+        ConfigError: it has no such setting.
+    """
+    place: Any = run.config
+    for part in path.split("."):
+        place = place.get(part, _NOTHING) if isinstance(place, Mapping) else _NOTHING
+    if place is _NOTHING:
+        raise ConfigError(f"--pool {path}: {run.path} has no such setting; one that selects lists is meant, such as task.fold.")
+    return place
+
+
+def _refuse_nothing_to_group(
+    runs: Sequence[MeasuredRun], groups: Mapping[str, Any], left_out: Sequence[str], over_seeds: bool, pool: str | None
+) -> None:
+    if pool is not None and len({in_words(_setting(run, pool)) for run in runs}) == 1:
+        value = in_words(_setting(runs[0], pool))
+        raise ConfigError(f"--pool {pool}: is {value} in every run, so there is nothing to put together; leave it out.")
+    if not over_seeds:
+        return
+    if all(len({cell[0] for cell in cells}) == 1 for cells in groups.values()):
+        other = next((path for path, _, _ in differences(runs[0].config, runs[1].config) if path not in left_out), None)
+        seen = f" ({runs[0].path} and {runs[1].path} differ in {other})" if other is not None else ""
+        raise ConfigError(f"--over-seeds: no two runs differ in their seed alone{seen}; leave it out to compare run by run.")
+
+
+def _check_pooled(runs: Sequence[MeasuredRun], pool: str | None) -> None:
+    """Runs of one value of the pooled setting saw the same lists, and runs of two values saw others."""
+    if pool is None:
+        return
+    firsts: dict[str, MeasuredRun] = {}
+    for run in runs:
+        value = in_words(_setting(run, pool))
+        check_lists(firsts.setdefault(value, run), run)
+    values = list(firsts)
+    for index, value in enumerate(values):
+        for other in values[index + 1 :]:
+            check_disjoint(firsts[value], firsts[other], f"{pool}={value} and {pool}={other}")
+
+
+def _check_complete(groups: Mapping[str, Mapping[tuple[str, str], MeasuredRun]], pool: str | None, over_seeds: bool) -> None:
+    """Every entry has the same seeds and the same values of the pooled setting, in all combinations."""
+    whole = groups.values()
+    parts = {cell[1] for cells in whole for cell in cells}
+    seeds = {cell[0] for cells in whole for cell in cells} if over_seeds else None
+    for cells in whole:
+        own = {cell[0] for cell in cells}
+        for seed in sorted(own if seeds is None else seeds, key=_numbers_first):
+            for part in sorted(parts, key=_numbers_first):
+                if (seed, part) not in cells:
+                    run = next(iter(cells.values()))
+                    other = next((c[seed, part] for c in whole if (seed, part) in c), None)
+                    seen = f", and {other.path} is one" if other is not None else ""
+                    raise RunError(
+                        f"{run.path}: no run of its settings with {_cell_words((seed, part), pool)} is given{seen}; "
+                        "entries are averaged over the same seeds and lists, so add it or leave the others out."
+                    )
+
+
+def _cell_words(cell: tuple[str, str], pool: str | None) -> str:
+    return f"seed={cell[0]}" + (f" and {pool}={cell[1]}" if pool is not None else "")
+
+
+def _numbers_first(text: str) -> tuple[int, float, str]:
+    value = json.loads(text) if text else None
+    return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, text)

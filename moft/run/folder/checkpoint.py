@@ -1,0 +1,172 @@
+"""Checkpoints of jobs, the values of their steps, and notes: what a trainer keeps in a run folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from torch import Tensor
+
+from moft.engine.training.job_records import Account, JobState
+from moft.errors import RunError
+from moft.files.atomic_write import refused, whole_folder, write_bytes
+from moft.files.json import read_json, read_rows, write_json
+from moft.files.safetensors import load_tensors, save_tensors
+from moft.hooks.observers import Observers
+from moft.run.folder.run_folder import RunFolder
+
+FILES = ("weights", "best", "optimizer", "generators")
+KEPT = 2
+"""Checkpoints of a job that stay beside each other, so that one lost to the disk is not the only one."""
+
+
+class RunRecords:
+    """The records of one run.
+
+    Args:
+        folder: where they go; must be held by this process, or by the main one of several.
+        fingerprint: of the config; a checkpoint of another one is refused.
+        observers: told of every step.
+        is_main: False in the processes that only read.
+    """
+
+    def __init__(self, folder: RunFolder, fingerprint: str, observers: Observers, *, is_main: bool = True) -> None:
+        self._folder, self._fingerprint, self._observers, self._is_main = folder, fingerprint, observers, is_main
+        self._accounts: dict[str, Account] = {}
+        self._journal: IO[str] | None = None
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """What each job that has ended took, in order; models that were trained together are one of them."""
+        return dict(self._accounts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The sentences that jobs noted."""
+        return tuple(self._folder.noted())
+
+    def finished(self, job: str) -> Mapping[str, Tensor] | None:
+        done = self._folder.checkpoints / job / "finished"
+        if not done.is_dir():
+            return None
+        state, (weights,) = self._read(done, "weights", advice="train this job anew")
+        separate = math.nan if state["separate_seconds"] is None else state["separate_seconds"]
+        self._accounts[job] = Account(state["jobs"], state["seconds"], separate, state["parameters"])
+        self._drop_steps(job)  # of a process that was killed before it could
+        return weights
+
+    def latest(self, job: str) -> JobState | None:
+        steps = sorted((self._folder.checkpoints / job).glob("step-*"))
+        if not steps:
+            self._rewind(job, 0)
+            return None
+        state, tensors = self._read(steps[-1], *FILES, advice="go on from the one before it")
+        self._rewind(job, int(state["step"]))
+        weights, best_weights, moments, generators = tensors
+        return JobState(
+            step=state["step"],
+            epoch=state["epoch"],
+            epoch_step=state["epoch_step"],
+            clock=state["clock"],
+            best=tuple(-math.inf if value is None else value for value in state["best"]),
+            weights=weights,
+            best_weights=best_weights,
+            moments=moments,
+            generators=generators,
+        )
+
+    def save(self, job: str, state: JobState) -> None:
+        numbers = {
+            "step": state.step,
+            "epoch": state.epoch,
+            "epoch_step": state.epoch_step,
+            "clock": dict(state.clock),
+            "best": [value if math.isfinite(value) else None for value in state.best],
+        }
+        tensors = (state.weights, state.best_weights, state.moments, state.generators)
+        self._put(job, f"step-{state.step:09d}", numbers, dict(zip(FILES, tensors, strict=True)))
+        for old in sorted((self._folder.checkpoints / job).glob("step-*"))[:-KEPT]:
+            shutil.rmtree(old)
+
+    def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+        self._accounts[job] = account
+        self._put(job, "finished", asdict(account), {"weights": weights})
+        self._drop_steps(job)
+
+    def step(self, step: int, values: Mapping[str, float | str]) -> None:
+        try:
+            if self._journal is None:
+                self._journal = self._folder.steps.open("a", encoding="utf-8")
+            told = {key: None if value != value else value for key, value in values.items()}  # NaN is no JSON
+            self._journal.write(json.dumps({"step": step, **told}) + "\n")
+            self._journal.flush()
+        except OSError as error:
+            raise refused(self._folder.steps, error) from error
+        self._observers.step_ended(step, values)
+
+    def measured(self, name: str) -> list[float]:
+        """A value at every step that has it, over all sessions of the run; zero where it is not a number."""
+        return [float(row[name] or 0.0) for row in read_rows(self._folder.steps) if name in row]
+
+    def forget(self, job: str) -> None:
+        shutil.rmtree(self._folder.checkpoints / job, ignore_errors=True)
+        self._rewind(job, 0)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            write_json(self._folder.notes, [*self.notes, text])
+
+    def close(self) -> None:
+        """Closes the journal."""
+        if self._journal is not None:
+            with suppress(OSError):  # what could not be written has been told already
+                self._journal.close()
+            self._journal = None
+
+    def _drop_steps(self, job: str) -> None:
+        """Removes the checkpoints of a job that has ended."""
+        if self._is_main:
+            for old in (self._folder.checkpoints / job).glob("step-*"):
+                shutil.rmtree(old)
+
+    def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """A folder of a job, whole or not at all."""
+        place = self._folder.checkpoints / job / name
+        with whole_folder(place) as temporary:
+            for file, tensors in files.items():
+                save_tensors(temporary / f"{file}.safetensors", tensors)
+            write_json(temporary / "state.json", {"fingerprint": self._fingerprint, **numbers})
+            if place.exists():
+                shutil.rmtree(place)
+
+    def _read(self, place: Path, *files: str, advice: str) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
+        """The numbers and tensors of a folder of a job; `advice` completes "remove it to ..."."""
+        try:
+            state: dict[str, Any] = read_json(place / "state.json")
+            tensors = [load_tensors(place / f"{file}.safetensors") for file in files]
+        except RunError as error:
+            raise RunError(f"{error} Remove {place} to {advice}.") from error
+        if state.get("fingerprint") != self._fingerprint:
+            raise RunError(f"{place}: is a checkpoint of another config; remove it to {advice}.")
+        return state, tensors
+
+    def _rewind(self, job: str, step: int) -> None:
+        """Forgets the values of a job's steps after `step`, and a last line that was cut short."""
+        if not self._is_main or not self._folder.steps.exists():
+            return
+        self.close()  # an earlier job of this session may have opened it, and the file is about to be another one
+        kept = []
+        for line in self._folder.steps.read_text(encoding="utf-8").splitlines():
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if values.get("job") != job or values["step"] <= step:
+                kept.append(line + "\n")
+        write_bytes(self._folder.steps, "".join(kept).encode())

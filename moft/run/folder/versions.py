@@ -1,0 +1,92 @@
+"""What a run was made with: packages, plugins, device, seed, data."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moft.errors import RunError
+from moft.files.json import read_json
+from moft.hooks.plugin_manager import Plugins
+from moft.run.folder.run_folder import RunFolder
+
+PACKAGES = (
+    "moft",
+    "torch",
+    "numpy",
+    "accelerate",
+    "transformers",
+    "peft",
+    "pymoo",
+    "moocore",
+    "safetensors",
+    "scikit-learn",
+    "lightgbm",
+)
+
+HASH = re.compile(r"[0-9a-f]{20,}")
+"""A content hash, of which messages show the first characters only."""
+
+
+def versions_of(
+    plugins: Plugins, files: Mapping[str, str], device: torch.device, seed: int, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of `versions.json`.
+
+    Args:
+        plugins: of the run.
+        files: by its name, the sha256 of each plugin file.
+        device: that trains.
+        seed: of the run.
+        identity: of its data.
+    """
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "plugins": {origin.plugin: f"{origin.package} {origin.version}".strip() for origin in plugins.registered()},
+        "plugin_files": files,
+        "folder": str(Path.cwd()),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type}, {torch.get_num_threads()} threads",
+        "seed": seed,
+        "data": identity,
+        "git_commit": _commit(),
+    }
+
+
+def begun_in(folder: RunFolder) -> Path | None:
+    """The folder that relative places of a run's config start from; None where nothing says."""
+    try:
+        found = read_json(folder.versions).get("folder")
+    except (RunError, AttributeError):  # a policy can be opened without this file
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that moft runs from, or None when it is installed from elsewhere."""
+    here = Path(__file__).resolve().parents[3]
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

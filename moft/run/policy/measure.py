@@ -1,0 +1,78 @@
+"""Measures a policy over a grid of objective weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import get_args
+
+from moft.engine.checks.sampler_draws import grid_of
+from moft.engine.fronts.profile import base_values, edge_weights, findings, profiled, substitutions
+from moft.errors import ConfigError
+from moft.interfaces import Evaluator
+from moft.run.policy.open_run import Opened
+from moft.run.report.front_record import (
+    Measured,
+    reference_point,
+)
+from moft.run.run_settings import ProfileSettings, Split
+from moft.types import Tradeoff
+
+BOOTSTRAP_SEED = 0
+"""The same for every run, so that two runs on the same lists are resampled alike and can be compared pairwise."""
+
+
+def measure(
+    opened: Opened,
+    settings: ProfileSettings,
+    *,
+    temperature: float | Sequence[float] = 1.0,
+    tell: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Profiles a policy on a split.
+
+    Args:
+        opened: the run.
+        settings: how to measure.
+        temperature: c > 0, or one for each objective; asks for c times the objectives' temperatures. Above 1 moves towards
+            the base model.
+        tell: is called with how many points are done, and how many there are, by an evaluator that takes long.
+
+    Raises:
+        ShapeError: weights of the grid do not sum to one, or a temperature is not positive.
+        ConfigError: the policy cannot change the ratios of temperatures, and other ones are asked for.
+    """
+    task, m = opened.task, len(opened.task.objectives)
+    evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
+    temperatures = opened.temperatures_at(temperature)
+    grid = grid_of(settings.grid(m), settings.points, m)
+    between = None
+    if settings.edges and m > 2 and len(grid) > 1:
+        between = Tradeoff(edge_weights(m, settings.edges)[0], temperatures)
+        if substitutions(opened.policy, between, opened.names):
+            between = None  # points of the grid again would be drawn as others
+    counts = len(grid), 0 if between is None else len(between)
+
+    def after(before: int) -> Callable[[int], None] | None:
+        return None if tell is None else lambda done: tell(before + done, sum(counts) + 1)
+
+    asked, notes = Tradeoff(grid, temperatures).checked(), findings(opened.policy)
+    front = profiled(opened.policy, task, evaluator, asked, settings.split, notes=notes, tell=after(0))
+    edges = None
+    if between is not None:
+        edges = profiled(opened.policy, task, evaluator, between, settings.split, tell=after(counts[0]))
+    base = base_values(task, evaluator, settings.split, tell=after(sum(counts)))
+    return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, BOOTSTRAP_SEED)
+
+
+def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:
+    """The same settings with another split or number of points, where given.
+
+    Raises:
+        ConfigError: there is no such split.
+    """
+    known: tuple[Split, ...] = get_args(Split)
+    chosen = next((name for name in known if name == split), settings.split)
+    if split not in (None, chosen):
+        raise ConfigError(f"--split {split!r}: splits are {', '.join(known)}.")
+    return replace(settings, split=chosen, points=settings.points if points is None else points)

@@ -1,0 +1,189 @@
+"""Weights and temperatures as a user writes them, on the command line or in a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moft.errors import ConfigError, DataError, ShapeError
+from moft.files.json import float_of, json_of
+from moft.suggestions import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from moft.types import Tradeoff
+
+EXTREME = 1e12
+"""Temperatures beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
+
+
+def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
+    """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (objectives left out weigh nothing).
+
+    Raises:
+        ConfigError: their number, a name or a value is wrong.
+    """
+    weights = _entries(text, names, "--weights", left_out=0.0)
+    _check([weights], f"--weights {text!r}")
+    return weights
+
+
+def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
+    """A row of weights for each list, from a file with a JSON array of numbers on each line.
+
+    Raises:
+        DataError: a line is malformed; the message names it.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}).") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}:{number}"
+        row = json_of(line, where, "the weights of one list, such as [0.2, 0.8]")
+        if not isinstance(row, list) or len(row) != len(names) or not all(map(_is_number, row)):
+            raise DataError(f"{where}: {line[:40]!r} are not {len(names)} weights, one for each of {', '.join(names)}.")
+        rows.append(_checked([float_of(value) for value in row], where))
+    return rows
+
+
+def parsed_temperatures(text: str, names: Sequence[str]) -> list[float]:
+    """Times the trained temperatures, in the order of `names`.
+
+    Args:
+        text: `2` for all objectives, `1,3` in order, or `clicks=1,dwell=3` (objectives left out stay as trained).
+        names: of the objectives.
+
+    Raises:
+        ConfigError: their number, a name or a value is wrong.
+    """
+    is_one = "," not in text and "=" not in text
+    factors = (
+        [_number(text, text, "--temperature")] * len(names) if is_one else _entries(text, names, "--temperature", left_out=1.0)
+    )
+    return [checked_temperature(factor) for factor in factors]
+
+
+def in_words(factors: Sequence[float], separator: str = ", ") -> str:
+    """Factors of temperatures as short text: one number where all are the same."""
+    return separator.join(f"{factor:g}" for factor in (factors[:1] if len(set(factors)) == 1 else factors))
+
+
+def weights_of(value: object, names: Sequence[str], where: str) -> list[float]:
+    """Weights in the order of `names`, from a list of them, or an object by name (objectives left out weigh nothing).
+
+    Raises:
+        DataError: with `where`, when their number, a name or a value is wrong.
+    """
+    return _checked(_row(value, names, where, "weights", left_out=0.0), where)
+
+
+def factors_of(value: object, names: Sequence[str], where: str) -> list[float]:
+    """Times the trained temperatures, in the order of `names`, from one number, a list, or an object by name.
+
+    Raises:
+        DataError: with `where`, when their number, a name or a value is wrong.
+    """
+    row = [float_of(value)] * len(names) if _is_number(value) else _row(value, names, where, "temperature", left_out=1.0)  # type: ignore[arg-type]
+    for factor in row:
+        if not 1 / EXTREME <= factor <= EXTREME:
+            raise DataError(
+                f"{where}: temperature {factor:g} must be between {1 / EXTREME:g} and {EXTREME:g}; "
+                "1 is as trained, larger moves towards the base model."
+            )
+    return row
+
+
+def tradeoff_at(weights: Sequence[Sequence[float]], factors: Sequence[Sequence[float]], trained_at: Tensor) -> Tradeoff:
+    """Tradeoffs with `factors`, a row for all or for each of weights, times the trained temperatures."""
+    import torch
+
+    from moft.types import Tradeoff
+
+    return Tradeoff(torch.tensor(weights), torch.tensor(factors) * trained_at).checked()
+
+
+def checked_temperature(temperature: float) -> float:
+    """Itself, when it is positive and scores can hold it.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not temperature > 0:
+        raise ConfigError(
+            f"--temperature {temperature:g}: must be above 0; 1 is as trained, larger moves towards the base model."
+        )
+    if not 1 / EXTREME <= temperature <= EXTREME:
+        raise ConfigError(f"--temperature {temperature:g}: must be between {1 / EXTREME:g} and {EXTREME:g}; scores have 32 bits.")
+    return temperature
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _row(value: object, names: Sequence[str], where: str, what: str, *, left_out: float) -> list[float]:
+    """A number for each of `names`, from a list or an object."""
+    if isinstance(value, dict):
+        known = ", ".join(names)
+        for name in value:
+            if name not in names:
+                raise DataError(f"{where}: {what}: {name!r} is no objective.{nearest(name, names)} Objectives: {known}.")
+        value = [value.get(name, left_out) for name in names]
+    if not isinstance(value, list) or len(value) != len(names) or not all(map(_is_number, value)):
+        shown = json.dumps(value, ensure_ascii=False, default=str)[:60]
+        raise DataError(f"{where}: {what} {shown} must be {len(names)} numbers, one for each of {', '.join(names)}.")
+    return [float_of(number) for number in value]
+
+
+def _checked(row: list[float], where: str) -> list[float]:
+    """A row of weights of a file, when they are on the simplex."""
+    try:
+        _check([row], where)
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+    return row
+
+
+def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -> list[float]:
+    """A number for each of `names`, given in order or by name."""
+    parts = [part.strip() for part in text.split(",")]
+    named = [part.partition("=") for part in parts]
+    kind = option.removeprefix("--").removesuffix("s")
+    if not any(equals for _, equals, _ in named):
+        values = [_number(part, text, option) for part in parts]
+        if len(values) != len(names):
+            raise ConfigError(
+                f"{option} {text!r}: {len(values)} {kind}s, and there are {len(names)} objectives: {', '.join(names)}."
+            )
+        return values
+    given: dict[str, float] = {}
+    for name, equals, value in named:
+        if not equals or name.strip() not in names or name.strip() in given:
+            twice = "is given twice." if name.strip() in given else f"is no objective.{nearest(name.strip(), names)}"
+            trouble = twice if equals else f"is not of the form objective={kind}."
+            raise ConfigError(f"{option} {text!r}: {name.strip()!r} {trouble} Objectives: {', '.join(names)}.")
+        given[name.strip()] = _number(value, text, option)
+    return [given.get(name, left_out) for name in names]
+
+
+def _number(text: str, whole: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} {whole!r}: {text!r} is no number.") from error
+
+
+def _check(rows: Sequence[Sequence[float]], where: str) -> None:
+    import torch
+
+    from moft.types import Tradeoff
+
+    try:
+        Tradeoff(torch.tensor(rows, dtype=torch.float64), torch.ones(1, len(rows[0]))).checked()
+    except ShapeError as error:
+        raise ConfigError(f"{where}: {error}") from error

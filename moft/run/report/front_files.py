@@ -1,0 +1,122 @@
+"""A measured front as it lies on the disk: what it says, and its values list by list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from moft.errors import RunError
+from moft.files.json import read_json
+from moft.files.safetensors import load_tensors
+from moft.run.report.front_record import SCHEMA
+
+RECORD = "front.json"
+LISTS = "lists.safetensors"
+_FIELDS = ("objectives", "metric", "split", "points", "indicators", "meanings", "notes")
+_INNER = {
+    "hypervolume": ("reference",),
+    "cost": ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"),
+    "run": ("name", "config", "data"),
+}
+_TENSORS = ("values", "main", "lists", "weights", "temperatures", "base.values", "base.main")
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A folder with a front: a run, or what `moft profile` made of one.
+
+    Args:
+        path: the folder.
+        record: the content of its `front.json`.
+        tensors: those of its `lists.safetensors`; values `[n, lists, m]`, and so on.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def name(self) -> str:
+        """Of the folder; with its run's, where it is one of the run's profiles."""
+        path = self.path.resolve()
+        return f"{path.parents[1].name}/{path.name}" if path.parent.name == "profiles" else path.name
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Of the run that was measured."""
+        config: Mapping[str, Any] = self.record["run"]["config"]
+        return config
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What its task says of its lists."""
+        data: Mapping[str, Any] = self.record["run"]["data"]
+        return data
+
+    @property
+    def objectives(self) -> list[str]:
+        """Names, in order."""
+        return list(self.record["objectives"])
+
+    @property
+    def reference(self) -> list[float]:
+        """`[m]`, the hypervolume's reference point."""
+        return list(self.record["hypervolume"]["reference"])
+
+
+def read_measured(path: Path) -> MeasuredRun:
+    """The front in the folder `path`.
+
+    Raises:
+        RunError: there is none, it is not whole, or it does not say what run it is of.
+    """
+    if not path.is_dir():
+        kind = "is a file; give the folder of a run" if path.exists() else "there is no such folder"
+        raise RunError(f"{path}: {kind}.")
+    file = path / RECORD
+    if not file.exists():
+        if (path / "config.yaml").exists():
+            raise RunError(f"{path}: is not finished (it has no {RECORD}); go on with it by `moft train ... --resume`.")
+        raise RunError(f"{path}: holds no measured front (it has no {RECORD}); `moft train` and `moft profile` make one.")
+    record = read_json(file)
+    if not isinstance(record, Mapping):
+        raise RunError(f"{file}: is damaged; it holds no fields.")
+    if record.get("schema") != SCHEMA:
+        raise RunError(f"{file}: has schema {record.get('schema')!r}; this version of moft reads {SCHEMA}.")
+    if "run" not in record:
+        raise RunError(f"{file}: does not say which run it is of, as older versions wrote it; measure it anew by `moft profile`.")
+    lacking = [field for field in _FIELDS if field not in record]
+    for name, fields in _INNER.items():
+        inner = record.get(name)
+        lacking += [f"{name}.{field}" for field in fields if not isinstance(inner, Mapping) or field not in inner]
+    if lacking:
+        raise RunError(f"{file}: is damaged; it lacks {lacking[0]!r}.")
+    tensors = load_tensors(path / LISTS)
+    _check_whole(record, tensors, path)
+    return MeasuredRun(path, record, tensors)
+
+
+def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuses tensors that are not those of the record."""
+    for name in _TENSORS:
+        if name not in tensors:
+            raise RunError(f"{path / LISTS}: is damaged; it lacks {name!r}.")
+    n, m, lists = len(record["points"]), len(record["objectives"]), len(tensors["lists"])
+    shapes = {
+        "values": [n, lists, m],
+        "main": [n, lists],
+        "weights": [n, m],
+        "temperatures": [n, m],
+        "base.values": [1, lists, m],
+        "base.main": [1, lists],
+    }
+    for name, shape in shapes.items():
+        if list(tensors[name].shape) != shape:
+            raise RunError(
+                f"{path / LISTS}: {name!r} has shape {list(tensors[name].shape)}, and {RECORD} beside it tells of {shape}; "
+                "they are not of one front."
+            )

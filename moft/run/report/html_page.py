@@ -1,0 +1,178 @@
+"""The page and the picture that a run is shown by: `report.html` and `front.png`."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from moft.engine.fronts.hypervolume import nondominated
+from moft.files.atomic_write import write_bytes
+from moft.files.json import read_json, read_rows
+from moft.run.folder.run_folder import RunFolder
+from moft.run.folder.versions import HASH
+from moft.run.report.figure_style import png
+from moft.run.report.front_figure import front_figure, short_metric
+from moft.run.report.front_record import main_name, main_title
+from moft.run.report.training_figure import training_figure
+from moft.types import MAIN
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TEMPLATE = "report.html.j2"
+MISSING = "\N{EN DASH}"
+
+
+def write_report(record: Mapping[str, Any], run: RunFolder, target: Path) -> None:
+    """Writes `front.png` and `report.html` into `target`; both are made before either is written.
+
+    Args:
+        record: the content of `front.json`; NaN may be None.
+        run: the run that was measured.
+        target: a folder that exists.
+    """
+    picture = png(front_figure(record))
+    page = report_page(record, run, picture)
+    write_bytes(target / "front.png", picture)
+    write_bytes(target / "report.html", page.encode())
+
+
+def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> str:
+    """The page, complete in itself: it loads nothing and needs no script.
+
+    Args:
+        record: the content of `front.json`.
+        run: whose steps, versions and config are told.
+        picture: of the front, PNG.
+    """
+    steps = read_rows(run.steps)
+    versions = read_json(run.versions) if run.versions.exists() else None
+    data = (versions or {}).get("data") or {}
+    return _template().render(
+        name=run.path.resolve().name,
+        record=record,
+        metric=short_metric(record["metric"]),
+        level=record["intervals"].split()[0],
+        main=main_title(record),
+        is_main_objective=main_name(record) == MAIN,
+        has_main=any(_is_known(point["main"]) for point in record["points"]),
+        is_front=_is_front(record),
+        temperatures=_shared_temperatures(record["points"]),
+        reference=_reference(record["hypervolume"]["reference"]),
+        ranges=list(_ranges(record)),
+        front=picture,
+        training=png(training_figure(steps, main_name(record))) if steps else None,
+        versions=versions,
+        tables={key: value for key, value in data.items() if _is_table(value)},
+        facts={key: value for key, value in data.items() if value is not None and not _is_table(value)},
+        config=run.config.read_text(encoding="utf-8"),
+    )
+
+
+@functools.cache
+def _template() -> Template:
+    """Read once: a process may write many reports."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "mean": lambda value: _number(value, "z.4f"),
+        "short": lambda value: _number(value, ".4g"),
+        "duration": duration,
+        "words": _in_words,
+        "breakable": _breakable,
+        "embedded": lambda content: base64.b64encode(content).decode(),
+    }
+    return environment.get_template(TEMPLATE)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that say something: "1 h 7 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _number(value: Any, form: str) -> str:
+    return format(value, form) if _is_known(value) else MISSING
+
+
+def _is_front(record: Mapping[str, Any]) -> list[bool]:
+    """For each point, whether none dominates it."""
+    values = [[value if _is_known(value) else math.nan for value in point["values"]] for point in record["points"]]
+    keep: list[bool] = nondominated(torch.tensor(values, dtype=torch.float64).reshape(len(values), -1)).tolist()
+    return keep
+
+
+def _shared_temperatures(points: Sequence[Mapping[str, Any]]) -> list[float] | None:
+    """The temperatures of all points, or None when they differ."""
+    first: list[float] = points[0]["temperatures"]
+    return first if all(point["temperatures"] == first for point in points) else None
+
+
+def _reference(reference: Sequence[float]) -> str:
+    return "the origin" if not any(reference) else f"the point ({', '.join(f'{value:g}' for value in reference)})"
+
+
+def _ranges(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """For each objective, what it reaches over the points, and the base model; places on a bar are in percent."""
+    rows = [
+        (name, [point["values"][index] for point in record["points"]], record["base"]["values"][index])
+        for index, name in enumerate(record["objectives"])
+    ]
+    for name, values, base in rows:
+        known = [value for value in values if _is_known(value)]
+        if not known:
+            yield {"name": name, "base": base, "low": None, "high": None, "gain": None, "bar": None}
+            continue
+        low, high = min(known), max(known)
+        ends = [low, high, base] if _is_known(base) else [low, high]
+        start, width = min(ends), (max(ends) - min(ends)) or 1.0
+        place = {"left": 100 * (low - start) / width, "width": 100 * (high - low) / width}
+        bar = place | {"base": 100 * (base - start) / width if _is_known(base) else None}
+        yield {"name": name, "base": base, "low": low, "high": high, "gain": high - base if _is_known(base) else None, "bar": bar}
+
+
+def _breakable(name: str) -> Any:
+    """The name as markup that a narrow column may break after each underscore."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
+
+
+def _is_table(content: Any) -> bool:
+    """True for named rows of named values, such as a task's splits."""
+    return isinstance(content, Mapping) and bool(content) and all(isinstance(row, Mapping) for row in content.values())
+
+
+def _in_words(content: Any) -> str:
+    """Any value of a JSON file on one line, content hashes by their first characters."""
+    if content is None:
+        return MISSING
+    if isinstance(content, Mapping):
+        return ", ".join(f"{key} {_in_words(value)}" for key, value in content.items())
+    if isinstance(content, list | tuple):
+        return ", ".join(map(_in_words, content))
+    if isinstance(content, int) and not isinstance(content, bool):
+        return f"{content:,}"
+    return HASH.sub(lambda found: found.group()[:12], str(content))

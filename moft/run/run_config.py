@@ -1,0 +1,44 @@
+"""A config file, read, checked and resolved with the plugins that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from moft.config.build import Resolved, resolve
+from moft.config.config_file import read_config
+from moft.hooks.plugin_manager import Plugins
+from moft.interfaces import Tracker
+from moft.run.run_settings import RunSettings, plugin_files
+from moft.types import Run
+
+
+def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
+    """A config file, checked whole; plugins that it names are registered first.
+
+    Raises:
+        ConfigError: the file or its settings have mistakes; one line each.
+    """
+    content = read_config(config, overrides)
+    register_plugin_files(content.get("plugins", ()), plugins)
+    return resolve(RunSettings, content, plugins)
+
+
+def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, Tracker]:
+    """The trackers of a run that writes to `path`, by what messages call them; nothing is opened or sent yet.
+
+    Raises:
+        ConfigError: one cannot be had, such as for a library that is missing.
+    """
+    run, made = Run(path.name, path, resolved.plain), {}
+    for index, name in enumerate(entry["name"] for entry in resolved.plain["trackers"]):
+        owner = f"tracker {name!r} of plugin {plugins.offer('trackers', name).origin}, trackers.{index},"
+        made[owner] = resolved["trackers"][str(index)].make()(run)
+    return made
+
+
+def register_plugin_files(files: Any, plugins: Plugins, *, is_preferred: bool = False) -> None:
+    """Registers the plugin files that a config names; with `is_preferred`, before installed plugins of the same names."""
+    for file in plugin_files(files):
+        plugins.register_file(Path(file).expanduser(), is_preferred=is_preferred)

@@ -1,0 +1,96 @@
+"""The whole of a config file, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from moft.engine.training.trainer_settings import TrainerSettings
+from moft.errors import ConfigError
+from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
+from moft.setting_types import Count, Default, Factory, NonNegativeCount
+
+MOST_POINTS = 10_000
+"""Of a grid that is measured."""
+
+Split = Literal["train", "validation", "test"]
+
+
+def _usual_indicators() -> Any:
+    """Names, as a config file would give them."""
+    return ["spacing", "coverage", "monotonicity"]
+
+
+@dataclass(frozen=True)
+class ProfileSettings:
+    """How a policy is measured.
+
+    Args:
+        evaluator: the metric.
+        validation_evaluator: the metric by which the best weights are chosen during training, where the other one costs too much;
+            null for the same.
+        grid: whose grid the weights are taken from.
+        indicators: what is said of the front beside its hypervolume.
+        points: weights of the grid, at most 10,000.
+        validation_points: weights of the grid that is measured during training; null for the vertices and the centroid.
+        edges: further weights between every two vertices, for the pictures; 0 for none.
+        split: the split that results are reported on.
+        reference: the hypervolume's reference point, one value for each objective; null for the origin.
+        validation_reference: the same during training; null for `reference`, or for the origin under a `validation_evaluator`,
+            whose values are others.
+        samples: of the bootstrap over lists, 2 or more.
+    """
+
+    evaluator: Factory[Evaluator]
+    grid: Annotated[Factory[Sampler], Default("dirichlet")]
+    indicators: list[Indicator] = field(default_factory=_usual_indicators)
+    validation_evaluator: Factory[Evaluator] | None = None
+    points: Annotated[int, Ge(1), Le(MOST_POINTS)] = 11
+    validation_points: Count | None = None
+    edges: NonNegativeCount = 3
+    split: Split = "test"
+    reference: list[float] | None = None
+    validation_reference: list[float] | None = None
+    samples: Annotated[int, Ge(2)] = 1000
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A config file.
+
+    Args:
+        task: where lists come from, and what is tuned.
+        method: the way to come by a policy.
+        profile: how the policy is measured.
+        trainer: how losses are minimised.
+        seed: of everything that is drawn.
+        plugins: files of further plugins, such as ./mine.py.
+        trackers: what shows runs beside the files of the run folder.
+    """
+
+    task: Factory[Task]
+    method: Annotated[Method[Any], Default("cos-dpo")]
+    profile: ProfileSettings
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    seed: NonNegativeCount = 0
+    plugins: tuple[str, ...] = ()
+    trackers: tuple[Factory[Tracker], ...] = ()
+
+
+def plugin_files(files: Any) -> list[str]:
+    """The files of plugins that a config names.
+
+    Raises:
+        ConfigError: it is no list of them, or two have the same name.
+    """
+    if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
+        raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")
+    names = [Path(file).name for file in files]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"plugins: two files have the same name, in {files!r}; a run keeps a copy of each, so names must differ."
+        )
+    return list(files)

@@ -1,0 +1,94 @@
+"""The contract of policies."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from moft.interfaces import Policy
+from moft.testing.contracts.assertions import drawn_weights, perturbed, require, require_finite, require_same
+from moft.types import Batch, Tradeoff
+
+_ABOVE, _BELOW = 4.0, 0.5
+
+
+def check_policy(policy: Policy, batch: Batch, temperatures: Tensor | None = None, *, any_ratio: bool = False) -> None:
+    """Checks what every policy promises, on a copy with noise on its parameters.
+
+    Finite scores `[batch, list]`; rows of one batch with different tradeoffs as the rows run one by one; one row of a tradeoff
+    for all; all temperatures times c move the scores towards the reference, `s0 + (s - s0) / c`; steered, it scores the
+    grid as one by one; the models and injections that it names as its answers give the same scores; asked again, it answers the
+    same.
+
+    Args:
+        policy: to check; it is not changed.
+        batch: of at least two lists.
+        temperatures: `[1, m]`, which the policy is trained at; None is one for each objective.
+        any_ratio: whether the policy answers temperatures that are not a multiple of those.
+
+    Raises:
+        AssertionError: what was promised, what was seen, and on which input.
+
+    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equations 13 and 14.
+    """
+    require(len(batch) > 1, "a check on at least two lists", len(batch), "the batch given")
+    generator = Generator().manual_seed(0)
+    m = batch.labels.shape[-1]
+    trained = torch.ones(1, m) if temperatures is None else temperatures
+    weights = drawn_weights(len(batch), m, generator)
+    multiples = torch.exp(torch.randn(len(batch), m if any_ratio else 1, generator=generator))
+    tradeoff = Tradeoff(weights, trained * multiples).to(batch.reference.device)
+    subject = perturbed(policy)
+    with torch.no_grad():
+        scores = subject(batch, tradeoff)
+        shape = tuple(batch.reference.shape)
+        require(
+            tuple(scores.shape) == shape, f"scores {list(shape)}", f"shape {list(scores.shape)}", "one tradeoff for each list"
+        )
+        require_finite(scores[batch.items], "scores of items are finite", "one tradeoff for each list")
+        _check_rows(subject, batch, tradeoff, scores)
+        _check_temperatures(subject, batch, tradeoff, scores)
+        _check_steering(subject, batch, tradeoff)
+        _check_answers(subject, batch, tradeoff, scores)
+        require_same(subject(batch, tradeoff), scores, "the same scores twice", "the same call again", tolerance=0.0)
+
+
+def _check_rows(subject: Policy, batch: Batch, tradeoff: Tradeoff, scores: Tensor) -> None:
+    for row in range(len(batch)):
+        rows = torch.tensor([row], device=batch.reference.device)
+        one = batch.select(rows)
+        promise = "a list scores the same alone as among lists of other tradeoffs"
+        alone = subject(one, tradeoff.select(rows))
+        require_same(scores[row][batch.items[row]], alone[0][one.items[0]], promise, f"list {row}", tolerance=1e-4)
+
+
+def _check_temperatures(subject: Policy, batch: Batch, tradeoff: Tradeoff, scores: Tensor) -> None:
+    for multiple in (_BELOW, _ABOVE):
+        scaled = subject(batch, Tradeoff(tradeoff.weights, tradeoff.temperatures * multiple))
+        expected = batch.reference + (scores - batch.reference) / multiple
+        promise = "all temperatures times c give s0 + (s - s0) / c"
+        require_same(scaled[batch.items], expected[batch.items], promise, f"c = {multiple}", tolerance=1e-4)
+
+
+def _check_steering(subject: Policy, batch: Batch, tradeoff: Tradeoff) -> None:
+    steered = subject.steer(tradeoff)(batch)  # [n, batch, list]
+    shape = (len(tradeoff), *batch.reference.shape)
+    require(tuple(steered.shape) == shape, f"steered scores {list(shape)}", f"shape {list(steered.shape)}", "every tradeoff")
+    for index in range(len(tradeoff)):
+        one = tradeoff.select(torch.tensor([index], device=batch.reference.device))
+        promise = "one row of a tradeoff serves all lists, steered or asked for directly"
+        direct = subject(batch, one)
+        require_same(steered[index][batch.items], direct[batch.items], promise, f"tradeoff {index}", tolerance=1e-4)
+
+
+def _check_answers(subject: Policy, batch: Batch, tradeoff: Tradeoff, scores: Tensor) -> None:
+    found = subject.answers(tradeoff)
+    served = sorted(row for answer in found for row in answer.rows.tolist())
+    require(served == list(range(len(tradeoff))), "answers serve every row once", f"rows {served}", "one tradeoff for each list")
+    for answer in found:
+        part = batch.select(answer.rows)
+        outputs = answer.model(part.inputs, answer.injection)
+        change = outputs if answer.model.spec.is_correction else outputs - part.reference
+        promise = "the model and injection of an answer give the policy's scores: reference + change / divisor"
+        mixed = part.reference + change / answer.divisor
+        require_same(mixed[part.items], scores[answer.rows][part.items], promise, f"rows {answer.rows.tolist()}", tolerance=1e-4)

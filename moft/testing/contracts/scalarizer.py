@@ -1,0 +1,50 @@
+"""The contract of scalarizers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from moft.interfaces import Scalarizer
+from moft.testing.contracts.assertions import drawn_weights, require, require_finite, require_kind, require_same
+
+
+def check_scalarizer(scalarizer: Scalarizer) -> None:
+    """Checks what every scalarizer promises, for one, two and five objectives.
+
+    One number for each row, rows apart from each other; objectives in any order; more when all losses grow in proportion;
+    finite, with finite gradients, at vertices and for losses of zero; inputs left as they were.
+
+    Raises:
+        AssertionError: what was promised, what was seen, and on which input.
+    """
+    generator = Generator().manual_seed(0)
+    for m in (1, 2, 5):
+        on = f"four rows of {m} losses"
+        losses = torch.rand(4, m, generator=generator, dtype=torch.float64) + 0.1
+        weights = drawn_weights(4, m, generator).double()
+        kept = losses.clone(), weights.clone()
+        values = scalarizer(losses, weights)
+        require_kind(values, Tensor, "one number for each row, a tensor [4]", on)
+        untouched = torch.equal(losses, kept[0]) and torch.equal(weights, kept[1])
+        require(untouched, "inputs left as they were", "one was changed in place", on)
+        require(values.shape == (4,), "one number for each row, [4]", f"shape {list(values.shape)}", on)
+        require(values.dtype == torch.float64, "float64 losses give float64", values.dtype, on)
+        alone = torch.cat([scalarizer(losses[row : row + 1], weights[row : row + 1]) for row in range(4)])
+        require_same(values, alone, "a row gives the same alone as among others", on)
+        flipped = scalarizer(losses.flip(1), weights.flip(1))
+        require_same(flipped, values, "the order of the objectives changes nothing", on)
+        larger = scalarizer(2 * losses, weights)
+        seen = f"{values.tolist()} became {larger.tolist()}"
+        require(bool((larger > values).all()), "twice the losses give more", seen, on)
+        _check_edges(scalarizer, m)
+
+
+def _check_edges(scalarizer: Scalarizer, m: int) -> None:
+    for losses, kind in ((torch.zeros(m, m), "losses of zero"), (torch.ones(m, m), "losses of one")):
+        on = f"{kind}, weights at the {m} vertices"
+        leaf = losses.requires_grad_()
+        values = scalarizer(leaf, torch.eye(m))
+        require_finite(values, "values are finite", on)
+        (slope,) = torch.autograd.grad(values.sum(), leaf)
+        require_finite(slope, "gradients are finite", on)

@@ -1,0 +1,145 @@
+"""The contract of tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from moft.interfaces import Task
+from moft.testing.contracts.assertions import own_randomness, require, require_finite, require_same, untouched_randomness
+from moft.types import Batch, Batches, Injection
+
+_SPLITS = ("train", "validation", "test")
+_SEEDS = range(5)
+
+
+def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
+    """Checks what every task promises once it is prepared.
+
+    Objectives with names of their own; in every split batches of agreeing shapes, with masks within the items and finite values;
+    every list once, numbered from zero; a fixed order without a generator, and with one an order of its seed; a list's
+    content the same in any batch; a model for any size of tradeoff; a state that can be restored; an identity fit for JSON.
+
+    Args:
+        task: prepared; a small one, since every split is read several times.
+        splits: to check.
+
+    Raises:
+        AssertionError: what was promised, what was seen, and on which input.
+    """
+    names = [objective.name for objective in task.objectives]
+    require(bool(names) and len(set(names)) == len(names), "objectives with names of their own", names, "the task")
+    for split in splits:
+        on = f"split {split!r}"
+        with own_randomness(), untouched_randomness("batches draw from the given generator alone", on):
+            batches = task.batches(split)
+            content = _check_content(batches, len(names), on)
+        _check_order(task, split, content, len(names))
+    _check_model(task, splits[0])
+    _check_records(task)
+
+
+def _check_content(batches: Batches, m: int, on: str) -> dict[int, Tensor]:
+    """What stands in each list, by its number, once the batches are known to be sound."""
+    content: dict[int, Tensor] = {}
+    for number, batch in enumerate(batches):
+        _check_batch(batch, m, f"batch {number} of {on}")
+        planned = batches.plan[number].tolist()
+        require(
+            batch.lists.tolist() == planned, "a batch holds the planned lists, in order", batch.lists.tolist(), f"{planned}, {on}"
+        )
+        for row, index in enumerate(planned):
+            require(index not in content, "every list once", f"list {index} twice", on)
+            content[index] = _row_content(batch, row)
+    numbers = sorted(content)
+    require(numbers == list(range(len(numbers))), "lists numbered from zero without a gap", f"{numbers[:10]} ...", on)
+    require(bool(numbers), "at least one list", "none", on)
+    return content
+
+
+def _check_batch(batch: Batch, m: int, on: str) -> None:
+    rows, length = batch.items.shape
+    shapes = {
+        "labels": (batch.labels, (rows, length, m)),
+        "mask": (batch.mask, (rows, length, m)),
+        "reference": (batch.reference, (rows, length)),
+        "main": (batch.main, (rows, length)),
+        "lists": (batch.lists, (rows,)),
+    }
+    for name, (tensor, shape) in shapes.items():
+        require(tuple(tensor.shape) == shape, f"{name} of shape {list(shape)}", list(tensor.shape), on)
+    for name, tensor in batch.inputs.items():
+        require(len(tensor) == rows, f"input {name!r} with {rows} rows", list(tensor.shape), on)
+    for name, tensor, dtype in (
+        ("mask", batch.mask, torch.bool),
+        ("items", batch.items, torch.bool),
+        ("lists", batch.lists, torch.int64),
+    ):
+        require(tensor.dtype == dtype, f"{name} of {dtype}", tensor.dtype, on)
+    outside = batch.mask & ~batch.items.unsqueeze(-1)
+    require(not bool(outside.any()), "only items are judged", f"{int(outside.sum())} judged places of padding", on)
+    require(bool(batch.items.any(1).all()), "every list has an item", "one has none", on)
+    for name, tensor in (("labels", batch.labels), ("reference", batch.reference), ("main", batch.main), *batch.inputs.items()):
+        if tensor.is_floating_point():
+            require_finite(tensor, f"{name} are finite, at padding too", on)
+
+
+def _check_order(task: Task, split: str, content: dict[int, Tensor], m: int) -> None:
+    on = f"split {split!r}"
+    fixed = _order(task.batches(split))
+    require(_order(task.batches(split)) == fixed, "the same order each time without a generator", "another", on)
+    orders = [_order(task.batches(split, Generator().manual_seed(seed))) for seed in _SEEDS]
+    again = [_order(task.batches(split, Generator().manual_seed(seed))) for seed in _SEEDS]
+    require(orders == again, "the same order for the same seed", "another", on)
+    distinct = len(content) < 3 or any(order != orders[0] for order in orders)
+    require(distinct, "an order drawn from the generator", "the same for five seeds", on)
+    shuffled = _check_content(task.batches(split, Generator().manual_seed(0)), m, f"{on}, shuffled")
+    require(len(shuffled) == len(content), "every list in any order", f"{len(shuffled)} of {len(content)}", on)
+    for index, found in shuffled.items():
+        require_same(found, content[index], "a list is the same in any batch", f"list {index} of {on}", tolerance=1e-4)
+
+
+def _check_model(task: Task, split: str) -> None:
+    batch = next(iter(task.batches(split)))
+    for size in (1, 4):
+        on = f"model({size})"
+        with own_randomness():
+            model = task.model(size)
+        require(model.spec.tradeoff_size == size, f"a spec with tradeoff_size {size}", model.spec.tradeoff_size, on)
+        with torch.no_grad():
+            scores = model(batch.inputs, Injection())
+        shape = list(batch.items.shape)
+        require(list(scores.shape) == shape, f"scores {shape}", f"shape {list(scores.shape)}", f"{on}, first batch of {split!r}")
+
+
+def _check_records(task: Task) -> None:
+    state = {name: value.clone() for name, value in task.state().items()}
+    task.restore(state)
+    after = dict(task.state())
+    require(after.keys() == state.keys(), "the same state after restoring it", sorted(after), "its state")
+    for name, value in state.items():
+        require_same(after[name], value, "the same state after restoring it", name, tolerance=0.0)
+    try:
+        json.dumps(dict(task.identity()))
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"promised: an identity fit for JSON. Seen: {error}. On: identity().") from error
+
+
+def _order(batches: Batches) -> list[int]:
+    """The lists in the order of the plan."""
+    return [index for lists in batches.plan for index in lists.tolist()]
+
+
+def _row_content(batch: Batch, row: int) -> Tensor:
+    """What one list holds, without padding: `[items, 2 * m + 2]`."""
+    items = batch.items[row]
+    columns = [
+        batch.labels[row][items],
+        batch.mask[row][items].to(batch.labels),
+        batch.reference[row][items].unsqueeze(-1).to(batch.labels),
+        batch.main[row][items].unsqueeze(-1).to(batch.labels),
+    ]
+    return torch.cat(columns, dim=-1).cpu()

@@ -1,0 +1,28 @@
+"""The nouns: frozen records that travel between the engine and its plugins."""
+
+from __future__ import annotations
+
+from moft.types.batch import Batch, Batches, Inputs
+from moft.types.front import MAIN, Front, ListValues
+from moft.types.injection import Delta, Injection, ModelSpec, Slot
+from moft.types.objective import LossFunction, Objective, temperatures_of
+from moft.types.run import Run
+from moft.types.tradeoff import Tradeoff
+
+__all__ = [
+    "MAIN",
+    "Batch",
+    "Batches",
+    "Delta",
+    "Front",
+    "Injection",
+    "Inputs",
+    "ListValues",
+    "LossFunction",
+    "ModelSpec",
+    "Objective",
+    "Run",
+    "Slot",
+    "Tradeoff",
+    "temperatures_of",
+]

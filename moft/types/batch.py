@@ -1,0 +1,69 @@
+"""Lists of one step, and one pass over a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from torch import Tensor
+
+Inputs = Mapping[str, Tensor]
+"""What a model reads, by name. Every tensor has the batch as its first axis; the engine only selects rows."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lists of one step, padded to the longest.
+
+    Args:
+        inputs: what the model reads; opaque to the engine but for the first axis, which is the batch.
+        labels: `[batch, list, m]`, transformed labels of the objectives, larger is better.
+        mask: `[batch, list, m]` bool; True where the item is judged for the objective.
+        reference: `[batch, list]`, scores of the frozen base model.
+        items: `[batch, list]` bool; True for items, False for padding.
+        main: `[batch, list]`, labels of the main objective; zeros where there is none.
+        lists: `[batch]` int64, which list of its split each row is.
+        rows: the most rows (tradeoffs times lists) that one forward pass should take when a grid is folded into the batch.
+    """
+
+    inputs: Inputs
+    labels: Tensor
+    mask: Tensor
+    reference: Tensor
+    items: Tensor
+    main: Tensor
+    lists: Tensor
+    rows: int = 1024
+
+    def __len__(self) -> int:
+        return len(self.lists)
+
+    def select(self, rows: Tensor) -> Self:
+        """The rows `rows`, `[k]` integers, in their order; a row may be taken more than once."""
+        parts = {name: getattr(self, name)[rows] for name in ("labels", "mask", "reference", "items", "main", "lists")}
+        return replace(self, inputs={name: value[rows] for name, value in self.inputs.items()}, **parts)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One pass over a split: a plan of which lists stand in which batch, and how to load one batch.
+
+    Args:
+        plan: for each batch, `[k]` int64 on the CPU, the lists it holds.
+        load: lists to their batch, rows in the same order.
+    """
+
+    plan: Sequence[Tensor]
+    load: Callable[[Tensor], Batch]
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.load(lists) for lists in self.plan)
+
+    @property
+    def lists(self) -> int:
+        """How many lists the pass covers."""
+        return sum(len(lists) for lists in self.plan)

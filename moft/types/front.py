@@ -1,0 +1,78 @@
+"""A policy measured over a grid of tradeoffs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from moft.types.tradeoff import Tradeoff
+
+MAIN = "main"
+"""What values of the main objective are called."""
+
+
+@dataclass(frozen=True)
+class ListValues:
+    """What an evaluator measured, per tradeoff and list; NaN where a list says nothing of an objective.
+
+    Args:
+        values: `[n, lists, m]`, larger is better.
+        main: `[n, lists]`; all NaN when there is no main objective.
+        lists: `[lists]` int64, which list of its split each column is.
+        more: `[n, lists]` each, by name: what else was seen and is written beside the values, means over the lists.
+        main_name: what titles and columns call `main`, where something else than the main objective stands in its place.
+    """
+
+    values: Tensor
+    main: Tensor
+    lists: Tensor
+    more: Mapping[str, Tensor] = field(default_factory=dict)
+    main_name: str = MAIN
+
+    def ordered(self) -> ListValues:
+        """The same values with the lists in the order of the split."""
+        order = self.lists.argsort()
+        more = {name: series[:, order] for name, series in self.more.items()}
+        return replace(self, values=self.values[:, order], main=self.main[:, order], lists=self.lists[order], more=more)
+
+
+@dataclass(frozen=True)
+class Front:
+    """A policy measured over a grid of tradeoffs.
+
+    Args:
+        objectives: names, in order.
+        tradeoffs: the grid, n rows.
+        measured: what the evaluator saw, per tradeoff and list.
+        metric: the metric with its convention, in words.
+        split: the split of the data that was measured.
+        notes: what a reader has to know of these points.
+        answered: `[n, m]`, the weights that the policy answered in place of those of the grid; None where it answers any.
+    """
+
+    objectives: tuple[str, ...]
+    tradeoffs: Tradeoff
+    measured: ListValues
+    metric: str
+    split: str
+    notes: tuple[str, ...] = ()
+    answered: Tensor | None = None
+
+    @property
+    def points(self) -> Tensor:
+        """`[n, m]`, means over the lists that count; larger is better."""
+        return self.measured.values.nanmean(dim=1)
+
+    @property
+    def main(self) -> Tensor:
+        """`[n]`, means of the main objective, or of what stands in its place; NaN where there is none."""
+        return self.measured.main.nanmean(dim=1)
+
+    def select(self, rows: Tensor) -> Front:
+        """The front of the rows `rows` of the grid, `[k]` integers."""
+        more = {name: series[rows] for name, series in self.measured.more.items()}
+        measured = replace(self.measured, values=self.measured.values[rows], main=self.measured.main[rows], more=more)
+        answered = None if self.answered is None else self.answered[rows]
+        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, answered=answered)

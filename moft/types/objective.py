@@ -1,0 +1,42 @@
+"""One objective of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+
+class LossFunction(Protocol):
+    """What a loss is to those who only call it; `moft.interfaces.Loss` says more."""
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        """`[..., list]` three times to `[...]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective of a problem.
+
+    Args:
+        name: as the config file calls it.
+        temperature: beta, > 0; larger stays closer to the base model.
+        gain: how a label counts in NDCG: `linear` is the label itself, `exp2` is 2^label - 1.
+        loss: its own loss, `[..., list]` three times to `[...]`, or None for the method's.
+        label: what a label of it is, in words, for reports.
+    """
+
+    name: str
+    temperature: float = 1.0
+    gain: Literal["linear", "exp2"] = "linear"
+    loss: LossFunction | None = None
+    label: str = ""
+
+
+def temperatures_of(objectives: Sequence[Objective]) -> Tensor:
+    """`[1, m]`, the objectives' own temperatures."""
+    return torch.tensor([[objective.temperature for objective in objectives]])

@@ -1,0 +1,43 @@
+"""An encoder of the tradeoff before a conditioner."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from moft.api import Conditioner, Default, Factory, Injection, ModelSpec, Several, Slot
+from moft_conditioners.encoders import MLP, Fourier
+
+
+class Encoded(Conditioner):
+    """A conditioner that reads features of the tradeoff in place of the tradeoff.
+
+    Args:
+        spec: of the model.
+        conditioner: any, or a list of them, which then share the encoder.
+        encoder: `fourier` for sines and cosines, `mlp` for a small network.
+
+    Raises:
+        ConfigError: the conditioner does not go with the model.
+    """
+
+    slots: frozenset[Slot]
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        conditioner: Annotated[Factory[Conditioner], Default("film"), Several("mix", "parts")],
+        encoder: Fourier | MLP = Fourier(),  # noqa: B008 - a frozen record
+    ) -> None:
+        super().__init__()
+        self.encoder: nn.Module
+        self.encoder, size = encoder.module(spec.tradeoff_size)
+        self.conditioner: Conditioner = conditioner(replace(spec, tradeoff_size=size))
+        self.slots, self.per_row = self.conditioner.slots, self.conditioner.per_row
+
+    def forward(self, vector: Tensor) -> Injection:
+        injection: Injection = self.conditioner(self.encoder(vector))
+        return injection

@@ -1,0 +1,54 @@
+"""Progress as plain lines, for logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from moft_console.time_left import Pace, beginning, ending
+
+EVERY = 10.0  # seconds
+
+
+class Lines:
+    """Writes a line every ten seconds at most, and at each evaluation.
+
+    Args:
+        stream: where to write.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._stream, self._clock = stream, clock
+        self._pace, self._measuring = Pace(clock), Pace(clock)
+        self._began = self._last = clock()
+
+    def started(self, name: str, folder: Any) -> None:
+        self._write(beginning(name, folder))
+
+    def stepped(self, values: Mapping[str, float | str]) -> None:
+        status = self._pace.after(values)
+        now = self._clock()
+        if not status.evaluation and now - self._last < EVERY:
+            return
+        self._last = now
+        others = [f"{name} {value:z.4f}" for name, value in status.evaluation.items() if name != "hypervolume"]
+        self._write("  ".join([status.job, *status.words(), *others]))
+
+    def measured(self, done: int, points: int) -> None:
+        if done == 1:  # another front
+            self._measuring = Pace(self._clock)
+        status, now = self._measuring.after({"job": "measuring", "progress": done / points}), self._clock()
+        if done < points and now - self._last < EVERY:
+            return
+        self._last = now
+        self._write("  ".join([f"measured {done} of {points} points", *status.words()[1:]]))
+
+    def paused(self) -> None:
+        self._stream.flush()
+
+    def ended(self, name: str, error: BaseException | None) -> None:
+        self._write(ending(name, error, self._clock() - self._began))
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)

@@ -1,0 +1,110 @@
+"""Rows of one data file: JSON lines, JSON or parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moft import ConfigError, DataError
+from moft.api import json_of
+from moft_llm.data.example import text_of
+
+SUFFIXES = (".jsonl", ".json", ".parquet")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a file.
+
+    Args:
+        where: file and line, or row, for messages.
+        values: by column.
+    """
+
+    where: str
+    values: Mapping[str, Any]
+
+    def __getitem__(self, column: str) -> Any:
+        if column not in self.values:
+            raise DataError(f"{self.where}: has no {column!r}; it has: {', '.join(map(str, self.values)) or 'nothing'}.")
+        return self.values[column]
+
+    def text(self, column: str) -> str:
+        """What stands in a column of text.
+
+        Raises:
+            DataError: there is no such column, or no text in it.
+        """
+        return text_of(self[column], column, self.where)
+
+
+def said_by(error: Exception) -> str:
+    """What a library's error says, on one line, for messages."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def file_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file.
+
+    Raises:
+        DataError: the file has a fault, or its name another ending.
+        ConfigError: a package that reads it is not installed.
+    """
+    readers: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+        ".jsonl": _line_rows,
+        ".json": _json_rows,
+        ".parquet": _parquet_rows,
+    }
+    if path.suffix not in readers:
+        raise DataError(f"{path}: files that can be read end in {', '.join(SUFFIXES)}.")
+    try:
+        yield from readers[path.suffix](path)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error.reason}).") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _line_rows(path: Path) -> Iterator[Row]:
+    """One JSON object a line; lines without text count but say nothing."""
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _row(f"{path}:{number}", json_of(line, f"{path}:{number}"))
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    """An array of JSON objects; or, as some call it `.json` too, one object a line."""
+    with path.open(encoding="utf-8-sig") as file:
+        if file.read(4096).lstrip()[:1] != "[":
+            yield from _line_rows(path)
+            return
+        file.seek(0)
+        values = json_of(file.read(), str(path))
+    for number, value in enumerate(values, start=1):
+        yield _row(f"{path}, row {number}", value)
+
+
+def _row(where: str, value: Any) -> Row:
+    if not isinstance(value, Mapping):
+        raise DataError(f"{where}: is of type {type(value).__name__}; every row must be an object, as in {{...}}.")
+    return Row(where, value)
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError(f"{path}: parquet files need the package pyarrow: pip install 'moft[llm]'.") from error
+    number = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(f"{path}, row {number}", values)
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: is no parquet file that can be read ({said_by(error)}).") from error

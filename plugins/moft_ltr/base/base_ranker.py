@@ -1,0 +1,106 @@
+"""Base rankers: a network or trees trained on relevance, scores from a column, or a LightGBM model file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from moft.api import Batch, Count, Default, Injection, Loss, Positive, Trainer, seed_initialisation
+from moft_ltr.base.lambdamart import LambdaMART
+from moft_ltr.base.lightgbm_model import LightGBMModel
+from moft_ltr.data.lists_on_device import ListStore
+from moft_ltr.metrics.ndcg import ndcg, ranking
+from moft_ltr.network.list_transformer import Ranker, check_heads
+
+
+@dataclass(frozen=True)
+class NeuralBase:
+    """A transformer over the items, trained on the main objective.
+
+    Args:
+        loss: on the main labels.
+        width: hidden size.
+        layers: transformer layers.
+        heads: attention heads; divides `width`.
+        epochs: passes over the training lists; the best one on the validation lists is kept.
+        learning_rate: peak rate.
+    """
+
+    loss: Annotated[Loss, Default("listnet")]
+    name: Literal["neural"] = "neural"
+    width: Count = 128
+    layers: Count = 2
+    heads: Count = 2
+    epochs: Count = 15
+    learning_rate: Positive = 1e-3
+
+    def __post_init__(self) -> None:
+        check_heads(self.heads, self.width)
+
+    def network(self, features: int) -> Ranker:
+        """An untrained ranker for inputs of width `features`."""
+        return Ranker(features, tradeoff_size=0, width=self.width, layers=self.layers, heads=self.heads, is_correction=False)
+
+
+@dataclass(frozen=True)
+class ScoreColumn:
+    """Scores that the data brings along.
+
+    Args:
+        column: number in the file, from 1; it leaves the inputs.
+    """
+
+    column: Count
+    name: Literal["scores"] = "scores"
+
+
+Base = NeuralBase | ScoreColumn | LightGBMModel | LambdaMART
+
+
+def trained_base(
+    settings: NeuralBase, trainer: Trainer, train: ListStore, validation: ListStore, *, budget: int, seed: int, gain: str
+) -> Ranker:
+    """The network of `settings`, trained as the job `base` and kept at its best NDCG@10 on the validation lists."""
+    seed_initialisation(seed, "base")
+    network = settings.network(train.features.shape[1]).to(train.features.device)
+
+    def loss_of(batch: Batch) -> Tensor:
+        return settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+
+    def evaluate() -> dict[str, float]:
+        values = []
+        with torch.no_grad():
+            for batch in validation.batches(budget):
+                order = ranking(network(batch.inputs, Injection()).unsqueeze(0), batch.items, 10)
+                values.append(ndcg(order, batch.main, batch.items, gain, "skip")[0])
+        return {"validation_ndcg": torch.cat(values).nanmean().item()}
+
+    trainer.minimise(
+        "base",
+        network,
+        lambda generator: train.batches(budget, generator),
+        loss_of,
+        evaluate=evaluate,
+        best="validation_ndcg",
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+    )
+    return network
+
+
+def network_scores(network: Ranker, store: ListStore, budget: int) -> Tensor:
+    """`[items]`, what the network says of every item of `store`."""
+    scores = store.features.new_zeros(len(store.features))
+    with torch.no_grad():
+        for batch in store.batches(budget):
+            store.flat(network(batch.inputs, Injection()), batch, scores)
+    return scores
+
+
+def base_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The base network's weights within a task's state."""
+    return {name.removeprefix("base."): value for name, value in state.items() if name.startswith("base.")}

@@ -1,0 +1,199 @@
+"""What a ranking data set holds: sizes, labels, and how much its objectives agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from moft import DataError
+from moft_ltr.data.dataset import SPELLINGS, Dataset, open_dataset, split_candidates, split_file
+from moft_ltr.data.dataset_folder import META, Integers, check_labels
+
+MAIN = "relevance"
+MOST_LISTS = 500
+"""Agreement is measured on at most so many lists, evenly spaced over the data."""
+
+MOST_ITEMS = 1000
+"""Agreement within a longer list is measured on so many of its items, evenly spaced."""
+
+CONFLICT = -0.1
+"""Objectives that agree less than this are said to conflict."""
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What one label looks like over a data set.
+
+    Args:
+        name: of the label.
+        nonzero: share of items where it is not zero.
+        low: smallest value.
+        median: of all items.
+        high: largest value.
+        zero: lists in which it is zero for all items.
+        constant: lists in which it is the same for all items, zero or not.
+    """
+
+    name: str
+    nonzero: float
+    low: float
+    median: float
+    high: float
+    zero: int
+    constant: int
+
+
+def named_splits(path: Path, cache: Path) -> dict[str, Dataset]:
+    """The data sets at a path: one under its own name, or those of a folder of splits.
+
+    Raises:
+        DataError: there is neither, or one of them is at fault.
+    """
+    if not path.is_dir() or (path / META).exists():
+        return {path.stem: open_dataset(path, cache)}
+    found = {split: open_dataset(split_file(path, split), cache) for split in SPELLINGS if split_candidates(path, split)}
+    if not found:
+        raise DataError(
+            f"{path}: is neither a converted data set (it has no {META}) nor a folder of splits (train.txt, train/ ...)."
+        )
+    return found
+
+
+def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int] | None = None) -> RenderableType:
+    """Tables of sizes, labels and agreement, and a sentence for each pair of objectives in conflict.
+
+    Args:
+        splits: data sets by name.
+        labels: columns, from 1, by name; None takes those that the data names itself.
+
+    Raises:
+        DataError: a label is no column of the data.
+    """
+    chosen = dict(labels) if labels else dict(next(iter(splits.values())).labels)
+    for data in splits.values():
+        check_labels(data.source, chosen, data.columns)
+    values = {name: label_values(data, chosen) for name, data in splits.items()}
+    names = [MAIN, *chosen]
+    parts: list[RenderableType] = [_sizes(splits), *(_labels(name, splits[name], values[name], names) for name in splits)]
+    if chosen:
+        parts += _agreement(splits, values, names)
+    else:
+        parts.append("No objectives named: give their columns with --label NAME=COLUMN to see how much they agree.")
+    return Group(*parts)
+
+
+def label_values(data: Dataset, labels: Mapping[str, int]) -> Values:
+    """`[items, 1 + labels]`: relevance, then each label."""
+    columns = [data.relevance, *(data.features[:, column - 1] for column in labels.values())]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def label_facts(name: str, values: Values, offsets: Integers) -> LabelFacts:
+    """What one label, `[items]`, looks like."""
+    low, high = np.minimum.reduceat(values, offsets[:-1]), np.maximum.reduceat(values, offsets[:-1])
+    constant = low == high
+    return LabelFacts(
+        name,
+        nonzero=float((values != 0).mean()),
+        low=float(values.min()),
+        median=float(np.median(values)),
+        high=float(values.max()),
+        zero=int((constant & (low == 0)).sum()),
+        constant=int(constant.sum()),
+    )
+
+
+def agreement(values: Values, offsets: Integers, chosen: Integers) -> Values:
+    """`[chosen, m, m]`, Kendall's tau-b of each two labels within each chosen list; NaN where one of them is constant.
+
+    Source: Kendall 1945, the coefficient with ties in both rankings.
+    """
+    found = np.empty((len(chosen), values.shape[1], values.shape[1]))
+    for row, number in enumerate(chosen):
+        items = values[offsets[number] : offsets[number + 1]]
+        if len(items) > MOST_ITEMS:
+            items = items[np.linspace(0, len(items) - 1, MOST_ITEMS).astype(np.int64)]
+        one, other = np.triu_indices(len(items), 1)
+        order = np.sign(items[one] - items[other])  # [pairs, m]
+        together = order.T @ order
+        untied = np.diag(together)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found[row] = together / np.sqrt(np.outer(untied, untied))
+    return found
+
+
+def spread(count: int, most: int) -> Integers:
+    """All of `count` numbers, or `most` of them evenly spaced."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
+
+
+def _table(title: str, first: str, columns: Iterable[str], caption: str | None = None) -> Table:
+    """An empty table of one column of names and several of numbers, which never cuts a name short."""
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _sizes(splits: Mapping[str, Dataset]) -> Table:
+    table = _table("Lists", "split", ("lists", "items", "shortest", "median", "mean", "longest", "columns"))
+    for split, data in splits.items():
+        lengths = np.diff(data.offsets)
+        sizes = (lengths.min(), np.median(lengths), lengths.mean(), lengths.max())
+        row = [f"{len(data):,}", f"{len(data.relevance):,}", *(f"{size:.4g}" for size in sizes), str(data.columns)]
+        table.add_row(split, *row)
+    return table
+
+
+def _labels(split: str, data: Dataset, values: Values, names: list[str]) -> Table:
+    caption = "all zero, constant: lists in which the label is; the second includes the first"
+    columns = ("not zero", "min", "median", "max", "all zero", "constant")
+    table = _table(f"Labels of {split}", "label", columns, caption)
+    for place, name in enumerate(names):
+        facts = label_facts(name, values[:, place], data.offsets)
+        numbers = (
+            f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}" for number in (facts.low, facts.median, facts.high)
+        )
+        table.add_row(name, f"{facts.nonzero:.1%}", *numbers, f"{facts.zero:,}", f"{facts.constant:,}")
+    return table
+
+
+def _agreement(splits: Mapping[str, Dataset], values: Mapping[str, Values], names: list[str]) -> list[RenderableType]:
+    """The table of mean agreement over all splits, and sentences on conflicts."""
+    total = sum(len(data) for data in splits.values())
+    chosen, begin, found = spread(total, MOST_LISTS), 0, []
+    for split, data in splits.items():
+        own = chosen[(chosen >= begin) & (chosen < begin + len(data))] - begin
+        found.append(agreement(values[split], data.offsets, own))
+        begin += len(data)
+    each = np.concatenate(found)
+    counts = (~np.isnan(each)).sum(axis=0)
+    mean = np.nansum(each, axis=0) / np.maximum(counts, 1)
+    of = f"all {total:,} lists" if len(chosen) == total else f"{len(chosen)} of {total:,} lists, evenly spaced"
+    caption = f"1 the same order, -1 the opposite; mean over {of}, without those where either label is constant"
+    table = _table("Agreement (Kendall's tau-b)", "label", map(str, range(1, len(names))), caption)
+    for row, name in enumerate(names):
+        table.add_row(f"{row + 1} {name}", *(f"{mean[row, j]:.2f}" if counts[row, j] else "-" for j in range(row)))
+    sentences = list(_sentences(names, mean, counts))
+    return [table, *(sentences or [f"No pair conflicts strongly (tau-b below {CONFLICT})."])]
+
+
+def _sentences(names: list[str], mean: Values, counts: npt.NDArray[np.int64]) -> Iterator[str]:
+    for row in range(1, len(names)):
+        for other in range(row):
+            if counts[row, other] and mean[row, other] < CONFLICT:
+                share = (1 - mean[row, other]) / 2
+                yield (
+                    f"{names[other]} and {names[row]} conflict: of two items that both of them tell apart, "
+                    f"they disagree on about {share:.0%} (tau-b {mean[row, other]:.2f})."
+                )

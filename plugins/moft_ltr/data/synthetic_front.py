@@ -1,0 +1,102 @@
+"""The best front that linear scalarisation can reach on synthetic data: labels known, no network, no training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from moft_ltr.data.dataset_folder import Floats, Integers
+
+METRIC = "NDCG@10, linear gain, ties in the order of the data, lists without positive labels skipped"
+CUTOFF = 10
+
+Values = npt.NDArray[np.float64]
+
+
+class KnownFront:
+    """Measures, list by list as they are made, the ranking that is the optimum at each of some weights.
+
+    The sum over j of w_j times the cross-entropy of softmax(s) with softmax(z_j) is least where
+    softmax(s) = sum_j w_j softmax(z_j), whatever the network: where labels are functions of the features, this is the front.
+
+    Args:
+        objectives: m, the last columns of the rows.
+    """
+
+    def __init__(self, objectives: int) -> None:
+        self.weights = grid(objectives)
+        self._sums = np.zeros_like(self.weights)
+        self._counts = np.zeros(objectives)
+
+    @property
+    def values(self) -> Values:
+        """`[n, m]`, mean of the metric over the lists that count, at each of the weights; NaN where none does."""
+        with np.errstate(invalid="ignore"):
+            return self._sums / self._counts
+
+    def watched(self, blocks: Iterator[tuple[Floats, Floats]], offsets: Integers) -> Iterator[tuple[Floats, Floats]]:
+        """The same blocks, of whole lists, each measured on its way."""
+        number = 0
+        for rows, relevance in blocks:
+            labels = rows[:, -self.weights.shape[1] :].astype(np.float64)
+            begin = offsets[number]
+            while number + 1 < len(offsets) and offsets[number + 1] - begin <= len(rows):
+                self._measure(labels[offsets[number] - begin : offsets[number + 1] - begin])
+                number += 1
+            yield rows, relevance
+
+    def write(self, path: Path, objectives: list[str]) -> None:
+        """Writes weights and values as JSON; null where no list counts for an objective."""
+        values = [
+            [value if count else None for value, count in zip(row, self._counts, strict=True)] for row in self.values.tolist()
+        ]
+        points = [{"weights": w, "values": v} for w, v in zip(self.weights.tolist(), values, strict=True)]
+        known = {
+            "schema": 1,
+            "split": "test",
+            "objectives": objectives,
+            "metric": METRIC,
+            "score": "log sum_j w_j softmax(label_j), the optimum of the weighted ListNet losses",
+            "points": points,
+        }
+        path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+
+    def _measure(self, labels: Values) -> None:
+        """Adds one list, `[list, m]`."""
+        shares = np.exp(labels - labels.max(axis=0))
+        shares /= shares.sum(axis=0)
+        scores = np.round(self.weights @ shares.T, 12)  # rounding errors must not part items with the same labels
+        measured = ndcg(scores, labels)
+        counts = ~np.isnan(measured[0])
+        self._sums[:, counts] += measured[:, counts]
+        self._counts += counts
+
+
+def grid(objectives: int) -> Values:
+    """`[n, m]`: for two objectives w_1 = 0, 0.1 .. 1, else the vertices and the centroid."""
+    if objectives == 1:
+        return np.ones((1, 1))
+    if objectives == 2:
+        tenths = np.arange(11) / 10
+        return np.column_stack([tenths, tenths[::-1]])
+    return np.vstack([np.eye(objectives), np.full((1, objectives), 1 / objectives)])
+
+
+def ndcg(scores: Values, labels: Values) -> Values:
+    """`[n, m]`, the metric of each objective when a list is ranked by each of n scores; NaN where no label is positive.
+
+    Args:
+        scores: `[n, list]`.
+        labels: `[list, m]`, not negative.
+    """
+    count = min(CUTOFF, len(labels))
+    discounts = 1 / np.log2(np.arange(count) + 2)
+    best = discounts @ -np.sort(-labels, axis=0)[:count]  # [m]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    gained = np.einsum("k,nkm->nm", discounts, labels[order])
+    with np.errstate(invalid="ignore"):
+        return np.where(best > 0, gained / best, np.nan)

@@ -1,0 +1,215 @@
+"""`moft score`: one score for each item, in the order of the file, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from moft.hooks.plugin_manager import Plugins
+from moft.run.policy.open_run import open_run
+from moft.types import Tradeoff
+
+
+@pytest.fixture(scope="module")
+def opened(finished):
+    """The run, opened as a library would."""
+    plugins = Plugins()
+    plugins.load()
+    return open_run(finished, plugins)
+
+
+def numbers(out):
+    return torch.tensor([float(line) for line in out.splitlines()])
+
+
+def direct(opened, path, weights, temperature=1.0):
+    """Scores list by list, without batches of several lists."""
+    scores = []
+    batches = opened.task.read(path)
+    for index in range(batches.lists):
+        batch = batches.load(torch.tensor([index]))
+        row = torch.tensor([weights[index] if isinstance(weights[0], list) else weights])
+        with torch.no_grad():
+            scores.append(opened.policy(batch, Tradeoff(row, temperature * opened.trained_at))[0])
+    return torch.cat(scores)
+
+
+def test_every_item_has_its_score_in_the_order_of_the_file(opened, finished, lists, moft):
+    said = moft("score", finished, lists / "test.txt", "--weights", "0.25,0.75")
+    items = [line for line in (lists / "test.txt").read_text().splitlines() if not line.startswith("#")]
+    assert (said.code, len(said.out.splitlines())) == (0, len(items))
+    torch.testing.assert_close(numbers(said.out), direct(opened, lists / "test.txt", [0.25, 0.75]), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_by_name_are_those_in_order(finished, lists, moft):
+    words = ("score", finished, lists / "test.txt", "--weights")
+    assert moft(*words, "second=0.75,first=0.25").out == moft(*words, "0.25,0.75").out
+
+
+def test_weights_change_the_scores(finished, lists, moft):
+    words = ("score", finished, lists / "test.txt", "--weights")
+    assert moft(*words, "1,0").out != moft(*words, "0,1").out
+
+
+def test_the_order_of_the_lists_is_that_of_the_file(finished, lists, moft, tmp_path):
+    items = [line for line in (lists / "test.txt").read_text().splitlines() if not line.startswith("#")]
+    first = items[0].split()[1]
+    moved = [line for line in items if line.split()[1] != first] + [line for line in items if line.split()[1] == first]
+    (tmp_path / "moved.txt").write_text("\n".join(moved) + "\n")
+    scores = moft("score", finished, lists / "test.txt", "--weights", "0.5,0.5").out.splitlines()
+    again = moft("score", finished, tmp_path / "moved.txt", "--weights", "0.5,0.5").out.splitlines()
+    expected = dict(zip(items, map(float, scores), strict=True))
+    assert {line: pytest.approx(float(score), rel=1e-5, abs=1e-6) for line, score in zip(moved, again, strict=True)} == expected
+
+
+def test_a_file_of_weights_gives_every_list_its_own(opened, finished, lists, moft, tmp_path):
+    count = opened.task.read(lists / "test.txt").lists
+    rows = [[index / (count - 1), 1 - index / (count - 1)] for index in range(count)]
+    path = tmp_path / "weights.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = moft("score", finished, lists / "test.txt", "--weights-file", path)
+    torch.testing.assert_close(numbers(said.out), direct(opened, lists / "test.txt", rows), rtol=1e-5, atol=1e-6)
+
+
+def test_scores_of_a_reopened_run_are_those_of_the_run_itself(finished, lists, moft, opened, plugins):
+    batches = opened.task.read(lists / "test.txt")
+    tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), opened.trained_at)
+    again = open_run(finished, plugins)
+    for batch, other in zip(batches, again.task.read(lists / "test.txt"), strict=True):
+        assert opened.policy(batch, tradeoff).equal(again.policy(other, tradeoff))
+
+
+@pytest.mark.parametrize("c", [2.0, 0.5])
+def test_c_times_the_temperature_divides_the_correction_by_c(c, opened, lists, finished, moft):
+    batch = next(iter(opened.task.read(lists / "test.txt")))
+    weights = torch.tensor([[0.3, 0.7]])
+    with torch.no_grad():
+        scores = opened.policy(batch, Tradeoff(weights, opened.trained_at))
+        scaled = opened.policy(batch, Tradeoff(weights, c * opened.trained_at))
+    s0 = batch.reference
+    assert scaled.equal(s0 + opened.policy.correction(batch, Tradeoff(weights, opened.trained_at)) / c)
+    torch.testing.assert_close(scaled, s0 + (scores - s0) / c)
+    said = moft("score", finished, lists / "test.txt", "--weights", "0.3,0.7", "--temperature", c)
+    expected = direct(opened, lists / "test.txt", [0.3, 0.7], c)
+    torch.testing.assert_close(numbers(said.out), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_scores_can_go_to_a_file(finished, lists, moft, tmp_path):
+    said = moft("score", finished, lists / "test.txt", "--weights", "1,0")
+    assert moft("score", finished, lists / "test.txt", "--weights", "1,0", "--out", tmp_path / "scores.txt").out == ""
+    assert (tmp_path / "scores.txt").read_text() == said.out
+
+
+def test_labels_are_not_needed_to_score(finished, lists, moft, tmp_path):
+    bare = [line.partition(" 9:")[0] for line in (lists / "test.txt").read_text().splitlines() if not line.startswith("#")]
+    (tmp_path / "bare.txt").write_text("\n".join(bare) + "\n")
+    words = ("--weights", "1,0")
+    assert moft("score", finished, tmp_path / "bare.txt", *words).out == moft("score", finished, lists / "test.txt", *words).out
+
+
+WORDS = {
+    "weights off the simplex": (("--weights", "0.5,0.6"), "weights must sum to 1"),
+    "negative weights": (("--weights", "1.5,-0.5"), "weights must be finite and not negative"),
+    "weights that are no numbers": (("--weights", "nan,1"), "weights must be finite and not negative"),
+    "too few weights": (("--weights", "1"), "1 weights, and there are 2 objectives: first, second"),
+    "an unknown objective": (("--weights", "frist=1"), "'frist' is no objective. Did you mean 'first'?"),
+    "an objective given twice": (("--weights", "first=0.5,first=0.5"), "'first' is given twice"),
+    "no weights": ((), "needs either --weights or --weights-file"),
+    "weights twice": (("--weights", "1,0", "--weights-file", "w"), "needs either --weights or --weights-file, and not both"),
+    "a temperature of zero": (("--weights", "1,0", "--temperature", "0"), "--temperature 0: must be above 0"),
+    "a negative temperature": (("--weights", "1,0", "--temperature", "-2"), "--temperature -2: must be above 0"),
+    "a file of weights that is not there": (("--weights-file", "gone.jsonl"), "gone.jsonl: cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), WORDS.values(), ids=WORDS)
+def test_a_mistake_is_told_in_one_line(words, told, finished, lists, moft, tmp_path):
+    out = tmp_path / "scores.txt"
+    out.write_text("mine")
+    said = moft("score", finished, lists / "test.txt", *words, "--out", out)
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert told in said.mistakes[0]
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[0.5, 0.5]\n[0.5 0.5]\n", "weights.jsonl:2: '[0.5 0.5]' is no JSON (Expecting ',' delimiter)"),
+        ("[0.5, 0.5]\n[0.9, 0.5]\n", "weights.jsonl:2: weights must sum to 1"),
+        ("[0.5, 0.5]\n", "weights.jsonl: has 1 lines, and"),
+    ],
+)
+def test_a_mistake_in_a_file_of_weights_is_told_in_one_line(text, told, finished, lists, moft, tmp_path):
+    (tmp_path / "weights.jsonl").write_text(text)
+    said = moft("score", finished, lists / "test.txt", "--weights-file", tmp_path / "weights.jsonl")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert told in said.mistakes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1 qid:1 1:1 2:2 3:3\n", "has 3 columns; the ranker reads columns up to 8"),
+        ("1 qid:1 1:nan\n", "data.txt:1: 'nan' is not finite"),
+        ("1 1:1\n", "data.txt:1: '1:1' where the qid should be"),
+        ("", "data.txt: holds no items"),
+        (None, "no such file or folder"),
+    ],
+)
+def test_data_that_cannot_be_scored_is_told_in_one_line(text, told, finished, moft, tmp_path):
+    if text is not None:
+        (tmp_path / "data.txt").write_text(text)
+    said = moft("score", finished, tmp_path / "data.txt", "--weights", "1,0", "--out", tmp_path / "scores.txt")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert told in said.mistakes[0]
+    assert not (tmp_path / "scores.txt").exists()
+
+
+def damaged(run, name):
+    """Does something bad to the copy of a run."""
+    policy, task = run / "policy" / "policy.safetensors", run / "policy" / "task.safetensors"
+    if name == "truncated":
+        policy.write_bytes(policy.read_bytes()[:-10])
+    elif name == "truncated task":
+        task.write_bytes(task.read_bytes()[: task.stat().st_size // 2])
+    elif name == "unfinished":
+        shutil.rmtree(policy.parent)
+    elif name == "other shapes":
+        config = run / "config.yaml"
+        config.write_text(config.read_text().replace("width: 16", "width: 8"))
+    elif name == "other task":
+        shutil.copy(policy, task)
+    elif name == "no config":
+        (run / "config.yaml").unlink()
+    elif name == "damaged config":
+        (run / "config.yaml").write_text("task: {")
+
+
+RUNS = {
+    "truncated": "policy.safetensors: is cut short or no safetensors file",
+    "truncated task": "task.safetensors: is cut short or no safetensors file",
+    "unfinished": "run: holds no finished policy; go on with its training by `moft train CONFIG --out",
+    "other shapes": "the model [8",
+    "other task": "the saved state of the ranking task lacks 'columns'",
+    "no config": "run: is not a run folder (it has no config.yaml)",
+    "damaged config": "config.yaml: is damaged",
+}
+
+
+@pytest.mark.parametrize(("damage", "told"), RUNS.items(), ids=RUNS)
+def test_a_run_that_is_not_whole_is_told_in_one_line(damage, told, finished, lists, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    damaged(tmp_path / "run", damage)
+    said = moft("score", tmp_path / "run", lists / "test.txt", "--weights", "1,0")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert told in said.mistakes[0]
+
+
+def test_a_place_that_cannot_be_written_is_told(finished, lists, moft, tmp_path):
+    said = moft("score", finished, lists / "test.txt", "--weights", "1,0", "--out", tmp_path / "gone" / "scores.txt")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert f"{tmp_path / 'gone' / 'scores.txt'}: cannot be written (No such file or directory)" in said.mistakes[0]

@@ -1,0 +1,72 @@
+"""Two processes with the environment of `torchrun`, which run `moft` commands one after another; tests start it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.state import AcceleratorState
+
+from moft.cli.app import main
+from moft.engine.distributed import fsdp, processes
+from moft.engine.training.training_loop import Loop
+from moft.errors import RunError
+from moft.run.report import figure_style, html_page
+
+PROCESSES = 2
+step_of, shard_of = Loop._step, fsdp.shard
+
+
+def done(job: dict[str, Any]) -> dict[str, Any]:
+    """What became of a command: its exit code, what it said, and bytes of frozen weights, whole and here, for each model."""
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(job["port"]), MOFT_CACHE=job["cache"])
+    AcceleratorState._reset_state(True)
+    sizes: list[list[int]] = []
+
+    def stopped(loop, data, step, number):
+        if number > job.get("steps", number):
+            raise RunError("stopped by the test")
+        return step_of(loop, data, step, number)
+
+    def weighed(module, device):
+        frozen = [one for one in module.parameters() if not one.requires_grad]
+        before = sum(one.numel() * one.element_size() for one in frozen)
+        is_new = not fsdp.is_sharded(module)
+        shard_of(module, device)
+        if not is_new:
+            return
+        here = [one.to_local() for one in module.parameters() if not one.requires_grad]
+        sizes.append([before, sum(one.numel() * one.element_size() for one in here)])
+
+    Loop._step, processes.shard = stopped, weighed
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(job["words"])
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "bytes": sizes}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for module in (figure_style, html_page):
+        module.png = lambda figure: b""
+    folder = Path(sys.argv[1])
+    for name in sys.argv[2:]:
+        importlib.import_module(name)  # once for both, and before the fork
+    children = []
+    for rank in range(PROCESSES):
+        children.append(os.fork())
+        if children[-1] == 0:
+            os.environ.update(dict.fromkeys(("RANK", "LOCAL_RANK"), str(rank)))
+            os.environ.update(dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(PROCESSES)))
+            told = [done(job) for job in json.loads((folder / "jobs.json").read_text(encoding="utf-8"))]
+            (folder / f"told-{rank}.json").write_text(json.dumps(told), encoding="utf-8")
+            sys.exit()
+    for child in children:
+        os.waitpid(child, 0)

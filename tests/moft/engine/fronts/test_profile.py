@@ -1,0 +1,53 @@
+"""Measuring a policy, by evaluators that say how far they are and by others."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from moft.engine.fronts.profile import BasePolicy, profiled
+from moft.interfaces import Context
+from moft.testing.toy import ToyTask
+from moft.types import ListValues, Tradeoff
+
+ASKED = Tradeoff(torch.eye(2), torch.ones(1, 2))
+
+
+class Zeros:
+    metric = "none"
+
+    def __call__(self, steered, batches):
+        n, lists = len(steered.tradeoff), batches.lists
+        return ListValues(torch.zeros(n, lists, 2), torch.zeros(n, lists), torch.arange(lists))
+
+
+class Slow(Zeros):
+    def check(self, steered, batches):
+        return None
+
+    def measured(self, steered, batches, tell):
+        for row in range(len(steered.tradeoff)):
+            tell(row + 1)
+        return self(steered, batches)
+
+
+@pytest.mark.parametrize(("evaluator", "expected"), [(Zeros(), []), (Slow(), [1, 2])])
+def test_an_evaluator_that_takes_long_says_how_far_it_is(evaluator, expected):
+    task, told = ToyTask(Context(torch.device("cpu"), 0, None), lists=8), []
+    front = profiled(BasePolicy(task), task, evaluator, ASKED, "test", tell=told.append)
+    assert told == expected
+    assert front.points.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_an_objective_that_no_list_says_anything_of_is_named():
+    class Half(Zeros):
+        def __call__(self, steered, batches):
+            found = super().__call__(steered, batches)
+            found.values[..., 1] = torch.nan
+            return found
+
+    task = ToyTask(Context(torch.device("cpu"), 0, None), lists=8)
+    name = task.objectives[1].name
+    told = f"{name}: no list of the test split says anything of it, so it has no value here, and the front no hypervolume."
+    assert profiled(BasePolicy(task), task, Half(), ASKED, "test").notes == (told,)
+    assert profiled(BasePolicy(task), task, Zeros(), ASKED, "test").notes == ()

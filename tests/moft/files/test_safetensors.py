@@ -1,0 +1,87 @@
+"""Files of a run: whole or not at all, and refused when they are not what they should be."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+import torch
+
+from moft.errors import RunError
+from moft.files.json import read_json, write_json
+from moft.files.safetensors import load_into, load_tensors, save_tensors
+
+TENSORS = {
+    "float": torch.tensor([1.5, -2.0]),
+    "bytes": torch.arange(3, dtype=torch.uint8),
+    "flag": torch.tensor(True),
+    "view": torch.arange(6.0).reshape(2, 3).T,
+    "empty": torch.zeros(0, 2),
+}
+
+
+def test_tensors_come_back_as_they_were(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, TENSORS)
+    found = load_tensors(path)
+    assert found.keys() == TENSORS.keys()
+    assert all(found[name].equal(value) and found[name].dtype == value.dtype for name, value in TENSORS.items())
+
+
+@pytest.mark.parametrize("kept", [0, 4, 60, -1])
+def test_a_file_that_is_cut_short_is_refused(kept, tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, TENSORS)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(RunError, match=rf"^{re.escape(str(path))}: is cut short or no safetensors file") as error:
+        load_tensors(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_of_another_program_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(RunError, match="moft did not write it"):
+        load_tensors(tmp_path / "a.safetensors")
+
+
+def test_a_missing_file_is_told_as_such(tmp_path):
+    with pytest.raises(RunError, match=r"a.safetensors: is missing"):
+        load_tensors(tmp_path / "a.safetensors")
+    with pytest.raises(RunError, match=r"a.json: is missing"):
+        read_json(tmp_path / "a.json")
+
+
+def test_tensors_are_copied_into_those_of_a_model(tmp_path):
+    target = {"a": torch.zeros(2)}
+    load_into(target, {"a": torch.ones(2)}, tmp_path)
+    assert target["a"].equal(torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "told"),
+    [
+        ({}, "lacks 'a'"),
+        ({"a": torch.zeros(2), "b": torch.zeros(1)}, "holds 'b', which the model does not know"),
+        ({"a": torch.zeros(3)}, r"'a' has shape \[3\], the model \[2\]"),
+    ],
+)
+def test_tensors_of_another_model_are_refused(tensors, told, tmp_path):
+    with pytest.raises(RunError, match=told):
+        load_into({"a": torch.zeros(2)}, tensors, tmp_path)
+
+
+def test_json_comes_back_with_null_for_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"a": [1, float("nan")], "b": (2.5,)})
+    assert read_json(tmp_path / "a.json") == {"a": [1, None], "b": [2.5]}
+    (tmp_path / "a.json").write_text('{"a": ')
+    with pytest.raises(RunError, match=r"a.json: is cut short or no JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_no_file_is_left_without_its_name(tmp_path):
+    for name in ("a.json", "b.json"):
+        write_json(tmp_path / name, {})
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "b.json"]

@@ -1,0 +1,100 @@
+"""Run folders: made whole, held by one process, opened again, cleaned and discarded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from moft.errors import RunError
+from moft.run.folder.run_folder import RunFolder
+
+CONFIG = {"task": {"name": "ltr"}, "seed": 3}
+
+
+def test_a_new_folder_holds_its_config_and_nothing_else(tmp_path):
+    folder = RunFolder.create(tmp_path / "a" / "run", CONFIG)
+    assert folder.resolved_config() == CONFIG
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "config.yaml"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["run"]
+
+
+def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path, full_disk):
+    full_disk("fsync")
+    with pytest.raises(RunError, match="No space left"):
+        RunFolder.create(tmp_path / "run", CONFIG)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_already_is_named(tmp_path):
+    RunFolder.create(tmp_path / "run", CONFIG)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for name, told in (
+        ("run", r"a run is there already; .* or go on with it by --resume"),
+        ("file", r"a file is there already; choose another --out or remove it"),
+        ("folder", r"a folder that is no run is there already"),
+    ):
+        with pytest.raises(RunError, match=told):
+            RunFolder.create(tmp_path / name, CONFIG)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_text("")])
+def test_what_is_no_run_is_not_opened(make, tmp_path):
+    make(tmp_path / "run")
+    with pytest.raises(RunError, match=r"is not a run folder \(it has no config.yaml\); `moft train` makes one"):
+        RunFolder.open(tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "{a: ", "\udcff"])
+def test_a_damaged_config_is_told_in_one_line(text, tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    folder.config.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(RunError, match=r"config.yaml: is damaged") as error:
+        RunFolder.open(folder.path).resolved_config()
+    assert "\n" not in str(error.value)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from moft.run.folder.run_folder import RunFolder
+folder = RunFolder.open(Path(sys.argv[1]))
+folder.hold()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_a_folder_is_held_by_one_process_until_it_ends(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    folder.release()
+    other = subprocess.Popen([sys.executable, "-c", HOLD, folder.path], stdin=-1, stdout=-1, text=True)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(RunError, match="run: another process is writing this run; wait for it to end"):
+        RunFolder.open(folder.path).hold()
+    other.kill()
+    other.communicate()
+    RunFolder.open(folder.path).hold()
+
+
+def test_what_a_killed_process_left_half_written_is_cleaned(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    for half in (".front.json.1-ab", "policy/.policy.safetensors.1-ab", "checkpoints/base/.step-000000003.1-ab/x", "front.json"):
+        (folder.path / half).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / half).write_text("")
+    folder.clean()
+    files = [str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()]
+    assert sorted(files) == [".lock", "config.yaml", "front.json"]
+
+
+def test_a_folder_is_discarded_only_while_nothing_was_learned(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    (folder.checkpoints / "base" / "finished").mkdir(parents=True)
+    folder.discard_if_empty()
+    assert folder.path.exists()
+    (folder.checkpoints / "base" / "finished").rmdir()
+    folder.discard_if_empty()
+    assert not folder.path.exists()

@@ -1,0 +1,211 @@
+"""Weights and temperatures as a user writes them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from moft.errors import ConfigError, DataError
+from moft.run.policy.parse_weights import (
+    checked_temperature,
+    factors_of,
+    in_words,
+    parsed_temperatures,
+    parsed_weights,
+    tradeoff_at,
+    weights_of,
+    weights_of_file,
+)
+
+NAMES = ("clicks", "dwell", "quality")
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        ("0.2,0.3,0.5", [0.2, 0.3, 0.5]),
+        (" 1 , 0,0 ", [1.0, 0.0, 0.0]),
+        ("quality=0.5, clicks=0.5", [0.5, 0.0, 0.5]),
+        ("dwell=1", [0.0, 1.0, 0.0]),
+    ],
+)
+def test_weights_are_read_in_order_or_by_name(text, weights):
+    assert parsed_weights(text, NAMES) == weights
+
+
+MISTAKES = {
+    "0.2,0.3": "2 weights, and there are 3 objectives: clicks, dwell, quality",
+    "1,0,0,0": "4 weights, and there are 3 objectives",
+    "": "'' is no number",
+    "0.5,half,0": "'half' is no number",
+    "0.5,0.5,0.5": "weights must sum to 1",
+    "1.5,-0.5,0": "weights must be finite and not negative",
+    "nan,0.5,0.5": "weights must be finite and not negative",
+    "inf,0,0": "weights must be finite and not negative",
+    "click=1": "'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "clicks=0.5,clicks=0.5": "'clicks' is given twice.",
+    "clicks=0.5,0.5": "'0.5' is not of the form objective=weight.",
+    "clicks=half,dwell=0.5": "'half' is no number",
+    "clicks=0.5,dwell=0.4": "weights must sum to 1",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), MISTAKES.items())
+def test_a_mistake_in_weights_is_told_in_one_line(text, told):
+    with pytest.raises(ConfigError) as error:
+        parsed_weights(text, NAMES)
+    assert str(error.value).startswith(f"--weights {text!r}: ")
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_has_a_row_for_each_list(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text("[1, 0, 0]\n[0.25, 0.25, 0.5]\n")
+    assert weights_of_file(path, NAMES) == [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("0.5, 0.5", "'0.5, 0.5' is no JSON (Extra data); a line is the weights of one list, such as [0.2, 0.8]."),
+        ("", "'' is no JSON (Expecting value)"),
+        ("1" * 5000, "is not JSON that can be read (nested too deep, or a number of too many digits)"),
+        ("[" * 100_000, "is not JSON that can be read (nested too deep, or a number of too many digits)"),
+        (f"[{10**400}, 0, 0]", "weights must be finite and not negative"),
+        (f"[{-(10**400)}, 0, 0]", "weights must be finite and not negative"),
+        ("[0.5, 0.5]", "'[0.5, 0.5]' are not 3 weights, one for each of clicks, dwell, quality"),
+        ('{"clicks": 1}', "are not 3 weights"),
+        ('[1, "0", 0]', "are not 3 weights"),
+        ("[true, false, false]", "are not 3 weights"),
+        ("[0.5, 0.5, 0.5]", "weights must sum to 1"),
+        ("[2, -1, 0]", "weights must be finite and not negative"),
+        ("[NaN, 0, 1]", "weights must be finite and not negative"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text(f"[1, 0, 0]\n{line}\n[0, 1, 0]\n")
+    with pytest.raises(DataError) as error:
+        weights_of_file(path, NAMES)
+    assert str(error.value).startswith(f"{path}:2: ")
+    assert told in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        weights_of_file(tmp_path / "gone", NAMES)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_a_temperature_must_be_positive(temperature):
+    with pytest.raises(ConfigError, match=r"--temperature .*: must be above 0; 1 is as trained"):
+        checked_temperature(temperature)
+
+
+@pytest.mark.parametrize("temperature", [1e-44, 1e39, 1e300, float("inf")])
+def test_a_temperature_that_scores_cannot_hold_is_refused(temperature):
+    with pytest.raises(ConfigError, match=r"--temperature .*: must be between 1e-12 and 1e\+12"):
+        checked_temperature(temperature)
+
+
+def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf[1, 0, 0]\r\n")
+    assert weights_of_file(path, NAMES) == [[1.0, 0.0, 0.0]]
+
+
+def test_temperatures_are_multiples_of_the_trained_ones():
+    trained = torch.tensor([[0.5, 1.0, 2.0]])
+    found = tradeoff_at([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [[2.0, 2.0, 3.0]], trained)
+    assert found.temperatures.tolist() == [[1.0, 2.0, 6.0]]
+    assert found.weights.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "factors"),
+    [
+        ("2", [2.0, 2.0, 2.0]),
+        ("1,3,0.5", [1.0, 3.0, 0.5]),
+        (" 1 , 3,1e-1 ", [1.0, 3.0, 0.1]),
+        ("dwell=3", [1.0, 3.0, 1.0]),
+        ("quality=0.5, clicks=2", [2.0, 1.0, 0.5]),
+    ],
+)
+def test_temperatures_are_one_number_or_one_for_each_objective_in_order_or_by_name(text, factors):
+    assert parsed_temperatures(text, NAMES) == factors
+
+
+WRONG_TEMPERATURES = {
+    "hot": "--temperature 'hot': 'hot' is no number.",
+    "": "--temperature '': '' is no number.",
+    "1,3": "--temperature '1,3': 2 temperatures, and there are 3 objectives: clicks, dwell, quality.",
+    "1,x,3": "--temperature '1,x,3': 'x' is no number.",
+    "click=2": "--temperature 'click=2': 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "clicks=2,clicks=3": "--temperature 'clicks=2,clicks=3': 'clicks' is given twice. Objectives: clicks, dwell, quality.",
+    "clicks=2,3": "--temperature 'clicks=2,3': '3' is not of the form objective=temperature. Objectives: clicks, dwell, quality.",
+    "1,0,1": "--temperature 0: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "dwell=-2": "--temperature -2: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "1,nan,1": "--temperature nan: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "1,1e13,1": "--temperature 1e+13: must be between 1e-12 and 1e+12; scores have 32 bits.",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG_TEMPERATURES.items())
+def test_a_mistake_in_temperatures_is_told_in_one_line(text, told):
+    with pytest.raises(ConfigError) as error:
+        parsed_temperatures(text, NAMES)
+    assert str(error.value) == told
+
+
+@pytest.mark.parametrize(("factors", "text"), [([2.0, 2.0], "2"), ([1.0, 3.0], "1, 3"), ([1e6, 1e6], "1e+06"), ([0.5], "0.5")])
+def test_factors_of_temperatures_are_told_as_they_were_given(factors, text):
+    assert in_words(factors) == text
+
+
+def test_an_entry_of_a_file_has_weights_in_order_or_by_name_and_a_temperature():
+    assert weights_of([0.25, 0.25, 0.5], NAMES, "a:1") == [0.25, 0.25, 0.5]
+    assert weights_of({"quality": 1}, NAMES, "a:1") == [0.0, 0.0, 1.0]
+    assert factors_of(2, NAMES, "a:1") == [2.0, 2.0, 2.0]
+    assert factors_of([1, 2, 3], NAMES, "a:1") == [1.0, 2.0, 3.0]
+    assert factors_of({"dwell": 3}, NAMES, "a:1") == [1.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([0.5, 0.5], "weights [0.5, 0.5] must be 3 numbers, one for each of clicks, dwell, quality."),
+        ({"click": 1}, "weights: 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality."),
+        ({"clicks": "1"}, 'weights ["1", 0.0, 0.0] must be 3 numbers'),
+        ([True, False, False], "must be 3 numbers"),
+        ("0.2,0.3,0.5", 'weights "0.2,0.3,0.5" must be 3 numbers'),
+        ([0.5, 0.5, 0.5], "weights must sum to 1"),
+        ([2, -1, 0], "weights must be finite and not negative"),
+        ([10**400, 0, 0], "weights must be finite and not negative"),
+        ({"dwell": 10**400}, "weights must be finite and not negative"),
+    ],
+)
+def test_a_mistake_in_the_weights_of_an_entry_names_where_it_is(value, told):
+    with pytest.raises(DataError) as error:
+        weights_of(value, NAMES, "asked.jsonl:3")
+    assert str(error.value).startswith("asked.jsonl:3: ")
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "temperature 0 must be between 1e-12 and 1e+12"),
+        ([1, float("nan"), 1], "temperature nan must be between"),
+        ([1, 2], "temperature [1, 2] must be 3 numbers"),
+        ("2", 'temperature "2" must be 3 numbers'),
+        (None, "temperature null must be 3 numbers"),
+        (10**400, "temperature inf must be between 1e-12 and 1e+12"),
+        ([1, -(10**400), 1], "temperature -inf must be between 1e-12 and 1e+12"),
+    ],
+)
+def test_a_mistake_in_the_temperature_of_an_entry_names_where_it_is(value, told):
+    with pytest.raises(DataError) as error:
+        factors_of(value, NAMES, "asked.jsonl:3")
+    assert str(error.value).startswith("asked.jsonl:3: ")
+    assert told in str(error.value)

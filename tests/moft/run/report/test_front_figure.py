@@ -1,0 +1,190 @@
+"""Pictures have the panels they should, show the points that were measured, and survive what is missing."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+
+from moft.engine.fronts.hypervolume import nondominated
+from moft.run.report.figure_style import STYLE, png, shortened
+from moft.run.report.front_figure import front_figure, short_metric
+from moft.run.report.training_figure import training_figure
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def panels(figure, label):
+    return [axes for axes in figure.axes if axes.get_label() == label]
+
+
+def dots(axes):
+    """The size of the marker at every place."""
+    from matplotlib.collections import PathCollection
+
+    drawn = [collection for collection in axes.collections if isinstance(collection, PathCollection)]
+    return {tuple(np.round(at, 9)): collection.get_sizes()[0] for collection in drawn for at in collection.get_offsets()}
+
+
+def said(figure):
+    """Every text of the figure."""
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5])
+def test_every_pair_of_objectives_has_a_panel(recorded, m):
+    figure = front_figure(recorded(m))
+    assert len(panels(figure, "pair")) == comb(m, 2)
+    assert len(panels(figure, "main")) == len(panels(figure, "legend")) == 1
+
+
+def test_one_objective_has_one_panel(recorded):
+    figure = front_figure(recorded(1))
+    assert len(panels(figure, "pair")) == len(panels(figure, "main")) == 1
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_without_a_main_objective_there_is_no_panel_of_it(recorded, m):
+    assert not panels(front_figure(recorded(m, has_main=False)), "main")
+
+
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(recorded):
+    record = recorded(2)
+    (usual,) = panels(front_figure(record), "main")
+    record["main"]["name"] = "minus KL (nats)"
+    (named,) = panels(front_figure(record), "main")
+    assert [axes.get_title(loc="left") for axes in (usual, named)] == ["Main objective", "Minus KL (nats)"]
+    assert [bool(axes.get_ylabel()) for axes in (usual, named)] == [True, False]
+
+
+@pytest.mark.parametrize("m", [2, 5])
+def test_a_panel_shows_the_grid_the_points_between_its_vertices_and_the_base_model(recorded, m):
+    record = recorded(m)
+    for axes, (i, j) in zip(panels(front_figure(record), "pair"), by_rows(m), strict=True):
+        between = [point for point in record["edges"] if point["weights"][i] + point["weights"][j] == 1]
+        expected = {place(point, i, j) for point in [*record["points"], *between, record["base"]]}
+        assert set(dots(axes)) == expected
+
+
+def test_points_between_the_vertices_are_joined_in_the_order_of_their_weights(recorded):
+    record = recorded(2)
+    record["points"].reverse()
+    (axes,) = panels(front_figure(record), "pair")
+    joined = [tuple(np.round(row, 9)) for row in axes.lines[0].get_xydata()]
+    assert joined == [place(point, 0, 1) for point in sorted(record["points"], key=lambda point: point["weights"][1])]
+
+
+def test_the_front_of_a_pair_is_ringed_and_dominated_points_are_not(recorded):
+    record = recorded(2)
+    record["points"][0]["values"] = [record["base"]["values"][0] - 1, record["base"]["values"][1] - 1]
+    values = torch.tensor([point["values"] for point in record["points"]], dtype=torch.float64)
+    on_front = {place(point, 0, 1) for point, keep in zip(record["points"], nondominated(values), strict=True) if keep}
+    (axes,) = panels(front_figure(record), "pair")
+    sizes = dots(axes)
+    points = {place(point, 0, 1) for point in record["points"]}
+    assert 0 < len(on_front) < len(points)
+    assert min(sizes[at] for at in on_front) > max(sizes[at] for at in points - on_front)
+
+
+@pytest.mark.parametrize("m", [2, 5])
+def test_axes_are_named_by_objective_and_metric(recorded, m):
+    record = recorded(m)
+    texts = said(front_figure(record))
+    assert all(f"{name} (NDCG@10)" in texts for name in record["objectives"])
+    volume = record["hypervolume"]
+    expected = f"NDCG@10 on test, {record['lists']} lists: hypervolume {volume['value']:.4g}"
+    assert any(text.startswith(expected) for text in texts)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_values_that_are_missing_are_left_out(recorded, m):
+    record = recorded(m)
+    first, base = record["points"][0], record["base"]
+    first["values"][0], first["ci"][0] = None, [None, None]
+    base["values"][0], base["ci"][0], base["main"], base["main_ci"] = None, [None, None], None, [None, None]
+    record["hypervolume"] |= {"value": None, "ci": [None, None]}
+    assert png(front_figure(record)).startswith(SIGNATURE)
+
+
+def test_nan_is_the_same_as_null(recorded):
+    record, other = recorded(2), recorded(2)
+    record["points"][0]["main"], record["points"][0]["main_ci"] = None, [None, None]
+    other["points"][0]["main"], other["points"][0]["main_ci"] = math.nan, [math.nan, math.nan]
+    assert png(front_figure(record)) == png(front_figure(other))
+
+
+def test_an_interval_that_leaves_its_mean_out_is_drawn(recorded):
+    record = recorded(2)
+    value = record["points"][0]["values"][0]
+    record["points"][0]["ci"][0] = [value + 1, value + 2]
+    assert png(front_figure(record)).startswith(SIGNATURE)
+
+
+def test_names_are_drawn_as_they_are_written(recorded):
+    figure = front_figure(recorded(2, names=("$a_1$", "an $\\open{ dollar")))
+    assert png(figure).startswith(SIGNATURE)
+    assert "$a_1$ (NDCG@10)" in said(figure)
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone(recorded):
+    import matplotlib
+
+    before = {key: matplotlib.rcParams[key] for key in STYLE}
+    png(front_figure(recorded(2)))
+    assert before == {key: matplotlib.rcParams[key] for key in STYLE}
+
+
+def test_every_job_has_its_loss_and_what_was_measured():
+    steps = [{"step": step, "job": job, "loss": 1 / step} for job in ("base", "policy") for step in range(1, 9)]
+    steps[7] |= {"validation_ndcg": 0.4}
+    steps[-1] |= {"hypervolume": 0.1, "main": 0.4, "clicks": 0.3, "quality": 0.6}
+    figure = training_figure(steps)
+    titles = [axes.get_title(loc="left") for axes in panels(figure, "curve")]
+    assert titles == [
+        "base: loss",
+        "base: validation_ndcg (validation)",
+        "policy: loss",
+        "policy: hypervolume (validation)",
+        "policy: objectives (validation)",
+    ]
+    assert {"main, mean over the grid", "clicks", "quality"} <= set(said(figure))
+    assert png(figure).startswith(SIGNATURE)
+
+
+def test_main_values_of_training_are_called_as_in_the_front():
+    step = {"step": 1, "job": "policy", "loss": 1.0, "hypervolume": 0.1, "main": -3.0, "clicks": 0.3}
+    assert "minus KL (nats), mean over the grid" in said(training_figure([step], "minus KL (nats)"))
+
+
+def test_a_smoothed_loss_keeps_a_constant():
+    figure = training_figure([{"step": step, "job": "policy", "loss": 2.5} for step in range(1, 101)])
+    raw, smooth = panels(figure, "curve")[0].lines
+    assert np.allclose(smooth.get_ydata(), raw.get_ydata())
+
+
+def test_the_short_name_of_a_metric_is_its_first_word():
+    assert short_metric("NDCG@10 (gain: linear)") == "NDCG@10"
+    assert short_metric("accuracy, of pairs") == "accuracy"
+
+
+def test_a_long_name_loses_its_middle():
+    assert shortened("clicks", 6) == "clicks"
+    long = shortened("query_clicks_of_the_last_year", 11)
+    assert len(long) == 11
+    assert long.startswith("query")
+    assert long.endswith("_year")
+
+
+def by_rows(m):
+    """Pairs in the order of their panels."""
+    return sorted(combinations(range(m), 2), key=lambda pair: (pair[1], pair[0]))
+
+
+def place(point, i, j):
+    return tuple(np.round([point["values"][i], point["values"][j]], 9))

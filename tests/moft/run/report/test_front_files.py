@@ -1,0 +1,83 @@
+"""Reading a measured front: what is not whole is told in one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from moft import RunError
+from moft.files.safetensors import load_tensors, save_tensors
+from moft.run.report.front_files import read_measured
+
+
+def changed(folder, change):
+    """The folder, its record changed."""
+    record = json.loads((folder / "front.json").read_text())
+    change(record)
+    (folder / "front.json").write_text(json.dumps(record))
+    return folder
+
+
+def refusal(folder):
+    with pytest.raises(RunError) as caught:
+        read_measured(folder)
+    return str(caught.value)
+
+
+def test_a_front_is_read_as_it_was_written(made):
+    run = read_measured(made("mine", method="dpo-ls", seed=3, points=4))
+    assert (run.name, run.config["method"], run.config["seed"]) == ("mine", {"name": "dpo-ls"}, 3)
+    assert (run.objectives, run.reference) == (["clicks", "dwell"], [0.0, 0.0])
+    assert run.tensors["values"].shape == (4, 40, 2)
+
+
+def test_what_is_no_folder_is_refused(made, tmp_path):
+    assert refusal(tmp_path / "nothing") == f"{tmp_path / 'nothing'}: there is no such folder."
+    file = made("mine") / "front.json"
+    assert refusal(file) == f"{file}: is a file; give the folder of a run."
+
+
+def test_a_folder_without_a_front_is_refused(tmp_path, match):
+    assert match(r"holds no measured front \(it has no front.json\); `moft train`", refusal(tmp_path))
+    (tmp_path / "config.yaml").write_text("")
+    assert match(r"is not finished \(it has no front.json\); go on with it by `moft train ... --resume`", refusal(tmp_path))
+
+
+def test_a_damaged_record_is_refused(made, match):
+    folder = made("mine")
+    whole = (folder / "front.json").read_text()
+    (folder / "front.json").write_text(whole[:100])
+    assert match("front.json: is cut short or no JSON", refusal(folder))
+    (folder / "front.json").write_text("[]")
+    assert match("front.json: is damaged; it holds no fields", refusal(folder))
+    (folder / "front.json").write_text(whole)
+    assert match("lacks 'points'", refusal(changed(folder, lambda record: record.pop("points"))))
+    (folder / "front.json").write_text(whole)
+    assert match("lacks 'run.data'", refusal(changed(folder, lambda record: record["run"].pop("data"))))
+    (folder / "front.json").write_text(whole)
+    told = refusal(changed(folder, lambda record: record["cost"].pop("separate_seconds")))
+    assert match("lacks 'cost.separate_seconds'", told)
+    (folder / "front.json").write_text(whole)
+    assert match("lacks 'cost.jobs'", refusal(changed(folder, lambda record: record.update(cost=None))))
+
+
+def test_another_version_s_record_is_refused(made, match):
+    assert match("has schema 2; this version of moft reads 1", refusal(changed(made("new"), lambda r: r.update(schema=2))))
+    told = refusal(changed(made("old"), lambda record: record.pop("run")))
+    assert match("does not say which run it is of.* `moft profile`", told)
+
+
+def test_damaged_lists_are_refused(made, match):
+    folder = made("mine")
+    file = folder / "lists.safetensors"
+    tensors = load_tensors(file)
+    save_tensors(file, {name: value for name, value in tensors.items() if name != "main"})
+    assert match("lists.safetensors: is damaged; it lacks 'main'", refusal(folder))
+    save_tensors(file, tensors | {"values": torch.zeros(3, 40, 2)})
+    assert match(r"'values' has shape \[3, 40, 2\], and front.json beside it tells of \[5, 40, 2\]", refusal(folder))
+    file.write_bytes(b"\0" * 9)
+    assert match("is cut short or no safetensors file", refusal(folder))
+    file.unlink()
+    assert match("lists.safetensors: is missing", refusal(folder))

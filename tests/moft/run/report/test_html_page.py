@@ -1,0 +1,229 @@
+"""The report says every number of a front, loads nothing, and escapes what users named."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from moft.errors import RunError
+from moft.run.folder.run_folder import RunFolder
+from moft.run.report import html_page
+from moft.run.report.html_page import duration, write_report
+
+VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
+EVIL = "<script>alert('x')</script>"
+
+
+class Page(HTMLParser):
+    """A page as text and tags; a tag that is not closed, or closed twice, is an error."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], ""
+        self.feed(content)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attributes]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.create(tmp_path / "my run", {"task": {"ltr": {"data": "web30k"}}, "seed": 3})
+
+
+def page(record, run):
+    write_report(record, run, run.path)
+    return Page((run.path / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+@pytest.mark.parametrize("has_main", [True, False])
+def test_every_objective_and_number_is_said(recorded, run, m, has_main):
+    record = recorded(m, has_main=has_main)
+    text = page(record, run).text
+    rows = [*record["points"], record["base"]]
+    numbers = [f"{value:.4f}" for row in rows for value in row["values"]]
+    numbers += [f"{low:.4f} to {high:.4f}" for row in rows for low, high in row["ci"]]
+    numbers += [f"{row['main']:.4f}" for row in rows if has_main]
+    numbers += [f"{value:.4g}" for value in (record["hypervolume"]["value"], *record["indicators"].values())]
+    words = [*record["objectives"], record["metric"], record["intervals"], *record["meanings"].values(), run.path.name]
+    assert [missing for missing in (*numbers, *words) if missing not in text] == []
+    assert ("main objective" in text.lower()) == has_main
+
+
+def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(recorded, run):
+    record = recorded(2)
+    record["main"]["name"] = "minus KL (nats)"
+    text = page(record, run).text
+    assert [text.count(word) for word in ("minus KL (nats)", "Minus KL (nats)")] == [2, 3]
+    assert "main objective" not in text.lower()
+
+
+def test_both_files_are_written_and_the_page_holds_the_picture(recorded, run):
+    import base64
+
+    sources = [value for tag, name, value in page(recorded(2), run).attributes if (tag, name) == ("img", "src")]
+    picture = (run.path / "front.png").read_bytes()
+    assert sources == ["data:image/png;base64," + base64.b64encode(picture).decode()]
+
+
+def test_nothing_is_loaded_and_no_script_is_needed(recorded, run):
+    found = page(recorded(5), run)
+    content = (run.path / "report.html").read_text(encoding="utf-8")
+    assert not {"script", "link", "iframe", "object"} & set(found.tags)
+    assert "http://" not in content
+    assert "https://" not in content
+    assert all(value.startswith("data:") for _, name, value in found.attributes if name in ("src", "href"))
+    assert not re.search(r"@import|url\(", content)
+
+
+def test_what_users_name_is_escaped(recorded, tmp_path):
+    folder = RunFolder.create(tmp_path / "<b>run", {"note": EVIL})
+    folder.write_versions({"device": EVIL, "data": {"base": EVIL, "splits": {EVIL: {EVIL: EVIL}}}})
+    record = recorded(2, names=(EVIL, f"b_{EVIL}"), metric=f"{EVIL} more", split=EVIL)
+    record["notes"] = [EVIL]
+    record["meanings"]["width"] = EVIL
+    found = page(record, folder)
+    assert not {"script", "b_"} & set(found.tags)
+    assert "<b>run" in found.text
+    places = 2 * len(record["objectives"])  # heads of the table of points, beside all other places
+    assert found.text.count(EVIL) > places
+
+
+def test_points_on_the_front_are_marked_and_the_base_model_comes_first(recorded, run):
+    record = recorded(2)
+    record["points"][1]["values"] = [-1.0, -1.0]
+    page(record, run)
+    content = (run.path / "report.html").read_text(encoding="utf-8")
+    rows = re.findall(r'<tr class="(base|front|dominated)"', content)
+    count = len(record["points"])
+    assert rows == ["base", "front", "dominated", *["front"] * (count - 2)]
+    assert f"{count - 1} of {count}" in content
+
+
+def test_each_objectives_range_stands_against_the_base_model(recorded, run):
+    record = recorded(2)
+    text = page(record, run).text
+    for index in range(2):
+        values = [point["values"][index] for point in record["points"]]
+        assert f"{max(values) - record['base']['values'][index]:+.4f}" in text
+
+
+def test_what_is_missing_is_left_out(recorded, run):
+    record = recorded(2)
+    for point in (*record["points"], record["base"]):
+        point["values"][0], point["ci"][0] = None, [None, None]
+        point["main"], point["main_ci"] = None, [None, None]
+    record["hypervolume"] |= {"value": None, "ci": [None, None]}
+    record["main"] = {"mean": None, "deviation": None}
+    text = page(record, run).text
+    assert not re.search(r"\b(nan|None)\b", text)
+    assert "Main objective" not in text
+    assert "Made with" not in text
+    assert text.count("\N{EN DASH}") > len(record["points"])
+
+
+def test_nan_is_shown_as_missing_too(recorded, run):
+    record = recorded(2)
+    record["points"][0]["values"][0] = float("nan")
+    assert not re.search(r"\bnan\b", page(record, run).text)
+
+
+def test_training_is_shown_where_it_was_kept(recorded, run):
+    assert "img" in page(recorded(2), run).tags
+    rows = [{"step": step, "job": "policy", "loss": 1 / step} for step in range(1, 5)]
+    run.steps.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 5, "jo')
+    assert page(recorded(2), run).tags.count("img") == 2
+
+
+def test_data_and_versions_are_told_with_short_hashes(recorded, run):
+    digest = "0123456789abcdef" * 4
+    splits = {"train": {"lists": 18919, "sha256": [digest]}, "test": {"items": 7}}
+    run.write_versions(
+        {"python": "3.12.1", "seed": 12345, "git_commit": None, "data": {"splits": splits, "dealt": None, "base": "neural"}}
+    )
+    text = page(recorded(2), run).text
+    assert "18,919" in text
+    assert "12345" in text
+    assert "neural" in text
+    assert "3.12.1" in text
+    assert digest[:12] in text
+    assert digest not in text
+    assert "git commit" not in text
+    assert "dealt" not in text
+
+
+def test_the_resolved_config_is_there(recorded, run):
+    found = page(recorded(2), run)
+    assert "details" in found.tags
+    assert run.config.read_text() in found.text
+
+
+def test_temperatures_that_differ_have_columns(recorded, run):
+    same = page(recorded(2), run).text
+    record = recorded(2, temperatures=lambda weights: 1 + torch.arange(len(weights)).unsqueeze(1).expand(-1, 2) / 8)
+    differing = page(record, run).text
+    assert "Temperatures: objective_0 1, objective_1 1." in same
+    assert "temperatures" in differing
+    assert "Temperatures:" not in differing
+    assert all(f"{point['temperatures'][0]:g}" in differing for point in record["points"])
+
+
+def test_a_failed_write_leaves_nothing_behind(recorded, run, monkeypatch):
+    record, before = recorded(2), sorted(run.path.iterdir())
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("moft.files.atomic_write.os.fsync", full)
+    with pytest.raises(RunError, match=r"front.png: cannot be written \(no space left\)"):
+        write_report(record, run, run.path)
+    assert sorted(run.path.iterdir()) == before
+
+
+def test_a_page_that_cannot_be_made_leaves_no_picture(recorded, run, monkeypatch):
+    def broken(*arguments):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(html_page, "report_page", broken)
+    with pytest.raises(ValueError, match="broken"):
+        write_report(recorded(2), run, run.path)
+    assert not (run.path / "front.png").exists()
+
+
+def test_pyplot_is_never_imported(recorded, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it is now an error
+    page(recorded(2), run)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.31, "0.3 s"),
+        (9.97, "10 s"),
+        (59.7, "1 min 0 s"),
+        (75, "1 min 15 s"),
+        (3599.8, "1 h 0 min"),
+        (3600 + 7 * 60, "1 h 7 min"),
+        (50 * 3600, "2 d 2 h"),
+    ],
+)
+def test_durations_have_two_units(seconds, words):
+    assert duration(seconds) == words

@@ -1,0 +1,12 @@
+"""The plugin offers what it ships, and every target loads."""
+
+from __future__ import annotations
+
+from moft_conditioners import plugin
+
+
+def test_every_shipped_component_is_offered_and_loads():
+    offered = {component.name: component for component in plugin.moft_conditioners()}
+    assert set(offered) == {"concat", "encoded", "film", "hpt", "hyper-lora", "hypernetwork", "mix"}
+    assert all(isinstance(component.target, str) and component.summary for component in offered.values())
+    assert all(component.load().__module__.startswith("moft_conditioners.") for component in offered.values())

@@ -1,0 +1,135 @@
+"""Pairs from columns of text and of chats, and from transcripts."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from moft import ConfigError, DataError
+from moft_llm.data.example import Example, Message
+from moft_llm.data.filtering import usable
+from moft_llm.data.pair_readers import HH, Pairs
+
+ROOT = Path(__file__).resolve().parents[4]
+USER = {"role": "user", "content": "p"}
+
+
+def answer(text):
+    return {"role": "assistant", "content": text}
+
+
+@pytest.fixture
+def file_of(tmp_path):
+    """Writes rows as JSON lines; gives the path as text."""
+
+    def made(*values, name="data.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(value) + "\n" for value in values))
+        return str(tmp_path / name)
+
+    return made
+
+
+def test_columns_of_text_are_a_pair(file_of):
+    path = file_of({"prompt": "p", "chosen": "a", "rejected": "b", "margin": 1})
+    assert list(Pairs(path).examples()) == [Example("p", ("a", "b"), {"preferred": (1.0, 0.0)}, f"{path}:1")]
+    path = file_of({"q": "p", "yes": "a", "no": "b"})
+    (example,) = Pairs(path, objective="kind", prompt="q", chosen="yes", rejected="no").examples()
+    assert example == Example("p", ("a", "b"), {"kind": (1.0, 0.0)}, f"{path}:1")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"chosen": [USER, answer("a")], "rejected": [USER, answer("b")]},
+        {"prompt": "other", "chosen": [USER, answer("a")], "rejected": [USER, answer("b")]},
+        {"prompt": [USER], "chosen": [answer("a")], "rejected": [answer("b")]},
+    ],
+    ids=["no prompt", "prompt beside whole chats", "chats of one message"],
+)
+def test_columns_of_chats_end_in_the_responses(file_of, row):
+    path = file_of(row)
+    assert list(Pairs(path).examples()) == [Example((Message("user", "p"),), ("a", "b"), {"preferred": (1.0, 0.0)}, f"{path}:1")]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"prompt": "p", "chosen": "a"}, r"has no 'rejected'; it has: prompt, chosen\.$"),
+        ({"chosen": "a", "rejected": "b"}, r"has no 'prompt'; it has: chosen, rejected\.$"),
+        ({"prompt": "p", "chosen": [], "rejected": "b"}, r"chosen is \[\]; it must be text\.$"),
+        (
+            {"chosen": [USER, answer("a")], "rejected": [{"role": "user", "content": "q"}, answer("b")]},
+            r"chosen and rejected answer different messages; a pair has one prompt\.$",
+        ),
+        ({"prompt": "p", "chosen": ["a"], "rejected": ["b"]}, r"message 1 of chosen is 'a'; a message is"),
+    ],
+)
+def test_a_row_that_is_no_pair_is_one_line(file_of, row, says):
+    with pytest.raises(DataError, match=rf"data\.jsonl:1: {says}"):
+        list(Pairs(file_of(row)).examples())
+
+
+START = "\n\nHuman: one\n\nAssistant: two\n\nHuman: three\n\nAssistant:"
+
+
+def test_the_prompt_of_transcripts_is_what_they_share_up_to_the_last_answer(file_of):
+    path = file_of({"text": [f"{START} the same start a", f"{START} the same start b"], "score": [1.0, 0.0]})
+    columns = file_of({"chosen": f"{START} yes", "rejected": f"{START} no"}, name="columns.jsonl")
+    assert list(HH({"kind": path, "brief": columns}).examples()) == [
+        Example(START, (" the same start a", " the same start b"), {"kind": (1.0, 0.0)}, f"{path}:1"),
+        Example(START, (" yes", " no"), {"brief": (1.0, 0.0)}, f"{columns}:1"),
+    ]
+
+
+def test_transcripts_that_part_early_have_a_short_prompt_and_long_responses(file_of):
+    early = "\n\nHuman: one\n\nAssistant:"
+    path = file_of({"text": [f"{early} a\n\nHuman: x\n\nAssistant: c", f"{early} b\n\nHuman: x\n\nAssistant: c"]})
+    (example,) = HH({"kind": path}).examples()
+    assert example.prompt == early
+    assert example.responses == (" a\n\nHuman: x\n\nAssistant: c", " b\n\nHuman: x\n\nAssistant: c")
+
+
+def test_the_turns_of_a_transcript_may_become_a_chat(file_of):
+    path = file_of({"text": [f"{START} yes ", f"{START} no"]})
+    (example,) = HH({"kind": path}, turns="messages").examples()
+    assert example.prompt == (Message("user", "one"), Message("assistant", "two"), Message("user", "three"))
+    assert example.responses == ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"text": ["\n\nHuman: a", "\n\nHuman: b"]}, r"the transcripts share no text up to an 'Assistant:', so they have no one"),
+        ({"text": [START]}, r"text is \[.*; it must be a list of two transcripts, the chosen one first\.$"),
+        ({"text": [START, 1]}, r"text 2 is 1; it must be text\.$"),
+        ({"other": 1}, r"has no 'chosen'; it has: other\.$"),
+        (
+            {"text": ["Be kind.\n\nHuman: a\n\nAssistant: b", "Be kind.\n\nHuman: a\n\nAssistant: c"]},
+            r"the prompt does not go from a 'Human:' to a 'Human:' turn, so it is no chat; use turns: text\.$",
+        ),
+    ],
+)
+def test_what_is_no_pair_of_transcripts_is_one_line(file_of, row, says):
+    with pytest.raises(DataError, match=rf"data\.jsonl:1: {says}"):
+        list(HH({"kind": file_of(row)}, turns="messages").examples())
+
+
+def test_no_file_at_all_is_one_line():
+    with pytest.raises(ConfigError, match=r"^\[task\.data\.paths\] names no file; give at least one, such as helpful: helpful"):
+        HH({})
+
+
+@pytest.mark.slow
+def test_real_transcripts_are_labelled_for_one_objective_each():
+    folder = Path(os.environ.get("MOFT_DATA", ROOT.parent / "shared" / "data")) / "preferences"
+    paths = {"helpful": folder / "hh_helpful_2352.json", "harmless": folder / "hh_harmless_2312.json"}
+    if not all(path.exists() for path in paths.values()):
+        pytest.skip(f"no HH files in {folder}: set MOFT_DATA to a folder that holds preferences/hh_helpful_2352.json")
+    found = usable(HH({name: str(path) for name, path in paths.items()}).examples(), "drop")
+    assert len(found.examples) == 2352 + 2312 - found.short
+    counts = {name: sum(list(example.labels) == [name] for example in found.examples) for name in paths}
+    assert sum(counts.values()) == len(found.examples)
+    assert all(example.prompt.endswith("\n\nAssistant:") and len(example.responses) == 2 for example in found.examples)

@@ -1,0 +1,261 @@
+"""`moft export`: what it writes generates the same greedy tokens in plain transformers and PEFT, with moft out of reach."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import moft
+from moft.cli.app import main
+from moft_llm.export.export import merged_network
+from moft_llm.generation.generate import Decoding, generated
+from moft_llm.loading.model_loading import load_model
+from moft_llm.network.language_model import LanguageModel
+from moft_llm.network.lora import LoRA
+from moft_llm.task import LLM
+
+pytestmark = pytest.mark.slow  # a run is trained
+
+PROMPTS = ["Day 3: ", "The wind of day 4 ", "x"]
+STEPS = 12
+PLAIN = """
+import importlib.util, json, sys
+from pathlib import Path
+sys.path = [place for place in sys.path if Path(place or ".").resolve() not in map(Path, json.loads(sys.argv[2]))]
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in str(finder)]
+assert importlib.util.find_spec("moft") is None and importlib.util.find_spec("moft_llm") is None
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+def generated(folder):
+    if (folder / "model").exists():
+        base, adapter, words = folder / "model", folder / "adapter", folder / "model"
+    else:
+        base, adapter, words = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"], folder, folder
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapter).eval()
+    tokenizer = AutoTokenizer.from_pretrained(words)
+    for prompt in json.loads(sys.argv[1]):
+        ids = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
+        out = model.generate(**ids, max_new_tokens=STEPS, do_sample=False, pad_token_id=tokenizer.eos_token_id)
+        yield [token for token in out[0].tolist()[ids["input_ids"].shape[1]:] if token != tokenizer.eos_token_id]
+
+for line in sys.stdin:
+    print("found:" + json.dumps(list(generated(Path(line.strip())))), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def generated_without_moft(tmp_path_factory):
+    """Gives the tokens after each prompt, from a process that cannot import moft; one for all, for it is slow to start."""
+    root, folder = Path(__file__).resolve().parents[4], tmp_path_factory.mktemp("plain")
+    program = PLAIN.replace("STEPS", str(STEPS))
+    words = [sys.executable, "-c", program, json.dumps(PROMPTS), json.dumps([str(root), str(root / "plugins")])]
+    with (folder / "said").open("w") as said:
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, cwd=folder)
+
+    def found(out):
+        process.stdin.write(f"{out}\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            if line.startswith("found:"):
+                return json.loads(line.removeprefix("found:"))
+        pytest.fail((folder / "said").read_text())
+
+    yield found
+    process.kill()
+    process.wait()
+
+
+def generated_with_moft(run, weights, temperature="1"):
+    opened = moft.open_run(run, device="cpu")
+    with torch.no_grad():
+        answers = opened.policy.answers(opened.tradeoff(weights, temperature).expand(len(PROMPTS)))
+    return generated(answers, opened.task.prompting().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
+
+
+CASES = {
+    "hpt over lora": ({}, "0.2,0.8"),
+    "lora alone": ({"method": "{name: dpo-ls, points: 3}"}, "0.5,0.5"),
+    "averaged lora and prompts": ({"method": "{name: dpo-soup}", "prompt_tokens": 3}, "0.3,0.7"),
+    "hpt alone": ({"lora": "null"}, "1,0"),
+    "hpt over gpt2": ({"model": "gpt2"}, "0.2,0.8"),
+    "hpt over qwen3": ({"model": "qwen3"}, "0.2,0.8"),
+    "gated lora": ({"method": "{name: cos-dpo, conditioner: hyper-lora}"}, "0.2,0.8"),
+    "hpt over gated lora": ({"method": "{name: cos-dpo, conditioner: [hpt, hyper-lora]}", "model": "gpt2"}, "0.2,0.8"),
+    "real weights": ({}, "0.2,0.8"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_export_generates_the_same_tokens_without_moft(case, tuned, stories, generated_without_moft, tmp_path, capsys):
+    settings, weights = CASES[case]
+    if case == "real weights":
+        settings = {"model": stories("stories260k")}
+    run, out = tuned(**settings), tmp_path / "out"
+    capsys.readouterr()
+    assert main(["export", str(run), str(out), "--weights", weights]) == 0
+    assert str(out) in capsys.readouterr().out
+    expected = generated_with_moft(run, weights)
+    assert generated_without_moft(out) == expected
+    assert generated_with_moft(run, weights, temperature="1e9") != expected  # the base model's
+    has_prefix = (out / "adapter").exists()
+    assert has_prefix == (case not in ("lora alone", "gated lora"))
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"README.md", "front.png"} <= files
+    assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)
+    place = "adapter/" if has_prefix else ""
+    assert {f"{place}adapter_config.json", f"{place}adapter_model.safetensors"} <= files
+
+
+@pytest.fixture
+def run(tuned, capsys):
+    path = tuned()
+    capsys.readouterr()
+    return path
+
+
+def test_the_card_says_what_it_is_and_how_to_load_it(run, tmp_path):
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "brief=0.25,calm=0.75"]) == 0
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    header = card.split("---")[1]
+    assert "library_name: peft" in header
+    assert "# run, at brief 0.25, calm 0.75" in card
+    assert "PeftModel.from_pretrained(base" in card
+    assert "![The front of the policy](front.png)" in card
+    front = json.loads((run / "front.json").read_text(encoding="utf-8"))
+    nearest = min(front["points"], key=lambda point: abs(point["weights"][0] - 0.25))
+    assert f"| brief | {nearest['weights'][0]:.4g} | {nearest['values'][0]:.4g} (" in card
+    assert (tmp_path / "out" / "front.png").read_bytes() == (run / "front.png").read_bytes()
+    weights = list((tmp_path / "out").rglob("*.safetensors"))
+    assert weights
+    assert {path.stat().st_mode for path in weights} == {(tmp_path / "out" / "README.md").stat().st_mode}
+
+
+def test_the_run_is_as_it_was(run, tmp_path):
+    before = generated_with_moft(run, "0.2,0.8")
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.2,0.8"]) == 0
+    assert generated_with_moft(run, "0.2,0.8") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "moft export needs --weights, such as --weights 0.5,0.5: a plain model has one tradeoff."),
+        (["--weights", "1"], "--weights '1': 1 weights, and there are 2 objectives: brief, calm."),
+        (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16': is none of float32, bfloat16."),
+        (["--weights", "1,0", "--temperature", "2"], "at this temperature every token takes a forward of the base model as well"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, run, tmp_path, capsys):
+    assert main(["export", str(run), str(tmp_path / "out"), *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"moft: error: {told}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_temperature_that_can_be_exported_is_named(tuned, tmp_path, capsys):
+    run = tuned("{name: cos-dpo, conditioner: hpt, temperatures: dirichlet}", prompt_tokens=2)
+    capsys.readouterr()
+    asked = ["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--temperature"]
+    assert main([*asked, "5"]) == 2
+    factor = capsys.readouterr().err.rpartition("--temperature ")[2].rstrip(".\n")
+    assert main([*asked, factor]) == 0
+
+
+def test_what_is_there_already_stays(run, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("x")
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "1,0"]) == 2
+    assert "out: is there already; choose another place or remove it." in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_an_export_that_fails_half_way_leaves_nothing(run, tmp_path, capsys, monkeypatch):
+    def full(*arguments, **settings):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("moft_llm.export.export._write_prompt", full)
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "1,0"]) == 2
+    assert "out: cannot be written (No space left on device)" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_4_bits_are_not_merged(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(LLM, "source", {"model": "x", "gguf": None, "dtype": "auto", "quantization": "4bit"})
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "1,0"]) == 2
+    assert "quantization: 4bit cannot be exported with a prefix" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "gpt2", "mistral"])
+def test_merged_weights_give_the_logits_of_the_adapted_network(tiny_models, family):
+    base, tokenizer = load_model(str(tiny_models(family)), device=torch.device("cpu"))
+    shown = {"share_prompt": True, "length_normalization": False, "gradient_checkpointing": False}
+    model = LanguageModel(base, tokenizer, tradeoff_size=2, lora=LoRA(rank=4, alpha=8), prompt_tokens=0, **shown).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        tokens = torch.arange(5, 25).reshape(2, 10)
+        expected, plain = model.network(tokens).logits, base(tokens).logits
+        merged = merged_network(model.network).network
+        assert not any("lora" in name or "base_layer" in name for name in merged.state_dict())
+        torch.testing.assert_close(merged(tokens).logits, expected, atol=1e-4, rtol=1e-4)
+        assert (expected - plain).abs().max() > 1e-2
+        torch.testing.assert_close(model.network(tokens).logits, expected)
+
+
+def test_rounding_a_merged_model_is_told_and_float32_keeps_all(run, tmp_path, capsys):
+    said = {}
+    for name, words in {"own": [], "float32": ["--dtype", "float32"], "bfloat16": ["--dtype", "bfloat16"]}.items():
+        assert main(["export", str(run), str(tmp_path / name), "--weights", "0.2,0.8", *words]) == 0
+        said[name] = capsys.readouterr().out.splitlines()[0]
+        kept = json.loads((tmp_path / name / "model" / "config.json").read_text())["dtype"]
+        assert kept == ("bfloat16" if name == "bfloat16" else "float32")
+    files = {name: tmp_path / name / "model" / "model.safetensors" for name in said}
+    assert files["own"].read_bytes() == files["float32"].read_bytes()
+    assert files["bfloat16"].stat().st_size < 0.6 * files["own"].stat().st_size
+    assert said["float32"] == f"{tmp_path / 'float32' / 'model'}: the base model with LoRA merged, in float32."
+    head = f"{tmp_path / 'bfloat16' / 'model'}: the base model with LoRA merged, in bfloat16. Rounding moved its weights by "
+    assert said["bfloat16"].startswith(head)
+    assert said["bfloat16"].endswith(" % of what LoRA does; --dtype float32, twice as large, does not.")
+
+
+def test_an_adapter_alone_takes_no_dtype(tuned, tmp_path, capsys):
+    run = tuned("{name: dpo-ls, points: 3}")
+    capsys.readouterr()
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--dtype", "float32"]) == 2
+    told = "--dtype float32 changes nothing: this export is an adapter alone, in float32; leave it out."
+    assert capsys.readouterr().err == f"moft: error: {told}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_rounding_takes_of_a_merge_is_measured_and_a_float32_merge_loses_nothing(tiny_models):
+    base, tokenizer = load_model(str(tiny_models()), dtype="bfloat16", device=torch.device("cpu"))
+    shown = {"share_prompt": True, "length_normalization": False, "gradient_checkpointing": False}
+    model = LanguageModel(base, tokenizer, tradeoff_size=2, lora=LoRA(rank=4, alpha=1), prompt_tokens=0, **shown).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.01)
+    layers = {name: module for name, module in model.network.named_modules() if hasattr(module, "get_delta_weight")}
+    found = {dtype: merged_network(model.network, dtype=dtype) for dtype in (None, "float32")}
+    changed, lost = 0.0, 0.0
+    for name, layer in layers.items():
+        delta = layer.get_delta_weight("default").float()
+        exact = layer.get_base_layer().weight.float() + delta
+        torch.testing.assert_close(found["float32"].network.get_submodule(name).weight, exact, atol=0, rtol=1e-6)
+        rounded = found[None].network.get_submodule(name).weight
+        assert rounded.dtype == torch.bfloat16
+        changed, lost = changed + delta.square().sum(), lost + (rounded.float() - exact).square().sum()
+    assert found[None].lost == pytest.approx((lost / changed).sqrt().item(), rel=1e-3)
+    assert found[None].lost > 0.05
+    assert (found[None].dtype, found["float32"].dtype, found["float32"].lost) == ("bfloat16", "float32", 0.0)
+    assert all(value.dtype == torch.float32 for value in found["float32"].network.state_dict().values())

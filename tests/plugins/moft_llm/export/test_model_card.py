@@ -1,0 +1,82 @@
+"""The model card of an export: the lines that load it, and the front that it tells of."""
+
+from __future__ import annotations
+
+import ast
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from moft import RunError
+from moft.api import Tradeoff
+from moft_llm.export.export import _base_place
+from moft_llm.export.model_card import Card
+
+FRONT = {
+    "objectives": ["brief", "calm"],
+    "points": [{"weights": [0.5, 0.5], "values": [1.0, 2.0], "ci": [[0.9, 1.1], [1.9, 2.1]]}],
+    "base": {"values": [0.0, 0.0]},
+    "split": "test",
+    "metric": "accuracy",
+}
+
+
+def card_of(folder, gguf=None, *, with_prefix=False):
+    run = SimpleNamespace(path=folder, front=folder / "front.json")
+    opened = SimpleNamespace(folder=run, names=("brief", "calm"))
+    task = SimpleNamespace(prompting=lambda: SimpleNamespace(text="none"))
+    tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.ones(1, 2))
+    return Card(
+        SimpleNamespace(opened=opened, task=task), tradeoff, "/models/mine", gguf, with_prefix=with_prefix, dtype="float32"
+    )
+
+
+def code_of(folder, **given):
+    (folder / "front.json").write_text(json.dumps(FRONT))
+    card = card_of(folder, **given)
+    card.write(folder)
+    code = (folder / "README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    ast.parse(code)
+    return code
+
+
+def test_an_adapter_of_a_gguf_file_is_loaded_over_that_file_made_dense(tmp_path):
+    code = code_of(tmp_path, gguf="a.gguf")
+    assert "from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig" in code
+    dense = 'gguf_file="a.gguf", quantization_config=GgufConfig(dequantize=True)'
+    assert f'from_pretrained("/models/mine", {dense}, dtype="float32")' in code
+
+
+def test_other_adapters_are_loaded_over_their_model(tmp_path):
+    code = code_of(tmp_path)
+    assert 'from_pretrained("/models/mine", dtype="float32")' in code
+    assert "Gguf" not in code
+    assert "Gguf" not in code_of(tmp_path, gguf="a.gguf", with_prefix=True)  # its model was written dense
+
+
+def test_the_base_of_an_export_is_the_place_that_was_read(tmp_path, monkeypatch):
+    fetched = tmp_path / "models" / "smollm2"
+    fetched.mkdir(parents=True)
+    (fetched / "one.gguf").touch()
+    monkeypatch.setenv("MOFT_CACHE", str(tmp_path))
+    assert _base_place({"model": "smollm2", "gguf": None}) == (str(fetched), "one.gguf")
+    assert _base_place({"model": str(fetched), "gguf": "two.gguf"}) == (str(fetched), "two.gguf")
+    assert _base_place({"model": "owner/name", "gguf": None}) == ("owner/name", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, r"^{}: is not finished \(it has no front\.json\); go on with it by `moft train \.\.\. --resume`\.$"),
+        ("{", r"^{}/front\.json: is damaged; `moft train \.\.\. --resume` measures the run again\.$"),
+        ("[]", r"front\.json: is damaged"),
+        ("{}", r"front\.json: is damaged"),
+    ],
+)
+def test_a_run_without_a_whole_front_has_no_card(content, told, tmp_path):
+    if content is not None:
+        (tmp_path / "front.json").write_text(content)
+    with pytest.raises(RunError, match=told.format(tmp_path)):
+        card_of(tmp_path).check()

@@ -1,0 +1,207 @@
+"""Generated text is scored per prompt and tradeoff, with the same random numbers everywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from moft import ConfigError, PluginError
+from moft.api import (
+    AccelerateTrainer,
+    BasePolicy,
+    Batch,
+    ConditionedPolicy,
+    Context,
+    Objective,
+    Steered,
+    Tradeoff,
+    TrainerSettings,
+)
+from moft.testing import check_evaluator
+from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
+from moft_llm.data.label_transforms import TextLabel
+from moft_llm.data.list_readers import Lists
+from moft_llm.generation.generate import Decoding, generated
+from moft_llm.generation.generation_evaluator import Generation
+from moft_llm.network.lora import LoRA
+from moft_llm.task import LLM
+
+
+class Characters:
+    """Adds up the code points of a response."""
+
+    meaning = "sum of the code points of a response"
+
+    def __init__(self, sign=1.0):
+        self.sign = sign
+
+    def __call__(self, prompts, responses):
+        return self.sign * torch.tensor([float(sum(map(ord, response))) for response in responses])
+
+
+SCORERS = {"brief": Characters(-1.0), "calm": Characters()}
+
+
+@pytest.fixture(scope="module")
+def task(tiny_models, made_up_lists, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("generation")
+    made_up_lists(folder / "lists.jsonl")
+    built = LLM(
+        Context(torch.device("cpu"), 0, folder / "cache"),
+        model=str(tiny_models()),
+        data=Lists(str(folder / "lists.jsonl")),
+        objectives={"brief": TextLabel(), "calm": TextLabel()},
+        lora=LoRA(rank=2, alpha=4),
+    )
+    built.prepare(AccelerateTrainer(TrainerSettings(device="cpu", threads=1), seed=0))
+    return built
+
+
+@pytest.fixture(scope="module")
+def steered(task):
+    torch.manual_seed(0)
+    model = task.model(2)
+    conditioner = HyperPromptTuning(model.spec, tokens=2, rank=2)
+    torch.nn.init.normal_(conditioner.right[-1].weight, std=3.0)
+    policy = ConditionedPolicy(model, conditioner, torch.full((1, 2), 0.1))
+    return Steered(policy, Tradeoff(torch.eye(2), torch.full((1, 2), 0.1)))
+
+
+def evaluator(task, **settings):
+    given = {"scorers": SCORERS, "decoding": Decoding(max_new_tokens=6, batch=8), **settings}
+    return Generation(task.objectives, task.main, **given)
+
+
+def test_greedy_responses_are_not_sampled_again_and_again():
+    objectives, greedy = (Objective("brief"), Objective("calm")), Decoding(greedy=True)
+    Generation(objectives, None, scorers=SCORERS, decoding=greedy)
+    with pytest.raises(ConfigError) as error:
+        Generation(objectives, None, scorers=SCORERS, samples=4, decoding=greedy)
+    assert str(error.value) == "samples: 4 greedy responses to a prompt are all the same; set 1, or decoding.greedy: false."
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract_of_evaluators(task, steered):
+    check_evaluator(evaluator(task), steered, list(task.batches("test")))
+
+
+def test_values_are_scores_of_text_and_differ_between_tradeoffs(task, steered):
+    found = evaluator(task)(steered, task.batches("test"))
+    assert_close(found.values[..., 0], -found.values[..., 1])
+    assert (found.values[..., 1] >= 0).all()
+    assert not torch.equal(found.values[0], found.values[1])
+
+
+def test_the_base_model_has_no_distance_from_itself(task):
+    base = Steered(BasePolicy(task), Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1)))
+    found = evaluator(task)(base, task.batches("test"))
+    assert_close(found.main, torch.zeros_like(found.main), atol=1e-4, rtol=0)
+    assert found.main_name == "minus KL (nats)"
+
+
+def test_a_policy_far_away_is_nearer_at_a_higher_temperature(task, steered):
+    distances = []
+    for c in (1.0, 3.0, 1e6):
+        moved = Steered(steered.policy, Tradeoff(torch.eye(2), c * torch.full((1, 2), 0.1)))
+        distances.append(-float(evaluator(task, samples=8)(moved, task.batches("test")).main.mean()))
+    assert distances[0] > distances[1] > distances[2]
+    assert distances[2] == pytest.approx(0.0, abs=1e-2)
+
+
+def test_lists_beyond_the_number_of_prompts_are_skipped(task, steered):
+    found = evaluator(task, prompts=2)(steered, task.batches("test")).ordered()
+    assert not found.values[:, :2].isnan().any()
+    assert found.values[:, 2:].isnan().all()
+    assert all(math.isnan(value) for value in found.main[0, 2:].tolist())
+
+
+@pytest.mark.parametrize("scorers", [{"brief": Characters()}, {**SCORERS, "loud": Characters()}])
+def test_scorers_are_those_of_the_objectives(scorers):
+    with pytest.raises(ConfigError, match="the objectives are brief, calm, and each needs one of its name"):
+        Generation((Objective("brief"), Objective("calm")), None, scorers=scorers)
+
+
+def test_it_says_how_far_it_is(task, steered):
+    told = []
+    found = evaluator(task).measured(steered, task.batches("test"), told.append)
+    assert told == [1, 2]
+    assert torch.equal(found.values.nan_to_num(), evaluator(task)(steered, task.batches("test")).values.nan_to_num())
+
+
+def test_prompts_without_room_for_a_response_are_refused_before_anything_is_trained(task, steered, match):
+    evaluator(task).check(steered, task.batches("test"))
+    with pytest.raises(ConfigError) as error:
+        evaluator(task, decoding=Decoding(max_new_tokens=505)).check(steered, task.batches("test"))
+    tokens = r"\d+ tokens of prompt, 2 of prefix and 505 to come are more than the context of 512;"
+    pattern = (
+        rf"^\[profile\.evaluator\.decoding\.max_new_tokens\] prompt \d+ that is measured: {tokens} "
+        r".* A lower task\.max_length shortens prompts\.$"
+    )
+    assert match(pattern, str(error.value))
+
+
+def test_a_model_that_cannot_generate_is_refused_before_anything_is_trained(task, monkeypatch):
+    fault = "LlamaForCausalLM cannot generate from embeddings (ValueError: no way)."
+    base = Steered(BasePolicy(task), Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1)))
+    evaluator(task).check(base, task.batches("test"))
+    monkeypatch.setattr("moft_llm.network.language_model.generation_fault", lambda network: "ValueError: no way")
+    base = Steered(BasePolicy(task), base.tradeoff)
+    with pytest.raises(ConfigError) as error:
+        evaluator(task).check(base, task.batches("test"))
+    assert str(error.value) == f"[profile.evaluator] {fault} Choose another evaluator than generation."
+
+
+def test_a_model_that_cannot_generate_is_refused_wherever_it_is_to_write(task, monkeypatch):
+    monkeypatch.setattr("moft_llm.network.language_model.generation_fault", lambda network: "ValueError: no way")
+    tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1))
+    with pytest.raises(ConfigError, match=r"^LlamaForCausalLM cannot generate from embeddings \(ValueError: no way\)\.$"):
+        generated(BasePolicy(task).answers(tradeoff), [[5, 6]], Decoding(greedy=True))
+
+
+def test_a_scorer_that_gives_no_number_is_named(task, steered):
+    scorers = {"brief": lambda prompts, responses: torch.full((len(responses),), torch.nan), "calm": Characters()}
+    for scorer in scorers.values():
+        scorer.meaning = "nothing"
+    with pytest.raises(PluginError, match=r"^the scorer of 'brief' \(function\) gave nan for the response "):
+        evaluator(task, scorers=scorers)(steered, task.batches("test"))
+
+
+class Reads:
+    """Keeps what it is given."""
+
+    meaning = "nothing"
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, prompts, responses):
+        self.seen += zip(prompts, responses, strict=True)
+        return torch.zeros(len(responses))
+
+
+def test_scorers_read_what_they_read_when_they_label(task, steered, tiny_models, tmp_path):
+    (tmp_path / "lists.jsonl").write_text(
+        "".join(json.dumps({"prompt": f"Tell of {n}", "responses": ["a", "b c"]}) + "\n" for n in range(3))
+    )
+    put = LLM(
+        Context(torch.device("cpu"), 0, tmp_path / "cache"),
+        model=str(tiny_models()),
+        data=Lists(str(tmp_path / "lists.jsonl")),
+        objectives={"brief": TextLabel(), "calm": TextLabel()},
+        template="USER: {prompt} ASSISTANT: ",
+        lora=LoRA(rank=2, alpha=4),
+    )
+    reader = Reads()
+    evaluator(task, scorers={"brief": reader, "calm": Characters()})(steered, put.read(tmp_path / "lists.jsonl"))
+    assert {prompt for prompt, _ in reader.seen} == {f"Tell of {n}" for n in range(3)}
+
+
+def test_lists_without_text_are_refused(task, steered):
+    plain = [Batch(**{field.name: getattr(batch, field.name) for field in fields(Batch)}) for batch in task.batches("test")]
+    with pytest.raises(ConfigError, match="generation measures language models; choose another for this task"):
+        evaluator(task)(steered, plain)
