@@ -22,7 +22,7 @@ def make_runs(folder: Path) -> list[Path]:
     """Fronts of made-up policies, each a little better than the one before."""
     import torch
 
-    from moft.engine.training.job_records import Account
+    from moft.engine.training.job_records import TrainingCost
     from moft.files.json import write_json
     from moft.files.safetensors import save_tensors
     from moft.run.report.front_record import Cost, Measured, front_record, list_values, reference_point
@@ -43,7 +43,7 @@ def make_runs(folder: Path) -> list[Path]:
         told = {"name": f"run-{run}", "config": {"seed": run}, "data": {"splits": {}}}
         path = folder / f"run-{run}"
         path.mkdir()
-        write_json(path / "front.json", front_record(whole, (), Cost(Account(1, 1.0, 1.0, 1), 0.0), (), told))
+        write_json(path / "front.json", front_record(whole, (), Cost(TrainingCost(1, 1.0, 1.0, 1), 0.0), (), told))
         save_tensors(path / "lists.safetensors", list_values(whole))
         paths.append(path)
     return paths
@@ -57,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         paths = make_runs(Path(name))
         for call in range(CALLS):
-            command = ["compare", *map(str, paths), "--samples", str(SAMPLES), "--out", str(Path(name) / f"out-{call}")]
+            command = ["compare", *map(str, paths), "--bootstrap-samples", str(SAMPLES), "--out", str(Path(name) / f"out-{call}")]
             before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
             start = "import sys; from moft.cli.app import main; sys.exit(main(sys.argv[1:]))"
             subprocess.run([sys.executable, "-c", start, *command], check=True, stdout=subprocess.DEVNULL)

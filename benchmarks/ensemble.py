@@ -32,13 +32,13 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
     from moft.hooks.plugin_manager import Plugins
     from moft.interfaces import Context, Problem
     from moft.run.run_config import read_settings
-    from moft.types import Tradeoff, temperatures_of
+    from moft.types import Tradeoff, betas_of
 
     plugins = Plugins()
     plugins.load(disable=["console"])
     usual = ["task.folds=5", "task.base.epochs=2", f"trainer.epochs={epochs}", METHOD, *overrides]
     ways = {
-        name: read_settings(CONFIG, [*usual, f"trainer.together={together}"], plugins).make()
+        name: read_settings(CONFIG, [*usual, f"trainer.models_at_once={together}"], plugins).make()
         for name, together in (("separate", 1), ("together", "null"))
     }
     settings = ways["together"]
@@ -53,14 +53,14 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
         return profiled(policy, task, evaluator, tradeoff, "validation").points
 
     def trained(way: str) -> tuple[float, Any, list[Any]]:
-        from moft.engine.training.job_records import Account, NoRecords
+        from moft.engine.training.job_records import NoRecords, TrainingCost
 
         class Kept(NoRecords):
             def __init__(self) -> None:
-                self.accounts: list[Account] = []
+                self.costs: list[TrainingCost] = []
 
-            def finish(self, job: str, weights: Any, account: Account) -> None:
-                self.accounts.append(account)
+            def finish(self, job: str, weights: Any, account: TrainingCost) -> None:
+                self.costs.append(account)
 
         kept, problem = Kept(), Problem(task, lambda policy: {}, points)
         seed_initialisation(0, "policy")
@@ -69,18 +69,18 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
         settings.method.train(policy, problem, AccelerateTrainer(ways[way].trainer, seed=0, records=kept))
         if trainer.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - started, policy, kept.accounts
+        return time.perf_counter() - started, policy, kept.costs
 
     seconds: dict[str, list[float]] = {"separate": [], "together": []}
     estimates, losses = [], {}
     for index in range(rounds + 1):
         for way in ("separate", "together"):
-            took, policy, accounts = trained(way)
-            losses[way] = _losses(policy, task, temperatures_of(task.objectives).to(trainer.device))
+            took, policy, costs = trained(way)
+            losses[way] = _losses(policy, task, betas_of(task.objectives).to(trainer.device))
             if index > 0:  # the first round warms caches
                 seconds[way].append(took)
                 if way == "together":
-                    estimates.append(accounts[0].separate_seconds)
+                    estimates.append(costs[0].separate_seconds)
         print(f"round {index}: " + ", ".join(f"{way} {values[-1:]}" for way, values in seconds.items()), flush=True)
     return {
         "device": str(trainer.device) if trainer.device.type == "cpu" else torch.cuda.get_device_name(),
@@ -95,7 +95,7 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
     }
 
 
-def _losses(policy: Any, task: Any, temperatures: Any) -> Any:
+def _losses(policy: Any, task: Any, betas: Any) -> Any:
     """`[models, m]`, mean losses of every model on the training lists."""
     import torch
 
@@ -105,9 +105,7 @@ def _losses(policy: Any, task: Any, temperatures: Any) -> Any:
     costs = ObjectiveLosses(task.objectives, ListNet())
     with torch.no_grad():
         found = [
-            torch.stack(
-                [costs(policy.plain.corrections(batch, (index,))[0], batch, temperatures) for index in range(len(policy.grid))]
-            )
+            torch.stack([costs(policy.plain.corrections(batch, (index,))[0], batch, betas) for index in range(len(policy.grid))])
             for batch in task.batches("train")
         ]
     return torch.cat(found, dim=1).mean(1)

@@ -14,7 +14,7 @@ from moft import cache_folder
 from moft.engine.fronts.hypervolume import hypervolume
 from moft.engine.fronts.profile import base_values, profiled
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import Account, NoRecords
+from moft.engine.training.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem
@@ -43,7 +43,7 @@ class Outcome:
     seconds: float
     processor: float
     policy: Policy
-    account: Account
+    account: TrainingCost
     config: Mapping[str, Any]
     data: Mapping[str, Any]
 
@@ -52,9 +52,9 @@ class Accounts(NoRecords):
     """Keeps what the jobs of a training took."""
 
     def __init__(self) -> None:
-        self.whole = Account()
+        self.whole = TrainingCost()
 
-    def finish(self, job: str, weights: Mapping[str, torch.Tensor], account: Account) -> None:
+    def finish(self, job: str, weights: Mapping[str, torch.Tensor], account: TrainingCost) -> None:
         self.whole = self.whole + account
 
 
@@ -96,7 +96,7 @@ class Experiments:
         watched = validation_grid(settings.profile, m) if weights is None else weights
 
         def validate(policy: Policy) -> dict[str, float]:
-            front = profiled(policy, task, evaluator, Tradeoff(watched, problem.temperatures), "validation")
+            front = profiled(policy, task, evaluator, Tradeoff(watched, problem.betas), "validation")
             if len(watched) == 1:
                 return {"hypervolume": float((front.points[0] * watched[0]).sum())}
             return {"hypervolume": hypervolume(front.points, torch.zeros(m))}
@@ -108,12 +108,12 @@ class Experiments:
         seed_initialisation(settings.seed, "policy")
         policy = settings.method.policy(problem)
         started, busy = time.perf_counter(), time.process_time()
-        accounts = Accounts()
-        settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed, records=accounts))
+        costs = Accounts()
+        settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed, records=costs))
         seconds, processor = time.perf_counter() - started, time.process_time() - busy
-        front = profiled(policy, task, evaluator, Tradeoff(grid, problem.temperatures), split)
+        front = profiled(policy, task, evaluator, Tradeoff(grid, problem.betas), split)
         base, data = base_values(task, evaluator, split), task.identity()
-        return Outcome(front, base, seconds, processor, policy, accounts.whole, resolved.plain, data)
+        return Outcome(front, base, seconds, processor, policy, costs.whole, resolved.plain, data)
 
 
 def plain_model(weights: Sequence[float]) -> list[str]:

@@ -234,7 +234,7 @@ def train(side: Side) -> None:
     before = resident()
     settings = TrainerSettings(
         epochs=1, learning_rate=side.rate, weight_decay=0.0, schedule="constant", warmup=0.0, evaluations=0, device=side.device,
-        threads=torch.get_num_threads(), accumulation=side.accumulation, precision="float32" if is_cpu else "bf16",
+        threads=torch.get_num_threads(), gradient_accumulation_steps=side.accumulation, precision="float32" if is_cpu else "bf16",
     )  # fmt: skip
     stretches = Stretches(side.stretch, side.device)
     trainer = AccelerateTrainer(settings, seed=0, records=Told(stretches))

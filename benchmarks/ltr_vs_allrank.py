@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.racing import Racer, answer
+from benchmarks.racing import Racer, assignment
 from benchmarks.ranking import Timed, mslr_lists, prepared_task, weight_cos
 
 ALLRANK, COS, PLAIN = "allRank", "moft, Weight-COS, m = 5", "moft, one objective"
@@ -130,10 +130,10 @@ def serve(name: str, *, lists: Path, cache: Path, threads: int, budget: int) -> 
     task = prepared_task(lists, cache, objectives=m, budget=budget)
     timed = Timed(task, weight_cos(m, conditioner), epochs=2, threads=threads)
     facts = {"parameters": sum(parameter.numel() for parameter in timed.policy.parameters())}
-    answer(facts)
+    assignment(facts)
     lengths = [int(batch.items.sum()) for batch in task.batches("train")]
     for _ in sys.stdin:
-        answer({"items": sum(lengths), "seconds": timed()[0]})
+        assignment({"items": sum(lengths), "seconds": timed()[0]})
 
 
 def _padding(task: Any, budget: int, shuffles: int = 50) -> float:

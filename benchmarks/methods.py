@@ -56,7 +56,7 @@ def trained(data: str, out: Path, seeds: int, folds: int, processes: int, usual:
 def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
     """All methods on one base ranker; the seconds that took."""
     from benchmarks.experiments import Experiments
-    from moft.files.atomic_write import whole_folder
+    from moft.files.atomic_write import atomic_folder
     from moft.files.json import write_json
     from moft.files.safetensors import save_tensors
     from moft.run.policy.measure import BOOTSTRAP_SEED
@@ -80,7 +80,7 @@ def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
         plugins.load(disable=["console"])
         indicators = read_settings(CONFIGS[data], usual, plugins).make().profile.indicators
         record = front_record(measured, indicators, Cost(found.account, 0.0), found.front.notes, run)
-        with whole_folder(target) as folder:
+        with atomic_folder(target) as folder:
             write_json(folder / "front.json", record)
             save_tensors(folder / "lists.safetensors", list_values(measured))
     return time.perf_counter() - started

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Answer, Batch, Policy, Tradeoff
+from moft.api import Assignment, Batch, Policy, Tradeoff
 
 
 class Optimum(Policy):
@@ -41,9 +41,9 @@ class Optimum(Policy):
         return mixed.masked_fill(~batch.items, 0.0)
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        return tradeoff.temperatures[:, :1]
+        return tradeoff.betas[:, :1]
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         raise ConfigError("the optimum is known by its labels; there is no model behind its scores.")
 
 
@@ -80,8 +80,8 @@ def _measured(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]
     task = settings.task(Context(torch.device("cpu"), settings.seed, folder))
     task.prepare(AccelerateTrainer(settings.trainer, seed=settings.seed))
     evaluator = settings.profile.evaluator(task.objectives, task.main)
-    temperatures = torch.ones(1, m)
-    grid = Tradeoff(settings.profile.grid(m).grid(settings.profile.points).float(), temperatures)
+    betas = torch.ones(1, m)
+    grid = Tradeoff(settings.profile.grid(m).grid(settings.profile.points).float(), betas)
     found = {}
     for name, is_geometric in (("arithmetic (DPO-LS, one-shot)", False), ("geometric (MO-DPO)", True)):
         front = profiled(Optimum(is_geometric=is_geometric), task, evaluator, grid, "test")

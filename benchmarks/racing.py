@@ -77,7 +77,7 @@ class Stretches:
             import torch
 
             torch.cuda.empty_cache()  # others may be measured before
-        answer(facts)
+        assignment(facts)
         self._wait()
 
     def step(self, loss: float) -> None:
@@ -90,7 +90,7 @@ class Stretches:
 
             torch.cuda.synchronize()
         processor, wall = time.process_time() - self._processor, time.perf_counter() - self._wall
-        answer({"processor": processor, "wall": wall, "losses": self._losses, "peak": self._peak()})
+        assignment({"processor": processor, "wall": wall, "losses": self._losses, "peak": self._peak()})
         self._wait()
 
     def _peak(self) -> float:
@@ -112,7 +112,7 @@ class Stretches:
         self._processor, self._wall = time.process_time(), time.perf_counter()
 
 
-def answer(values: Mapping[str, Any]) -> None:
+def assignment(values: Mapping[str, Any]) -> None:
     """Says, in the process of a `Racer`, what was measured."""
     print("answer", json.dumps(values), flush=True)
 

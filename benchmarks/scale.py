@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import machine, print_table, write_result
-from benchmarks.racing import Racer, answer
+from benchmarks.racing import Racer, assignment
 from benchmarks.ranking import Timed, prepared_task, weight_cos
 from benchmarks.step_cost import PARTS, parts_of_a_step
 
@@ -91,21 +91,21 @@ def serve(folder: Path, *, budget: int) -> None:
     columns = task.state()["columns"]
     features = 4 * rows * len(columns)
     counts = {"lists": sum(map(len, plan)), "items": rows, "features": len(columns), "steps_per_epoch": len(plan)}
-    answer({**counts, "features_mb": features / 1e6, "idle_mb": idle / 1e6, "prepared_peak_mb": _peak() / 1e6, **seconds})
+    assignment({**counts, "features_mb": features / 1e6, "idle_mb": idle / 1e6, "prepared_peak_mb": _peak() / 1e6, **seconds})
     done = 0
 
     def after_step(progress: float) -> None:
         nonlocal done
         if progress < 1 and int(progress * TURNS) > done:
             done = int(progress * TURNS)
-            answer({"done": False})
+            assignment({"done": False})
             sys.stdin.readline()
 
     timed = Timed(task, weight_cos(OBJECTIVES, "film"), epochs=2, after_step=after_step)
     sys.stdin.readline()
     epoch = timed()[-1]
     peak = _peak()
-    answer(
+    assignment(
         {
             "done": True,
             "epoch_seconds": epoch,
@@ -117,7 +117,7 @@ def serve(folder: Path, *, budget: int) -> None:
         }
     )
     sys.stdin.readline()
-    answer(parts_of_a_step(task, weight_cos(OBJECTIVES, "film"), 3, steps=60))
+    assignment(parts_of_a_step(task, weight_cos(OBJECTIVES, "film"), 3, steps=60))
 
 
 def _peak() -> int:

@@ -101,9 +101,9 @@ def parts_of_a_step(task: LTR, method: Any, repeats: int, *, steps: int | None =
             laps.end("batch")
             weights = sampler.draw(len(batch), generator)
             laps.end("draw")
-            correction = policy.correction(batch, Tradeoff(weights, policy.temperatures))
+            correction = policy.correction(batch, Tradeoff(weights, policy.betas))
             laps.end("forward")
-            loss = (losses(correction, batch, policy.temperatures) * weights).sum()
+            loss = (losses(correction, batch, policy.betas) * weights).sum()
             laps.end("losses")
             loss.backward()  # type: ignore[no-untyped-call]
             laps.end("backward")

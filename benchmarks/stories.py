@@ -86,7 +86,7 @@ def ray(values: Tensor) -> dict[str, Any]:
 def _measured(opened: Any, weights: Tensor, split: str) -> Tensor:
     """`[n, prompts, m]`, the scores of what is generated at each row of `weights`, on prompts that were answered."""
     evaluator = opened.settings.profile.evaluator(opened.task.objectives, opened.task.main)
-    tradeoff = Tradeoff(weights, opened.trained_at).checked()
+    tradeoff = Tradeoff(weights, opened.trained_betas).checked()
     opened.policy.eval()
     measured = evaluator(opened.policy.steer(tradeoff), opened.task.batches(split)).ordered()
     values: Tensor = measured.values

@@ -14,9 +14,9 @@ Run it:  moft train configs/llm/stories.yaml --out runs/stories
          python benchmarks/story_methods.py "hpt, hyper-lora"=$both hpt=runs/hpt hyper-lora=runs/gates dpo-ls=runs/ls
          python benchmarks/story_methods.py --name stories-validation ...  # of profiles by --split validation --points 6
          sft="--set method.loss=with-sft"
-         for T in 1.5 2; do moft profile runs/stories --points 6 --temperature $T --out runs/dial-$T; done
+         for T in 1.5 2; do moft profile runs/stories --points 6 --dial $T --out runs/dial-$T; done
          moft train configs/llm/stories.yaml --out runs/sft $sft $six
-         python benchmarks/story_methods.py --name stories-sft both=... "at temperature 2"=runs/dial-2 sft=runs/sft dpo-ls=runs/ls
+         python benchmarks/story_methods.py --name stories-sft both=... "at beta 2"=runs/dial-2 sft=runs/sft dpo-ls=runs/ls
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Temperature-COS on a synthetic set: where a front goes as the ratio of two temperatures changes, and what free scores do.
+"""Temperature-COS on a synthetic set: where a front goes as the ratio of two betas changes, and what free scores do.
 
-One policy is trained with temperatures drawn from a Dirichlet distribution, once with the usual balance and once with the
+One policy is trained with betas drawn from a Dirichlet distribution, once with the usual balance and once with the
 published loss (`balance: none`), and for comparison Weight-COS once. Each front is measured at 11 weightings and five ratios of
-the temperatures, whose sum stays 2. The oracle solves each loss for free scores on small lists without a network.
+the betas, whose sum stays 2. The oracle solves each loss for free scores on small lists without a network.
 
 Run it:  python benchmarks/temperature_ratios.py
 """
@@ -18,7 +18,7 @@ from typing import Any
 CONFIG = Path(__file__).parents[1] / "configs" / "ltr" / "synthetic.yaml"
 POINTS = 11
 FIRST = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Shares of the first temperature: ratios 1:9, 1:3, 1:1, 3:1, 9:1."""
+"""Shares of the first beta: ratios 1:9, 1:3, 1:1, 3:1, 9:1."""
 
 
 def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
 
     policies = {
         "weights": [],
-        "temperatures": ["method.temperatures=dirichlet"],
-        "temperatures, published loss": ["method.temperatures=dirichlet", "method.balance=none"],
+        "betas": ["method.betas=dirichlet"],
+        "betas, published loss": ["method.betas=dirichlet", "method.balance=none"],
     }
     grid = torch.stack([torch.linspace(1, 0, POINTS), torch.linspace(0, 1, POINTS)], dim=1)
     found: dict[str, Any] = {}
@@ -70,10 +70,10 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
 
 
 def direction(values: Any) -> dict[str, Any]:
-    """What a front does as the first temperature grows and the second falls.
+    """What a front does as the first beta grows and the second falls.
 
     Args:
-        values: `[ratio, n, m]`, from the smallest first temperature to the largest.
+        values: `[ratio, n, m]`, from the smallest first beta to the largest.
     """
     lead = values[..., 0] - values[..., 1]  # [ratio, n]
     inner = lead[:, 1:-1]
@@ -94,7 +94,7 @@ def oracle(grid: Any, *, divided: bool, lists: int = 200, items: int = 12, confl
 
     Args:
         grid: `[n, m]`, weights.
-        divided: True divides each loss by its temperature, as the balance does; False is equation 16.
+        divided: True divides each loss by its beta, as the balance does; False is equation 16.
         lists: how many.
         items: of each.
         conflict: correlation of the two objectives before grading.
@@ -109,15 +109,15 @@ def oracle(grid: Any, *, divided: bool, lists: int = 200, items: int = 12, confl
     targets = labels.softmax(-1)
     values = torch.zeros(len(FIRST), len(grid), 2)
     for ratio, share in enumerate(FIRST):
-        temperatures = torch.tensor([share, 1 - share], dtype=torch.float64)
+        betas = torch.tensor([share, 1 - share], dtype=torch.float64)
         for row, weights in enumerate(grid.double()):
-            factors = weights / temperatures if divided else weights
-            best = normal[:, 2] + _minimised(targets, factors / factors.sum(), temperatures) / 2
+            factors = weights / betas if divided else weights
+            best = normal[:, 2] + _minimised(targets, factors / factors.sum(), betas) / 2
             values[ratio, row] = torch.stack([_ndcg(best, labels[:, objective]) for objective in range(2)])
     return values
 
 
-def _minimised(targets: Any, factors: Any, temperatures: Any) -> Any:
+def _minimised(targets: Any, factors: Any, betas: Any) -> Any:
     """`[lists, items]`, the corrections with the least weighted cross entropy of rewards."""
     import torch
 
@@ -126,7 +126,7 @@ def _minimised(targets: Any, factors: Any, temperatures: Any) -> Any:
 
     def closure() -> Any:
         optimiser.zero_grad()
-        rewards = temperatures[None, :, None] * correction.unsqueeze(1)  # [lists, m, items]
+        rewards = betas[None, :, None] * correction.unsqueeze(1)  # [lists, m, items]
         loss = (-(targets * rewards.log_softmax(-1)).sum(-1) @ factors).sum()
         loss.backward()
         return loss
@@ -171,12 +171,12 @@ def main() -> None:
         shares = ", ".join(f"{record[key]:.2f}" for key in ("inner_first_falls", "inner_second_rises", "inner_lead_falls"))
         print_table(
             f"{name} (share of inner weights: first falls, second rises, first - second falls: {shares})",
-            ["temperature 1 / temperature 2", *words],
+            ["beta 1 / beta 2", *words],
             rows,
         )
-    for name in ("weights", "temperatures", "temperatures, published loss"):
-        print(f"{name}: hypervolume at equal temperatures {found[name]['hypervolume']:.4f}, {found[name]['seconds']:.0f} s")
-    write_result("temperature-ratios", {"machine": machine(), **found})
+    for name in ("weights", "betas", "betas, published loss"):
+        print(f"{name}: hypervolume at equal betas {found[name]['hypervolume']:.4f}, {found[name]['seconds']:.0f} s")
+    write_result("beta-ratios", {"machine": machine(), **found})
 
 
 if __name__ == "__main__":

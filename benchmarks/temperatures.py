@@ -1,11 +1,11 @@
-"""Temperature after training: policies trained at other temperatures and moved to one, against one that was trained there.
+"""Temperature after training: policies trained at other betas and moved to one, against one that was trained there.
 
-Weight-COS policies are trained at temperatures 0.5, 1 and 2 on a synthetic set with two objectives, and each is moved to
-temperature 1 by dividing its correction. The identity of the losses says that all three have the same optimum; how near the
+Weight-COS policies are trained at betas 0.5, 1 and 2 on a synthetic set with two objectives, and each is moved to
+beta 1 by dividing its correction. The identity of the losses says that all three have the same optimum; how near the
 trained fronts are to each other is measured on the test split: hypervolumes with paired verdicts, and for every point of the grid
 and objective the difference from the policy trained at 1 with its paired interval over the lists. Values are means over seeds.
 
-Run it:  python benchmarks/temperatures.py
+Run it:  python benchmarks/betas.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRAINED_AT = (0.5, 1.0, 2.0)
 
 
 def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
-    """Fronts at temperature 1 of policies trained at each temperature."""
+    """Fronts at beta 1 of policies trained at each beta."""
     import torch
 
     from benchmarks.experiments import Experiments
@@ -37,7 +37,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
         found: dict[float, list[torch.Tensor]] = {trained: [] for trained in TRAINED_AT}
         for seed in range(seeds):
             for trained in TRAINED_AT:
-                # measured at the objectives' own temperatures, which are 1
+                # measured at the objectives' own betas, which are 1
                 fixed = f"method.temperatures={{name: fixed, value: [{trained}, {trained}]}}"
                 found[trained].append(experiments.run([f"seed={seed}", fixed], split="test").front.measured.values)
             print(f"seed {seed} done", flush=True)
@@ -97,10 +97,10 @@ def main() -> None:
         for name, one in found["hypervolume"].items()
     ]
     rows = [[*row, *[""] * (5 - len(row))] for row in rows]
-    print_table("At temperature 1", ["", "hypervolume", "largest difference", "in intervals of 1", "paired"], rows)
+    print_table("At beta 1", ["", "hypervolume", "largest difference", "in intervals of 1", "paired"], rows)
     for verdict in found["verdicts"]:
         print(f"{verdict['pair']}: {verdict['difference']:+.4f}, {verdict['verdict']} (p {verdict['p']:.2g})")
-    write_result("temperatures", {"machine": machine(), **found})
+    write_result("betas", {"machine": machine(), **found})
 
 
 def _three(value: float) -> str:

@@ -25,10 +25,10 @@ __all__ = [
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from moft.run.policy.open_run import Opened
+    from moft.run.policy.open_run import OpenedRun
 
 
-def open_run(path: Path | str, *, device: str = "auto") -> Opened:
+def open_run(path: Path | str, *, device: str = "auto") -> OpenedRun:
     """The task and policy of a finished run, with every installed plugin loaded; imports torch.
 
     Args:

@@ -15,43 +15,43 @@ from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
 from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
-from moft.engine.policies.dedicated_models import NearestPolicy, PlainModels, SoupPolicy
+from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, minimise_at
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import generator_for, seed_initialisation
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.files.atomic_write import whole_folder, write_bytes
+from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import float_of, json_of
 from moft.files.wheel import download_wheel, wheel_member
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,
-    Answer,
-    Attentive,
+    Assignment,
     Conditioner,
     Context,
     Evaluator,
     Feedback,
     Indicator,
-    Lengthy,
+    LongEvaluator,
     Loss,
     Method,
     Model,
     Policy,
     Problem,
+    ProcessGroup,
+    ReportsFindings,
     Sampler,
     Scalarizer,
     Scorer,
     Steered,
     Task,
-    Team,
-    Telling,
     Tracker,
     Trainer,
+    UsesAdaptiveSampler,
 )
-from moft.setting_types import Count, Default, Factory, Fraction, NonNegative, NonNegativeCount, Place, Positive, Several
+from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
 from moft.types import (
     Batch,
     Batches,
@@ -65,15 +65,13 @@ from moft.types import (
     Run,
     Slot,
     Tradeoff,
-    temperatures_of,
+    betas_of,
 )
 
 __all__ = [
     "AccelerateTrainer",
-    "Account",
     "AdaptiveSampler",
-    "Answer",
-    "Attentive",
+    "Assignment",
     "BasePolicy",
     "Batch",
     "Batches",
@@ -81,20 +79,22 @@ __all__ = [
     "Conditioner",
     "Context",
     "Count",
+    "DedicatedModels",
     "Default",
     "Delta",
     "Evaluator",
     "Factory",
     "Feedback",
     "Fraction",
+    "FromList",
     "Front",
     "Indicator",
     "Injection",
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
-    "Lengthy",
     "ListValues",
+    "LongEvaluator",
     "Loss",
     "Method",
     "Model",
@@ -104,31 +104,34 @@ __all__ = [
     "NonNegativeCount",
     "Objective",
     "ObjectiveLosses",
-    "Place",
-    "PlainModels",
+    "PathOrName",
     "Plugins",
     "Policy",
     "Positive",
     "Problem",
+    "ProcessGroup",
+    "ReportsFindings",
     "Run",
     "Sampler",
     "ScalarisedLosses",
     "Scalarizer",
     "Scorer",
-    "Several",
     "Slot",
     "SoupPolicy",
     "Steered",
     "Task",
-    "Team",
-    "Telling",
     "TemperaturePolicy",
     "Tracker",
     "Tradeoff",
     "Trainer",
     "TrainerSettings",
+    "TrainingCost",
+    "UsesAdaptiveSampler",
+    "atomic_folder",
+    "atomic_write",
     "base_values",
     "batches_of",
+    "betas_of",
     "check_scalarizer",
     "check_slots",
     "component",
@@ -155,9 +158,6 @@ __all__ = [
     "read_value",
     "refuse_misfit",
     "seed_initialisation",
-    "temperatures_of",
     "unmeasured",
     "wheel_member",
-    "whole_folder",
-    "write_bytes",
 ]

@@ -36,7 +36,7 @@ def _placed(value: str, info: ValidationInfo) -> str:
         return value
 
 
-Place = Annotated[str, AfterValidator(_placed)]
+PathOrName = Annotated[str, AfterValidator(_placed)]
 """A file or folder, or a name such as one on a hub; a run that is opened finds it from the folder that it began in."""
 
 Factory = Callable[..., T]
@@ -57,7 +57,7 @@ class Default:
 
 
 @dataclass(frozen=True)
-class Several:
+class FromList:
     """The component that a list stands for, where one is asked for: `Annotated[Conditioner, Several("mix", "parts")]`.
 
     Args:

@@ -43,14 +43,14 @@ task:
   data: {data}
   objectives:
     first: {{column: 9}}
-    second: {{column: 10, temperature: 0.5}}
+    second: {{column: 10, beta: 0.5}}
   base: {{name: neural, epochs: 2, width: 8, layers: 1}}
   width: 16
   layers: 1
   items_per_batch: 64
 method: cos-dpo
 trainer: {{epochs: 2, device: cpu, threads: 1, checkpoint_steps: 1, evaluations: 2}}
-profile: {{evaluator: ndcg, points: 3, samples: 20}}
+profile: {{evaluator: ndcg, points: 3, bootstrap_samples: 20}}
 """
 
 

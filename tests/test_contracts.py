@@ -252,7 +252,7 @@ def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task
     problem = unmeasured(tasks[task])
     seed_initialisation(0, "policy")
     policy = built(Method, "methods", offer, ON_TASK.get((offer.component.name, task))).policy(problem)
-    check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.temperatures)
+    check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.betas)
 
 
 @pytest.mark.slow
@@ -275,9 +275,9 @@ def test_every_conditioner_goes_with_a_task_or_is_refused_by_the_names_of_both(
             wanted(model.spec)
         return
     batch = next(iter(tasks[task].batches("test")))
-    check_policy(perturbed(TemperaturePolicy(model, wanted(model.spec))), batch, problem.temperatures, any_ratio=True)
+    check_policy(perturbed(TemperaturePolicy(model, wanted(model.spec))), batch, problem.betas, any_ratio=True)
     plain = tasks[task].model(M)
-    check_policy(perturbed(ConditionedPolicy(plain, wanted(plain.spec), problem.temperatures)), batch, problem.temperatures)
+    check_policy(perturbed(ConditionedPolicy(plain, wanted(plain.spec), problem.betas)), batch, problem.betas)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +293,6 @@ def test_every_evaluator_keeps_its_contract(offer: Offer, task: str, tasks: dict
     problem = unmeasured(tasks[task])
     seed_initialisation(0, "policy")
     policy = perturbed(resolve(Method, {"name": "cos-dpo", **ON_TASK.get(("cos-dpo", task), {})}, LOADED).make().policy(problem))
-    steered = policy.steer(Tradeoff(torch.eye(M), problem.temperatures))
+    steered = policy.steer(Tradeoff(torch.eye(M), problem.betas))
     evaluator = built(Factory[Evaluator], "evaluators", offer)(tasks[task].objectives, tasks[task].main)
     check_evaluator(evaluator, steered, list(tasks[task].batches("test")))

@@ -118,7 +118,7 @@ def test_the_documentation_builds_without_a_warning(warm: str, tmp_path: Path, p
 
 
 def corners(objectives: list[str]) -> dict[str, Any]:
-    """A result of the study of the corners, as its program writes it."""
+    """A result of the study of the vertices, as its program writes it."""
     m = len(objectives)
     row = {
         **{key: [0.1 * (j + 1) for j in range(m)] for key in ("one_shot", "plain", "base")},
@@ -142,8 +142,8 @@ def test_the_table_of_the_corners_has_a_row_for_each_variant(tmp_path: Path, mon
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     results = importlib.import_module("moft_docs.results")
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "corners-study.json").write_text(json.dumps(corners(["clicks", "dwell"])), encoding="utf-8")
-    text = results.benchmark_results("corners-study", folder=tmp_path)
+    (tmp_path / "results" / "vertices-study.json").write_text(json.dumps(corners(["clicks", "dwell"])), encoding="utf-8")
+    text = results.benchmark_results("vertices-study", folder=tmp_path)
     rows = [line for line in text.splitlines() if line.startswith("| no balance |")]
     assert rows[0] == "| no balance | 0.90 | 0.75 | 0.75 | 5.12 [4.00, 6.00] | 0.360 | 12.5 |"
     assert "3 seeds; 1 fold; validation split" in text
@@ -152,7 +152,7 @@ def test_the_table_of_the_corners_has_a_row_for_each_variant(tmp_path: Path, mon
 def test_a_result_that_is_not_there_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     results = importlib.import_module("moft_docs.results")
-    assert "Not measured yet" in results.benchmark_results("corners", folder=tmp_path)
+    assert "Not measured yet" in results.benchmark_results("vertices", folder=tmp_path)
     assert "No further results" in results.other_results(folder=tmp_path)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
 from moft.interfaces import Conditioner, Evaluator, Indicator, Loss, Method, Sampler, Scalarizer, Scorer, Task, Tracker
-from moft.setting_types import Default, Several
+from moft.setting_types import Default, FromList
 
 KIND_OF: dict[Any, str] = {
     Task: "tasks",
@@ -44,7 +44,7 @@ class Chosen:
     kind: str
     is_factory: bool
     default: Default | None = None
-    several: Several | None = None
+    several: FromList | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class OneOf:
 Shape = Value | Chosen | Record | Many | OneOf
 
 
-def shape_of(annotation: Any, default: Default | None = None, several: Several | None = None) -> Shape:
+def shape_of(annotation: Any, default: Default | None = None, several: FromList | None = None) -> Shape:
     """The shape of an annotation.
 
     Args:
@@ -89,8 +89,8 @@ def shape_of(annotation: Any, default: Default | None = None, several: Several |
     """
     bare, metadata = _stripped(annotation)
     default = next((item for item in metadata if isinstance(item, Default)), default)
-    several = next((item for item in metadata if isinstance(item, Several)), several)
-    constraints = tuple(item for item in metadata if not isinstance(item, Default | Several))
+    several = next((item for item in metadata if isinstance(item, FromList)), several)
+    constraints = tuple(item for item in metadata if not isinstance(item, Default | FromList))
     origin, arguments = typing.get_origin(bare), typing.get_args(bare)
     if _kind(bare):
         return Chosen(_kind(bare), False, default, several)

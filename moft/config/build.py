@@ -46,7 +46,7 @@ def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, ho
         value: what the config says.
         plugins: where components come from.
         path: where the value stands, in the words that the user typed.
-        home: the folder that a relative `Place` starts from; None leaves it as it stands.
+        home: the folder that a relative `PathOrName` starts from; None leaves it as it stands.
 
     Raises:
         ConfigError: the value has mistakes; one line for each of them.

@@ -21,7 +21,7 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
         annotation: any type that pydantic knows.
         value: what the config says.
         path: where, in the words that the user typed.
-        home: the folder that a relative `Place` starts from; None leaves it as it stands.
+        home: the folder that a relative `PathOrName` starts from; None leaves it as it stands.
 
     Returns: the value, the same as YAML can hold it, and the mistakes, one line each.
 

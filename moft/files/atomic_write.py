@@ -13,7 +13,7 @@ from pathlib import Path
 from moft.errors import RunError
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: to a temporary name, to the disk, then renamed.
 
     A link stays, and what it points to is written; a device or a pipe is written to as it is.
@@ -45,7 +45,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that takes its name when the block ends well, and is removed otherwise.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft.errors import DataError, RunError
-from moft.files.atomic_write import write_bytes
+from moft.files.atomic_write import atomic_write
 
 
 def json_of(text: str, where: str, form: str | None = None) -> Any:
@@ -44,7 +44,7 @@ def float_of(number: int | float) -> float:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON, indented, whole or not at all; NaN becomes null."""
-    write_bytes(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
+    atomic_write(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from moft.errors import RunError
-from moft.files.atomic_write import write_bytes
+from moft.files.atomic_write import atomic_write
 
 FORMAT = "moft"
 
@@ -18,7 +18,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save
 
     whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    write_bytes(path, save(whole, metadata={"format": FORMAT}))
+    atomic_write(path, save(whole, metadata={"format": FORMAT}))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

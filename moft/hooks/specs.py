@@ -79,7 +79,7 @@ def moft_conditioners() -> Iterable[Component]:
 
 @hookspec
 def moft_samplers() -> Iterable[Component]:
-    """Offer samplers of weights or temperatures. Target: `(size: int, *, ...) -> Sampler`.
+    """Offer samplers of weights or betas. Target: `(size: int, *, ...) -> Sampler`.
 
     Example:
         @hookimpl

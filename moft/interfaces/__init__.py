@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 from moft.interfaces.conditioner import Conditioner
-from moft.interfaces.evaluator import Evaluator, Lengthy
+from moft.interfaces.evaluator import Evaluator, LongEvaluator
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Loss
-from moft.interfaces.method import Attentive, Foreseeing, Method, Problem
+from moft.interfaces.method import EarlyChecks, Method, Problem, UsesAdaptiveSampler
 from moft.interfaces.model import Model
-from moft.interfaces.policy import Answer, Policy, Steered, Telling
-from moft.interfaces.process_group import Alone, ModuleT, Team
+from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
+from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer
 from moft.interfaces.scorer import Scorer
-from moft.interfaces.task import Context, Foreseen, Task
+from moft.interfaces.task import Context, KnowsModelSpec, Task
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
 __all__ = [
     "AdaptiveSampler",
-    "Alone",
-    "Answer",
-    "Attentive",
+    "Assignment",
     "Conditioner",
     "Context",
+    "EarlyChecks",
     "Evaluator",
     "Feedback",
-    "Foreseeing",
-    "Foreseen",
     "Indicator",
-    "Lengthy",
+    "KnowsModelSpec",
+    "LongEvaluator",
     "Loss",
     "Method",
     "Model",
     "ModuleT",
     "Policy",
     "Problem",
+    "ProcessGroup",
+    "ReportsFindings",
     "Sampler",
     "Scalarizer",
     "Scorer",
+    "SingleProcess",
     "Steered",
     "Task",
-    "Team",
-    "Telling",
     "Tracker",
     "Trainer",
+    "UsesAdaptiveSampler",
 ]

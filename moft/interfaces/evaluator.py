@@ -22,7 +22,7 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
-class Lengthy(Protocol):
+class LongEvaluator(Protocol):
     """An evaluator that takes minutes: it says before training whether it can measure, and meanwhile how far it is."""
 
     def check(self, steered: Steered, batches: Iterable[Batch]) -> None:
@@ -33,6 +33,6 @@ class Lengthy(Protocol):
         """
         ...
 
-    def measured(self, steered: Steered, batches: Iterable[Batch], tell: Callable[[int], None]) -> ListValues:
+    def measure(self, steered: Steered, batches: Iterable[Batch], on_progress: Callable[[int], None]) -> ListValues:
         """As by a call; `tell` is called with how many tradeoffs are done, whenever one is."""
         ...

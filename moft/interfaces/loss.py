@@ -9,7 +9,7 @@ from torch import Tensor
 
 @runtime_checkable
 class Loss(Protocol):
-    """What one objective costs on one list. Sees rewards, never scores: temperature x (score - reference)."""
+    """What one objective costs on one list. Sees rewards, never scores: beta x (score - reference)."""
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """Cost of each list.

@@ -11,7 +11,7 @@ from torch import Tensor
 from moft.interfaces.policy import Policy
 from moft.interfaces.task import Task
 from moft.interfaces.trainer import Trainer
-from moft.types import ModelSpec, Objective, Tradeoff, temperatures_of
+from moft.types import ModelSpec, Objective, Tradeoff, betas_of
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Problem:
     measure: Callable[[Policy, Tradeoff], Tensor]
 
     @property
-    def temperatures(self) -> Tensor:
-        """`[1, m]`, the objectives' own temperatures."""
-        return temperatures_of(self.task.objectives)
+    def betas(self) -> Tensor:
+        """`[1, m]`, the objectives' own betas."""
+        return betas_of(self.task.objectives)
 
 
 @runtime_checkable
-class Foreseeing(Protocol):
+class EarlyChecks(Protocol):
     """A method that knows whether it goes with a model before there is one."""
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
@@ -67,9 +67,9 @@ class Method(Protocol[PolicyT]):
 
 
 @runtime_checkable
-class Attentive(Protocol):
+class UsesAdaptiveSampler(Protocol):
     """A method that can draw from an adaptive sampler, and says before training whether it does."""
 
-    def listens(self, m: int) -> bool:
+    def is_adaptive(self, m: int) -> bool:
         """True when, for m objectives, its sampler has to be told what the policy reaches while it is trained."""
         ...

@@ -19,7 +19,7 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
-        """`[batch, list]`, score minus reference, before the magnitude of the temperatures is applied."""
+        """`[batch, list]`, score minus reference, before the magnitude of the betas is applied."""
 
     @abstractmethod
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
@@ -29,12 +29,12 @@ class Policy(nn.Module, ABC):
         """`[batch, list]`, the scores at each row's tradeoff: `reference + correction / magnitude`."""
         return batch.reference + self.correction(batch, tradeoff) / self.magnitude(tradeoff)
 
-    def answered(self, tradeoff: Tradeoff) -> Tradeoff:
+    def served(self, tradeoff: Tradeoff) -> Tradeoff:
         """What is answered in place of `tradeoff`: itself, or the nearest that the policy has a model for, row by row."""
         return tradeoff
 
     @abstractmethod
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         """Which model and injection serve which rows of `tradeoff`, each row once: what generates text goes by these.
 
         For every row, the score is `reference + change / divisor`, where change is the model's output less the reference, or the
@@ -47,7 +47,7 @@ class Policy(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Assignment:
     """The model and the injection that serve some rows of a tradeoff.
 
     Args:
@@ -88,7 +88,7 @@ class Steered:
 
 
 @runtime_checkable
-class Telling(Protocol):
+class ReportsFindings(Protocol):
     """A module of a policy, such as a conditioner, that tells in words what it learned."""
 
     def findings(self) -> Sequence[str]:

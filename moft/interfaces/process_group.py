@@ -14,7 +14,7 @@ T = TypeVar("T")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
-class Team(ABC):
+class ProcessGroup(ABC):
     """Processes of one command, which all do the same in the same order, each with a share of the work.
 
     What waits for the others (`first`, `summed`, and every pass through a model that is split) must be called by all of them,
@@ -45,7 +45,7 @@ class Team(ABC):
         """`module` with all its models where they compute, each process with a part of them; only where `is_sharding`."""
 
 
-class Alone(Team):
+class SingleProcess(ProcessGroup):
     """The team of a single process."""
 
     index, count, is_sharding = 0, 1, False

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Draws vectors to train on (weights, or temperatures), and lays out grids of them to measure on."""
+    """Draws vectors to train on (weights, or betas), and lays out grids of them to measure on."""
 
     def draw(self, count: int, generator: Generator) -> Tensor:
         """`[count, size]`, from `generator` alone, on its device."""
@@ -26,7 +26,7 @@ class Sampler(Protocol):
 class AdaptiveSampler(Sampler, Protocol):
     """A sampler of weights whose draws follow what the policy reaches; it draws before it is told anything, too."""
 
-    def watched(self) -> Tensor:
+    def watched_weights(self) -> Tensor:
         """`[n, m]`, the weights at which it wants to be told what the policy reaches; the same on every call."""
         ...
 
@@ -34,7 +34,7 @@ class AdaptiveSampler(Sampler, Protocol):
         """Takes what the policy reaches on the validation split; draws nothing.
 
         Args:
-            values: `[n, m]` on the CPU, a row for each of `watched()`; larger is better, NaN where nothing was measured.
+            values: `[n, m]` on the CPU, a row for each of `watched_weights()`; larger is better, NaN where nothing was measured.
         """
         ...
 

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from moft.interfaces.model import Model
-from moft.interfaces.process_group import Alone, ModuleT, Team
+from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.trainer import Trainer
 from moft.types import Batches, ModelSpec, Objective
 
@@ -30,11 +30,11 @@ class Context:
     device: torch.device
     seed: int
     cache: Path
-    team: Team = field(default_factory=Alone)
+    process_group: ProcessGroup = field(default_factory=SingleProcess)
 
     def placed(self, module: ModuleT) -> ModuleT:
         """`module` where it computes: on the device, or where models are split, a part of it on that of every process."""
-        return self.team.sharded(module) if self.team.is_sharding else module.to(self.device)
+        return self.process_group.sharded(module) if self.process_group.is_sharding else module.to(self.device)
 
 
 class Task(Protocol):
@@ -73,11 +73,11 @@ class Task(Protocol):
 
 
 @runtime_checkable
-class Foreseen(Protocol):
+class KnowsModelSpec(Protocol):
     """A task that knows its model before anything is trained, so that what does not fit is refused at once."""
 
-    def foreseen(self, tradeoff_size: int) -> ModelSpec:
-        """The spec of the model that `model(tradeoff_size)` will give, without `starts`; loads no weights and trains nothing.
+    def model_spec(self, tradeoff_size: int) -> ModelSpec:
+        """The spec of the model that `model(tradeoff_size)` will give, without `prefix_starts`; loads no weights and trains nothing.
 
         Raises:
             DataError: it depends on data that are not there.

@@ -41,7 +41,7 @@ class ProfileSettings:
         reference: the hypervolume's reference point, one value for each objective; null for the origin.
         validation_reference: the same during training; null for `reference`, or for the origin under a `validation_evaluator`,
             whose values are others.
-        samples: of the bootstrap over lists, 2 or more.
+        bootstrap_samples: of the bootstrap over lists, 2 or more.
     """
 
     evaluator: Factory[Evaluator]
@@ -54,7 +54,7 @@ class ProfileSettings:
     split: Split = "test"
     reference: list[float] | None = None
     validation_reference: list[float] | None = None
-    samples: Annotated[int, Ge(2)] = 1000
+    bootstrap_samples: Annotated[int, Ge(2)] = 1000
 
 
 @dataclass(frozen=True)

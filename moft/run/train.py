@@ -18,15 +18,15 @@ from moft.engine.fronts.hypervolume import hypervolume
 from moft.engine.fronts.profile import profiled
 from moft.engine.policies.state_dict import whole_state
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.errors import ConfigError, DataError, PluginError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.files.safetensors import save_tensors
 from moft.hooks.observers import Observers
 from moft.hooks.plugin_manager import Plugins
-from moft.interfaces import Context, Evaluator, Lengthy, Method, Policy, Problem
-from moft.run.checks.compatibility import check_fit, check_heard, check_profile, refuse_ensembles
+from moft.interfaces import Context, Evaluator, LongEvaluator, Method, Policy, Problem
+from moft.run.checks.compatibility import check_adaptive_sampler, check_fit, check_profile, refuse_ensembles
 from moft.run.checks.out_of_memory import memory_fault, short_of_memory
 from moft.run.checks.plugin_errors import plugin_fault, stopped
 from moft.run.folder.checkpoint import RunRecords
@@ -35,7 +35,7 @@ from moft.run.folder.resume import check_same_data, fingerprint, kept_config
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
 from moft.run.policy.measure import measure
-from moft.run.policy.open_run import Opened
+from moft.run.policy.open_run import OpenedRun
 from moft.run.report.front_record import (
     Cost,
     validation_reference_point,
@@ -113,7 +113,7 @@ def _train(
     trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
     task = settings.task(Context(trainer.device, settings.seed, cache_folder(), processes))
     check_profile(settings.profile, task.objectives)
-    check_heard(settings, len(task.objectives))
+    check_adaptive_sampler(settings, len(task.objectives))
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)
     chosen = settings.profile.validation_evaluator
     watched = evaluator if chosen is None else chosen(task.objectives, task.main)
@@ -123,8 +123,10 @@ def _train(
     grid, reference = validation_grid(settings.profile, m), validation_reference_point(settings.profile, m)
 
     def validate(policy: Policy) -> dict[str, float]:
-        asked = Tradeoff(grid, problem.temperatures)
-        front = profiled(policy, task, watched, asked, "validation", tell=lambda done: observers.points_measured(done, len(grid)))
+        asked = Tradeoff(grid, problem.betas)
+        front = profiled(
+            policy, task, watched, asked, "validation", on_progress=lambda done: observers.points_measured(done, len(grid))
+        )
         return _validation(front, reference)
 
     def points(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
@@ -136,7 +138,7 @@ def _train(
         with suppress(DataError):  # the task's own preparation tells of its data
             check_fit(method, task)
         task.prepare(trainer)
-        base_jobs = set(records.accounts)
+        base_jobs = set(records.costs)
         check_same_data(folder, task.identity())
         task.batches(settings.profile.split)  # a fault of its lists is told before training, not after
         seed_initialisation(settings.seed, "policy")
@@ -145,8 +147,8 @@ def _train(
             policy = processes.sharded(policy)
         judges = [(evaluator, settings.profile.split), (watched, "validation")]
         for judge, split in judges if settings.trainer.evaluations else judges[:1]:
-            if isinstance(judge, Lengthy):  # told now, not after training
-                judge.check(policy.steer(Tradeoff(grid[:1], problem.temperatures)), task.batches(split))
+            if isinstance(judge, LongEvaluator):  # told now, not after training
+                judge.check(policy.steer(Tradeoff(grid[:1], problem.betas)), task.batches(split))
     except (ConfigError, DataError, PluginError, ShapeError):
         if trainer.is_main and not is_resumed:
             folder.discard()  # at most a base model was trained, and another config or other data need another one
@@ -165,12 +167,12 @@ def _train(
         save_tensors(folder.policy / "task.safetensors", task.state())
         save_tensors(folder.policy / "policy.safetensors", weights)
     # by all that hold a part of the policy
-    measured = measure(Opened(folder, settings, task, policy), settings.profile, tell=observers.points_measured)
+    measured = measure(OpenedRun(folder, settings, task, policy), settings.profile, on_progress=observers.points_measured)
     if not trainer.is_main:
         return
-    accounts = records.accounts
-    base_seconds = sum(accounts[job].seconds for job in base_jobs)
-    cost = Cost(sum((account for job, account in accounts.items() if job not in base_jobs), Account()), base_seconds)
+    costs = records.costs
+    base_seconds = sum(costs[job].seconds for job in base_jobs)
+    cost = Cost(sum((account for job, account in costs.items() if job not in base_jobs), TrainingCost()), base_seconds)
     write_results(measured, settings.profile, folder.path, cost=cost, notes=records.notes, run=folder)
     observers.front_profiled(measured.front)
 

@@ -17,7 +17,7 @@ from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context, Model, Policy, Task, Trainer
 from moft.setting_types import Count, Fraction
 from moft.testing.contracts.assertions import own_randomness, perturbed
-from moft.types import Batch, Batches, Injection, ModelSpec, Objective, Slot, temperatures_of
+from moft.types import Batch, Batches, Injection, ModelSpec, Objective, Slot, betas_of
 
 FEATURES = 6
 
@@ -26,7 +26,7 @@ class ToyTask:
     """Lists of items whose two labels are linear in six features, opposed to a degree.
 
     With scores s the best that linear scalarisation of ListNet losses allows is `reference + log(sum_j w_j softmax(z_j))`
-    at temperature one, so every front of the task is known: `best_scores`.
+    at beta one, so every front of the task is known: `best_scores`.
 
     Args:
         context: device and seed; nothing is cached.
@@ -125,12 +125,12 @@ def toy_policy(task: Task) -> Policy:
     """
     with own_randomness():
         model = task.model(len(task.objectives))
-        policy = ConditionedPolicy(model, Shift(model.spec), temperatures_of(task.objectives))
+        policy = ConditionedPolicy(model, Shift(model.spec), betas_of(task.objectives))
     return perturbed(policy)
 
 
 def best_scores(batch: Batch, weights: Tensor) -> Tensor:
-    """`[batch, list]`, the optimum of linear scalarisation of ListNet losses at temperature one, up to a shift per list.
+    """`[batch, list]`, the optimum of linear scalarisation of ListNet losses at beta one, up to a shift per list.
 
     Args:
         batch: of the toy task, or any other whose objectives have dense labels.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from moft.types.batch import Batch, Batches, Inputs
 from moft.types.front import MAIN, Front, ListValues
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
-from moft.types.objective import LossFunction, Objective, temperatures_of
+from moft.types.objective import LossFunction, Objective, betas_of
 from moft.types.run import Run
 from moft.types.tradeoff import Tradeoff
 
@@ -24,5 +24,5 @@ __all__ = [
     "Run",
     "Slot",
     "Tradeoff",
-    "temperatures_of",
+    "betas_of",
 ]

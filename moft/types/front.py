@@ -58,7 +58,7 @@ class Front:
     metric: str
     split: str
     notes: tuple[str, ...] = ()
-    answered: Tensor | None = None
+    served: Tensor | None = None
 
     @property
     def points(self) -> Tensor:
@@ -74,5 +74,5 @@ class Front:
         """The front of the rows `rows` of the grid, `[k]` integers."""
         more = {name: series[rows] for name, series in self.measured.more.items()}
         measured = replace(self.measured, values=self.measured.values[rows], main=self.measured.main[rows], more=more)
-        answered = None if self.answered is None else self.answered[rows]
-        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, answered=answered)
+        served = None if self.served is None else self.served[rows]
+        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, served=served)

@@ -85,9 +85,9 @@ class ModelSpec:
         shapes: `(out, in)` of each linear layer that takes deltas.
         is_correction: True when the model's output is added to the reference scores (`augmentation`),
             False when it is the score itself.
-        starts: `[k, hidden]`, embeddings of ordinary tokens that a prefix may start from; None where there are none.
+        prefix_starts: `[k, hidden]`, embeddings of ordinary tokens that a prefix may start from; None where there are none.
         ranks: of each layer whose low-rank factors take gates.
-        room: the most tokens that a prefix may have; None where the model sets no limit.
+        max_prefix: the most tokens that a prefix may have; None where the model sets no limit.
         name: what messages call the model.
     """
 
@@ -97,9 +97,9 @@ class ModelSpec:
     sites: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     is_correction: bool = False
-    starts: Tensor | None = None
+    prefix_starts: Tensor | None = None
     ranks: Mapping[str, int] = field(default_factory=dict)
-    room: int | None = None
+    max_prefix: int | None = None
     name: str = "this model"
 
 

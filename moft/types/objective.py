@@ -24,19 +24,19 @@ class Objective:
 
     Args:
         name: as the config file calls it.
-        temperature: beta, > 0; larger stays closer to the base model.
+        beta: beta, > 0; larger stays closer to the base model.
         gain: how a label counts in NDCG: `linear` is the label itself, `exp2` is 2^label - 1.
         loss: its own loss, `[..., list]` three times to `[...]`, or None for the method's.
         label: what a label of it is, in words, for reports.
     """
 
     name: str
-    temperature: float = 1.0
+    beta: float = 1.0
     gain: Literal["linear", "exp2"] = "linear"
     loss: LossFunction | None = None
     label: str = ""
 
 
-def temperatures_of(objectives: Sequence[Objective]) -> Tensor:
-    """`[1, m]`, the objectives' own temperatures."""
-    return torch.tensor([[objective.temperature for objective in objectives]])
+def betas_of(objectives: Sequence[Objective]) -> Tensor:
+    """`[1, m]`, the objectives' own betas."""
+    return torch.tensor([[objective.beta for objective in objectives]])

@@ -12,29 +12,29 @@ from moft.errors import ShapeError
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """What a policy is asked for: weights over the objectives, and temperatures.
+    """What a policy is asked for: weights over the objectives, and betas.
 
     Args:
         weights: `[batch, m]`, each row on the simplex. One row broadcasts.
-        temperatures: `[batch, m]`, > 0; larger stays closer to the base model. One row broadcasts.
+        betas: `[batch, m]`, > 0; larger stays closer to the base model. One row broadcasts.
     """
 
     weights: Tensor
-    temperatures: Tensor
+    betas: Tensor
 
     def __post_init__(self) -> None:
-        for name in ("weights", "temperatures"):
+        for name in ("weights", "betas"):
             if getattr(self, name).dim() != 2:
                 raise ShapeError(f"{name} must be [batch, m], got {list(getattr(self, name).shape)}.")
-        rows, others = len(self.weights), len(self.temperatures)
-        if self.weights.shape[1] != self.temperatures.shape[1] or (rows != others and 1 not in (rows, others)):
+        rows, others = len(self.weights), len(self.betas)
+        if self.weights.shape[1] != self.betas.shape[1] or (rows != others and 1 not in (rows, others)):
             raise ShapeError(
-                f"weights {list(self.weights.shape)} and temperatures {list(self.temperatures.shape)} do not go together: "
+                f"weights {list(self.weights.shape)} and betas {list(self.betas.shape)} do not go together: "
                 "they need the same m, and as many rows as each other or one."
             )
 
     def __len__(self) -> int:
-        return max(len(self.weights), len(self.temperatures))
+        return max(len(self.weights), len(self.betas))
 
     def expand(self, rows: int) -> Tradeoff:
         """The same tradeoff with `rows` rows.
@@ -44,32 +44,32 @@ class Tradeoff:
         """
         if len(self) not in (1, rows):
             raise ShapeError(f"a tradeoff of {len(self)} rows cannot serve a batch of {rows}: give one row, or one per list.")
-        return Tradeoff(self.weights.expand(rows, -1), self.temperatures.expand(rows, -1))
+        return Tradeoff(self.weights.expand(rows, -1), self.betas.expand(rows, -1))
 
     def select(self, rows: Tensor) -> Tradeoff:
         """The rows `rows`, `[k]` integers, in their order."""
         whole = self.expand(len(self))
-        return Tradeoff(whole.weights[rows], whole.temperatures[rows])
+        return Tradeoff(whole.weights[rows], whole.betas[rows])
 
     def to(self, device: torch.device) -> Tradeoff:
         """The same tradeoff on `device`."""
-        return Tradeoff(self.weights.to(device), self.temperatures.to(device))
+        return Tradeoff(self.weights.to(device), self.betas.to(device))
 
     def checked(self) -> Tradeoff:
         """Itself, once its values are known to be allowed.
 
         Raises:
-            ShapeError: a weight is negative or not finite, a row does not sum to one, a temperature is not positive.
+            ShapeError: a weight is negative or not finite, a row does not sum to one, a beta is not positive.
         """
-        weights, temperatures = self.weights, self.temperatures
+        weights, betas = self.weights, self.betas
         if not torch.isfinite(weights).all() or (weights < 0).any():
             raise ShapeError(f"weights must be finite and not negative, got {_plain(weights)}.")
         if ((weights.sum(-1) - 1).abs() > 1e-4).any():
             raise ShapeError(
                 f"weights must sum to 1, got {_plain(weights)}, which sum to {_plain(weights.sum(-1, keepdim=True))}."
             )
-        if not torch.isfinite(temperatures).all() or (temperatures <= 0).any():
-            raise ShapeError(f"temperatures must be finite and above 0, got {_plain(temperatures)}.")
+        if not torch.isfinite(betas).all() or (betas <= 0).any():
+            raise ShapeError(f"betas must be finite and above 0, got {_plain(betas)}.")
         return self
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot, check_slots
-from moft_conditioners.prefix_length import check_room
+from moft_conditioners.prefix_length import check_prefix_length
 
 _SPREAD = 0.02  # of a prefix that has no word embeddings to start from
 
@@ -41,7 +41,7 @@ class HyperPromptTuning(Conditioner):
     ) -> None:
         super().__init__()
         check_slots(spec, self.slots, "hpt")
-        check_room(spec, tokens, "hpt")
+        check_prefix_length(spec, tokens, "hpt")
         self._rank = rank
         self.prompt = nn.Parameter(_start(spec, tokens))  # [v, hidden]
         self.left = _network(spec.tradeoff_size, width, tokens * rank)
@@ -64,10 +64,10 @@ class HyperPromptTuning(Conditioner):
 
 def _start(spec: ModelSpec, tokens: int) -> Tensor:
     """`[v, hidden]`, embeddings of tokens drawn from those of the model, or small noise."""
-    if spec.starts is None:
+    if spec.prefix_starts is None:
         return _SPREAD * torch.randn(tokens, spec.hidden_size, generator=torch.default_generator)
-    rows = torch.randint(len(spec.starts), (tokens,), generator=torch.default_generator).to(spec.starts.device)
-    return spec.starts[rows].detach().float().cpu()
+    rows = torch.randint(len(spec.prefix_starts), (tokens,), generator=torch.default_generator).to(spec.prefix_starts.device)
+    return spec.prefix_starts[rows].detach().float().cpu()
 
 
 def _network(inputs: int, width: int, outputs: int) -> nn.Sequential:

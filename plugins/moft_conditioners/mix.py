@@ -13,7 +13,7 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 
 from moft.api import Conditioner, Delta, Factory, Injection, ModelSpec, Slot
-from moft_conditioners.prefix_length import check_room
+from moft_conditioners.prefix_length import check_prefix_length
 
 
 class Mix(Conditioner):
@@ -48,7 +48,7 @@ class Mix(Conditioner):
         self.per_row = all(part.per_row for part in built)
         with torch.no_grad():
             prefix = self(torch.zeros(1, spec.tradeoff_size)).prefix
-        check_room(spec, 0 if prefix is None else prefix.shape[1], "mix")
+        check_prefix_length(spec, 0 if prefix is None else prefix.shape[1], "mix")
 
     def forward(self, vector: Tensor) -> Injection:
         injections: Iterator[Injection] = (part(vector) for part in self.parts)

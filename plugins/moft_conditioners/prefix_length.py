@@ -6,7 +6,7 @@ from moft import ConfigError
 from moft.api import ModelSpec
 
 
-def check_room(spec: ModelSpec, tokens: int, name: str) -> None:
+def check_prefix_length(spec: ModelSpec, tokens: int, name: str) -> None:
     """Nothing, when a model has room for a prefix of `tokens`.
 
     Args:
@@ -17,8 +17,8 @@ def check_room(spec: ModelSpec, tokens: int, name: str) -> None:
     Raises:
         ConfigError: it has not.
     """
-    if spec.room is not None and tokens > spec.room:
+    if spec.max_prefix is not None and tokens > spec.max_prefix:
         raise ConfigError(
-            f"{name!r} puts {tokens} tokens before the text, and {spec.name} has room for {spec.room}: fewer tokens, "
+            f"{name!r} puts {tokens} tokens before the text, and {spec.name} has room for {spec.max_prefix}: fewer tokens, "
             "or a shorter task.max_length."
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from moft.api import Conditioner, Default, Factory, Injection, ModelSpec, Several, Slot
+from moft.api import Conditioner, Default, Factory, FromList, Injection, ModelSpec, Slot
 from moft_conditioners.encoders import MLP, Fourier
 
 
@@ -29,7 +29,7 @@ class Encoded(Conditioner):
         self,
         spec: ModelSpec,
         *,
-        conditioner: Annotated[Factory[Conditioner], Default("film"), Several("mix", "parts")],
+        conditioner: Annotated[Factory[Conditioner], Default("film"), FromList("mix", "parts")],
         encoder: Fourier | MLP = Fourier(),  # noqa: B008 - a frozen record
     ) -> None:
         super().__init__()

@@ -40,20 +40,20 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     A front of more points than fit is shown at evenly spaced ones, the first and last among them.
     """
     whole = front.tradeoffs.expand(len(front.tradeoffs))
-    weights, temperatures = whole.weights.tolist(), whole.temperatures.tolist()
+    weights, betas = whole.weights.tolist(), whole.betas.tolist()
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
-    varies = any(row != temperatures[0] for row in temperatures)
+    varies = any(row != betas[0] for row in betas)
     columns = [
         "weights",
-        *(["temperatures"] if varies else []),
+        *(["betas"] if varies else []),
         *front.objectives,
         *([front.measured.main_name] if has_main else []),
     ]
     rows = []
     for index in _shown(len(points)):
         row = [" ".join(f"{weight:.2f}" for weight in weights[index])]
-        row += [" ".join(f"{temperature:g}" for temperature in temperatures[index])] if varies else []
+        row += [" ".join(f"{beta:g}" for beta in betas[index])] if varies else []
         row += [_mean(value) for value in points[index]]
         row += [_mean(main[index])] if has_main else []
         rows.append(row)

@@ -10,13 +10,13 @@ from torch import Tensor
 from moft.api import (
     Batch,
     Count,
+    DedicatedModels,
     Default,
     Factory,
     Loss,
     ModelSpec,
     NearestPolicy,
     Objective,
-    PlainModels,
     Problem,
     Sampler,
     ScalarisedLosses,
@@ -61,7 +61,7 @@ class DPOLS:
         grid = self._asked(m)
         model = problem.task.model(m)
         device = next(model.parameters()).device
-        return NearestPolicy(PlainModels(model, len(grid)), grid, problem.temperatures).to(device)
+        return NearestPolicy(DedicatedModels(model, len(grid)), grid, problem.betas).to(device)
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
         self._asked(len(objectives))

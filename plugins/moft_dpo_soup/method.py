@@ -10,9 +10,9 @@ from torch import Tensor
 
 from moft.api import (
     Batch,
+    DedicatedModels,
     Default,
     Loss,
-    PlainModels,
     Problem,
     ScalarisedLosses,
     SoupPolicy,
@@ -41,11 +41,11 @@ class DPOSoup:
         m = len(problem.task.objectives)
         model = problem.task.model(m)
         device = next(model.parameters()).device
-        return SoupPolicy(PlainModels(model, m), problem.temperatures).to(device)
+        return SoupPolicy(DedicatedModels(model, m), problem.betas).to(device)
 
     def train(self, policy: SoupPolicy, problem: Problem, trainer: Trainer) -> None:
         policy.plain.check_one_start()
-        device = policy.temperatures.device
+        device = policy.betas.device
         scalarised = ScalarisedLosses(problem, self._loss, trainer, device)
         vertices = torch.eye(len(problem.task.objectives), device=device)
 

@@ -16,14 +16,14 @@ DTYPES = ("float32", "bfloat16")
 """Of the weights of an export."""
 
 WeightsOption = Annotated[str | None, typer.Option("--weights", help="0.2,0.8 in order, or helpful=0.2,harmless=0.8.")]
-TemperatureOption = Annotated[
-    str, typer.Option("--temperature", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or helpful=3.")
+DialOption = Annotated[
+    str, typer.Option("--dial", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or helpful=3.")
 ]
 MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, help="At most so many for each prompt.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of every draw; the same seed gives the same text.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Prompts at a time; more are faster and take more memory.")]
 SamplingTemperatureOption = Annotated[
-    float, typer.Option("--sampling-temperature", help="Logits are divided by it before a draw; not a policy's temperature.")
+    float, typer.Option("--sampling-temperature", help="Logits are divided by it before a draw; not a policy's dial.")
 ]
 TopPOption = Annotated[
     float, typer.Option("--top-p", help="Draws among the likeliest tokens with this share of the probability.")
@@ -45,9 +45,9 @@ def generate(
     prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...", help="What to go on from.")] = None,
     weights: WeightsOption = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help='JSON lines: {"prompt": ..., "weights": [...], "temperature": ...}.')
+        Path | None, typer.Option("--file", help='JSON lines: {"prompt": ..., "weights": [...], "dial": ...}.')
     ] = None,
-    temperature: TemperatureOption = "1",
+    dial: DialOption = "1",
     max_new_tokens: MaxNewTokensOption = 64,
     greedy: Annotated[bool, typer.Option("--greedy", help="The likeliest token every time, in place of draws.")] = False,
     sampling_temperature: SamplingTemperatureOption = 1.0,
@@ -66,7 +66,7 @@ def generate(
         raise ConfigError(f"{lost} changes nothing with --greedy, which takes the likeliest token; leave one of the two out.")
     if out is not None and out.exists():
         raise DataError(f"{out}: is there already; choose another place or remove it.")
-    from moft.api import write_bytes
+    from moft.api import atomic_write
 
     _check_folder(out)
     from moft_llm.data.example import prompt_of
@@ -74,19 +74,19 @@ def generate(
 
     decoding = _decoding(max_new_tokens, greedy, sampling_temperature, top_p, top_k, batch)
     if file is not None:
-        requests = requests_of(file, weights, temperature)
+        requests = requests_of(file, weights, dial)
     else:
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
         texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
-        requests = [Request(text, weights, temperature, place) for text, place in zip(texts, places, strict=True)]
+        requests = [Request(text, weights, dial, place) for text, place in zip(texts, places, strict=True)]
     steerable = Steerable(run, "moft generate")
     tradeoff = steerable.tradeoff(requests)
-    answers = steerable.answers(tradeoff)
-    for told in (*steerable.opened.substitutions(tradeoff), *steerable.approximations(answers)):
+    assignments = steerable.assignments(tradeoff)
+    for told in (*steerable.opened.substitutions(tradeoff), *steerable.approximations(assignments)):
         typer.echo(f"moft: note: {told}", err=True)
     is_alone = len(requests) == 1 and file is None and out is None
     streamer = steerable.streamer() if is_alone and sys.stdout.isatty() else None
-    responses = steerable.texts(answers, requests, decoding, seed, streamer)
+    responses = steerable.texts(assignments, requests, decoding, seed, streamer)
     if is_alone:
         if streamer is None:
             typer.echo(responses[0])
@@ -96,14 +96,14 @@ def generate(
     if out is None:
         typer.echo(lines, nl=False)
     else:
-        write_bytes(out, lines.encode())
+        atomic_write(out, lines.encode())
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     weights: WeightsOption = None,
-    temperature: TemperatureOption = "1",
+    dial: DialOption = "1",
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Of a model that LoRA is merged into: float32 or bfloat16; default the run's.")
     ] = None,
@@ -119,7 +119,7 @@ def export(
     from moft_llm.generation.requests import Steerable
 
     steerable = Steerable(run, "moft export")
-    tradeoff = steerable.opened.tradeoff(weights, temperature)
+    tradeoff = steerable.opened.tradeoff(weights, dial)
     for told in steerable.opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {told}", err=True)
     for line in exported(steerable, tradeoff, out, dtype):
@@ -163,7 +163,7 @@ def sample(
     if out.exists():
         raise DataError(f"{out}: is there already; choose another place or remove it.")
     _check_folder(out)
-    from moft.api import write_bytes
+    from moft.api import atomic_write
     from moft_llm.sampling.partial_file import SUFFIX
     from moft_llm.sampling.sample_responses import Openings, Wanted, sampled, scorers_of
 
@@ -173,8 +173,8 @@ def sample(
     labels = scorers_of(scorer or [], context.obj)
     source = prompts if prompts is not None else Openings(openings or 1, opening_tokens)
     partial = out.with_name(out.name + SUFFIX)
-    found = sampled(Wanted(model, gguf, source, template, responses, decoding, seed), labels, tell=_tell, partial=partial)
-    write_bytes(out, found.lines.encode())
+    found = sampled(Wanted(model, gguf, source, template, responses, decoding, seed), labels, on_progress=_tell, partial=partial)
+    atomic_write(out, found.lines.encode())
     partial.unlink()
     typer.echo(f"{out}: {found.summary}")
 

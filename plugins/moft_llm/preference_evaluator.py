@@ -22,7 +22,7 @@ WORDS = {
 class Preference:
     """Accuracy and margin of the rewards, and held-out loss, per objective; one of them is the value, all three are written.
 
-    The reward is temperature x (score - reference score), so moving all temperatures after training changes none of the three.
+    The reward is beta x (score - reference score), so moving all betas after training changes none of the three.
     A list whose labels order no two responses for an objective is skipped there.
 
     Args:
@@ -43,7 +43,7 @@ class Preference:
     ) -> None:
         self._objectives, self._value = objectives, value
         self._losses = [objective.loss or loss for objective in objectives]
-        self.metric = f"{WORDS[value]}; reward is temperature x (score - reference); lists without an ordered pair are skipped"
+        self.metric = f"{WORDS[value]}; reward is beta x (score - reference); lists without an ordered pair are skipped"
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
         seen: dict[str, list[Tensor]] = {name: [] for name in WORDS}
@@ -64,11 +64,11 @@ class Preference:
     def _measured(self, steered: Steered, batch: Batch) -> dict[str, Tensor]:
         """`[n, batch, m]` each, NaN where a list says nothing."""
         change = (steered(batch) - batch.reference).float()  # [n, batch, list]
-        temperatures = steered.tradeoff.expand(len(change)).temperatures.to(change)  # [n, m]
+        betas = steered.tradeoff.expand(len(change)).betas.to(change)  # [n, m]
         found: dict[str, list[Tensor]] = {name: [] for name in WORDS}
         for index, loss in enumerate(self._losses):
             labels, mask = batch.labels[..., index], batch.mask[..., index] & batch.items  # [batch, list]
-            rewards = temperatures[:, index, None, None] * change  # [n, batch, list]
+            rewards = betas[:, index, None, None] * change  # [n, batch, list]
             ordered = (
                 (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
             )  # [batch, list, list]

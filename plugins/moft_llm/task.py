@@ -11,14 +11,14 @@ import torch
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, Place, Trainer
+from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, PathOrName, Trainer
 from moft_llm.data.chat_template import Template, check_format
 from moft_llm.data.example import Example
 from moft_llm.data.filtering import Faulty, scorable
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
-from moft_llm.data.splits import SPLITS, Opened, Shares, Splits, open_splits
+from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
 from moft_llm.data.token_dataset import TextStore, text_store
 from moft_llm.data.tokenization import Tokenised, check_lengths, tokenised
 from moft_llm.loading.model_loading import Precision, Quantization, content_hash, load_model, model_outline
@@ -62,7 +62,7 @@ class LLM:
         self,
         context: Context,
         *,
-        model: Place,
+        model: PathOrName,
         data: Reader,
         objectives: dict[str, TextLabel],
         splits: Splits = Shares(),  # noqa: B008 - a frozen record
@@ -82,7 +82,7 @@ class LLM:
         gradient_checkpointing: bool = False,
         compile: bool = False,
     ) -> None:
-        if quantization == "4bit" and context.team.is_sharding:
+        if quantization == "4bit" and context.process_group.is_sharding:
             raise ConfigError(
                 "[task.quantization] 4bit weights cannot be sharded; set trainer.sharding: none, or quantization: none."
             )
@@ -101,11 +101,11 @@ class LLM:
         self._base: Any = None
         self._tokenizer: Any = None
         self._hash = ""
-        self._opened: Opened | None = None
+        self._opened: OpenedSplits | None = None
         self._tokens: dict[str, Tokenised] = {}
         self._stores: dict[str, TextStore] = {}
         self.objectives = tuple(
-            Objective(name, label.temperature, loss=label.loss, label=label.words(name)) for name, label in objectives.items()
+            Objective(name, label.beta, loss=label.loss, label=label.words(name)) for name, label in objectives.items()
         )
         self.main: Objective | None = None
 
@@ -138,7 +138,7 @@ class LLM:
     def model(self, tradeoff_size: int) -> Model:
         return self._built(tradeoff_size, self._lora, self._prompt_tokens, is_compiled=self._is_compiled)
 
-    def foreseen(self, tradeoff_size: int) -> ModelSpec:
+    def model_spec(self, tradeoff_size: int) -> ModelSpec:
         outline = self._base
         if outline is None:
             outline = model_outline(self._name, gguf=self._load["gguf"], cache=self._context.cache)
@@ -148,7 +148,7 @@ class LLM:
             hidden_size=outline.get_input_embeddings().embedding_dim,
             slots=frozenset({"prefix", "gates"} if ranks else {"prefix"}),
             ranks=ranks,
-            room=self._room(outline.config, self._prompt_tokens),
+            max_prefix=self._max_prefix(outline.config, self._prompt_tokens),
             name=type(outline).__name__,
         )
 
@@ -184,7 +184,7 @@ class LLM:
         self._know_base()
         return Template(self._tokenizer, self._template)
 
-    def _lists(self) -> Opened:
+    def _lists(self) -> OpenedSplits:
         if self._opened is None:
             self._opened = open_splits(self._data, self._splits, self._faulty)
         return self._opened
@@ -196,7 +196,7 @@ class LLM:
         """Loads the base model, once."""
         if self._base is None:
             context = self._context
-            place = {"device": context.device, "cache": context.cache, "stays_on_cpu": context.team.is_sharding}
+            place = {"device": context.device, "cache": context.cache, "stays_on_cpu": context.process_group.is_sharding}
             base, tokenizer = load_model(self._name, **place, **self._load)  # type: ignore[arg-type]
             self._base, self._tokenizer = base, tokenizer
             self._hash = content_hash(base, tokenizer)
@@ -216,10 +216,10 @@ class LLM:
         )
         longest = max((data.longest for data in self._tokens.values()), default=_LEAST)
         least = _LEAST if learned_positions(self._base) is None else longest  # others have positions beyond their context
-        model.spec = replace(model.spec, room=self._room(self._base.config, prompt_tokens, least))
+        model.spec = replace(model.spec, max_prefix=self._max_prefix(self._base.config, prompt_tokens, least))
         return self._context.placed(model)
 
-    def _room(self, config: Any, prompt_tokens: int, least: int = _LEAST) -> int | None:
+    def _max_prefix(self, config: Any, prompt_tokens: int, least: int = _LEAST) -> int | None:
         """The most tokens of a prefix beside the longest row and the model's own prompt; None where the context is endless."""
         context = getattr(config, "max_position_embeddings", None)
         return None if context is None else max(0, context - prompt_tokens - (self._max_length or least))
@@ -252,7 +252,7 @@ class LLM:
         window = shortest_window(self._base)
         whole = None if window is None else max(0, window - self._prompt_tokens)
         store = text_store(data, self._context.device, whole if self._share_prompt else 0)
-        cache = ReferenceCache(self._context.cache / "reference", self._hash, self._context.team)
+        cache = ReferenceCache(self._context.cache / "reference", self._hash, self._context.process_group)
         precision = "plain" if trainer is None else trainer.precision
         held = str(self._base.dtype).removeprefix("torch.")
         kind = f"{precision} {held} {'mean' if self._is_normalized else 'sum'} {self._context.device.type}"

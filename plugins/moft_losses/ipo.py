@@ -15,9 +15,9 @@ class IPO:
     """Mean of `((r_i - r_j) - margin)^2` over the pairs with label i above label j.
 
     The paper's loss for a pair is `(h - 1/(2 tau))^2`, with h the difference of the log-ratios. Rewards already hold the
-    temperature beta, `r_i - r_j = beta h`, so that `((r_i - r_j) - margin)^2 = beta^2 (h - margin/beta)^2`: it is beta^2
+    beta beta, `r_i - r_j = beta h`, so that `((r_i - r_j) - margin)^2 = beta^2 (h - margin/beta)^2`: it is beta^2
     times the paper's loss with `1/(2 tau) = margin/beta`, that is `tau = beta / (2 margin)`. At the default margin, tau is
-    the temperature itself. A list in which no label is above another costs zero. Memory grows with the square of the
+    the beta itself. A list in which no label is above another costs zero. Memory grows with the square of the
     list. Half precision is computed, and returned, in float32.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, Place, Trainer
+from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, PathOrName, Trainer
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import Reference
 from moft_ltr.base.lambdamart import LambdaMART
@@ -54,7 +54,7 @@ class LTR:
         self,
         context: Context,
         *,
-        data: Place,
+        data: PathOrName,
         objectives: dict[str, LabelColumn],
         base: Annotated[Base, Default("neural")],
         main: MainLabel | None = MainLabel(),  # noqa: B008 - a frozen record
@@ -87,7 +87,7 @@ class LTR:
         self._inputs = np.zeros(0, dtype=np.int64)
         self._reference = Reference(base, items_per_batch, self._inputs)
         self.objectives = tuple(
-            Objective(name, label.temperature, label.gain, label.loss, f"column {label.column}, {in_words(label.transform)}")
+            Objective(name, label.beta, label.gain, label.loss, f"column {label.column}, {in_words(label.transform)}")
             for name, label in objectives.items()
         )
         self.main = None if main is None else Objective("main", gain=main.gain, label=_main_words(main))
@@ -131,7 +131,7 @@ class LTR:
     def model(self, tradeoff_size: int) -> Model:
         return self._ranker(len(self._inputs), tradeoff_size).to(self._context.device)
 
-    def foreseen(self, tradeoff_size: int) -> ModelSpec:
+    def model_spec(self, tradeoff_size: int) -> ModelSpec:
         _, inputs = self._told_apart(self._opened()["train"][0].data)
         with torch.device("meta"):
             return self._ranker(len(inputs), tradeoff_size).spec

@@ -12,13 +12,13 @@ from moft.api import (
     Batch,
     Batches,
     Count,
+    DedicatedModels,
     Default,
     Factory,
     Loss,
     ModelSpec,
     NearestPolicy,
     Objective,
-    PlainModels,
     Problem,
     Sampler,
     ScalarisedLosses,
@@ -61,7 +61,7 @@ class MODPO:
         grid = grid_of(self._grid(m), self._points, m)
         model = problem.task.model(m)
         device = next(model.parameters()).device
-        return NearestPolicy(PlainModels(model, len(grid)), grid, problem.temperatures).to(device)
+        return NearestPolicy(DedicatedModels(model, len(grid)), grid, problem.betas).to(device)
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
         grid_of(self._grid(len(objectives)), self._points, len(objectives))
@@ -69,7 +69,7 @@ class MODPO:
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         task, grid = problem.task, policy.grid
         scalarised = ScalarisedLosses(problem, self._loss, trainer, grid.device)
-        singles = PlainModels(policy.plain.models[0], grid.shape[1])
+        singles = DedicatedModels(policy.plain.models[0], grid.shape[1])
         vertices = torch.eye(grid.shape[1], device=grid.device)
 
         def alone(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
@@ -81,13 +81,13 @@ class MODPO:
         def with_margins(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
             weights = grid[list(chosen)]  # [k, m]
             heaviest = vertices[weights.argmax(1)]  # [k, m]
-            shifted = shifted_corrections(corrections, margins(batch), weights, heaviest, policy.temperatures)
+            shifted = shifted_corrections(corrections, margins(batch), weights, heaviest, policy.betas)
             return scalarised(shifted, batch, heaviest)
 
         minimise_at("grid", policy.plain, grid, problem, trainer, with_margins)
 
 
-def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, heaviest: Tensor, temperatures: Tensor) -> Tensor:
+def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, heaviest: Tensor, betas: Tensor) -> Tensor:
     """`[k, batch, list]`: times beta_i, they are the rewards of equation 17.
 
     Args:
@@ -95,11 +95,11 @@ def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, h
         margins: `[batch, m, list]`, corrections of the single-objective models.
         weights: `[k, m]`.
         heaviest: `[k, m]`, one at objective i, zero elsewhere.
-        temperatures: `[1, m]`.
+        betas: `[1, m]`.
     """
-    others = weights * temperatures * (1 - heaviest)  # [k, m]
+    others = weights * betas * (1 - heaviest)  # [k, m]
     taken = torch.einsum("km,bml->kbl", others, margins)
-    beta, weight = ((heaviest * each).sum(1).view(-1, 1, 1) for each in (temperatures, weights))  # [k, 1, 1]
+    beta, weight = ((heaviest * each).sum(1).view(-1, 1, 1) for each in (betas, weights))  # [k, 1, 1]
     return (corrections - taken / beta) / weight
 
 
@@ -111,7 +111,7 @@ class _Margins:
         batches: the split.
     """
 
-    def __init__(self, singles: PlainModels, batches: Batches) -> None:
+    def __init__(self, singles: DedicatedModels, batches: Batches) -> None:
         found = []
         singles.eval()  # without dropout
         with torch.no_grad():

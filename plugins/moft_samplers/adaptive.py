@@ -74,7 +74,7 @@ class Adaptive:
     def grid(self, points: int) -> Tensor:
         return self._base.grid(points)
 
-    def watched(self) -> Tensor:
+    def watched_weights(self) -> Tensor:
         return self._watched.clone()
 
     def observe(self, values: Tensor) -> None:

@@ -12,7 +12,7 @@ from moft.api import NonNegative
 
 
 class Fixed:
-    """Always the same vector, of weights (then it must sum to one) or of temperatures.
+    """Always the same vector, of weights (then it must sum to one) or of betas.
 
     Args:
         size: number of entries of a vector.

@@ -10,11 +10,11 @@ from torch import Generator, Tensor
 from moft import ConfigError
 from moft.api import Positive
 
-_EXTREME = 1e12  # beyond it, or below its inverse, a temperature leaves nothing that 32 bits can hold
+_EXTREME = 1e12  # beyond it, or below its inverse, a beta leaves nothing that 32 bits can hold
 
 
 class LogUniform:
-    """Draws each entry by itself between two bounds, every factor as likely as every other; for temperatures.
+    """Draws each entry by itself between two bounds, every factor as likely as every other; for betas.
 
     The grid is the lattice of equal factors: each entry takes the same k values from `low` to `high`, with the largest k for
     which all combinations are at most the points asked for. Where not even the two bounds fit, it is the geometric middle alone.

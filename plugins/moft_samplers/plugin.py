@@ -1,4 +1,4 @@
-"""Offers the samplers of weights and temperatures."""
+"""Offers the samplers of weights and betas."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Count, Place, length_grouped
+from moft.api import Count, PathOrName, length_grouped
 from moft_scorers.classifier_loading import load_classifier, most_tokens
 from moft_scorers.token_batches import in_batches, padded
 
@@ -39,7 +39,7 @@ class Classifier:
     def __init__(
         self,
         *,
-        model: Place,
+        model: PathOrName,
         label: str | None = None,
         scale: Literal["probability", "log-odds", "logit"] = "probability",
         reads: Literal["response", "pair", "chat"] = "response",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Count, NonNegativeCount, Place, length_grouped
+from moft.api import Count, NonNegativeCount, PathOrName, length_grouped
 from moft_scorers.onnx_session import Graph
 from moft_scorers.token_batches import in_batches
 
@@ -41,8 +41,8 @@ class Onnx:
     def __init__(
         self,
         *,
-        model: Place,
-        tokenizer: Place | None = None,
+        model: PathOrName,
+        tokenizer: PathOrName | None = None,
         label: NonNegativeCount | str | None = None,
         output: str | None = None,
         activation: Literal["none", "softmax", "sigmoid"] = "none",

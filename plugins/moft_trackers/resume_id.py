@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moft.api import Run, write_bytes
+from moft.api import Run, atomic_write
 
 
 def marked(run: Run, tracker: str) -> str:
@@ -18,7 +18,7 @@ def mark(run: Run, tracker: str, text: str) -> None:
     file = _file(run, tracker)
     if file is not None:
         file.parent.mkdir(exist_ok=True)
-        write_bytes(file, text.encode())
+        atomic_write(file, text.encode())
 
 
 def _file(run: Run, tracker: str) -> Path | None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.files.safetensors import save_tensors
 from moft.run.report.front_record import Cost, Measured, front_record, list_values
@@ -47,7 +47,7 @@ class Made:
         silent: lists that say nothing.
         has_main: whether there is a main objective.
         base: added to the base model's values.
-        temperature: of every objective.
+        beta: of every objective.
         reference: point; None is the origin.
         config: further settings.
         data: further parts of the identity.
@@ -70,7 +70,7 @@ class Made:
     silent: int = 0
     has_main: bool = True
     base: float = 0.0
-    temperature: float = 1.0
+    beta: float = 1.0
     reference: Sequence[float] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class Made:
         lists = torch.arange(self.lists)
         front = Front(
             self.names,
-            Tradeoff(grid, torch.full((1, m), self.temperature)),
+            Tradeoff(grid, torch.full((1, m), self.beta)),
             ListValues(whole[..., :-1], whole[..., -1], lists),
             "NDCG@10 (linear gain; lists without gain are skipped)",
             "test",
@@ -112,7 +112,7 @@ class Made:
         front = replace(front, **self.front)
         reference = torch.zeros(m) if self.reference is None else torch.tensor(self.reference)
         measured = Measured(front, None, ListValues(base[..., :-1], base[..., -1], lists), reference.double(), 20, 0)
-        account = Account(jobs=2, seconds=10.0 + self.seed, separate_seconds=20.0, parameters=self.parameters)
+        account = TrainingCost(jobs=2, seconds=10.0 + self.seed, separate_seconds=20.0, parameters=self.parameters)
         run = {"name": self.path.name, "config": self._config(), "data": self._identity()}
         self.path.mkdir(parents=True)
         write_json(self.path / "front.json", front_record(measured, self.indicators, Cost(account, 5.0), (), run))

@@ -13,7 +13,7 @@ from moft.types import Delta, Injection, Tradeoff
 
 def test_one_row_of_a_tradeoff_broadcasts():
     wide = Tradeoff(torch.tensor([[0.2, 0.8]]), torch.ones(3, 2)).expand(3)
-    assert wide.weights.shape == wide.temperatures.shape == (3, 2)
+    assert wide.weights.shape == wide.betas.shape == (3, 2)
 
 
 def test_a_tradeoff_of_two_rows_cannot_serve_three_lists():
@@ -22,18 +22,18 @@ def test_a_tradeoff_of_two_rows_cannot_serve_three_lists():
 
 
 @pytest.mark.parametrize(
-    ("weights", "temperatures", "message"),
+    ("weights", "betas", "message"),
     [
         ([[0.5, 0.6]], [[1.0, 1.0]], r"must sum to 1, got \[0.5, 0.6\]"),
         ([[-0.5, 1.5]], [[1.0, 1.0]], "must be finite and not negative"),
         ([[float("nan"), 1.0]], [[1.0, 1.0]], "must be finite and not negative"),
-        ([[0.5, 0.5]], [[1.0, 0.0]], "temperatures must be finite and above 0"),
-        ([[0.5, 0.5]], [[1.0, -1.0]], "temperatures must be finite and above 0"),
+        ([[0.5, 0.5]], [[1.0, 0.0]], "betas must be finite and above 0"),
+        ([[0.5, 0.5]], [[1.0, -1.0]], "betas must be finite and above 0"),
     ],
 )
-def test_values_that_no_tradeoff_has_are_refused(weights, temperatures, message):
+def test_values_that_no_tradeoff_has_are_refused(weights, betas, message):
     with pytest.raises(ShapeError, match=message):
-        Tradeoff(torch.tensor(weights), torch.tensor(temperatures)).checked()
+        Tradeoff(torch.tensor(weights), torch.tensor(betas)).checked()
 
 
 def test_weights_and_temperatures_need_the_same_objectives():

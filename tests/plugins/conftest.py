@@ -44,12 +44,12 @@ class FreeModel(Model):
 
 
 class FreeTask:
-    """Two lists of three items, every split the same; objectives with temperatures of their own."""
+    """Two lists of three items, every split the same; objectives with betas of their own."""
 
     main = None
 
-    def __init__(self, temperatures: list[float]) -> None:
-        self.objectives = tuple(Objective(f"objective-{i + 1}", temperature=t) for i, t in enumerate(temperatures))
+    def __init__(self, betas: list[float]) -> None:
+        self.objectives = tuple(Objective(f"objective-{i + 1}", beta=t) for i, t in enumerate(betas))
 
     def model(self, tradeoff_size: int) -> FreeModel:
         return FreeModel()
@@ -69,21 +69,27 @@ class FreeTask:
 def optimum(plugins: Any) -> Callable[..., tuple[Policy, Callable[[list[float]], torch.Tensor]]]:
     """Trains a method on free scores to its optimum; gives the policy, and weights to corrections `[2, 3]` without their mean."""
 
-    def found(method: Any, temperatures: list[float]) -> tuple[Policy, Callable[[list[float]], torch.Tensor]]:
-        task = FreeTask(temperatures)
+    def found(method: Any, betas: list[float]) -> tuple[Policy, Callable[[list[float]], torch.Tensor]]:
+        task = FreeTask(betas)
         made = resolve(Method, method, plugins).make()
         problem = unmeasured(task)
         seed_initialisation(0, "policy")
         policy = made.policy(problem)
         settings = TrainerSettings(
-            epochs=250, learning_rate=0.1, weight_decay=0.0, evaluations=0, clip=None, device="cpu", checkpoint_steps=10_000
+            epochs=250,
+            learning_rate=0.1,
+            weight_decay=0.0,
+            evaluations=0,
+            max_grad_norm=None,
+            device="cpu",
+            checkpoint_steps=10_000,
         )
         made.train(policy, problem, AccelerateTrainer(settings, seed=0))
         batch = task.batches("train").load(torch.arange(2))
 
         def correction(weights: list[float]) -> torch.Tensor:
             with torch.no_grad():
-                found = policy.correction(batch, Tradeoff(torch.tensor([weights]), problem.temperatures))
+                found = policy.correction(batch, Tradeoff(torch.tensor([weights]), problem.betas))
             return found - found.mean(1, keepdim=True)
 
         return policy, correction

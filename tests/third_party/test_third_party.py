@@ -59,7 +59,7 @@ CONFIG = """
 task: {name: csv-lists, folder: tables, objectives: [first, second], features: [one, two]}
 method: {name: one-weighting, weights: [1, 3], loss: {name: squared-hinge, margin: 0.5}}
 trainer: {epochs: 2, device: cpu}
-profile: {evaluator: {name: top-labels, k: 2}, grid: edges, points: 3, indicators: [width], samples: 100}
+profile: {evaluator: {name: top-labels, k: 2}, grid: edges, points: 3, indicators: [width], bootstrap_samples: 100}
 trackers: [{name: diary, file: our-diary.txt}]
 """
 LISTED = """

@@ -64,7 +64,7 @@ def serve() -> None:
             ended, status = os.waitpid(process, os.WNOHANG)
             if ended:
                 del running[client]
-                tell(client, os.waitstatus_to_exitcode(status))
+                on_progress(client, os.waitstatus_to_exitcode(status))
     for process in running.values():
         os.kill(process, signal.SIGKILL)
 
@@ -77,7 +77,7 @@ def lives(process: int) -> bool:
     return False
 
 
-def tell(client: socket.socket, code: int) -> None:
+def on_progress(client: socket.socket, code: int) -> None:
     """Tells a client, if it lives, how its interpreter ended."""
     with suppress(OSError):
         client.sendall(f"{code}\n".encode())

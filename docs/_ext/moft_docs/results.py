@@ -268,14 +268,14 @@ def _about(folder: Path, name: str) -> str:
 
 FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "optima": optima_table,
-    "corners": corner_tables,
-    "corners-study": corner_tables,
+    "vertices": corner_tables,
+    "vertices-study": corner_tables,
     "one-shot": one_shot_table,
     "methods-mslr": method_tables,
     "methods-synthetic-2": method_tables,
     "methods-synthetic-5": method_tables,
     "ensemble": plain_tables,
-    "temperatures": plain_tables,
+    "betas": plain_tables,
     "llm_vs_trl": plain_tables,
     "llm_steps": plain_tables,
     "llm_on_gpu": gpu_tables,

@@ -44,7 +44,7 @@ def gpu_tables(content: Mapping[str, Any]) -> str:
 
 
 def dial_table(content: Mapping[str, Any]) -> str:
-    """Scores of generated text at the corners, at several temperatures, and how far it is from the base model."""
+    """Scores of generated text at the vertices, at several betas, and how far it is from the base model."""
     rows = [[row["name"], *(f"{value:.2f}" for value in row["values"]), f"{row['kl']:.0f}"] for row in content["rows"]]
     return table(["at", *content["objectives"], "KL from the base"], rows, numbers=True)
 

@@ -27,18 +27,18 @@ def compare(
     pool: Annotated[
         str | None, typer.Option("--pool", metavar="SETTING", help="Put the lists of runs that differ in it together: task.fold.")
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", help="Of the bootstrap over lists.")] = 1000,
+    samples: Annotated[int, typer.Option("--bootstrap-samples", help="Of the bootstrap over lists.")] = 1000,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to make; default comparisons/ and the names of the runs.")
     ] = None,
 ) -> None:
     """Compare runs: one table, a verdict on each pair, one picture."""
     if samples < FEWEST_SAMPLES:
-        raise ConfigError(f"--samples {samples}: must be at least {FEWEST_SAMPLES}; with fewer the intervals' ends are a guess.")
+        raise ConfigError(f"--bootstrap-samples {samples}: must be at least {FEWEST_SAMPLES}; fewer give unreliable intervals.")
     if out is not None and out.exists():
         raise RunError(f"{out}: is there already; choose another --out or remove it.")
     from moft.cli.table_output import print_table
-    from moft.files.atomic_write import whole_folder, write_bytes
+    from moft.files.atomic_write import atomic_folder, atomic_write
     from moft.files.json import write_json
     from moft.run.comparison.comparison_figure import comparison_figure
     from moft.run.comparison.comparison_record import comparison_record
@@ -51,10 +51,10 @@ def compare(
     record = comparison_record(entries, samples=samples)
     picture = png(comparison_figure(record))
     target = out if out is not None else _free(COMPARISONS / _joined([entry.name for entry in entries]))
-    with whole_folder(target) as folder:
+    with atomic_folder(target) as folder:
         write_json(folder / "comparison.json", record)
-        write_bytes(folder / "comparison.csv", comparison_table(record).encode())
-        write_bytes(folder / "comparison.png", picture)
+        atomic_write(folder / "comparison.csv", comparison_table(record).encode())
+        atomic_write(folder / "comparison.png", picture)
     for header, *rows in _fitting(run_rows(record)):
         print_table(header, rows)
     typer.echo(f"\n{record['metric']}; {record['split']}, {record['lists']} lists, {len(record['weights'])} points")

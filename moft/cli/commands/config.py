@@ -45,7 +45,7 @@ def schema(
     """Write the JSON Schema of config files, with every installed component, for editors."""
     plugins: Plugins = context.obj
     from moft.config.json_schema import json_schema
-    from moft.files.atomic_write import write_bytes
+    from moft.files.atomic_write import atomic_write
     from moft.run.run_settings import RunSettings
 
     for file in files or ():
@@ -54,5 +54,5 @@ def schema(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        write_bytes(out, text.encode())
+        atomic_write(out, text.encode())
         typer.echo(f"Wrote {out}.")

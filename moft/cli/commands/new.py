@@ -63,9 +63,9 @@ def plugin(
     folder = Path(f"moft-{name}") if out is None else out
     if folder.exists():
         raise ConfigError(f"{folder}: is there already; choose another --out or remove it.")
-    from moft.files.atomic_write import whole_folder
+    from moft.files.atomic_write import atomic_folder
 
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         for file, text in _files(name, word).items():
             path = temporary / file
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`moft profile`: measures a trained policy again, on another split, grid or temperature."""
+"""`moft profile`: measures a trained policy again, on another split, grid or dial."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import in_words, parsed_temperatures
+from moft.run.policy.parse_weights import in_words, parsed_dial
 
 
 def add(app: typer.Typer) -> None:
@@ -22,8 +22,8 @@ def profile(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     split: Annotated[str | None, typer.Option("--split", help="train, validation or test; default the run's own.")] = None,
     points: Annotated[int | None, typer.Option("--points", help="Weights of the grid; default the run's own.")] = None,
-    temperature: Annotated[
-        str, typer.Option("--temperature", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
+    dial: Annotated[
+        str, typer.Option("--dial", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
     ] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; default RUN/profiles/....")] = None,
 ) -> None:
@@ -33,7 +33,7 @@ def profile(
 
     if points is not None and not 1 <= points <= MOST_POINTS:
         raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
-    from moft.files.atomic_write import whole_folder
+    from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
     from moft.run.policy.measure import measure, with_changes
     from moft.run.policy.open_run import open_run
@@ -42,17 +42,17 @@ def profile(
 
     opened = open_run(run, plugins)
     settings = with_changes(opened.settings.profile, split=split, points=points)
-    factors = parsed_temperatures(temperature, opened.names)
+    factors = parsed_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
-    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-temperature-{in_words(factors, '-')}")
+    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{in_words(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: is there already; choose another --out or remove it.")
     cost = cost_of(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
-    measured = measure(opened, settings, temperature=factors, tell=observers.points_measured)
-    notes = [] if is_as_trained else [f"Measured at {in_words(factors)} times the trained temperatures."]
-    with whole_folder(target) as folder:
+    measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
+    notes = [] if is_as_trained else [f"Measured at {in_words(factors)} times the trained betas."]
+    with atomic_folder(target) as folder:
         write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")

@@ -9,7 +9,7 @@ import typer
 
 from moft.errors import ConfigError, DataError
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import parsed_temperatures, parsed_weights, tradeoff_at, weights_of_file
+from moft.run.policy.parse_weights import parsed_dial, parsed_weights, tradeoff_at, weights_of_file
 
 
 def add(app: typer.Typer) -> None:
@@ -23,8 +23,8 @@ def score(
     data: Annotated[Path, typer.Argument(help="Lists to score, as the run's task reads them.")],
     weights: Annotated[str | None, typer.Option("--weights", help="0.2,0.8 in order, or clicks=0.2,dwell=0.8.")] = None,
     weights_file: Annotated[Path | None, typer.Option("--weights-file", help="A JSON array for each list, one a line.")] = None,
-    temperature: Annotated[
-        str, typer.Option("--temperature", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
+    dial: Annotated[
+        str, typer.Option("--dial", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
     ] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="Where to write, one score a line; default the terminal.")] = None,
 ) -> None:
@@ -32,12 +32,12 @@ def score(
     plugins: Plugins = context.obj
     if (weights is None) == (weights_file is None):
         raise ConfigError("moft score needs either --weights or --weights-file, and not both.")
-    from moft.files.atomic_write import write_bytes
+    from moft.files.atomic_write import atomic_write
     from moft.run.policy.open_run import open_run
     from moft.run.policy.score import scores_of
 
     opened = open_run(run, plugins)
-    factors = parsed_temperatures(temperature, opened.names)
+    factors = parsed_dial(dial, opened.names)
     if weights is not None:
         rows = [parsed_weights(weights, opened.names)]
         batches = opened.task.read(data)
@@ -46,7 +46,7 @@ def score(
         batches = opened.task.read(data)
         if len(rows) != batches.lists:
             raise DataError(f"{weights_file}: has {len(rows)} lines, and {data} has {batches.lists} lists; each list needs one.")
-    tradeoff = tradeoff_at(rows, [factors], opened.trained_at)
+    tradeoff = tradeoff_at(rows, [factors], opened.trained_betas)
     for told in opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {told}", err=True)
     scores = scores_of(opened.policy, batches, tradeoff)
@@ -54,4 +54,4 @@ def score(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        write_bytes(out, text.encode())
+        atomic_write(out, text.encode())

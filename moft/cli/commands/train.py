@@ -27,14 +27,14 @@ def train(
 ) -> None:
     """Train a policy, measure its front, write the report."""
     plugins: Plugins = context.obj
-    from moft.run.checks.compatibility import foreseen_misfit
+    from moft.run.checks.compatibility import early_misfit
     from moft.run.run_config import read_settings, trackers_of
     from moft.run.train import train_run
 
     resolved = read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        unknown = foreseen_misfit(resolved.make())
+        unknown = early_misfit(resolved.make())
         trackers_of(resolved, folder, plugins)
         _print_plan(resolved.plain, folder, plugins, resume, unknown)
         return
@@ -67,7 +67,9 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
             f"{kind[:-1].capitalize()}: {name} ({offer.component.summary}; from {offer.package or offer.plugin} {offer.version})"
         )
     typer.echo(f"Trains: {trainer['epochs']} epochs at {trainer['precision']}, {trainer['evaluations']} validations")
-    typer.echo(f"Measures: {profile['points']} points on the {profile['split']} split, {profile['samples']} bootstrap samples")
+    typer.echo(
+        f"Measures: {profile['points']} points on the {profile['split']} split, {profile['bootstrap_samples']} bootstrap samples"
+    )
     if unknown:
         typer.echo(f"Not checked, whether the method goes with the model: {unknown}")
     typer.echo("Settings, with defaults filled in:\n")

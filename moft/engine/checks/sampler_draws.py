@@ -46,7 +46,7 @@ def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
 
 
 @blaming
-def watched_of(sampler: AdaptiveSampler) -> Tensor:
+def watched_weights_of(sampler: AdaptiveSampler) -> Tensor:
     """`[n, m]`, the weights that an adaptive sampler watches.
 
     Raises:
@@ -54,9 +54,9 @@ def watched_of(sampler: AdaptiveSampler) -> Tensor:
         ShapeError: it returns something else.
     """
     name = f"sampler {type(sampler).__name__}"
-    with failing_as(f"{name} failed on watched()"):
-        watched = sampler.watched()
-    return _vectors(watched, f"{name}: watched()", None, None)
+    with failing_as(f"{name} failed on watched_weights()"):
+        watched = sampler.watched_weights()
+    return _vectors(watched, f"{name}: watched_weights()", None, None)
 
 
 @blaming

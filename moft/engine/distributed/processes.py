@@ -8,10 +8,10 @@ from torch import Tensor
 
 from moft.engine.distributed.fsdp import check_launch, shard
 from moft.errors import RunError
-from moft.interfaces.process_group import ModuleT, T, Team
+from moft.interfaces.process_group import ModuleT, ProcessGroup, T
 
 
-class Processes(Team):
+class Processes(ProcessGroup):
     """Who writes, and who waits: `torchrun` or `accelerate launch` starts several processes of one command.
 
     Args:

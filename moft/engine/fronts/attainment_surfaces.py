@@ -21,8 +21,8 @@ def attainment_surfaces(fronts: Sequence[Tensor]) -> dict[str, Tensor]:
     Args:
         fronts: each `[n, 2]`, larger is better. Rows with a NaN and dominated rows count for nothing.
 
-    Returns: for each share, `[k, 2]`: the corners of its surface, first objective rising, second falling; the surface is attained
-        exactly where a corner is at least as good. Empty where no point is attained by so many.
+    Returns: for each share, `[k, 2]`: the vertices of its surface, first objective rising, second falling; the surface is
+        attained exactly where a vertex is at least as good. Empty where no point is attained by so many.
 
     Raises:
         ShapeError: a front has other than two objectives.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from moft.engine.checks.return_values import values_of
-from moft.interfaces import Answer, Evaluator, Lengthy, Policy, Problem, Task, Telling
-from moft.types import Batch, Front, Injection, ListValues, Tradeoff, temperatures_of
+from moft.interfaces import Assignment, Evaluator, LongEvaluator, Policy, Problem, ReportsFindings, Task
+from moft.types import Batch, Front, Injection, ListValues, Tradeoff, betas_of
 
 _SAME = 1e-4  # weights that differ by less are the same ones, written in fewer digits
 
@@ -22,7 +22,7 @@ def profiled(
     split: str,
     *,
     notes: tuple[str, ...] = (),
-    tell: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Front:
     """The front of `policy` on a split, measured list by list.
 
@@ -38,8 +38,8 @@ def profiled(
     was_training = policy.training
     policy.eval()
     steered, lists = policy.steer(tradeoffs), task.batches(split)
-    if tell is not None and isinstance(evaluator, Lengthy):
-        found = evaluator.measured(steered, lists, tell)
+    if on_progress is not None and isinstance(evaluator, LongEvaluator):
+        found = evaluator.measure(steered, lists, on_progress)
     else:
         found = evaluator(steered, lists)
     measured = values_of(evaluator, found, len(tradeoffs), len(task.objectives))
@@ -47,8 +47,8 @@ def profiled(
     names = tuple(objective.name for objective in task.objectives)
     told = substitutions(policy, tradeoffs, names)
     notes = (*notes, *_empty(measured, names, split))
-    answered = policy.answered(tradeoffs).expand(len(tradeoffs)).weights if told else None
-    return Front(names, tradeoffs, measured, evaluator.metric, split, (*notes, *told), answered)
+    served = policy.served(tradeoffs).expand(len(tradeoffs)).weights if told else None
+    return Front(names, tradeoffs, measured, evaluator.metric, split, (*notes, *told), served)
 
 
 def _empty(measured: ListValues, objectives: Sequence[str], split: str) -> list[str]:
@@ -63,14 +63,14 @@ def _empty(measured: ListValues, objectives: Sequence[str], split: str) -> list[
 
 def findings(policy: Policy) -> tuple[str, ...]:
     """What the modules of a policy tell of what they learned, each sentence once."""
-    told = (str(sentence) for module in policy.modules() if isinstance(module, Telling) for sentence in module.findings())
+    told = (str(sentence) for module in policy.modules() if isinstance(module, ReportsFindings) for sentence in module.findings())
     return tuple(dict.fromkeys(told))
 
 
 def substitutions(policy: Policy, tradeoffs: Tradeoff, objectives: Sequence[str]) -> tuple[str, ...]:
     """For each row of weights that the policy has no model for, a sentence that says which weights answer."""
     asked = tradeoffs.expand(len(tradeoffs)).weights.cpu()
-    found = policy.answered(tradeoffs).expand(len(tradeoffs)).weights.cpu()
+    found = policy.served(tradeoffs).expand(len(tradeoffs)).weights.cpu()
     rows = [index for index, same in enumerate((asked - found).abs().amax(1) <= _SAME) if not same]
     told = dict.fromkeys((_words(asked[row], objectives), _words(found[row], objectives)) for row in rows)
     return tuple(f"Weights {one} are off the grid that was trained; the nearest of it, {other}, answer." for one, other in told)
@@ -95,14 +95,14 @@ class BasePolicy(Policy):
         return torch.zeros_like(batch.reference)
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        return torch.ones_like(tradeoff.temperatures[:, :1])
+        return torch.ones_like(tradeoff.betas[:, :1])
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
         with torch.random.fork_rng(devices=[]):
             model = self._task.model(whole.weights.shape[1])
         rows = torch.arange(len(whole), device=whole.weights.device)
-        return [Answer(rows, model, Injection(), torch.full_like(whole.weights[:, :1], torch.inf))]
+        return [Assignment(rows, model, Injection(), torch.full_like(whole.weights[:, :1], torch.inf))]
 
 
 def unmeasured(task: Task) -> Problem:
@@ -110,11 +110,11 @@ def unmeasured(task: Task) -> Problem:
     return Problem(task, lambda policy: {"hypervolume": 0.0}, lambda policy, tradeoff: torch.zeros_like(tradeoff.weights))
 
 
-def base_values(task: Task, evaluator: Evaluator, split: str, *, tell: Callable[[int], None] | None = None) -> ListValues:
+def base_values(task: Task, evaluator: Evaluator, split: str, *, on_progress: Callable[[int], None] | None = None) -> ListValues:
     """What the base model reaches: one tradeoff row; `tell` as for `profiled`."""
-    temperatures = temperatures_of(task.objectives)
-    weights = torch.full_like(temperatures, 1 / temperatures.shape[1])
-    return profiled(BasePolicy(task), task, evaluator, Tradeoff(weights, temperatures), split, tell=tell).measured
+    betas = betas_of(task.objectives)
+    weights = torch.full_like(betas, 1 / betas.shape[1])
+    return profiled(BasePolicy(task), task, evaluator, Tradeoff(weights, betas), split, on_progress=on_progress).measured
 
 
 def edge_weights(m: int, inside: int) -> tuple[Tensor, list[tuple[int, int]]]:

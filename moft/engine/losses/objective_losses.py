@@ -80,19 +80,19 @@ class ObjectiveLosses:
                 groups.append((own, [index]))
         self._groups = groups
 
-    def __call__(self, correction: Tensor, batch: Batch, temperatures: Tensor) -> Tensor:
+    def __call__(self, correction: Tensor, batch: Batch, betas: Tensor) -> Tensor:
         """`[..., batch, m]`, the cost of each list for each objective.
 
         Args:
             correction: `[..., batch, list]`, score minus reference; several models may have scored the lists.
             batch: the lists.
-            temperatures: `[batch, m]` or `[1, m]`.
+            betas: `[batch, m]` or `[1, m]`.
 
         Raises:
             ShapeError: a loss does not return a cost of its rewards for each list.
             PluginError: a loss fails.
         """
-        rewards = correction.unsqueeze(-2) * temperatures.unsqueeze(-1)  # [..., batch, m, list]
+        rewards = correction.unsqueeze(-2) * betas.unsqueeze(-1)  # [..., batch, m, list]
         labels = batch.labels.transpose(1, 2).expand(rewards.shape)
         mask = batch.mask.transpose(1, 2).expand(rewards.shape)
         if len(self._groups) == 1:
@@ -126,19 +126,19 @@ class LabelStatistics:
         return self.labelled / self.lists
 
 
-def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], temperatures: Tensor) -> LabelStatistics:
+def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], betas: Tensor) -> LabelStatistics:
     """Statistics of one pass over `batches`; no model is run.
 
     Args:
         losses: of the problem.
         batches: the training split.
-        temperatures: `[1, m]`.
+        betas: `[1, m]`.
     """
     m = len(losses.objectives)
     lists, labelled, gradient = 0, torch.zeros(m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)
     for batch in batches:
         correction = torch.zeros_like(batch.reference, dtype=torch.float32).requires_grad_()
-        values = losses(correction, batch, temperatures.to(correction.device))
+        values = losses(correction, batch, betas.to(correction.device))
         lists += len(batch)
         for index in range(m):
             (slope,) = torch.autograd.grad(values[:, index].sum(), correction, retain_graph=True, allow_unused=True)

@@ -1,4 +1,4 @@
-"""Policies that the engine shares: one conditioned model that answers every tradeoff, at one temperature or at any."""
+"""Policies that the engine shares: one conditioned model that answers every tradeoff, at one beta or at any."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from torch import Tensor
 from moft.engine.checks.return_values import injection_of
 from moft.engine.policies.apply_injection import conditioned_outputs, refuse_misfit, vector_by_vector
 from moft.errors import ConfigError
-from moft.interfaces import Answer, Conditioner, Model, Policy
+from moft.interfaces import Assignment, Conditioner, Model, Policy
 from moft.types import Batch, Injection, Tradeoff
 
 
 class ConditionedPolicy(Policy):
     """One model and one conditioner; the conditioner reads the weights.
 
-    Temperatures are trained at fixed values and act outside the network: asked for c times those,
+    Betas are trained at fixed values and act outside the network: asked for c times those,
     the correction is divided by c, which is exact (arXiv 2410.08316, proposition 3.1 and equation 14).
 
     Args:
         model: the network to tune.
         conditioner: weights to injection; None leaves the model unconditioned, the same for every tradeoff.
-        temperatures: `[1, m]`, what the policy is trained at.
+        betas: `[1, m]`, what the policy is trained at.
 
     Raises:
         ConfigError: the conditioner fills a slot that the model does not read.
     """
 
-    temperatures: Tensor
+    betas: Tensor
 
-    def __init__(self, model: Model, conditioner: Conditioner | None, temperatures: Tensor) -> None:
+    def __init__(self, model: Model, conditioner: Conditioner | None, betas: Tensor) -> None:
         super().__init__()
         self.model = model
         self.conditioner = conditioner
         if conditioner is not None:
             refuse_misfit(model.spec, conditioner)
-        self.register_buffer("temperatures", temperatures.clone())
+        self.register_buffer("betas", betas.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
         outputs = conditioned_outputs(self.model, self.conditioner, batch.inputs, tradeoff.expand(len(batch)).weights)
         return outputs if self.model.spec.is_correction else outputs - batch.reference
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        return common_multiple(tradeoff, self.temperatures)
+        return common_multiple(tradeoff, self.betas)
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
         return _answers(self.model, self.conditioner, whole.weights, self.magnitude(whole))
 
 
 class TemperaturePolicy(Policy):
-    """One model and one conditioner; the conditioner reads the weights and the shares of the temperatures.
+    """One model and one conditioner; the conditioner reads the weights and the shares of the betas.
 
-    The shares are `temperatures / sum(temperatures)`; the sum acts outside the network, exactly, so any temperatures can be asked
-    for. What the model gives is divided by the mean temperature share under the weights: at a vertex the best correction is the
-    inverse of that objective's share, times something that no temperature changes, and only the latter is left to learn.
+    The shares are `betas / sum(betas)`; the sum acts outside the network, exactly, so any betas can be asked
+    for. What the model gives is divided by the mean beta share under the weights: at a vertex the best correction is the
+    inverse of that objective's share, times something that no beta changes, and only the latter is left to learn.
 
     Args:
         model: the network to tune, built for a tradeoff of `2 m`.
@@ -83,45 +83,45 @@ class TemperaturePolicy(Policy):
         return change / (rows.weights * shares).sum(-1, keepdim=True)
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        return tradeoff.temperatures.sum(-1, keepdim=True)
+        return tradeoff.betas.sum(-1, keepdim=True)
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
         vector = torch.cat([whole.weights, _shares(whole)], dim=-1)  # [n, 2 m]
-        return _answers(self.model, self.conditioner, vector, (whole.weights * whole.temperatures).sum(-1, keepdim=True))
+        return _answers(self.model, self.conditioner, vector, (whole.weights * whole.betas).sum(-1, keepdim=True))
 
 
 def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
-    """`[batch, 1]`, what all trained temperatures are to be multiplied by.
+    """`[batch, 1]`, what all trained betas are to be multiplied by.
 
     Args:
         tradeoff: asked for.
-        trained: `[1, m]`, the temperatures of training.
+        trained: `[1, m]`, the betas of training.
 
     Raises:
         ConfigError: a row asks for other ratios between the objectives than those of training.
     """
-    ratios = tradeoff.temperatures / trained  # [batch, m]
+    ratios = tradeoff.betas / trained  # [batch, m]
     others = (~torch.isclose(ratios, ratios[:, :1], rtol=1e-4)).any(1).nonzero().flatten().tolist()
     if others:
-        asked, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.temperatures[others[0]], trained[0]))
+        asked, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.betas[others[0]], trained[0]))
         raise ConfigError(
-            f"temperatures {asked} are not a multiple of the trained ones {own}: after training only all of "
-            "them together can be scaled, unless the method was trained on temperatures that vary (method.temperatures)."
+            f"betas {asked} are not a multiple of the trained ones {own}: after training only all of "
+            "them together can be scaled, unless the method was trained on betas that vary (method.betas)."
         )
     return ratios[:, :1]
 
 
-def _answers(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Answer]:
+def _answers(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Assignment]:
     """One answer for all rows of `vector`, or one for each different row where the conditioner serves only one at a time."""
     if conditioner is None or conditioner.per_row:
         injection = Injection() if conditioner is None else injection_of(conditioner, vector, model.spec)
-        return [Answer(torch.arange(len(vector), device=vector.device), model, injection, divisor)]
+        return [Assignment(torch.arange(len(vector), device=vector.device), model, injection, divisor)]
     return [
-        Answer(rows, model, injection, divisor[rows]) for rows, injection in vector_by_vector(conditioner, vector, model.spec)
+        Assignment(rows, model, injection, divisor[rows]) for rows, injection in vector_by_vector(conditioner, vector, model.spec)
     ]
 
 
 def _shares(tradeoff: Tradeoff) -> Tensor:
-    """`[batch, m]`, each temperature as a share of the row's sum."""
-    return tradeoff.temperatures / tradeoff.temperatures.sum(-1, keepdim=True)
+    """`[batch, m]`, each beta as a share of the row's sum."""
+    return tradeoff.betas / tradeoff.betas.sum(-1, keepdim=True)

@@ -13,11 +13,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from moft.engine.policies.conditioned import common_multiple
 from moft.engine.policies.state_dict import own_copy, own_state
 from moft.errors import ConfigError
-from moft.interfaces import Answer, Model, Policy
+from moft.interfaces import Assignment, Model, Policy
 from moft.types import Batch, Injection, ModelSpec, Tradeoff
 
 
-class PlainModels(nn.Module):
+class DedicatedModels(nn.Module):
     """Copies of one model, which read no injection and are trained apart; they share its frozen parameters.
 
     Args:
@@ -117,17 +117,17 @@ class NearestPolicy(Policy):
     Args:
         plain: the models.
         grid: `[n, m]`, the weights that each was trained for.
-        temperatures: `[1, m]`, what they are trained at.
+        betas: `[1, m]`, what they are trained at.
     """
 
     grid: Tensor
-    temperatures: Tensor
+    betas: Tensor
 
-    def __init__(self, plain: PlainModels, grid: Tensor, temperatures: Tensor) -> None:
+    def __init__(self, plain: DedicatedModels, grid: Tensor, betas: Tensor) -> None:
         super().__init__()
         self.plain = plain
         self.register_buffer("grid", grid.clone())
-        self.register_buffer("temperatures", temperatures.clone())
+        self.register_buffer("betas", betas.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
         nearest = self._nearest(tradeoff.expand(len(batch)).weights)  # [batch]
@@ -139,18 +139,18 @@ class NearestPolicy(Policy):
         return outputs
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        return common_multiple(tradeoff, self.temperatures)
+        return common_multiple(tradeoff, self.betas)
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
         nearest, found = self._nearest(whole.weights), []
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found.append(Answer(rows, self.plain[index], Injection(), self.magnitude(whole.select(rows))))
+            found.append(Assignment(rows, self.plain[index], Injection(), self.magnitude(whole.select(rows))))
         return found
 
-    def answered(self, tradeoff: Tradeoff) -> Tradeoff:
-        return Tradeoff(self.grid.to(tradeoff.weights)[self._nearest(tradeoff.weights)], tradeoff.temperatures)
+    def served(self, tradeoff: Tradeoff) -> Tradeoff:
+        return Tradeoff(self.grid.to(tradeoff.weights)[self._nearest(tradeoff.weights)], tradeoff.betas)
 
     def _nearest(self, weights: Tensor) -> Tensor:
         """`[rows]`, the grid point at the least distance from each row; the first of equals."""
@@ -163,17 +163,17 @@ class SoupPolicy(Policy):
 
     Args:
         plain: the models, one for each objective, in order.
-        temperatures: `[1, m]`, what they are trained at.
+        betas: `[1, m]`, what they are trained at.
 
     Source: Rame et al. 2023 (rewarded soups), arXiv 2306.04488; DPO Soup of arXiv 2410.08316, appendix A.1.
     """
 
-    temperatures: Tensor
+    betas: Tensor
 
-    def __init__(self, plain: PlainModels, temperatures: Tensor) -> None:
+    def __init__(self, plain: DedicatedModels, betas: Tensor) -> None:
         super().__init__()
         self.plain = plain
-        self.register_buffer("temperatures", temperatures.clone())
+        self.register_buffer("betas", betas.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
         asked, places = torch.unique(tradeoff.expand(len(batch)).weights, dim=0, return_inverse=True)
@@ -185,15 +185,15 @@ class SoupPolicy(Policy):
         return outputs
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
-        return common_multiple(tradeoff, self.temperatures)
+        return common_multiple(tradeoff, self.betas)
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
         asked, places = torch.unique(whole.weights, dim=0, return_inverse=True)
         found = []
         for index, weights in enumerate(asked):
             rows = (places == index).nonzero().squeeze(1)
-            found.append(Answer(rows, self.plain.average(weights), Injection(), self.magnitude(whole.select(rows))))
+            found.append(Assignment(rows, self.plain.average(weights), Injection(), self.magnitude(whole.select(rows))))
         return found
 
 

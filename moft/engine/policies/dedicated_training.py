@@ -9,7 +9,7 @@ from torch import Tensor
 
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import ObjectiveLosses, label_statistics
-from moft.engine.policies.dedicated_models import NearestPolicy, PlainModels
+from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy
 from moft.interfaces import Loss, Problem, Scalarizer, Trainer
 from moft.types import Batch, Tradeoff
 
@@ -38,10 +38,10 @@ class ScalarisedLosses:
     ) -> None:
         task = problem.task
         self._losses, self._scalarizer = ObjectiveLosses(task.objectives, loss), scalarizer or _weighted_sum
-        statistics = label_statistics(self._losses, task.batches("train"), problem.temperatures)
+        statistics = label_statistics(self._losses, task.batches("train"), problem.betas)
         note_unlabelled(statistics, task.objectives, trainer)
         self._scale = loss_scale(statistics, is_balanced=is_balanced).to(device)
-        self._temperatures = problem.temperatures.to(device)
+        self._betas = problem.betas.to(device)
 
     def __call__(self, corrections: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         """`[k, batch]`, the scalarised loss of every model on every list.
@@ -51,14 +51,14 @@ class ScalarisedLosses:
             batch: the lists.
             weights: `[k, m]`, of the models.
         """
-        costs = self._losses(corrections, batch, self._temperatures) * self._scale  # [k, batch, m]
+        costs = self._losses(corrections, batch, self._betas) * self._scale  # [k, batch, m]
         rows = weights.to(costs).unsqueeze(1).expand(costs.shape)
         return self._scalarizer(costs.flatten(0, 1), rows.flatten(0, 1)).view(costs.shape[:2])
 
 
 def minimise_at(
     job: str,
-    plain: PlainModels,
+    plain: DedicatedModels,
     weights: Tensor,
     problem: Problem,
     trainer: Trainer,
@@ -75,11 +75,11 @@ def minimise_at(
         losses_of: corrections of k models `[k, batch, list]`, their lists and their indices to `[k, batch]`.
     """
     names = [objective.name for objective in problem.task.objectives]
-    policy = NearestPolicy(plain, weights, problem.temperatures).to(weights.device)
+    policy = NearestPolicy(plain, weights, problem.betas).to(weights.device)
 
     def evaluate(chosen: Sequence[int]) -> list[Mapping[str, float]]:
         asked = weights[list(chosen)]
-        points = problem.measure(policy, Tradeoff(asked, problem.temperatures.to(asked))).to(asked)  # [k, m]
+        points = problem.measure(policy, Tradeoff(asked, problem.betas.to(asked))).to(asked)  # [k, m]
         rows = zip((points * asked).sum(-1).tolist(), points.tolist(), strict=True)
         return [{"weighted": value, **dict(zip(names, each, strict=True))} for value, each in rows]
 

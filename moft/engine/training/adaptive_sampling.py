@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from torch import Tensor
 
 from moft.engine.checks.return_values import failing_as
-from moft.engine.checks.sampler_draws import state_of, watched_of
+from moft.engine.checks.sampler_draws import state_of, watched_weights_of
 from moft.errors import ConfigError
 from moft.interfaces.sampler import Feedback
 
@@ -20,7 +20,7 @@ def evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
     return frozenset(math.ceil(epochs * index / evaluations) for index in range(1, evaluations + 1))
 
 
-def refuse_unheard(evaluated: Collection[int], epochs: int) -> None:
+def refuse_unevaluated(evaluated: Collection[int], epochs: int) -> None:
     """Nothing, when an adaptive sampler would be told something that more training follows.
 
     Args:
@@ -37,7 +37,7 @@ def refuse_unheard(evaluated: Collection[int], epochs: int) -> None:
         )
 
 
-def refuse_deaf(feedback: Feedback | None, evaluated: Collection[int], epochs: int) -> None:
+def refuse_without_evaluations(feedback: Feedback | None, evaluated: Collection[int], epochs: int) -> None:
     """Nothing, when an adaptive sampler, if there is one, is told something that more training follows.
 
     Args:
@@ -51,8 +51,8 @@ def refuse_deaf(feedback: Feedback | None, evaluated: Collection[int], epochs: i
         ShapeError: what it watches are no weights.
     """
     if feedback is not None:
-        refuse_unheard(evaluated, epochs)
-        watched_of(feedback.sampler)
+        refuse_unevaluated(evaluated, epochs)
+        watched_weights_of(feedback.sampler)
         state_of(feedback.sampler)
 
 
@@ -71,6 +71,6 @@ def learned_again(feedback: Feedback | None, kept: Mapping[str, Tensor]) -> None
 def learn(feedback: Feedback | None, agreed: Callable[[Tensor], Tensor]) -> None:
     """Tells the sampler what the policy reaches; `agreed` makes that the same in all processes."""
     if feedback is not None:
-        values = agreed(feedback.measure(watched_of(feedback.sampler)).cpu())
+        values = agreed(feedback.measure(watched_weights_of(feedback.sampler)).cpu())
         with failing_as(f"sampler {type(feedback.sampler).__name__} failed on observe({list(values.shape)})"):
             feedback.sampler.observe(values)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 
 T = TypeVar("T")
 
@@ -77,14 +77,14 @@ class Clock:
             self.spent[purpose] = self.spent.get(purpose, 0.0) + now - self._mark
         self._mark = now
 
-    def account(self, jobs: int, parameters: int) -> Account:
+    def account(self, jobs: int, parameters: int) -> TrainingCost:
         """What `jobs` models took together, and would have taken one after another; NaN where that was not timed."""
         if jobs == 1:
-            return Account(1, self.seconds, self.seconds, parameters)
+            return TrainingCost(1, self.seconds, self.seconds, parameters)
         separate = sum(
             jobs * self.spent[purpose] * self._alone(purpose) for purpose in ("steps", "evaluations") if purpose in self.spent
         )
-        return Account(jobs, self.seconds, separate, parameters)
+        return TrainingCost(jobs, self.seconds, separate, parameters)
 
     def _alone(self, purpose: str) -> float:
         """Time of one model over that of all together, where both were timed."""

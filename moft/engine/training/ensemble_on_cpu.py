@@ -31,7 +31,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Taken:
+class StepResult:
     """What one model's step gave.
 
     Args:
@@ -50,7 +50,7 @@ class Taken:
         return math.isfinite(self.loss) and math.isfinite(self.gradient)
 
 
-class Turns:
+class CpuEnsemble:
     """Models that take their steps in turns, on as many cores as there are.
 
     A core that is done with a model goes on with the next one, also of the next step, so that no core waits for another between
@@ -76,7 +76,7 @@ class Turns:
         self._trained = [[one for one in model.parameters() if one.requires_grad] for model in models]
         self._cores = Cores(models)
 
-    def __call__(self, data: Batches, steps: Sequence[Step]) -> list[list[Taken]]:
+    def __call__(self, data: Batches, steps: Sequence[Step]) -> list[list[StepResult]]:
         """Takes the steps; for each of them, what every model's gave. A model whose step is not finite takes none after it."""
         count, loaded, lock = len(self._optimizers), dict[int, list[Batch]](), Lock()
         stopped, ended = [False] * count, [Event() for _ in range(count * len(steps))]
@@ -88,7 +88,7 @@ class Turns:
                     loaded[index] = [data.load(plan) for plan in steps[index].plans]
                 return loaded[index]
 
-        def taken(turn: int) -> Taken | None:
+        def taken(turn: int) -> StepResult | None:
             index, model = divmod(turn, count)
             if index > 0:
                 ended[turn - count].wait()
@@ -110,7 +110,7 @@ class Turns:
         """Lets the cores go."""
         self._cores.close()
 
-    def _taken(self, step: Step, batches: Sequence[Batch], model: int) -> Taken:
+    def _taken(self, step: Step, batches: Sequence[Batch], model: int) -> StepResult:
         optimizer, seen, total = self._optimizers[model], [], 0.0
         for batch in batches:
             with self._autocast():
@@ -125,4 +125,4 @@ class Turns:
                 group["lr"] = step.rate
             optimizer.step()
         optimizer.zero_grad()
-        return Taken(seen, total, norm)
+        return StepResult(seen, total, norm)

@@ -37,7 +37,7 @@ class JobState:
 
 
 @dataclass(frozen=True)
-class Account:
+class TrainingCost:
     """What training took.
 
     Args:
@@ -53,8 +53,8 @@ class Account:
     separate_seconds: float = 0.0
     parameters: int = 0
 
-    def __add__(self, other: Account) -> Account:
-        return Account(
+    def __add__(self, other: TrainingCost) -> TrainingCost:
+        return TrainingCost(
             self.jobs + other.jobs,
             self.seconds + other.seconds,
             self.separate_seconds + other.separate_seconds,
@@ -77,7 +77,7 @@ class Records(Protocol):
         """Keeps a checkpoint, whole or not at all."""
         ...
 
-    def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+    def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
         """Keeps the weights of a job that ended; its checkpoints can go."""
         ...
 
@@ -106,7 +106,7 @@ class NoRecords:
     def save(self, job: str, state: JobState) -> None:
         return None
 
-    def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+    def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
         return None
 
     def forget(self, job: str) -> None:

@@ -16,9 +16,9 @@ from moft.engine.policies.dedicated_models import side_by_side
 from moft.engine.policies.state_dict import load_whole
 from moft.engine.seed import generator_for
 from moft.engine.training.ensemble import fitting
-from moft.engine.training.job_records import Account, NoRecords, Records
+from moft.engine.training.job_records import NoRecords, Records, TrainingCost
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.engine.training.training_loop import Jobs, Loop, Workshop
+from moft.engine.training.training_loop import Loop, TrainerState, TrainingJobs
 from moft.errors import ConfigError, PluginError, RunError
 from moft.interfaces import Feedback, Sampler, Trainer
 from moft.types import Batch, Batches
@@ -44,7 +44,7 @@ class AccelerateTrainer(Trainer):
         accelerator = Accelerator(cpu=settings.is_cpu)
         check_launch(settings.sharding, accelerator.num_processes)
         kept: Records = records if records is not None else NoRecords()
-        self._shop = Workshop(settings, accelerator, kept, seed, Generator(), accelerator.device)
+        self._shop = TrainerState(settings, accelerator, kept, seed, Generator(), accelerator.device)
         self._resume = resume
 
     @property
@@ -99,7 +99,7 @@ class AccelerateTrainer(Trainer):
         if not is_sharded(module):
             module.to(self.device)
         self._train(
-            Jobs(
+            TrainingJobs(
                 name=job,
                 order=job,
                 module=module,
@@ -133,10 +133,10 @@ class AccelerateTrainer(Trainer):
         while start < count:
             kept = self._kept_group(job, start, count)
             if kept is None and size == 0:
-                size = self.settings.together or self._fitting(modules, batches, losses_of)
+                size = self.settings.models_at_once or self._fitting(modules, batches, losses_of)
             group = kept or range(start, min(start + size, count))
             self._train(
-                Jobs(
+                TrainingJobs(
                     name=_group_name(job, group, count),
                     order=job,
                     module=nn.ModuleList(modules[index] for index in group),
@@ -158,10 +158,10 @@ class AccelerateTrainer(Trainer):
         found = work()
         seconds = time.perf_counter() - started
         if self.is_main:
-            self._shop.records.finish(job, found, Account(1, seconds, seconds, 0))
+            self._shop.records.finish(job, found, TrainingCost(1, seconds, seconds, 0))
         return found
 
-    def _train(self, jobs: Jobs) -> None:
+    def _train(self, jobs: TrainingJobs) -> None:
         """From the records of the jobs, or from the start, to the end."""
         shop = self._shop
         if self._resume and (weights := shop.records.finished(jobs.name)) is not None:
@@ -186,7 +186,7 @@ class AccelerateTrainer(Trainer):
             if records.finished(_group_name(job, group, count)) is not None:
                 return group
         begun = [group for group in groups if records.latest(_group_name(job, group, count)) is not None]
-        most = self.settings.together or count
+        most = self.settings.models_at_once or count
         kept = next((group for group in begun if len(group) <= most), None)
         for group in begun:
             if self.is_main and group != kept:

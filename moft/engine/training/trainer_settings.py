@@ -20,14 +20,14 @@ class TrainerSettings:
         weight_decay: of AdamW; larger keeps weights smaller.
         schedule: `cosine` falls to zero at the end, `constant` stays.
         warmup: share of the steps in which the rate rises from zero.
-        clip: largest norm of the gradient; null does not clip.
-        accumulation: batches per step; more make a larger step in the same memory.
+        max_grad_norm: largest norm of the gradient; null does not clip.
+        gradient_accumulation_steps: batches per step; more make a larger step in the same memory.
         precision: `float32`, or `bf16` by autocast.
         evaluations: how often during training the front is measured on the validation split, to keep the best weights;
             0 never does, and keeps the last ones.
         checkpoint_steps: steps between checkpoints.
-        together: the most models of one shape that are trained at a time, by methods that train several; null for as many as
-            memory allows, 1 for one after another. The models are the same either way.
+        models_at_once: the most models of one shape that are trained at a time, by methods that train several; null for as
+            many as memory allows, 1 for one after another. The models are the same either way.
         sharding: how several processes share a model. `none`: each holds a copy of it. `full` (FSDP): each holds a part of every
             weight, and of its gradient and moments, and gathers a block where it is used; it is for models that do not fit on one
             device, and for methods that train one. The results are the same, but for rounding.
@@ -40,12 +40,12 @@ class TrainerSettings:
     weight_decay: NonNegative = 0.01
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Fraction = 0.1
-    clip: Positive | None = 1.0
-    accumulation: Count = 1
+    max_grad_norm: Positive | None = 1.0
+    gradient_accumulation_steps: Count = 1
     precision: Literal["float32", "bf16"] = "float32"
     evaluations: NonNegativeCount = 5
     checkpoint_steps: Count = 100
-    together: Count | None = None
+    models_at_once: Count | None = None
     sharding: Literal["none", "full"] = "none"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None

@@ -13,9 +13,9 @@ from torch import Generator, Tensor, nn
 from moft.engine.distributed.fsdp import clip_together, is_sharded, optimizer_groups, part_of, whole
 from moft.engine.policies.state_dict import load_own, load_whole, whole_state
 from moft.engine.seed import generator_for
-from moft.engine.training.adaptive_sampling import evaluated_epochs, learn, learned, learned_again, refuse_deaf
+from moft.engine.training.adaptive_sampling import evaluated_epochs, learn, learned, learned_again, refuse_without_evaluations
 from moft.engine.training.ensemble import Clock
-from moft.engine.training.ensemble_on_cpu import Step, Taken, Turns
+from moft.engine.training.ensemble_on_cpu import CpuEnsemble, Step, StepResult
 from moft.engine.training.job_records import JobState, Records
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import RunError
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Workshop:
+class TrainerState:
     """What all jobs of a trainer share.
 
     Args:
@@ -56,7 +56,7 @@ class Workshop:
 
 
 @dataclass(frozen=True)
-class Jobs:
+class TrainingJobs:
     """One model to be trained, or several together.
 
     Args:
@@ -94,18 +94,18 @@ class Loop:
         shop: of the trainer.
     """
 
-    def __init__(self, jobs: Jobs, shop: Workshop) -> None:
+    def __init__(self, jobs: TrainingJobs, shop: TrainerState) -> None:
         self.jobs, self.shop, self.settings, self.accelerator = jobs, shop, shop.settings, shop.accelerator
         self.trained = [[one for one in model.parameters() if one.requires_grad] for model in jobs.models]
         self.everyone = tuple(range(len(jobs.models)))
         self.loss: nn.Module = _Loss(jobs.module, jobs.losses_of)
         self.optimizers: list[Any]
-        self.turns: Turns | None = None
+        self.turns: CpuEnsemble | None = None
         self.is_sharded = is_sharded(jobs.module)
         if self.takes_turns:
             self.optimizers = [self._adamw(parameters) for parameters in self.trained]
-            clip = self.settings.clip or math.inf
-            self.turns = Turns(jobs.models, jobs.losses_of, self.optimizers, clip, shop.autocast)
+            clip = self.settings.max_grad_norm or math.inf
+            self.turns = CpuEnsemble(jobs.models, jobs.losses_of, self.optimizers, clip, shop.autocast)
         else:
             self.optimizers = [self._adamw([parameter for parameters in self.trained for parameter in parameters])]
             if not self.is_sharded:  # a sharded model gathers and reduces by itself
@@ -128,12 +128,12 @@ class Loop:
         """Epochs from the current position to the end, then the best weights, kept as finished."""
         jobs, shop, is_main = self.jobs, self.shop, self.accelerator.is_main_process
         planned = evaluated_epochs(jobs.epochs, self.settings.evaluations) if jobs.evaluate is not None else frozenset[int]()
-        refuse_deaf(jobs.feedback, planned, jobs.epochs)
+        refuse_without_evaluations(jobs.feedback, planned, jobs.epochs)
         alone = _Alone(self) if len(self.everyone) > 1 and self.accelerator.num_processes == 1 else None
         self.clock = Clock(shop.device, self.clock.spent)
         for epoch in range(self.epoch, jobs.epochs):
             data = jobs.batches(generator_for(shop.seed, jobs.order, "order", epoch))
-            steps = math.ceil(len(data) / self.settings.accumulation)
+            steps = math.ceil(len(data) / self.settings.gradient_accumulation_steps)
             while self.epoch == epoch and self.epoch_step < steps:
                 index, count = self.epoch_step, self._ahead(steps)
                 before, progress = ((epoch + done / steps) / jobs.epochs for done in (index, index + count))
@@ -157,7 +157,8 @@ class Loop:
                             "epoch": epoch + 1,
                             "epochs": jobs.epochs,
                             "seconds": self.clock.seconds,
-                            "lists": epoch * data.lists + sum(map(len, data.plan[: number * self.settings.accumulation])),
+                            "lists": epoch * data.lists
+                            + sum(map(len, data.plan[: number * self.settings.gradient_accumulation_steps])),
                         }
                     )
                     if is_main:
@@ -202,7 +203,9 @@ class Loop:
 
     def plans(self, data: Batches, index: int) -> Sequence[Tensor]:
         """The batches of one step."""
-        return data.plan[index * self.settings.accumulation : (index + 1) * self.settings.accumulation]
+        return data.plan[
+            index * self.settings.gradient_accumulation_steps : (index + 1) * self.settings.gradient_accumulation_steps
+        ]
 
     def _adamw(self, parameters: list[nn.Parameter]) -> torch.optim.AdamW:
         fused = self.shop.device.type in ("cpu", "cuda")
@@ -246,15 +249,15 @@ class Loop:
             seen.append(losses.detach())
             totals += seen[-1].sum(1) / step.each
         clip = clip_together if self.is_sharded else self.accelerator.clip_grad_norm_
-        norms = [clip(parameters, self.settings.clip or math.inf) for parameters in self.trained]
+        norms = [clip(parameters, self.settings.max_grad_norm or math.inf) for parameters in self.trained]
         values, sizes = torch.stack([self.accelerator.reduce(totals), torch.stack(norms)]).tolist()
-        row = [Taken([losses[model] for losses in seen], values[model], sizes[model]) for model in self.everyone]
+        row = [StepResult([losses[model] for losses in seen], values[model], sizes[model]) for model in self.everyone]
         told = self._told(step, row, number)
         optimizer.step()
         optimizer.zero_grad()
         return told
 
-    def _told(self, step: Step, row: Sequence[Taken], number: int) -> dict[str, float | str]:
+    def _told(self, step: Step, row: Sequence[StepResult], number: int) -> dict[str, float | str]:
         """The values of a step of every model.
 
         Raises:
@@ -279,7 +282,7 @@ class Loop:
     def _synchronised(self, is_last: bool) -> Any:
         return torch.enable_grad() if is_last or self.is_sharded else self.accelerator.no_sync(self.loss)
 
-    def _stop(self, step: Step, taken: Taken, number: int, model: int) -> None:
+    def _stop(self, step: Step, taken: StepResult, number: int, model: int) -> None:
         """Ends the job; names the lists whose loss is not finite, or all of the step when only the gradient is not."""
         from accelerate.utils import gather_object
 
@@ -375,7 +378,7 @@ class _Alone:
                 with loop.shop.autocast():
                     losses = loop.jobs.losses_of(data.load(plan), (0,)).float()
                 torch.autograd.backward(losses.sum() / each)
-        norm = torch.nn.utils.clip_grad_norm_(loop.trained[0], loop.settings.clip or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(loop.trained[0], loop.settings.max_grad_norm or math.inf)
         torch.stack([losses.detach().sum(), norm]).tolist()
         for copy, parameter in zip(self._copies, loop.trained[0], strict=True):
             copy.grad, parameter.grad = parameter.grad, None

@@ -11,14 +11,14 @@ from moft.engine.checks.return_values import number_of
 from moft.engine.checks.sampler_draws import grid_of
 from moft.engine.losses.objective_losses import refuse_names
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
-from moft.engine.training.adaptive_sampling import evaluated_epochs, refuse_unheard
+from moft.engine.training.adaptive_sampling import evaluated_epochs, refuse_unevaluated
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.cache_folder import cache_folder
-from moft.interfaces import Context, Foreseeing, Foreseen, Method, Policy, Task
-from moft.interfaces.method import Attentive
+from moft.interfaces import Context, EarlyChecks, KnowsModelSpec, Method, Policy, Task
+from moft.interfaces.method import UsesAdaptiveSampler
 from moft.run.report.front_record import reference_point, validation_reference_point
 from moft.run.run_settings import ProfileSettings, RunSettings
-from moft.types import Objective, Tradeoff, temperatures_of
+from moft.types import Objective, Tradeoff, betas_of
 
 
 def check_fit(method: Method[Policy], task: Task) -> None:
@@ -28,19 +28,19 @@ def check_fit(method: Method[Policy], task: Task) -> None:
         ConfigError: it does not.
         DataError: the task's data, on which the model depends, are not there or faulty.
     """
-    if isinstance(task, Foreseen) and isinstance(method, Foreseeing):
-        method.check(task.objectives, task.foreseen)
+    if isinstance(task, KnowsModelSpec) and isinstance(method, EarlyChecks):
+        method.check(task.objectives, task.model_spec)
 
 
-def check_heard(settings: RunSettings, m: int) -> None:
+def check_adaptive_sampler(settings: RunSettings, m: int) -> None:
     """Nothing, when a method's adaptive sampler, if it has one, is told what the policy reaches while it is trained.
 
     Raises:
         ConfigError: nothing is measured in time for it.
     """
     method, trainer = settings.method, settings.trainer
-    if isinstance(method, Attentive) and method.listens(m):
-        refuse_unheard(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
+    if isinstance(method, UsesAdaptiveSampler) and method.is_adaptive(m):
+        refuse_unevaluated(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
 
 
 def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) -> None:
@@ -56,14 +56,14 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     validation_reference_point(settings, m)
     grid = grid_of(settings.grid(m), settings.points, m)
     try:
-        Tradeoff(grid, temperatures_of(objectives)).checked()
+        Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:
         raise ConfigError(f"[profile.grid] lays out what cannot be measured: {error}") from error
     for indicator in settings.indicators:
         number_of(indicator, grid, grid)
 
 
-def foreseen_misfit(settings: RunSettings) -> str:
+def early_misfit(settings: RunSettings) -> str:
     """Why it cannot be known yet whether a run's method goes with its model; empty where it does.
 
     Raises:
@@ -72,7 +72,7 @@ def foreseen_misfit(settings: RunSettings) -> str:
     """
     task = settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
     check_profile(settings.profile, task.objectives)
-    check_heard(settings, len(task.objectives))
+    check_adaptive_sampler(settings, len(task.objectives))
     try:
         check_fit(settings.method, task)
     except DataError as error:

@@ -44,7 +44,7 @@ def short_of_memory(path: Any, fault: str, config: Mapping[str, Any]) -> RunErro
     lower = [f"{name} ({value:,})" for name, value in _at_a_time(config)]
     return RunError(
         f"{path}: {fault}. Begin anew with less at a time: lower {' or '.join(lower) or 'what is in a batch'}, "
-        "raise trainer.accumulation by as much for the same step, or set trainer.together: 1."
+        "raise trainer.gradient_accumulation_steps by as much for the same step, or set trainer.models_at_once: 1."
     )
 
 

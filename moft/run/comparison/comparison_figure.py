@@ -206,7 +206,7 @@ def _surfaces(axes: Axes, attainment: Mapping[str, Any], colour: str) -> None:
 
 def _heights(corners: Array, across: Array, bottom: float) -> Array:
     """For each place across, the most that is attained up; the bottom where nothing is."""
-    reached = np.where(corners[None, :, 0] >= across[:, None], corners[None, :, 1], bottom)  # [places, corners]
+    reached = np.where(corners[None, :, 0] >= across[:, None], corners[None, :, 1], bottom)  # [places, vertices]
     heights: Array = reached.max(axis=1, initial=bottom)
     return heights
 

@@ -82,7 +82,7 @@ def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str
         "name": entry.name,
         "runs": [str(run.path) for run in entry.all_runs],
         "seeds": list(entry.seeds),
-        "temperatures": _temperatures(entry.runs[0][0].tensors["temperatures"]),
+        "betas": _betas(entry.runs[0][0].tensors["betas"]),
         "hypervolume": _summary(volumes, drawn_volumes),
         "main": _summary(averages, drawn_means.mean((0, 2)))
         | {"deviation": torch.stack([_deviation(mean) for mean in means]).mean().item()},
@@ -126,9 +126,9 @@ def _points(values: Tensor, main: Tensor, counts: Tensor) -> list[dict[str, Any]
     ]
 
 
-def _temperatures(temperatures: Tensor) -> list[float] | None:
+def _betas(betas: Tensor) -> list[float] | None:
     """`[m]`, or None where points differ in them."""
-    return temperatures[0].tolist() if (temperatures == temperatures[0]).all() else None
+    return betas[0].tolist() if (betas == betas[0]).all() else None
 
 
 def _indicators(entry: Entry) -> dict[str, float | None]:
@@ -178,7 +178,7 @@ def _verdict(difference: Difference, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _notes(entries: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader has to know: of the base models, temperatures, indicators, and what the fronts themselves say."""
+    """What a reader has to know: of the base models, betas, indicators, and what the fronts themselves say."""
     notes = []
     apart = _other_base(rows)
     if apart is not None:
@@ -186,9 +186,9 @@ def _notes(entries: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> list[
             f"Base models differ: {rows[0]['name']} and {rows[apart]['name']} did not start from the same scores, "
             "so their difference is not the methods' alone."
         )
-    if len({str(row["temperatures"]) for row in rows}) > 1:
-        told = "; ".join(f"{row['name']} {_temperature_words(row['temperatures'])}" for row in rows)
-        notes.append(f"Temperatures differ: {told}.")
+    if len({str(row["betas"]) for row in rows}) > 1:
+        told = "; ".join(f"{row['name']} {_temperature_words(row['betas'])}" for row in rows)
+        notes.append(f"Betas differ: {told}.")
     meanings: dict[str, dict[str, str]] = {}
     for entry in entries:
         for run in entry.all_runs:
@@ -212,8 +212,8 @@ def _other_base(rows: Sequence[Mapping[str, Any]]) -> int | None:
     return int(apart[0]) if len(apart) else None
 
 
-def _temperature_words(temperatures: Sequence[float] | None) -> str:
-    if temperatures is None:
+def _temperature_words(betas: Sequence[float] | None) -> str:
+    if betas is None:
         return "at several"
-    same = len(set(temperatures)) == 1
-    return f"at {number(temperatures[0], 'g')}" if same else f"at ({', '.join(number(value, 'g') for value in temperatures)})"
+    same = len(set(betas)) == 1
+    return f"at {number(betas[0], 'g')}" if same else f"at ({', '.join(number(value, 'g') for value in betas)})"

@@ -120,7 +120,7 @@ def _key(run: MeasuredRun, left_out: Sequence[str]) -> str:
             place = place.get(part) if isinstance(place, dict) else None
         if isinstance(place, dict):
             place.pop(last, None)
-    return json.dumps([config, run.tensors["temperatures"].tolist()], sort_keys=True)
+    return json.dumps([config, run.tensors["betas"].tolist()], sort_keys=True)
 
 
 def _setting(run: MeasuredRun, path: str) -> Any:

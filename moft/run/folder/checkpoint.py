@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from torch import Tensor
 
-from moft.engine.training.job_records import Account, JobState
+from moft.engine.training.job_records import JobState, TrainingCost
 from moft.errors import RunError
-from moft.files.atomic_write import refused, whole_folder, write_bytes
+from moft.files.atomic_write import atomic_folder, atomic_write, refused
 from moft.files.json import read_json, read_rows, write_json
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
@@ -38,11 +38,11 @@ class RunRecords:
 
     def __init__(self, folder: RunFolder, fingerprint: str, observers: Observers, *, is_main: bool = True) -> None:
         self._folder, self._fingerprint, self._observers, self._is_main = folder, fingerprint, observers, is_main
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, TrainingCost] = {}
         self._journal: IO[str] | None = None
 
     @property
-    def accounts(self) -> Mapping[str, Account]:
+    def costs(self) -> Mapping[str, TrainingCost]:
         """What each job that has ended took, in order; models that were trained together are one of them."""
         return dict(self._accounts)
 
@@ -57,7 +57,7 @@ class RunRecords:
             return None
         state, (weights,) = self._read(done, "weights", advice="train this job anew")
         separate = math.nan if state["separate_seconds"] is None else state["separate_seconds"]
-        self._accounts[job] = Account(state["jobs"], state["seconds"], separate, state["parameters"])
+        self._accounts[job] = TrainingCost(state["jobs"], state["seconds"], separate, state["parameters"])
         self._drop_steps(job)  # of a process that was killed before it could
         return weights
 
@@ -94,7 +94,7 @@ class RunRecords:
         for old in sorted((self._folder.checkpoints / job).glob("step-*"))[:-KEPT]:
             shutil.rmtree(old)
 
-    def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+    def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
         self._accounts[job] = account
         self._put(job, "finished", asdict(account), {"weights": weights})
         self._drop_steps(job)
@@ -138,7 +138,7 @@ class RunRecords:
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """A folder of a job, whole or not at all."""
         place = self._folder.checkpoints / job / name
-        with whole_folder(place) as temporary:
+        with atomic_folder(place) as temporary:
             for file, tensors in files.items():
                 save_tensors(temporary / f"{file}.safetensors", tensors)
             write_json(temporary / "state.json", {"fingerprint": self._fingerprint, **numbers})
@@ -169,4 +169,4 @@ class RunRecords:
                 continue
             if values.get("job") != job or values["step"] <= step:
                 kept.append(line + "\n")
-        write_bytes(self._folder.steps, "".join(kept).encode())
+        atomic_write(self._folder.steps, "".join(kept).encode())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from moft.errors import RunError
-from moft.files.atomic_write import write_bytes
+from moft.files.atomic_write import atomic_write
 from moft.files.json import write_json
 from moft.run.folder.run_folder import RunFolder
 
@@ -35,7 +35,7 @@ def keep_again(folder: RunFolder, files: Sequence[str]) -> None:
     """Keeps what a run goes on with: plugins that were repaired, which a note tells of, and those that are not kept yet."""
     for file, copy in _changed(folder, files):
         before = _hash(copy)
-        write_bytes(copy, Path(file).expanduser().read_bytes())
+        atomic_write(copy, Path(file).expanduser().read_bytes())
         told = f"The plugin file {copy.name} was repaired on the way: sha256 {before[:12]} before, {_hash(copy)[:12]} since."
         write_json(folder.notes, [*folder.noted(), told])
     for mark in folder.plugins.glob(f"*{_FAILED}"):
@@ -46,7 +46,7 @@ def keep_again(folder: RunFolder, files: Sequence[str]) -> None:
 def allow_repair(folder: RunFolder) -> None:
     """Lets the plugin files of a run that ended in an error change before it goes on; the folder may be gone."""
     for copy in folder.plugins.glob("*.py"):
-        write_bytes(_mark(copy), b"")
+        atomic_write(_mark(copy), b"")
 
 
 def _changed(folder: RunFolder, files: Sequence[str]) -> Iterator[tuple[str, Path]]:

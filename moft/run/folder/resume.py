@@ -13,8 +13,8 @@ from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 
 _LEFT_OUT = {
-    "trainer": ("device", "checkpoint_steps", "threads", "together", "sharding"),
-    "profile": ("indicators", "edges", "split", "samples"),
+    "trainer": ("device", "checkpoint_steps", "threads", "models_at_once", "sharding"),
+    "profile": ("indicators", "edges", "split", "bootstrap_samples"),
 }
 _AT_A_TIME = "batch"  # of what is measured: more take more memory, and change nothing
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
-from moft.files.atomic_write import whole_folder, write_bytes
+from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import read_json, write_json
 
 CONFIG = "config.yaml"
@@ -45,7 +45,7 @@ class RunFolder:
         """
         refuse_existing(path)
         folder = cls(path)
-        with whole_folder(path) as temporary:
+        with atomic_folder(path) as temporary:
             folder._lock = locked(temporary)
             cls(temporary).write_config(config)
             cls(temporary).keep_plugins(config.get("plugins", ()))
@@ -92,7 +92,7 @@ class RunFolder:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Keeps what the run is made with from here on."""
-        write_bytes(self.config, dump(dict(config)).encode())
+        atomic_write(self.config, dump(dict(config)).encode())
 
     def write_versions(self, versions: Mapping[str, Any]) -> None:
         """Keeps what the run was made with."""
@@ -118,7 +118,7 @@ class RunFolder:
         """Copies plugin files, so that the policy can be opened from anywhere, and later, by what trained it."""
         for file in files:
             self.plugins.mkdir(exist_ok=True)
-            write_bytes(self.plugins / Path(file).name, Path(file).expanduser().read_bytes())
+            atomic_write(self.plugins / Path(file).name, Path(file).expanduser().read_bytes())
 
     def discard_if_empty(self) -> None:
         """Removes the folder when nothing was learned in it yet."""

@@ -10,7 +10,7 @@ from moft.engine.checks.sampler_draws import grid_of
 from moft.engine.fronts.profile import base_values, edge_weights, findings, profiled, substitutions
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator
-from moft.run.policy.open_run import Opened
+from moft.run.policy.open_run import OpenedRun
 from moft.run.report.front_record import (
     Measured,
     reference_point,
@@ -23,46 +23,46 @@ BOOTSTRAP_SEED = 0
 
 
 def measure(
-    opened: Opened,
+    opened: OpenedRun,
     settings: ProfileSettings,
     *,
-    temperature: float | Sequence[float] = 1.0,
-    tell: Callable[[int, int], None] | None = None,
+    dial: float | Sequence[float] = 1.0,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """Profiles a policy on a split.
 
     Args:
         opened: the run.
         settings: how to measure.
-        temperature: c > 0, or one for each objective; asks for c times the objectives' temperatures. Above 1 moves towards
+        dial: c > 0, or one for each objective; asks for c times the objectives' betas. Above 1 moves towards
             the base model.
         tell: is called with how many points are done, and how many there are, by an evaluator that takes long.
 
     Raises:
-        ShapeError: weights of the grid do not sum to one, or a temperature is not positive.
-        ConfigError: the policy cannot change the ratios of temperatures, and other ones are asked for.
+        ShapeError: weights of the grid do not sum to one, or a dial is not positive.
+        ConfigError: the policy cannot change the ratios of betas, and other ones are asked for.
     """
     task, m = opened.task, len(opened.task.objectives)
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
-    temperatures = opened.temperatures_at(temperature)
+    betas = opened.betas_at(dial)
     grid = grid_of(settings.grid(m), settings.points, m)
     between = None
     if settings.edges and m > 2 and len(grid) > 1:
-        between = Tradeoff(edge_weights(m, settings.edges)[0], temperatures)
+        between = Tradeoff(edge_weights(m, settings.edges)[0], betas)
         if substitutions(opened.policy, between, opened.names):
             between = None  # points of the grid again would be drawn as others
     counts = len(grid), 0 if between is None else len(between)
 
     def after(before: int) -> Callable[[int], None] | None:
-        return None if tell is None else lambda done: tell(before + done, sum(counts) + 1)
+        return None if on_progress is None else lambda done: on_progress(before + done, sum(counts) + 1)
 
-    asked, notes = Tradeoff(grid, temperatures).checked(), findings(opened.policy)
-    front = profiled(opened.policy, task, evaluator, asked, settings.split, notes=notes, tell=after(0))
+    asked, notes = Tradeoff(grid, betas).checked(), findings(opened.policy)
+    front = profiled(opened.policy, task, evaluator, asked, settings.split, notes=notes, on_progress=after(0))
     edges = None
     if between is not None:
-        edges = profiled(opened.policy, task, evaluator, between, settings.split, tell=after(counts[0]))
-    base = base_values(task, evaluator, settings.split, tell=after(sum(counts)))
-    return Measured(front, edges, base, reference_point(settings.reference, m), settings.samples, BOOTSTRAP_SEED)
+        edges = profiled(opened.policy, task, evaluator, between, settings.split, on_progress=after(counts[0]))
+    base = base_values(task, evaluator, settings.split, on_progress=after(sum(counts)))
+    return Measured(front, edges, base, reference_point(settings.reference, m), settings.bootstrap_samples, BOOTSTRAP_SEED)
 
 
 def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:

@@ -22,15 +22,15 @@ from moft.interfaces import Context, Policy, Task
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import begun_in
-from moft.run.policy.parse_weights import factors_of, parsed_temperatures, parsed_weights, tradeoff_at, weights_of
+from moft.run.policy.parse_weights import dial_of, parsed_dial, parsed_weights, tradeoff_at, weights_of
 from moft.run.policy.score import scores_of
 from moft.run.run_config import register_plugin_files
 from moft.run.run_settings import RunSettings
-from moft.types import Tradeoff, temperatures_of
+from moft.types import Tradeoff, betas_of
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRun:
     """A finished run, ready to be used.
 
     Args:
@@ -46,29 +46,29 @@ class Opened:
     policy: Policy
 
     @property
-    def trained_at(self) -> torch.Tensor:
-        """`[1, m]`, the objectives' temperatures."""
-        return temperatures_of(self.task.objectives)
+    def trained_betas(self) -> torch.Tensor:
+        """`[1, m]`, the objectives' betas."""
+        return betas_of(self.task.objectives)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the objectives, in order."""
         return tuple(objective.name for objective in self.task.objectives)
 
-    def tradeoff(self, weights: str, temperature: str = "1") -> Tradeoff:
-        """One row, from what a user types: `0.2,0.8` or `clicks=0.2,dwell=0.8`, and times the trained temperatures.
+    def tradeoff(self, weights: str, dial: str = "1") -> Tradeoff:
+        """One row, from what a user types: `0.2,0.8` or `clicks=0.2,dwell=0.8`, and times the trained betas.
 
         Raises:
             ConfigError: a number, a name or how many there are is wrong.
         """
-        return tradeoff_at([parsed_weights(weights, self.names)], [parsed_temperatures(temperature, self.names)], self.trained_at)
+        return tradeoff_at([parsed_weights(weights, self.names)], [parsed_dial(dial, self.names)], self.trained_betas)
 
     def tradeoffs(self, asked: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
-        """A row for each of what is asked: weights, times the trained temperatures, and where they stand.
+        """A row for each of what is asked: weights, times the trained betas, and where they stand.
 
         Args:
-            asked: weights and temperature as JSON has them, a list in the order of the objectives or an object by their names (a
-                temperature may also be one number for all of them), or text as for `tradeoff`.
+            asked: weights and dial as JSON has them, a list in the order of the objectives or an object by their names (a
+                dial may also be one number for all of them), or text as for `tradeoff`.
 
         Raises:
             DataError: with where, when there is another number of them than of objectives, or a name or value is wrong.
@@ -78,51 +78,53 @@ class Opened:
         for weighted, times, where in asked:
             is_text = isinstance(weighted, str), isinstance(times, str)
             weights.append(parsed_weights(weighted, self.names) if is_text[0] else weights_of(weighted, self.names, where))
-            factors.append(parsed_temperatures(times, self.names) if is_text[1] else factors_of(times, self.names, where))
-        return tradeoff_at(weights, factors, self.trained_at)
+            factors.append(parsed_dial(times, self.names) if is_text[1] else dial_of(times, self.names, where))
+        return tradeoff_at(weights, factors, self.trained_betas)
 
     def substitutions(self, tradeoff: Tradeoff) -> tuple[str, ...]:
         """For each row of weights that the policy has no model for, a sentence that says which weights answer."""
         return substitutions(self.policy, tradeoff, self.names)
 
-    def temperatures_at(self, times: float | Sequence[float]) -> torch.Tensor:
-        """`[1, m]`, `times` the objectives' temperatures: one number for all of them, or one for each.
+    def betas_at(self, times: float | Sequence[float]) -> torch.Tensor:
+        """`[1, m]`, the objectives' betas at a dial: one factor for all of them, or one for each.
 
         Raises:
-            ShapeError: there is another number of them than of objectives.
+            ShapeError: their number is not that of the objectives, or one is not above 0.
         """
         factors = torch.tensor(times, dtype=torch.float32)
-        if factors.dim() and factors.shape != self.trained_at.shape[1:]:
-            raise ShapeError(f"temperature {times} must be one number, or one for each of {self.trained_at.shape[1]} objectives.")
-        return factors * self.trained_at
+        if factors.dim() and factors.shape != self.trained_betas.shape[1:]:
+            raise ShapeError(f"dial {times} must be one number, or one for each of {self.trained_betas.shape[1]} objectives.")
+        if not (torch.isfinite(factors) & (factors > 0)).all():
+            raise ShapeError(f"dial {times} must be above 0; 1 is as trained, larger moves towards the base model.")
+        return factors * self.trained_betas
 
     def scores(
         self,
         path: Path | str,
         weights: Sequence[float] | Sequence[Sequence[float]],
         *,
-        temperature: float | Sequence[float] = 1.0,
+        dial: float | Sequence[float] = 1.0,
     ) -> list[float]:
         """The score of every item of a file, in its order; warns of weights in whose place the nearest trained ones answer.
 
         Args:
             path: lists, as the task reads them; labels may be absent.
             weights: m numbers for all lists, or m for each of them.
-            temperature: times the objectives' temperatures, > 0; above 1 moves towards the base model. One for each objective
-                is for policies trained on temperatures that vary.
+            dial: times the objectives' betas, > 0; above 1 moves towards the base model. One for each objective
+                is for policies trained on betas that vary.
 
         Raises:
-            ShapeError: weights are not on the simplex, of another length, or the temperature is not positive.
-            ConfigError: the policy cannot change the ratios of temperatures, and other ones are asked for.
+            ShapeError: weights are not on the simplex, of another length, or the dial is not positive.
+            ConfigError: the policy cannot change the ratios of betas, and other ones are asked for.
         """
         rows = torch.tensor(weights, dtype=torch.float32)
-        tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.temperatures_at(temperature)).checked()
+        tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.betas_at(dial)).checked()
         for told in self.substitutions(tradeoff):
             warnings.warn(told, stacklevel=2)
         return scores_of(self.policy, self.task.read(Path(path)), tradeoff)
 
 
-def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
+def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> OpenedRun:
     """The task and policy of a finished run.
 
     Raises:
@@ -146,4 +148,4 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> Opened:
     stored = folder.policy / "policy.safetensors"
     load_into(own_state(policy), load_tensors(stored), stored)
     policy.eval().to(place)
-    return Opened(folder, settings, task, policy)
+    return OpenedRun(folder, settings, task, policy)

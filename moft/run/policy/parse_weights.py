@@ -1,4 +1,4 @@
-"""Weights and temperatures as a user writes them, on the command line or in a file."""
+"""Weights and betas as a user writes them, on the command line or in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from moft.types import Tradeoff
 
 EXTREME = 1e12
-"""Temperatures beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
+"""Betas beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
 
 
 def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
@@ -51,8 +51,8 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
     return rows
 
 
-def parsed_temperatures(text: str, names: Sequence[str]) -> list[float]:
-    """Times the trained temperatures, in the order of `names`.
+def parsed_dial(text: str, names: Sequence[str]) -> list[float]:
+    """Times the trained betas, in the order of `names`.
 
     Args:
         text: `2` for all objectives, `1,3` in order, or `clicks=1,dwell=3` (objectives left out stay as trained).
@@ -62,14 +62,12 @@ def parsed_temperatures(text: str, names: Sequence[str]) -> list[float]:
         ConfigError: their number, a name or a value is wrong.
     """
     is_one = "," not in text and "=" not in text
-    factors = (
-        [_number(text, text, "--temperature")] * len(names) if is_one else _entries(text, names, "--temperature", left_out=1.0)
-    )
-    return [checked_temperature(factor) for factor in factors]
+    factors = [_number(text, text, "--dial")] * len(names) if is_one else _entries(text, names, "--dial", left_out=1.0)
+    return [checked_dial(factor) for factor in factors]
 
 
 def in_words(factors: Sequence[float], separator: str = ", ") -> str:
-    """Factors of temperatures as short text: one number where all are the same."""
+    """Factors of betas as short text: one number where all are the same."""
     return separator.join(f"{factor:g}" for factor in (factors[:1] if len(set(factors)) == 1 else factors))
 
 
@@ -82,44 +80,42 @@ def weights_of(value: object, names: Sequence[str], where: str) -> list[float]:
     return _checked(_row(value, names, where, "weights", left_out=0.0), where)
 
 
-def factors_of(value: object, names: Sequence[str], where: str) -> list[float]:
-    """Times the trained temperatures, in the order of `names`, from one number, a list, or an object by name.
+def dial_of(value: object, names: Sequence[str], where: str) -> list[float]:
+    """Times the trained betas, in the order of `names`, from one number, a list, or an object by name.
 
     Raises:
         DataError: with `where`, when their number, a name or a value is wrong.
     """
-    row = [float_of(value)] * len(names) if _is_number(value) else _row(value, names, where, "temperature", left_out=1.0)  # type: ignore[arg-type]
+    row = [float_of(value)] * len(names) if _is_number(value) else _row(value, names, where, "dial", left_out=1.0)  # type: ignore[arg-type]
     for factor in row:
         if not 1 / EXTREME <= factor <= EXTREME:
             raise DataError(
-                f"{where}: temperature {factor:g} must be between {1 / EXTREME:g} and {EXTREME:g}; "
+                f"{where}: dial {factor:g} must be between {1 / EXTREME:g} and {EXTREME:g}; "
                 "1 is as trained, larger moves towards the base model."
             )
     return row
 
 
-def tradeoff_at(weights: Sequence[Sequence[float]], factors: Sequence[Sequence[float]], trained_at: Tensor) -> Tradeoff:
-    """Tradeoffs with `factors`, a row for all or for each of weights, times the trained temperatures."""
+def tradeoff_at(weights: Sequence[Sequence[float]], factors: Sequence[Sequence[float]], trained_betas: Tensor) -> Tradeoff:
+    """Tradeoffs with `factors`, a row for all or for each of weights, times the trained betas."""
     import torch
 
     from moft.types import Tradeoff
 
-    return Tradeoff(torch.tensor(weights), torch.tensor(factors) * trained_at).checked()
+    return Tradeoff(torch.tensor(weights), torch.tensor(factors) * trained_betas).checked()
 
 
-def checked_temperature(temperature: float) -> float:
+def checked_dial(dial: float) -> float:
     """Itself, when it is positive and scores can hold it.
 
     Raises:
         ConfigError: it is not.
     """
-    if not temperature > 0:
-        raise ConfigError(
-            f"--temperature {temperature:g}: must be above 0; 1 is as trained, larger moves towards the base model."
-        )
-    if not 1 / EXTREME <= temperature <= EXTREME:
-        raise ConfigError(f"--temperature {temperature:g}: must be between {1 / EXTREME:g} and {EXTREME:g}; scores have 32 bits.")
-    return temperature
+    if not dial > 0:
+        raise ConfigError(f"--dial {dial:g}: must be above 0; 1 is as trained, larger moves towards the base model.")
+    if not 1 / EXTREME <= dial <= EXTREME:
+        raise ConfigError(f"--dial {dial:g}: must be between {1 / EXTREME:g} and {EXTREME:g}; scores have 32 bits.")
+    return dial
 
 
 def _is_number(value: object) -> bool:
@@ -157,9 +153,7 @@ def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -
     if not any(equals for _, equals, _ in named):
         values = [_number(part, text, option) for part in parts]
         if len(values) != len(names):
-            raise ConfigError(
-                f"{option} {text!r}: {len(values)} {kind}s, and there are {len(names)} objectives: {', '.join(names)}."
-            )
+            raise ConfigError(f"{option} {text!r}: {len(values)} values for {len(names)} objectives: {', '.join(names)}.")
         return values
     given: dict[str, float] = {}
     for name, equals, value in named:

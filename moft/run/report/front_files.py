@@ -22,7 +22,7 @@ _INNER = {
     "cost": ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"),
     "run": ("name", "config", "data"),
 }
-_TENSORS = ("values", "main", "lists", "weights", "temperatures", "base.values", "base.main")
+_TENSORS = ("values", "main", "lists", "weights", "betas", "base.values", "base.main")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
         "values": [n, lists, m],
         "main": [n, lists],
         "weights": [n, m],
-        "temperatures": [n, m],
+        "betas": [n, m],
         "base.values": [1, lists, m],
         "base.main": [1, lists],
     }

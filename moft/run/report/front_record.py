@@ -15,7 +15,7 @@ from torch import Tensor
 from moft.engine.checks.return_values import number_of
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
 from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
 from moft.run.run_settings import ProfileSettings
@@ -57,7 +57,7 @@ class Cost:
         base_seconds: spent on the base model.
     """
 
-    policy: Account
+    policy: TrainingCost
     base_seconds: float
 
 
@@ -141,12 +141,12 @@ def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
     tradeoffs = front.tradeoffs.expand(len(front.tradeoffs))
     values = _values_record(front.measured, counts)
     records = [
-        {"weights": weights, "temperatures": temperatures, **record}
-        for weights, temperatures, record in zip(tradeoffs.weights.tolist(), tradeoffs.temperatures.tolist(), values, strict=True)
+        {"weights": weights, "betas": betas, **record}
+        for weights, betas, record in zip(tradeoffs.weights.tolist(), tradeoffs.betas.tolist(), values, strict=True)
     ]
-    if front.answered is None:
+    if front.served is None:
         return records
-    return [{**record, "answered": answered} for record, answered in zip(records, front.answered.tolist(), strict=True)]
+    return [{**record, "served": served} for record, served in zip(records, front.served.tolist(), strict=True)]
 
 
 def main_name(record: Mapping[str, Any]) -> str:
@@ -163,13 +163,13 @@ def main_title(record: Mapping[str, Any]) -> str:
 def front_table(record: Mapping[str, Any]) -> str:
     """The points of a front as CSV, one row each."""
     names = record["objectives"]
-    header = [f"weight:{name}" for name in names] + [f"temperature:{name}" for name in names]
+    header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for point in record["points"]:
-        row = [*point["weights"], *point["temperatures"]]
+        row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
         writer.writerow([*row, point["main"], *point["main_ci"]])
@@ -185,7 +185,7 @@ def list_values(measured: Measured) -> dict[str, Tensor]:
         "main": front.measured.main,
         "lists": front.measured.lists,
         "weights": tradeoffs.weights,
-        "temperatures": tradeoffs.temperatures,
+        "betas": tradeoffs.betas,
         "base.values": measured.base.values,
         "base.main": measured.base.main,
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.files.atomic_write import write_bytes
+from moft.files.atomic_write import atomic_write
 from moft.files.json import read_json, read_rows
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
@@ -39,8 +39,8 @@ def write_report(record: Mapping[str, Any], run: RunFolder, target: Path) -> Non
     """
     picture = png(front_figure(record))
     page = report_page(record, run, picture)
-    write_bytes(target / "front.png", picture)
-    write_bytes(target / "report.html", page.encode())
+    atomic_write(target / "front.png", picture)
+    atomic_write(target / "report.html", page.encode())
 
 
 def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> str:
@@ -63,7 +63,7 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         is_main_objective=main_name(record) == MAIN,
         has_main=any(_is_known(point["main"]) for point in record["points"]),
         is_front=_is_front(record),
-        temperatures=_shared_temperatures(record["points"]),
+        betas=_shared_betas(record["points"]),
         reference=_reference(record["hypervolume"]["reference"]),
         ranges=list(_ranges(record)),
         front=picture,
@@ -124,10 +124,10 @@ def _is_front(record: Mapping[str, Any]) -> list[bool]:
     return keep
 
 
-def _shared_temperatures(points: Sequence[Mapping[str, Any]]) -> list[float] | None:
-    """The temperatures of all points, or None when they differ."""
-    first: list[float] = points[0]["temperatures"]
-    return first if all(point["temperatures"] == first for point in points) else None
+def _shared_betas(points: Sequence[Mapping[str, Any]]) -> list[float] | None:
+    """The betas of all points, or None when they differ."""
+    first: list[float] = points[0]["betas"]
+    return first if all(point["betas"] == first for point in points) else None
 
 
 def _reference(reference: Sequence[float]) -> str:

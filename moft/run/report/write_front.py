@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 from moft.errors import RunError
-from moft.files.atomic_write import write_bytes
+from moft.files.atomic_write import atomic_write
 from moft.files.json import read_json, write_json
 from moft.files.safetensors import save_tensors
 from moft.run.folder.run_folder import RunFolder
@@ -36,7 +36,7 @@ def write_results(
     record = front_record(measured, settings.indicators, cost, notes, origin)
     target.mkdir(parents=True, exist_ok=True)
     write_json(target / "front.json", record)
-    write_bytes(target / "front.csv", front_table(record).encode())
+    atomic_write(target / "front.csv", front_table(record).encode())
     save_tensors(target / "lists.safetensors", list_values(measured))
     write_report(record, run, target)
     return record
@@ -55,4 +55,4 @@ def cost_of(folder: RunFolder) -> Cost:
         if field not in found:
             raise RunError(f"{folder.front}: is damaged; it lacks 'cost.{field}'.")
     separate = math.nan if found["separate_seconds"] is None else found["separate_seconds"]
-    return Cost(Account(found["jobs"], found["seconds"], separate, found["parameters"]), found["base_seconds"])
+    return Cost(TrainingCost(found["jobs"], found["seconds"], separate, found["parameters"]), found["base_seconds"])

@@ -12,9 +12,9 @@ from typing import Any
 
 from moft.config.yaml12 import dump
 from moft.errors import ConfigError, MoftError, RunError
-from moft.files.atomic_write import write_bytes
+from moft.files.atomic_write import atomic_write
 from moft.hooks.plugin_manager import Plugins
-from moft.run.checks.compatibility import foreseen_misfit
+from moft.run.checks.compatibility import early_misfit
 from moft.run.folder.resume import kept_config
 from moft.run.folder.run_folder import RunFolder, locked, refuse_existing
 from moft.run.run_config import read_settings
@@ -153,7 +153,7 @@ def plan_sweep(
             settings: RunSettings = resolved.make()
             together = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
             if together not in unknown:  # asking opens data or a model's config, so once for what is the same
-                unknown[together] = foreseen_misfit(settings)
+                unknown[together] = early_misfit(settings)
         except MoftError as error:
             mistakes += _without_values(str(error), chosen).splitlines()
             continue
@@ -168,7 +168,7 @@ def plan_sweep(
 
 
 def run_sweep(
-    sweep: Sweep, program: Sequence[str], shares: Sequence[Mapping[str, str]], tell: Callable[[str], object]
+    sweep: Sweep, program: Sequence[str], shares: Sequence[Mapping[str, str]], on_progress: Callable[[str], object]
 ) -> list[Ended]:
     """Makes every run that is not done, and goes on with those that are half-done.
 
@@ -188,16 +188,16 @@ def run_sweep(
         states = sweep.states()
         left = [run for run in sweep.runs if states[run.name] is not State.DONE]
         total, done, failed = len(sweep.runs), len(sweep.runs) - len(left), list[Ended]()
-        tell(f"{counted(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
+        on_progress(f"{counted(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
 
         def ended(job: Ended) -> None:
             nonlocal done
             if job.trouble:
                 failed.append(job)
-                tell(f"{done} of {total} done; failed after {job.seconds:.1f} s: {job.job.name}")
+                on_progress(f"{done} of {total} done; failed after {job.seconds:.1f} s: {job.job.name}")
             else:
                 done += 1
-                tell(f"{done} of {total} done; in {job.seconds:.1f} s: {job.job.name}")
+                on_progress(f"{done} of {total} done; in {job.seconds:.1f} s: {job.job.name}")
 
         run_jobs((_job(sweep, run, program) for run in left), shares, ended)
         return failed
@@ -213,7 +213,7 @@ def counted(states: Mapping[str, State]) -> str:
 def _job(sweep: Sweep, run: SweepRun, program: Sequence[str]) -> Job:
     """`moft train` of one run, from a config of its own, so that a change of the common file meanwhile changes nothing."""
     config = sweep.folder / RECORDS / f"{run.name}.yaml"
-    write_bytes(config, dump(dict(run.config)).encode())
+    atomic_write(config, dump(dict(run.config)).encode())
     return Job(run.name, (*program, "train", str(config), "--out", str(run.folder), "--resume"), sweep.log(run))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from moft.engine.fronts.profile import unmeasured
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import Account, NoRecords
+from moft.engine.training.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Method, Policy, Problem, Task
@@ -42,7 +42,7 @@ def check_method(method: Method[Any], task: Task | None = None) -> None:
     untrained, start = _untrained(method, problem), _untrained(method, problem)
     require(isinstance(untrained, Policy), "a policy", type(untrained).__name__, "policy(problem)")
     _check_same(start, untrained, "the same policy for the same seed", "policy(problem), twice")
-    check_policy(untrained, batch, problem.temperatures)
+    check_policy(untrained, batch, problem.betas)
     records = _Kept()
     trained = _trained(method, problem, records)
     on = f"train, {_EPOCHS} epochs"
@@ -51,7 +51,7 @@ def check_method(method: Method[Any], task: Task | None = None) -> None:
     for name, value in own_state(trained).items():
         require_finite(value.float(), "what is trained is finite", f"{name}, {on}")
     require(bool(records.jobs), "everything is trained as a job of the trainer", "no job ended", on)
-    check_policy(trained, batch, problem.temperatures)
+    check_policy(trained, batch, problem.betas)
     _check_same(_trained(method, problem, _Kept()), trained, "the same policy for the same seed", "train, twice")
     taken = records.steps
     resumed = _trained(method, problem, records)
@@ -72,7 +72,7 @@ class _Kept(NoRecords):
     def finished(self, job: str) -> Mapping[str, Tensor] | None:  # type: ignore[override]
         return self.jobs.get(job)
 
-    def finish(self, job: str, weights: Mapping[str, Tensor], account: Account) -> None:
+    def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
         self.jobs[job] = {name: value.clone() for name, value in weights.items()}
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:

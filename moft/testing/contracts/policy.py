@@ -12,19 +12,19 @@ from moft.types import Batch, Tradeoff
 _ABOVE, _BELOW = 4.0, 0.5
 
 
-def check_policy(policy: Policy, batch: Batch, temperatures: Tensor | None = None, *, any_ratio: bool = False) -> None:
+def check_policy(policy: Policy, batch: Batch, betas: Tensor | None = None, *, any_ratio: bool = False) -> None:
     """Checks what every policy promises, on a copy with noise on its parameters.
 
     Finite scores `[batch, list]`; rows of one batch with different tradeoffs as the rows run one by one; one row of a tradeoff
-    for all; all temperatures times c move the scores towards the reference, `s0 + (s - s0) / c`; steered, it scores the
+    for all; all betas times c move the scores towards the reference, `s0 + (s - s0) / c`; steered, it scores the
     grid as one by one; the models and injections that it names as its answers give the same scores; asked again, it answers the
     same.
 
     Args:
         policy: to check; it is not changed.
         batch: of at least two lists.
-        temperatures: `[1, m]`, which the policy is trained at; None is one for each objective.
-        any_ratio: whether the policy answers temperatures that are not a multiple of those.
+        betas: `[1, m]`, which the policy is trained at; None is one for each objective.
+        any_ratio: whether the policy answers betas that are not a multiple of those.
 
     Raises:
         AssertionError: what was promised, what was seen, and on which input.
@@ -34,7 +34,7 @@ def check_policy(policy: Policy, batch: Batch, temperatures: Tensor | None = Non
     require(len(batch) > 1, "a check on at least two lists", len(batch), "the batch given")
     generator = Generator().manual_seed(0)
     m = batch.labels.shape[-1]
-    trained = torch.ones(1, m) if temperatures is None else temperatures
+    trained = torch.ones(1, m) if betas is None else betas
     weights = drawn_weights(len(batch), m, generator)
     multiples = torch.exp(torch.randn(len(batch), m if any_ratio else 1, generator=generator))
     tradeoff = Tradeoff(weights, trained * multiples).to(batch.reference.device)
@@ -64,9 +64,9 @@ def _check_rows(subject: Policy, batch: Batch, tradeoff: Tradeoff, scores: Tenso
 
 def _check_temperatures(subject: Policy, batch: Batch, tradeoff: Tradeoff, scores: Tensor) -> None:
     for multiple in (_BELOW, _ABOVE):
-        scaled = subject(batch, Tradeoff(tradeoff.weights, tradeoff.temperatures * multiple))
+        scaled = subject(batch, Tradeoff(tradeoff.weights, tradeoff.betas * multiple))
         expected = batch.reference + (scores - batch.reference) / multiple
-        promise = "all temperatures times c give s0 + (s - s0) / c"
+        promise = "all betas times c give s0 + (s - s0) / c"
         require_same(scaled[batch.items], expected[batch.items], promise, f"c = {multiple}", tolerance=1e-4)
 
 
@@ -82,13 +82,15 @@ def _check_steering(subject: Policy, batch: Batch, tradeoff: Tradeoff) -> None:
 
 
 def _check_answers(subject: Policy, batch: Batch, tradeoff: Tradeoff, scores: Tensor) -> None:
-    found = subject.answers(tradeoff)
-    served = sorted(row for answer in found for row in answer.rows.tolist())
+    found = subject.assignments(tradeoff)
+    served = sorted(row for assignment in found for row in assignment.rows.tolist())
     require(served == list(range(len(tradeoff))), "answers serve every row once", f"rows {served}", "one tradeoff for each list")
-    for answer in found:
-        part = batch.select(answer.rows)
-        outputs = answer.model(part.inputs, answer.injection)
-        change = outputs if answer.model.spec.is_correction else outputs - part.reference
+    for assignment in found:
+        part = batch.select(assignment.rows)
+        outputs = assignment.model(part.inputs, assignment.injection)
+        change = outputs if assignment.model.spec.is_correction else outputs - part.reference
         promise = "the model and injection of an answer give the policy's scores: reference + change / divisor"
-        mixed = part.reference + change / answer.divisor
-        require_same(mixed[part.items], scores[answer.rows][part.items], promise, f"rows {answer.rows.tolist()}", tolerance=1e-4)
+        mixed = part.reference + change / assignment.divisor
+        require_same(
+            mixed[part.items], scores[assignment.rows][part.items], promise, f"rows {assignment.rows.tolist()}", tolerance=1e-4
+        )

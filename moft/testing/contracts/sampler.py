@@ -57,9 +57,9 @@ def _check_draws(sampler: Sampler, size: int, simplex: bool, where: str) -> None
 
 
 def _check_adapting(sampler: AdaptiveSampler, build: Callable[[int], Sampler], size: int, simplex: bool) -> None:
-    watched = sampler.watched()
-    require_kind(watched, Tensor, f"watched weights, a tensor [n, {size}]", f"watched() of size {size}")
-    _check_vectors(watched, (len(watched), size), simplex, f"watched() of size {size}")
+    watched = sampler.watched_weights()
+    require_kind(watched, Tensor, f"watched weights, a tensor [n, {size}]", f"watched_weights() of size {size}")
+    _check_vectors(watched, (len(watched), size), simplex, f"watched_weights() of size {size}")
     values = torch.rand(len(watched), size, generator=Generator().manual_seed(1))
     unmeasured = values.clone()
     unmeasured[0] = torch.nan
@@ -69,7 +69,7 @@ def _check_adapting(sampler: AdaptiveSampler, build: Callable[[int], Sampler], s
         with own_randomness(), untouched_randomness("observing draws nothing", where):
             sampler.observe(told)
         require_same(told, kept, "values left as they were", where, tolerance=0.0)
-        require_same(sampler.watched(), watched, "the same watched weights on every call", where, tolerance=0.0)
+        require_same(sampler.watched_weights(), watched, "the same watched weights on every call", where, tolerance=0.0)
         _check_draws(sampler, size, simplex, where)
         other = build(size)
         require(isinstance(other, AdaptiveSampler), "adaptive, however often it is built", type(other).__name__, where)

@@ -31,14 +31,14 @@ class TextLabel:
         transform: `standardise` gives each list mean zero and deviation one, `min-max` scales it to 0..1, `none`. A loss that
             divides labels by their sum needs labels >= 0, so not `standardise`.
         sharpness: what labels are multiplied by afterwards. A larger value puts more of a softmax target on the best responses.
-        temperature: beta, > 0; larger stays closer to the base model.
+        beta: beta, > 0; larger stays closer to the base model.
         loss: its own, or null for the method's.
     """
 
     label: str | None = None
     transform: Transform = "none"
     sharpness: Positive = 1.0
-    temperature: Positive = 0.1
+    beta: Positive = 0.1
     loss: Loss | None = None
 
     def transformed(self, labels: Tensor, mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
-from moft.api import Place
+from moft.api import PathOrName
 from moft_llm.data.example import FORM, Example, Prompt, label_of, prompt_of, shown, text_of
 from moft_llm.data.file_formats import Row
 from moft_llm.data.pair_readers import HH, Pairs
@@ -22,7 +22,7 @@ class Lists:
         path: file or folder of .jsonl, .json or .parquet, or `owner/name` of the hub.
     """
 
-    path: Place
+    path: PathOrName
     name: Literal["lists"] = "lists"
 
     def examples(self, split: str | None = None) -> Iterator[Example]:
@@ -43,7 +43,7 @@ class PkuSafeRLHF:
         keep_unsafe: false leaves out pairs whose responses are both unsafe, about half of them.
     """
 
-    path: Place
+    path: PathOrName
     name: Literal["pku-saferlhf"] = "pku-saferlhf"
     keep_unsafe: bool = True
 
@@ -72,7 +72,7 @@ class Rated:
         labels: columns of ratings, each an objective; null for all that are numbers in the first row.
     """
 
-    path: Place
+    path: PathOrName
     name: Literal["rated"] = "rated"
     prompt: str = "prompt"
     response: str = "response"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from moft import ConfigError, DataError
-from moft.api import Place
+from moft.api import PathOrName
 from moft_llm.data.example import Example, Message, Prompt, messages_of, prompt_of, shown, text_of
 from moft_llm.data.file_formats import Row
 from moft_llm.data.sources import rows
@@ -33,7 +33,7 @@ class Pairs:
         rejected: column of the other one.
     """
 
-    path: Place
+    path: PathOrName
     name: Literal["pairs"] = "pairs"
     objective: str = "preferred"
     prompt: str = "prompt"
@@ -69,7 +69,7 @@ class HH:
         turns: `text` takes the prompt as it stands; `messages` makes a chat of it, for a chat template.
     """
 
-    paths: dict[str, Place]
+    paths: dict[str, PathOrName]
     name: Literal["hh"] = "hh"
     turns: Literal["text", "messages"] = "text"
 

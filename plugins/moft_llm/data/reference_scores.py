@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from moft import DataError
-from moft.api import Team
+from moft.api import ProcessGroup
 from moft_llm.data.token_dataset import TextStore
 from moft_llm.network.language_model import LanguageModel
 
@@ -31,7 +31,7 @@ class ReferenceCache:
 
     folder: Path
     model: str
-    team: Team
+    process_group: ProcessGroup
 
     def fill(
         self,
@@ -60,15 +60,15 @@ class ReferenceCache:
         """
         key = hashlib.sha256(f"{self.model} {tokens} {kind}".encode()).hexdigest()
         path = self.folder / f"{key}.safetensors"
-        items, team = len(store.reference), self.team
-        kept = team.first(lambda: self._read(path, key, items) if path.exists() else None)
-        is_kept = bool(team.summed(torch.tensor(float(kept is not None))))
+        items, process_group = len(store.reference), self.process_group
+        kept = process_group.first(lambda: self._read(path, key, items) if path.exists() else None)
+        is_kept = bool(process_group.summed(torch.tensor(float(kept is not None))))
         if kept is not None:
             store.reference.copy_(kept)
         elif not is_kept:
             self._compute(store, model(), budget, precision or nullcontext())
-        store.reference.copy_(team.summed(store.reference))
-        if not is_kept and team.index == 0:
+        store.reference.copy_(process_group.summed(store.reference))
+        if not is_kept and process_group.index == 0:
             self._write(path, key, store.reference)
         return is_kept
 
@@ -76,8 +76,8 @@ class ReferenceCache:
         """Fills in the share of this process, and leaves the others zero; all processes make the same number of passes."""
         data = store.batches(budget)
         with precision:
-            for start in range(0, len(data), self.team.count):
-                own = start + self.team.index
+            for start in range(0, len(data), self.process_group.count):
+                own = start + self.process_group.index
                 batch = data.load(data.plan[min(own, len(data) - 1)])
                 scores = model.reference(batch.inputs)
                 if own < len(data):

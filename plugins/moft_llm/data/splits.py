@@ -56,7 +56,7 @@ Splits = Shares | Stored
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedSplits:
     """The lists of every split.
 
     Args:
@@ -68,7 +68,7 @@ class Opened:
     notes: tuple[str, ...]
 
 
-def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> Opened:
+def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> OpenedSplits:
     """The lists of every split, each split with at least one.
 
     Args:
@@ -97,7 +97,7 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> Opened:
             raise DataError("[task.data] holds no list that can be learned from.")
         told = f"[task.data] no list falls into the {empty} split, of {total} lists in all; each split needs one"
         raise DataError(f"{told}: {_remedy(splits, [example.prompt for part in examples.values() for example in part])}")
-    return Opened(examples, notes)
+    return OpenedSplits(examples, notes)
 
 
 def _remedy(splits: Splits, prompts: Sequence[Prompt]) -> str:

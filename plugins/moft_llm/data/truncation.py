@@ -46,7 +46,7 @@ class Cutter:
         template = self._template
         texts = [template.rendered(example.prompt, example.where) for example in examples]
         owner = [index for index, example in enumerate(examples) for _ in example.responses]
-        answers = continued(
+        assignments = continued(
             template.tokenizer,
             [texts[index] for index in owner],
             [template.lead + response for example in examples for response in example.responses],
@@ -54,13 +54,15 @@ class Cutter:
         self.texts += texts
         first = 0
         for example, prompt in zip(examples, template.tokens(texts), strict=True):
-            own = answers[first : first + len(example.responses)]
+            own = assignments[first : first + len(example.responses)]
             first += len(example.responses)
             self._add_list(example, prompt, own)
 
-    def _add_list(self, example: Example, prompt: list[int], answers: list[list[int]]) -> None:
+    def _add_list(self, example: Example, prompt: list[int], assignments: list[list[int]]) -> None:
         limit = max(self._most - len(prompt), self._most // 2) if self._most_response is None else self._most_response
-        responses = [self._response(answer, limit, number, example.where) for number, answer in enumerate(answers, start=1)]
+        responses = [
+            self._response(assignment, limit, number, example.where) for number, assignment in enumerate(assignments, start=1)
+        ]
         prompt = self._prompt(prompt, self._most - max(map(len, responses)), example.where)
         self.alike += len({tuple(response) for response in responses}) < len(responses)
         self.prompt_lengths.append(len(prompt))

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from moft import ConfigError, cache_folder
-from moft.api import Tradeoff, whole_folder
+from moft.api import Tradeoff, atomic_folder
 from moft_llm.export.model_card import CARD, Card
-from moft_llm.generation.generate import as_trained, opened_answer
+from moft_llm.generation.generate import as_trained, opened_assignment
 from moft_llm.generation.requests import Steerable
 from moft_llm.loading.model_loading import model_place, quiet
 from moft_llm.network.language_model import LanguageModel
@@ -57,14 +57,14 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | N
         ConfigError: a plain model cannot do what the tradeoff asks for, or no model is written that `dtype` could be of.
         RunError: the run has no whole front, which the card tells of, or the file system refuses.
     """
-    (answer,) = steerable.answers(tradeoff)
-    divisor = answer.divisor.flatten()[0].item()
-    if not as_trained(answer.divisor).all():
-        better = f"; ask for --temperature {_factor(steerable, tradeoff) / divisor:.6g}" if divisor < float("inf") else ""
+    (assignment,) = steerable.assignments(tradeoff)
+    divisor = assignment.divisor.flatten()[0].item()
+    if not as_trained(assignment.divisor).all():
+        better = f"; ask for --dial {_factor(steerable, tradeoff) / divisor:.6g}" if divisor < float("inf") else ""
         raise ConfigError(
-            f"at this temperature every token takes a forward of the base model as well, which a plain model has not{better}."
+            f"at this dial every token takes a forward of the base model as well, which a plain model has not{better}."
         )
-    model, injected = opened_answer(answer)
+    model, injected = opened_assignment(assignment)
     prefix, gates = injected.prefix, {layer: own[0] for layer, own in injected.gates.items()}
     source = steerable.task.source
     name, gguf = _base_place(source)
@@ -81,7 +81,7 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | N
         steerable, tradeoff, name, gguf, with_prefix=prefix is not None, dtype=str(model.network.dtype).removeprefix("torch.")
     )
     card.check()
-    with whole_folder(out) as folder, quiet():
+    with atomic_folder(out) as folder, quiet():
         if prefix is None:
             _write_lora(model, gates, name, folder)
         else:
@@ -133,8 +133,8 @@ def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None 
 
 
 def _factor(steerable: Steerable, tradeoff: Tradeoff) -> float:
-    """Times the trained temperatures, of the first objective."""
-    return float((tradeoff.temperatures / steerable.opened.trained_at)[0, 0])
+    """Times the trained betas, of the first objective."""
+    return float((tradeoff.betas / steerable.opened.trained_betas)[0, 0])
 
 
 def _base_place(source: Mapping[str, str | None]) -> tuple[str, str | None]:

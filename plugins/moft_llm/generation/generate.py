@@ -12,7 +12,7 @@ from annotated_types import Gt, Le
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError, ShapeError
-from moft.api import Answer, Count, Injection, NonNegativeCount, Positive, is_sharded
+from moft.api import Assignment, Count, Injection, NonNegativeCount, Positive, is_sharded
 from moft_llm.network.architecture import head_of
 from moft_llm.network.language_model import LanguageModel
 
@@ -29,7 +29,7 @@ class Decoding:
     Args:
         max_new_tokens: at most so many for each prompt.
         greedy: the likeliest token every time; else tokens are drawn.
-        sampling_temperature: logits are divided by it before a draw; below 1 is more like greedy. Not a policy's temperature.
+        sampling_temperature: logits are divided by it before a draw; below 1 is more like greedy. Not a policy's beta.
         top_k: draws among the likeliest so many; 0 for all.
         top_p: draws among the likeliest tokens that have this share of the probability together; 1 for all.
         batch: prompts at a time; a larger value is faster and takes more memory.
@@ -44,7 +44,7 @@ class Decoding:
 
 
 def generated(
-    answers: Sequence[Answer],
+    assignments: Sequence[Assignment],
     prompts: Sequence[Sequence[int]],
     decoding: Decoding,
     *,
@@ -73,20 +73,20 @@ def generated(
         DataError: a prompt is empty, or it and the new tokens are longer than the model's context.
     """
     called = [f"prompt {row}" for row in range(1, len(prompts) + 1)] if places is None else places
-    _check(answers, prompts, called)
+    _check(assignments, prompts, called)
     if not decoding.greedy and (generators is None or len(generators) != len(prompts)):
         raise ShapeError(f"{len(prompts)} prompts need as many generators, one for each row.")
     found: list[list[int]] = [[] for _ in prompts]
-    for answer in answers:
-        model, injected = opened_answer(answer)
+    for assignment in assignments:
+        model, injected = opened_assignment(assignment)
         if model.generation_fault:
             raise ConfigError(model.generation_fault)
-        own = [prompts[row] for row in answer.rows.tolist()]
-        check_context(model, own, injected.prefix, decoding.max_new_tokens, [called[row] for row in answer.rows.tolist()])
-        divisor, ends = answer.divisor.reshape(-1, 1).float(), _ends(model)
+        own = [prompts[row] for row in assignment.rows.tolist()]
+        check_context(model, own, injected.prefix, decoding.max_new_tokens, [called[row] for row in assignment.rows.tolist()])
+        divisor, ends = assignment.divisor.reshape(-1, 1).float(), _ends(model)
         with torch.no_grad(), _settled(model, ends):
             for here in _groups(divisor.flatten(), own, decoding.batch):
-                rows = answer.rows[here].tolist()
+                rows = assignment.rows[here].tolist()
                 tokens = model.opened(
                     _continued,
                     model,
@@ -104,7 +104,7 @@ def generated(
 
 
 def log_probabilities(
-    answers: Sequence[Answer], prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], *, batch: int = 16
+    assignments: Sequence[Assignment], prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], *, batch: int = 16
 ) -> tuple[Tensor, Tensor]:
     """`[n]` float32 twice: log-probability of each response under the policy, as it generates, and under the base model.
 
@@ -122,29 +122,29 @@ def log_probabilities(
         ShapeError: prompts, responses and rows do not match.
         DataError: a prompt is empty.
     """
-    _check(answers, prompts, [f"prompt {row}" for row in range(1, len(prompts) + 1)])
+    _check(assignments, prompts, [f"prompt {row}" for row in range(1, len(prompts) + 1)])
     if len(responses) != len(prompts):
         raise ShapeError(f"{len(prompts)} prompts need as many responses, got {len(responses)}.")
     scores = torch.zeros(2, len(prompts))
-    for answer in answers:
-        model, injected = opened_answer(answer)
-        divisor = answer.divisor.reshape(-1, 1).float()
-        lengths = [len(prompts[row]) + len(responses[row]) for row in answer.rows.tolist()]
+    for assignment in assignments:
+        model, injected = opened_assignment(assignment)
+        divisor = assignment.divisor.reshape(-1, 1).float()
+        lengths = [len(prompts[row]) + len(responses[row]) for row in assignment.rows.tolist()]
         with torch.no_grad(), _settled(model, _ends(model)):
             for here in torch.split(torch.tensor(lengths, device=divisor.device).argsort(), batch):
-                rows = answer.rows[here].tolist()
+                rows = assignment.rows[here].tolist()
                 own = [(prompts[row], responses[row]) for row in rows]
                 scores[:, rows] = model.opened(_scored, model, own, injected.select(here), divisor[here]).cpu()
     return scores[0], scores[1]
 
 
-def opened_answer(answer: Answer) -> tuple[LanguageModel, Injection]:
+def opened_assignment(assignment: Assignment) -> tuple[LanguageModel, Injection]:
     """The language model of an answer, and the prefix and the gates of its k rows, the model's own prompt included.
 
     Raises:
         ConfigError: it is no language model, or more than a prefix and gates is injected.
     """
-    model, injection, rows = answer.model, answer.injection, len(answer.rows)
+    model, injection, rows = assignment.model, assignment.injection, len(assignment.rows)
     if not isinstance(model, LanguageModel):
         raise ConfigError(f"{type(model).__name__} is no language model, so nothing can be generated from it.")
     if injection.modulation or injection.deltas:
@@ -181,8 +181,8 @@ def check_context(
             raise DataError(f"{place}: {whole} are more than the context of {limit}; shorten it, or ask for fewer new tokens.")
 
 
-def _check(answers: Sequence[Answer], prompts: Sequence[Sequence[int]], places: Sequence[str]) -> None:
-    covered = sorted(row for answer in answers for row in answer.rows.tolist())
+def _check(assignments: Sequence[Assignment], prompts: Sequence[Sequence[int]], places: Sequence[str]) -> None:
+    covered = sorted(row for assignment in assignments for row in assignment.rows.tolist())
     if covered != list(range(len(prompts))):
         raise ShapeError(f"{len(prompts)} prompts need a tradeoff of as many rows, got {len(covered)}.")
     _refuse_empty(prompts, places)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Answer, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
+from moft.api import Assignment, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
 from moft_llm.data.score_responses import scored
 from moft_llm.data.text_batch import TextBatch
 from moft_llm.generation.detokenize import texts_after
-from moft_llm.generation.generate import Decoding, check_context, generated, log_probabilities, opened_answer
+from moft_llm.generation.generate import Decoding, check_context, generated, log_probabilities, opened_assignment
 
 MAIN = "minus KL (nats)"
 """What the main values are called; the divergence is from the base model, for one response."""
@@ -83,14 +83,12 @@ class Generation:
             )
         self._scorers: Mapping[str, Scorer] = {name: scorers[name] for name in names}
         self._prompts, self._samples, self._decoding, self._seed = prompts, samples, decoding, seed
-        how = (
-            "greedy" if decoding.greedy else f"sampled, {samples} for each prompt, temperature {decoding.sampling_temperature:g}"
-        )
+        how = "greedy" if decoding.greedy else f"sampled, {samples} for each prompt, beta {decoding.sampling_temperature:g}"
         meanings = "; ".join(f"{name}: {scorer.meaning}" for name, scorer in self._scorers.items())
         self.metric = f"scores of generated text ({how}, at most {decoding.max_new_tokens} tokens). {meanings}"
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
-        return self.measured(steered, batches, lambda done: None)
+        return self.measure(steered, batches, lambda done: None)
 
     def check(self, steered: Steered, batches: Iterable[Batch]) -> None:
         _, asked, steered = self._asked(steered, batches)
@@ -98,8 +96,8 @@ class Generation:
             return
         places = [f"prompt {one.index + 1} that is measured" for one in asked]
         try:
-            for answer in self._answers(steered, 0, len(asked)):
-                model, injected = opened_answer(answer)
+            for assignment in self._answers(steered, 0, len(asked)):
+                model, injected = opened_assignment(assignment)
                 if model.generation_fault:
                     raise ConfigError(f"[profile.evaluator] {model.generation_fault} Choose another evaluator than generation.")
                 check_context(model, [one.tokens for one in asked], injected.prefix, self._decoding.max_new_tokens, places)
@@ -107,7 +105,7 @@ class Generation:
             where = "[profile.evaluator.decoding.max_new_tokens]"
             raise ConfigError(f"{where} {error} A lower task.max_length shortens prompts.") from error
 
-    def measured(self, steered: Steered, batches: Iterable[Batch], tell: Callable[[int], None]) -> ListValues:
+    def measure(self, steered: Steered, batches: Iterable[Batch], on_progress: Callable[[int], None]) -> ListValues:
         lists, asked, steered = self._asked(steered, batches)
         n = len(steered.tradeoff)
         values = torch.full((n, len(lists), len(self._scorers)), math.nan, dtype=torch.float64)
@@ -116,7 +114,7 @@ class Generation:
             for one, scores, divergence in self._answered(steered, row, asked):
                 values[row, one.place] = scores
                 closeness[row, one.place] = -divergence
-            tell(row + 1)
+            on_progress(row + 1)
         return ListValues(values, closeness, lists, {"KL from the base": -closeness}, main_name=MAIN)
 
     def _asked(self, steered: Steered, batches: Iterable[Batch]) -> tuple[Tensor, list[_Asked], Steered]:
@@ -134,23 +132,25 @@ class Generation:
                 lists.append(index)
         return torch.tensor(lists), asked, steered
 
-    def _answers(self, steered: Steered, row: int, count: int) -> Sequence[Answer]:
+    def _answers(self, steered: Steered, row: int, count: int) -> Sequence[Assignment]:
         """What serves `count` prompts, all at one tradeoff."""
         rows = torch.full((count,), row, device=steered.tradeoff.weights.device)
         with torch.no_grad():
-            return steered.policy.answers(steered.tradeoff.expand(len(steered.tradeoff)).select(rows))
+            return steered.policy.assignments(steered.tradeoff.expand(len(steered.tradeoff)).select(rows))
 
     def _answered(self, steered: Steered, row: int, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, Tensor, float]]:
         """For each prompt, its scores `[m]` and its KL from the base, means over its samples, at one tradeoff."""
         copies = [one for one in asked for _ in range(self._samples)]
         if not copies:
             return
-        answers = self._answers(steered, row, len(copies))
+        assignments = self._answers(steered, row, len(copies))
         draws = [generator_for(self._seed, "generation", one.index, sample) for one in asked for sample in range(self._samples)]
         prompts = [one.tokens for one in copies]
-        tokens = generated(answers, prompts, self._decoding, generators=None if self._decoding.greedy else draws, keep_end=True)
-        own, base = log_probabilities(answers, prompts, tokens, batch=self._decoding.batch)
-        written = texts_after(opened_answer(answers[0])[0].tokenizer, prompts, tokens)
+        tokens = generated(
+            assignments, prompts, self._decoding, generators=None if self._decoding.greedy else draws, keep_end=True
+        )
+        own, base = log_probabilities(assignments, prompts, tokens, batch=self._decoding.batch)
+        written = texts_after(opened_assignment(assignments[0])[0].tokenizer, prompts, tokens)
         texts = [text.removeprefix(one.lead) for one, text in zip(copies, written, strict=True)]
         scores = scored(self._scorers, [one.text for one in copies], texts)  # [copies, m]
         means = scores.view(len(asked), self._samples, -1).mean(1)  # [prompts, m]

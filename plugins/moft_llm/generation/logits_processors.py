@@ -13,7 +13,7 @@ from moft_llm.network.lora import adapters_off
 
 
 class Realigned(LogitsProcessor):
-    """The logits at c times the trained temperatures: `l0 + (l - l0) / c`, with l0 of the base model.
+    """The logits at c times the trained betas: `l0 + (l - l0) / c`, with l0 of the base model.
 
     One forward of the base model more for each token; it has a cache of its own. An approximation: what is exact for the scores
     of whole responses is used for one token after the other.

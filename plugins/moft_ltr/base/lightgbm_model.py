@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Count, Place
+from moft.api import Count, PathOrName
 
 Floats = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ class LightGBMModel:
         columns: the columns of the data, from 1, that are its features, in order; null for the inputs of the tuned ranker.
     """
 
-    path: Place
+    path: PathOrName
     name: Literal["lightgbm"] = "lightgbm"
     columns: list[Count] | None = None
 

@@ -30,14 +30,14 @@ class LabelColumn:
         column: number in the file, from 1, or the name that the data gives it.
         transform: one or several, applied in order: `log1p` for counts, `min-max` scales each list to 0..1,
             `invert` makes small labels good ones (list maximum minus label), `none`.
-        temperature: beta, > 0; larger stays closer to the base ranker.
+        beta: beta, > 0; larger stays closer to the base ranker.
         gain: how a transformed label counts in NDCG.
         loss: its own, or null for the method's.
     """
 
     column: int | str
     transform: Transform | list[Transform] = "none"
-    temperature: Positive = 1.0
+    beta: Positive = 1.0
     gain: Gain = "linear"
     loss: Loss | None = None
 

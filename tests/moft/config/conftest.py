@@ -13,7 +13,7 @@ import annotated_types
 import pytest
 
 from moft import Component, ConfigError, hookimpl
-from moft.api import Conditioner, Count, Default, Factory, Fraction, Loss, ModelSpec, Positive, Sampler, Several
+from moft.api import Conditioner, Count, Default, Factory, Fraction, FromList, Loss, ModelSpec, Positive, Sampler
 from moft.config.build import resolve
 from moft.hooks.plugin_manager import Plugins
 
@@ -65,7 +65,9 @@ class Both:
 
 
 class Told:
-    def __init__(self, *, conditioner: Annotated[Factory[Conditioner] | None, Default("film"), Several("both", "parts")]) -> None:
+    def __init__(
+        self, *, conditioner: Annotated[Factory[Conditioner] | None, Default("film"), FromList("both", "parts")]
+    ) -> None:
         self.conditioner = conditioner
 
 
@@ -100,12 +102,12 @@ class Column:
 
     Args:
         column: its number.
-        temperature: beta, > 0.
+        beta: beta, > 0.
         loss: its own loss.
     """
 
     column: Count
-    temperature: Positive = 1.0
+    beta: Positive = 1.0
     loss: Loss | None = None
 
 
@@ -146,7 +148,7 @@ class Everything:
     folder: Path = Path("runs")
     colour: Colour = Colour.RED
     rate: Positive | Literal["auto"] = "auto"
-    temperature: Factory[Sampler] | Positive = 1.0
+    beta: Factory[Sampler] | Positive = 1.0
     anything: Any = None
 
 

@@ -118,16 +118,16 @@ def test_a_record_is_filled_with_defaults(plugins, toys):
     resolved = resolve(toys.Everything, value, plugins)
     assert resolved.plain == {
         "method": {"name": "plain"},
-        "objectives": {"clicks": {"column": 3, "temperature": 1.0, "loss": None}},
+        "objectives": {"clicks": {"column": 3, "beta": 1.0, "loss": None}},
         "base": {"name": "neural", "epochs": 5, "loss": {"name": "square", "power": 2.0, "target": "softmax"}},
         "losses": [{"name": "square", "power": 2.0, "target": "softmax"}],
         "pair": [],
-        "main": {"column": 7, "temperature": 1.0, "loss": None},
+        "main": {"column": 7, "beta": 1.0, "loss": None},
         "steps": [],
         "folder": "runs",
         "colour": "red",
         "rate": "auto",
-        "temperature": 1.0,
+        "beta": 1.0,
         "anything": None,
     }
     made = resolved.make()
@@ -140,7 +140,7 @@ def test_a_record_is_filled_with_defaults(plugins, toys):
 
 
 def test_what_is_resolved_resolves_to_itself(plugins, toys):
-    value = {"method": "plain", "objectives": {"clicks": {"column": 3, "loss": "square"}}, "temperature": "simplex"}
+    value = {"method": "plain", "objectives": {"clicks": {"column": 3, "loss": "square"}}, "beta": "simplex"}
     plain = resolve(toys.Everything, value, plugins).plain
     assert resolve(toys.Everything, plain, plugins).plain == plain
 
@@ -291,7 +291,7 @@ def test_a_mistake_inside_a_plain_container_has_its_place(mistakes):
 def test_all_mistakes_are_told_at_once(toys, mistakes):
     value = {
         "method": {"name": "square", "powr": 1, "target": "max"},
-        "objectives": {"clicks": {"temperature": -1}, "price": {"column": 2, "loss": "sqare"}},
+        "objectives": {"clicks": {"beta": -1}, "price": {"column": 2, "loss": "sqare"}},
         "stepps": 3,
         "steps": [0],
     }
@@ -301,13 +301,13 @@ def test_all_mistakes_are_told_at_once(toys, mistakes):
         "method.powr:",
         "method.target:",
         "objectives.clicks.column:",
-        "objectives.clicks.temperature:",
+        "objectives.clicks.beta:",
         "objectives.price.loss:",
         "steps.0:",
     ]
     assert lines[1] == "method.powr: unknown setting. Did you mean 'power'? Settings of loss 'square': power, target."
     assert lines[3] == "objectives.clicks.column: is missing; it is required (whole number >= 1)."
-    assert lines[4] == "objectives.clicks.temperature: must be greater than 0, got -1."
+    assert lines[4] == "objectives.clicks.beta: must be greater than 0, got -1."
 
 
 def test_a_missing_component_is_told_with_its_kind(toys, mistakes):
@@ -316,5 +316,5 @@ def test_a_missing_component_is_told_with_its_kind(toys, mistakes):
 
 
 def test_a_record_must_be_a_mapping(toys, mistakes):
-    assert mistakes(toys.Column, 3) == ["x: must be a mapping of column, temperature, loss, got 3."]
-    assert mistakes(toys.Column, [], "") == ["config: must be a mapping of column, temperature, loss, got []."]
+    assert mistakes(toys.Column, 3) == ["x: must be a mapping of column, beta, loss, got 3."]
+    assert mistakes(toys.Column, [], "") == ["config: must be a mapping of column, beta, loss, got []."]

@@ -69,11 +69,11 @@ def test_a_default_component_is_the_default_of_its_setting(toys):
 
 
 def test_a_record_has_settings_too(toys):
-    column, temperature, loss = settings_of_record(toys.Column)
+    column, beta, loss = settings_of_record(toys.Column)
     assert (column.is_required, column.default, column.help) == (True, None, "its number.")
-    assert (temperature.default, loss.default, loss.type) == (1.0, None, "loss or null")
+    assert (beta.default, loss.default, loss.type) == (1.0, None, "loss or null")
     main = next(setting for setting in settings_of_record(toys.Everything) if setting.name == "main")
-    assert main.default == {"column": 7, "temperature": 1.0, "loss": None}
+    assert main.default == {"column": 7, "beta": 1.0, "loss": None}
 
 
 def test_a_component_is_any_of_those_registered(plugins):

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import pytest
 
-from moft.api import Conditioner, Default, Factory, Several
+from moft.api import Conditioner, Default, Factory, FromList
 from moft.config.build import resolve
 from moft.config.error_messages import words_of
 from moft.config.json_schema import component_schema
 from moft.interfaces import Method
 
-ONE_OR_MORE = Annotated[Factory[Conditioner] | None, Default("film"), Several("both", "parts")]
+ONE_OR_MORE = Annotated[Factory[Conditioner] | None, Default("film"), FromList("both", "parts")]
 
 
 def told(value):

@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 
 from moft.errors import RunError
-from moft.files.atomic_write import whole_folder, write_bytes
+from moft.files.atomic_write import atomic_folder, atomic_write
 
 
 @pytest.mark.parametrize("at", ["fsync", "replace"])
 def test_a_file_that_cannot_be_written_leaves_the_old_one(at, tmp_path, full_disk):
     path = tmp_path / "a.txt"
-    write_bytes(path, b"old")
+    atomic_write(path, b"old")
     full_disk(at)
     with pytest.raises(RunError, match=r"a.txt: cannot be written \(No space left on device\)"):
-        write_bytes(path, b"new")
+        atomic_write(path, b"new")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a.txt": b"old"}
 
 
 def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
-    write_bytes(tmp_path / "target", b"old")
+    atomic_write(tmp_path / "target", b"old")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    write_bytes(tmp_path / "link", b"new")
+    atomic_write(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_bytes() == b"new"
 
@@ -32,14 +32,14 @@ def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
 def test_a_link_in_a_circle_is_told(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "link")
     with pytest.raises(RunError, match="link: cannot be written"):
-        write_bytes(tmp_path / "link", b"new")
+        atomic_write(tmp_path / "link", b"new")
 
 
 def test_a_pipe_is_written_to_as_it_is(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write_bytes(tmp_path / "pipe", b"new")
+        atomic_write(tmp_path / "pipe", b"new")
         assert os.read(reader, 9) == b"new"
     finally:
         os.close(reader)
@@ -48,11 +48,11 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path):
 
 def test_no_name_is_told():
     with pytest.raises(RunError, match=r"'\.': names no file; give one\."):
-        write_bytes(Path(), b"new")
+        atomic_write(Path(), b"new")
 
 
 def test_a_folder_appears_whole(tmp_path):
-    with whole_folder(tmp_path / "a" / "b") as folder:
+    with atomic_folder(tmp_path / "a" / "b") as folder:
         (folder / "file").write_text("x")
         assert not (tmp_path / "a" / "b").exists()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
@@ -61,7 +61,7 @@ def test_a_folder_appears_whole(tmp_path):
 
 def test_a_folder_whose_making_fails_is_not_there(tmp_path):
     def make():
-        with whole_folder(tmp_path / "a") as folder:
+        with atomic_folder(tmp_path / "a") as folder:
             (folder / "file").write_text("x")
             raise KeyError
 
@@ -72,7 +72,7 @@ def test_a_folder_whose_making_fails_is_not_there(tmp_path):
 
 def test_a_folder_never_takes_the_place_of_another_one(tmp_path):
     def make():
-        with whole_folder(tmp_path / "a") as folder:
+        with atomic_folder(tmp_path / "a") as folder:
             (folder / "mine").write_text("x")
             (tmp_path / "a").mkdir()
             (tmp_path / "a" / "theirs").write_text("y")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from moft.engine.fronts.profile import edge_weights
-from moft.engine.training.job_records import Account
+from moft.engine.training.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.run.report.front_record import Cost, Measured, front_record
 from moft.types import Front, ListValues, Tradeoff
@@ -32,7 +32,7 @@ class Width:
 def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
     """Makes the content of a `front.json` of m objectives, as it is read back from the disk."""
 
-    def make(m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), temperatures=None, lists=12):
+    def make(m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), betas_of=None, lists=12):
         names = names or tuple(f"objective_{index}" for index in range(m))
         generator = torch.Generator().manual_seed(m)
         level, noise = torch.rand(m, generator=generator), 0.05 * torch.randn(lists, m, generator=generator)
@@ -43,7 +43,7 @@ def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
             return ListValues(values, main if has_main else torch.full_like(main, torch.nan), torch.arange(lists))
 
         def front(weights):
-            betas = torch.ones(1, m) if temperatures is None else temperatures(weights)
+            betas = torch.ones(1, m) if betas_of is None else betas_of(weights)
             return Front(names, Tradeoff(weights, betas), measured(weights), metric, split, tuple(notes))
 
         inside = torch.arange(1, 4).div(4).unsqueeze(1)
@@ -55,7 +55,7 @@ def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
         edges = front(edge_weights(m, 3)[0]) if m > 2 else None
         base = measured(torch.zeros(1, m))
         whole = Measured(front(grid), edges, base, torch.zeros(m, dtype=torch.float64), samples=20, seed=1)
-        cost = Cost(Account(1, 4043.2, 4043.2, 50432), 75.0)
+        cost = Cost(TrainingCost(1, 4043.2, 4043.2, 50432), 75.0)
         write_json(tmp_path / "record.json", front_record(whole, [Width()], cost, (), {"name": "run", "config": {}, "data": {}}))
         return json.loads((tmp_path / "record.json").read_text())
 

@@ -20,9 +20,9 @@ class Slow(NDCG):
         if self.fault:
             raise ConfigError(self.fault)
 
-    def measured(self, steered, batches, tell):
+    def measure(self, steered, batches, on_progress):
         for row in range(len(steered.tradeoff)):
-            tell(row + 1)
+            on_progress(row + 1)
         return self(steered, batches)
 
 

@@ -43,7 +43,14 @@ def together(python, words, **environment):
 
 @pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(config, moft, warm, steps, tmp_path):
-    words = ("--set", "method.share_draws=true", "--set", "task.items_per_batch=50", "--set", "trainer.accumulation=2")
+    words = (
+        "--set",
+        "method.share_draws=true",
+        "--set",
+        "task.items_per_batch=50",
+        "--set",
+        "trainer.gradient_accumulation_steps=2",
+    )
     assert moft("train", config, "--out", tmp_path / "one", *words).code == 0
     main, other = together(warm, ["train", config, "--out", tmp_path / "two", *words])
     assert main[0] == other[0] == 0, main[2] + other[2]

@@ -37,7 +37,7 @@ def test_masks_of_the_vertices_lie_as_far_from_one_as_was_set(spread):
 
 def test_the_prefix_starts_at_embeddings_of_the_model():
     starts = torch.arange(6.0).unsqueeze(1).expand(-1, 8)
-    prompt = HyperPromptTuning(ModelSpec(3, 8, frozenset({"prefix"}), starts=starts), tokens=20).prompt
+    prompt = HyperPromptTuning(ModelSpec(3, 8, frozenset({"prefix"}), prefix_starts=starts), tokens=20).prompt
     assert (prompt == prompt[:, :1]).all()
     assert set(prompt[:, 0].tolist()) <= set(range(6))
     assert len(set(prompt[:, 0].tolist())) > 1
@@ -63,7 +63,7 @@ def test_a_model_that_takes_no_prefix_is_refused():
 
 
 def test_a_prefix_that_leaves_no_room_is_refused_with_the_figure():
-    spec = ModelSpec(3, 8, frozenset({"prefix"}), room=7, name="a model")
+    spec = ModelSpec(3, 8, frozenset({"prefix"}), max_prefix=7, name="a model")
     assert HyperPromptTuning(spec, tokens=7)(torch.rand(1, 3)).prefix.shape[1] == 7
     with pytest.raises(ConfigError, match="'hpt' puts 8 tokens before the text, and a model has room for 7: fewer tokens"):
         HyperPromptTuning(spec)

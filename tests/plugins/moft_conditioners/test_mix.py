@@ -91,7 +91,7 @@ def test_a_learned_gate_tells_its_shares_and_a_plain_mix_nothing():
 
 
 def test_prefixes_that_leave_no_room_together_are_refused_with_the_figure():
-    spec = ModelSpec(3, 8, frozenset({"prefix"}), room=12, name="a model")
+    spec = ModelSpec(3, 8, frozenset({"prefix"}), max_prefix=12, name="a model")
 
     def eight(one):
         return HyperPromptTuning(one, tokens=8)

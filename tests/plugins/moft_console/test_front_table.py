@@ -50,7 +50,7 @@ def test_temperatures_have_a_column_where_they_differ():
     front = front_of(2)
     varied = replace(front, tradeoffs=Tradeoff(front.tradeoffs.weights, torch.tensor([[1.0, 1.0], [2.0, 0.5]])))
     columns, rows = front_table(varied)
-    assert columns[1] == "temperatures"
+    assert columns[1] == "betas"
     assert [row[1] for row in rows] == ["1 1", "2 0.5"]
 
 

@@ -29,11 +29,11 @@ def test_the_values_at_the_watched_weights_and_the_objectives_temperatures_are_m
     method.train(policy, problem, trainer)
     assert len(asked) == 2
     assert asked[0].weights.equal(torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]))
-    assert asked[0].temperatures.equal(problem.temperatures)
+    assert asked[0].betas.equal(problem.betas)
 
 
 def test_temperatures_cannot_be_drawn_adaptively(plugins):
-    method = resolve(Method, {"name": "cos-dpo", "temperatures": ADAPTIVE}, plugins).make()
+    method = resolve(Method, {"name": "cos-dpo", "betas": ADAPTIVE}, plugins).make()
     problem = Problem(toy_task(), lambda policy: {}, lambda policy, tradeoff: tradeoff.weights)
-    with pytest.raises(ConfigError, match=r"\[method\.temperatures\] is told nothing of what the policy reaches, and "):
+    with pytest.raises(ConfigError, match=r"\[method\.betas\] is told nothing of what the policy reaches, and "):
         method.policy(problem)

@@ -1,4 +1,4 @@
-"""Temperature-COS-DPO: temperatures are drawn as the weights are, and the policy answers them in any ratio."""
+"""Temperature-COS-DPO: betas are drawn as the weights are, and the policy answers them in any ratio."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def lists() -> tuple[Tensor, Batch]:
     return torch.randn(shape, generator=GENERATOR), batch
 
 
-def costs(loss: str, scores: Tensor, batch: Batch, temperatures: Tensor) -> Tensor:
-    """`[batch, m]`, of scores at temperatures."""
+def costs(loss: str, scores: Tensor, batch: Batch, betas: Tensor) -> Tensor:
+    """`[batch, m]`, of scores at betas."""
     losses = ObjectiveLosses((Objective("first"), Objective("second")), resolve(Loss, loss, LOADED).make())
-    return losses(scores - batch.reference, batch, temperatures)
+    return losses(scores - batch.reference, batch, betas)
 
 
 @pytest.mark.parametrize("c", [0.25, 0.5, 2.0, 4.0])
@@ -100,7 +100,7 @@ def test_the_size_of_the_temperatures_drops_out_of_the_loss(loss):
 
 
 @pytest.mark.parametrize("c", [0.5, 3.0])
-@pytest.mark.parametrize("settings", [{}, {"temperatures": "dirichlet"}], ids=["weights", "temperatures"])
+@pytest.mark.parametrize("settings", [{}, {"betas": "dirichlet"}], ids=["weights", "betas"])
 def test_the_scores_of_a_policy_cost_the_same_at_c_times_the_temperatures(settings, c):
     task = toy(lists=16)
     policy = trained(built(**settings), task, epochs=2)
@@ -113,17 +113,17 @@ def test_the_scores_of_a_policy_cost_the_same_at_c_times_the_temperatures(settin
         assert_close(costs("listnet", scaled, batch, c * ones), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("temperatures", ["dirichlet", {"name": "log-uniform", "low": 0.1, "high": 10.0}])
+@pytest.mark.parametrize("betas", ["dirichlet", {"name": "log-uniform", "low": 0.1, "high": 10.0}])
 @pytest.mark.parametrize("settings", [{}, {"conditioner": "concat"}, {"draws": 3}, {"share_draws": True}, {"balance": "none"}])
-def test_what_it_yields_answers_any_ratio_row_by_row(settings, temperatures):
+def test_what_it_yields_answers_any_ratio_row_by_row(settings, betas):
     task = toy(lists=8)
-    policy = trained(built(temperatures=temperatures, **settings), task)
+    policy = trained(built(betas=betas, **settings), task)
     assert isinstance(policy, TemperaturePolicy)
     check_policy(policy, next(iter(task.batches("test"))), any_ratio=True)
 
 
 def test_the_same_seed_gives_the_same_policy():
-    one, other = (trained(built(temperatures="dirichlet"), toy(lists=8)).state_dict() for _ in range(2))
+    one, other = (trained(built(betas="dirichlet"), toy(lists=8)).state_dict() for _ in range(2))
     assert all(other[name].equal(value) for name, value in one.items())
 
 
@@ -140,8 +140,8 @@ class Scripted:
         return self.rows.clone()
 
 
-def watched(temperatures: Scripted, **settings: Any) -> tuple[Tensor, Tensor]:
-    """The first step's temperatures and scaled losses, `[batch, m]` each; lists have different numbers of items."""
+def watched(betas: Scripted, **settings: Any) -> tuple[Tensor, Tensor]:
+    """The first step's betas and scaled losses, `[batch, m]` each; lists have different numbers of items."""
     seen: list[Tensor] = []
 
     def scalarizer(losses: Tensor, weights: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def watched(temperatures: Scripted, **settings: Any) -> tuple[Tensor, Tensor]:
         conditioner=usual._conditioner,
         loss=usual._loss,
         scalarizer=scalarizer,
-        temperatures=lambda m: temperatures,
+        betas=lambda m: betas,
         **settings,
     )
     task = toy(lists=6, items_per_batch=10_000)
@@ -164,7 +164,7 @@ def watched(temperatures: Scripted, **settings: Any) -> tuple[Tensor, Tensor]:
     correction: Callable[[Batch, Tradeoff], Tensor] = policy.correction
 
     def spy(batch: Batch, tradeoff: Tradeoff) -> Tensor:
-        asked.append(tradeoff.temperatures)
+        asked.append(tradeoff.betas)
         return correction(batch, tradeoff)
 
     policy.correction = spy  # type: ignore[method-assign]
@@ -188,48 +188,48 @@ def test_the_published_loss_counts_every_objective_alike():
 
 
 def test_balance_divides_by_the_temperature_that_was_drawn():
-    temperatures, losses = watched(Scripted([1.0, 3.0], [8.0, 8.0]))
+    betas, losses = watched(Scripted([1.0, 3.0], [8.0, 8.0]))
     _, plain = watched(Scripted([1.0, 3.0], [8.0, 8.0]), balance="none")
     task = toy(lists=6)
     listnet = ObjectiveLosses(task.objectives, resolve(Loss, "listnet", LOADED).make())
     for row in range(2):
-        statistics = label_statistics(listnet, task.batches("train"), temperatures[row : row + 1])
+        statistics = label_statistics(listnet, task.batches("train"), betas[row : row + 1])
         assert_close(losses[row], plain[row] * loss_scale(statistics, is_balanced=True), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("value", [[1.0, 1.0], [2.0, 2.0]])
 def test_temperatures_that_are_always_the_same_train_at_them(value):
-    policy = trained(built(temperatures={"name": "fixed", "value": value}), toy(lists=8))
+    policy = trained(built(betas={"name": "fixed", "value": value}), toy(lists=8))
     assert isinstance(policy, ConditionedPolicy)
-    assert policy.temperatures.tolist() == [value]
+    assert policy.betas.tolist() == [value]
 
 
 def test_the_objectives_own_temperatures_as_a_sampler_change_nothing():
     one = trained(built(), toy(lists=8)).state_dict()
-    other = trained(built(temperatures={"name": "fixed", "value": [1.0, 1.0]}), toy(lists=8)).state_dict()
+    other = trained(built(betas={"name": "fixed", "value": [1.0, 1.0]}), toy(lists=8)).state_dict()
     assert all(other[name].equal(value) for name, value in one.items())
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "other ratios": (
-        {"temperatures": {"name": "fixed", "value": [1.0, 3.0]}},
-        "[method.temperatures] is always [1.0, 3.0], no multiple of the objectives' [1.0, 1.0]; "
-        "set task.objectives.NAME.temperature of first, second instead.",
+        {"betas": {"name": "fixed", "value": [1.0, 3.0]}},
+        "[method.betas] is always [1.0, 3.0], no multiple of the objectives' [1.0, 1.0]; "
+        "set task.objectives.NAME.beta of first, second instead.",
     ),
-    "a temperature of zero": (
-        {"temperatures": {"name": "fixed", "value": [1.0, 0.0]}},
-        "[method.temperatures] is always [1.0, 0.0], no multiple of the objectives' [1.0, 1.0]; "
-        "set task.objectives.NAME.temperature of first, second instead.",
+    "a beta of zero": (
+        {"betas": {"name": "fixed", "value": [1.0, 0.0]}},
+        "[method.betas] is always [1.0, 0.0], no multiple of the objectives' [1.0, 1.0]; "
+        "set task.objectives.NAME.beta of first, second instead.",
     ),
     "nothing to tell the model by": (
-        {"temperatures": "dirichlet", "sampler": {"name": "fixed", "value": [0.5, 0.5]}, "conditioner": None},
-        "[method.conditioner] null cannot follow temperatures that vary; use temperatures: fixed, or a conditioner.",
+        {"betas": "dirichlet", "sampler": {"name": "fixed", "value": [0.5, 0.5]}, "conditioner": None},
+        "[method.conditioner] null cannot follow betas that vary; use betas: fixed, or a conditioner.",
     ),
     "a sampler that does not fit": (
-        {"temperatures": {"name": "dirichlet", "alpha": [1, 1, 1]}},
-        "[temperatures] [sampler] 'dirichlet': alpha has 3 entries, give one number or 2 of them.",
+        {"betas": {"name": "dirichlet", "alpha": [1, 1, 1]}},
+        "[betas] [sampler] 'dirichlet': alpha has 3 entries, give one number or 2 of them.",
     ),
-    "temperatures for weights": (
+    "betas for weights": (
         {"sampler": {"name": "fixed", "value": [1.0, 1.0]}},
         "[method.sampler] gives weights that do not sum to 1, such as [1.0, 1.0]; use dirichlet.",
     ),
@@ -245,8 +245,8 @@ def test_a_mistake_is_told_before_anything_is_trained(settings, told):
 
 def test_a_policy_for_temperatures_that_vary_needs_a_sampler_of_them():
     task = toy(lists=8)
-    policy = built(temperatures="dirichlet").policy(unmeasured(task))
-    with pytest.raises(ConfigError, match=r"^\[method.temperatures\] null cannot train a policy for temperatures that vary.$"):
+    policy = built(betas="dirichlet").policy(unmeasured(task))
+    with pytest.raises(ConfigError, match=r"^\[method.betas\] null cannot train a policy for betas that vary.$"):
         trained(built(), task, policy=policy)
 
 
@@ -262,7 +262,7 @@ def agreement(scores: Tensor, batch: Batch) -> Tensor:
 @pytest.mark.slow
 def test_a_front_bends_towards_the_objective_with_the_smaller_temperature():
     task = toy(lists=96, conflict=0.6)
-    policy = trained(built(temperatures="dirichlet"), task, epochs=40)
+    policy = trained(built(betas="dirichlet"), task, epochs=40)
     batches = task.batches("train")
     batch = batches.load(torch.arange(batches.lists))
     shares = torch.linspace(0, 1, 11)

@@ -100,7 +100,7 @@ def whole(task: ToyTask, split: str) -> Batch:
     return batches.load(torch.arange(batches.lists))
 
 
-def answers(policy: ConditionedPolicy, batch: Batch, weights: torch.Tensor) -> torch.Tensor:
+def assignments(policy: ConditionedPolicy, batch: Batch, weights: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         return policy(batch, Tradeoff(weights.unsqueeze(0), ONE))
 
@@ -112,14 +112,14 @@ def test_a_trained_policy_comes_near_the_best_scores_at_every_weighting(conditio
     for weights in WEIGHTS:
         best = best_scores(batch, weights.unsqueeze(0))
         start = divergence(best, batch.reference, batch)
-        found = divergence(best, answers(policy, batch, weights), batch)
+        found = divergence(best, assignments(policy, batch, weights), batch)
         share = 0.1 if weights.max() == 1 else 0.4  # between the vertices no network of single items can reach the best
         assert found < share * start, f"at weights {weights.tolist()}"
         others = [
-            divergence(best, answers(policy, batch, other), batch) for other in WEIGHTS[[0, -1]] if not other.equal(weights)
+            divergence(best, assignments(policy, batch, other), batch) for other in WEIGHTS[[0, -1]] if not other.equal(weights)
         ]
         assert found < 0.5 * min(others), "asked for what is measured it must be nearer than asked for a vertex"
-    wrong = divergence(best_scores(batch, WEIGHTS[:1]), answers(policy, batch, WEIGHTS[-1]), batch)
+    wrong = divergence(best_scores(batch, WEIGHTS[:1]), assignments(policy, batch, WEIGHTS[-1]), batch)
     assert wrong > 0.5, "the weights must matter"
 
 
@@ -130,9 +130,9 @@ def test_at_a_vertex_it_comes_near_the_plain_model_of_that_objective(trained, lo
     for weights in (WEIGHTS[0], WEIGHTS[-1]):
         sampler = {"name": "fixed", "value": weights.tolist()}
         plain = trained(task=task, epochs=40, conditioner=None, sampler=sampler, balance="none")
-        expected = answers(plain, batch, weights)
-        found = divergence(expected, answers(policy, batch, weights), batch)
-        assert found < 0.05 * divergence(expected, answers(policy, batch, 1 - weights), batch)
+        expected = assignments(plain, batch, weights)
+        found = divergence(expected, assignments(policy, batch, weights), batch)
+        assert found < 0.05 * divergence(expected, assignments(policy, batch, 1 - weights), batch)
 
 
 def test_training_starts_at_log_n_and_falls(trained):
@@ -265,7 +265,7 @@ def test_a_method_foresees_what_it_will_refuse(plugins):
 
     before = torch.get_rng_state()
     check()
-    check(conditioner=["concat", "hyper-lora"], temperatures="dirichlet")
+    check(conditioner=["concat", "hyper-lora"], betas="dirichlet")
     check(conditioner=None, sampler={"name": "fixed", "value": [0.3, 0.7]})
     assert torch.equal(torch.get_rng_state(), before)
     with pytest.raises(ConfigError, match=r"^\[method.conditioner\] 'hpt' fills the slot 'prefix'"):

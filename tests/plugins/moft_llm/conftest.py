@@ -37,7 +37,7 @@ task:
   tokens_per_batch: 1024
 method: {method}
 trainer: {{epochs: 2, device: cpu, learning_rate: 0.02, evaluations: 1}}
-profile: {{evaluator: preference, points: 3, samples: 100}}
+profile: {{evaluator: preference, points: 3, bootstrap_samples: 100}}
 seed: 0
 """
 

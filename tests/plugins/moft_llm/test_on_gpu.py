@@ -34,7 +34,7 @@ task:
   {task}
 method: {method}
 trainer: {{epochs: 4, learning_rate: 0.02, evaluations: 2, checkpoint_steps: 5, {trainer}}}
-profile: {{evaluator: preference, points: 3, samples: 100}}
+profile: {{evaluator: preference, points: 3, bootstrap_samples: 100}}
 """
 
 BOTH = "{name: cos-dpo, conditioner: [hpt, hyper-lora]}"
@@ -198,16 +198,16 @@ def test_a_batch_of_sixteen_tradeoffs_writes_what_single_runs_do(trained):
     policy = open_run(folder, plugins).policy
     shares = torch.linspace(0, 1, 16)
     weights = torch.stack([shares, 1 - shares], 1).cuda()
-    tradeoff = Tradeoff(weights, policy.temperatures.expand(16, -1))
+    tradeoff = Tradeoff(weights, policy.betas.expand(16, -1))
     prompts = [[5 + row, 9, *range(20, 20 + row % 5)] for row in range(16)]
     greedy = Decoding(max_new_tokens=12, greedy=True)
-    together = generated(policy.answers(tradeoff), prompts, greedy)
+    together = generated(policy.assignments(tradeoff), prompts, greedy)
     rows = [torch.tensor([row], device="cuda") for row in range(16)]
-    alone = [generated(policy.answers(tradeoff.select(row)), [prompts[int(row)]], greedy)[0] for row in rows]
+    alone = [generated(policy.assignments(tradeoff.select(row)), [prompts[int(row)]], greedy)[0] for row in rows]
     assert together == alone
-    own, _ = log_probabilities(policy.answers(tradeoff), prompts, together)
+    own, _ = log_probabilities(policy.assignments(tradeoff), prompts, together)
     single = [
-        log_probabilities(policy.answers(tradeoff.select(row)), [prompts[int(row)]], [together[int(row)]])[0] for row in rows
+        log_probabilities(policy.assignments(tradeoff.select(row)), [prompts[int(row)]], [together[int(row)]])[0] for row in rows
     ]
     assert_close(own, torch.cat(single), atol=1e-4, rtol=1e-4)
 

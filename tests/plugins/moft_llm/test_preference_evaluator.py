@@ -14,7 +14,7 @@ from moft.testing.toy import ToyTask
 from moft_llm.preference_evaluator import Preference
 from moft_losses.listnet import ListNet
 
-OBJECTIVES = (Objective("a", temperature=0.5), Objective("b", temperature=2.0))
+OBJECTIVES = (Objective("a", beta=0.5), Objective("b", beta=2.0))
 
 
 class Fixed(Model):

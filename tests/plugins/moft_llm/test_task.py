@@ -26,7 +26,7 @@ from moft_llm.network.forward_pass import padded_pass
 from moft_llm.network.lora import LoRA
 from moft_llm.task import LLM
 
-OBJECTIVES = {"brief": TextLabel(), "calm": TextLabel(temperature=0.5)}
+OBJECTIVES = {"brief": TextLabel(), "calm": TextLabel(beta=0.5)}
 
 
 @pytest.fixture
@@ -89,24 +89,24 @@ def test_the_model_is_foreseen_without_its_weights(build, tiny_models, family, s
     if settings.get("lora"):
         settings = {"lora": LoRA(rank=3, targets=targets[family])}
     task = build(model=str(tiny_models(family)), **settings)
-    foreseen = task.foreseen(2)
+    model_spec = task.model_spec(2)
     assert task._base is None
     torch.manual_seed(0)
     found = task.model(2).spec
-    assert replace(found, starts=None) == foreseen == task.foreseen(2)
+    assert replace(found, prefix_starts=None) == model_spec == task.model_spec(2)
     context = task._base.config.max_position_embeddings
-    assert foreseen.room == context - settings.get("prompt_tokens", 0) - settings.get("max_length", 2)
-    assert bool(foreseen.ranks) == ("gates" in foreseen.slots) == (settings.get("lora", True) is not None)
+    assert model_spec.max_prefix == context - settings.get("prompt_tokens", 0) - settings.get("max_length", 2)
+    assert bool(model_spec.ranks) == ("gates" in model_spec.slots) == (settings.get("lora", True) is not None)
 
 
 def test_a_model_that_is_not_there_cannot_be_foreseen(build, tmp_path):
     with pytest.raises(DataError, match="no such folder"):
-        build(model=str(tmp_path / "nowhere")).foreseen(2)
+        build(model=str(tmp_path / "nowhere")).model_spec(2)
 
 
 def test_targets_that_are_not_there_are_told_when_the_model_is_foreseen(build):
     with pytest.raises(ConfigError, match="targets: 'nothing' is no linear layer within LlamaForCausalLM"):
-        build(lora=LoRA(targets=["nothing"])).foreseen(2)
+        build(lora=LoRA(targets=["nothing"])).model_spec(2)
 
 
 def test_references_are_computed_once_for_the_same_model_and_tokens(build, trainer, tmp_path, monkeypatch):
@@ -200,7 +200,7 @@ def test_every_method_trains_saves_its_own_parameters_only_and_opens_again(tuned
     assert not any("embed_tokens" in name or "base_layer" in name for name in names)
     opened = moft.open_run(run, device="cpu")
     batches = opened.task.batches("test")
-    scores = opened.policy(batches.load(batches.plan[0]), Tradeoff(torch.tensor([[0.5, 0.5]]), opened.trained_at))
+    scores = opened.policy(batches.load(batches.plan[0]), Tradeoff(torch.tensor([[0.5, 0.5]]), opened.trained_betas))
     assert torch.isfinite(scores).all()
 
 
@@ -211,10 +211,10 @@ def test_a_prefix_beside_the_longest_list_has_room_among_learned_positions(build
     for model, room in (("gpt2", 0), ("llama", 510)):  # computed positions go on beyond the context
         task = build(model=str(tiny_models(model)))
         task.prepare(trainer)
-        assert task.model(2).spec.room == room
+        assert task.model(2).spec.max_prefix == room
     task = build(model=str(tiny_models("gpt2")), max_length=400)
     task.prepare(trainer)
-    assert task.model(2).spec.room == 112
+    assert task.model(2).spec.max_prefix == 112
 
 
 def test_one_response_alone_is_scored(prepared, tmp_path):

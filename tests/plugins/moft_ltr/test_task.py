@@ -137,12 +137,12 @@ def test_from_scratch_the_model_gives_the_score_itself(prepared):
 
 def test_objectives_carry_their_settings(task):
     loss = {"name": "listnet", "target": "sum"}
-    given = {"a": {"column": 9, "transform": "log1p", "temperature": 2, "gain": "exp2", "loss": loss}, "b": {"column": 10}}
+    given = {"a": {"column": 9, "transform": "log1p", "beta": 2, "gain": "exp2", "loss": loss}, "b": {"column": 10}}
     built = task(objectives=given, main={"column": 8, "gain": "linear", "transform": "min-max"})
     a, b = built.objectives
-    assert (a.name, a.temperature, a.gain, a.label) == ("a", 2.0, "exp2", "column 9, log(1 + label)")
+    assert (a.name, a.beta, a.gain, a.label) == ("a", 2.0, "exp2", "column 9, log(1 + label)")
     assert a.loss == ListNet(target="sum")
-    assert (b.name, b.temperature, b.gain, b.loss) == ("b", 1.0, "linear", None)
+    assert (b.name, b.beta, b.gain, b.loss) == ("b", 1.0, "linear", None)
     assert (built.main.gain, built.main.label) == ("linear", "column 8, scaled to 0..1 within the list")
     assert task(main=None).main is None
 

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from moft.config.build import resolve
 from moft.engine.fronts.profile import unmeasured
-from moft.engine.policies.dedicated_models import PlainModels
+from moft.engine.policies.dedicated_models import DedicatedModels
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.trainer import AccelerateTrainer
@@ -69,12 +69,12 @@ def test_it_is_finite_at_vertices_and_at_tiny_weights(point, plugins):
     method = resolve(Method, {"name": "mo-dpo", "grid": {"name": "fixed", "value": point}, "points": 1}, plugins).make()
     seed_initialisation(0, "policy")
     policy = method.policy(problem)
-    settings = TrainerSettings(epochs=3, learning_rate=1e-2, evaluations=0, clip=None, device="cpu")
+    settings = TrainerSettings(epochs=3, learning_rate=1e-2, evaluations=0, max_grad_norm=None, device="cpu")
     method.train(policy, problem, AccelerateTrainer(settings, seed=0))
     assert all(parameter.isfinite().all() for parameter in policy.parameters())
     batches = task.batches("test")
     batch = batches.load(torch.arange(batches.lists))
-    assert policy(batch, Tradeoff(torch.tensor([point]), problem.temperatures)).isfinite().all()
+    assert policy(batch, Tradeoff(torch.tensor([point]), problem.betas)).isfinite().all()
 
 
 def test_the_choice_of_the_heaviest_keeps_the_divisor_away_from_zero():
@@ -96,7 +96,7 @@ def test_margins_are_those_without_dropout():
     task = ToyTask(Context(torch.device("cpu"), 0, None))
     model = WithDropout(FEATURES, 2)
     nn.init.ones_(model.output.weight)
-    singles = PlainModels(model, 2)
+    singles = DedicatedModels(model, 2)
     batches = task.batches("train")
     batch = next(iter(batches))
     margins = _Margins(singles, batches)(batch)

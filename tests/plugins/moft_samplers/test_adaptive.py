@@ -104,7 +104,7 @@ def test_a_symmetric_gap_leaves_the_mean_and_gathers_draws_there():
 
 
 def test_the_grid_and_the_watched_weights_are_the_grid_of_the_base():
-    assert torch.equal(_adaptive(3, watched=None).watched(), simplex_grid(3, 11))
+    assert torch.equal(_adaptive(3, watched=None).watched_weights(), simplex_grid(3, 11))
     assert torch.equal(_adaptive(3).grid(8), simplex_grid(3, 8))
 
 

@@ -20,7 +20,7 @@ COLUMNS = ["weight:clicks", "weight:price", "clicks", "price", "main"]
 ROWS = [[1.0, 0.0, 1.0, 0.25, None], [0.0, 1.0, 0.5, 0.75, None]]
 
 
-def tell(name, run, front, error=None, **settings):
+def on_progress(name, run, front, error=None, **settings):
     """One run of two steps, of which the second was evaluated."""
     tracker = TARGETS[name].load()(run, **settings)
     tracker.run_started()
@@ -44,7 +44,7 @@ def test_a_missing_library_is_told_with_what_to_install(name, run):
 
 
 def test_tensorboard_gets_scalars_by_step_a_table_and_the_picture(run, front, board):
-    tell("tensorboard", run, front)
+    on_progress("tensorboard", run, front)
     assert board.of("SummaryWriter") == [{"log_dir": str(Path(run.folder) / "tensorboard")}]
     scalars = {(one["tag"], one.get("global_step")): one["scalar_value"] for one in board.of("add_scalar")}
     assert scalars == {
@@ -61,14 +61,14 @@ def test_tensorboard_gets_scalars_by_step_a_table_and_the_picture(run, front, bo
 
 
 def test_tensorboard_writes_where_it_is_told(run, front, board, tmp_path):
-    tell("tensorboard", run, front, folder=str(tmp_path / "boards"))
+    on_progress("tensorboard", run, front, folder=str(tmp_path / "boards"))
     assert board.of("SummaryWriter") == [{"log_dir": str(tmp_path / "boards" / "first")}]
     with pytest.raises(ConfigError, match=r"'tensorboard' has nowhere to write, as the run has no folder; set folder\."):
         TARGETS["tensorboard"].load()(replace(run, folder=None))
 
 
 def test_trackio_gets_numbers_by_step_a_table_and_the_picture(run, front, board):
-    tell("trackio", run, front, project="rankers", space="me/runs")
+    on_progress("trackio", run, front, project="rankers", space="me/runs")
     (asked,) = board.of("init")
     assert {name: value for name, value in asked.items() if value is not False} == {
         "project": "rankers",
@@ -83,12 +83,12 @@ def test_trackio_gets_numbers_by_step_a_table_and_the_picture(run, front, board)
     table, picture = ("Table", {"columns": COLUMNS, "data": ROWS}), ("Image", {"value": str(Path(run.folder) / "front.png")})
     assert last == {"metrics": {**FRONT, "front/points": table, "front/picture": picture}}
     assert board.calls[-1] == ("finish", {})
-    tell("trackio", run, front)
+    on_progress("trackio", run, front)
     assert board.of("init")[1]["resume"] == "allow"
 
 
 def test_wandb_gets_numbers_with_the_steps_of_their_job(run, front, board):
-    tell("wandb", run, front, project="rankers", mode="offline", tags=("a",))
+    on_progress("wandb", run, front, project="rankers", mode="offline", tags=("a",))
     (asked,) = board.of("init")
     assert {key: asked[key] for key in ("project", "mode", "tags", "name", "id", "resume", "reinit")} == {
         "project": "rankers",
@@ -107,13 +107,13 @@ def test_wandb_gets_numbers_with_the_steps_of_their_job(run, front, board):
     picture = ("Image", {"data_or_path": str(Path(run.folder) / "front.png")})
     assert last == {**FRONT, "front/points": ("Table", {"columns": COLUMNS, "data": ROWS}), "front/picture": picture}
     assert board.calls[-1] == ("finish", {"exit_code": 0})
-    tell("wandb", run, front, error=RunError("no"))
+    on_progress("wandb", run, front, error=RunError("no"))
     assert {key: board.of("init")[1][key] for key in ("id", "resume")} == {"id": "id-1", "resume": "allow"}
     assert board.calls[-1] == ("finish", {"exit_code": 1})
 
 
 def test_mlflow_gets_metrics_by_step_and_the_files_of_the_front(run, front, board):
-    tell("mlflow", run, front, uri="sqlite:///runs.db", experiment="rankers")
+    on_progress("mlflow", run, front, uri="sqlite:///runs.db", experiment="rankers")
     assert board.of("MlflowClient") == [{"tracking_uri": "sqlite:///runs.db"}]
     assert board.of("create_experiment") == [{"name": "rankers"}]
     settings, first, second, last = board.of("log_batch")
@@ -126,7 +126,7 @@ def test_mlflow_gets_metrics_by_step_and_the_files_of_the_front(run, front, boar
     ]
     assert [Path(one["local_path"]).name for one in board.of("log_artifact")] == ["front.json", "front.csv", "front.png"]
     assert board.calls[-1] == ("set_terminated", {"run_id": "id-1", "status": "FINISHED"})
-    tell("mlflow", run, front, error=KeyboardInterrupt())
+    on_progress("mlflow", run, front, error=KeyboardInterrupt())
     assert board.of("update_run") == [{"run_id": "id-1", "status": "RUNNING"}]
     assert board.calls[-1] == ("set_terminated", {"run_id": "id-1", "status": "KILLED"})
 

@@ -45,12 +45,12 @@ def test_equal_runs_are_not_distinguishable(made, moft, here):
 def test_comparisons_are_never_written_over(made, moft, here):
     runs = made("one"), made("two")
     for _ in range(3):
-        assert moft("compare", *runs, "--samples", "100").code == 0
+        assert moft("compare", *runs, "--bootstrap-samples", "100").code == 0
     assert sorted(path.name for path in (here / "comparisons").iterdir()) == ["one-vs-two", "one-vs-two-2", "one-vs-two-3"]
 
 
 def test_many_runs_have_a_short_folder(made, moft, here):
-    assert moft("compare", *(made(f"run{k}") for k in range(5)), "--samples", "100").code == 0
+    assert moft("compare", *(made(f"run{k}") for k in range(5)), "--bootstrap-samples", "100").code == 0
     assert [path.name for path in (here / "comparisons").iterdir()] == ["run0-vs-4-others"]
 
 
@@ -58,7 +58,7 @@ def test_on_a_narrow_terminal_the_table_is_cut_between_columns(made, moft, here,
     runs = made("a-run-of-some-length", parameters=1234567), made("two")
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    said = moft("compare", *runs, "--samples", "100")
+    said = moft("compare", *runs, "--bootstrap-samples", "100")
     assert said.out.count("a-run-of-some-length ") >= 3
     assert "1,234,567" in said.out
     assert "…" not in said.out
@@ -82,7 +82,7 @@ def test_seeds_and_folds_are_grouped(made, moft, here):
 
 
 def test_more_samples_are_what_was_asked_for(made, moft, here):
-    assert moft("compare", made("one"), made("two"), "--samples", "137", "--out", "out").code == 0
+    assert moft("compare", made("one"), made("two"), "--bootstrap-samples", "137", "--out", "out").code == 0
     record = json.loads((here / "out" / "comparison.json").read_text())
     assert record["intervals"] == "95% percentile bootstrap over lists, 137 samples, seed 0"
 
@@ -113,7 +113,7 @@ MISTAKES = {
     "no such run": (("one", "none"), "none: there is no such folder."),
     "no front": (("one", "empty"), "empty: holds no measured front (it has no front.json)"),
     "another protocol": (("one", "other"), "other: the metric differs from one's"),
-    "few samples": (("one", "two", "--samples", "99"), "--samples 99: must be at least 100"),
+    "few samples": (("one", "two", "--bootstrap-samples", "99"), "--bootstrap-samples 99: must be at least 100"),
     "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
     "nothing over seeds": (("one", "two", "--over-seeds"), "one and two: have the same settings and seed=0"),
     "something is there": (("one", "two", "--out", "empty"), "empty: is there already; choose another --out"),

@@ -31,7 +31,7 @@ task:
   name: ltr
   data: ${NO_SUCH_VARIABLE}
   objectives:
-    first: {column: 9, temperature: -1}
+    first: {column: 9, beta: -1}
     second: {colum: 10}
   heads: 0
 method:
@@ -70,7 +70,7 @@ def test_every_mistake_is_told_with_its_file_line_and_setting(moft, tmp_path, mo
     assert [": ".join(line.split(": ")[:2]) for line in told[:-1]] == [
         "bad.yaml:1: plugins.0",
         "bad.yaml:4: task.data",
-        "bad.yaml:6: task.objectives.first.temperature",
+        "bad.yaml:6: task.objectives.first.beta",
         "bad.yaml:7: task.objectives.second.colum",
         "bad.yaml:7: task.objectives.second.column",
         "bad.yaml:8: task.heads",

@@ -34,10 +34,10 @@ def test_measured_again_as_it_was_it_gives_the_same_points(finished, moft, tmp_p
 
 
 def test_far_above_the_trained_temperatures_lies_the_base_model(finished, moft, tmp_path):
-    assert moft("profile", finished, "--temperature", "1e6", "--out", tmp_path / "front").code == 0
+    assert moft("profile", finished, "--dial", "1e6", "--out", tmp_path / "front").code == 0
     found = front(tmp_path / "front")
-    assert found["notes"][-1] == "Measured at 1e+06 times the trained temperatures."
-    assert all(point["temperatures"] == [1e6, 0.5e6] for point in found["points"])
+    assert found["notes"][-1] == "Measured at 1e+06 times the trained betas."
+    assert all(point["betas"] == [1e6, 0.5e6] for point in found["points"])
     assert all(point["values"] == pytest.approx(found["base"]["values"], abs=1e-6) for point in found["points"])
 
 
@@ -52,8 +52,8 @@ MISTAKES = {
     "no points": (("--points", "0"), "--points 0: must be at least 1 and at most 10,000."),
     "too many points": (("--points", "100000000"), "--points 100000000: must be at least 1 and at most 10,000."),
     "too few points": (("--points", "1"), "needs at least 2 points"),
-    "a temperature of zero": (("--temperature", "0"), "--temperature 0: must be above 0"),
-    "an infinite temperature": (("--temperature", "inf"), "--temperature inf: must be between 1e-12 and 1e+12"),
+    "a dial of zero": (("--dial", "0"), "--dial 0: must be above 0"),
+    "an infinite dial": (("--dial", "inf"), "--dial inf: must be between 1e-12 and 1e+12"),
 }
 
 

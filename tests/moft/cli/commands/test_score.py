@@ -25,7 +25,7 @@ def numbers(out):
     return torch.tensor([float(line) for line in out.splitlines()])
 
 
-def direct(opened, path, weights, temperature=1.0):
+def direct(opened, path, weights, dial=1.0):
     """Scores list by list, without batches of several lists."""
     scores = []
     batches = opened.task.read(path)
@@ -33,7 +33,7 @@ def direct(opened, path, weights, temperature=1.0):
         batch = batches.load(torch.tensor([index]))
         row = torch.tensor([weights[index] if isinstance(weights[0], list) else weights])
         with torch.no_grad():
-            scores.append(opened.policy(batch, Tradeoff(row, temperature * opened.trained_at))[0])
+            scores.append(opened.policy(batch, Tradeoff(row, dial * opened.trained_betas))[0])
     return torch.cat(scores)
 
 
@@ -76,7 +76,7 @@ def test_a_file_of_weights_gives_every_list_its_own(opened, finished, lists, mof
 
 def test_scores_of_a_reopened_run_are_those_of_the_run_itself(finished, lists, moft, opened, plugins):
     batches = opened.task.read(lists / "test.txt")
-    tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), opened.trained_at)
+    tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), opened.trained_betas)
     again = open_run(finished, plugins)
     for batch, other in zip(batches, again.task.read(lists / "test.txt"), strict=True):
         assert opened.policy(batch, tradeoff).equal(again.policy(other, tradeoff))
@@ -87,12 +87,12 @@ def test_c_times_the_temperature_divides_the_correction_by_c(c, opened, lists, f
     batch = next(iter(opened.task.read(lists / "test.txt")))
     weights = torch.tensor([[0.3, 0.7]])
     with torch.no_grad():
-        scores = opened.policy(batch, Tradeoff(weights, opened.trained_at))
-        scaled = opened.policy(batch, Tradeoff(weights, c * opened.trained_at))
+        scores = opened.policy(batch, Tradeoff(weights, opened.trained_betas))
+        scaled = opened.policy(batch, Tradeoff(weights, c * opened.trained_betas))
     s0 = batch.reference
-    assert scaled.equal(s0 + opened.policy.correction(batch, Tradeoff(weights, opened.trained_at)) / c)
+    assert scaled.equal(s0 + opened.policy.correction(batch, Tradeoff(weights, opened.trained_betas)) / c)
     torch.testing.assert_close(scaled, s0 + (scores - s0) / c)
-    said = moft("score", finished, lists / "test.txt", "--weights", "0.3,0.7", "--temperature", c)
+    said = moft("score", finished, lists / "test.txt", "--weights", "0.3,0.7", "--dial", c)
     expected = direct(opened, lists / "test.txt", [0.3, 0.7], c)
     torch.testing.assert_close(numbers(said.out), expected, rtol=1e-5, atol=1e-6)
 
@@ -114,13 +114,13 @@ WORDS = {
     "weights off the simplex": (("--weights", "0.5,0.6"), "weights must sum to 1"),
     "negative weights": (("--weights", "1.5,-0.5"), "weights must be finite and not negative"),
     "weights that are no numbers": (("--weights", "nan,1"), "weights must be finite and not negative"),
-    "too few weights": (("--weights", "1"), "1 weights, and there are 2 objectives: first, second"),
+    "too few weights": (("--weights", "1"), "1 values for 2 objectives: first, second"),
     "an unknown objective": (("--weights", "frist=1"), "'frist' is no objective. Did you mean 'first'?"),
     "an objective given twice": (("--weights", "first=0.5,first=0.5"), "'first' is given twice"),
     "no weights": ((), "needs either --weights or --weights-file"),
     "weights twice": (("--weights", "1,0", "--weights-file", "w"), "needs either --weights or --weights-file, and not both"),
-    "a temperature of zero": (("--weights", "1,0", "--temperature", "0"), "--temperature 0: must be above 0"),
-    "a negative temperature": (("--weights", "1,0", "--temperature", "-2"), "--temperature -2: must be above 0"),
+    "a dial of zero": (("--weights", "1,0", "--dial", "0"), "--dial 0: must be above 0"),
+    "a negative dial": (("--weights", "1,0", "--dial", "-2"), "--dial -2: must be above 0"),
     "a file of weights that is not there": (("--weights-file", "gone.jsonl"), "gone.jsonl: cannot be read"),
 }
 

@@ -64,7 +64,7 @@ def test_seeds_can_be_varied_like_any_setting(config, moft, tmp_path):
 
 def test_a_run_that_is_measured_otherwise_is_to_be_measured_again(config, started, moft):
     words = ("sweep", config, "--seeds", 1, "--out", started, "--plan")
-    assert "1 run: 1 to measure again" in moft(*words, "--set", "profile.samples=5").out
+    assert "1 run: 1 to measure again" in moft(*words, "--set", "profile.bootstrap_samples=5").out
     assert "1 run: 1 done" in moft(*words, "--set", "trainer.threads=2").out
     os.utime(started / "seed=0" / "config.yaml")  # as one that was killed while it was measured again
     assert "1 run: 1 to measure again" in moft(*words).out

@@ -35,12 +35,10 @@ def test_a_run_writes_what_it_promises_and_nothing_half_done(finished):
     record = json.loads((finished / "front.json").read_text())
     assert (record["schema"], record["objectives"], record["split"]) == (1, ["first", "second"], "test")
     assert [point["weights"] for point in record["points"]] == [[1, 0], [0.5, 0.5], [0, 1]]
-    assert all(point["temperatures"] == [1, 0.5] for point in record["points"])
+    assert all(point["betas"] == [1, 0.5] for point in record["points"])
     assert record["cost"]["jobs"] == 1
     assert record["cost"]["parameters"] == sum(
-        value.numel()
-        for name, value in load_tensors(finished / "policy" / "policy.safetensors").items()
-        if name != "temperatures"
+        value.numel() for name, value in load_tensors(finished / "policy" / "policy.safetensors").items() if name != "betas"
     )
 
 
@@ -165,7 +163,7 @@ RESUMES = {
 def test_a_run_is_not_resumed_with_another_config(override, told, config, finished, moft, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     before = contents(tmp_path)
-    said = moft("train", config, "--out", tmp_path / "run", "--resume", "--set", override, "--set", "profile.samples=5")
+    said = moft("train", config, "--out", tmp_path / "run", "--resume", "--set", override, "--set", "profile.bootstrap_samples=5")
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert told in said.mistakes[0]
     assert contents(tmp_path) == before
@@ -173,7 +171,7 @@ def test_a_run_is_not_resumed_with_another_config(override, told, config, finish
 
 def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finished, moft, tmp_path, learned, steps):
     shutil.copytree(finished, tmp_path / "run")
-    words = ("--set", "profile.samples=5", "--set", "profile.split=validation", "--set", "trainer.checkpoint_steps=50")
+    words = ("--set", "profile.bootstrap_samples=5", "--set", "profile.split=validation", "--set", "trainer.checkpoint_steps=50")
     assert moft("train", config, "--out", tmp_path / "run", "--resume", *words).code == 0
     record = json.loads((tmp_path / "run" / "front.json").read_text())
     assert (record["split"], "5 samples" in record["intervals"]) == ("validation", True)

@@ -19,7 +19,7 @@ from moft.engine.checks.return_values import (
     policy_of,
     values_of,
 )
-from moft.engine.checks.sampler_draws import draws_of, grid_of, state_of, watched_of
+from moft.engine.checks.sampler_draws import draws_of, grid_of, state_of, watched_weights_of
 from moft.engine.policies.apply_injection import refuse_misfit
 from moft.errors import MoftError, ShapeError
 
@@ -40,7 +40,7 @@ class Returns:
             raise self.found
         return self.found
 
-    draw = grid = policy = watched = state = __call__
+    draw = grid = policy = watched_weights = state = __call__
 
 
 class Injects(Conditioner):
@@ -100,13 +100,13 @@ def test_a_grid_of_another_size_is_told_with_its_sampler(found, message):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (None, "sampler Returns: watched() returned nothing (None); it has to return vectors, [n, size] of floats."),
-        (torch.ones(3), "sampler Returns: watched() returned a tensor of shape (3,); it has to return vectors"),
-        (KeyError("no"), "sampler Returns failed on watched() (KeyError: 'no'); MOFT_TRACE=1 shows where."),
+        (None, "sampler Returns: watched_weights() returned nothing (None); it has to return vectors, [n, size] of floats."),
+        (torch.ones(3), "sampler Returns: watched_weights() returned a tensor of shape (3,); it has to return vectors"),
+        (KeyError("no"), "sampler Returns failed on watched_weights() (KeyError: 'no'); MOFT_TRACE=1 shows where."),
     ],
 )
 def test_what_an_adaptive_sampler_watches_are_weights(found, message):
-    assert told(watched_of, Returns(found)).startswith(message)
+    assert told(watched_weights_of, Returns(found)).startswith(message)
 
 
 @pytest.mark.parametrize(

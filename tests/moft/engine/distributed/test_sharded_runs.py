@@ -27,12 +27,12 @@ task:
   tokens_per_batch: 512
   gradient_checkpointing: true
 method: {{name: cos-dpo, conditioner: [hpt, hyper-lora]}}
-trainer: {{epochs: 1, device: cpu, threads: 1, learning_rate: 0.02, accumulation: 2, evaluations: 1}}
+trainer: {{epochs: 1, device: cpu, threads: 1, learning_rate: 0.02, gradient_accumulation_steps: 2, evaluations: 1}}
 profile:
   evaluator: {{name: generation, scorers: {{brief: length, calm: length}}, prompts: 2, decoding: {{max_new_tokens: 3}}}}
   validation_evaluator: preference
   points: 2
-  samples: 20
+  bootstrap_samples: 20
 """
 
 

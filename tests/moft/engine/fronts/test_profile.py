@@ -25,16 +25,16 @@ class Slow(Zeros):
     def check(self, steered, batches):
         return None
 
-    def measured(self, steered, batches, tell):
+    def measure(self, steered, batches, on_progress):
         for row in range(len(steered.tradeoff)):
-            tell(row + 1)
+            on_progress(row + 1)
         return self(steered, batches)
 
 
 @pytest.mark.parametrize(("evaluator", "expected"), [(Zeros(), []), (Slow(), [1, 2])])
 def test_an_evaluator_that_takes_long_says_how_far_it_is(evaluator, expected):
     task, told = ToyTask(Context(torch.device("cpu"), 0, None), lists=8), []
-    front = profiled(BasePolicy(task), task, evaluator, ASKED, "test", tell=told.append)
+    front = profiled(BasePolicy(task), task, evaluator, ASKED, "test", on_progress=told.append)
     assert told == expected
     assert front.points.tolist() == [[0.0, 0.0], [0.0, 0.0]]
 

@@ -43,20 +43,20 @@ def _batch(labels: torch.Tensor) -> Batch:
 
 def test_each_objective_is_its_loss_of_temperature_times_correction():
     labels = torch.rand(2, 3, 2)
-    correction, temperatures = torch.randn(2, 3), torch.tensor([[0.5, 2.0]])
+    correction, betas = torch.randn(2, 3), torch.tensor([[0.5, 2.0]])
     losses = ObjectiveLosses([Objective("a"), Objective("b", loss=Scaled(3.0))], Scaled())
     first = (0.5 * correction * labels[..., 0]).sum(-1)
     second = 3.0 * (2.0 * correction * labels[..., 1]).sum(-1)
-    assert_close(losses(correction, _batch(labels), temperatures), torch.stack([first, second], dim=1))
+    assert_close(losses(correction, _batch(labels), betas), torch.stack([first, second], dim=1))
 
 
 def test_rows_may_have_temperatures_of_their_own():
     labels, correction = torch.rand(2, 3, 2), torch.randn(2, 3)
-    temperatures = torch.tensor([[0.5, 2.0], [1.0, 4.0]])
+    betas = torch.tensor([[0.5, 2.0], [1.0, 4.0]])
     losses = ObjectiveLosses([Objective("a"), Objective("b")], Scaled())
-    whole = losses(correction, _batch(labels), temperatures)
+    whole = losses(correction, _batch(labels), betas)
     for row in range(2):
-        alone = losses(correction[row : row + 1], _batch(labels[row : row + 1]), temperatures[row : row + 1])
+        alone = losses(correction[row : row + 1], _batch(labels[row : row + 1]), betas[row : row + 1])
         assert_close(whole[row : row + 1], alone)
 
 

@@ -86,12 +86,12 @@ def test_rows_that_are_served_apart_score_as_those_served_together(kind, size, m
 def test_there_is_an_answer_for_each_different_tradeoff(kind, size, more):
     together, apart = both(kind, size, *more)
     tradeoff = Tradeoff(repeated(7), torch.ones(1, 2)).expand(7)
-    (whole,) = together.answers(tradeoff)
-    answers = apart.answers(tradeoff)
-    assert sorted(answer.rows.tolist() for answer in answers) == [[0, 3, 6], [1, 4], [2, 5]]
-    for answer in answers:
-        assert_close(answer.injection.modulation["input"][1], whole.injection.modulation["input"][1][answer.rows])
-        assert_close(answer.divisor, whole.divisor[answer.rows])
+    (whole,) = together.assignments(tradeoff)
+    assignments = apart.assignments(tradeoff)
+    assert sorted(assignment.rows.tolist() for assignment in assignments) == [[0, 3, 6], [1, 4], [2, 5]]
+    for assignment in assignments:
+        assert_close(assignment.injection.modulation["input"][1], whole.injection.modulation["input"][1][assignment.rows])
+        assert_close(assignment.divisor, whole.divisor[assignment.rows])
 
 
 def test_gradients_of_rows_that_are_served_apart_are_those_of_rows_served_together(batch):

@@ -1,4 +1,4 @@
-"""A conditioned policy answers each row at its own tradeoff, and temperatures act exactly as equation (14) says."""
+"""A conditioned policy answers each row at its own tradeoff, and betas act exactly as equation (14) says."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Shift(Conditioner):
         return Injection({"input": (None, self.shift(vector))})
 
 
-def _policy(temperatures: tuple[float, float] = (1.0, 2.0)) -> ConditionedPolicy:
+def _policy(betas: tuple[float, float] = (1.0, 2.0)) -> ConditionedPolicy:
     torch.manual_seed(0)
     model = ItemNetwork(FEATURES, 2)
     nn.init.normal_(model.output.weight)
-    return ConditionedPolicy(model, Shift(), torch.tensor([temperatures]))
+    return ConditionedPolicy(model, Shift(), torch.tensor([betas]))
 
 
 def _batch():
@@ -49,15 +49,15 @@ def test_a_conditioned_policy_keeps_the_contract():
 
 def test_twice_the_temperature_halves_the_correction():
     policy, batch = _policy(), _batch()
-    weights, temperatures = torch.tensor([[0.3, 0.7]]), torch.tensor([[1.0, 2.0]])
-    trained = policy(batch, Tradeoff(weights, temperatures))
-    doubled = policy(batch, Tradeoff(weights, 2 * temperatures))
+    weights, betas = torch.tensor([[0.3, 0.7]]), torch.tensor([[1.0, 2.0]])
+    trained = policy(batch, Tradeoff(weights, betas))
+    doubled = policy(batch, Tradeoff(weights, 2 * betas))
     assert_close(doubled, 0.5 * batch.reference + 0.5 * trained)
 
 
 def test_one_temperature_alone_cannot_be_changed_after_training():
     policy, asked = _policy(), Tradeoff(torch.tensor([[0.3, 0.7]]), torch.tensor([[1.0, 2.0], [0.2, 0.1]]))
-    with pytest.raises(ConfigError, match=r"^temperatures \[0\.2, 0\.1\] are not a multiple of the trained ones \[1\.0, 2\.0\]:"):
+    with pytest.raises(ConfigError, match=r"^betas \[0\.2, 0\.1\] are not a multiple of the trained ones \[1\.0, 2\.0\]:"):
         policy.magnitude(asked)
     with pytest.raises(ConfigError, match="are not a multiple of the trained ones"):
         policy(_batch(), Tradeoff(torch.tensor([[0.3, 0.7]]), torch.tensor([[2.0, 2.0]])))
@@ -93,10 +93,10 @@ def test_a_policy_that_reads_temperatures_keeps_the_contract_at_any_ratio(is_cor
 
 def test_scores_at_any_temperatures_are_those_at_their_shares_divided_by_the_sum():
     policy, batch = _steered_by_temperatures(), _batch()
-    weights, temperatures = torch.tensor([[0.3, 0.7]]), torch.tensor([[0.5, 2.0]])
-    at_shares = policy(batch, Tradeoff(weights, temperatures / temperatures.sum()))
-    expected = batch.reference + (at_shares - batch.reference) / temperatures.sum()
-    assert_close(policy(batch, Tradeoff(weights, temperatures)), expected)
+    weights, betas = torch.tensor([[0.3, 0.7]]), torch.tensor([[0.5, 2.0]])
+    at_shares = policy(batch, Tradeoff(weights, betas / betas.sum()))
+    expected = batch.reference + (at_shares - batch.reference) / betas.sum()
+    assert_close(policy(batch, Tradeoff(weights, betas)), expected)
 
 
 def test_ratios_of_temperatures_change_what_the_network_gives():

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from moft import ConfigError
 from moft.engine.fronts.profile import profiled
-from moft.engine.policies.dedicated_models import NearestPolicy, PlainModels, SoupPolicy
+from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.interfaces import Context, Model
 from moft.testing import check_policy
@@ -26,10 +26,10 @@ def batch() -> Batch:
     return batches.load(torch.arange(batches.lists))
 
 
-def plain_models(count: int) -> PlainModels:
+def plain_models(count: int) -> DedicatedModels:
     """Copies of one model, then moved apart."""
     torch.manual_seed(0)
-    plain = PlainModels(ItemNetwork(FEATURES, 2), count)
+    plain = DedicatedModels(ItemNetwork(FEATURES, 2), count)
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -37,7 +37,7 @@ def plain_models(count: int) -> PlainModels:
 
 
 def test_copies_start_alike_and_share_nothing():
-    plain = PlainModels(ItemNetwork(FEATURES, 2), 3)
+    plain = DedicatedModels(ItemNetwork(FEATURES, 2), 3)
     plain.check_one_start()
     with torch.no_grad():
         plain.models[1].input.weight.add_(1.0)
@@ -48,7 +48,7 @@ def test_copies_start_alike_and_share_nothing():
 
 def test_only_a_model_can_be_copied():
     with pytest.raises(ConfigError, match="Linear is no Model"):
-        PlainModels(nn.Linear(1, 1), 2)
+        DedicatedModels(nn.Linear(1, 1), 2)
 
 
 def test_several_models_in_one_pass_give_what_each_gives_alone(batch):
@@ -85,7 +85,7 @@ class Attends(Model):
 
 def test_attention_of_several_models_takes_no_way_that_knows_one_model_only(batch):
     torch.manual_seed(0)
-    plain = PlainModels(Attends(), 3)
+    plain = DedicatedModels(Attends(), 3)
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -125,8 +125,8 @@ def test_asked_for_a_point_of_the_grid_its_model_answers(batch):
 def test_off_the_grid_the_nearest_answers_and_says_so():
     policy = NearestPolicy(plain_models(3), GRID, ONE)
     asked = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.75, 0.25]])
-    answered = policy.answered(Tradeoff(asked, ONE)).weights
-    assert answered.tolist() == [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]], "the first of equals"
+    served = policy.served(Tradeoff(asked, ONE)).weights
+    assert served.tolist() == [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]], "the first of equals"
 
 
 def test_a_soup_at_a_vertex_is_the_model_of_that_objective(batch):
@@ -164,8 +164,8 @@ def test_a_front_says_which_weights_were_answered():
             return ListValues(torch.zeros(len(steered.tradeoff), lists, 2), torch.zeros(2, lists), torch.arange(lists))
 
     front = profiled(NearestPolicy(plain_models(3), GRID, ONE), task, Zeros(), asked, "test")
-    assert front.answered.tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    assert front.served.tolist() == [[1.0, 0.0], [1.0, 0.0]]
     assert front.notes == (
         "Weights first=0.9, second=0.1 are off the grid that was trained; the nearest of it, first=1, second=0, answer.",
     )
-    assert profiled(SoupPolicy(plain_models(2), ONE), task, Zeros(), asked, "test").answered is None
+    assert profiled(SoupPolicy(plain_models(2), ONE), task, Zeros(), asked, "test").served is None

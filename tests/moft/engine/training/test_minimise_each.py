@@ -14,18 +14,18 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import PluginError, RunError
-from moft.engine.policies.dedicated_models import PlainModels
+from moft.engine.policies.dedicated_models import DedicatedModels
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.training import training_loop as loop_module
 from moft.engine.training.ensemble import Clock, Cores, fitting
-from moft.engine.training.job_records import Account, JobState
+from moft.engine.training.job_records import JobState, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context
 from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Batch
 
-SETTINGS = TrainerSettings(epochs=3, learning_rate=1e-2, device="cpu", checkpoint_steps=1, evaluations=3, clip=0.05)
+SETTINGS = TrainerSettings(epochs=3, learning_rate=1e-2, device="cpu", checkpoint_steps=1, evaluations=3, max_grad_norm=0.05)
 WEIGHTS = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
 
 
@@ -39,7 +39,7 @@ class Memory:
     def __init__(self, dies_at: int | None = None) -> None:
         self.states: dict[str, JobState] = {}
         self.done: dict[str, Mapping[str, torch.Tensor]] = {}
-        self.accounts: dict[str, Account] = {}
+        self.costs: dict[str, TrainingCost] = {}
         self.values: list[Mapping[str, Any]] = []
         self.forgotten: list[str] = []
         self.dies_at = dies_at
@@ -54,7 +54,7 @@ class Memory:
         self.states[job] = state
 
     def finish(self, job, weights, account):
-        self.done[job], self.accounts[job] = weights, account
+        self.done[job], self.costs[job] = weights, account
 
     def forget(self, job):
         self.states.pop(job, None)
@@ -80,7 +80,7 @@ def trained(records: Memory, *, resume: bool = False, count: int = 3, broken: in
     """Three models of one start, each for its own weights; an evaluation says that the second one is best at the start."""
     task = ToyTask(Context(torch.device("cpu"), 0, None))
     torch.manual_seed(7)
-    plain = PlainModels(ItemNetwork(FEATURES, 2), count)
+    plain = DedicatedModels(ItemNetwork(FEATURES, 2), count)
     trainer = AccelerateTrainer(replace(SETTINGS, **changes), seed=3, records=records, resume=resume)
     seen: list[int] = []
 
@@ -105,7 +105,7 @@ def trained(records: Memory, *, resume: bool = False, count: int = 3, broken: in
 
 def test_together_is_the_same_as_one_after_another():
     together, separate = Memory(), Memory()
-    one, other = trained(together), trained(separate, together=1)
+    one, other = trained(together), trained(separate, models_at_once=1)
     assert list(together.done) == ["job"]
     assert list(separate.done) == ["job-1-of-3", "job-2-of-3", "job-3-of-3"]
     for left, right in zip(one, other, strict=True):
@@ -146,7 +146,7 @@ def test_every_model_keeps_its_own_best_weights():
 def test_a_gradient_is_clipped_for_each_model_alone():
     whole, alone = Memory(), Memory()
     trained(whole, epochs=1)
-    trained(alone, epochs=1, together=1)
+    trained(alone, epochs=1, models_at_once=1)
     assert whole.values[0]["gradient"] == pytest.approx(
         max(v["gradient"] for v in alone.values if v["epoch"] == 1 and v["lists"] == whole.values[0]["lists"]), rel=1e-5
     )
@@ -166,10 +166,10 @@ def test_jobs_killed_at_any_step_resume_to_the_same_bits():
 
 def test_groups_that_are_finished_are_not_trained_again():
     records = Memory()
-    expected = trained(records, together=2).state_dict()
+    expected = trained(records, models_at_once=2).state_dict()
     steps = len(records.values)
     assert list(records.done) == ["job-1-to-2-of-3", "job-3-of-3"]
-    found = trained(records, together=2, resume=True).state_dict()
+    found = trained(records, models_at_once=2, resume=True).state_dict()
     assert len(records.values) == steps
     assert all(found[name].equal(value) for name, value in expected.items())
 
@@ -180,9 +180,9 @@ def test_resumed_in_groups_of_another_size_all_models_are_trained_as_before(befo
     expected = trained(Memory()).state_dict()
     records = Memory(dies_at)
     with suppress(Killed):
-        trained(records, together=before)
+        trained(records, models_at_once=before)
     records.dies_at = None
-    found = trained(records, together=after, resume=True).state_dict()
+    found = trained(records, models_at_once=after, resume=True).state_dict()
     for name, value in expected.items():
         assert_close(found[name], value, rtol=0, atol=1e-6, msg=name)
 
@@ -191,7 +191,7 @@ def test_a_finished_group_is_kept_whatever_size_is_asked_for():
     records = Memory()
     expected = trained(records).state_dict()
     steps = len(records.values)
-    found = trained(records, together=1, resume=True).state_dict()
+    found = trained(records, models_at_once=1, resume=True).state_dict()
     assert len(records.values) == steps
     assert all(found[name].equal(value) for name, value in expected.items())
 
@@ -201,7 +201,7 @@ def test_a_group_that_is_not_gone_on_with_is_forgotten():
     with pytest.raises(Killed):
         trained(records)
     records.dies_at = None
-    trained(records, together=2, resume=True)
+    trained(records, models_at_once=2, resume=True)
     assert records.forgotten == ["job"]
     assert list(records.done) == ["job-1-to-2-of-3", "job-3-of-3"]
 
@@ -218,8 +218,8 @@ def test_a_checkpoint_of_fewer_models_is_refused():
 def test_the_account_says_jobs_parameters_and_both_times():
     together, separate = Memory(), Memory()
     models = trained(together)
-    trained(separate, together=1)
-    account, sum_of = together.accounts["job"], sum(separate.accounts.values(), Account())
+    trained(separate, models_at_once=1)
+    account, sum_of = together.costs["job"], sum(separate.costs.values(), TrainingCost())
     assert account.jobs == sum_of.jobs == 3
     assert account.parameters == sum_of.parameters == sum(p.numel() for p in models.parameters())
     assert account.seconds > 0
@@ -237,8 +237,8 @@ def test_the_estimate_scales_steps_and_evaluations_by_what_one_model_took():
         "evaluations, timed together": 1.0,
         "evaluations, timed alone": 0.5,
     }
-    assert clock.account(3, 7) == Account(3, 14.0, 3 * (10.0 * 0.5 + 4.0 * 0.5), 7)
-    assert clock.account(1, 7) == Account(1, 14.0, 14.0, 7)
+    assert clock.account(3, 7) == TrainingCost(3, 14.0, 3 * (10.0 * 0.5 + 4.0 * 0.5), 7)
+    assert clock.account(1, 7) == TrainingCost(1, 14.0, 14.0, 7)
     del clock.spent["steps, timed alone"]
     assert math.isnan(clock.account(3, 7).separate_seconds)
 
@@ -287,7 +287,7 @@ def test_as_many_models_are_trained_together_as_memory_allows(monkeypatch):
 
 def test_models_that_are_trained_together_cannot_draw():
     task = ToyTask(Context(torch.device("cpu"), 0, None))
-    plain = PlainModels(ItemNetwork(FEATURES, 2), 2)
+    plain = DedicatedModels(ItemNetwork(FEATURES, 2), 2)
     trainer = AccelerateTrainer(SETTINGS, seed=0)
 
     def losses_of(batch: Batch, models: Any) -> torch.Tensor:

@@ -120,9 +120,9 @@ def test_the_loss_decreases_and_progress_ends_at_one():
 
 def test_accumulating_small_batches_weighs_every_list_alike():
     gradients = []
-    for settings, items in ((SETTINGS, 10_000), (replace(SETTINGS, accumulation=1000), 24)):
+    for settings, items in ((SETTINGS, 10_000), (replace(SETTINGS, gradient_accumulation_steps=1000), 24)):
         records = Memory()
-        _trained(replace(settings, epochs=1, clip=None), records, items=items, draws=False)
+        _trained(replace(settings, epochs=1, max_grad_norm=None), records, items=items, draws=False)
         assert len(records.values) == 1
         gradients.append(records.values[0])
     assert_close(gradients[0]["loss"], gradients[1]["loss"], rtol=1e-5, atol=0)

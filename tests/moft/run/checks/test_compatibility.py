@@ -22,7 +22,7 @@ task:
   layers: 1
 method: cos-dpo
 trainer: {{epochs: 1, device: cpu, threads: 1}}
-profile: {{evaluator: ndcg, points: 3, samples: 10}}
+profile: {{evaluator: ndcg, points: 3, bootstrap_samples: 10}}
 """
 ENTRIES = 8 * 8 + 24 * 8 + 8 * 8 + 16 * 8 + 8 * 16
 MISFITS = {
@@ -178,7 +178,7 @@ class Told:
 class Task:
     objectives = ("one",)
 
-    def foreseen(self, tradeoff_size):
+    def model_spec(self, tradeoff_size):
         return tradeoff_size
 
 

@@ -62,7 +62,8 @@ def test_a_run_that_is_short_of_memory_says_what_to_lower_and_leaves_nothing(con
     assert said.code == 2
     assert said.mistakes == [
         f"moft: error: {run}: out of memory (2.50 GiB more were asked for). Begin anew with less at a time: lower "
-        "task.items_per_batch (64), raise trainer.accumulation by as much for the same step, or set trainer.together: 1."
+        "task.items_per_batch (64), raise trainer.gradient_accumulation_steps by as much for the same step, "
+        "or set trainer.models_at_once: 1."
     ]
     assert not run.exists()
 

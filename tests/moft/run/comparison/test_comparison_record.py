@@ -161,7 +161,7 @@ def test_the_table_of_seeds_tells_their_deviation(compared):
 
 NOTES = {
     "base models": ({"base": 0.1}, "Base models differ: a and b did not start from the same scores"),
-    "temperatures": ({"temperature": 2.0}, "Temperatures differ: a at 1; b at 2."),
+    "betas": ({"beta": 2.0}, "Betas differ: a at 1; b at 2."),
     "indicators": ({"indicators": (Slope(),)}, "The indicator 'slope' is not the same for all: of a: smallest value"),
     "a front's own": ({"notes": ("Mind this.",)}, "b: Mind this."),
 }

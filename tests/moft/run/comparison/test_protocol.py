@@ -65,5 +65,5 @@ def test_lists_that_differ_though_the_data_do_not_are_refused(made):
 
 
 def test_base_models_and_temperatures_may_differ(made):
-    runs = [read_measured(made("first")), read_measured(made("second", data={"base": "lightgbm"}, temperature=2.0))]
+    runs = [read_measured(made("first")), read_measured(made("second", data={"base": "lightgbm"}, beta=2.0))]
     assert [entry.name for entry in entries_of(runs)] == ["first", "second"]

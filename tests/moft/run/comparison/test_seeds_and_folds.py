@@ -90,7 +90,7 @@ def test_runs_that_nothing_makes_comparable_have_no_options(read):
 
 
 def test_another_temperature_is_another_entry(read):
-    runs = [read(f"{t:g}-{seed}", seed=seed, temperature=t) for t in (1.0, 2.0) for seed in (0, 1)]
+    runs = [read(f"{t:g}-{seed}", seed=seed, beta=t) for t in (1.0, 2.0) for seed in (0, 1)]
     entries = entries_of(runs, over_seeds=True)
     assert [len(entry.all_runs) for entry in entries] == [2, 2]
 

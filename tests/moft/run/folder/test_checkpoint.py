@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from moft.engine.training.job_records import Account, JobState
+from moft.engine.training.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.hooks.observers import Observers
 from moft.hooks.plugin_manager import Plugins
@@ -74,11 +74,11 @@ def test_a_job_without_a_checkpoint_starts_anew(records):
 
 def test_a_finished_job_keeps_its_weights_and_seconds_alone(records, folder):
     records().save("job", state(3))
-    account = Account(3, 4.5, 9.25, 12)
+    account = TrainingCost(3, 4.5, 9.25, 12)
     records().finish("job", {"weight": torch.ones(2)}, account)
     again = records()
     assert again.finished("job")["weight"].equal(torch.ones(2))
-    assert again.accounts == {"job": account}
+    assert again.costs == {"job": account}
     assert [path.name for path in (folder.checkpoints / "job").iterdir()] == ["finished"]
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_state_is_told(text, records, folder):
 
 def test_a_checkpoint_of_another_config_is_refused(records):
     records().save("job", state(3))
-    records().finish("done", {}, Account(1, 1.0, 1.0, 2))
+    records().finish("done", {}, TrainingCost(1, 1.0, 1.0, 2))
     with pytest.raises(RunError, match=r"step-000000003: is a checkpoint of another config"):
         records("theirs").latest("job")
     with pytest.raises(RunError, match="finished: is a checkpoint of another config; remove it to train this job anew"):
@@ -175,7 +175,7 @@ def test_a_checkpoint_of_the_same_step_replaces_the_first(records):
 def test_checkpoints_that_a_killed_process_left_of_a_finished_job_go(records, folder):
     records().save("job", state(3))
     shutil.copytree(folder.checkpoints / "job" / "step-000000003", folder.path / "kept")
-    records().finish("job", {"weight": torch.ones(2)}, Account(1, 1.0, 1.0, 2))
+    records().finish("job", {"weight": torch.ones(2)}, TrainingCost(1, 1.0, 1.0, 2))
     shutil.move(folder.path / "kept", folder.checkpoints / "job" / "step-000000003")
     assert records().finished("job") is not None
     assert [path.name for path in (folder.checkpoints / "job").iterdir()] == ["finished"]

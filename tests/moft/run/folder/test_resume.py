@@ -10,7 +10,7 @@ CONFIG = {
     "seed": 0,
     "task": {"name": "llm", "tokens_per_batch": 64},
     "trainer": {"epochs": 3, "device": "cpu"},
-    "profile": {"evaluator": {"name": "generation", "decoding": {"batch": 32, "max_new_tokens": 8}}, "samples": 100},
+    "profile": {"evaluator": {"name": "generation", "decoding": {"batch": 32, "max_new_tokens": 8}}, "bootstrap_samples": 100},
     "trackers": [],
 }
 
@@ -30,7 +30,7 @@ def changed(path, value):
     [
         ("trackers", [{"name": "wandb"}]),
         ("trainer.device", "cuda"),
-        ("profile.samples", 1000),
+        ("profile.bootstrap_samples", 1000),
         ("profile.evaluator.decoding.batch", 4),
     ],
 )

@@ -37,12 +37,12 @@ def test_scores_are_those_of_the_policy_in_the_order_of_the_file(finished: Path,
     path = lists / "test.txt"
     m = len(run.task.objectives)
     weights = [1.0] + [0.0] * (m - 1)
-    scores, closer = run.scores(path, weights), run.scores(path, weights, temperature=4.0)
+    scores, closer = run.scores(path, weights), run.scores(path, weights, dial=4.0)
     expected: dict[int, list[float]] = {}
     references: dict[int, list[float]] = {}
     for batch in run.task.read(path):
         with torch.no_grad():
-            found = run.policy(batch, Tradeoff(torch.tensor([weights]), run.trained_at))
+            found = run.policy(batch, Tradeoff(torch.tensor([weights]), run.trained_betas))
         for row, index in enumerate(batch.lists.tolist()):
             expected[index] = found[row][batch.items[row]].tolist()
             references[index] = batch.reference[row][batch.items[row]].tolist()
@@ -67,7 +67,7 @@ def test_what_modules_tell_of_what_they_learned_stands_in_the_notes_of_a_front(f
     run = moft.open_run(finished, device="cpu")
     run.policy.model.findings = lambda: ["First.", "Second."]
     run.policy.findings = lambda: ["First."]  # said once
-    front = measure(run, replace(run.settings.profile, points=2, samples=2)).front
+    front = measure(run, replace(run.settings.profile, points=2, bootstrap_samples=2)).front
     assert front.notes == ("First.", "Second.")
 
 

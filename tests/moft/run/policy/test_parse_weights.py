@@ -1,4 +1,4 @@
-"""Weights and temperatures as a user writes them."""
+"""Weights and betas as a user writes them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import torch
 
 from moft.errors import ConfigError, DataError
 from moft.run.policy.parse_weights import (
-    checked_temperature,
-    factors_of,
+    checked_dial,
+    dial_of,
     in_words,
-    parsed_temperatures,
+    parsed_dial,
     parsed_weights,
     tradeoff_at,
     weights_of,
@@ -34,8 +34,8 @@ def test_weights_are_read_in_order_or_by_name(text, weights):
 
 
 MISTAKES = {
-    "0.2,0.3": "2 weights, and there are 3 objectives: clicks, dwell, quality",
-    "1,0,0,0": "4 weights, and there are 3 objectives",
+    "0.2,0.3": "2 values for 3 objectives: clicks, dwell, quality",
+    "1,0,0,0": "4 values for 3 objectives",
     "": "'' is no number",
     "0.5,half,0": "'half' is no number",
     "0.5,0.5,0.5": "weights must sum to 1",
@@ -97,16 +97,16 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
         weights_of_file(tmp_path / "gone", NAMES)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_must_be_positive(temperature):
-    with pytest.raises(ConfigError, match=r"--temperature .*: must be above 0; 1 is as trained"):
-        checked_temperature(temperature)
+@pytest.mark.parametrize("dial", [0.0, -1.0, float("nan")])
+def test_a_temperature_must_be_positive(dial):
+    with pytest.raises(ConfigError, match=r"--dial .*: must be above 0; 1 is as trained"):
+        checked_dial(dial)
 
 
-@pytest.mark.parametrize("temperature", [1e-44, 1e39, 1e300, float("inf")])
-def test_a_temperature_that_scores_cannot_hold_is_refused(temperature):
-    with pytest.raises(ConfigError, match=r"--temperature .*: must be between 1e-12 and 1e\+12"):
-        checked_temperature(temperature)
+@pytest.mark.parametrize("dial", [1e-44, 1e39, 1e300, float("inf")])
+def test_a_temperature_that_scores_cannot_hold_is_refused(dial):
+    with pytest.raises(ConfigError, match=r"--dial .*: must be between 1e-12 and 1e\+12"):
+        checked_dial(dial)
 
 
 def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
@@ -118,7 +118,7 @@ def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
 def test_temperatures_are_multiples_of_the_trained_ones():
     trained = torch.tensor([[0.5, 1.0, 2.0]])
     found = tradeoff_at([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [[2.0, 2.0, 3.0]], trained)
-    assert found.temperatures.tolist() == [[1.0, 2.0, 6.0]]
+    assert found.betas.tolist() == [[1.0, 2.0, 6.0]]
     assert found.weights.tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
@@ -133,28 +133,28 @@ def test_temperatures_are_multiples_of_the_trained_ones():
     ],
 )
 def test_temperatures_are_one_number_or_one_for_each_objective_in_order_or_by_name(text, factors):
-    assert parsed_temperatures(text, NAMES) == factors
+    assert parsed_dial(text, NAMES) == factors
 
 
 WRONG_TEMPERATURES = {
-    "hot": "--temperature 'hot': 'hot' is no number.",
-    "": "--temperature '': '' is no number.",
-    "1,3": "--temperature '1,3': 2 temperatures, and there are 3 objectives: clicks, dwell, quality.",
-    "1,x,3": "--temperature '1,x,3': 'x' is no number.",
-    "click=2": "--temperature 'click=2': 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
-    "clicks=2,clicks=3": "--temperature 'clicks=2,clicks=3': 'clicks' is given twice. Objectives: clicks, dwell, quality.",
-    "clicks=2,3": "--temperature 'clicks=2,3': '3' is not of the form objective=temperature. Objectives: clicks, dwell, quality.",
-    "1,0,1": "--temperature 0: must be above 0; 1 is as trained, larger moves towards the base model.",
-    "dwell=-2": "--temperature -2: must be above 0; 1 is as trained, larger moves towards the base model.",
-    "1,nan,1": "--temperature nan: must be above 0; 1 is as trained, larger moves towards the base model.",
-    "1,1e13,1": "--temperature 1e+13: must be between 1e-12 and 1e+12; scores have 32 bits.",
+    "hot": "--dial 'hot': 'hot' is no number.",
+    "": "--dial '': '' is no number.",
+    "1,3": "--dial '1,3': 2 values for 3 objectives: clicks, dwell, quality.",
+    "1,x,3": "--dial '1,x,3': 'x' is no number.",
+    "click=2": "--dial 'click=2': 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "clicks=2,clicks=3": "--dial 'clicks=2,clicks=3': 'clicks' is given twice. Objectives: clicks, dwell, quality.",
+    "clicks=2,3": "--dial 'clicks=2,3': '3' is not of the form objective=dial. Objectives: clicks, dwell, quality.",
+    "1,0,1": "--dial 0: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "dwell=-2": "--dial -2: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "1,nan,1": "--dial nan: must be above 0; 1 is as trained, larger moves towards the base model.",
+    "1,1e13,1": "--dial 1e+13: must be between 1e-12 and 1e+12; scores have 32 bits.",
 }
 
 
 @pytest.mark.parametrize(("text", "told"), WRONG_TEMPERATURES.items())
 def test_a_mistake_in_temperatures_is_told_in_one_line(text, told):
     with pytest.raises(ConfigError) as error:
-        parsed_temperatures(text, NAMES)
+        parsed_dial(text, NAMES)
     assert str(error.value) == told
 
 
@@ -166,9 +166,9 @@ def test_factors_of_temperatures_are_told_as_they_were_given(factors, text):
 def test_an_entry_of_a_file_has_weights_in_order_or_by_name_and_a_temperature():
     assert weights_of([0.25, 0.25, 0.5], NAMES, "a:1") == [0.25, 0.25, 0.5]
     assert weights_of({"quality": 1}, NAMES, "a:1") == [0.0, 0.0, 1.0]
-    assert factors_of(2, NAMES, "a:1") == [2.0, 2.0, 2.0]
-    assert factors_of([1, 2, 3], NAMES, "a:1") == [1.0, 2.0, 3.0]
-    assert factors_of({"dwell": 3}, NAMES, "a:1") == [1.0, 3.0, 1.0]
+    assert dial_of(2, NAMES, "a:1") == [2.0, 2.0, 2.0]
+    assert dial_of([1, 2, 3], NAMES, "a:1") == [1.0, 2.0, 3.0]
+    assert dial_of({"dwell": 3}, NAMES, "a:1") == [1.0, 3.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -195,17 +195,17 @@ def test_a_mistake_in_the_weights_of_an_entry_names_where_it_is(value, told):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (0, "temperature 0 must be between 1e-12 and 1e+12"),
-        ([1, float("nan"), 1], "temperature nan must be between"),
-        ([1, 2], "temperature [1, 2] must be 3 numbers"),
-        ("2", 'temperature "2" must be 3 numbers'),
-        (None, "temperature null must be 3 numbers"),
-        (10**400, "temperature inf must be between 1e-12 and 1e+12"),
-        ([1, -(10**400), 1], "temperature -inf must be between 1e-12 and 1e+12"),
+        (0, "dial 0 must be between 1e-12 and 1e+12"),
+        ([1, float("nan"), 1], "dial nan must be between"),
+        ([1, 2], "dial [1, 2] must be 3 numbers"),
+        ("2", 'dial "2" must be 3 numbers'),
+        (None, "dial null must be 3 numbers"),
+        (10**400, "dial inf must be between 1e-12 and 1e+12"),
+        ([1, -(10**400), 1], "dial -inf must be between 1e-12 and 1e+12"),
     ],
 )
 def test_a_mistake_in_the_temperature_of_an_entry_names_where_it_is(value, told):
     with pytest.raises(DataError) as error:
-        factors_of(value, NAMES, "asked.jsonl:3")
+        dial_of(value, NAMES, "asked.jsonl:3")
     assert str(error.value).startswith("asked.jsonl:3: ")
     assert told in str(error.value)

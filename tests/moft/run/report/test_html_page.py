@@ -178,12 +178,12 @@ def test_the_resolved_config_is_there(recorded, run):
 
 def test_temperatures_that_differ_have_columns(recorded, run):
     same = page(recorded(2), run).text
-    record = recorded(2, temperatures=lambda weights: 1 + torch.arange(len(weights)).unsqueeze(1).expand(-1, 2) / 8)
+    record = recorded(2, betas_of=lambda weights: 1 + torch.arange(len(weights)).unsqueeze(1).expand(-1, 2) / 8)
     differing = page(record, run).text
-    assert "Temperatures: objective_0 1, objective_1 1." in same
-    assert "temperatures" in differing
-    assert "Temperatures:" not in differing
-    assert all(f"{point['temperatures'][0]:g}" in differing for point in record["points"])
+    assert "Betas: objective_0 1, objective_1 1." in same
+    assert "betas" in differing
+    assert "Betas:" not in differing
+    assert all(f"{point['betas'][0]:g}" in differing for point in record["points"])
 
 
 def test_a_failed_write_leaves_nothing_behind(recorded, run, monkeypatch):

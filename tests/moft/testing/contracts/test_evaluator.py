@@ -20,7 +20,7 @@ class Toy(Policy):
     def magnitude(self, tradeoff):
         return torch.ones(1, 1)
 
-    def answers(self, tradeoff):
+    def assignments(self, tradeoff):
         raise AssertionError("an evaluator of scores asked which model answers")
 
 

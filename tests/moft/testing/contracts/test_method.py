@@ -16,13 +16,13 @@ class Good:
     job = "policy"
 
     def policy(self, problem):
-        return ConditionedPolicy(problem.task.model(2), None, problem.temperatures)
+        return ConditionedPolicy(problem.task.model(2), None, problem.betas)
 
     def train(self, policy, problem, trainer):
-        weights = torch.full_like(policy.temperatures, 0.5)
+        weights = torch.full_like(policy.betas, 0.5)
 
         def loss_of(batch):
-            correction = policy.correction(batch, Tradeoff(weights, policy.temperatures))
+            correction = policy.correction(batch, Tradeoff(weights, policy.betas))
             return ((correction - batch.labels.mean(-1)).square() * batch.items).mean(-1)
 
         trainer.minimise(self.job, policy, lambda generator: problem.task.batches("train", generator), loss_of)

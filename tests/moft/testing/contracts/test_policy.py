@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from moft.api import Answer, Batch, Injection, Model, ModelSpec, Policy, Steered
+from moft.api import Assignment, Batch, Injection, Model, ModelSpec, Policy, Steered
 from moft.testing import check_policy
 
 M = 2
@@ -47,10 +47,10 @@ class Sound(Policy):
         nn.init.zeros_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
 
-    def answers(self, tradeoff):
+    def assignments(self, tradeoff):
         rows = torch.arange(len(tradeoff))
         injection = Injection({"only": (None, self.layer(tradeoff.expand(len(tradeoff)).weights))})
-        return [Answer(rows, Shifted(), injection, self.magnitude(tradeoff))]
+        return [Assignment(rows, Shifted(), injection, self.magnitude(tradeoff))]
 
     def direction(self, tradeoff, rows):
         return self.layer(tradeoff.expand(rows).weights)
@@ -59,7 +59,7 @@ class Sound(Policy):
         return (batch.inputs["features"] * self.direction(tradeoff, len(batch)).unsqueeze(1)).sum(-1)
 
     def magnitude(self, tradeoff):
-        return tradeoff.temperatures.sum(-1, keepdim=True)
+        return tradeoff.betas.sum(-1, keepdim=True)
 
 
 class OneAxis(Sound):
@@ -98,13 +98,13 @@ class ShortGrid(Sound):
 
 
 class OneRowUnanswered(Sound):
-    def answers(self, tradeoff):
-        return super().answers(tradeoff.select(torch.arange(1, len(tradeoff))))
+    def assignments(self, tradeoff):
+        return super().assignments(tradeoff.select(torch.arange(1, len(tradeoff))))
 
 
 class AnswersAtOne(Sound):
-    def answers(self, tradeoff):
-        return [replace(answer, divisor=torch.ones_like(answer.divisor)) for answer in super().answers(tradeoff)]
+    def assignments(self, tradeoff):
+        return [replace(assignment, divisor=torch.ones_like(assignment.divisor)) for assignment in super().assignments(tradeoff)]
 
 
 class Drawing(Sound):
@@ -115,7 +115,7 @@ class Drawing(Sound):
 
 class OneRatio(Sound):
     def correction(self, batch, tradeoff):
-        ratio = tradeoff.expand(len(batch)).temperatures
+        ratio = tradeoff.expand(len(batch)).betas
         shares = ratio / ratio[0].sum()  # right for one row alone, and for rows of one sum
         return super().correction(batch, tradeoff) * (1 + shares[:, :1] * (shares.sum(-1, keepdim=True) - 1))
 
@@ -132,8 +132,8 @@ def test_a_sound_policy_passes():
         (OneAxis, r"scores \[4, 3\]"),
         (Infinite, "scores of items are finite"),
         (FirstRow, "a list scores the same alone"),
-        (FixedTemperature, r"all temperatures times c give s0 \+ \(s - s0\) / c"),
-        (ForgetsReference, r"all temperatures times c give s0 \+ \(s - s0\) / c"),
+        (FixedTemperature, r"all betas times c give s0 \+ \(s - s0\) / c"),
+        (ForgetsReference, r"all betas times c give s0 \+ \(s - s0\) / c"),
         (ShortGrid, r"steered scores \[4, 4, 3\]"),
         (SwappedGrid, "one row of a tradeoff serves all lists"),
         (OneRowUnanswered, "answers serve every row once"),

@@ -59,7 +59,7 @@ class Counting(Letters):
         return super().__call__(prompts, responses) + next(self._calls)
 
 
-class Place(Letters):
+class PathOrName(Letters):
     def __call__(self, prompts, responses):
         return torch.arange(len(responses)).float()
 
@@ -99,7 +99,7 @@ def test_a_sound_scorer_passes():
         (Trained, "scores without gradient"),
         (Mean, r"a score is finite.*On: the response ''"),
         (Counting, "the same texts have the same scores"),
-        (Place, "the order of the responses changes nothing"),
+        (PathOrName, "the order of the responses changes nothing"),
         (Relative, "a response scores the same alone"),
         (Sorting, "inputs left as they were"),
         (Noisy, "nothing is drawn from the global generator"),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[4]
 USER = {"role": "user", "content": "p"}
 
 
-def answer(text):
+def assignment(text):
     return {"role": "assistant", "content": text}
 
 
@@ -43,9 +43,9 @@ def test_columns_of_text_are_a_pair(file_of):
 @pytest.mark.parametrize(
     "row",
     [
-        {"chosen": [USER, answer("a")], "rejected": [USER, answer("b")]},
-        {"prompt": "other", "chosen": [USER, answer("a")], "rejected": [USER, answer("b")]},
-        {"prompt": [USER], "chosen": [answer("a")], "rejected": [answer("b")]},
+        {"chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
+        {"prompt": "other", "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
+        {"prompt": [USER], "chosen": [assignment("a")], "rejected": [assignment("b")]},
     ],
     ids=["no prompt", "prompt beside whole chats", "chats of one message"],
 )
@@ -61,7 +61,7 @@ def test_columns_of_chats_end_in_the_responses(file_of, row):
         ({"chosen": "a", "rejected": "b"}, r"has no 'prompt'; it has: chosen, rejected\.$"),
         ({"prompt": "p", "chosen": [], "rejected": "b"}, r"chosen is \[\]; it must be text\.$"),
         (
-            {"chosen": [USER, answer("a")], "rejected": [{"role": "user", "content": "q"}, answer("b")]},
+            {"chosen": [USER, assignment("a")], "rejected": [{"role": "user", "content": "q"}, assignment("b")]},
             r"chosen and rejected answer different messages; a pair has one prompt\.$",
         ),
         ({"prompt": "p", "chosen": ["a"], "rejected": ["b"]}, r"message 1 of chosen is 'a'; a message is"),

@@ -7,13 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError
-from moft.api import AccelerateTrainer, Context, Team, TrainerSettings
+from moft.api import AccelerateTrainer, Context, ProcessGroup, TrainerSettings
 from moft_llm.data.label_transforms import TextLabel
 from moft_llm.data.list_readers import Lists
 from moft_llm.task import LLM
 
 
-class One(Team):
+class One(ProcessGroup):
     """One process of several, whose sums come without the others' parts."""
 
     def __init__(self, index, count, is_sharding=False):
@@ -36,8 +36,8 @@ def task(tiny_models, made_up_lists, tmp_path):
     """Makes a prepared task for a process, with a cache of its own for each team."""
     made_up_lists(tmp_path / "lists.jsonl")
 
-    def make(team, name, **settings):
-        context = Context(torch.device("cpu"), 0, tmp_path / name, team)
+    def make(process_group, name, **settings):
+        context = Context(torch.device("cpu"), 0, tmp_path / name, process_group)
         objectives, data = {"brief": TextLabel()}, Lists(str(tmp_path / "lists.jsonl"))
         made = LLM(context, model=str(tiny_models()), data=data, objectives=objectives, tokens_per_batch=512, **settings)
         made.prepare(AccelerateTrainer(TrainerSettings(device="cpu"), seed=0))

@@ -72,11 +72,11 @@ def generated_without_moft(tmp_path_factory):
     process.wait()
 
 
-def generated_with_moft(run, weights, temperature="1"):
+def generated_with_moft(run, weights, dial="1"):
     opened = moft.open_run(run, device="cpu")
     with torch.no_grad():
-        answers = opened.policy.answers(opened.tradeoff(weights, temperature).expand(len(PROMPTS)))
-    return generated(answers, opened.task.prompting().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
+        assignments = opened.policy.assignments(opened.tradeoff(weights, dial).expand(len(PROMPTS)))
+    return generated(assignments, opened.task.prompting().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
 
 
 CASES = {
@@ -103,7 +103,7 @@ def test_an_export_generates_the_same_tokens_without_moft(case, tuned, stories, 
     assert str(out) in capsys.readouterr().out
     expected = generated_with_moft(run, weights)
     assert generated_without_moft(out) == expected
-    assert generated_with_moft(run, weights, temperature="1e9") != expected  # the base model's
+    assert generated_with_moft(run, weights, dial="1e9") != expected  # the base model's
     has_prefix = (out / "adapter").exists()
     assert has_prefix == (case not in ("lora alone", "gated lora"))
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -147,9 +147,9 @@ def test_the_run_is_as_it_was(run, tmp_path):
     ("words", "told"),
     [
         ([], "moft export needs --weights, such as --weights 0.5,0.5: a plain model has one tradeoff."),
-        (["--weights", "1"], "--weights '1': 1 weights, and there are 2 objectives: brief, calm."),
+        (["--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
         (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16': is none of float32, bfloat16."),
-        (["--weights", "1,0", "--temperature", "2"], "at this temperature every token takes a forward of the base model as well"),
+        (["--weights", "1,0", "--dial", "2"], "at this dial every token takes a forward of the base model as well"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, run, tmp_path, capsys):
@@ -161,11 +161,11 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, run, tmp_
 
 
 def test_the_temperature_that_can_be_exported_is_named(tuned, tmp_path, capsys):
-    run = tuned("{name: cos-dpo, conditioner: hpt, temperatures: dirichlet}", prompt_tokens=2)
+    run = tuned("{name: cos-dpo, conditioner: hpt, betas: dirichlet}", prompt_tokens=2)
     capsys.readouterr()
-    asked = ["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--temperature"]
+    asked = ["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--dial"]
     assert main([*asked, "5"]) == 2
-    factor = capsys.readouterr().err.rpartition("--temperature ")[2].rstrip(".\n")
+    factor = capsys.readouterr().err.rpartition("--dial ")[2].rstrip(".\n")
     assert main([*asked, factor]) == 0
 
 

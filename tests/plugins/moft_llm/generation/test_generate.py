@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from moft import ConfigError, DataError, ShapeError
-from moft.api import Answer, Conditioner, Injection, Model, ModelSpec, generator_for
+from moft.api import Assignment, Conditioner, Injection, Model, ModelSpec, generator_for
 from moft_llm.generation.generate import Decoding, generated, log_probabilities
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
@@ -34,7 +34,7 @@ def language_model(folder, *, tokens=0, spread=0.3, **settings):
 
 def prefixes(model, rows, length=5):
     """`[rows, length, hidden]`, another one for each row, of the size of word embeddings."""
-    starts = model.spec.starts
+    starts = model.spec.prefix_starts
     chosen = torch.randint(len(starts), (rows, length), generator=torch.Generator().manual_seed(3))
     noise = torch.randn(rows, length, starts.shape[1], generator=torch.Generator().manual_seed(4))
     return starts[chosen] + 0.5 * starts.std() * noise
@@ -42,17 +42,17 @@ def prefixes(model, rows, length=5):
 
 def asked(model, rows=ROWS, divisor=1.0):
     divisors = torch.as_tensor(divisor, dtype=torch.float32).expand(rows).reshape(-1, 1)
-    return Answer(torch.arange(rows), model, Injection(prefix=prefixes(model, rows)), divisors)
+    return Assignment(torch.arange(rows), model, Injection(prefix=prefixes(model, rows)), divisors)
 
 
-def single(answer, row):
+def single(assignment, row):
     """The answer of one row, as if it had been asked alone."""
     return [
-        Answer(
+        Assignment(
             torch.tensor([0]),
-            answer.model,
-            Injection(prefix=answer.injection.prefix[row : row + 1]),
-            answer.divisor[row : row + 1],
+            assignment.model,
+            Injection(prefix=assignment.injection.prefix[row : row + 1]),
+            assignment.divisor[row : row + 1],
         )
     ]
 
@@ -64,7 +64,7 @@ def prompts_of(model, rows=ROWS, longest=14):
 
 
 def divisors():
-    """As trained, the base alone, and temperatures in between and beyond."""
+    """As trained, the base alone, and betas in between and beyond."""
     return torch.tensor([1.0, 2.0, 0.5, torch.inf]).repeat(ROWS // 4)
 
 
@@ -72,9 +72,9 @@ def divisors():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_batch_of_tradeoffs_gives_the_tokens_of_single_runs(tiny_models, family):
     model = language_model(tiny_models(family), tokens=2)
-    answer, prompts = asked(model, divisor=divisors()), prompts_of(model)
-    together = generated([answer], prompts, GREEDY)
-    alone = [generated(single(answer, row), [prompts[row]], GREEDY)[0] for row in range(ROWS)]
+    assignment, prompts = asked(model, divisor=divisors()), prompts_of(model)
+    together = generated([assignment], prompts, GREEDY)
+    alone = [generated(single(assignment, row), [prompts[row]], GREEDY)[0] for row in range(ROWS)]
     assert together == alone
     assert len({tuple(tokens) for tokens in together}) > ROWS / 2
 
@@ -82,14 +82,14 @@ def test_a_batch_of_tradeoffs_gives_the_tokens_of_single_runs(tiny_models, famil
 @pytest.mark.slow
 def test_a_batch_of_tradeoffs_gives_the_tokens_of_single_runs_with_real_weights(stories):
     model = language_model(stories("stories260k"), spread=0.1)
-    answer = asked(model, divisor=divisors())
+    assignment = asked(model, divisor=divisors())
     prompts = [[1, *prompt] for prompt in prompts_of(model)]
     decoding = Decoding(max_new_tokens=16, greedy=True)
-    together = generated([answer], prompts, decoding)
-    assert together == [generated(single(answer, row), [prompts[row]], decoding)[0] for row in range(ROWS)]
-    scores = torch.stack(log_probabilities([answer], prompts, together))
+    together = generated([assignment], prompts, decoding)
+    assert together == [generated(single(assignment, row), [prompts[row]], decoding)[0] for row in range(ROWS)]
+    scores = torch.stack(log_probabilities([assignment], prompts, together))
     for row in range(ROWS):
-        own = torch.cat(log_probabilities(single(answer, row), [prompts[row]], [together[row]]))
+        own = torch.cat(log_probabilities(single(assignment, row), [prompts[row]], [together[row]]))
         torch.testing.assert_close(scores[:, row], own, atol=1e-4, rtol=0)
 
 
@@ -110,11 +110,11 @@ def greedy_by_logits(model, prefix, prompt, divisor, steps):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_token_is_the_likeliest_of_the_mixed_logits(tiny_models, family):
     model = language_model(tiny_models(family), tokens=1)
-    answer, prompts = asked(model, 4, divisors()[:4]), prompts_of(model, 4)
-    found = generated([answer], prompts, Decoding(max_new_tokens=6, greedy=True))
-    prefix = model.prefix(4, answer.injection)
+    assignment, prompts = asked(model, 4, divisors()[:4]), prompts_of(model, 4)
+    found = generated([assignment], prompts, Decoding(max_new_tokens=6, greedy=True))
+    prefix = model.prefix(4, assignment.injection)
     for row in range(4):
-        expected = greedy_by_logits(model, prefix[row : row + 1], prompts[row], answer.divisor[row], 6)
+        expected = greedy_by_logits(model, prefix[row : row + 1], prompts[row], assignment.divisor[row], 6)
         assert found[row] == expected[: len(found[row])]
         assert len(found[row]) == 6 or expected[len(found[row])] == model.tokenizer.eos_token_id
 
@@ -149,22 +149,24 @@ def test_as_trained_costs_one_forward_for_each_token(tiny_models):
 @pytest.mark.slow
 def test_a_drawn_row_depends_on_its_own_generator_alone(tiny_models):
     model = language_model(tiny_models("llama"))
-    answer, prompts = asked(model, divisor=divisors()), prompts_of(model)
-    together = generated([answer], prompts, DRAWN, generators=[generator_for(5, row) for row in range(ROWS)])
+    assignment, prompts = asked(model, divisor=divisors()), prompts_of(model)
+    together = generated([assignment], prompts, DRAWN, generators=[generator_for(5, row) for row in range(ROWS)])
     for row in (0, 1, 6, 11):
-        assert generated(single(answer, row), [prompts[row]], DRAWN, generators=[generator_for(5, row)])[0] == together[row]
-    again = generated([answer], prompts, DRAWN, generators=[generator_for(6, row) for row in range(ROWS)])
+        assert generated(single(assignment, row), [prompts[row]], DRAWN, generators=[generator_for(5, row)])[0] == together[row]
+    again = generated([assignment], prompts, DRAWN, generators=[generator_for(6, row) for row in range(ROWS)])
     assert again != together
 
 
 def test_draws_follow_the_probabilities(tiny_models):
     model = language_model(tiny_models("llama"))
     rows, prompt = 1500, [20, 30, 40]
-    answer = Answer(torch.arange(rows), model, Injection(), torch.ones(rows, 1))
+    assignment = Assignment(torch.arange(rows), model, Injection(), torch.ones(rows, 1))
     with torch.no_grad():
         expected = model.network.eval()(torch.tensor([prompt])).logits[0, -1].softmax(-1)
     once = Decoding(max_new_tokens=1, batch=500)
-    found = generated([answer], [prompt] * rows, once, generators=[generator_for(1, row) for row in range(rows)], keep_end=True)
+    found = generated(
+        [assignment], [prompt] * rows, once, generators=[generator_for(1, row) for row in range(rows)], keep_end=True
+    )
     counts = torch.zeros_like(expected)
     for (token,) in found:
         counts[token] += 1
@@ -182,9 +184,9 @@ def test_draws_follow_the_probabilities(tiny_models):
 )
 def test_draws_from_the_likeliest_token_alone_are_greedy(tiny_models, decoding):
     model = language_model(tiny_models("llama"))
-    answer, prompts = asked(model, 4), prompts_of(model, 4)
-    drawn = generated([answer], prompts, decoding, generators=[generator_for(1, row) for row in range(4)])
-    assert drawn == generated([answer], prompts, GREEDY)
+    assignment, prompts = asked(model, 4), prompts_of(model, 4)
+    drawn = generated([assignment], prompts, decoding, generators=[generator_for(1, row) for row in range(4)])
+    assert drawn == generated([assignment], prompts, GREEDY)
 
 
 def test_what_follows_the_end_is_cut(tiny_models):
@@ -200,12 +202,12 @@ def test_what_follows_the_end_is_cut(tiny_models):
 
 def test_generation_settings_saved_with_a_model_do_not_count(tiny_models):
     model = language_model(tiny_models("llama"))
-    answer, prompts = asked(model, 4), prompts_of(model, 4)
-    plain = generated([answer], prompts, GREEDY)
+    assignment, prompts = asked(model, 4), prompts_of(model, 4)
+    plain = generated([assignment], prompts, GREEDY)
     model.train()
     model.network.generation_config.repetition_penalty = 3.0
     model.network.generation_config.max_new_tokens = 2
-    assert generated([answer], prompts, GREEDY) == plain
+    assert generated([assignment], prompts, GREEDY) == plain
     assert model.network.generation_config.repetition_penalty == 3.0
     assert model.training
 
@@ -214,9 +216,9 @@ def test_generation_settings_saved_with_a_model_do_not_count(tiny_models):
 def test_log_probabilities_are_those_of_the_models_own_scores(tiny_models):
     for family in FAMILIES:
         model = language_model(tiny_models(family), tokens=1)
-        answer, prompts = asked(model, divisor=torch.tensor([1.0, torch.inf]).repeat(ROWS // 2)), prompts_of(model)
+        assignment, prompts = asked(model, divisor=torch.tensor([1.0, torch.inf]).repeat(ROWS // 2)), prompts_of(model)
         responses = [prompts[(row + 5) % ROWS] for row in range(ROWS)]
-        policy, base = log_probabilities([answer], prompts, responses, batch=5)
+        policy, base = log_probabilities([assignment], prompts, responses, batch=5)
         for row in range(ROWS):
             ids = [*prompts[row], *responses[row]]
             segments = [0] * len(prompts[row]) + [1] * len(responses[row])
@@ -226,19 +228,19 @@ def test_log_probabilities_are_those_of_the_models_own_scores(tiny_models):
                 "items": torch.ones(1, 1, dtype=torch.bool),
             }
             with torch.no_grad():
-                own = model(inputs, Injection(prefix=answer.injection.prefix[row : row + 1])).item()
+                own = model(inputs, Injection(prefix=assignment.injection.prefix[row : row + 1])).item()
             reference = model.reference(inputs).item()
             assert base[row].item() == pytest.approx(reference, abs=1e-4)
-            assert policy[row].item() == pytest.approx(reference if answer.divisor[row].isinf() else own, abs=1e-4)
+            assert policy[row].item() == pytest.approx(reference if assignment.divisor[row].isinf() else own, abs=1e-4)
 
 
 def test_log_probabilities_at_a_temperature_are_those_of_the_mixed_logits(tiny_models):
     model = language_model(tiny_models("llama"))
-    answer, prompt, response = asked(model, 1, 2.0), [20, 30, 40], [50, 60]
-    policy, _ = log_probabilities([answer], [prompt], [response])
+    assignment, prompt, response = asked(model, 1, 2.0), [20, 30, 40], [50, 60]
+    policy, _ = log_probabilities([assignment], [prompt], [response])
     network, words = model.network.eval(), model.network.get_input_embeddings()
     embedded = words(torch.tensor([[*prompt, *response]]))
-    prefix = answer.injection.prefix
+    prefix = assignment.injection.prefix
     with torch.no_grad():
         tuned = network(inputs_embeds=torch.cat([prefix, embedded], 1)).logits[:, prefix.shape[1] :]
         with model.without_adapters():
@@ -251,11 +253,13 @@ def test_several_answers_serve_the_rows_of_one_batch(tiny_models):
     first, second = language_model(tiny_models("llama")), language_model(tiny_models("llama"), spread=1.0)
     prompts = prompts_of(first, 5)
     rows = torch.tensor([0, 2, 3]), torch.tensor([1, 4])
-    answers = [Answer(own, model, Injection(), torch.ones(len(own), 1)) for own, model in zip(rows, (first, second), strict=True)]
-    found = generated(answers, prompts, GREEDY)
+    assignments = [
+        Assignment(own, model, Injection(), torch.ones(len(own), 1)) for own, model in zip(rows, (first, second), strict=True)
+    ]
+    found = generated(assignments, prompts, GREEDY)
     for own, model in zip(rows, (first, second), strict=True):
         for row in own.tolist():
-            alone = Answer(torch.tensor([0]), model, Injection(), torch.ones(1, 1))
+            alone = Assignment(torch.tensor([0]), model, Injection(), torch.ones(1, 1))
             assert generated([alone], [prompts[row]], GREEDY)[0] == found[row]
 
 
@@ -280,9 +284,9 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
     model = language_model(tiny_models("llama"))
     one = torch.arange(1), torch.ones(1, 1)
     with pytest.raises(ConfigError, match="Ranker is no language model"):
-        generated([Answer(one[0], Ranker(), Injection(), one[1])], [[5]], GREEDY)
+        generated([Assignment(one[0], Ranker(), Injection(), one[1])], [[5]], GREEDY)
     with pytest.raises(ConfigError, match="only a prefix and gates of LoRA go with what is generated"):
-        generated([Answer(one[0], model, Shift()(torch.ones(1, 4)), one[1])], [[5]], GREEDY)
+        generated([Assignment(one[0], model, Shift()(torch.ones(1, 4)), one[1])], [[5]], GREEDY)
     with pytest.raises(ShapeError, match="1 prompts need a tradeoff of as many rows, got 16"):
         generated([asked(model)], [[5]], GREEDY)
     with pytest.raises(ShapeError, match="1 prompts need as many generators"):

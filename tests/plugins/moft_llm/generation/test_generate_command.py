@@ -33,7 +33,7 @@ task:
   layers: 1
 method: cos-dpo
 trainer: {{epochs: 1, device: cpu}}
-profile: {{evaluator: ndcg, points: 3, samples: 100}}
+profile: {{evaluator: ndcg, points: 3, bootstrap_samples: 100}}
 """
 WORDS = ["--max-new-tokens", "6"]
 
@@ -71,9 +71,9 @@ def test_what_is_written_is_what_the_policy_generates(run, capsys):
     opened = moft.open_run(run, device="cpu")
     tokenizer = opened.task.prompting().tokenizer
     with torch.no_grad():
-        answers = opened.policy.answers(opened.tradeoff("0.2,0.8"))
+        assignments = opened.policy.assignments(opened.tradeoff("0.2,0.8"))
     ids = opened.task.prompting().tokens(["Day 3: "])
-    (found,) = generated(answers, ids, Decoding(max_new_tokens=6, greedy=True))
+    (found,) = generated(assignments, ids, Decoding(max_new_tokens=6, greedy=True))
     assert capsys.readouterr().out == tokenizer.decode(found, skip_special_tokens=True) + "\n"
 
 
@@ -81,14 +81,14 @@ def test_several_prompts_are_answered_in_lines_of_json(run, capsys):
     assert main(["generate", run, "Day 3: ", "Day 4: ", "--weights", "0.2,0.8", "--greedy", *WORDS]) == 0
     found = records(capsys.readouterr().out)
     assert [record["prompt"] for record in found] == ["Day 3: ", "Day 4: "]
-    assert all(record["weights"] == {"brief": 0.2, "calm": 0.8} and record["temperature"] == 1.0 for record in found)
+    assert all(record["weights"] == {"brief": 0.2, "calm": 0.8} and record["dial"] == 1.0 for record in found)
 
 
 def test_every_line_of_a_file_has_a_tradeoff_of_its_own(run, tmp_path, capsys):
     rows = [
         {"prompt": "Day 1: ", "weights": [1, 0]},
-        {"prompt": "A longer one, day 2: ", "weights": {"calm": 1}, "temperature": 2},
-        {"prompt": "Day 3: ", "temperature": 0.5},
+        {"prompt": "A longer one, day 2: ", "weights": {"calm": 1}, "dial": 2},
+        {"prompt": "Day 3: ", "dial": 0.5},
         {"prompt": [{"role": "user", "content": "Day 4: "}], "weights": [0.5, 0.5]},
     ]
     path, out = written(tmp_path / "prompts.jsonl", *rows), tmp_path / "out.jsonl"
@@ -99,18 +99,18 @@ def test_every_line_of_a_file_has_a_tradeoff_of_its_own(run, tmp_path, capsys):
     assert told.err == f"moft: note: {APPROXIMATE}\n"
     found = records(out.read_text(encoding="utf-8"))
     assert [record["weights"]["brief"] for record in found] == [1.0, 0.0, 0.3, 0.5]
-    assert [record["temperature"] for record in found] == [1.0, 2.0, 0.5, 1.0]
+    assert [record["dial"] for record in found] == [1.0, 2.0, 0.5, 1.0]
     assert [record["prompt"] for record in found] == [row["prompt"] for row in rows]
     for row, record in zip(rows, found, strict=True):  # mixed in a batch, each is as it is alone
         prompt = row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][0]["content"]
         weights = ",".join(str(value) for value in record["weights"].values())
-        alone = ["generate", run, prompt, "--weights", weights, "--temperature", str(record["temperature"]), "--greedy", *WORDS]
+        alone = ["generate", run, prompt, "--weights", weights, "--dial", str(record["dial"]), "--greedy", *WORDS]
         assert main(alone) == 0
         assert capsys.readouterr().out == record["response"] + "\n"
 
 
 def test_a_temperature_other_than_the_trained_one_is_said_to_be_approximate(run, capsys):
-    assert main(["generate", run, "Day 3: ", "--weights", "0.2,0.8", "--temperature", "3", *WORDS]) == 0
+    assert main(["generate", run, "Day 3: ", "--weights", "0.2,0.8", "--dial", "3", *WORDS]) == 0
     assert capsys.readouterr().err == f"moft: note: {APPROXIMATE}\n"
 
 
@@ -134,7 +134,7 @@ def test_weights_off_the_grid_are_told(tuned, capsys):
     assert capsys.readouterr().err.startswith("moft: note: Weights brief=0.33, calm=0.67 are off the grid that was trained;")
 
 
-@pytest.mark.parametrize("method", ["{name: dpo-soup}", "{name: cos-dpo, conditioner: hpt, temperatures: dirichlet}"])
+@pytest.mark.parametrize("method", ["{name: dpo-soup}", "{name: cos-dpo, conditioner: hpt, betas: dirichlet}"])
 def test_other_methods_generate_as_well(method, tuned, tmp_path, capsys):
     path = tuned(method, prompt_tokens=2)
     capsys.readouterr()
@@ -145,13 +145,13 @@ def test_other_methods_generate_as_well(method, tuned, tmp_path, capsys):
 
 
 MISTAKES = [
-    ({"prompt": "x", "weights": [1, 0], "temperature": [1, 3]}, "{path}:2: temperatures [0.1, 0.3] are not a multiple of the"),
+    ({"prompt": "x", "weights": [1, 0], "dial": [1, 3]}, "{path}:2: betas [0.1, 0.3] are not a multiple of the"),
     ({"prompt": "x"}, "{path}:2: has no weights; give them there, or by --weights for every line that has none."),
     ({"prompt": "x", "weights": [1]}, "{path}:2: weights [1] must be 2 numbers, one for each of brief, calm."),
     ({"prompt": "x", "weights": [0.5, 0.2]}, "{path}:2: weights must sum to 1"),
     ({"prompt": "x", "weights": "0.5,0.5"}, "{path}:2: weights '0.5,0.5' is text; give numbers, in a list or by objective."),
     ({"prompt": "x", "weights": {"brave": 1}}, "{path}:2: weights: 'brave' is no objective."),
-    ({"prompt": "x", "weights": [1, 0], "temperature": 0}, "{path}:2: temperature 0 must be between"),
+    ({"prompt": "x", "weights": [1, 0], "dial": 0}, "{path}:2: dial 0 must be between"),
     ({"prompt": "", "weights": [1, 0]}, "{path}:2: the prompt has no tokens; give at least one."),
     ({"text": "x"}, "{path}:2: has no 'prompt'; a line is"),
     ({"prompt": "x", "weight": [1, 0]}, "{path}:2: 'weight' is not known; a line is"),
@@ -193,7 +193,7 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
         ([], "moft generate needs either prompts or --file, and not both."),
         (["Hi", "--file", "p.jsonl"], "moft generate needs either prompts or --file, and not both."),
         (["Hi"], "moft generate needs --weights, such as --weights 0.5,0.5."),
-        (["Hi", "--weights", "1"], "--weights '1': 1 weights, and there are 2 objectives: brief, calm."),
+        (["Hi", "--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
         (
             ["Hi", "--weights", "1,0", "--greedy", "--top-p", "1"],
             "--top-p changes nothing with --greedy, which takes the likeliest token; leave one of the two out.",
@@ -214,8 +214,8 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
             "prompt 2: prompt holds half of a surrogate pair at character 1; it must be text.",
         ),
         (
-            ["Hi", "--weights", "1,0", "--temperature", "1,3"],
-            "prompt 1: temperatures [0.1, 0.3] are not a multiple of the trained",
+            ["Hi", "--weights", "1,0", "--dial", "1,3"],
+            "prompt 1: betas [0.1, 0.3] are not a multiple of the trained",
         ),
     ],
 )
@@ -289,7 +289,7 @@ def test_a_run_that_does_not_say_where_it_began_looks_in_the_working_folder(of_r
     ("line", "told"),
     [
         (f'{{"prompt": "Hi", "weights": [{10**400}, 0]}}', "weights must be finite and not negative"),
-        (f'{{"prompt": "Hi", "weights": [1, 0], "temperature": {10**400}}}', "temperature inf must be between"),
+        (f'{{"prompt": "Hi", "weights": [1, 0], "dial": {10**400}}}', "dial inf must be between"),
     ],
 )
 def test_a_number_that_no_float_holds_is_told_with_its_line(line, told, run, tmp_path, capsys):

@@ -128,7 +128,7 @@ def test_scorers_are_those_of_the_objectives(scorers):
 
 def test_it_says_how_far_it_is(task, steered):
     told = []
-    found = evaluator(task).measured(steered, task.batches("test"), told.append)
+    found = evaluator(task).measure(steered, task.batches("test"), told.append)
     assert told == [1, 2]
     assert torch.equal(found.values.nan_to_num(), evaluator(task)(steered, task.batches("test")).values.nan_to_num())
 
@@ -160,7 +160,7 @@ def test_a_model_that_cannot_generate_is_refused_wherever_it_is_to_write(task, m
     monkeypatch.setattr("moft_llm.network.language_model.generation_fault", lambda network: "ValueError: no way")
     tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1))
     with pytest.raises(ConfigError, match=r"^LlamaForCausalLM cannot generate from embeddings \(ValueError: no way\)\.$"):
-        generated(BasePolicy(task).answers(tradeoff), [[5, 6]], Decoding(greedy=True))
+        generated(BasePolicy(task).assignments(tradeoff), [[5, 6]], Decoding(greedy=True))
 
 
 def test_a_scorer_that_gives_no_number_is_named(task, steered):

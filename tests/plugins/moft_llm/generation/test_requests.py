@@ -25,9 +25,9 @@ def test_lines_end_in_line_breaks_alone(tmp_path):
 
 
 def test_null_is_what_the_command_line_says(tmp_path):
-    path = written(tmp_path, '{"prompt": "a", "weights": null, "temperature": null}\n')
+    path = written(tmp_path, '{"prompt": "a", "weights": null, "dial": null}\n')
     (found,) = requests_of(path, "1,0", "2")
-    assert (found.weights, found.temperature) == ("1,0", "2")
+    assert (found.weights, found.dial) == ("1,0", "2")
 
 
 @pytest.mark.parametrize(

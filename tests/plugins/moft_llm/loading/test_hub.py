@@ -17,7 +17,7 @@ ASKED = "moft: owner/name: no such file or folder here, so the Hugging Face hub 
 
 
 @pytest.fixture
-def answer(monkeypatch, tmp_path):
+def assignment(monkeypatch, tmp_path):
     """Sets what the hub answers when it is asked for a file; its cache is empty."""
     hub.tell_asked.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -39,8 +39,8 @@ def response(status):
 
 
 @pytest.mark.parametrize("error", [None, HfHubHTTPError("busy", response=response(503))])
-def test_a_hub_that_answers_is_left_to_its_library_and_told_of_once(error, answer, capsys):
-    answer(error)
+def test_a_hub_that_answers_is_left_to_its_library_and_told_of_once(error, assignment, capsys):
+    assignment(error)
     check_hub("owner/name", "config.json")
     check_hub("owner/name", "config.json")
     assert capsys.readouterr().err == ASKED
@@ -56,30 +56,30 @@ def test_a_hub_that_answers_is_left_to_its_library_and_told_of_once(error, answe
         ),
     ],
 )
-def test_a_hub_that_has_no_such_model_or_is_not_there_is_one_line(error, told, answer, capsys):
-    answer(error)
+def test_a_hub_that_has_no_such_model_or_is_not_there_is_one_line(error, told, assignment, capsys):
+    assignment(error)
     with pytest.raises(DataError) as raised:
         check_hub("owner/name", "config.json")
     assert str(raised.value) == f"owner/name: no such folder, and {told}"
     assert capsys.readouterr().err == ASKED
 
 
-def test_offline_nothing_is_asked(answer, monkeypatch, capsys):
-    answer(AssertionError("asked"))
+def test_offline_nothing_is_asked(assignment, monkeypatch, capsys):
+    assignment(AssertionError("asked"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match=r"and the hub's cache has no config\.json of it; HF_HUB_OFFLINE forbids to ask"):
         check_hub("owner/name", "config.json")
     assert capsys.readouterr().err == ""
 
 
-def test_what_no_hub_can_have_is_one_line(answer):
-    answer()
+def test_what_no_hub_can_have_is_one_line(assignment):
+    assignment()
     with pytest.raises(DataError, match=r"^a--b: no such folder, and no name on the hub like owner/model\.$"):
         check_hub("a--b", "config.json")
 
 
-def test_a_model_of_the_cache_is_not_asked_for(answer, tmp_path, capsys):
-    answer(AssertionError("asked"))
+def test_a_model_of_the_cache_is_not_asked_for(assignment, tmp_path, capsys):
+    assignment(AssertionError("asked"))
     revision = tmp_path / "models--owner--name" / "snapshots" / "0123456789"
     revision.mkdir(parents=True)
     (revision / "config.json").write_text("{}")

@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import ShapeError
-from moft.api import Batch, ConditionedPolicy, Injection, PlainModels, Tradeoff
+from moft.api import Batch, ConditionedPolicy, DedicatedModels, Injection, Tradeoff
 from moft_llm.generation.generate import Decoding, generated, log_probabilities
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network import forward_pass, lm_head
@@ -113,7 +113,7 @@ def test_checkpointed_layers_are_given_the_packing_and_the_gates_again(built, wa
 
 
 def test_models_side_by_side_are_packed_too(built, ways):
-    models = PlainModels(built(prompt_tokens=2), 2)
+    models = DedicatedModels(built(prompt_tokens=2), 2)
     trained = [{name: value for name, value in model.named_parameters() if value.requires_grad} for model in models.models]
     stacked = {name: torch.stack([trained[0][name], trained[1][name] + 0.1]).detach().requires_grad_() for name in trained[0]}
 
@@ -128,8 +128,8 @@ def test_models_side_by_side_are_packed_too(built, ways):
 
 
 def test_models_that_checkpoint_are_computed_one_after_another(built):
-    models = PlainModels(built(gradient_checkpointing=True), 2)
-    plain = PlainModels(built(), 2)
+    models = DedicatedModels(built(gradient_checkpointing=True), 2)
+    plain = DedicatedModels(built(), 2)
     with torch.no_grad():
         for several in (models, plain):
             for value in several[1].parameters():
@@ -227,8 +227,8 @@ def test_a_compiled_model_writes_as_it_does_uncompiled_and_compiles_nothing_for_
     found = []
     for is_compiled in (False, True):
         policy = ConditionedPolicy(built(is_compiled=is_compiled), None, torch.ones(1, 2))
-        answers = policy.answers(Tradeoff(torch.full((2, 2), 0.5), torch.ones(1, 2)))
+        assignments = policy.assignments(Tradeoff(torch.full((2, 2), 0.5), torch.ones(1, 2)))
         before = torch._dynamo.utils.counters["frames"]["total"]
-        found.append((generated(answers, prompts, greedy), log_probabilities(answers, prompts, [[4, 5], [6]])))
+        found.append((generated(assignments, prompts, greedy), log_probabilities(assignments, prompts, [[4, 5], [6]])))
         assert torch._dynamo.utils.counters["frames"]["total"] == before
     assert_close(*found)

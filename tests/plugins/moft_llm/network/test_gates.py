@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import ConfigError, ShapeError
-from moft.api import Answer, ConditionedPolicy, Injection, Tradeoff
+from moft.api import Assignment, ConditionedPolicy, Injection, Tradeoff
 from moft.testing import check_model
 from moft_conditioners.hyper_lora import HyperLoRA
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
@@ -216,12 +216,12 @@ def test_training_starts_at_the_base_however_far_gates_are_spread(built):
     assert all((own - 1).std() > 0.3 for own in gates.gates.values())
 
 
-def answered(model, conditioner):
+def served(model, conditioner):
     policy = ConditionedPolicy(model, conditioner, torch.ones(1, 3))
     weights = torch.rand(ROWS, 3, generator=torch.Generator().manual_seed(4))
     tradeoff = Tradeoff(weights / weights.sum(1, keepdim=True), torch.ones(1, 3)).expand(ROWS)
     with torch.no_grad():
-        return policy.answers(tradeoff)[0]
+        return policy.assignments(tradeoff)[0]
 
 
 def prompts():
@@ -232,22 +232,22 @@ def prompts():
 @pytest.mark.parametrize(("divisor", "asked"), [(1.0, ROWS), (2.0, 3)])
 def test_a_batch_of_gates_writes_the_tokens_of_single_runs(built, divisor, asked):
     model = built()
-    answer = answered(model, spread_out(conditioners(model.spec)["both"]))
+    assignment = served(model, spread_out(conditioners(model.spec)["both"]))
     divisors, greedy = torch.full((ROWS, 1), divisor), Decoding(max_new_tokens=6, greedy=True)
-    together = generated([Answer(answer.rows, model, answer.injection, divisors)], prompts(), greedy)
+    together = generated([Assignment(assignment.rows, model, assignment.injection, divisors)], prompts(), greedy)
     for row in range(asked):
-        alone = Answer(torch.tensor([0]), model, answer.injection.select(torch.tensor([row])), divisors[:1])
+        alone = Assignment(torch.tensor([0]), model, assignment.injection.select(torch.tensor([row])), divisors[:1])
         assert generated([alone], [prompts()[row]], greedy) == [together[row]]
     assert len({tuple(tokens) for tokens in together}) > ROWS / 2
 
 
 def test_what_is_written_is_what_the_merged_network_writes_by_whole_forwards(built):
     model = built("gpt2")
-    answer = answered(model, HyperLoRA(model.spec))
-    found = generated([answer], prompts(), Decoding(max_new_tokens=5, greedy=True))
-    scores = log_probabilities([answer], prompts(), found)[0]
+    assignment = served(model, HyperLoRA(model.spec))
+    found = generated([assignment], prompts(), Decoding(max_new_tokens=5, greedy=True))
+    scores = log_probabilities([assignment], prompts(), found)[0]
     for row in range(3):
-        gates = {layer: own[row] for layer, own in answer.injection.gates.items()}
+        gates = {layer: own[row] for layer, own in assignment.injection.gates.items()}
         network, ids = merged_network(model.network, gates).network, list(prompts()[row])
         logits = network(torch.tensor([ids + found[row]])).logits[0].log_softmax(-1)
         for place, token in enumerate(found[row], start=len(ids) - 1):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import ConfigError, ShapeError
-from moft.api import Injection, PlainModels
+from moft.api import DedicatedModels, Injection
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
@@ -207,7 +207,7 @@ def test_two_models_of_one_base_leave_it_and_each_other_alone(tiny_models, rows)
 
 
 def test_models_side_by_side_score_as_one_after_the_other(built, rows):
-    models = PlainModels(built(prompt_tokens=2), 2)
+    models = DedicatedModels(built(prompt_tokens=2), 2)
     with torch.no_grad():
         for value in models[1].parameters():
             if value.requires_grad:
@@ -309,12 +309,12 @@ def test_the_spec_offers_embeddings_of_tokens_that_are_not_special(built):
     table = model.network.get_input_embeddings().weight
     assert model.spec.slots == {"prefix", "gates"}
     assert model.spec.hidden_size == 32
-    assert_close(model.spec.starts, table[2:258].float())
+    assert_close(model.spec.prefix_starts, table[2:258].float())
 
 
 def test_the_prompt_starts_at_embeddings_of_tokens(built):
     model = built(prompt_tokens=4)
-    assert all((model.spec.starts == start).all(1).any() for start in model.prompt)
+    assert all((model.spec.prefix_starts == start).all(1).any() for start in model.prompt)
 
 
 def test_a_prefix_of_another_width_is_refused(built, rows, match):

@@ -56,7 +56,7 @@ def test_lists_are_in_the_form_that_training_reads(tiny_models, tmp_path):
     found = sampled(
         wanted(tiny_models(), prompts),
         {"brief": scorer, "long": lambda p, r: -Letters()(p, r)},
-        tell=quiet,
+        on_progress=quiet,
         partial=fresh(tmp_path),
     )
     (tmp_path / "lists.jsonl").write_text(found.lines, encoding="utf-8")
@@ -73,7 +73,7 @@ def test_lists_are_in_the_form_that_training_reads(tiny_models, tmp_path):
 def test_the_same_seed_gives_the_same_lists_however_they_are_batched(tiny_models, tmp_path):
     prompts = prompts_in(tmp_path, "One", "Twenty-two", "Three")
     first, again, other = (
-        sampled(wanted(tiny_models(), prompts, **changes), {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path)).lines
+        sampled(wanted(tiny_models(), prompts, **changes), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path)).lines
         for changes in ({}, {"batch": 2}, {"seed": 1})
     )
     assert first == again
@@ -83,11 +83,11 @@ def test_the_same_seed_gives_the_same_lists_however_they_are_batched(tiny_models
 def test_lists_of_identical_responses_are_left_out_and_counted(tiny_models, tmp_path):
     prompts = prompts_in(tmp_path, "One", "Two")
     with pytest.raises(DataError, match="no list has two different responses"):
-        sampled(wanted(tiny_models(), prompts, top_k=1), {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path))
+        sampled(wanted(tiny_models(), prompts, top_k=1), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path))
     found = sampled(
         wanted(tiny_models(), prompts, max_new_tokens=1, top_k=2, responses=6),
         {"brief": Letters()},
-        tell=quiet,
+        on_progress=quiet,
         partial=fresh(tmp_path),
     )
     kept = [json.loads(line)["responses"] for line in found.lines.splitlines()]
@@ -98,12 +98,14 @@ def test_lists_of_identical_responses_are_left_out_and_counted(tiny_models, tmp_
 
 def test_openings_are_what_the_model_itself_begins_with(tiny_models, tmp_path):
     said = []
-    found = sampled(wanted(tiny_models(), Openings(6, 4)), {"brief": Letters()}, tell=said.append, partial=fresh(tmp_path))
+    found = sampled(wanted(tiny_models(), Openings(6, 4)), {"brief": Letters()}, on_progress=said.append, partial=fresh(tmp_path))
     prompts = [json.loads(line)["prompt"] for line in found.lines.splitlines()]
     assert len(set(prompts)) == 6
     assert said[0] == "6 prompts, 18 responses of at most 8 tokens."
     with pytest.raises(DataError, match=r"began in \d+ different ways in 1600 tries, and --openings asks for 400"):
-        sampled(wanted(tiny_models(), Openings(400, 1), batch=400), {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path))
+        sampled(
+            wanted(tiny_models(), Openings(400, 1), batch=400), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path)
+        )
 
 
 def test_chats_are_put_by_the_chat_template(tiny_models, tmp_path):
@@ -111,7 +113,7 @@ def test_chats_are_put_by_the_chat_template(tiny_models, tmp_path):
     chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Say more"}]
     path.write_text(json.dumps({"prompt": chat, "id": 3}) + "\n" + json.dumps({"prompt": "Hi"}) + "\n")
     scorer = Letters()
-    found = sampled(wanted(tiny_models(), path, template="chat"), {"brief": scorer}, tell=quiet, partial=fresh(tmp_path))
+    found = sampled(wanted(tiny_models(), path, template="chat"), {"brief": scorer}, on_progress=quiet, partial=fresh(tmp_path))
     records = [json.loads(line) for line in found.lines.splitlines()]
     assert [record["prompt"] for record in records] == [chat, "Hi"]
     assert {prompt for prompt, _ in scorer.asked} == {"Say more", "Hi"}
@@ -207,18 +209,20 @@ def interrupted(tiny_models, tmp_path, monkeypatch):
     """Samples four prompts, is interrupted after two, and gives the file that is left; a prompt at a time, from here on."""
     sound, asked = sample_responses.generated, []
 
-    def generated(answers, prompts, *arguments, **settings):
+    def generated(assignments, prompts, *arguments, **settings):
         asked.append(len(prompts))
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return sound(answers, prompts, *arguments, **settings)
+        return sound(assignments, prompts, *arguments, **settings)
 
     def run(source, **changes):
         said, left = [], tmp_path / "left.partial"
         monkeypatch.setattr(sample_responses, "_BATCHES", 1)
         monkeypatch.setattr(sample_responses, "generated", generated)
         with pytest.raises(KeyboardInterrupt):
-            sampled(wanted(tiny_models(), source, batch=3, **changes), {"brief": Letters()}, tell=said.append, partial=left)
+            sampled(
+                wanted(tiny_models(), source, batch=3, **changes), {"brief": Letters()}, on_progress=said.append, partial=left
+            )
         assert said[-1] == f"{left}: keeps the responses to 2 of 4 prompts; the same command goes on with them."
         return left, asked
 
@@ -230,13 +234,13 @@ FOUR = ("One", "Twenty-two", "Three", "Four")
 
 def test_an_interrupted_sampling_goes_on_and_gives_what_an_uninterrupted_one_does(tiny_models, tmp_path, interrupted):
     prompts = prompts_in(tmp_path, *FOUR)
-    whole = sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path)).lines
+    whole = sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path)).lines
     left, asked = interrupted(prompts)
     with left.open("ab") as file:
         file.write(b'["cut o')  # as a process that is killed leaves it
     del asked[:]
     said = []
-    found = sampled(wanted(tiny_models(), prompts, batch=4), {"brief": Letters()}, tell=said.append, partial=left)
+    found = sampled(wanted(tiny_models(), prompts, batch=4), {"brief": Letters()}, on_progress=said.append, partial=left)
     assert found.lines == whole
     assert asked == [3, 3]
     assert "6 responses are there from before." in said
@@ -245,16 +249,16 @@ def test_an_interrupted_sampling_goes_on_and_gives_what_an_uninterrupted_one_doe
 def test_lots_grow_while_they_are_quick_and_shrink_while_they_are_slow(tiny_models, tmp_path, monkeypatch):
     sound, lots, clock = sample_responses.generated, [], [0.0]
 
-    def generated(answers, prompts, *arguments, **settings):
+    def generated(assignments, prompts, *arguments, **settings):
         lots.append(len(prompts) // 2)
         clock[0] += 40.0 if len(lots) in (4, 5) else 20.0 if len(lots) == 6 else 1.0
-        return sound(answers, prompts, *arguments, **settings)
+        return sound(assignments, prompts, *arguments, **settings)
 
     monkeypatch.setattr(sample_responses, "generated", generated)
     monkeypatch.setattr(sample_responses, "monotonic", lambda: clock[0])
     prompts = prompts_in(tmp_path, *(f"{number}" for number in range(40)))
     asked = wanted(tiny_models(), prompts, responses=2, batch=2, max_new_tokens=1)
-    sampled(asked, {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path))
+    sampled(asked, {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path))
     assert lots == [1, 2, 4, 8, 4, 2, 2, 4, 8, 5]  # prompts; a batch has one
 
 
@@ -274,7 +278,7 @@ def test_other_settings_do_not_go_on_with_what_is_there(changes, told, tiny_mode
     before, source = left.read_bytes(), prompts_in(tmp_path, *changes.pop("texts", FOUR))
     asked = wanted(tiny_models(changes.pop("model", "llama")), changes.pop("source", source), **changes)
     with pytest.raises(DataError) as error:
-        sampled(asked, {"brief": Letters()}, tell=quiet, partial=left)
+        sampled(asked, {"brief": Letters()}, on_progress=quiet, partial=left)
     assert str(error.value) == f"{left}: has responses {told} ask for the same, or remove it to begin anew."
     assert left.read_bytes() == before
 
@@ -284,7 +288,7 @@ def test_a_damaged_file_of_responses_is_named_by_line(tiny_models, tmp_path, int
     left, _ = interrupted(prompts)
     left.write_bytes(left.read_bytes() + b"[1]\n")
     with pytest.raises(DataError) as error:
-        sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, tell=quiet, partial=left)
+        sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, on_progress=quiet, partial=left)
     assert str(error.value) == f"{left}:4: is damaged ('[1]'); remove the file to begin anew."
 
 
@@ -317,7 +321,7 @@ def test_a_prompt_that_is_too_long_is_told_before_anything_is_sampled(tiny_model
     prompts = prompts_in(tmp_path, *FOUR, "w" * 510)
     monkeypatch.setattr(sample_responses, "generated", None)
     with pytest.raises(DataError, match=r"prompts\.txt:5: 510 tokens of prompt and 8 to come are more than the context of 512"):
-        sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, tell=quiet, partial=tmp_path / "x")
+        sampled(wanted(tiny_models(), prompts), {"brief": Letters()}, on_progress=quiet, partial=tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
@@ -326,14 +330,14 @@ def test_a_prompt_without_tokens_is_told_before_anything_is_sampled(tiny_models,
     path.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in (*FOUR, "")))
     monkeypatch.setattr(sample_responses, "generated", None)
     with pytest.raises(DataError, match=r"prompts\.jsonl:5: the prompt has no tokens; give at least one\."):
-        sampled(wanted(tiny_models(), path), {"brief": Letters()}, tell=quiet, partial=tmp_path / "x")
+        sampled(wanted(tiny_models(), path), {"brief": Letters()}, on_progress=quiet, partial=tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
 def test_separators_within_a_line_of_json_are_text(tiny_models, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text(json.dumps({"prompt": "a\u2028b\x85c"}, ensure_ascii=False) + "\r\n\r\n", encoding="utf-8-sig")
-    found = sampled(wanted(tiny_models(), path), {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path))
+    found = sampled(wanted(tiny_models(), path), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path))
     assert [json.loads(line)["prompt"] for line in found.lines.split("\n") if line] == ["a\u2028b\x85c"]
 
 
@@ -354,7 +358,7 @@ def test_a_line_of_prompts_that_is_wrong_is_named(line, told, tiny_models, tmp_p
     path = tmp_path / "prompts.jsonl"
     path.write_text(json.dumps({"prompt": "x"}) + f"\n{line}\n")
     with pytest.raises(DataError) as error:
-        sampled(wanted(tiny_models(), path), {"brief": Letters()}, tell=quiet, partial=fresh(tmp_path))
+        sampled(wanted(tiny_models(), path), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path))
     assert str(error.value).startswith(f"{path}:2: ")
     assert told in str(error.value)
 

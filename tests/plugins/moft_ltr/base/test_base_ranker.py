@@ -29,7 +29,7 @@ def relevance_ndcg(scores, split):
     return torch.cat(values).nanmean().item()
 
 
-class Jobs(NoRecords):
+class TrainingJobs(NoRecords):
     """Remembers which jobs ran, and what was measured in them."""
 
     def __init__(self):
@@ -42,7 +42,7 @@ class Jobs(NoRecords):
 @pytest.mark.slow
 def test_a_neural_base_learns_to_rank_by_relevance(task):
     built = task(base={"name": "neural", "epochs": 30, "width": 16, "layers": 1, "learning_rate": 0.01})
-    jobs = Jobs()
+    jobs = TrainingJobs()
     built.prepare(AccelerateTrainer(TrainerSettings(epochs=1, device="cpu", evaluations=5), seed=0, records=jobs))
     assert {values["job"] for values in jobs.values} == {"base"}
     assert jobs.values[-1]["epochs"] == 30
@@ -54,7 +54,7 @@ def test_a_neural_base_learns_to_rank_by_relevance(task):
 
 def test_the_best_weights_on_the_validation_lists_are_kept(task):
     built = task(base={"name": "neural", "epochs": 6, "width": 8, "layers": 1})
-    jobs = Jobs()
+    jobs = TrainingJobs()
     built.prepare(AccelerateTrainer(TrainerSettings(epochs=1, device="cpu", evaluations=6), seed=0, records=jobs))
     measured = [values["validation_ndcg"] for values in jobs.values if "validation_ndcg" in values]
     assert len(measured) == 6

@@ -23,15 +23,15 @@ class OneWeighting:
         m = len(problem.task.objectives)
         if len(self._weights) != m or not any(self._weights):
             raise ConfigError(f"[method.weights] {self._weights}: {m} weights are needed, not all zero.")
-        return ConditionedPolicy(problem.task.model(m), None, problem.temperatures)
+        return ConditionedPolicy(problem.task.model(m), None, problem.betas)
 
     def train(self, policy, problem, trainer):
         task, losses = problem.task, ObjectiveLosses(problem.task.objectives, self._loss)
-        weights = torch.tensor([self._weights]).to(policy.temperatures) / sum(self._weights)
+        weights = torch.tensor([self._weights]).to(policy.betas) / sum(self._weights)
 
         def loss_of(batch):
-            correction = policy.correction(batch, Tradeoff(weights, policy.temperatures))
-            return (losses(correction, batch, policy.temperatures) * weights).sum(-1)
+            correction = policy.correction(batch, Tradeoff(weights, policy.betas))
+            return (losses(correction, batch, policy.betas) * weights).sum(-1)
 
         settings = {"evaluate": lambda: problem.validate(policy), "best": "hypervolume"}
         trainer.minimise("policy", policy, lambda generator: task.batches("train", generator), loss_of, **settings)

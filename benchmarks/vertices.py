@@ -1,12 +1,12 @@
-"""Does steering work at the corners? One-shot training against a plain model for each objective, on real MSLR lists.
+"""Does steering work at the vertices? One-shot training against a plain model for each objective, on real MSLR lists.
 
 For every fold and seed, one model is trained for all weights, and one plain model for each objective alone (sampler `fixed`,
 no conditioner) with as many steps, at the default steps and width. At every vertex e_j, NDCG@10 of objective j is compared:
 the vertex ratio. Lists are pooled and dealt into five folds, so that every list is measured once per seed; intervals are from a
 bootstrap over lists.
 
-Run it:  MSLR=path/to/mslr python benchmarks/corners.py --study          (validation split: the table that led to the defaults)
-         MSLR=path/to/mslr python benchmarks/corners.py                  (test split: the defaults, once)
+Run it:  MSLR=path/to/mslr python benchmarks/vertices.py --study          (validation split: the table that led to the defaults)
+         MSLR=path/to/mslr python benchmarks/vertices.py                  (test split: the defaults, once)
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def main() -> None:
     def keep(seeds: int, found: dict[str, Any]) -> None:
         _show(found, split)
         setup = {"split": split, "seeds": seeds, "folds": options.folds}
-        name = "corners-study" if options.study or options.only else "corners"
+        name = "vertices-study" if options.study or options.only else "vertices"
         write_result(name, {"setup": setup, "machine": machine(), "variants": found})
 
     measure(variants, split, options.seeds, options.folds, options.processes, keep)
