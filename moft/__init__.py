@@ -22,7 +22,7 @@ __all__ = [
     "hookimpl",
     "open_run",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from moft.run.policy.open_run import OpenedRun

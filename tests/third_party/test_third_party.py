@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from moft import __version__
 from moft.cli.app import main
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import KINDS, SINGULAR
@@ -186,7 +187,7 @@ def test_the_faulty_ones_are_told_by_name_and_change_nothing_else(clean, listing
     start = listing.index("Clashes:")
     title, clash, empty, other, broken, _ = listing[start:]
     assert (title, empty, other) == ("Clashes:", "", "Broken:")
-    both = "by plugin 'losses' (moft 0.1.0) and by plugin 'taken' (moft-taken 0.1.0)"
+    both = f"by plugin 'losses' (moft {__version__}) and by plugin 'taken' (moft-taken 0.1.0)"
     assert clash.strip().startswith(f"loss 'listnet' is offered 2 times: {both}.")
     reason = "cannot be imported (ModuleNotFoundError: No module named 'a_library_that_nobody_has')"
     assert broken.strip() == f"'broken' (moft-broken 0.1.0): {reason}."
