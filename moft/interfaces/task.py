@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from moft.interfaces.model import Model
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.trainer import Trainer
-from moft.types import Batches, ModelSpec, Objective
+from moft.types import Batches, ModelSpec, Nouns, Objective
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Task(Protocol):
 
     objectives: tuple[Objective, ...]
     main: Objective | None
+    nouns: Nouns
+    """What messages and results call lists and items, such as `Nouns("query", "document")`."""
 
     def prepare(self, trainer: Trainer) -> None:
         """Learns from the training split what stands before any policy (feature scaling, the base model)."""
@@ -77,7 +79,7 @@ class KnowsModelSpec(Protocol):
     """A task that knows its model before anything is trained, so that what does not fit is refused at once."""
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
-        """The spec of the model that `model(tradeoff_size)` will give, without `prefix_starts`; loads no weights and trains nothing.
+        """The spec of the model that `model(tradeoff_size)` will give, without `prefix_starts`; loads no weights.
 
         Raises:
             DataError: it depends on data that are not there.

@@ -17,7 +17,7 @@ from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context, Model, Policy, Task, Trainer
 from moft.setting_types import Count, Fraction
 from moft.testing.contracts.assertions import own_randomness, perturbed
-from moft.types import Batch, Batches, Injection, ModelSpec, Objective, Slot, betas_of
+from moft.types import Batch, Batches, Injection, ModelSpec, Nouns, Objective, Slot, betas_of
 
 FEATURES = 6
 
@@ -34,6 +34,8 @@ class ToyTask:
         conflict: 0 makes both objectives the same, 1 makes them opposites.
         items_per_batch: items of a batch, padding included.
     """
+
+    nouns = Nouns()
 
     def __init__(self, context: Context, *, lists: Count = 48, conflict: Fraction = 0.7, items_per_batch: Count = 64) -> None:
         self.objectives: tuple[Objective, ...] = (Objective("first", label="toy"), Objective("second", label="toy"))

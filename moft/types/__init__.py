@@ -5,6 +5,7 @@ from __future__ import annotations
 from moft.types.batch import Batch, Batches, Inputs
 from moft.types.front import MAIN, Front, ListValues
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
+from moft.types.nouns import Nouns
 from moft.types.objective import LossFunction, Objective, betas_of
 from moft.types.run import Run
 from moft.types.tradeoff import Tradeoff
@@ -20,6 +21,7 @@ __all__ = [
     "ListValues",
     "LossFunction",
     "ModelSpec",
+    "Nouns",
     "Objective",
     "Run",
     "Slot",

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Objective, PathOrName, Trainer
+from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Nouns, Objective, PathOrName, Trainer
 from moft_llm.data.chat_template import Template, check_format
 from moft_llm.data.example import Example
 from moft_llm.data.filtering import Faulty, scorable
@@ -57,6 +57,8 @@ class LLM:
         compile: compiles the parts of each layer by `torch.compile`: a minute or two at the start, then faster steps in less
             memory, above all on a GPU.
     """
+
+    nouns = Nouns("prompt", "response")
 
     def __init__(
         self,

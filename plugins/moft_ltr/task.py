@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Objective, PathOrName, Trainer
+from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Nouns, Objective, PathOrName, Trainer
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import Reference
 from moft_ltr.base.lambdamart import LambdaMART
@@ -49,6 +49,8 @@ class LTR:
         items_per_batch: items of a batch, padding included; more make larger and fewer steps.
         short_lists: `refuse` lists of one item, or `drop` them.
     """
+
+    nouns = Nouns("query", "document")
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from moft.api import (
     Method,
     Model,
     ModelSpec,
+    Nouns,
     Objective,
     Policy,
     Tradeoff,
@@ -47,6 +48,7 @@ class FreeTask:
     """Two lists of three items, every split the same; objectives with betas of their own."""
 
     main = None
+    nouns = Nouns()
 
     def __init__(self, betas: list[float]) -> None:
         self.objectives = tuple(Objective(f"objective-{i + 1}", beta=t) for i, t in enumerate(betas))

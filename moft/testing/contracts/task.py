@@ -9,8 +9,15 @@ import torch
 from torch import Generator, Tensor
 
 from moft.interfaces import Task
-from moft.testing.contracts.assertions import own_randomness, require, require_finite, require_same, untouched_randomness
-from moft.types import Batch, Batches, Injection
+from moft.testing.contracts.assertions import (
+    own_randomness,
+    require,
+    require_finite,
+    require_kind,
+    require_same,
+    untouched_randomness,
+)
+from moft.types import Batch, Batches, Injection, Nouns
 
 _SPLITS = ("train", "validation", "test")
 _SEEDS = range(5)
@@ -32,6 +39,7 @@ def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
     """
     names = [objective.name for objective in task.objectives]
     require(bool(names) and len(set(names)) == len(names), "objectives with names of their own", names, "the task")
+    require_kind(task.nouns, Nouns, "nouns for lists and items, a `Nouns`", "the task")
     for split in splits:
         on = f"split {split!r}"
         with own_randomness(), untouched_randomness("batches draw from the given generator alone", on):

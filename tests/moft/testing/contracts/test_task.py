@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from moft.api import Batch, Batches, Model, ModelSpec, Objective
+from moft.api import Batch, Batches, Model, ModelSpec, Nouns, Objective
 from moft.testing import check_task
 
 M, LISTS, LENGTH = 2, 6, 4
@@ -31,6 +31,7 @@ class Flat(Scores):
 
 
 class Sound:
+    nouns = Nouns("query", "document")
     objectives = (Objective("first"), Objective("second"))
     main = None
 
@@ -121,6 +122,7 @@ def _empty_list(self, batch):
 
 BROKEN = [
     (_kind(objectives=()), "objectives with names of their own"),
+    (_kind(nouns="query"), "nouns for lists and items"),
     (_kind(objectives=(Objective("first"), Objective("first"))), "objectives with names of their own"),
     (_kind(order=lambda self, split, generator: torch.randperm(LISTS)), "from the given generator alone"),
     (_changed(labels=lambda batch: batch.labels[..., :1]), r"labels of shape \[4, 4, 2\]"),

@@ -4,7 +4,7 @@ import csv
 from itertools import groupby
 from pathlib import Path
 
-from moft.api import ItemNetwork, Objective, batches_of
+from moft.api import ItemNetwork, Nouns, Objective, batches_of
 
 
 class CsvLists:
@@ -18,6 +18,8 @@ class CsvLists:
     """
 
     main = None
+
+    nouns = Nouns("query", "document")
 
     def __init__(self, context, *, folder: Path, objectives: list[str], features: list[str]):
         self.objectives, self._folder, self._device = tuple(map(Objective, objectives)), folder, context.device
