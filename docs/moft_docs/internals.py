@@ -6,10 +6,10 @@ import importlib.metadata
 from functools import cache
 
 from moft.cli.app import application
-from moft.config.json_schema import Setting, settings_of, settings_of_record
 from moft.config.annotations import Many, OneOf, Record, Shape
-from moft.config.signature import Parameter, fields_of, signature_of
 from moft.config.error_messages import words_of, words_of_shape
+from moft.config.json_schema import Setting, settings_of, settings_of_record
+from moft.config.signature import Parameter, fields_of, signature_of
 from moft.hooks import specs
 from moft.hooks.plugin_manager import GROUP, OWN, Plugins
 from moft.hooks.registry import KINDS, SINGULAR
