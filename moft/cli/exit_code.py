@@ -10,6 +10,7 @@ from collections.abc import Callable
 import typer
 
 from moft.errors import MoftError
+from moft.renames import new_name
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -54,6 +55,9 @@ def _usage_trouble(error: typer.TyperException) -> str:
     """What was wrong with the command's words, and where its help is."""
     text = " ".join(error.format_message().split())
     context: typer.Context | None = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)  # of an option that the command does not have
+    if context is not None and (new := new_name("option", f"{context.command_path} {option}")):
+        text = f"{option} is now {new}"
     text = text if text.endswith((".", "?", "!")) else f"{text}."
     return f"{text} Try '{context.command_path} --help'." if context is not None else text
 

@@ -70,9 +70,9 @@ def _told(implementation: Implementation, plugins: Plugins) -> Iterator[None]:
 def _check(group: typer.Typer, whole: str, taken: set[str], name: str) -> None:
     """Fails where a plugin's group cannot join the whole; a command that typer cannot read fails here, by itself."""
     if group.registered_callback is not None:
-        raise PluginError(f"it sets the callback of '{whole}', which is not a plugin's to set")
+        raise PluginError(f"it sets the callback of '{whole}', which plugins may not set")
     if both := _names(group) & taken:
-        raise PluginError(f"'{whole} {min(both)}' is there already")
+        raise PluginError(f"'{whole} {min(both)}' already exists")
     asked = typer.Typer()
     asked.registered_commands, asked.registered_groups = list(group.registered_commands), list(group.registered_groups)
     _keep(asked, name)

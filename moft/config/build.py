@@ -16,6 +16,7 @@ from moft.config.validation import validated
 from moft.errors import ConfigError, MoftError, PluginError
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import SINGULAR
+from moft.renames import new_name
 from moft.setting_types import Default
 from moft.suggestions import listed, nearest, one_line
 
@@ -122,7 +123,7 @@ class _Walk:
     def value(self, shape: Shape, value: Any, path: str) -> Resolved | None:
         is_open = isinstance(value, Mapping | list | tuple)
         if is_open and any(value is other and path != where for other, where in self.around):
-            return self._mistake(path, "stands inside itself.")
+            return self._mistake(path, "contains itself.")
         if is_open:
             self.around.append((value, path))
         try:
@@ -169,7 +170,7 @@ class _Walk:
         if not isinstance(name, str):
             known = listed(sorted(offer.component.name for offer in self.plugins.offers(shape.kind)))
             got = f", got {shown(name)}" if "name" in given else ""
-            return self._mistake(path, f"needs the name of {_a(kind)}{got}. Known: {known}.")
+            return self._mistake(path, f"needs the name of {_a(kind)}{got}. Known {shape.kind}: {known}.")
         try:
             offer = self.plugins.offer(shape.kind, name)
         except PluginError as error:
@@ -178,13 +179,15 @@ class _Walk:
         target = offer.load()
         signature = signature_of(target, owner)
         if signature.engine and not shape.is_factory:
-            raise PluginError(f"{owner} wants {listed(signature.engine)} left of its star, which nothing gives it here.")
+            raise PluginError(
+                f"{owner} has {listed(signature.engine)} before the '*' of its signature, which moft does not supply here."
+            )
         settings = {key: item for key, item in given.items() if key != "name"}
         lost = [argument for argument in signature.optional if argument in settings or not shape.is_factory]
         if lost:
             raise PluginError(
-                f"{owner} has {listed(lost)} left of its star, where no config can set it; settings stand right of the star, "
-                f"as in (*, {lost[0]}: float = 1.0)."
+                f"{owner} has {listed(lost)} before the '*' of its signature, where a config cannot set it; settings come after "
+                f"it, as in (*, {lost[0]}: float = 1.0)."
             )
         parts = self._settings(signature.settings, settings, path, f"{kind} {name!r}", owner)
         if parts is None:
@@ -229,7 +232,9 @@ class _Walk:
         names = [parameter.name for parameter in parameters]
         before = len(self.mistakes) + len(self.faults)
         for key in given:
-            if key not in names:
+            if (new := new_name("setting", _joined(path, key))) in names:
+                self._mistake(_joined(path, key), f"is now called {new!r}.")
+            elif key not in names:
                 known = f"Settings of {holder}: {listed(names)}." if names else f"{holder} has no settings."
                 self._mistake(_joined(path, key), f"unknown setting.{nearest(str(key), names)} {known}")
         parts = {}
@@ -287,8 +292,8 @@ class _Walk:
                 return self.value(tagged[name], value, path)
             if len(tagged) >= len(others):
                 hint = nearest(name, tagged) if isinstance(name, str) else ""
-                got = f"got {shown(name)}" if name is not None else "which is missing"
-                return self._mistake(path, f"needs a name, one of {listed(tagged)}, {got}.{hint}")
+                got = f"got {shown(name)}" if name is not None else "and it is missing"
+                return self._mistake(path, f"the name must be one of {listed(tagged)}, {got}.{hint}")
         fitting = [member for member in others if _fits(member, value)]
         if not fitting and (plain or len(others) > 1):
             return self._mistake(path, f"must be {words_of_shape(shape)}, got {shown(value)}.")

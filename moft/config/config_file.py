@@ -87,7 +87,7 @@ def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -
     where, equals, value_text = text.partition("=")
     keys = where.strip().split(".")
     if not equals or not all(keys):
-        raise ConfigError(f"override {text!r} is malformed: it has to read 'path.to.setting=value'.")
+        raise ConfigError(f"override {text!r} is malformed: it must read 'path.to.setting=value'.")
     try:
         value = _expanded(load(value_text), tuple(keys), unset)
     except Malformed as error:
@@ -125,8 +125,8 @@ def _placer(holder: Any, index: Any) -> Callable[[Any], None]:
 def _index(holder: list[Any], key: str, text: str, above: Sequence[str]) -> int:
     """The position that `key` names in a list."""
     if not key.isdecimal() or int(key) >= len(holder):
-        allowed = f"0 to {len(holder) - 1}" if holder else "none, it is empty"
-        raise ConfigError(f"override {text!r}: {'.'.join(above)} is a list; {key!r} is none of its positions ({allowed}).")
+        allowed = f"0 to {len(holder) - 1}" if holder else "it is empty"
+        raise ConfigError(f"override {text!r}: {'.'.join(above)} is a list; {key!r} is not one of its positions ({allowed}).")
     return int(key)
 
 

@@ -25,7 +25,7 @@ def load(text: str) -> Any:
     """What a YAML text says, in mappings with text keys, lists, text, numbers, booleans and None.
 
     Raises:
-        Malformed: a syntax error, a key given twice, a key that is no text, an unknown tag, an endless alias.
+        Malformed: a syntax error, a key given twice, a key that is not text, an unknown tag, an endless alias.
     """
     loader = None
     try:
@@ -118,12 +118,12 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def _check(node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
-    """Refuses what a YAML reader would take in silence: a key twice, a key that is no text, a node inside itself."""
+    """Refuses what a YAML reader would take in silence: a key twice, a key that is not text, a node inside itself."""
     line = node.start_mark.line + 1
     if node.tag not in _TAGS:
         raise Malformed(f"tag {node.tag!r} is not allowed.", line)
     if any(node is other for other in above):
-        raise Malformed("an alias stands inside what it names.", line)
+        raise Malformed("an alias refers to something that contains it.", line)
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _check(item, (*above, node))
@@ -136,7 +136,7 @@ def _check(node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
                 continue
             if key.tag != "tag:yaml.org,2002:str":
                 text = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-                raise Malformed(f"the key {text} is no text; put it in quotes.", where)
+                raise Malformed(f"the key {text} is not text; put it in quotes.", where)
             if key.value in lines:
                 raise Malformed(f"key {key.value!r} is given twice, first on line {lines[key.value]}.", where)
             lines[key.value] = where

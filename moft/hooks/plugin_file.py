@@ -16,14 +16,14 @@ def module_of(path: Path) -> ModuleType:
     """The module in the file `path`, imported anew under a name that is the file's own.
 
     Raises:
-        PluginError: the file is not there, is no Python file, or raises while it is imported.
+        PluginError: the file does not exist, is not a Python file, or raises while it is imported.
     """
     if not path.is_file():
         raise PluginError(f"plugin file {str(path)!r} does not exist.")
     name = f"moft_file_{path.stem}_{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginError(f"plugin file {str(path)!r} is no Python file: its name has to end in '.py'.")
+        raise PluginError(f"plugin file {str(path)!r} is not a Python file: its name must end in '.py'.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and targets given as text look their module up by name
     try:

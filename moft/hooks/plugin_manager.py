@@ -18,6 +18,7 @@ from moft.hooks import specs
 from moft.hooks.component import Component
 from moft.hooks.plugin_file import module_of
 from moft.hooks.registry import DISABLE, KINDS, SINGULAR, Broken, Clash, Offer, Origin
+from moft.renames import new_name
 from moft.suggestions import listed, nearest, one_line
 
 GROUP = "moft"
@@ -82,8 +83,10 @@ class Plugins:
         names = [entry.name for entry in entries]
         blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""} | set(disable)
         for name in sorted(blocked - set(names)):
+            if new := new_name("plugin", name):
+                raise PluginError(f"cannot disable plugin {name!r}: it is now called {new!r}.")
             hint = nearest(name, names)
-            raise PluginError(f"cannot disable plugin {name!r}: it is not installed.{hint} Known: {listed(names)}.")
+            raise PluginError(f"cannot disable plugin {name!r}: it is not installed.{hint} Installed plugins: {listed(names)}.")
         for entry in entries:
             origin = Origin(entry.name, *owners.get(id(entry.dist), ("", "")))
             if entry.name in blocked:
@@ -145,7 +148,7 @@ class Plugins:
     def offers(self, kind: str) -> list[Offer]:
         """What the plugins offer of a kind, in the order of registration; a hook that fails is recorded in `broken`."""
         if kind not in KINDS:
-            raise PluginError(f"no kind of component is called {kind!r}.{nearest(kind, KINDS)} Kinds: {listed(KINDS)}.")
+            raise PluginError(f"unknown kind of component {kind!r}.{nearest(kind, KINDS)} Kinds: {listed(KINDS)}.")
         if kind not in self._offers:
             self._offers[kind] = [offer for hook in self.implementations(f"moft_{kind}") for offer in self._offered(hook)]
         return list(self._offers[kind])
@@ -174,7 +177,7 @@ class Plugins:
             missing += " These plugins are broken: " + "; ".join(f"{b.origin}: {b.reason.rstrip('.')}" for b in broken) + "."
         if self._disabled:
             missing += f" These plugins are disabled: {listed(origin.plugin for origin in self._disabled)}."
-        raise PluginError(f"no {SINGULAR[kind]} is called {name!r}.{nearest(name, names)} Known: {listed(names)}.{missing}")
+        raise PluginError(f"unknown {SINGULAR[kind]} {name!r}.{nearest(name, names)} Known {kind}: {listed(names)}.{missing}")
 
     def clashes(self) -> list[Clash]:
         """The names that are offered more than once; every other name works."""
@@ -204,7 +207,7 @@ class Plugins:
             return []
         for item in found:
             if not isinstance(item, Component):
-                self.failed(hook, f"offers {item!r}, which is a {type(item).__name__} and no Component.")
+                self.failed(hook, f"offers {item!r}, which is a {type(item).__name__} and not a Component.")
                 return []
         origin = hook.origin
         return [Offer(component, origin.plugin, origin.package, origin.version) for component in found]
@@ -212,9 +215,9 @@ class Plugins:
     def _add(self, plugin: object, origin: Origin) -> None:
         """Registers a plugin whose hooks are all known, or leaves everything as it was."""
         if origin.plugin in self._origins:
-            raise PluginError(f"plugin {origin} is refused: plugin {self._origins[origin.plugin]} has this name already.")
+            raise PluginError(f"plugin {origin} is refused: plugin {self._origins[origin.plugin]} already has this name.")
         if self._manager.is_registered(plugin):
-            raise PluginError(f"plugin {origin} is refused: it is registered already, as {self._manager.get_name(plugin)!r}.")
+            raise PluginError(f"plugin {origin} is refused: it is already registered, as {self._manager.get_name(plugin)!r}.")
         self._check(plugin, origin)
         try:
             self._manager.register(plugin, origin.plugin)

@@ -36,7 +36,7 @@ def compare(
     if samples < FEWEST_SAMPLES:
         raise ConfigError(f"--bootstrap-samples {samples}: must be at least {FEWEST_SAMPLES}; fewer give unreliable intervals.")
     if out is not None and out.exists():
-        raise RunError(f"{out}: is there already; choose another --out or remove it.")
+        raise RunError(f"{out}: already exists; choose another --out or remove it.")
     from moft.cli.table_output import print_table
     from moft.files.atomic_write import atomic_folder, atomic_write
     from moft.files.json import write_json

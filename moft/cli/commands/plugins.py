@@ -37,7 +37,7 @@ def show(installed: Plugins, kind: str | None = None, name: str | None = None) -
         PluginError: there is no such kind or component, or the component cannot be imported.
     """
     if kind is not None and kind not in _KIND_OF:
-        raise PluginError(f"no kind of component is called {kind!r}.{nearest(kind, _KIND_OF)} Kinds: {listed(KINDS)}.")
+        raise PluginError(f"unknown kind of component {kind!r}.{nearest(kind, _KIND_OF)} Kinds: {listed(KINDS)}.")
     if kind is not None and name is not None:
         _show(installed, _KIND_OF[kind], name)
     else:

@@ -47,7 +47,7 @@ def profile(
     name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{in_words(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
-        raise RunError(f"{target}: is there already; choose another --out or remove it.")
+        raise RunError(f"{target}: already exists; choose another --out or remove it.")
     cost = cost_of(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)

@@ -53,12 +53,12 @@ def sweep(
         print_table(("state", "run"), [(state, str(folder / name)) for name, state in states.items()])
         typer.echo(f"\n{counted(states)}; {len(shares)} at a time")
         for reason in planned.unknown:
-            typer.echo(f"Not checked, whether the method goes with the model: {reason}")
+            typer.echo(f"Not checked whether the method fits the model: {reason}")
         return
     try:
         failed = run_sweep(planned, PROGRAM, shares, lambda line: typer.echo(line, err=True))
     except KeyboardInterrupt:
-        typer.echo("Stopped; what was learned up to the last checkpoints is kept, and the same command goes on.", err=True)
+        typer.echo("Stopped. The last checkpoints are kept; the same command continues from them.", err=True)
         raise
     _print_folders(planned, {end.job.name for end in failed})
     if failed:

@@ -58,9 +58,9 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
     elif folder.exists():
         refuse_existing(folder)
     trainer, profile = settings["trainer"], settings["profile"]
-    typer.echo(f"{'Goes on in' if is_there and resume else 'Writes to'}: {folder}")
+    typer.echo(f"{'Continues in' if is_there and resume else 'Writes to'}: {folder}")
     if is_there and not resume:
-        typer.echo("A run is there already: choose another --out, remove it, or go on with it by --resume.")
+        typer.echo("A run already exists there: choose another --out, remove it, or continue it with --resume.")
     for kind, name in (("tasks", settings["task"]["name"]), ("methods", settings["method"]["name"])):
         offer = plugins.offer(kind, name)
         typer.echo(
@@ -71,6 +71,6 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
         f"Measures: {profile['points']} points on the {profile['split']} split, {profile['bootstrap_samples']} bootstrap samples"
     )
     if unknown:
-        typer.echo(f"Not checked, whether the method goes with the model: {unknown}")
+        typer.echo(f"Not checked whether the method fits the model: {unknown}")
     typer.echo("Settings, with defaults filled in:\n")
     typer.echo(dump(settings).rstrip())

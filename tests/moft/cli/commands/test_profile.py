@@ -71,7 +71,7 @@ def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
     target.write_text("mine") if kind == "file" else target.mkdir()
     said = moft("profile", finished, "--out", target)
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert f"{target}: is there already; choose another --out or remove it." in said.mistakes[0]
+    assert f"{target}: already exists; choose another --out or remove it." in said.mistakes[0]
     assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
 
 
