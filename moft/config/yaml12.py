@@ -1,4 +1,4 @@
-"""YAML as most people read it: the scalars of YAML 1.2, and no key twice."""
+"""Reads and writes YAML with the scalars of YAML 1.2; keys that are given twice are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 
 class Malformed(Exception):  # noqa: N818
-    """A YAML text that cannot be read.
+    """A text that is not valid YAML.
 
     Args:
         message: what is wrong, on one line.
@@ -22,7 +22,7 @@ class Malformed(Exception):  # noqa: N818
 
 
 def load(text: str) -> Any:
-    """What a YAML text says, in mappings with text keys, lists, text, numbers, booleans and None.
+    """The value of a YAML text: mappings with text keys, lists, text, numbers, booleans and None.
 
     Raises:
         Malformed: a syntax error, a key given twice, a key that is not text, an unknown tag, an endless alias.
@@ -107,18 +107,18 @@ for _tag, _pattern, _first in _SCALARS:
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "merge", "map", "seq")}
 
 
-def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """A whole number; a leading zero means nothing."""
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """A whole number; leading zeros are ignored."""
     text = str(loader.construct_scalar(node))
     base = {"0x": 16, "0o": 8}.get(text[:2], 10)
     return int(text, base)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def _check(node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
-    """Refuses what a YAML reader would take in silence: a key twice, a key that is not text, a node inside itself."""
+    """Refuses what a YAML reader would accept silently: a key given twice, a key that is not text, a node inside itself."""
     line = node.start_mark.line + 1
     if node.tag not in _TAGS:
         raise Malformed(f"tag {node.tag!r} is not allowed.", line)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from moft.config.annotations import Many, OneOf, Record, Shape
+from moft.config.annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.json_schema import Setting, settings_of, settings_of_record
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.hooks.plugin_manager import Plugins
@@ -64,11 +64,11 @@ def records_of(parameters: Iterable[Parameter]) -> list[type[Any]]:
 
 def _records_in(shape: Shape) -> Iterator[type[Any]]:
     match shape:
-        case Record(record):
+        case RecordShape(record):
             yield record
-        case Many(item):
+        case ContainerShape(item):
             yield from _records_in(item)
-        case OneOf(members):
+        case ChoiceShape(members):
             for member in members:
                 yield from _records_in(member)
 
