@@ -33,7 +33,7 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
         found = adapter.validate_python(value, context={"home": home})
     except ValidationError as error:
         return None, None, _mistakes(error, value, path)
-    mistakes = _booleans_found(value, found, path)
+    mistakes = _boolean_mistakes(value, found, path)
     return found, adapter.dump_python(found, mode="json"), mistakes
 
 
@@ -79,7 +79,7 @@ def _mistakes(error: ValidationError, value: Any, path: str) -> list[str]:
     ]
 
 
-def _booleans_found(value: Any, found: Any, path: str) -> list[str]:
+def _boolean_mistakes(value: Any, found: Any, path: str) -> list[str]:
     """A mistake for each true or false that pydantic accepted as a number."""
     if isinstance(value, bool) and isinstance(found, int | float) and not isinstance(found, bool):
         kind = "a number" if isinstance(found, float) else "a whole number"
@@ -88,10 +88,10 @@ def _booleans_found(value: Any, found: Any, path: str) -> list[str]:
         return [
             text
             for index, (a, b) in enumerate(zip(value, found, strict=False))
-            for text in _booleans_found(a, b, _joined(path, index))
+            for text in _boolean_mistakes(a, b, _joined(path, index))
         ]
     if isinstance(value, Mapping) and isinstance(found, Mapping):
-        return [text for key in value if key in found for text in _booleans_found(value[key], found[key], _joined(path, key))]
+        return [text for key in value if key in found for text in _boolean_mistakes(value[key], found[key], _joined(path, key))]
     return []
 
 

@@ -1,4 +1,4 @@
-"""What plugin authors test with: contracts, whose AssertionError says which promise was broken, and a toy task."""
+"""What plugin authors test with: contracts, whose AssertionError says which rule was broken, and a toy task."""
 
 from __future__ import annotations
 
