@@ -15,10 +15,10 @@ _Lists = tuple[Tensor, Tensor, Tensor]
 def check_loss(loss: Loss) -> None:
     """Checks the contract of losses, on random lists of distinct labels >= 0.
 
-    It gives one cost for each list, with any number of batch axes, also in float64 and half precision. A list costs the same alone
-    and in a batch. Padding and the order of items do not matter. Gradients are finite, and zero for masked items. A list with
-    fewer than two items costs zero and has no gradient. A larger reward for the best item lowers the cost. Costs are finite for
-    rewards of 10,000.
+    It gives one cost for each list, with any number of batch axes, also in float64 and half precision. A list costs the same
+    alone and in a batch. Padding and the order of items do not matter. Gradients are finite, and zero for masked items. A list
+    with fewer than two items costs zero and has no gradient. A larger reward for the best item lowers the cost. Costs are finite
+    for rewards of 10,000.
 
     Raises:
         AssertionError: a rule is broken; the message gives the rule, what was found and the input.

@@ -26,9 +26,9 @@ _SEED = 0
 def check_method(method: Method[Any], task: Task | None = None) -> None:
     """Checks the contract of methods, by training on a small task, four times.
 
-    The policy meets the contract of policies, untrained and trained. Training changes it in place, and its parameters stay finite.
-    The same seed gives the same policy. A resumed run does not repeat finished jobs and gives the same policy. A new policy that
-    loads the saved weights is the same.
+    The policy meets the contract of policies, untrained and trained. Training changes it in place, and its parameters stay
+    finite. The same seed gives the same policy. A resumed run does not repeat finished jobs and gives the same policy. A new
+    policy that loads the saved weights is the same.
 
     Args:
         method: to check.

@@ -14,8 +14,8 @@ from moft.types import Injection, Inputs, ModelSpec
 def check_model(model: Model, inputs: Inputs) -> None:
     """Checks the contract of models, on a copy with noise on its parameters, because a last layer may start at zero.
 
-    Scores are `[batch, list]` and finite, and a row scores the same alone and in a batch. Every site and layer in its spec is used,
-    row by row, with a gradient. A neutral injection does not change the scores.
+    Scores are `[batch, list]` and finite, and a row scores the same alone and in a batch. Every site and layer in its spec is
+    used, row by row, with a gradient. A neutral injection does not change the scores.
 
     Args:
         model: to check; it is not changed.

@@ -15,9 +15,10 @@ _ABOVE, _BELOW = 4.0, 0.5
 def check_policy(policy: Policy, batch: Batch, betas: Tensor | None = None, *, any_ratio: bool = False) -> None:
     """Checks the contract of policies, on a copy with noise on its parameters.
 
-    Scores are `[batch, list]` and finite, and the same on every call. Lists of one batch may have different tradeoffs, or share one
-    row; each list scores the same alone. Betas multiplied by c move the scores towards the reference, `s0 + (s - s0) / c`.
-    `steer` gives the scores of each tradeoff of a grid. The models and injections in `assignments` give the same scores.
+    Scores are `[batch, list]` and finite, and the same on every call. Lists of one batch may have different tradeoffs, or share
+    one row; each list scores the same alone. Betas multiplied by c move the scores towards the reference,
+    `s0 + (s - s0) / c`. `steer` gives the scores of each tradeoff of a grid. The models and injections in `assignments` give the
+    same scores.
 
     Args:
         policy: to check; it is not changed.

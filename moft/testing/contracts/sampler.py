@@ -25,8 +25,8 @@ def check_sampler(
 ) -> None:
     """Checks the contract of samplers.
 
-    Draws are `[count, size]`, finite, not negative and not all zero. They use only the given generator, and the same seed gives the
-    same draws. The grid has at most the given number of points, is the same on every call, and belongs to the caller. For an
+    Draws are `[count, size]`, finite, not negative and not all zero. They use only the given generator, and the same seed gives
+    the same draws. The grid has at most the given number of points, is the same on every call, and belongs to the caller. For an
     adaptive sampler all of this holds after `observe` too, also with NaN, and a restored state gives the same draws.
 
     Args:

@@ -27,9 +27,10 @@ _SEEDS = range(5)
 def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
     """Checks the contract of tasks.
 
-    Objectives with names of their own; in every split batches of agreeing shapes, with masks within the items and finite values;
-    every list once, numbered from zero; a fixed order without a generator, and with one an order of its seed; a list's
-    content the same in any batch; a model for any size of tradeoff; a state that can be restored; an identity that JSON can hold.
+    Objectives have different names. In every split, the shapes of a batch agree, masks are False at padding and values are
+    finite. Lists are numbered from zero and occur once, with the same content in any batch. Their order is fixed without a
+    generator, and depends on the seed with one. There is a model for any size of tradeoff. The state can be restored, and JSON
+    can hold the identity.
 
     Args:
         task: prepared; a small one, since every split is read several times.
