@@ -92,10 +92,10 @@ def test_the_entry_point_names_the_module_with_the_hooks(package):
     ("kind", "said"),
     [
         ("loss", "with a loss called `my-own`"),
-        ("loss", "what stands right of the star in its signature can be set there"),
+        ("loss", "The arguments after the `*` of its `__init__` are its settings."),
         (
             "conditioner",
-            "It has no settings; one stands right of a star, as in\n`def __init__(self, spec, *, share: float = 0.5)`",
+            "It has no settings. To add one, put it after a `*`, as in\n`def __init__(self, spec, *, share: float = 0.5)`",
         ),
         ("indicator", "with an indicator called `my-own`"),
         ("indicator", "`def __init__(self, *, share: float = 0.5)`"),

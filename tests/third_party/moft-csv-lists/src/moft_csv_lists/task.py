@@ -1,6 +1,7 @@
 """Lists from CSV files."""
 
 import csv
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
@@ -8,17 +9,16 @@ from moft.api import ItemNetwork, Nouns, Objective, batches_of
 
 
 class CsvLists:
-    """Lists from train.csv, validation.csv and test.csv, with a column `list`.
+    """Queries and documents from train.csv, validation.csv and test.csv, whose column `list` numbers the queries.
 
     Args:
         context: device, seed and cache folder.
-        folder: of the files.
+        folder: folder of the files.
         objectives: columns that are labels.
         features: columns that the model reads.
     """
 
     main = None
-
     nouns = Nouns("query", "document")
 
     def __init__(self, context, *, folder: Path, objectives: list[str], features: list[str]):
@@ -41,9 +41,12 @@ class CsvLists:
     def read(self, path, generator=None):
         with path.open(newline="") as file:
             grouped = [list(rows) for _, rows in groupby(csv.DictReader(file), key=lambda row: row["list"])]
-        names = self._columns.items()
-        lists = [{name: [[float(row[key]) for key in keys] for row in rows] for name, keys in names} for rows in grouped]
+        columns = self._columns.items()
+        lists = [{name: [[float(row[key]) for key in keys] for row in rows] for name, keys in columns} for rows in grouped]
         return batches_of(lists, generator, device=self._device)
 
     def identity(self):
-        return {"folder": self._folder.name}
+        return {
+            "splits": {f.stem: sha256(f.read_bytes()).hexdigest() for f in sorted(self._folder.glob("*.csv"))},
+            **self._columns,
+        }
