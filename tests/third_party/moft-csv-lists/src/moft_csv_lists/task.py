@@ -18,8 +18,7 @@ class CsvLists:
         features: columns that the model reads.
     """
 
-    main = None
-    nouns = Nouns("query", "document")
+    main, nouns = None, Nouns("query", "document")
 
     def __init__(self, context, *, folder: Path, objectives: list[str], features: list[str]):
         self.objectives, self._folder, self._device = tuple(map(Objective, objectives)), folder, context.device
@@ -39,14 +38,12 @@ class CsvLists:
         return self.read(self._folder / f"{split}.csv", generator)
 
     def read(self, path, generator=None):
-        with path.open(newline="") as file:
-            grouped = [list(rows) for _, rows in groupby(csv.DictReader(file), key=lambda row: row["list"])]
-        columns = self._columns.items()
-        lists = [{name: [[float(row[key]) for key in keys] for row in rows] for name, keys in columns} for rows in grouped]
+        table = csv.DictReader(path.read_text("utf-8").splitlines())
+        queries = [list(rows) for _, rows in groupby(table, key=lambda row: row["list"])]
+        names = self._columns.items()
+        lists = [{name: [[float(row[key]) for key in keys] for row in rows] for name, keys in names} for rows in queries]
         return batches_of(lists, generator, device=self._device)
 
     def identity(self):
-        return {
-            "splits": {f.stem: sha256(f.read_bytes()).hexdigest() for f in sorted(self._folder.glob("*.csv"))},
-            **self._columns,
-        }
+        files = {path.stem: path.read_bytes() for path in sorted(self._folder.glob("*.csv"))}
+        return {"splits": {split: sha256(content).hexdigest() for split, content in files.items()}, **self._columns}
