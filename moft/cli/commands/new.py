@@ -1,4 +1,4 @@
-"""`moft new`: a plugin package to start from, which works as it is."""
+"""`moft new plugin`: writes a plugin package to start from, which already works."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def add(app: typer.Typer) -> None:
 def plugin(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the component, lower case with dashes; the package is called moft-NAME.")],
-    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(WORDS)}.")] = "loss",
+    kind: Annotated[str, typer.Option("--kind", help=f"Kind of plugin: {', '.join(WORDS)}.")] = "loss",
     out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default moft-NAME.")] = None,
 ) -> None:
-    """Write a plugin package that installs, passes its own test and appears in `moft plugins`."""
+    """Write a plugin package that already installs, works and passes its tests."""
     plugins: Plugins = context.obj
     word = SINGULAR.get(kind, kind)
     if word not in WORDS:

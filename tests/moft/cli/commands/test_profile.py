@@ -36,7 +36,7 @@ def test_measured_again_as_it_was_it_gives_the_same_points(finished, moft, tmp_p
 def test_far_above_the_trained_temperatures_lies_the_base_model(finished, moft, tmp_path):
     assert moft("profile", finished, "--dial", "1e6", "--out", tmp_path / "front").code == 0
     found = front(tmp_path / "front")
-    assert found["notes"][-1] == "Measured at 1e+06 times the trained betas."
+    assert found["notes"][-1] == "Measured at a dial of 1e+06."
     assert all(point["betas"] == [1e6, 0.5e6] for point in found["points"])
     assert all(point["values"] == pytest.approx(found["base"]["values"], abs=1e-6) for point in found["points"])
 
