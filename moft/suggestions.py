@@ -1,4 +1,4 @@
-"""The nearest known word, for messages about a word that is not known."""
+"""Parts of error messages: the nearest known word, lists of words, and errors on one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moft.renames import rename_hint
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` with the known word nearest to `word`, or nothing where none is near."""
+    """` Did you mean 'x'?` with the known word nearest to `word`; empty if none is near."""
     by_lower = {name.lower().replace("_", "-"): name for name in known}
     found = get_close_matches(word.lower().replace("_", "-"), by_lower, n=1, cutoff=0.6)
     return f" Did you mean {by_lower[found[0]]!r}?" if found else ""
