@@ -108,12 +108,23 @@ def missing_name(module: str, name: str) -> ImportError | AttributeError:
     return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
 
 
+def missing_attribute(owner: object, name: str) -> AttributeError:
+    """What the `__getattr__` of a class raises for an attribute that it does not have, with the new name of a renamed one."""
+    try:
+        object.__getattribute__(owner, name)  # again, since a property may have raised the error
+    except AttributeError as error:
+        error.args = (f"{error}{rename_hint(error)}",)
+        return error
+    return AttributeError(name)
+
+
 def rename_hint(error: BaseException) -> str:
-    """`; Tradeoff.temperatures is now betas` for an error about an old attribute or argument; otherwise nothing."""
+    """`; Tradeoff.temperatures is now betas` for an error about an old attribute or argument; empty for others."""
     if isinstance(error, AttributeError) and error.name and error.obj is not None:
         for owner in type(error.obj).__mro__:
             if new := new_name("attribute", f"{owner.__name__}.{error.name}"):
-                return f"; {owner.__name__}.{error.name} is now {new}"
+                hint = f"; {owner.__name__}.{error.name} is now {new}"
+                return "" if hint in str(error) else hint
     if isinstance(error, TypeError) and (found := _UNEXPECTED.match(str(error))):
         owner_name = found[1].removesuffix(".__init__")
         if new := new_name("argument", f"{owner_name}({found[2]}=)"):

@@ -224,6 +224,24 @@ def test_the_error_of_an_old_attribute_gives_the_new_one(rename: Rename) -> None
     assert rename_hint(error) == f"; {rename.old} is now {rename.short}"
 
 
+def test_a_script_is_told_the_new_attribute_of_an_opened_run_once() -> None:
+    run = object.__new__(OpenedRun)
+    with pytest.raises(
+        AttributeError, match=r"^'OpenedRun' object has no attribute 'trained_at'; .* is now trained_betas$"
+    ) as caught:
+        run.trained_at  # type: ignore[attr-defined] # noqa: B018
+    assert one_line(caught.value).count("trained_betas") == 1
+    with pytest.raises(AttributeError, match=r"^'OpenedRun' object has no attribute 'nothing'$"):
+        run.nothing  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_an_error_inside_a_property_of_an_opened_run_is_not_hidden() -> None:
+    run = object.__new__(OpenedRun)
+    object.__setattr__(run, "task", None)
+    with pytest.raises(AttributeError, match=r"^'NoneType' object has no attribute 'objectives'$"):
+        _ = run.trained_betas
+
+
 @pytest.mark.parametrize("rename", of_kind("argument"))
 def test_the_error_of_an_old_argument_gives_the_new_one(rename: Rename) -> None:
     found = re.fullmatch(r"([\w.]+)\((\w+)=\)", rename.old)
