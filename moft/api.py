@@ -1,6 +1,8 @@
-"""The heavy face: every name that a plugin may import beside `moft` and `moft.testing`."""
+"""Every name that a plugin may import beside those of `moft` and `moft.testing`; importing it imports torch."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
 
 from moft.config.build import component
 from moft.config.config_file import read_value
@@ -51,6 +53,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
 )
+from moft.renames import missing_name, new_name
 from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
 from moft.types import (
     Batch,
@@ -154,6 +157,7 @@ __all__ = [
     "minimise_at",
     "modulated",
     "modulated_linear",
+    "new_name",
     "nondominated",
     "note_unlabelled",
     "profiled",
@@ -163,3 +167,8 @@ __all__ = [
     "unmeasured",
     "wheel_member",
 ]
+
+if not TYPE_CHECKING:  # else type checkers would accept any name
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing_name(__name__, name)

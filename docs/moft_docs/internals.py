@@ -6,22 +6,22 @@ import importlib.metadata
 from functools import cache
 
 from moft.cli.app import application
-from moft.config.annotations import Many, OneOf, Record, Shape
+from moft.config.annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.error_messages import words_of, words_of_shape
 from moft.config.json_schema import Setting, settings_of, settings_of_record
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.hooks import specs
-from moft.hooks.plugin_manager import GROUP, OWN, Plugins
+from moft.hooks.plugin_manager import ENTRY_POINTS, SHIPPED, Plugins
 from moft.hooks.registry import KINDS, SINGULAR
 from moft.run.run_settings import RunSettings
 
 __all__ = [
     "KINDS",
     "SINGULAR",
-    "Many",
-    "OneOf",
+    "ChoiceShape",
+    "ContainerShape",
     "Parameter",
-    "Record",
+    "RecordShape",
     "RunSettings",
     "Setting",
     "Shape",
@@ -45,8 +45,8 @@ def shipped_plugins() -> Plugins:
         RuntimeError: one of them does not work.
     """
     plugins = Plugins()
-    installed = importlib.metadata.entry_points(group=GROUP)
-    plugins.load(disable={entry.name for entry in installed if entry.dist and entry.dist.name != OWN})
+    installed = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    plugins.load(disable={entry.name for entry in installed if entry.dist and entry.dist.name != SHIPPED})
     for kind in KINDS:
         plugins.offers(kind)
     if plugins.broken():

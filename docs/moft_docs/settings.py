@@ -11,10 +11,10 @@ from typing import Any
 from moft_docs.docstrings import parsed
 from moft_docs.internals import (
     SINGULAR,
-    Many,
-    OneOf,
+    ChoiceShape,
+    ContainerShape,
     Parameter,
-    Record,
+    RecordShape,
     RunSettings,
     Setting,
     Shape,
@@ -118,12 +118,12 @@ def _table(parameters: Sequence[Parameter], settings: Sequence[Setting], path: s
 def _type(shape: Shape, path: str, owner: str) -> str:
     """A type in words; records are links to their sections, where a component has some."""
     match shape:
-        case Record(record, names):
+        case RecordShape(record, names):
             inner = [Inner(record, path, name, owner).link for name in names or ("",)]
             return " or ".join(inner) if owner else "mapping"
-        case Many(item, container) if container is dict and list(_records_in(item)):
+        case ContainerShape(item, container) if container is dict and list(_records_in(item)):
             return f"mapping of names to {_type(item, f'{path}.NAME', owner)}"
-        case OneOf(members, allows_none) if any(list(_records_in(member)) for member in members):
+        case ChoiceShape(members, allows_none) if any(list(_records_in(member)) for member in members):
             types = [*(_type(member, path, owner) for member in members), *(["null"] if allows_none else [])]
             return " or ".join([", ".join(types[:-1]), types[-1]] if len(types) > 1 else types)
     return re.sub(r"'([^']*)'", r"`\1`", words_of_shape(shape))
@@ -142,12 +142,12 @@ def _inner_of(parameters: Sequence[Parameter], path: str, owner: str) -> Iterato
 def _records_in(shape: Shape) -> Iterator[tuple[type[Any], tuple[str, ...], str]]:
     """Each record of a shape with the names that choose it, and what stands between the setting and it."""
     match shape:
-        case Record(record, names):
+        case RecordShape(record, names):
             yield record, names, ""
-        case Many(item, container):
+        case ContainerShape(item, container):
             for record, names, where in _records_in(item):
                 yield record, names, f"{'.NAME' if container is dict else ''}{where}"
-        case OneOf(members):
+        case ChoiceShape(members):
             for member in members:
                 yield from _records_in(member)
 

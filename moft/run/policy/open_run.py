@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
@@ -19,6 +19,7 @@ from moft.files.cache_folder import cache_folder
 from moft.files.safetensors import load_into, load_tensors
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Task
+from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import begun_in
@@ -122,6 +123,11 @@ class OpenedRun:
         for told in self.substitutions(tradeoff):
             warnings.warn(told, stacklevel=2)
         return scores_of(self.policy, self.task.read(Path(path)), tradeoff)
+
+    if not TYPE_CHECKING:  # else type checkers would accept any attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing_attribute(self, name)
 
 
 def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> OpenedRun:

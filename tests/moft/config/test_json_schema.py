@@ -143,7 +143,7 @@ def test_one_component_has_a_schema_with_what_it_contains(plugins):
 
 
 def test_the_schema_of_an_unknown_component_says_the_nearest(plugins):
-    with pytest.raises(PluginError, match=r"no loss is called 'sqare'. Did you mean 'square'\?"):
+    with pytest.raises(PluginError, match=r"unknown loss 'sqare'. Did you mean 'square'\?"):
         component_schema("losses", "sqare", plugins)
 
 

@@ -52,7 +52,7 @@ def test_a_mistake_in_the_settings_of_a_tracker_is_told_with_its_path(config, mo
     said = moft("train", config, "--plan", "--set", "trackers=[tensorbord, {name: wandb, mode: of}]")
     first, second = said.mistakes
     assert said.code == 2
-    assert "trackers.0: no tracker is called 'tensorbord'. Did you mean 'tensorboard'?" in first
+    assert "trackers.0: unknown tracker 'tensorbord'. Did you mean 'tensorboard'?" in first
     assert "trackers.1.mode: " in second
 
 

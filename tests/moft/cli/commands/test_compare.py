@@ -116,7 +116,7 @@ MISTAKES = {
     "few samples": (("one", "two", "--bootstrap-samples", "99"), "--bootstrap-samples 99: must be at least 100"),
     "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
     "nothing over seeds": (("one", "two", "--over-seeds"), "one and two: have the same settings and seed=0"),
-    "something is there": (("one", "two", "--out", "empty"), "empty: is there already; choose another --out"),
+    "something is there": (("one", "two", "--out", "empty"), "empty: already exists; choose another --out"),
 }
 
 

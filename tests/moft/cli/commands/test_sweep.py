@@ -280,7 +280,7 @@ def test_an_interrupted_sweep_keeps_checkpoints_and_says_how_to_go_on(sweeping, 
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     said = (tmp_path / "said").read_text()
-    assert "Stopped; what was learned up to the last checkpoints is kept, and the same command goes on." in said
+    assert "Stopped. The last checkpoints are kept; the same command continues from them." in said
     assert said.endswith("moft: interrupted.\n")
     assert "Traceback" not in said
     runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]

@@ -107,11 +107,11 @@ def test_a_plan_in_the_place_of_a_run_says_so_and_one_that_resumes_has_to_go_wit
     words = ("train", config, "--out", tmp_path / "run", "--plan")
     said = moft(*words)
     assert (said.code, said.mistakes) == (0, [])
-    there = "A run is there already: choose another --out, remove it, or go on with it by --resume."
+    there = "A run already exists there: choose another --out, remove it, or continue it with --resume."
     assert said.out.splitlines()[:2] == [f"Writes to: {tmp_path / 'run'}", there]
     said = moft(*words, "--resume")
     assert said.code == 0
-    assert said.out.startswith(f"Goes on in: {tmp_path / 'run'}\nTask: ")
+    assert said.out.startswith(f"Continues in: {tmp_path / 'run'}\nTask: ")
     said = moft(*words, "--resume", "--set", "seed=9")
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert "was made with another config (seed: 0 there, 9 here)" in said.mistakes[0]

@@ -141,7 +141,7 @@ def test_a_plan_without_data_says_what_it_could_not_check(config, moft, tmp_path
     said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", "task.data=nowhere")
     assert (said.code, said.mistakes) == (0, [])
     (line,) = [line for line in said.out.splitlines() if line.startswith("Not checked")]
-    assert line.startswith("Not checked, whether the method goes with the model: 'nowhere': no such file or folder")
+    assert line.startswith("Not checked whether the method fits the model: 'nowhere': no such file or folder")
 
 
 def test_prefixes_longer_than_the_context_are_refused_with_the_figure(moft, tiny_models, made_up_lists, tmp_path):

@@ -101,9 +101,7 @@ def test_a_run_whose_plugin_is_gone_says_which_when_it_is_opened(finished: Path,
     (run / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
     config = (run / "config.yaml").read_text(encoding="utf-8")
     (run / "config.yaml").write_text(config.replace("name: listnet", "name: hinge"), encoding="utf-8")
-    with pytest.raises(
-        RunError, match=r"(?s)cannot be opened: task.base.loss: no loss is called 'hinge'.*'hinge' \(moft-hinge 1.2\)"
-    ):
+    with pytest.raises(RunError, match=r"(?s)cannot be opened: task.base.loss: unknown loss 'hinge'.*'hinge' \(moft-hinge 1.2\)"):
         library.open_run(run, device="cpu")
 
 
