@@ -26,12 +26,12 @@ from moft.files.safetensors import save_tensors
 from moft.hooks.observers import Observers
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Evaluator, LongEvaluator, Method, Policy, Problem
-from moft.run.checks.compatibility import check_adaptive_sampler, check_fit, check_profile, refuse_ensembles
-from moft.run.checks.out_of_memory import memory_fault, short_of_memory
-from moft.run.checks.plugin_errors import plugin_fault, stopped
+from moft.run.checks.compatibility import check_adaptive_sampler, check_fit, check_profile, check_trains_one_model
+from moft.run.checks.out_of_memory import memory_fault, run_memory_error
+from moft.run.checks.plugin_errors import plugin_fault, run_plugin_error
 from moft.run.folder.checkpoint import RunRecords
-from moft.run.folder.plugin_copies import allow_repair, check_same_plugins, keep_again, kept_hashes
-from moft.run.folder.resume import check_same_data, fingerprint, kept_config
+from moft.run.folder.plugin_copies import allow_repair, check_same_plugins, plugin_hashes, update_copies
+from moft.run.folder.resume import check_same_config, check_same_data, fingerprint
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
 from moft.run.policy.measure import measure
@@ -70,7 +70,7 @@ def train_run(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool 
     is_resumed = resume and path.exists()
     try:
         if processes.is_sharding:
-            refuse_ensembles(settings.method)
+            check_trains_one_model(settings.method)
         make = _reopened if is_resumed else RunFolder.create
         trackers = processes.first(lambda: trackers_of(resolved, path, plugins)) or {}
         folder = processes.first(lambda: make(path, resolved.plain)) or RunFolder(path)
@@ -85,12 +85,12 @@ def train_run(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool 
             if processes.is_main and not is_resumed:
                 folder.discard_if_empty()
             if (short := memory_fault(error)) is not None:
-                raise short_of_memory(path, short, resolved.plain) from error
+                raise run_memory_error(path, short, resolved.plain) from error
             fault = plugin_fault(error, plugins)
             if processes.is_main and isinstance(error, Exception):
                 allow_repair(folder)
             if fault is not None:
-                raise stopped(path, fault) from error
+                raise run_plugin_error(path, fault) from error
             raise
         finally:
             records.close()
@@ -154,7 +154,7 @@ def _train(
             folder.discard()  # at most a base model was trained, and another config or other data need another one
         raise
     if trainer.is_main:
-        folder.write_versions(versions_of(plugins, kept_hashes(folder), trainer.device, settings.seed, task.identity()))
+        folder.write_versions(versions_of(plugins, plugin_hashes(folder), trainer.device, settings.seed, task.identity()))
     method.train(policy, problem, trainer)
     if trainer.is_main and (reached := records.measured("hypervolume")) and not any(reached):
         trainer.note(NOTHING_REACHED)
@@ -189,11 +189,11 @@ def _validation(front: Front, reference: torch.Tensor) -> dict[str, float]:
 def _reopened(path: Path, config: Mapping[str, Any]) -> RunFolder:
     """The run at `path`, held by this process; what training depends on must be as it was."""
     folder = RunFolder.open(path)
-    kept = kept_config(folder, config)
+    kept = check_same_config(folder, config)
     check_same_plugins(folder, config["plugins"])
     folder.hold()
     folder.clean()
-    keep_again(folder, config["plugins"])
+    update_copies(folder, config["plugins"])
     if kept != config:
         folder.write_config(config)
     return folder

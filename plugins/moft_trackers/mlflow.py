@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from moft.api import Count, Front, Run
-from moft_trackers.optional_libraries import library
-from moft_trackers.resume_id import mark, marked
-from moft_trackers.tracked_values import file_of, flattened, front_numbers, is_due, numbers_of
+from moft_trackers.optional_libraries import import_library
+from moft_trackers.resume_id import read_resume_id, write_resume_id
+from moft_trackers.tracked_values import file_of, flatten, front_numbers, is_due, numbers_of
 
 _FILES = ("front.json", "front.csv", "front.png")
 _TOGETHER = 100  # parameters that a server takes at a time
@@ -33,21 +33,21 @@ class OnMLflow:
 
     def __init__(self, run: Run, *, uri: str | None = None, experiment: str = "moft", every: Count = 1) -> None:
         self._run, self._uri, self._experiment, self._every = run, uri, experiment, every
-        self._library, self._entities = library("mlflow", "mlflow"), library("mlflow.entities", "mlflow")
+        self._library, self._entities = import_library("mlflow", "mlflow"), import_library("mlflow.entities", "mlflow")
         self._client: Any = None
         self._id = ""
 
     def run_started(self) -> None:
         self._client = self._library.MlflowClient(tracking_uri=self._uri)
-        self._id = marked(self._run, "mlflow")
+        self._id = read_resume_id(self._run, "mlflow")
         if self._id:
             self._client.update_run(self._id, status="RUNNING")
             return
         found = self._client.get_experiment_by_name(self._experiment)
         experiment = self._client.create_experiment(self._experiment) if found is None else found.experiment_id
         self._id = str(self._client.create_run(experiment, run_name=self._run.name).info.run_id)
-        mark(self._run, "mlflow", self._id)
-        settings = [(_key(name), text[:_LONGEST]) for name, text in flattened(self._run.config).items()]
+        write_resume_id(self._run, "mlflow", self._id)
+        settings = [(_key(name), text[:_LONGEST]) for name, text in flatten(self._run.config).items()]
         for start in range(0, len(settings), _TOGETHER):
             part = [self._entities.Param(name, text) for name, text in settings[start : start + _TOGETHER]]
             self._client.log_batch(self._id, params=part)

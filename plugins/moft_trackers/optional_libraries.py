@@ -8,7 +8,7 @@ from typing import Any
 from moft import ConfigError
 
 
-def library(module: str, tracker: str) -> Any:
+def import_library(module: str, tracker: str) -> Any:
     """A module of a tracker's library, imported now.
 
     Args:

@@ -7,13 +7,13 @@ from pathlib import Path
 from moft.api import Run, atomic_write
 
 
-def marked(run: Run, tracker: str) -> str:
+def read_resume_id(run: Run, tracker: str) -> str:
     """What was kept when the run began; empty for a new run."""
     file = _file(run, tracker)
     return file.read_text(encoding="utf-8") if file is not None and file.is_file() else ""
 
 
-def mark(run: Run, tracker: str, text: str) -> None:
+def write_resume_id(run: Run, tracker: str, text: str) -> None:
     """Keeps `text` for when the run is resumed."""
     file = _file(run, tracker)
     if file is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moft import ConfigError
 from moft.api import Count, Front, Run
-from moft_trackers.optional_libraries import library
+from moft_trackers.optional_libraries import import_library
 from moft_trackers.tracked_values import file_of, front_numbers, front_table, is_due, numbers_of
 
 
@@ -30,8 +30,8 @@ class OnTensorBoard:
             raise ConfigError("tracker 'tensorboard' has nowhere to write, as the run has no folder; set folder.")
         self._run, self._every = run, every
         self._folder = Path(run.folder) / "tensorboard" if folder is None else Path(folder).expanduser() / run.name
-        library("tensorboard", "tensorboard")
-        self._open = library("torch.utils.tensorboard", "tensorboard").SummaryWriter
+        import_library("tensorboard", "tensorboard")
+        self._open = import_library("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer: Any = None
 
     def run_started(self) -> None:

@@ -45,7 +45,7 @@ def front_numbers(run: Run) -> dict[str, float]:
     return {f"front/{name}": value for name, value in _finite(found)}
 
 
-def board_front(library: Any, run: Run, front: Front) -> dict[str, Any]:
+def front_for_board(library: Any, run: Run, front: Front) -> dict[str, Any]:
     """What a board logs of a front: its numbers, its points as a `Table` of the library, and the picture as an `Image` of it."""
     columns, rows = front_table(front)
     shown: dict[str, Any] = {**front_numbers(run), "front/points": library.Table(columns=columns, data=rows)}
@@ -61,13 +61,13 @@ def file_of(run: Run, name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def flattened(config: Mapping[str, Any], path: str = "") -> dict[str, str]:
+def flatten(config: Mapping[str, Any], path: str = "") -> dict[str, str]:
     """Every setting of a config as text, by its path, such as `method.sampler.name`."""
     found: dict[str, str] = {}
     for key, value in config.items():
         where = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping) and value:
-            found |= flattened(value, where)
+            found |= flatten(value, where)
         else:
             found[where] = str(value)
     return found

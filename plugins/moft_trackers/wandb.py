@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from moft.api import Count, Front, Run
-from moft_trackers.optional_libraries import library
-from moft_trackers.resume_id import mark, marked
-from moft_trackers.tracked_values import board_front, is_due, numbers_of
+from moft_trackers.optional_libraries import import_library
+from moft_trackers.resume_id import read_resume_id, write_resume_id
+from moft_trackers.tracked_values import front_for_board, is_due, numbers_of
 
 
 class OnWandb:
@@ -39,12 +39,12 @@ class OnWandb:
     ) -> None:
         self._run, self._every = run, every
         self._asked = {"project": project, "entity": entity, "mode": mode, "tags": list(tags)}
-        self._library = library("wandb", "wandb")
+        self._library = import_library("wandb", "wandb")
         self._board: Any = None
         self._jobs: set[str] = set()
 
     def run_started(self) -> None:
-        known = marked(self._run, "wandb")
+        known = read_resume_id(self._run, "wandb")
         self._board = self._library.init(
             **self._asked,
             name=self._run.name,
@@ -54,7 +54,7 @@ class OnWandb:
             config=dict(self._run.config),
             reinit="create_new",
         )
-        mark(self._run, "wandb", str(self._board.id))
+        write_resume_id(self._run, "wandb", str(self._board.id))
 
     def step_ended(self, step: int, values: Mapping[str, float | str]) -> None:
         if not is_due(step, values, self._every):
@@ -66,7 +66,7 @@ class OnWandb:
         self._board.log({**numbers_of(values), f"{job}/step": step})
 
     def front_profiled(self, front: Front) -> None:
-        self._board.log(board_front(self._library, self._run, front))
+        self._board.log(front_for_board(self._library, self._run, front))
 
     def run_ended(self, error: BaseException | None) -> None:
         self._board.finish(exit_code=0 if error is None else 1)

@@ -9,7 +9,7 @@ import typer
 
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import in_words, parsed_dial
+from moft.run.policy.parse_weights import dial_text, parse_dial
 
 
 def add(app: typer.Typer) -> None:
@@ -42,16 +42,16 @@ def profile(
 
     opened = open_run(run, plugins)
     settings = with_changes(opened.settings.profile, split=split, points=points)
-    factors = parsed_dial(dial, opened.names)
+    factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
-    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{in_words(factors, '-')}")
+    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: is there already; choose another --out or remove it.")
     cost = cost_of(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
-    notes = [] if is_as_trained else [f"Measured at {in_words(factors)} times the trained betas."]
+    notes = [] if is_as_trained else [f"Measured at {dial_text(factors)} times the trained betas."]
     with atomic_folder(target) as folder:
         write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
     observers.front_profiled(measured.front)

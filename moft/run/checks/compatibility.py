@@ -63,7 +63,7 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
         number_of(indicator, grid, grid)
 
 
-def early_misfit(settings: RunSettings) -> str:
+def check_before_training(settings: RunSettings) -> str:
     """Why it cannot be known yet whether a run's method goes with its model; empty where it does.
 
     Raises:
@@ -80,7 +80,7 @@ def early_misfit(settings: RunSettings) -> str:
     return ""
 
 
-def refuse_ensembles(method: Any) -> None:
+def check_trains_one_model(method: Any) -> None:
     """Nothing, unless the policy of a method is known to hold several models; told by what its `policy` is annotated to give.
 
     Raises:

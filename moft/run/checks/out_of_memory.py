@@ -25,7 +25,7 @@ def memory_fault(error: BaseException | None) -> str | None:
     return f"out of memory ({_amount(*asked.groups())} more were asked for)" if asked else "out of memory"
 
 
-def told_memory(error: Exception) -> RunError | None:
+def memory_error(error: Exception) -> RunError | None:
     """The error of a command that ran out of memory outside of a run; None where it did not."""
     fault = memory_fault(error)
     if fault is None:
@@ -33,7 +33,7 @@ def told_memory(error: Exception) -> RunError | None:
     return RunError(f"{fault}: take less at a time, by --batch where the command has it, or choose a smaller model or file.")
 
 
-def short_of_memory(path: Any, fault: str, config: Mapping[str, Any]) -> RunError:
+def run_memory_error(path: Any, fault: str, config: Mapping[str, Any]) -> RunError:
     """The error of a run that ran out of memory, with the settings of its config that take less when they are lower.
 
     Args:

@@ -39,13 +39,13 @@ def plugin_fault(error: BaseException, plugins: Plugins) -> str | None:
     return f"plugin {origin} failed ({reason})"
 
 
-def told_fault(error: Exception, plugins: Plugins) -> PluginError | None:
+def plugin_error(error: Exception, plugins: Plugins) -> PluginError | None:
     """The error of a plugin that failed outside training, with its name; None where none did."""
     fault = plugin_fault(error, plugins)
     return None if fault is None else PluginError(f"{fault}. {_TRACE}")
 
 
-def stopped(path: Path, fault: str) -> RunError:
+def run_plugin_error(path: Path, fault: str) -> RunError:
     """The error of a run that a plugin ended, which says what is left of it."""
     left = (
         "The last checkpoint is kept: repair the plugin, then go on by --resume."

@@ -63,15 +63,15 @@ def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, An
 
 def _speaking(entry: Entry) -> int:
     """How many lists say something of the objective, or the main one, of which fewest do; those of none are left out."""
-    whole = torch.cat([entry.together("values")[0], entry.together("main")[0].unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
+    whole = torch.cat([entry.pooled("values")[0], entry.pooled("main")[0].unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
     counts = (~whole.isnan()).all(0).sum(0)
     return int(counts[counts > 0].min()) if counts.any() else 0
 
 
 def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str, Any], Tensor]:
     """The row of one entry, and `[samples, measures]` of the bootstrap: means over its seeds."""
-    values, mains = entry.together("values"), entry.together("main")
-    base_values, base_main = entry.together("base.values")[0], entry.together("base.main")[0]
+    values, mains = entry.pooled("values"), entry.pooled("main")
+    base_values, base_main = entry.pooled("base.values")[0], entry.pooled("base.main")[0]
     fronts = [value.double().nanmean(1) for value in values]  # [seeds], each [n, m]
     means = [main.double().nanmean(1) for main in mains]  # [seeds], each [n]
     volumes = torch.tensor([hypervolume(front, reference) for front in fronts], dtype=torch.float64)

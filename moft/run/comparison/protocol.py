@@ -94,7 +94,7 @@ def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, An
         yield path, there, here
 
 
-def in_words(value: Any) -> str:
+def short_json(value: Any) -> str:
     """A JSON value on one line, content hashes by their first characters."""
     return _HASH.sub(lambda found: found.group()[:12], json.dumps(value, ensure_ascii=False))
 
@@ -105,7 +105,7 @@ def _refuse_other(first: MeasuredRun, run: MeasuredRun, what: str, there: Any, h
         path, before, after = found
         place = f"{path}: " if path else ""
         raise RunError(
-            f"{run.path}: {what} from {first.path}'s ({place}{in_words(before)} there, {in_words(after)} here); "
+            f"{run.path}: {what} from {first.path}'s ({place}{short_json(before)} there, {short_json(after)} here); "
             "only what was measured alike compares."
         )
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from moft.errors import ConfigError, MoftError, RunError
-from moft.run.comparison.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, in_words
+from moft.run.comparison.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, short_json
 from moft.run.comparison.run_labels import entry_names, folder_names
 from moft.run.report.front_files import MeasuredRun
 
@@ -39,7 +39,7 @@ class Entry:
         """Its runs, seed by seed."""
         return [run for row in self.runs for run in row]
 
-    def together(self, tensor: str) -> list[Tensor]:
+    def pooled(self, tensor: str) -> list[Tensor]:
         """For each seed, one tensor `[n, lists, ...]` of its runs, their lists behind each other."""
         return [torch.cat([run.tensors[tensor] for run in row], dim=1) for row in self.runs]
 
@@ -69,7 +69,7 @@ def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: s
     groups: dict[str, dict[tuple[str, str], MeasuredRun]] = {}
     for run in runs:
         cells = groups.setdefault(_key(run, left_out), {})
-        cell = (in_words(run.config.get(SEED)), in_words(_setting(run, pool)) if pool is not None else "")
+        cell = (short_json(run.config.get(SEED)), short_json(_setting(run, pool)) if pool is not None else "")
         if cell in cells:
             raise RunError(
                 f"{cells[cell].path} and {run.path}: have the same settings and {_cell_words(cell, pool)}; give each once."
@@ -86,7 +86,7 @@ def comparable_by(runs: Sequence[MeasuredRun]) -> str | None:
     """The options by which `moft compare` takes runs of one sweep, as text; None where nothing makes them compare."""
     first, *others = (run.config for run in runs)
     varied = dict.fromkeys(path for config in others for path, _, _ in differences(first, config) if path != SEED)
-    has_seeds = len({in_words(run.config.get(SEED)) for run in runs}) > 1
+    has_seeds = len({short_json(run.config.get(SEED)) for run in runs}) > 1
     for pool in (None, *varied):
         with suppress(MoftError):
             entries_of(runs, over_seeds=has_seeds, pool=pool)
@@ -140,8 +140,8 @@ def _setting(run: MeasuredRun, path: str) -> Any:
 def _refuse_nothing_to_group(
     runs: Sequence[MeasuredRun], groups: Mapping[str, Any], left_out: Sequence[str], over_seeds: bool, pool: str | None
 ) -> None:
-    if pool is not None and len({in_words(_setting(run, pool)) for run in runs}) == 1:
-        value = in_words(_setting(runs[0], pool))
+    if pool is not None and len({short_json(_setting(run, pool)) for run in runs}) == 1:
+        value = short_json(_setting(runs[0], pool))
         raise ConfigError(f"--pool {pool}: is {value} in every run, so there is nothing to put together; leave it out.")
     if not over_seeds:
         return
@@ -157,7 +157,7 @@ def _check_pooled(runs: Sequence[MeasuredRun], pool: str | None) -> None:
         return
     firsts: dict[str, MeasuredRun] = {}
     for run in runs:
-        value = in_words(_setting(run, pool))
+        value = short_json(_setting(run, pool))
         check_lists(firsts.setdefault(value, run), run)
     values = list(firsts)
     for index, value in enumerate(values):

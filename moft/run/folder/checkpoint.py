@@ -49,7 +49,7 @@ class RunRecords:
     @property
     def notes(self) -> tuple[str, ...]:
         """The sentences that jobs noted."""
-        return tuple(self._folder.noted())
+        return tuple(self._folder.read_notes())
 
     def finished(self, job: str) -> Mapping[str, Tensor] | None:
         done = self._folder.checkpoints / job / "finished"

@@ -15,7 +15,7 @@ _FAILED = ".failed"
 """Ends the name of an empty file beside the copy of a plugin of a run that ended in an error: the plugin may be repaired."""
 
 
-def kept_hashes(folder: RunFolder) -> dict[str, str]:
+def plugin_hashes(folder: RunFolder) -> dict[str, str]:
     """By the name of its file, the sha256 of each plugin that the run keeps."""
     return {copy.name: _hash(copy) for copy in sorted(folder.plugins.glob("*.py"))}
 
@@ -31,16 +31,16 @@ def check_same_plugins(folder: RunFolder, files: Sequence[str]) -> None:
             )
 
 
-def keep_again(folder: RunFolder, files: Sequence[str]) -> None:
+def update_copies(folder: RunFolder, files: Sequence[str]) -> None:
     """Keeps what a run goes on with: plugins that were repaired, which a note tells of, and those that are not kept yet."""
     for file, copy in _changed(folder, files):
         before = _hash(copy)
         atomic_write(copy, Path(file).expanduser().read_bytes())
         told = f"The plugin file {copy.name} was repaired on the way: sha256 {before[:12]} before, {_hash(copy)[:12]} since."
-        write_json(folder.notes, [*folder.noted(), told])
+        write_json(folder.notes, [*folder.read_notes(), told])
     for mark in folder.plugins.glob(f"*{_FAILED}"):
         mark.unlink()
-    folder.keep_plugins([file for file in files if not (folder.plugins / Path(file).name).exists()])
+    folder.copy_plugins([file for file in files if not (folder.plugins / Path(file).name).exists()])
 
 
 def allow_repair(folder: RunFolder) -> None:

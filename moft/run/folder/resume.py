@@ -24,7 +24,7 @@ def fingerprint(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(trained_part(config), sort_keys=True).encode()).hexdigest()
 
 
-def kept_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
+def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run, which `config` may go on with.
 
     Raises:

@@ -43,12 +43,12 @@ class RunFolder:
         Raises:
             RunError: something is there already.
         """
-        refuse_existing(path)
+        check_is_free(path)
         folder = cls(path)
         with atomic_folder(path) as temporary:
-            folder._lock = locked(temporary)
+            folder._lock = lock_folder(temporary)
             cls(temporary).write_config(config)
-            cls(temporary).keep_plugins(config.get("plugins", ()))
+            cls(temporary).copy_plugins(config.get("plugins", ()))
         return folder
 
     @classmethod
@@ -68,7 +68,7 @@ class RunFolder:
         Raises:
             RunError: another process holds it.
         """
-        self._lock = locked(self.path)
+        self._lock = lock_folder(self.path)
 
     def release(self) -> None:
         """Lets others write here."""
@@ -110,11 +110,11 @@ class RunFolder:
         """Removes the folder, so that a mistake leaves nothing behind."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def noted(self) -> list[str]:
+    def read_notes(self) -> list[str]:
         """The sentences that were noted for the readers of the results."""
         return list(read_json(self.notes)) if self.notes.exists() else []
 
-    def keep_plugins(self, files: Sequence[str]) -> None:
+    def copy_plugins(self, files: Sequence[str]) -> None:
         """Copies plugin files, so that the policy can be opened from anywhere, and later, by what trained it."""
         for file in files:
             self.plugins.mkdir(exist_ok=True)
@@ -126,7 +126,7 @@ class RunFolder:
             self.discard()
 
 
-def refuse_existing(path: Path) -> None:
+def check_is_free(path: Path) -> None:
     """Nothing, when a run can be made at `path`.
 
     Raises:
@@ -139,7 +139,7 @@ def refuse_existing(path: Path) -> None:
         raise RunError(f"{path}: {kind} is there already; choose another --out or remove it.")
 
 
-def locked(folder: Path) -> IO[str]:
+def lock_folder(folder: Path) -> IO[str]:
     """The lock of `folder`, held until the file is closed.
 
     Raises:

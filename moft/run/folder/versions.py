@@ -64,7 +64,7 @@ def versions_of(
     }
 
 
-def begun_in(folder: RunFolder) -> Path | None:
+def start_folder(folder: RunFolder) -> Path | None:
     """The folder that relative places of a run's config start from; None where nothing says."""
     try:
         found = read_json(folder.versions).get("folder")

@@ -21,8 +21,8 @@ from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Task
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.run_folder import RunFolder
-from moft.run.folder.versions import begun_in
-from moft.run.policy.parse_weights import dial_of, parsed_dial, parsed_weights, tradeoff_at, weights_of
+from moft.run.folder.versions import start_folder
+from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.score import scores_of
 from moft.run.run_config import register_plugin_files
 from moft.run.run_settings import RunSettings
@@ -61,7 +61,7 @@ class OpenedRun:
         Raises:
             ConfigError: a number, a name or how many there are is wrong.
         """
-        return tradeoff_at([parsed_weights(weights, self.names)], [parsed_dial(dial, self.names)], self.trained_betas)
+        return tradeoff_at([parse_weights(weights, self.names)], [parse_dial(dial, self.names)], self.trained_betas)
 
     def tradeoffs(self, asked: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
         """A row for each of what is asked: weights, times the trained betas, and where they stand.
@@ -77,8 +77,8 @@ class OpenedRun:
         weights, factors = [], []
         for weighted, times, where in asked:
             is_text = isinstance(weighted, str), isinstance(times, str)
-            weights.append(parsed_weights(weighted, self.names) if is_text[0] else weights_of(weighted, self.names, where))
-            factors.append(parsed_dial(times, self.names) if is_text[1] else dial_of(times, self.names, where))
+            weights.append(parse_weights(weighted, self.names) if is_text[0] else weights_from_json(weighted, self.names, where))
+            factors.append(parse_dial(times, self.names) if is_text[1] else dial_from_json(times, self.names, where))
         return tradeoff_at(weights, factors, self.trained_betas)
 
     def substitutions(self, tradeoff: Tradeoff) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> OpenedRun
     try:
         kept = [str(folder.plugins / Path(file).name) for file in config.get("plugins", ())]
         register_plugin_files(kept, plugins, is_preferred=True)  # the run was trained by them, whatever has been installed since
-        settings: RunSettings = resolve(RunSettings, config, plugins, home=begun_in(folder)).make()
+        settings: RunSettings = resolve(RunSettings, config, plugins, home=start_folder(folder)).make()
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

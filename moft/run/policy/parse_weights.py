@@ -20,7 +20,7 @@ EXTREME = 1e12
 """Betas beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
 
 
-def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
+def parse_weights(text: str, names: Sequence[str]) -> list[float]:
     """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (objectives left out weigh nothing).
 
     Raises:
@@ -31,7 +31,7 @@ def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
     return weights
 
 
-def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
+def read_weights_file(path: Path, names: Sequence[str]) -> list[list[float]]:
     """A row of weights for each list, from a file with a JSON array of numbers on each line.
 
     Raises:
@@ -51,7 +51,7 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
     return rows
 
 
-def parsed_dial(text: str, names: Sequence[str]) -> list[float]:
+def parse_dial(text: str, names: Sequence[str]) -> list[float]:
     """Times the trained betas, in the order of `names`.
 
     Args:
@@ -66,12 +66,12 @@ def parsed_dial(text: str, names: Sequence[str]) -> list[float]:
     return [checked_dial(factor) for factor in factors]
 
 
-def in_words(factors: Sequence[float], separator: str = ", ") -> str:
+def dial_text(factors: Sequence[float], separator: str = ", ") -> str:
     """Factors of betas as short text: one number where all are the same."""
     return separator.join(f"{factor:g}" for factor in (factors[:1] if len(set(factors)) == 1 else factors))
 
 
-def weights_of(value: object, names: Sequence[str], where: str) -> list[float]:
+def weights_from_json(value: object, names: Sequence[str], where: str) -> list[float]:
     """Weights in the order of `names`, from a list of them, or an object by name (objectives left out weigh nothing).
 
     Raises:
@@ -80,7 +80,7 @@ def weights_of(value: object, names: Sequence[str], where: str) -> list[float]:
     return _checked(_row(value, names, where, "weights", left_out=0.0), where)
 
 
-def dial_of(value: object, names: Sequence[str], where: str) -> list[float]:
+def dial_from_json(value: object, names: Sequence[str], where: str) -> list[float]:
     """Times the trained betas, in the order of `names`, from one number, a list, or an object by name.
 
     Raises:

@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"""(?<![^\s\[{,:])(?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*')|[\[{
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
-def varied(overs: Sequence[str]) -> dict[str, list[str]]:
+def parse_over(overs: Sequence[str]) -> dict[str, list[str]]:
     """The values of every setting that is varied, as `--set` reads them, in the order given.
 
     Args:
@@ -67,7 +67,7 @@ def overrides_of(chosen: Mapping[str, str], overrides: Sequence[str]) -> list[st
     return sorted([*overrides, *(f"{path}={value}" for path, value in chosen.items())], key=_depth)
 
 
-def name_of(chosen: Mapping[str, str]) -> str:
+def folder_name(chosen: Mapping[str, str]) -> str:
     """`path=value,path=value`: a name for a folder, safe on any file system; what had to be left out stands in a hash."""
     name = ",".join(f"{_safe(path)}={_safe(_plain(value))}" for path, value in chosen.items())
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 7]}-{_hash(name)}"

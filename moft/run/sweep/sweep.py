@@ -14,13 +14,13 @@ from moft.config.yaml12 import dump
 from moft.errors import ConfigError, MoftError, RunError
 from moft.files.atomic_write import atomic_write
 from moft.hooks.plugin_manager import Plugins
-from moft.run.checks.compatibility import early_misfit
-from moft.run.folder.resume import kept_config
-from moft.run.folder.run_folder import RunFolder, locked, refuse_existing
+from moft.run.checks.compatibility import check_before_training
+from moft.run.folder.resume import check_same_config
+from moft.run.folder.run_folder import RunFolder, check_is_free, lock_folder
 from moft.run.run_config import read_settings
 from moft.run.run_settings import RunSettings
-from moft.run.sweep.combinations import combinations, name_of, overrides_of, varied
-from moft.run.sweep.worker_processes import Ended, Job, run_jobs, shares_of
+from moft.run.sweep.combinations import combinations, folder_name, overrides_of, parse_over
+from moft.run.sweep.worker_processes import Job, JobResult, run_jobs, shares_of
 
 RECORDS = ".sweep"
 """The folder of a sweep's logs and configs; hidden, so that `DIR/*` are the runs."""
@@ -63,8 +63,8 @@ class SweepRun:
             return State.NEW
         run = RunFolder(self.folder)
         if not run.config.is_file():
-            refuse_existing(self.folder)
-        kept = kept_config(run, self.config)
+            check_is_free(self.folder)
+        kept = check_same_config(run, self.config)
         ends = (run.front, self.folder / "report.html")  # the first and the last that is written of the results
         if not all(end.exists() for end in ends):
             return State.HALF
@@ -139,7 +139,7 @@ def plan_sweep(
     Raises:
         MoftError: one line for each mistake.
     """
-    values = varied(overs)
+    values = parse_over(overs)
     if not values and seeds is None:
         raise ConfigError("nothing to sweep; give --over path.to.setting=a,b,c, --seeds N, or both.")
     if "seed" in values and seeds is not None:
@@ -153,13 +153,13 @@ def plan_sweep(
             settings: RunSettings = resolved.make()
             together = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
             if together not in unknown:  # asking opens data or a model's config, so once for what is the same
-                unknown[together] = early_misfit(settings)
+                unknown[together] = check_before_training(settings)
         except MoftError as error:
             mistakes += _without_values(str(error), chosen).splitlines()
             continue
         first = resolved.plain["seed"]
         for seed in range(first, first + (seeds or 1)):
-            name = name_of({**chosen, "seed": str(seed)} if "seed" not in values else chosen)
+            name = folder_name({**chosen, "seed": str(seed)} if "seed" not in values else chosen)
             runs.append(SweepRun(folder / name, {**resolved.plain, "seed": seed}))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
@@ -169,7 +169,7 @@ def plan_sweep(
 
 def run_sweep(
     sweep: Sweep, program: Sequence[str], shares: Sequence[Mapping[str, str]], on_progress: Callable[[str], object]
-) -> list[Ended]:
+) -> list[JobResult]:
     """Makes every run that is not done, and goes on with those that are half-done.
 
     Args:
@@ -187,12 +187,12 @@ def run_sweep(
     with _held(sweep.folder):
         states = sweep.states()
         left = [run for run in sweep.runs if states[run.name] is not State.DONE]
-        total, done, failed = len(sweep.runs), len(sweep.runs) - len(left), list[Ended]()
-        on_progress(f"{counted(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
+        total, done, failed = len(sweep.runs), len(sweep.runs) - len(left), list[JobResult]()
+        on_progress(f"{count_states(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
 
-        def ended(job: Ended) -> None:
+        def ended(job: JobResult) -> None:
             nonlocal done
-            if job.trouble:
+            if job.error:
                 failed.append(job)
                 on_progress(f"{done} of {total} done; failed after {job.seconds:.1f} s: {job.job.name}")
             else:
@@ -203,7 +203,7 @@ def run_sweep(
         return failed
 
 
-def counted(states: Mapping[str, State]) -> str:
+def count_states(states: Mapping[str, State]) -> str:
     """How many runs there are, and in what state."""
     found = list(states.values())
     parts = ", ".join(f"{found.count(state)} {state}" for state in State if state in found)
@@ -243,7 +243,7 @@ def _held(folder: Path) -> Iterator[None]:
     records = folder / RECORDS
     records.mkdir(parents=True, exist_ok=True)
     try:
-        lock = locked(records)
+        lock = lock_folder(records)
     except RunError as error:
         raise RunError(f"{folder}: another sweep is running there; wait for it to end.") from error
     try:

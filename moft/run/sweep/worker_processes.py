@@ -39,18 +39,18 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Ended:
+class JobResult:
     """A command that has ended.
 
     Args:
         job: which.
         seconds: that it took.
-        trouble: why it failed, on one line; empty when it did not.
+        error: why it failed, on one line; empty when it did not.
     """
 
     job: Job
     seconds: float
-    trouble: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class _Running:
     log_begin: int
 
 
-def run_jobs(jobs: Iterable[Job], shares: Sequence[Mapping[str, str]], ended: Callable[[Ended], object]) -> None:
+def run_jobs(jobs: Iterable[Job], shares: Sequence[Mapping[str, str]], ended: Callable[[JobResult], object]) -> None:
     """Runs all jobs, as many at a time as there are shares; one that fails does not keep the others from running.
 
     A job reads from a pipe that is closed when this process ends, however it ends.
@@ -146,13 +146,13 @@ def _started(job: Job, share: Mapping[str, str]) -> _Running:
     return _Running(job, process, time.monotonic(), begin)
 
 
-def _ended(one: _Running) -> Ended:
+def _ended(one: _Running) -> JobResult:
     if one.process.stdin is not None:
         one.process.stdin.close()
-    return Ended(one.job, time.monotonic() - one.began, _trouble(one))
+    return JobResult(one.job, time.monotonic() - one.began, _failure(one))
 
 
-def _trouble(one: _Running) -> str:
+def _failure(one: _Running) -> str:
     """Why a process failed: the signal that ended it, its last error, or the last thing that it said."""
     code = one.process.returncode
     if code == 0:

@@ -12,7 +12,7 @@ import pytest
 
 from moft.config.yaml12 import load
 from moft.errors import RunError
-from moft.run.folder.run_folder import locked
+from moft.run.folder.run_folder import lock_folder
 
 MOFT = "import sys; from moft.cli.app import main; sys.exit(main())"
 
@@ -147,7 +147,7 @@ def test_what_is_no_sweep_is_left_alone(name, make, told, config, moft, tmp_path
 
 def test_two_sweeps_do_not_share_a_folder(config, moft, tmp_path):
     (tmp_path / "sweep" / ".sweep").mkdir(parents=True)
-    other = locked(tmp_path / "sweep" / ".sweep")
+    other = lock_folder(tmp_path / "sweep" / ".sweep")
     said = moft("sweep", config, "--seeds", 2, "--out", tmp_path / "sweep")
     other.close()
     assert said.code == 2
@@ -244,7 +244,7 @@ def sweeping(config, warm, tmp_path):
 def is_held(run):
     """Whether a process writes the run."""
     try:
-        locked(run).close()
+        lock_folder(run).close()
     except RunError:
         return True
     except FileNotFoundError:  # it has not begun

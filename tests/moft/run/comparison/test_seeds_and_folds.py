@@ -55,15 +55,15 @@ def test_folds_are_put_together_in_one_order(read):
     runs = grid_of(read, folds=(2, 0, 1))
     entries = entries_of(runs, pool="task.fold")
     assert [[run.config["task"]["fold"] for run in entry.all_runs] for entry in entries] == [[0, 1, 2]] * 2
-    (values,) = entries[0].together("values")
+    (values,) = entries[0].pooled("values")
     expected = torch.cat([runs[at].tensors["values"] for at in (1, 2, 0)], dim=1)
     assert torch.equal(values, expected)
 
 
 def test_folds_and_seeds_go_together(read):
     entries = entries_of(grid_of(read, seeds=(0, 1), folds=(0, 1, 2)), over_seeds=True, pool="task.fold")
-    assert [len(entry.together("values")) for entry in entries] == [2, 2]
-    assert all(values.shape == (5, 120, 2) for values in entries[0].together("values"))
+    assert [len(entry.pooled("values")) for entry in entries] == [2, 2]
+    assert all(values.shape == (5, 120, 2) for values in entries[0].pooled("values"))
 
 
 def test_without_over_seeds_seeds_stay_apart_when_folds_are_pooled(read):

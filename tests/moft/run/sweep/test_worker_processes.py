@@ -40,7 +40,7 @@ def run(tmp_path):
     def go(programs, shares=({}, {})):
         found = {}
         jobs = [Job(name, (sys.executable, "-c", *words), tmp_path / f"{name}.log") for name, words in programs.items()]
-        run_jobs(jobs, shares, lambda ended: found.update({ended.job.name: ended.trouble}))
+        run_jobs(jobs, shares, lambda ended: found.update({ended.job.name: ended.error}))
         return found
 
     return go
