@@ -1,4 +1,4 @@
-"""The whole of a config file, as records."""
+"""The settings of a config file, as dataclasses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
 from moft.setting_types import Count, Default, Factory, NonNegativeCount
 
 MOST_POINTS = 10_000
-"""Of a grid that is measured."""
+"""Largest number of points of a measured grid."""
 
 Split = Literal["train", "validation", "test"]
 
 
 def _usual_indicators() -> Any:
-    """Names, as a config file would give them."""
+    """Default indicators, by name as in a config file."""
     return ["spacing", "coverage", "monotonicity"]
 
 
@@ -84,7 +84,7 @@ def plugin_files(files: Any) -> list[str]:
     """The files of plugins that a config names.
 
     Raises:
-        ConfigError: it is no list of them, or two have the same name.
+        ConfigError: it is not a list of files, or two have the same name.
     """
     if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
         raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")

@@ -112,6 +112,7 @@ def _train(
 ) -> None:
     trainer = AccelerateTrainer(settings.trainer, seed=settings.seed, records=records, resume=is_resumed)
     task = settings.task(Context(trainer.device, settings.seed, cache_folder(), processes))
+    observers.name_lists(task.nouns)
     check_profile(settings.profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
     evaluator: Evaluator = settings.profile.evaluator(task.objectives, task.main)

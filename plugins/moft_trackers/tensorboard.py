@@ -1,4 +1,4 @@
-"""Runs on TensorBoard."""
+"""Tracks runs with TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class OnTensorBoard:
     """Event files for TensorBoard: losses, rates and evaluations of every job, the front and its picture, the config.
 
     Args:
-        run: to be shown.
-        folder: where the files go, in a folder of the run's name; null for `tensorboard` in the run folder.
-        every: steps between two that are shown; the evaluated ones always are.
+        run: to be tracked.
+        folder: for event files, in a subfolder with the name of the run; null for `tensorboard` in the run folder.
+        every: log every n-th step; evaluated steps are always logged.
 
     Raises:
         ConfigError: TensorBoard is not installed, or there is no folder to write to.
@@ -27,7 +27,7 @@ class OnTensorBoard:
 
     def __init__(self, run: Run, *, folder: str | None = None, every: Count = 1) -> None:
         if folder is None and run.folder is None:
-            raise ConfigError("tracker 'tensorboard' has nowhere to write, as the run has no folder; set folder.")
+            raise ConfigError("tracker 'tensorboard' needs the setting folder, because the run has no folder.")
         self._run, self._every = run, every
         self._folder = Path(run.folder) / "tensorboard" if folder is None else Path(folder).expanduser() / run.name
         import_library("tensorboard", "tensorboard")
@@ -60,5 +60,5 @@ class OnTensorBoard:
 
 
 def _text(value: float | None) -> str:
-    """A number as a table shows it."""
+    """A number as text for the table."""
     return "" if value is None else f"{value:.4f}"

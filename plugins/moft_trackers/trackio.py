@@ -1,4 +1,4 @@
-"""Runs in a trackio project."""
+"""Tracks runs in a trackio project."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from moft_trackers.tracked_values import front_for_board, is_due, numbers_of
 class OnTrackio:
     """A run of a trackio project: losses, rates and evaluations of every job, the front and its picture, the config.
 
-    Without `space` it stays on this machine, in the folder that `TRACKIO_DIR` names; `trackio show` shows it.
+    Without `space`, the data stay on this machine, in the folder `TRACKIO_DIR`; `trackio show` opens the dashboard.
 
     Args:
-        run: to be shown.
-        project: that the run belongs to.
-        space: of Hugging Face, such as `me/my-runs`, that it is sent to; null sends nothing, unless trackio's own environment
-            variables say so.
-        every: steps between two that are shown; the evaluated ones always are.
+        run: to be tracked.
+        project: of the run.
+        space: Hugging Face Space that the data are sent to, such as `me/my-runs`; null sends nothing, unless trackio's
+            environment variables say so.
+        every: log every n-th step; evaluated steps are always logged.
 
     Raises:
         ConfigError: trackio is not installed.

@@ -42,7 +42,7 @@ def score(
         rows = [parse_weights(weights, opened.names)]
         batches = opened.task.read(data)
     else:
-        rows = read_weights_file(weights_file or Path(), opened.names)
+        rows = read_weights_file(weights_file or Path(), opened.names, opened.task.nouns)
         batches = opened.task.read(data)
         if len(rows) != batches.lists:
             raise DataError(f"{weights_file}: has {len(rows)} lines, and {data} has {batches.lists} lists; each list needs one.")

@@ -48,7 +48,7 @@ def profiled(
     told = substitutions(policy, tradeoffs, names)
     notes = (*notes, *_empty(measured, names, split))
     served = policy.served(tradeoffs).expand(len(tradeoffs)).weights if told else None
-    return Front(names, tradeoffs, measured, evaluator.metric, split, (*notes, *told), served)
+    return Front(names, tradeoffs, measured, evaluator.metric, split, (*notes, *told), served, task.nouns)
 
 
 def _empty(measured: ListValues, objectives: Sequence[str], split: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Many runs from one config: planned and checked as a whole, then run side by side; what is done is left alone."""
+"""Plans many runs from one config, checks all of them, and runs those that are not done, several at a time."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from moft.run.sweep.combinations import combinations, folder_name, overrides_of,
 from moft.run.sweep.worker_processes import Job, JobResult, run_jobs, shares_of
 
 RECORDS = ".sweep"
-"""The folder of a sweep's logs and configs; hidden, so that `DIR/*` are the runs."""
+"""The folder of a sweep's logs and configs; hidden, so that `DIR/*` matches only the runs."""
 
 
 class State(StrEnum):
-    """How far a run is."""
+    """The state of a run."""
 
     DONE = "done"
     MEASURE = "to measure again"
-    HALF = "half-done"
+    UNFINISHED = "unfinished"
     NEW = "to do"
 
 
@@ -49,15 +49,15 @@ class SweepRun:
 
     @property
     def name(self) -> str:
-        """What differs from the other runs, and the seed."""
+        """Name of its folder: the varied settings and the seed."""
         return self.folder.name
 
     @property
     def state(self) -> State:
-        """How far it is.
+        """Whether it is done.
 
         Raises:
-            RunError: something else is in its place.
+            RunError: its folder has another run or is not a run.
         """
         if not self.folder.exists():
             return State.NEW
@@ -65,10 +65,10 @@ class SweepRun:
         if not run.config.is_file():
             check_is_free(self.folder)
         kept = check_same_config(run, self.config)
-        ends = (run.front, self.folder / "report.html")  # the first and the last that is written of the results
+        ends = (run.front, self.folder / "report.html")  # the first and the last of the results that are written
         if not all(end.exists() for end in ends):
-            return State.HALF
-        changed = run.config.stat().st_mtime_ns  # when it was made, or since then resumed to be measured otherwise
+            return State.UNFINISHED
+        changed = run.config.stat().st_mtime_ns  # when it was made, or resumed with other profile settings
         is_measured = kept["profile"] == self.config["profile"] and all(end.stat().st_mtime_ns >= changed for end in ends)
         return State.DONE if is_measured else State.MEASURE
 
@@ -79,8 +79,8 @@ class Sweep:
 
     Args:
         folder: that holds their folders.
-        runs: in the order in which they begin.
-        unknown: why it cannot be known yet whether the method of some run goes with its model.
+        runs: in the order in which they start.
+        unknown: why it cannot be checked yet for some runs that the method supports the model.
     """
 
     folder: Path
@@ -88,14 +88,14 @@ class Sweep:
     unknown: tuple[str, ...] = ()
 
     def states(self) -> dict[str, State]:
-        """How far each run is, by name.
+        """The state of each run, by name.
 
         Raises:
-            RunError: something else is in the place of the sweep, or of a run.
+            RunError: the folder of the sweep or of a run holds something else.
         """
         if (self.folder / "config.yaml").exists() or (self.folder.exists() and not self.folder.is_dir()):
             kind = "a run" if self.folder.is_dir() else "a file"
-            raise RunError(f"{self.folder}: is {kind}, no folder of a sweep; choose another --out.")
+            raise RunError(f"{self.folder}: is {kind}, not the folder of a sweep; choose another --out.")
         states, mistakes = {}, []
         for run in self.runs:
             try:
@@ -103,19 +103,19 @@ class Sweep:
             except RunError as error:
                 mistakes.append(str(error))
         if mistakes:
-            others = f" The same goes for {len(mistakes) - 1} more." if len(mistakes) > 1 else ""
+            others = f" The same is true of {len(mistakes) - 1} more." if len(mistakes) > 1 else ""
             raise RunError(f"{mistakes[0]}{others}")
         return states
 
     def log(self, run: SweepRun) -> Path:
-        """What a run said."""
+        """The log of a run."""
         return self.folder / RECORDS / f"{run.name}.log"
 
     def shares(self, workers: int | None) -> list[dict[str, str]]:
         """The environment variables of each worker.
 
         Args:
-            workers: how many; None for what the machine has.
+            workers: how many; None for as many as the machine allows.
         """
         trainers = [run.config["trainer"] for run in self.runs]
         threads = max((trainer["threads"] or 0 for trainer in trainers), default=0) or None
@@ -126,18 +126,18 @@ class Sweep:
 def plan_sweep(
     config: Path, folder: Path, overs: Sequence[str], overrides: Sequence[str], seeds: int | None, plugins: Plugins
 ) -> Sweep:
-    """Every run of a sweep, each with its settings checked, and whether they go together; nothing is written.
+    """Plans every run of a sweep and checks its settings; nothing is written.
 
     Args:
-        config: the file that all runs have in common.
-        folder: that holds the run folders.
+        config: the config file of all runs.
+        folder: for the run folders.
         overs: `path=a,b,c` each; all combinations are run.
         overrides: `path=value` each, for all runs.
-        seeds: how many, from the config's own on; None for that one, or for those that are varied.
-        plugins: where components come from.
+        seeds: how many, from the seed of the config on; None for that one, or if seeds are varied.
+        plugins: offer the components.
 
     Raises:
-        MoftError: one line for each mistake.
+        MoftError: settings are wrong; one line for each mistake.
     """
     values = parse_over(overs)
     if not values and seeds is None:
@@ -151,9 +151,9 @@ def plan_sweep(
         try:
             resolved = read_settings(config, overrides_of(chosen, overrides), plugins)
             settings: RunSettings = resolved.make()
-            together = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
-            if together not in unknown:  # asking opens data or a model's config, so once for what is the same
-                unknown[together] = check_before_training(settings)
+            checked = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
+            if checked not in unknown:  # the check opens data or the config of a model, so it is made once for equal settings
+                unknown[checked] = check_before_training(settings)
         except MoftError as error:
             mistakes += _without_values(str(error), chosen).splitlines()
             continue
@@ -170,18 +170,18 @@ def plan_sweep(
 def run_sweep(
     sweep: Sweep, program: Sequence[str], shares: Sequence[Mapping[str, str]], on_progress: Callable[[str], object]
 ) -> list[JobResult]:
-    """Makes every run that is not done, and goes on with those that are half-done.
+    """Runs everything that is not done, and resumes unfinished runs.
 
     Args:
         sweep: from `plan_sweep`.
-        program: the words that start `moft` in a process of its own, which ends when its input does.
+        program: the command that starts `moft` in a process of its own, which ends when its stdin is closed.
         shares: environment variables of each worker.
-        tell: given a line for each run that ends.
+        on_progress: called with a line of text for each run that ends.
 
     Returns: the runs that failed.
 
     Raises:
-        RunError: something else is in the place of a run, or another sweep is running there.
+        RunError: the folder of a run holds something else, or another sweep is running there.
     """
     sweep.states()  # refused before anything is written
     with _held(sweep.folder):
@@ -190,47 +190,47 @@ def run_sweep(
         total, done, failed = len(sweep.runs), len(sweep.runs) - len(left), list[JobResult]()
         on_progress(f"{count_states(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
 
-        def ended(job: JobResult) -> None:
+        def report(result: JobResult) -> None:
             nonlocal done
-            if job.error:
-                failed.append(job)
-                on_progress(f"{done} of {total} done; failed after {job.seconds:.1f} s: {job.job.name}")
+            if result.error:
+                failed.append(result)
+                on_progress(f"{done} of {total} done; failed after {result.seconds:.1f} s: {result.job.name}")
             else:
                 done += 1
-                on_progress(f"{done} of {total} done; in {job.seconds:.1f} s: {job.job.name}")
+                on_progress(f"{done} of {total} done; in {result.seconds:.1f} s: {result.job.name}")
 
-        run_jobs((_job(sweep, run, program) for run in left), shares, ended)
+        run_jobs((_job(sweep, run, program) for run in left), shares, report)
         return failed
 
 
 def count_states(states: Mapping[str, State]) -> str:
-    """How many runs there are, and in what state."""
-    found = list(states.values())
-    parts = ", ".join(f"{found.count(state)} {state}" for state in State if state in found)
-    return f"{len(found)} {'run' if len(found) == 1 else 'runs'}: {parts}"
+    """How many runs there are in each state, in words."""
+    values = list(states.values())
+    parts = ", ".join(f"{values.count(state)} {state}" for state in State if state in values)
+    return f"{len(values)} {'run' if len(values) == 1 else 'runs'}: {parts}"
 
 
 def _job(sweep: Sweep, run: SweepRun, program: Sequence[str]) -> Job:
-    """`moft train` of one run, from a config of its own, so that a change of the common file meanwhile changes nothing."""
+    """`moft train` of one run, from its own copy of the config, so that the common file can be edited meanwhile."""
     config = sweep.folder / RECORDS / f"{run.name}.yaml"
     atomic_write(config, dump(dict(run.config)).encode())
     return Job(run.name, (*program, "train", str(config), "--out", str(run.folder), "--resume"), sweep.log(run))
 
 
 def _without_values(text: str, chosen: Mapping[str, str]) -> str:
-    """The text with paths where it quotes overrides, so that a path that leads nowhere is told once for all its values."""
+    """The text with the path in place of `path=value`, so that an unknown setting is reported once for all its values."""
     for path, value in chosen.items():
         text = text.replace(repr(f"{path}={value}"), repr(path))
     return text
 
 
 def _refuse_twins(runs: Sequence[SweepRun]) -> None:
-    """Refuses two runs in one folder, and one run in two folders."""
+    """Refuses two runs with one folder, and two folders with one run."""
     names: set[str] = set()
     configs: dict[str, str] = {}
     for run in runs:
-        if run.name.lower() in names:  # some file systems do not tell large letters from small ones
-            raise ConfigError(f"--over: two runs are called {run.name!r}, large letters aside; give each value once.")
+        if run.name.lower() in names:  # some file systems ignore upper and lower case
+            raise ConfigError(f"--over: two runs are called {run.name!r}, apart from upper and lower case; give each value once.")
         twin = configs.setdefault(json.dumps(run.config, sort_keys=True), run.name)
         if twin != run.name:
             raise ConfigError(f"--over: {twin!r} and {run.name!r} are the same run; leave one of them out.")
@@ -239,7 +239,7 @@ def _refuse_twins(runs: Sequence[SweepRun]) -> None:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Keeps other sweeps out of a folder, until this process ends, however it ends."""
+    """Locks a folder against other sweeps, at most until this process ends."""
     records = folder / RECORDS
     records.mkdir(parents=True, exist_ok=True)
     try:

@@ -126,23 +126,31 @@ def test_a_run_given_twice_is_refused_whatever_it_is_called(made):
 
 def test_a_seed_that_another_entry_has_is_named(read):
     runs = grid_of(read, seeds=(0, 1))
-    refused(runs[:3], f"{runs[2].path}: no run of its settings with seed=1 is given, and {runs[1].path} is one", over_seeds=True)
+    refused(
+        runs[:3],
+        f"{runs[2].path}: no run with its settings and seed=1 is given (such as {runs[1].path} for another entry)",
+        over_seeds=True,
+    )
 
 
 def test_a_fold_that_another_entry_has_is_named(read):
     runs = grid_of(read, seeds=(0, 1), folds=(0, 1))
     how = {"over_seeds": True, "pool": "task.fold"}
-    refused(runs[:-1], f"no run of its settings with seed=1 and task.fold=1 is given, and {runs[3].path} is one", **how)
+    refused(
+        runs[:-1],
+        f"no run with its settings and seed=1 and task.fold=1 is given (such as {runs[3].path} for another entry)",
+        **how,
+    )
 
 
 def test_two_runs_of_one_seed_are_refused(read):
     runs = [read("a"), read("b"), read("c", seed=1)]
-    refused(runs, f"{runs[0].path} and {runs[1].path}: have the same settings and seed=0; give each once", over_seeds=True)
+    refused(runs, f"{runs[0].path} and {runs[1].path}: have the same settings and seed=0; leave one of them out", over_seeds=True)
 
 
 def test_runs_without_a_common_seed_group_are_refused(read):
     runs = grid_of(read)
-    told = f"--over-seeds: no two runs differ in their seed alone ({runs[0].path} and {runs[1].path} differ in method.name)"
+    told = f"--over-seeds: no two runs differ only in their seed ({runs[0].path} and {runs[1].path} differ in method.name)"
     refused(runs, told, over_seeds=True)
 
 

@@ -58,8 +58,8 @@ def test_a_run_is_not_gone_on_with_by_a_plugin_that_has_changed(folder, file):
     with pytest.raises(RunError) as error:
         check_same_plugins(folder, [str(file)])
     assert str(error.value) == (
-        f"{folder.path}: the plugin file {file} has changed since it began (mine.py: {there} there, {here} here); "
-        f"put back what {folder.plugins / 'mine.py'} has, or train anew with another --out."
+        f"{folder.path}: the plugin file {file} has changed since the run began (mine.py: {there} there, {here} here); "
+        f"restore it from {folder.plugins / 'mine.py'}, or train anew with another --out."
     )
     assert (folder.plugins / "mine.py").read_text() == "first = 1\n"
 
@@ -72,10 +72,10 @@ def test_a_plugin_of_a_run_that_an_error_ended_may_be_repaired_once_and_a_note_s
         update_copies(folder, [str(file)])
         assert (folder.plugins / "mine.py").read_text() == text
         assert len(read_json(folder.notes)) == repairs
-    assert read_json(folder.notes)[0].startswith("The plugin file mine.py was repaired on the way: sha256 ")
+    assert read_json(folder.notes)[0].startswith("The plugin file mine.py was changed during the run: SHA-256 ")
     assert [path.name for path in folder.plugins.iterdir()] == ["mine.py"]
     file.write_text("third = 3\n")
-    with pytest.raises(RunError, match="has changed since it began"):
+    with pytest.raises(RunError, match="has changed since the run began"):
         check_same_plugins(folder, [str(file)])
 
 
@@ -100,4 +100,4 @@ def test_what_is_kept_is_what_trained_though_the_file_is_gone_by_the_end(config,
     file.write_text(VANISHING + "# edited\n")
     said = moft(*words, "--resume")
     assert said.code == 2
-    assert said.mistakes[0].startswith(f"moft: error: {run}: the plugin file {file} has changed since it began (mine.py: ")
+    assert said.mistakes[0].startswith(f"moft: error: {run}: the plugin file {file} has changed since the run began (mine.py: ")

@@ -16,6 +16,7 @@ from moft.run.policy.parse_weights import (
     tradeoff_at,
     weights_from_json,
 )
+from moft.types import Nouns
 
 NAMES = ("clicks", "dwell", "quality")
 
@@ -36,16 +37,16 @@ def test_weights_are_read_in_order_or_by_name(text, weights):
 MISTAKES = {
     "0.2,0.3": "2 values for 3 objectives: clicks, dwell, quality",
     "1,0,0,0": "4 values for 3 objectives",
-    "": "'' is no number",
-    "0.5,half,0": "'half' is no number",
+    "": "'' is not a number",
+    "0.5,half,0": "'half' is not a number",
     "0.5,0.5,0.5": "weights must sum to 1",
     "1.5,-0.5,0": "weights must be finite and not negative",
     "nan,0.5,0.5": "weights must be finite and not negative",
     "inf,0,0": "weights must be finite and not negative",
-    "click=1": "'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "click=1": "'click' is not an objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
     "clicks=0.5,clicks=0.5": "'clicks' is given twice.",
     "clicks=0.5,0.5": "'0.5' is not of the form objective=weight.",
-    "clicks=half,dwell=0.5": "'half' is no number",
+    "clicks=half,dwell=0.5": "'half' is not a number",
     "clicks=0.5,dwell=0.4": "weights must sum to 1",
 }
 
@@ -74,10 +75,10 @@ def test_a_file_has_a_row_for_each_list(tmp_path):
         ("[" * 100_000, "is not JSON that can be read (nested too deep, or a number of too many digits)"),
         (f"[{10**400}, 0, 0]", "weights must be finite and not negative"),
         (f"[{-(10**400)}, 0, 0]", "weights must be finite and not negative"),
-        ("[0.5, 0.5]", "'[0.5, 0.5]' are not 3 weights, one for each of clicks, dwell, quality"),
-        ('{"clicks": 1}', "are not 3 weights"),
-        ('[1, "0", 0]', "are not 3 weights"),
-        ("[true, false, false]", "are not 3 weights"),
+        ("[0.5, 0.5]", "'[0.5, 0.5]' is not an array of 3 weights, one for each of clicks, dwell, quality"),
+        ('{"clicks": 1}', "is not an array of 3 weights"),
+        ('[1, "0", 0]', "is not an array of 3 weights"),
+        ("[true, false, false]", "is not an array of 3 weights"),
         ("[0.5, 0.5, 0.5]", "weights must sum to 1"),
         ("[2, -1, 0]", "weights must be finite and not negative"),
         ("[NaN, 0, 1]", "weights must be finite and not negative"),
@@ -90,6 +91,13 @@ def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
         read_weights_file(path, NAMES)
     assert str(error.value).startswith(f"{path}:2: ")
     assert told in str(error.value)
+
+
+def test_a_line_that_is_not_json_is_told_in_the_nouns_of_the_task(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text("0.5, 0.5")
+    with pytest.raises(DataError, match="a line is the weights of one query, such as"):
+        read_weights_file(path, NAMES, Nouns("query", "document"))
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
@@ -137,11 +145,11 @@ def test_temperatures_are_one_number_or_one_for_each_objective_in_order_or_by_na
 
 
 WRONG_TEMPERATURES = {
-    "hot": "--dial 'hot': 'hot' is no number.",
-    "": "--dial '': '' is no number.",
+    "hot": "--dial 'hot': 'hot' is not a number.",
+    "": "--dial '': '' is not a number.",
     "1,3": "--dial '1,3': 2 values for 3 objectives: clicks, dwell, quality.",
-    "1,x,3": "--dial '1,x,3': 'x' is no number.",
-    "click=2": "--dial 'click=2': 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "1,x,3": "--dial '1,x,3': 'x' is not a number.",
+    "click=2": "--dial 'click=2': 'click' is not an objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
     "clicks=2,clicks=3": "--dial 'clicks=2,clicks=3': 'clicks' is given twice. Objectives: clicks, dwell, quality.",
     "clicks=2,3": "--dial 'clicks=2,3': '3' is not of the form objective=dial. Objectives: clicks, dwell, quality.",
     "1,0,1": "--dial 0: must be above 0; 1 is as trained, larger moves towards the base model.",
@@ -175,7 +183,7 @@ def test_an_entry_of_a_file_has_weights_in_order_or_by_name_and_a_temperature():
     ("value", "told"),
     [
         ([0.5, 0.5], "weights [0.5, 0.5] must be 3 numbers, one for each of clicks, dwell, quality."),
-        ({"click": 1}, "weights: 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality."),
+        ({"click": 1}, "weights: 'click' is not an objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality."),
         ({"clicks": "1"}, 'weights ["1", 0.0, 0.0] must be 3 numbers'),
         ([True, False, False], "must be 3 numbers"),
         ("0.2,0.3,0.5", 'weights "0.2,0.3,0.5" must be 3 numbers'),

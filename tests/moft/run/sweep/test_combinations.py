@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from moft.config.yaml12 import load
 from moft.errors import ConfigError
-from moft.run.sweep.combinations import LONGEST_NAME, combinations, folder_name, overrides_of, parse_over
+from moft.run.sweep.combinations import MAX_NAME, combinations, folder_name, overrides_of, parse_over
 
 VALUES = {
     "plain": ("a.b=1, x,null", ["1", "x", "null"]),
@@ -37,11 +37,11 @@ def test_quoted_values_are_read_as_they_were(values):
 
 
 MALFORMED = {
-    "no values": (["a.b"], "--over 'a.b' is malformed: it has to read 'path.to.setting=a,b,c'."),
-    "no path": (["=1"], "--over '=1' is malformed: it has to read"),
-    "a hole in the path": (["a..b=1"], "--over 'a..b=1' is malformed: it has to read"),
-    "nothing": (["a= "], "--over 'a= ': gives no value."),
-    "an empty value": (["a=1,,2"], "--over 'a=1,,2': value 2 is empty; nothing is written null."),
+    "no values": (["a.b"], "--over 'a.b' is malformed: it must read 'path.to.setting=a,b,c'."),
+    "no path": (["=1"], "--over '=1' is malformed: it must read"),
+    "a hole in the path": (["a..b=1"], "--over 'a..b=1' is malformed: it must read"),
+    "nothing": (["a= "], "--over 'a= ': has no value."),
+    "an empty value": (["a=1,,2"], "--over 'a=1,,2': value 2 is empty; write null for no value."),
     "a comma at the end": (["a=1,"], "--over 'a=1,': value 2 is empty"),
     "an open bracket": (["a=[1,2"], "--over 'a=[1,2' is malformed: its brackets do not match."),
     "a closing bracket": (["a=1],[2"], "--over 'a=1],[2' is malformed: its brackets do not match."),
@@ -88,10 +88,10 @@ def test_names_are_safe_short_and_as_many_as_the_values(texts):
     names = [folder_name({"a.b": json.dumps(text), "c": json.dumps(text), "seed": "0"}) for text in texts]
     assert names[0] != names[1]
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-=,") for name in names)
-    assert all(len(name) <= LONGEST_NAME for name in names)
+    assert all(len(name) <= MAX_NAME for name in names)
 
 
 def test_a_name_of_many_settings_is_cut_and_still_its_own():
     one, other = ({f"some.long.path.{i}": str(i + last * (i == 19)) for i in range(20)} for last in (0, 1))
-    assert len(folder_name(one)) == len(folder_name(other)) == LONGEST_NAME
+    assert len(folder_name(one)) == len(folder_name(other)) == MAX_NAME
     assert folder_name(one) != folder_name(other)
