@@ -11,11 +11,11 @@ WORKERS ?= 2
 # One thread for each process: results repeat to the bit on a machine, and workers do not fight for cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help venv test checks lint format demo demo-llm docs clean
+.PHONY: help venv test checks lint format demo demo-llm reference docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 venv: $(DONE) ## Set up .venv with moft, editable, and all that the other targets need.
 
@@ -49,6 +49,9 @@ data/demo-llm.jsonl: | $(DONE)
 	$(BIN)/moft data sample smollm2 configs/llm/demo-prompts.txt --template chat --responses 4 --max-new-tokens 32 \
 		--scorer "first-person={name: regex, pattern: '\b(?:I|me|my|mine|we|us|our)\b'}" \
 		--scorer "third-person={name: regex, pattern: '\b(?:he|him|his|she|her|they|them|their)\b', ignore_case: true}" --out $@
+
+reference: $(DONE) ## Write the generated parts of the pages anew, from the code and the results of benchmarks.
+	$(BIN)/python docs/reference.py
 
 docs: $(DONE) ## Build the documentation into docs/_build/html; a warning is an error.
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

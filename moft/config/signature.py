@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -120,7 +121,7 @@ def help_of(target: Any) -> Mapping[str, str]:
         section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
         if not section:
             continue
-        body = inspect.cleandoc(section[1])
+        body = textwrap.dedent(section[1])
         for entry in re.split(r"\n(?=\S)", body):
             match = re.match(r"(\w+)(?: \([^)]*\))?:\s*(.*)", entry, re.DOTALL)
             if match:
