@@ -183,7 +183,7 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
 def test_where_nothing_lies_beyond_the_reference_point_the_run_says_what_weights_it_keeps(config, moft, tmp_path):
     said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]")
     assert said.code == 0
-    assert any("moft: note: The validation front has no hypervolume" in line for line in said.mistakes)
+    assert any("moft: note: The hypervolume on the validation split was zero" in line for line in said.mistakes)
     notes = json.loads((tmp_path / "run" / "notes.json").read_text())
     assert [
         note
