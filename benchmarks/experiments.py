@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from moft import cache_folder
+from moft.engine.fronts.base_model import base_values
 from moft.engine.fronts.hypervolume import hypervolume
-from moft.engine.fronts.profile import base_values, profiled
+from moft.engine.fronts.profile import profiled
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer

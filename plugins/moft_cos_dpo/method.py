@@ -104,7 +104,7 @@ class CosDPO:
         losses, betas_vary = ObjectiveLosses(task.objectives, self._loss), isinstance(policy, TemperaturePolicy)
         trained_at = torch.ones(1, m) if betas_vary else betas_of_step().cpu()
         statistics = label_statistics(losses, task.batches("train"), trained_at)
-        note_unlabelled(statistics, task.objectives, trainer)
+        note_unlabelled(statistics, task.objectives, trainer, task.nouns)
         scale = loss_scale(statistics, is_balanced=self._is_balanced).to(next(policy.parameters()).device)
 
         def loss_of(batch: Batch) -> Tensor:
