@@ -11,7 +11,7 @@ from moft.engine.checks.return_values import number_of
 from moft.engine.checks.sampler_draws import grid_of
 from moft.engine.losses.objective_losses import refuse_names
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
-from moft.engine.training.adaptive_sampling import evaluated_epochs, refuse_unevaluated
+from moft.engine.training.adaptive_sampling import check_evaluated_before_end, evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.interfaces import Context, EarlyChecks, KnowsModelSpec, Method, Policy, Task
@@ -40,7 +40,7 @@ def check_adaptive_sampler(settings: RunSettings, m: int) -> None:
     """
     method, trainer = settings.method, settings.trainer
     if isinstance(method, UsesAdaptiveSampler) and method.is_adaptive(m):
-        refuse_unevaluated(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
+        check_evaluated_before_end(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
 
 
 def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) -> None:

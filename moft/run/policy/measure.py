@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import get_args
 
 from moft.engine.checks.sampler_draws import grid_of
-from moft.engine.fronts.profile import base_values, edge_weights, findings, profiled, substitutions
+from moft.engine.fronts.base_model import base_values
+from moft.engine.fronts.edge_weights import edge_weights
+from moft.engine.fronts.front_notes import findings, substitutions
+from moft.engine.fronts.profile import profiled
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator
 from moft.run.policy.open_run import OpenedRun

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from moft.config.build import resolve
-from moft.engine.fronts.profile import substitutions, unmeasured
+from moft.engine.fronts.front_notes import substitutions
+from moft.engine.fronts.profile import unmeasured
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, PluginError, RunError, ShapeError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from moft.engine.fronts.profile import edge_weights
+from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.training.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.run.report.front_record import Cost, Measured, front_record

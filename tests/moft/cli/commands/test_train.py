@@ -186,9 +186,13 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
 def test_where_nothing_lies_beyond_the_reference_point_the_run_says_what_weights_it_keeps(config, moft, tmp_path):
     said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]")
     assert said.code == 0
-    assert any("moft: note: The validation front has no hypervolume" in line for line in said.mistakes)
+    assert any("moft: note: The hypervolume on the validation split was zero" in line for line in said.mistakes)
     notes = json.loads((tmp_path / "run" / "notes.json").read_text())
-    assert [note for note in notes if note.startswith("The validation front has no hypervolume at any evaluation")]
+    assert [
+        note
+        for note in notes
+        if note.startswith("The hypervolume on the validation split was zero or missing at every evaluation")
+    ]
 
 
 def test_a_reference_point_too_far_away_is_refused_before_training(config, moft, tmp_path):
@@ -248,7 +252,7 @@ def failing(config, tmp_path) -> Callable[[int], list[str]]:
 def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(failing, moft, tmp_path, match, steps):
     said = moft(*failing(6), "--out", tmp_path / "run")
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert match(r"job 'policy', step \d+: loss nan .* is not finite, on lists \d+ of the training split", said.mistakes[0])
+    assert match(r"job 'policy', step \d+: loss nan .* is not finite, on query \d+ of the training split", said.mistakes[0])
     kept = sorted((tmp_path / "run" / "checkpoints" / "policy").iterdir())
     last = int(kept[-1].name.removeprefix("step-"))
     assert f"step {last + 1}:" in said.mistakes[0]
@@ -261,7 +265,8 @@ def test_an_absurd_rate_stops_the_run(config, moft, tmp_path, match):
     words = ("--set", "trainer.learning_rate=1e38", "--set", "trainer.warmup=0", "--set", "task.base={name: scores, column: 1}")
     said = moft("train", config, "--out", tmp_path / "run", *words)
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert match(r"job 'policy', step \d+: .* is not finite, on lists .* train anew at a lower rate", said.mistakes[0])
+    told = r"job 'policy', step \d+: .* is not finite, on queries .* start a new run with a lower trainer\.learning_rate\.$"
+    assert match(told, said.mistakes[0])
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def test_weights_off_the_grid_are_told(tuned, capsys):
     path = tuned("{name: dpo-ls, points: 3}")
     capsys.readouterr()
     assert main(["generate", str(path), "Day 3: ", "--weights", "0.33,0.67", *WORDS]) == 0
-    assert capsys.readouterr().err.startswith("moft: note: Weights brief=0.33, calm=0.67 are off the grid that was trained;")
+    assert capsys.readouterr().err.startswith("moft: note: Weights brief=0.33, calm=0.67: no model was trained for these;")
 
 
 @pytest.mark.parametrize("method", ["{name: dpo-soup}", "{name: cos-dpo, conditioner: hpt, betas: dirichlet}"])
