@@ -30,18 +30,18 @@ class ProfileSettings:
 
     Args:
         evaluator: the metric.
-        validation_evaluator: the metric by which the best weights are chosen during training, where the other one costs too much;
-            null for the same.
-        grid: whose grid the weights are taken from.
-        indicators: what is said of the front beside its hypervolume.
-        points: weights of the grid, at most 10,000.
-        validation_points: weights of the grid that is measured during training; null for the vertices and the centroid.
-        edges: further weights between every two vertices, for the pictures; 0 for none.
-        split: the split that results are reported on.
-        reference: the hypervolume's reference point, one value for each objective; null for the origin.
-        validation_reference: the same during training; null for `reference`, or for the origin under a `validation_evaluator`,
-            whose values are others.
-        bootstrap_samples: of the bootstrap over lists, 2 or more.
+        validation_evaluator: the metric that selects the best weights during training, if `evaluator` takes too long; null for
+            the same metric.
+        grid: the sampler whose grid gives the objective weights.
+        indicators: numbers about the front, in addition to its hypervolume.
+        points: number of points of the grid, at most 10,000.
+        validation_points: number of points of the grid that is measured during training; null for the vertices and the centroid.
+        edges: extra points between every two vertices, for the pictures; 0 for none.
+        split: the split that is measured for the results.
+        reference: reference point of the hypervolume, one value for each objective; null for the origin.
+        validation_reference: the same during training; null for `reference`, or for the origin with a `validation_evaluator`,
+            which has other values.
+        bootstrap_samples: number of bootstrap samples for the intervals, 2 or more.
     """
 
     evaluator: Factory[Evaluator]
@@ -62,13 +62,13 @@ class RunSettings:
     """A config file.
 
     Args:
-        task: where lists come from, and what is tuned.
-        method: the way to come by a policy.
+        task: the data, and the model that is tuned.
+        method: how the policy is trained.
         profile: how the policy is measured.
         trainer: how losses are minimised.
-        seed: of everything that is drawn.
+        seed: of all random numbers.
         plugins: files of further plugins, such as ./mine.py.
-        trackers: what shows runs beside the files of the run folder.
+        trackers: services that runs are logged to, in addition to the files of the run folder.
     """
 
     task: Factory[Task]
