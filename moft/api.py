@@ -11,8 +11,9 @@ from moft.engine.checks.sampler_draws import draws_of, grid_of
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
+from moft.engine.fronts.base_model import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
-from moft.engine.fronts.profile import BasePolicy, base_values, profiled, unmeasured
+from moft.engine.fronts.profile import profiled, unmeasured
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit

@@ -74,7 +74,7 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
             f"{name_of(verdict['first'])} minus {name_of(verdict['second'])}",
             f"{verdict['difference']:+.3g}",
             p_value(verdict["p"]),
-            "significant" if verdict["is_distinct"] else "not significant",
+            "significant" if verdict["is_significant"] else "not significant",
         ]
         for verdict in content["verdicts"]
         if verdict["measure"] == "hypervolume"

@@ -153,7 +153,7 @@ def _differences(verdicts: list[Mapping[str, Any]], one: str) -> str:
         ends = verdict["ci"] or [float("nan")] * 2
         low, high = ends if is_first else [-ends[1], -ends[0]]
         difference = sign * verdict["difference"]
-        result = f"`{one}` is {'higher' if difference > 0 else 'lower'}" if verdict["is_distinct"] else "not significant"
+        result = f"`{one}` is {'higher' if difference > 0 else 'lower'}" if verdict["is_significant"] else "not significant"
         interval = f"[{low:+.3g}, {high:+.3g}]"
         rows.append([verdict["measure"], f"`{other}`", f"{difference:+.3g}", interval, p_value(verdict["p"]), result])
     return table(["measure", "against", "difference", "95 % interval", "p", "result"], rows, numbers=True, words=(0, 1, 5))

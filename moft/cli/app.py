@@ -41,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if isinstance(error, MoftError) and not error.module and not (isinstance(error, PluginError) and error.__cause__):
                 raise
-            from moft.run.checks.out_of_memory import told_memory
-            from moft.run.checks.plugin_errors import told_fault  # imported only now, because they import torch
+            from moft.run.checks.out_of_memory import memory_error
+            from moft.run.checks.plugin_errors import plugin_error  # imported only now, because they import torch
 
-            if (fault := told_memory(error) or told_fault(error, plugins)) is None:
+            if (fault := memory_error(error) or plugin_error(error, plugins)) is None:
                 raise
             raise fault from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from moft.hooks.plugin_manager import Plugins
@@ -11,7 +12,7 @@ from moft.suggestions import one_line
 
 if TYPE_CHECKING:
     from moft.interfaces import Tracker
-    from moft.types import Front, Run
+    from moft.types import Front, Nouns, Run
 
 
 class Observers:
@@ -32,6 +33,10 @@ class Observers:
     def run_started(self) -> None:
         """The run starts, or continues after a resume."""
         self._notify("moft_run_started")
+
+    def name_lists(self, nouns: Nouns) -> None:
+        """From here on, plugins see what the run's task calls its lists and items."""
+        self._run = replace(self._run, nouns=nouns)
 
     def step_ended(self, step: int, values: Mapping[str, float | str]) -> None:
         """A step of a job ended, with the `values` that the hook describes."""

@@ -47,6 +47,7 @@ def compare(
     from moft.run.comparison.seeds_and_folds import entries_of
     from moft.run.report.figure_style import png
     from moft.run.report.front_files import read_measured
+    from moft.run.report.front_record import nouns_of
 
     entries = entries_of([read_measured(path) for path in runs], over_seeds=over_seeds, pool=pool)
     record = comparison_record(entries, samples=samples)
@@ -58,7 +59,8 @@ def compare(
         atomic_write(folder / "comparison.png", picture)
     for header, *rows in _fitting(run_rows(record)):
         print_table(header, rows)
-    typer.echo(f"\n{record['metric']}; {record['split']}, {record['lists']} lists, {len(record['weights'])} points")
+    lists = nouns_of(record).count_lists(record["lists"])
+    typer.echo(f"\n{record['metric']}; {record['split']}, {lists}, {len(record['weights'])} points")
     typer.echo(f"Intervals: {record['intervals']}")
     if record["verdicts"]:
         header, *rows = verdict_rows(record)

@@ -10,7 +10,7 @@ import typer
 from moft.cli.option_help import DIAL_HELP
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import in_words, parsed_dial
+from moft.run.policy.parse_weights import dial_text, parse_dial
 
 
 def add(app: typer.Typer) -> None:
@@ -43,16 +43,16 @@ def profile(
 
     opened = open_run(run, plugins)
     settings = with_changes(opened.settings.profile, split=split, points=points)
-    factors = parsed_dial(dial, opened.names)
+    factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
-    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{in_words(factors, '-')}")
+    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
     cost = cost_of(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
-    notes = [] if is_as_trained else [f"Measured at a dial of {in_words(factors)}."]
+    notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
     with atomic_folder(target) as folder:
         write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
     observers.front_profiled(measured.front)

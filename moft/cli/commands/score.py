@@ -10,7 +10,7 @@ import typer
 from moft.cli.option_help import DIAL_HELP, WEIGHTS_HELP
 from moft.errors import ConfigError, DataError
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import parsed_dial, parsed_weights, tradeoff_at, weights_of_file
+from moft.run.policy.parse_weights import parse_dial, parse_weights, read_weights_file, tradeoff_at
 
 
 def add(app: typer.Typer) -> None:
@@ -38,12 +38,12 @@ def score(
     from moft.run.policy.score import scores_of
 
     opened = open_run(run, plugins)
-    factors = parsed_dial(dial, opened.names)
+    factors = parse_dial(dial, opened.names)
     if weights is not None:
-        rows = [parsed_weights(weights, opened.names)]
+        rows = [parse_weights(weights, opened.names)]
         batches = opened.task.read(data)
     else:
-        rows = weights_of_file(weights_file or Path(), opened.names)
+        rows = read_weights_file(weights_file or Path(), opened.names, opened.task.nouns)
         batches = opened.task.read(data)
         if len(rows) != batches.lists:
             nouns = opened.task.nouns

@@ -55,7 +55,7 @@ def sweep(
     Several runs are trained at a time, and finished ones are skipped.
     """
     plugins: Plugins = context.obj
-    from moft.run.sweep.sweep import counted, plan_sweep, run_sweep
+    from moft.run.sweep.sweep import count_states, plan_sweep, run_sweep
 
     folder = out if out is not None else Path("runs") / f"{config.stem}-sweep"
     planned = plan_sweep(config, folder, overs or (), overrides or (), seeds, plugins)
@@ -63,7 +63,7 @@ def sweep(
     if plan:
         states = planned.states()
         print_table(("state", "run"), [(state, str(folder / name)) for name, state in states.items()])
-        typer.echo(f"\n{counted(states)}; {len(shares)} at a time")
+        typer.echo(f"\n{count_states(states)}; {len(shares)} at a time")
         for reason in planned.unknown:
             typer.echo(f"Not checked whether the method fits the model: {reason}")
         return
@@ -74,7 +74,7 @@ def sweep(
         raise
     _print_folders(planned, {end.job.name for end in failed})
     if failed:
-        raise RunError("\n".join(f"{end.job.name}: {end.trouble} (log: {end.job.log})" for end in failed))
+        raise RunError("\n".join(f"{end.job.name}: {end.error} (log: {end.job.log})" for end in failed))
 
 
 def _print_folders(planned: Sweep, failed: set[str]) -> None:

@@ -29,20 +29,20 @@ def train(
 ) -> None:
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
-    from moft.run.checks.compatibility import early_misfit
+    from moft.run.checks.compatibility import check_before_training
     from moft.run.run_config import read_settings, trackers_of
     from moft.run.train import train_run
 
     resolved = read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        unknown = early_misfit(resolved.make())
+        unknown = check_before_training(resolved.make())
         trackers_of(resolved, folder, plugins)
         _print_plan(resolved.plain, folder, plugins, resume, unknown)
         return
     finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
-        for note in finished.noted():
+        for note in finished.read_notes():
             typer.echo(f"moft: note: {note}", err=True)
         typer.echo(f"Front: {finished.path / 'front.png'}")
         typer.echo(f"Report: {finished.path / 'report.html'}")
@@ -51,14 +51,14 @@ def train(
 def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, unknown: str) -> None:
     """What `moft train` would do with these settings."""
     from moft.config.yaml12 import dump
-    from moft.run.folder.resume import kept_config
-    from moft.run.folder.run_folder import RunFolder, refuse_existing
+    from moft.run.folder.resume import check_same_config
+    from moft.run.folder.run_folder import RunFolder, check_is_free
 
     if has_run := RunFolder(folder).config.is_file():
         if resume:
-            kept_config(RunFolder(folder), settings)
+            check_same_config(RunFolder(folder), settings)
     elif folder.exists():
-        refuse_existing(folder)
+        check_is_free(folder)
     trainer, profile = settings["trainer"], settings["profile"]
     typer.echo(f"{'Continues in' if has_run and resume else 'Writes to'}: {folder}")
     if has_run and not resume:

@@ -85,8 +85,8 @@ WRONG = {
     "-1,1": "--dial -1: must be above 0",
     "1,nan": "--dial nan: must be above 0",
     "1,2,3": "--dial '1,2,3': 3 values for 2 objectives: first, second.",
-    "third=2": "--dial 'third=2': 'third' is no objective.",
-    "hot": "--dial 'hot': 'hot' is no number.",
+    "third=2": "--dial 'third=2': 'third' is not an objective.",
+    "hot": "--dial 'hot': 'hot' is not a number.",
 }
 
 

@@ -115,7 +115,7 @@ WORDS = {
     "negative weights": (("--weights", "1.5,-0.5"), "weights must be finite and not negative"),
     "weights that are no numbers": (("--weights", "nan,1"), "weights must be finite and not negative"),
     "too few weights": (("--weights", "1"), "1 values for 2 objectives: first, second"),
-    "an unknown objective": (("--weights", "frist=1"), "'frist' is no objective. Did you mean 'first'?"),
+    "an unknown objective": (("--weights", "frist=1"), "'frist' is not an objective. Did you mean 'first'?"),
     "an objective given twice": (("--weights", "first=0.5,first=0.5"), "'first' is given twice"),
     "no weights": ((), "needs either --weights or --weights-file"),
     "weights twice": (("--weights", "1,0", "--weights-file", "w"), "needs either --weights or --weights-file, not both"),
@@ -192,7 +192,7 @@ def damaged(run, name):
 RUNS = {
     "truncated": "policy.safetensors: is cut short or no safetensors file",
     "truncated task": "task.safetensors: is cut short or no safetensors file",
-    "unfinished": "run: holds no finished policy; go on with its training by `moft train CONFIG --out",
+    "unfinished": "run: has no finished policy; resume its training by `moft train CONFIG --out",
     "other shapes": "the model [8",
     "other task": "the saved state of the ranking task lacks 'columns'",
     "no config": "run: is not a run folder (it has no config.yaml)",
