@@ -1,4 +1,4 @@
-"""The nearest known word, for messages about a word that is not known."""
+"""Texts for messages: the nearest known word, lists of words, errors in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What observers know of a run."""
+"""Name, folder and config of a run, for observers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """What observers are told of a run.
+    """A run, as observers see it.
 
     Args:
         name: the run's name.
-        folder: where it writes, or None when it does not.
+        folder: where it writes, or None if it writes nothing.
         config: the resolved config.
     """
 

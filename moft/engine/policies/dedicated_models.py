@@ -1,4 +1,4 @@
-"""Models without a conditioner, of one shape and from one start: policies that choose among them, or average them."""
+"""Dedicated models, each for one weighting: policies that take the nearest one, or average their parameters."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from moft.types import Batch, Injection, ModelSpec, Tradeoff
 
 
 class DedicatedModels(nn.Module):
-    """Copies of one model, which read no injection and are trained apart; they share its frozen parameters.
+    """Copies of one model that are trained for different weightings, without conditioner; they share its frozen parameters.
 
     Args:
-        model: the start of all of them.
+        model: to copy.
         count: of copies.
     """
 
@@ -38,7 +38,7 @@ class DedicatedModels(nn.Module):
     def __getitem__(self, index: int) -> Model:
         model = self.models[index]
         if not isinstance(model, Model):
-            raise ConfigError(f"{type(model).__name__} is no Model, so it answers nothing.")
+            raise ConfigError(f"{type(model).__name__} is not a Model, so it cannot score lists.")
         return model
 
     def corrections(self, batch: Batch, chosen: Sequence[int]) -> Tensor:
@@ -79,7 +79,7 @@ class DedicatedModels(nn.Module):
         return model
 
     def check_one_start(self) -> None:
-        """Nothing, when all models have the same parameters, as before training.
+        """Checks that all models have the same parameters, as before training.
 
         Raises:
             ConfigError: one differs.
@@ -89,8 +89,8 @@ class DedicatedModels(nn.Module):
             for name, value in own_state(model).items():
                 if value.shape != first[name].shape or not torch.equal(value, first[name].to(value.device)):
                     raise ConfigError(
-                        f"model {index + 1} of {len(self.models)} does not start where model 1 does: {name!r} differs. "
-                        "Parameters can be averaged only between models that were tuned from one initialisation."
+                        f"model {index + 1} of {len(self.models)} does not start from the same weights as model 1: {name!r} "
+                        "differs. Parameters can only be averaged between models that were tuned from one initialisation."
                     )
 
     def _mean(self, weights: Tensor) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ class DedicatedModels(nn.Module):
         return {name: torch.tensordot(weights, torch.stack([each[name] for each in own]), dims=1) for name in own[0]}
 
     def _output(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """What the first model would say with other parameters."""
+        """The output of the first model with other parameters."""
         output: Tensor = functional_call(self.models[0], dict(parameters), (batch.inputs, Injection()))
         return output
 
@@ -107,25 +107,25 @@ class DedicatedModels(nn.Module):
 
 
 def side_by_side() -> AbstractContextManager[None]:
-    """A block in which models can be computed side by side: other ways of attention are slow then, and one fails on a GPU."""
+    """A block for passes of stacked models: it selects the one attention kernel that is fast there and runs on every device."""
     return sdpa_kernel(SDPBackend.MATH)
 
 
 class NearestPolicy(Policy):
-    """A model for each point of a grid of weights; asked for other weights, the nearest point's model answers.
+    """A model for each point of a grid of weights; other weights are served by the nearest point's model.
 
     Args:
-        plain: the models.
-        grid: `[n, m]`, the weights that each was trained for.
-        betas: `[1, m]`, what they are trained at.
+        dedicated: the models.
+        grid: `[n, m]`, the weights of each.
+        betas: `[1, m]`, of training.
     """
 
     grid: Tensor
     betas: Tensor
 
-    def __init__(self, plain: DedicatedModels, grid: Tensor, betas: Tensor) -> None:
+    def __init__(self, dedicated: DedicatedModels, grid: Tensor, betas: Tensor) -> None:
         super().__init__()
-        self.plain = plain
+        self.dedicated = dedicated
         self.register_buffer("grid", grid.clone())
         self.register_buffer("betas", betas.clone())
 
@@ -134,7 +134,7 @@ class NearestPolicy(Policy):
         outputs = torch.zeros_like(batch.reference)
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found = self.plain.corrections(batch.select(rows), (index,)).squeeze(0)
+            found = self.dedicated.corrections(batch.select(rows), (index,)).squeeze(0)
             outputs = outputs.to(found.dtype).index_copy(0, rows, found)
         return outputs
 
@@ -146,7 +146,7 @@ class NearestPolicy(Policy):
         nearest, found = self._nearest(whole.weights), []
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found.append(Assignment(rows, self.plain[index], Injection(), self.magnitude(whole.select(rows))))
+            found.append(Assignment(rows, self.dedicated[index], Injection(), self.magnitude(whole.select(rows))))
         return found
 
     def served(self, tradeoff: Tradeoff) -> Tradeoff:
@@ -159,20 +159,20 @@ class NearestPolicy(Policy):
 
 
 class SoupPolicy(Policy):
-    """A model for each objective; asked for weights, their parameters are averaged with them.
+    """A model for each objective; for given weights, the parameters of the models are averaged with these weights.
 
     Args:
-        plain: the models, one for each objective, in order.
-        betas: `[1, m]`, what they are trained at.
+        dedicated: the models, one for each objective, in order.
+        betas: `[1, m]`, of training.
 
     Source: Rame et al. 2023 (rewarded soups), arXiv 2306.04488; DPO Soup of arXiv 2410.08316, appendix A.1.
     """
 
     betas: Tensor
 
-    def __init__(self, plain: DedicatedModels, betas: Tensor) -> None:
+    def __init__(self, dedicated: DedicatedModels, betas: Tensor) -> None:
         super().__init__()
-        self.plain = plain
+        self.dedicated = dedicated
         self.register_buffer("betas", betas.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
@@ -180,7 +180,7 @@ class SoupPolicy(Policy):
         outputs = torch.zeros_like(batch.reference)
         for index, weights in enumerate(asked):
             rows = (places == index).nonzero().squeeze(1)
-            found = self.plain.averaged(batch.select(rows), weights)
+            found = self.dedicated.averaged(batch.select(rows), weights)
             outputs = outputs.to(found.dtype).index_copy(0, rows, found)
         return outputs
 
@@ -193,16 +193,16 @@ class SoupPolicy(Policy):
         found = []
         for index, weights in enumerate(asked):
             rows = (places == index).nonzero().squeeze(1)
-            found.append(Assignment(rows, self.plain.average(weights), Injection(), self.magnitude(whole.select(rows))))
+            found.append(Assignment(rows, self.dedicated.average(weights), Injection(), self.magnitude(whole.select(rows))))
         return found
 
 
 def _spec(model: nn.Module) -> ModelSpec:
     if not isinstance(model, Model):
-        raise ConfigError(f"{type(model).__name__} is no Model, so it cannot be copied into plain ones.")
+        raise ConfigError(f"{type(model).__name__} is not a Model, so it cannot be copied.")
     return model.spec
 
 
 def _trained(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that are tuned; all others are the same in every copy."""
+    """The parameters that are trained; all others are the same in every copy."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
