@@ -43,10 +43,10 @@ class Processes(ProcessGroup):
         return bool(self._state.is_main_process)
 
     def first(self, act: Callable[[], T]) -> T | None:
-        failure, found = "", None
+        failure, result = "", None
         try:
             if self.is_main:
-                found = act()
+                result = act()
         except Exception as error:
             failure = str(error) or type(error).__name__
             raise
@@ -54,7 +54,7 @@ class Processes(ProcessGroup):
             failure = broadcast_from_main(failure, self.count)
         if failure:
             raise RunError(f"the main process stopped: {failure}")
-        return found
+        return result
 
     def summed(self, values: Tensor) -> Tensor:
         if self.count == 1:

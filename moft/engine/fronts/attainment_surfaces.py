@@ -34,11 +34,11 @@ def attainment_surfaces(fronts: Sequence[Tensor]) -> dict[str, Tensor]:
     for front in fronts:
         if front.dim() != 2 or front.shape[1] != 2:
             raise ShapeError(f"attainment surfaces need fronts of shape [n, 2], got {list(front.shape)}.")
-    kept = [front.detach().cpu().double()[~front.isnan().any(1).cpu()] for front in fronts]
+    points = [front.detach().cpu().double()[~front.isnan().any(1).cpu()] for front in fronts]
     surfaces = {}
     for name, share in SHARES.items():
         least = max(1, -int(-share * len(fronts) // 1))
-        filled = [front for front in kept if len(front)]
+        filled = [front for front in points if len(front)]
         if least > len(filled):  # a front without points attains nothing
             surfaces[name] = torch.zeros(0, 2, dtype=torch.float64)
             continue

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from moft.engine.policies.conditioned import common_multiple
+from moft.engine.policies.conditioned_policy import common_multiple
 from moft.engine.policies.state_dict import own_copy, own_state
 from moft.errors import ConfigError
 from moft.interfaces import Assignment, Model, Policy
@@ -49,10 +49,9 @@ class DedicatedModels(nn.Module):
             chosen: indices of the models.
         """
         if len(chosen) == 1 or not self[0].is_stackable:
-            found = [self._correction(self[index](batch.inputs, Injection()), batch) for index in chosen]
-            return torch.stack(found)
-        own = [_trained(self.models[index]) for index in chosen]
-        stacked = {name: torch.stack([parameters[name] for parameters in own]) for name in own[0]}
+            return torch.stack([self._correction(self[index](batch.inputs, Injection()), batch) for index in chosen])
+        trained = [_trained(self.models[index]) for index in chosen]
+        stacked = {name: torch.stack([parameters[name] for parameters in trained]) for name in trained[0]}
         with side_by_side():
             outputs = vmap(self._output, in_dims=(0, None), randomness="different")(stacked, batch)  # [k, batch, list]
         return self._correction(outputs, batch)
@@ -94,8 +93,9 @@ class DedicatedModels(nn.Module):
                     )
 
     def _mean(self, weights: Tensor) -> dict[str, Tensor]:
-        own = [_trained(model) for model in self.models]
-        return {name: torch.tensordot(weights, torch.stack([each[name] for each in own]), dims=1) for name in own[0]}
+        """The average of the trained parameters, by name."""
+        trained = [_trained(model) for model in self.models]
+        return {name: torch.tensordot(weights, torch.stack([model[name] for model in trained]), dims=1) for name in trained[0]}
 
     def _output(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """The output of the first model with other parameters."""
@@ -134,8 +134,8 @@ class NearestPolicy(Policy):
         outputs = torch.zeros_like(batch.reference)
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found = self.dedicated.corrections(batch.select(rows), (index,)).squeeze(0)
-            outputs = outputs.to(found.dtype).index_copy(0, rows, found)
+            corrections = self.dedicated.corrections(batch.select(rows), (index,)).squeeze(0)  # [k, list]
+            outputs = outputs.to(corrections.dtype).index_copy(0, rows, corrections)
         return outputs
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
@@ -143,11 +143,11 @@ class NearestPolicy(Policy):
 
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
-        nearest, found = self._nearest(whole.weights), []
+        nearest, assignments = self._nearest(whole.weights), []
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found.append(Assignment(rows, self.dedicated[index], Injection(), self.magnitude(whole.select(rows))))
-        return found
+            assignments.append(Assignment(rows, self.dedicated[index], Injection(), self.magnitude(whole.select(rows))))
+        return assignments
 
     def served(self, tradeoff: Tradeoff) -> Tradeoff:
         return Tradeoff(self.grid.to(tradeoff.weights)[self._nearest(tradeoff.weights)], tradeoff.betas)
@@ -176,12 +176,12 @@ class SoupPolicy(Policy):
         self.register_buffer("betas", betas.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
-        asked, places = torch.unique(tradeoff.expand(len(batch)).weights, dim=0, return_inverse=True)
+        different, places = torch.unique(tradeoff.expand(len(batch)).weights, dim=0, return_inverse=True)
         outputs = torch.zeros_like(batch.reference)
-        for index, weights in enumerate(asked):
+        for index, weights in enumerate(different):
             rows = (places == index).nonzero().squeeze(1)
-            found = self.dedicated.averaged(batch.select(rows), weights)
-            outputs = outputs.to(found.dtype).index_copy(0, rows, found)
+            corrections = self.dedicated.averaged(batch.select(rows), weights)  # [k, list]
+            outputs = outputs.to(corrections.dtype).index_copy(0, rows, corrections)
         return outputs
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
@@ -189,12 +189,12 @@ class SoupPolicy(Policy):
 
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
-        asked, places = torch.unique(whole.weights, dim=0, return_inverse=True)
-        found = []
-        for index, weights in enumerate(asked):
+        different, places = torch.unique(whole.weights, dim=0, return_inverse=True)
+        assignments = []
+        for index, weights in enumerate(different):
             rows = (places == index).nonzero().squeeze(1)
-            found.append(Assignment(rows, self.dedicated.average(weights), Injection(), self.magnitude(whole.select(rows))))
-        return found
+            assignments.append(Assignment(rows, self.dedicated.average(weights), Injection(), self.magnitude(whole.select(rows))))
+        return assignments
 
 
 def _spec(model: nn.Module) -> ModelSpec:

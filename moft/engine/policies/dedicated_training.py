@@ -78,9 +78,9 @@ def minimise_at(
     policy = NearestPolicy(dedicated, weights, problem.betas).to(weights.device)
 
     def evaluate(chosen: Sequence[int]) -> list[Mapping[str, float]]:
-        asked = weights[list(chosen)]
-        points = problem.measure(policy, Tradeoff(asked, problem.betas.to(asked))).to(asked)  # [k, m]
-        rows = zip((points * asked).sum(-1).tolist(), points.tolist(), strict=True)
+        own = weights[list(chosen)]  # [k, m]
+        points = problem.measure(policy, Tradeoff(own, problem.betas.to(own))).to(own)  # [k, m]
+        rows = zip((points * own).sum(-1).tolist(), points.tolist(), strict=True)
         return [{"weighted": value, **dict(zip(names, each, strict=True))} for value, each in rows]
 
     trainer.minimise_each(

@@ -46,14 +46,14 @@ def load_whole(module: nn.Module, state: Mapping[str, Tensor], job: str) -> None
     Raises:
         RunError: names or shapes are not those of the module.
     """
-    own, of_another = own_state(module), f"job {job!r}: its checkpoint is of another model"
+    own, prefix = own_state(module), f"job {job!r}: its checkpoint is of another model"
     for what, names in (("lacks", own.keys() - state.keys()), ("has", state.keys() - own.keys())):
         if names:
-            raise RunError(f"{of_another}: it {what} {min(names)!r}; start a new run with another --out.")
+            raise RunError(f"{prefix}: it {what} {min(names)!r}; start a new run with another --out.")
     try:
         load_own(module, state)
     except RuntimeError as error:  # shapes
-        raise RunError(f"{of_another}: {str(error).splitlines()[-1].strip()}") from error
+        raise RunError(f"{prefix}: {str(error).splitlines()[-1].strip()}") from error
 
 
 def own_copy(module: ModuleT) -> ModuleT:

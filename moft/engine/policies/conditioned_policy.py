@@ -104,9 +104,9 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
     ratios = tradeoff.betas / trained  # [batch, m]
     others = (~torch.isclose(ratios, ratios[:, :1], rtol=1e-4)).any(1).nonzero().flatten().tolist()
     if others:
-        asked, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.betas[others[0]], trained[0]))
+        given, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.betas[others[0]], trained[0]))
         raise ConfigError(
-            f"betas {asked} are not a multiple of the trained ones {own}: after training only all of "
+            f"betas {given} are not a multiple of the trained ones {own}: after training only all of "
             "them together can be scaled, unless the method was trained on betas that vary (method.betas)."
         )
     return ratios[:, :1]
