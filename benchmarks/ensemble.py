@@ -105,7 +105,9 @@ def _losses(policy: Any, task: Any, betas: Any) -> Any:
     costs = ObjectiveLosses(task.objectives, ListNet())
     with torch.no_grad():
         found = [
-            torch.stack([costs(policy.plain.corrections(batch, (index,))[0], batch, betas) for index in range(len(policy.grid))])
+            torch.stack(
+                [costs(policy.dedicated.corrections(batch, (index,))[0], batch, betas) for index in range(len(policy.grid))]
+            )
             for batch in task.batches("train")
         ]
     return torch.cat(found, dim=1).mean(1)

@@ -17,7 +17,7 @@ from moft.engine.fronts.profile import profiled, unmeasured
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
-from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, minimise_at
 from moft.engine.policies.item_mlp import ItemNetwork

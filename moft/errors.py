@@ -1,4 +1,4 @@
-"""The errors that a user can cause; the command line prints each as one line."""
+"""The errors that a user can cause or has to know about; the command line prints each as one line."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ class MoftError(Exception):
     """Base of every expected error: the message says where, what was found and what is allowed."""
 
     module: str = ""
-    """Of the component that broke its promise, where that is the error; so its plugin can be named."""
+    """Of the component that returned something wrong, so that its plugin can be named; empty for all other errors."""
 
 
 class ConfigError(MoftError):
-    """A config file, an override or an option asks for something that cannot be."""
+    """A config file, an override or an option asks for something that is wrong or not supported."""
 
 
 class PluginError(MoftError):

@@ -1,8 +1,7 @@
-"""Annotations for settings: what stands right of the star in a builder's signature is the config schema.
+"""Annotations for settings, the keyword-only parameters of a component: their types, ranges and defaults.
 
-A setting's annotation says its type and range, and the config is validated from it. A setting that is
-itself a component is annotated with the component's interface (`Loss`), or with `Factory[Interface]`
-where the engine supplies what stands left of the component's own star.
+The config is validated from the annotations. A setting that is itself a component is annotated with its interface
+(`Loss`), or with `Factory[Interface]` if the engine supplies the arguments left of the star of its constructor.
 """
 
 from __future__ import annotations
@@ -25,27 +24,27 @@ NonNegativeCount = Annotated[int, Ge(0)]
 
 
 def _placed(value: str, info: ValidationInfo) -> str:
-    """The whole path of what lies there from the folder that the run began in; else as it was."""
+    """The path of an existing file or folder, seen from the folder that the run began in; any other value unchanged."""
     home = (info.context or {}).get("home")
     if home is None or not value.strip():
         return value
     place = Path(home) / value
     try:
         return str(place) if place.exists() else value
-    except (OSError, ValueError):  # a text that can be no path
+    except (OSError, ValueError):  # a text that cannot be a path
         return value
 
 
 PathOrName = Annotated[str, AfterValidator(_placed)]
-"""A file or folder, or a name such as one on a hub; a run that is opened finds it from the folder that it began in."""
+"""A file or folder, or a name such as one on a hub; an opened run resolves it from the folder that it began in."""
 
 Factory = Callable[..., T]
-"""A component whose engine-supplied arguments are still missing: called with them, it builds the component."""
+"""A component without the arguments that the engine supplies; called with them, it builds the component."""
 
 
 @dataclass(frozen=True)
 class Default:
-    """The component that a setting takes when the config names none: `Annotated[Loss, Default("listnet")]`.
+    """The component that a setting takes if the config does not name one: `Annotated[Loss, Default("listnet")]`.
 
     Args:
         name: the component's registered name.
@@ -58,7 +57,7 @@ class Default:
 
 @dataclass(frozen=True)
 class FromList:
-    """The component that a list stands for, where one is asked for: `Annotated[Conditioner, Several("mix", "parts")]`.
+    """The component that a list in the config stands for: `Annotated[Conditioner, FromList("mix", "parts")]`.
 
     Args:
         name: the component's registered name.

@@ -15,7 +15,7 @@ import torch
 from moft.config.build import resolve
 from moft.config.json_schema import settings_of
 from moft.engine.fronts.profile import unmeasured
-from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings

@@ -18,13 +18,13 @@ from moft.config.annotations import ChoiceShape, ContainerShape, RecordShape, Sh
 from moft.config.json_schema import component_schema, settings_of, settings_of_record
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.hooks.plugin_manager import GROUP, Plugins
+from moft.hooks.plugin_manager import ENTRY_POINTS, Plugins
 from moft.hooks.registry import KINDS, Offer
 from moft.run.run_settings import ProfileSettings, RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-TABLE: dict[str, str] = PROJECT["project"]["entry-points"][GROUP]
+TABLE: dict[str, str] = PROJECT["project"]["entry-points"][ENTRY_POINTS]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/plugin.py"))
 SLOW = (
     "torch",
@@ -66,7 +66,7 @@ def test_every_folder_of_plugins_is_an_entry_point() -> None:
 
 
 def test_the_installed_entry_points_are_those_of_the_project() -> None:
-    installed = {entry.name: entry.value for entry in entry_points(group=GROUP) if entry.dist and entry.dist.name == "moft"}
+    installed = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS) if entry.dist and entry.dist.name == "moft"}
     assert installed == TABLE, "the installed moft is of another pyproject.toml; reinstall it: make venv, or pip install -e ."
 
 

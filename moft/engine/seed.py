@@ -1,4 +1,4 @@
-"""Generators for every purpose of a run, all from its one seed."""
+"""Random generators for every purpose of a run, derived from its seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all: under a temporary name first, then renamed."""
+"""Atomic writes of files and folders: under a temporary name first, then renamed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from moft.errors import RunError
 def atomic_write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: to a temporary name, to the disk, then renamed.
 
-    A link stays, and what it points to is written; a device or a pipe is written to as it is.
+    Through a symbolic link, its target is written. A device or a pipe is written to directly.
 
     Raises:
-        RunError: the file system refuses, say because the disk is full; what was at `path` before is still there.
+        RunError: the file system refuses, for instance because the disk is full; what was at `path` before is still there.
     """
     try:
         path = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -46,10 +46,10 @@ def atomic_write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` that takes its name when the block ends well, and is removed otherwise.
+    """A temporary folder beside `target`: renamed to it when the block succeeds, and removed otherwise.
 
     Raises:
-        RunError: the file system refuses, or something else is at `target` by then.
+        RunError: the file system refuses, or `target` exists by then.
     """
     temporary = _beside(target)
     try:
@@ -64,15 +64,15 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 def refused(path: Path, error: OSError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
-    return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is as it was.")
+    return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.")
 
 
 def _beside(path: Path) -> Path:
     """A hidden name next to `path` that nothing else has.
 
     Raises:
-        RunError: `path` ends in no name.
+        RunError: `path` does not end in a name.
     """
     if not path.name:
-        raise RunError(f"{str(path)!r}: names no file; give one.")
+        raise RunError(f"{str(path)!r}: is not the name of a file.")
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")

@@ -1,4 +1,4 @@
-"""Where moft keeps what is costly to make again: converted data, fetched sets, reference scores."""
+"""The cache folder: converted data, downloaded datasets, reference scores, and whatever else is costly to make again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON and JSON lines: read strictly, with the place of every mistake, and written atomically."""
+"""JSON and JSON lines: read with the place of every mistake, and written atomically."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from moft.files.atomic_write import atomic_write
 
 
 def json_of(text: str, where: str, form: str | None = None) -> Any:
-    """What a line of JSON says, or a whole file of it.
+    """The value of a line of JSON, or of a whole file.
 
     Args:
-        text: the line, or what the file holds.
+        text: the line, or the content of the file.
         where: the file and line, for messages.
-        form: what a line looks like, for messages; None where that would be long, and the place of the mistake is told.
+        form: what a line looks like, for messages; None names the place of the mistake in its stead.
 
     Raises:
-        DataError: it is no JSON, or none that Python reads; the message begins with `where`.
+        DataError: it is not JSON, or Python cannot read it; the message begins with `where`.
     """
     try:
         return json.loads(text)
@@ -29,7 +29,7 @@ def json_of(text: str, where: str, form: str | None = None) -> Any:
         if form is None:
             place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
             raise DataError(f"{where}: is not JSON ({error.msg}, {place}).") from error
-        raise DataError(f"{where}: {text[:40]!r} is no JSON ({error.msg}); a line is {form}.") from error
+        raise DataError(f"{where}: {text[:40]!r} is not JSON ({error.msg}); a line is {form}.") from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
 
@@ -56,13 +56,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(f"{path}: is missing; the run is not whole.") from error
+        raise RunError(f"{path}: is missing; the run is not complete.") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: is cut short or no JSON ({error}).") from error
+        raise RunError(f"{path}: is cut short or not JSON ({error}).") from error
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a journal, one JSON object a line; a line that was cut short is left out, and no file has none."""
+    """The rows of a journal, one JSON object a line; a line that was cut short is left out, and a missing file has no rows."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:

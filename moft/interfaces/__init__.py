@@ -1,4 +1,4 @@
-"""The verbs: what each kind of plugin does, one file for each kind."""
+"""The interfaces of plugins: an abstract class or protocol for each kind, one file each."""
 
 from __future__ import annotations
 

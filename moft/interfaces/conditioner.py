@@ -1,4 +1,4 @@
-"""What a conditioner does: it turns a tradeoff into an injection."""
+"""The interface of conditioners, which turn a tradeoff into an injection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Conditioner(nn.Module, ABC):
     """The slots of an injection that it fills."""
 
     per_row: bool = True
-    """False when it serves one tradeoff at a time only; rows of a batch are then taken apart by tradeoff, which is slower."""
+    """False if it serves only one tradeoff at a time; a batch then takes one pass for each of its tradeoffs, which is slower."""
 
     @abstractmethod
     def forward(self, vector: Tensor) -> Injection:

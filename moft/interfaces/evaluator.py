@@ -1,4 +1,4 @@
-"""What an evaluator does: it measures a policy list by list."""
+"""The interface of evaluators, which measure a policy list by list."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Evaluator(Protocol):
 
 @runtime_checkable
 class LongEvaluator(Protocol):
-    """An evaluator that takes minutes: it says before training whether it can measure, and meanwhile how far it is."""
+    """An evaluator that takes minutes: it is checked before training, and reports its progress."""
 
     def check(self, steered: Steered, batches: Iterable[Batch]) -> None:
-        """Nothing, when a policy can be measured on these lists, trained or not.
+        """Checks that a policy, trained or not, can be measured on these lists.
 
         Raises:
             ConfigError: it cannot.
@@ -34,5 +34,5 @@ class LongEvaluator(Protocol):
         ...
 
     def measure(self, steered: Steered, batches: Iterable[Batch], on_progress: Callable[[int], None]) -> ListValues:
-        """As by a call; `tell` is called with how many tradeoffs are done, whenever one is."""
+        """Like a call; `on_progress` is called with the number of tradeoffs that are done, after each."""
         ...

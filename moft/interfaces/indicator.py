@@ -1,4 +1,4 @@
-"""What an indicator does: one number from a front."""
+"""The interface of indicators, which make one number of a front."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class Indicator(Protocol):
 
         Args:
             points: `[n, m]`, larger is better.
-            weights: `[n, m]`, the weights that each point was asked for.
+            weights: `[n, m]`, the weights of each point.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a loss does: the cost of one list for one objective."""
+"""The interface of losses: the cost of one list for one objective."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @runtime_checkable
 class Loss(Protocol):
-    """What one objective costs on one list. Sees rewards, never scores: beta x (score - reference)."""
+    """The cost of one list for one objective, from rewards: beta x (score - reference)."""
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """Cost of each list.
@@ -19,6 +19,6 @@ class Loss(Protocol):
             labels: `[..., list]`, larger is better.
             mask: `[..., list]` bool, True where the item counts.
 
-        Returns: `[...]`; exactly zero, without gradient, for a list that says nothing.
+        Returns: `[...]`; exactly zero, without gradient, for a list without information, such as one of equal labels.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a method does: it trains a policy."""
+"""The interface of methods, which train a policy for a problem."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Problem:
 
     Args:
         task: lists, labels and the base model, prepared.
-        validate: measures a policy on the validation split: indicators by name, and objectives at their vertices.
-        measure: values of a policy on the validation split, `[n, m]`, at the n rows of a tradeoff.
+        validate: measures a policy on the validation split: `hypervolume`, `main`, and each objective at its vertex.
+        measure: values of a policy on the validation split at the n rows of a tradeoff, `[n, m]`.
     """
 
     task: Task
@@ -36,14 +36,14 @@ class Problem:
 
 @runtime_checkable
 class EarlyChecks(Protocol):
-    """A method that knows whether it goes with a model before there is one."""
+    """A method that can tell before there is a model whether it will fit."""
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
-        """Nothing, when it goes with the objectives and the model.
+        """Checks that the method fits the objectives and the model.
 
         Args:
             objectives: of the task.
-            spec_of: width of the vector that conditioners read, to the spec of the model.
+            spec_of: the spec of the model, from the width of the vector that conditioners read.
 
         Raises:
             ConfigError: as `policy` would.
@@ -55,7 +55,7 @@ PolicyT = TypeVar("PolicyT", bound=Policy)
 
 
 class Method(Protocol[PolicyT]):
-    """A way to come by a policy."""
+    """A way to train a policy."""
 
     def policy(self, problem: Problem) -> PolicyT:
         """An untrained policy; also the shell that saved weights are loaded into."""
@@ -68,8 +68,8 @@ class Method(Protocol[PolicyT]):
 
 @runtime_checkable
 class UsesAdaptiveSampler(Protocol):
-    """A method that can draw from an adaptive sampler, and says before training whether it does."""
+    """A method that may draw from an adaptive sampler, and can tell before training whether it does."""
 
     def is_adaptive(self, m: int) -> bool:
-        """True when, for m objectives, its sampler has to be told what the policy reaches while it is trained."""
+        """True if its sampler for m objectives needs values of the policy during training."""
         ...

@@ -1,4 +1,4 @@
-"""What a model does: it scores the items of lists and reads an injection."""
+"""The interface of models, which score the items of lists and read an injection."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Model(nn.Module, ABC):
     spec: ModelSpec
 
     is_stackable: bool = True
-    """False when passes of several such models cannot be made one by `torch.func`; they are made one after another then."""
+    """False if `torch.func` cannot stack passes of several such models; they then run one after another."""
 
     @abstractmethod
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
         """`[batch, list]`: scores, or corrections to the reference where `spec.is_correction`."""
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Modules that are called one after another; where models are split over processes, only one of them is whole at a time.
+        """Modules that are called one after another; of a sharded model, only one of them is gathered at a time.
 
-        What is in none of them is whole while the model computes. Every process calls each of them equally often.
+        Weights outside of them are gathered for the whole pass. Every process calls each of them equally often.
         """
         return ()
 
     def opened(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `act` gives, which calls parts of the model by themselves; where models are split, they are whole for that.
+        """The result of `act`, which calls parts of the model directly; a sharded model is gathered meanwhile.
 
-        Tensors that it gives must not share memory with weights.
+        Tensors in the result must not share memory with weights.
         """
         return act(*args, **kwargs)

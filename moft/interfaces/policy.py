@@ -1,4 +1,4 @@
-"""What a policy does: it scores lists at any tradeoff."""
+"""The interface of policies, which score lists at any tradeoff."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moft.types import Batch, Injection, Tradeoff
 
 
 class Policy(nn.Module, ABC):
-    """What every method yields: asked for a tradeoff, it scores the items of lists."""
+    """What every method trains: for a given tradeoff, it scores the items of lists."""
 
     @abstractmethod
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
@@ -30,19 +30,19 @@ class Policy(nn.Module, ABC):
         return batch.reference + self.correction(batch, tradeoff) / self.magnitude(tradeoff)
 
     def served(self, tradeoff: Tradeoff) -> Tradeoff:
-        """What is answered in place of `tradeoff`: itself, or the nearest that the policy has a model for, row by row."""
+        """The tradeoff that is served in place of `tradeoff`: itself, or row by row the nearest one that has a model."""
         return tradeoff
 
     @abstractmethod
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
-        """Which model and injection serve which rows of `tradeoff`, each row once: what generates text goes by these.
+        """Which model and injection serve which rows of `tradeoff`, each row once; text is generated from these.
 
-        For every row, the score is `reference + change / divisor`, where change is the model's output less the reference, or the
-        output itself where it is a correction.
+        For every row, the score is `reference + change / divisor`, where change is the model's output minus the reference, or
+        the output itself if the model gives corrections.
         """
 
     def steer(self, tradeoff: Tradeoff) -> Steered:
-        """The policy settled on the n rows of `tradeoff`: scores a batch at each of them."""
+        """The policy at the n rows of `tradeoff`: scores a batch at each of them."""
         return Steered(self, tradeoff)
 
 
@@ -54,7 +54,7 @@ class Assignment:
         rows: `[k]` int64, of the tradeoff.
         model: that serves them.
         injection: of k rows.
-        divisor: `[k, 1]`, what the model's change of the reference is divided by; infinite for the base model.
+        divisor: `[k, 1]`, divides the change of the reference; infinite for the base model.
     """
 
     rows: Tensor
@@ -64,7 +64,7 @@ class Assignment:
 
 
 class Steered:
-    """A policy settled on n tradeoffs; called with a batch, it gives every list's scores at each of them.
+    """A policy at n fixed tradeoffs; called with a batch, it returns the scores at each of them.
 
     Args:
         policy: the policy.
@@ -89,8 +89,8 @@ class Steered:
 
 @runtime_checkable
 class ReportsFindings(Protocol):
-    """A module of a policy, such as a conditioner, that tells in words what it learned."""
+    """A module of a policy, such as a conditioner, that reports in words what it learned."""
 
     def findings(self) -> Sequence[str]:
-        """Sentences for the notes of every front that is measured of the policy."""
+        """Sentences for the notes of each front of the policy."""
         ...

@@ -1,4 +1,4 @@
-"""The processes that share one run."""
+"""The interface to the processes that share one run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 class ProcessGroup(ABC):
     """Processes of one command, which all do the same in the same order, each with a share of the work.
 
-    What waits for the others (`first`, `summed`, and every pass through a model that is split) must be called by all of them,
-    equally often.
+    All of them must call `first`, `summed`, and every pass through a sharded model equally often, because these wait for the
+    other processes.
     """
 
     index: int
@@ -26,27 +26,27 @@ class ProcessGroup(ABC):
     count: int
     """How many there are."""
     is_sharding: bool
-    """Whether each holds a part of every model in place of a copy; a large model then stays on the CPU until it is split."""
+    """Whether each holds a part of every model instead of a copy; a large model then stays on the CPU until it is sharded."""
 
     @abstractmethod
     def first(self, act: Callable[[], T]) -> T | None:
-        """What `act` gives in the main process, while the others wait; None in those.
+        """The result of `act`, which the main process calls while the others wait; None in those.
 
         Raises:
-            RunError: in the others, when it failed; in the main process its own error is raised.
+            RunError: in the others, if it failed; the main process raises the error itself.
         """
 
     @abstractmethod
     def summed(self, values: Tensor) -> Tensor:
-        """The sum of what the processes give, of one shape, in each of them."""
+        """The sum of the processes' values, all of one shape, in each of them."""
 
     @abstractmethod
     def sharded(self, module: ModuleT) -> ModuleT:
-        """`module` with all its models where they compute, each process with a part of them; only where `is_sharding`."""
+        """`module` on the devices that compute, with a part of every model in each process; only if `is_sharding`."""
 
 
 class SingleProcess(ProcessGroup):
-    """The team of a single process."""
+    """The process group of a single process."""
 
     index, count, is_sharding = 0, 1, False
 

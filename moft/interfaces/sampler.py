@@ -1,4 +1,4 @@
-"""What a sampler does: it draws objective weights or betas, and lays out grids of them."""
+"""The interface of samplers, which draw objective weights or betas, and lay out grids of them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Sampler(Protocol):
         ...
 
     def grid(self, points: int) -> Tensor:
-        """`[n, size]`, the same on every call; n is `points` where the sampler's set allows it."""
+        """`[n, size]`, the same on every call; n is `points` if a grid of that many exists."""
         ...
 
 
 @runtime_checkable
 class AdaptiveSampler(Sampler, Protocol):
-    """A sampler of weights whose draws follow what the policy reaches; it draws before it is told anything, too."""
+    """A sampler of weights whose draws follow the values that the policy reaches; it can draw before it has any."""
 
     def watched_weights(self) -> Tensor:
-        """`[n, m]`, the weights at which it wants to be told what the policy reaches; the same on every call."""
+        """`[n, m]`, the weights at which it wants the values of the policy; the same on every call."""
         ...
 
     def observe(self, values: Tensor) -> None:
-        """Takes what the policy reaches on the validation split; draws nothing.
+        """Takes the values of the policy on the validation split; draws nothing.
 
         Args:
             values: `[n, m]` on the CPU, a row for each of `watched_weights()`; larger is better, NaN where nothing was measured.
@@ -49,11 +49,11 @@ class AdaptiveSampler(Sampler, Protocol):
 
 @dataclass(frozen=True)
 class Feedback:
-    """What an adaptive sampler is told during a job.
+    """What an adaptive sampler needs during a job.
 
     Args:
-        sampler: is told after every evaluation.
-        measure: weights `[n, m]` to the values `[n, m]` that the policy reaches there.
+        sampler: is given values after every evaluation.
+        measure: values `[n, m]` of the policy at weights `[n, m]`.
     """
 
     sampler: AdaptiveSampler

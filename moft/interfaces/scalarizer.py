@@ -1,4 +1,4 @@
-"""What a scalarizer does: one number from the losses of all objectives."""
+"""The interface of scalarizers, which make one number of the losses of all objectives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scorer does: one number for a response to a prompt."""
+"""The interface of scorers, which make one number of a response to a prompt."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Scorer(Protocol):
     """What the number says and in which unit, in one sentence; printed with it."""
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
-        """The score of each response, which depends on no other one.
+        """The score of each response, independent of all others.
 
         Args:
-            prompts: n texts, what each response answers.
-            responses: n texts, any of which may be empty, or cut off where it was full.
+            prompts: n texts, one for each response.
+            responses: n texts; some may be empty, or cut off at the longest length.
 
         Returns: `[n]` float32 on the CPU, finite, larger is better.
         """

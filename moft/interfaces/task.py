@@ -1,4 +1,4 @@
-"""What a task does: it supplies lists, labels and the base model."""
+"""The interface of tasks, which supply lists, labels and the base model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Context:
     Args:
         device: where data and models live.
         seed: the run's seed; a task derives its own generators from it.
-        cache: a folder for what is costly to read again.
-        team: the processes that the run is shared by.
+        cache: a folder for what is costly to compute again.
+        process_group: the processes that share the run.
     """
 
     device: torch.device
@@ -33,7 +33,7 @@ class Context:
     process_group: ProcessGroup = field(default_factory=SingleProcess)
 
     def placed(self, module: ModuleT) -> ModuleT:
-        """`module` where it computes: on the device, or where models are split, a part of it on that of every process."""
+        """`module` on the device; of a sharded model, a part on the device of each process."""
         return self.process_group.sharded(module) if self.process_group.is_sharding else module.to(self.device)
 
 
@@ -46,7 +46,7 @@ class Task(Protocol):
     """What messages and results call lists and items, such as `Nouns("query", "document")`."""
 
     def prepare(self, trainer: Trainer) -> None:
-        """Learns from the training split what stands before any policy (feature scaling, the base model)."""
+        """Learns from the training split what comes before any policy, such as feature scaling and the base model."""
         ...
 
     def state(self) -> Mapping[str, Tensor]:
@@ -54,7 +54,7 @@ class Task(Protocol):
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes back a saved `state` in place of `prepare`; needs no training data."""
+        """Loads a saved `state` instead of `prepare`; needs no training data."""
         ...
 
     def model(self, tradeoff_size: int) -> Model:
@@ -70,18 +70,18 @@ class Task(Protocol):
         ...
 
     def identity(self) -> Mapping[str, Any]:
-        """What was measured on what: content hashes and sizes of the data, the split, the reference."""
+        """What identifies data and base model: content hashes, sizes, the split, the reference."""
         ...
 
 
 @runtime_checkable
 class KnowsModelSpec(Protocol):
-    """A task that knows its model before anything is trained, so that what does not fit is refused at once."""
+    """A task that knows its model before anything is trained, so that a method can be checked against it."""
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
         """The spec of the model that `model(tradeoff_size)` will give, without `prefix_starts`; loads no weights.
 
         Raises:
-            DataError: it depends on data that are not there.
+            DataError: it depends on data that are missing.
         """
         ...

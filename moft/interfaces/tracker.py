@@ -1,4 +1,4 @@
-"""What a tracker does: it sends the progress of a run to an experiment tracker."""
+"""The interface of trackers, which send the progress of a run to an experiment tracker."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from moft.types import Front
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Sends what happens in one run to where its user looks at runs. Built with a `Run` left of its star.
+    """Sends the events of one run to an experiment tracker. Built with a `Run` left of its star.
 
-    Building it opens and sends nothing; a `ConfigError` there, such as for a library that is missing, ends the run before it
-    begins. What a method raises is reported once, and the run goes on.
+    The constructor opens and sends nothing. A `ConfigError` from it, such as for a missing library, ends the run before it
+    begins. An error from a method is reported once, and the run goes on.
     """
 
     def run_started(self) -> None:

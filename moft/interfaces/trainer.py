@@ -1,4 +1,4 @@
-"""What a trainer does: it minimises losses, as jobs that can be resumed."""
+"""The interface of trainers, which minimise losses as jobs that can be resumed."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from moft.types import Batch, Batches
 
 
 class Trainer(ABC):
-    """Minimises losses. Everything that is trained in a run is a job of its trainer, so that all of it resumes."""
+    """Minimises losses. Everything that is trained in a run is a job of its trainer, so that all of it can be resumed."""
 
     @abstractmethod
     def draw(self, sampler: Sampler, per_list: int = 1, *, shared: bool = False) -> Tensor:
         """`[batch, per_list, size]`, draws for the lists of the batch that `loss_of` is called with.
 
-        With `shared` every list of the batch has the same ones. They come from the job's own generator, which a checkpoint
-        keeps, and are the same however many processes share a batch. Valid inside `loss_of` only.
+        With `shared`, all lists of the batch get the same draws. Draws come from a generator of the job, which is part of its
+        checkpoints, and do not depend on the number of processes. Can only be called within `loss_of`.
         """
 
     @property
     @abstractmethod
     def precision(self) -> str:
-        """`float32` or `bf16`: what forward passes in training compute in."""
+        """Of forward passes in training: `float32` or `bf16`."""
 
     @abstractmethod
     def autocast(self) -> AbstractContextManager[None]:
-        """Makes forward passes within the block compute as those in training; evaluation is always in the weights' precision."""
+        """A block whose forward passes have the precision of training; evaluations have that of the weights."""
 
     @abstractmethod
     def note(self, text: str) -> None:
-        """Keeps one sentence that a reader of the run's results should know; the same one twice counts once."""
+        """Keeps a sentence for the readers of the run's results; repeated ones are kept once."""
 
     @abstractmethod
     def minimise(
@@ -50,23 +50,23 @@ class Trainer(ABC):
         epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        """Trains `module` in place; a job that a resumed run had finished is loaded instead.
+        """Trains `module` in place; if a resumed run has finished the job, its weights are loaded instead.
 
         Args:
             job: name of the job, unique within the run.
             module: holds every parameter that `loss_of` uses and that is to be trained.
-            batches: one pass over the data in an order drawn from the generator it is given.
-            loss_of: batch to `[batch]`, one loss per list, so that means are right over ragged batches,
+            batches: one pass over the data, in an order drawn from the generator.
+            loss_of: batch to `[batch]`, one loss per list; the trainer averages them over batches of different sizes,
                 accumulation and processes.
-            evaluate: values to report now and then during training, larger is better for `best`.
-            best: the value of `evaluate` whose best weights are kept; None keeps the last.
-            feedback: of an adaptive sampler, which is told after each evaluation; its state is kept in checkpoints.
-            epochs: passes over the data, when not the trainer's own setting.
-            learning_rate: peak rate, when not the trainer's own setting.
+            evaluate: called now and then during training; its values are recorded.
+            best: the value of `evaluate`, larger is better, whose best weights are kept; None keeps the last weights.
+            feedback: for an adaptive sampler, which gets values after each evaluation; its state is part of checkpoints.
+            epochs: passes over the data; None takes the trainer's setting.
+            learning_rate: peak rate; None takes the trainer's setting.
 
         Raises:
-            RunError: loss or gradient is not finite; the last good checkpoint stays.
-            ConfigError: there is `feedback`, and no evaluation that any step follows.
+            RunError: a loss or gradient is not finite; the last checkpoint is kept.
+            ConfigError: there is `feedback`, and no evaluation before the last epoch.
         """
 
     @abstractmethod
@@ -82,30 +82,26 @@ class Trainer(ABC):
         epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> None:
-        """Trains n modules of one shape in place, each as if it were alone, on the same batches and together as one ensemble.
+        """Trains n modules of one shape as an ensemble on the same batches, each as if `minimise` trained it alone.
 
-        Every module has its own loss, clipping and best weights. Where memory is too small for all, they are trained in groups.
+        Every module has its own loss, gradient norm and best weights. If they do not fit into memory, they are trained in groups.
 
         Args:
-            job: name of the jobs, unique within the run.
-            modules: n of them, which share no parameter that is to be trained.
-            batches: one pass over the data in an order drawn from the generator it is given.
-            losses_of: batch and k of the modules, by index, to `[k, batch]`; row i depends on the i-th of these modules alone.
-                It draws nothing, and may be called from several threads at once, for one module each.
-            evaluate: values of k of the modules to report now and then, larger is better for `best`.
-            best: the value of `evaluate` whose best weights are kept, for each module; None keeps the last.
-            epochs: passes over the data, when not the trainer's own setting.
-            learning_rate: peak rate, when not the trainer's own setting.
+            job, batches, best, epochs, learning_rate: as for `minimise`.
+            modules: share no parameter that is to be trained.
+            losses_of: batch and indices of k modules to `[k, batch]`; row i depends on the i-th of these modules alone. It
+                cannot call `draw`, and may be called from several threads at once, for one module each.
+            evaluate: values of k modules, from their indices.
 
         Raises:
-            RunError: loss or gradient of a module is not finite; the last good checkpoint stays.
+            RunError: a loss or gradient is not finite; the last checkpoint is kept.
         """
 
     @abstractmethod
     def once(self, job: str, work: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-        """What `work` learns without the trainer's loop, as a job; a resumed run that had finished it is given what was kept.
+        """What `work` learns without the training loop, as a job; if a resumed run has finished it, what was kept.
 
         Args:
             job: name of the job, unique within the run.
-            work: learns; deterministic for the run's seed. With several processes, each of them does it.
+            work: returns what it learned, the same for the same seed. With several processes, each calls it.
         """

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from moft.engine.data.length_batching import length_grouped
-from moft.engine.policies.conditioned import ConditionedPolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import generator_for
 from moft.errors import ConfigError

@@ -1,4 +1,4 @@
-"""The nouns: frozen records that travel between the engine and its plugins."""
+"""Frozen records that the engine and its plugins exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of one step, and one pass over a split."""
+"""A batch of lists, and one pass over a split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Inputs = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """Lists of one step, padded to the longest.
+    """A batch of lists, padded to the longest.
 
     Args:
         inputs: what the model reads; opaque to the engine but for the first axis, which is the batch.
@@ -24,7 +24,7 @@ class Batch:
         items: `[batch, list]` bool; True for items, False for padding.
         main: `[batch, list]`, labels of the main objective; zeros where there is none.
         lists: `[batch]` int64, which list of its split each row is.
-        rows: the most rows (tradeoffs times lists) that one forward pass should take when a grid is folded into the batch.
+        rows: largest number of rows (tradeoffs times lists) of a forward pass when a grid is folded into the batch.
     """
 
     inputs: Inputs
@@ -47,11 +47,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """One pass over a split: a plan of which lists stand in which batch, and how to load one batch.
+    """One pass over a split: the plan says which lists are in which batch, and `load` reads one of them.
 
     Args:
         plan: for each batch, `[k]` int64 on the CPU, the lists it holds.
-        load: lists to their batch, rows in the same order.
+        load: batch of the given lists, rows in the same order.
     """
 
     plan: Sequence[Tensor]

@@ -11,19 +11,19 @@ from moft.types.nouns import Nouns
 from moft.types.tradeoff import Tradeoff
 
 MAIN = "main"
-"""What values of the main objective are called."""
+"""The default name of the main objective's values."""
 
 
 @dataclass(frozen=True)
 class ListValues:
-    """What an evaluator measured, per tradeoff and list; NaN where a list says nothing of an objective.
+    """What an evaluator measured, per tradeoff and list; NaN where a list has no value for an objective.
 
     Args:
         values: `[n, lists, m]`, larger is better.
         main: `[n, lists]`; all NaN when there is no main objective.
         lists: `[lists]` int64, which list of its split each column is.
-        more: `[n, lists]` each, by name: what else was seen and is written beside the values, means over the lists.
-        main_name: what titles and columns call `main`, where something else than the main objective stands in its place.
+        more: `[n, lists]` each, by name: further values, whose means over the lists are written beside the others.
+        main_name: what titles and columns call `main`, for an evaluator that puts another value there.
     """
 
     values: Tensor
@@ -46,11 +46,11 @@ class Front:
     Args:
         objectives: names, in order.
         tradeoffs: the grid, n rows.
-        measured: what the evaluator saw, per tradeoff and list.
+        measured: values per tradeoff and list.
         metric: the metric with its convention, in words.
         split: the split of the data that was measured.
-        notes: what a reader has to know of these points.
-        answered: `[n, m]`, the weights that the policy answered in place of those of the grid; None where it answers any.
+        notes: sentences for the reader.
+        served: `[n, m]`, the weights that the policy served in place of those of the grid; None if it serves any weights.
         nouns: what the task calls its lists and items.
     """
 
@@ -70,7 +70,7 @@ class Front:
 
     @property
     def main(self) -> Tensor:
-        """`[n]`, means of the main objective, or of what stands in its place; NaN where there is none."""
+        """`[n]`, means of the main values; NaN where there are none."""
         return self.measured.main.nanmean(dim=1)
 
     def select(self, rows: Tensor) -> Front:

@@ -1,4 +1,4 @@
-"""What a conditioner puts into a model, and what it has to know of the model."""
+"""What a conditioner injects into a model, and the spec of a model that it is built from."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Delta:
 
 @dataclass(frozen=True)
 class Injection:
-    """What a conditioner puts into a model, in four slots; an empty one changes nothing.
+    """What a conditioner injects into a model, in four slots; an empty slot changes nothing.
 
     Args:
         modulation: by site, (scale, shift), each `[batch, hidden]` or None: `x * scale + shift`.
         prefix: `[batch, p, hidden]` tokens before the sequence, or None.
         deltas: by layer, what is added to its matrix; several add up.
-        gates: by layer, `[batch, rank]`, what the inner values of its low-rank factors are multiplied by: `B diag(g) A`.
+        gates: by layer, `[batch, rank]`, factors of the inner values of its low-rank matrices: `B diag(g) A`.
     """
 
     modulation: Mapping[str, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a conditioner has to know of a model.
+    """What a conditioner needs to know about a model.
 
     Args:
         tradeoff_size: width of the vector that conditioners read.
@@ -85,9 +85,9 @@ class ModelSpec:
         shapes: `(out, in)` of each linear layer that takes deltas.
         is_correction: True when the model's output is added to the reference scores (`augmentation`),
             False when it is the score itself.
-        prefix_starts: `[k, hidden]`, embeddings of ordinary tokens that a prefix may start from; None where there are none.
+        prefix_starts: `[k, hidden]`, embeddings of ordinary tokens that a prefix may start from; None if there are none.
         ranks: of each layer whose low-rank factors take gates.
-        max_prefix: the most tokens that a prefix may have; None where the model sets no limit.
+        max_prefix: largest number of prefix tokens; None for no limit.
         name: what messages call the model.
     """
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class LossFunction(Protocol):
-    """What a loss is to those who only call it; `moft.interfaces.Loss` says more."""
+    """The call of a loss, without importing its interface `moft.interfaces.Loss`."""
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """`[..., list]` three times to `[...]`."""
@@ -24,9 +24,9 @@ class Objective:
 
     Args:
         name: as the config file calls it.
-        beta: beta, > 0; larger stays closer to the base model.
+        beta: DPO's beta, > 0; larger stays closer to the base model.
         gain: how a label counts in NDCG: `linear` is the label itself, `exp2` is 2^label - 1.
-        loss: its own loss, `[..., list]` three times to `[...]`, or None for the method's.
+        loss: for this objective; None takes the method's.
         label: what a label of it is, in words, for reports.
     """
 

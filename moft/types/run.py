@@ -1,4 +1,4 @@
-"""What observers know of a run."""
+"""Name, folder and config of a run, for observers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from moft.types.nouns import Nouns
 
 @dataclass(frozen=True)
 class Run:
-    """What observers are told of a run.
+    """A run, as observers see it.
 
     Args:
         name: the run's name.
-        folder: where it writes, or None when it does not.
+        folder: where it writes, or None if it writes nothing.
         config: the resolved config.
         nouns: what its task calls lists and items; `list` and `item` until the task is built.
     """

@@ -12,7 +12,7 @@ from moft.errors import ShapeError
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """What a policy is asked for: weights over the objectives, and betas.
+    """Weights over the objectives, and betas: what a policy is steered to.
 
     Args:
         weights: `[batch, m]`, each row on the simplex. One row broadcasts.
@@ -29,8 +29,8 @@ class Tradeoff:
         rows, others = len(self.weights), len(self.betas)
         if self.weights.shape[1] != self.betas.shape[1] or (rows != others and 1 not in (rows, others)):
             raise ShapeError(
-                f"weights {list(self.weights.shape)} and betas {list(self.betas.shape)} do not go together: "
-                "they need the same m, and as many rows as each other or one."
+                f"weights {list(self.weights.shape)} and betas {list(self.betas.shape)} do not match: "
+                "they need the same m, and the same number of rows, or one row."
             )
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Tradeoff:
         return Tradeoff(self.weights.to(device), self.betas.to(device))
 
     def checked(self) -> Tradeoff:
-        """Itself, once its values are known to be allowed.
+        """Itself, if its values are allowed.
 
         Raises:
             ShapeError: a weight is negative or not finite, a row does not sum to one, a beta is not positive.

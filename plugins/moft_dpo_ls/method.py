@@ -84,4 +84,4 @@ class DPOLS:
         def losses_of(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
             return scalarised(corrections, batch, policy.grid[list(chosen)])
 
-        minimise_at("grid", policy.plain, policy.grid, problem, trainer, losses_of)
+        minimise_at("grid", policy.dedicated, policy.grid, problem, trainer, losses_of)

@@ -44,7 +44,7 @@ class DPOSoup:
         return SoupPolicy(DedicatedModels(model, m), problem.betas).to(device)
 
     def train(self, policy: SoupPolicy, problem: Problem, trainer: Trainer) -> None:
-        policy.plain.check_one_start()
+        policy.dedicated.check_one_start()
         device = policy.betas.device
         scalarised = ScalarisedLosses(problem, self._loss, trainer, device)
         vertices = torch.eye(len(problem.task.objectives), device=device)
@@ -52,4 +52,4 @@ class DPOSoup:
         def losses_of(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
             return scalarised(corrections, batch, vertices[list(chosen)])
 
-        minimise_at("objectives", policy.plain, vertices, problem, trainer, losses_of)
+        minimise_at("objectives", policy.dedicated, vertices, problem, trainer, losses_of)

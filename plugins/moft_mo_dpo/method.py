@@ -69,7 +69,7 @@ class MODPO:
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         task, grid = problem.task, policy.grid
         scalarised = ScalarisedLosses(problem, self._loss, trainer, grid.device)
-        singles = DedicatedModels(policy.plain.models[0], grid.shape[1])
+        singles = DedicatedModels(policy.dedicated.models[0], grid.shape[1])
         vertices = torch.eye(grid.shape[1], device=grid.device)
 
         def alone(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
@@ -84,7 +84,7 @@ class MODPO:
             shifted = shifted_corrections(corrections, margins(batch), weights, heaviest, policy.betas)
             return scalarised(shifted, batch, heaviest)
 
-        minimise_at("grid", policy.plain, grid, problem, trainer, with_margins)
+        minimise_at("grid", policy.dedicated, grid, problem, trainer, with_margins)
 
 
 def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, heaviest: Tensor, betas: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What components return, once it is known to be what their interface promises; else it is told in one line, with their name."""
+"""Checks that components return what their interface promises; an error names the component in one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def blaming(check: Callable[P, T]) -> Callable[P, T]:
-    """The same check of a component, its first argument, with errors that know the component's module."""
+    """Decorates a check of a component, its first argument, so that errors know the component's module."""
 
     @wraps(check)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -36,7 +36,7 @@ def blaming(check: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def failing_as(what: str) -> Iterator[None]:
-    """Tells what is raised inside, after the words `what`; expected errors pass as they are.
+    """Turns unexpected errors of the block into a PluginError that begins with `what`; expected errors pass unchanged.
 
     Raises:
         PluginError: something unexpected was raised.
@@ -55,22 +55,22 @@ def injection_of(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> I
 
     Raises:
         PluginError: the conditioner fails.
-        ShapeError: it returns no injection, or one for sites or layers that the model has not, or of other shapes, or one through
-            which none of its parameters can learn.
+        ShapeError: it does not return an injection, or one for sites or layers that the model does not have, of wrong shapes,
+            or without a gradient for its parameters.
     """
     name = f"conditioner {type(conditioner).__name__}"
     with failing_as(f"{name} failed on weights {list(vector.shape)}"):
         found = conditioner(vector)
     if not isinstance(found, Injection):
         raise ShapeError(f"{name} returned {in_words(found)}; it has to return an Injection.")
-    for told, given, known in (
+    for kind, given, known in (
         ("site", found.modulation, spec.sites),
         ("layer for deltas", found.deltas, tuple(spec.shapes)),
         ("layer for gates", found.gates, tuple(spec.ranks)),
     ):
         unknown = next((place for place in given if place not in known), None)
         if unknown is not None:
-            raise ShapeError(f"{name} injects at {told} {unknown!r}; {spec.name} has these: {', '.join(known) or 'none'}.")
+            raise ShapeError(f"{name} injects at {kind} {unknown!r}; {spec.name} has these: {', '.join(known) or 'none'}.")
     pairs: Mapping[str, object] = found.modulation
     for site, pair in pairs.items():
         _check_pair(name, site, pair, (len(vector), spec.hidden_size))
@@ -99,10 +99,10 @@ def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues
     lists = found.lists.numel() if isinstance(found.lists, Tensor) else 0
     for field, shape in {"lists": (lists,), "values": (n, lists, m), "main": (n, lists)}.items():
         given: object = getattr(found, field)
-        seen = tuple(given.shape) if isinstance(given, Tensor) else in_words(given)
-        if not isinstance(given, Tensor) or seen != shape:
+        found_shape = tuple(given.shape) if isinstance(given, Tensor) else in_words(given)
+        if not isinstance(given, Tensor) or found_shape != shape:
             on = f"{n} tradeoffs, {lists} lists and {m} objectives"
-            raise ShapeError(f"{name} returned {field} of shape {seen} for {on}; it has to be {shape}.")
+            raise ShapeError(f"{name} returned {field} of shape {found_shape} for {on}; it has to be {shape}.")
         if bool(given.isinf().any()):
             raise ShapeError(f"{name} returned infinite {field}; each has to be finite, or NaN where there is none.")
     return found.ordered()
@@ -110,7 +110,7 @@ def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues
 
 @blaming
 def check_metric(evaluator: Evaluator) -> None:
-    """Nothing, when an evaluator can be called, and says in words what it measures.
+    """Checks that an evaluator can be called and names its metric.
 
     Raises:
         PluginError: it cannot, or does not.
@@ -118,14 +118,14 @@ def check_metric(evaluator: Evaluator) -> None:
     metric = getattr(evaluator, "metric", None)
     if not callable(evaluator) or not isinstance(metric, str):
         raise PluginError(
-            f"evaluator {type(evaluator).__name__} is none: it needs `metric`, the convention in words, and has to be callable "
-            "with a steered policy and batches."
+            f"evaluator {type(evaluator).__name__} is not an evaluator: it needs `metric`, the convention in words, and has to "
+            "be callable with a steered policy and batches."
         )
 
 
 @blaming
 def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
-    """What an indicator says of a front.
+    """The value of an indicator for a front.
 
     Args:
         indicator: with a name and a meaning.
@@ -133,22 +133,22 @@ def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
         weights: `[n, m]`.
 
     Raises:
-        PluginError: it fails, or returns no number, or lacks its name or meaning.
+        PluginError: it fails, does not return a number, or lacks its name or meaning.
     """
     kind = f"indicator {type(indicator).__name__}"
     for word in ("name", "meaning"):
         if not isinstance(getattr(indicator, word, None), str):
-            raise PluginError(f"{kind} has no {word}; it needs one, a text, which stands beside the number.")
+            raise PluginError(f"{kind} has no {word}; it needs a text, which is printed with the number.")
     with failing_as(f"{kind} failed on {len(points)} points"):
         return _number(indicator(points, weights), kind)
 
 
 @blaming
 def policy_of(method: Method[Policy], found: object) -> Policy:
-    """What a method's `policy` returned, which is one.
+    """What a method's `policy` returned, once it is known to be a policy.
 
     Raises:
-        PluginError: it is none.
+        PluginError: it is not.
     """
     if not isinstance(found, Policy):
         raise PluginError(f"method {type(method).__name__}: policy returned {in_words(found)}; it has to return a Policy.")
@@ -176,7 +176,7 @@ def _tensors(injection: Injection) -> Iterator[Tensor | None]:
 
 
 def _check_pair(name: str, site: str, pair: object, wanted: tuple[int, int]) -> None:
-    """Nothing, when the modulation of a site is a pair of tensors of that shape, or of None."""
+    """Checks that the modulation of a site is a pair of tensors of that shape, or of None."""
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise ShapeError(f"{name} gives {in_words(pair)} for site {site!r}; a modulation is a pair (scale, shift).")
     for which, value in zip(("scale", "shift"), pair, strict=True):
@@ -185,7 +185,7 @@ def _check_pair(name: str, site: str, pair: object, wanted: tuple[int, int]) -> 
 
 
 def _number(found: object, kind: str) -> float:
-    """What an indicator returned, which is a number."""
+    """What an indicator returned, once it is known to be a number."""
     if not isinstance(found, int | float):
         raise PluginError(f"{kind} returned {in_words(found)}; it has to return a number.")
     if math.isinf(found):
@@ -194,7 +194,7 @@ def _number(found: object, kind: str) -> float:
 
 
 def in_words(found: object) -> str:
-    """What something is, in words."""
+    """A description of a value for messages."""
     if isinstance(found, Tensor):
         return f"a tensor of shape {tuple(found.shape)}" + ("" if found.is_floating_point() else f" of {found.dtype}")
     name = type(found).__name__

@@ -1,4 +1,4 @@
-"""What samplers return, once it is known to be what their interface promises; else it is told in one line, with their name."""
+"""Checks that samplers return what their interface promises; an error names the sampler in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draws_of(sampler: Sampler, count: int, generator: Generator, size: int | Non
     Args:
         sampler: to draw from.
         count: of draws.
-        generator: that it draws by.
+        generator: that it draws with.
         size: entries of a vector; None takes any.
 
     Raises:
@@ -33,7 +33,7 @@ def draws_of(sampler: Sampler, count: int, generator: Generator, size: int | Non
 
 @blaming
 def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
-    """`[n, size]` float32, a sampler's grid of at most so many points.
+    """`[n, size]` float32, a sampler's grid of at most `points` points.
 
     Raises:
         PluginError: the sampler fails.
@@ -47,7 +47,7 @@ def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
 
 @blaming
 def watched_weights_of(sampler: AdaptiveSampler) -> Tensor:
-    """`[n, m]`, the weights that an adaptive sampler watches.
+    """`[n, m]`, the weights at which an adaptive sampler wants values.
 
     Raises:
         PluginError: the sampler fails.
@@ -64,7 +64,7 @@ def state_of(sampler: AdaptiveSampler) -> Mapping[str, Tensor]:
     """What an adaptive sampler has learned, as a checkpoint can keep it.
 
     Raises:
-        PluginError: the sampler fails, or gives something else than tensors by name.
+        PluginError: the sampler fails, or does not return tensors by name.
     """
     name = f"sampler {type(sampler).__name__}"
     with failing_as(f"{name} failed on state()"):
@@ -72,17 +72,17 @@ def state_of(sampler: AdaptiveSampler) -> Mapping[str, Tensor]:
 
 
 def _tensors(found: object, name: str) -> Mapping[str, Tensor]:
-    """What a sampler gave as its state, which is tensors by name."""
+    """The state that a sampler returned, once it is known to be tensors by name."""
     if not isinstance(found, Mapping):
-        raise PluginError(f"{name}: state() gave {in_words(found)}; it has to give a mapping of names to tensors.")
+        raise PluginError(f"{name}: state() returned {in_words(found)}; it has to return a mapping of names to tensors.")
     for key, value in found.items():
         if not isinstance(value, Tensor):
-            raise PluginError(f"{name}: state() gave {in_words(value)} as {key!r}; it has to give a tensor.")
+            raise PluginError(f"{name}: state() returned {in_words(value)} as {key!r}; it has to be a tensor.")
     return found
 
 
 def _vectors(found: object, what: str, count: int | None, size: int | None) -> Tensor:
-    """What a sampler returned, once it is vectors of that size."""
+    """What a sampler returned, once it is known to be vectors of that size."""
     fits = isinstance(found, Tensor) and found.dim() == 2 and found.is_floating_point()
     if not isinstance(found, Tensor) or not fits or count not in (None, len(found)) or size not in (None, found.shape[-1]):
         wanted = f"[{'n' if count is None else count}, {'size' if size is None else size}]"

@@ -1,4 +1,4 @@
-"""Lists that lie in memory, as batches."""
+"""Lists in memory, as batches."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def batches_of(
     """One pass over lists in memory: grouped by length, padded, with `features` and `items` for the model.
 
     Args:
-        lists: of each its `features` `[items, f]` and `labels` `[items, m]`, NaN where an item is not judged; where there are
-            any, `reference` scores `[items]` and labels `main` `[items]`, else zeros. Tensors, arrays, or lists of numbers.
-        generator: gives the order of the batches; None a fixed one.
+        lists: each with `features` `[items, f]` and `labels` `[items, m]`, NaN where an item is not judged. Optional are
+            `reference` scores `[items]` and labels `main` `[items]`; they default to zeros. Tensors, arrays, or lists of numbers.
+        generator: gives the order of the batches; None takes a fixed order.
         budget: the most items of a batch, padding included.
-        device: where the batches are to be.
+        device: of the batches.
 
     Raises:
-        ShapeError: features or labels of a list are missing, or there are not as many of something as features.
+        ShapeError: features or labels of a list are missing, or their numbers of items differ.
     """
     read = [_read(number, one) for number, one in enumerate(lists)]
     lengths = torch.tensor([len(one["features"]) for one in read])

@@ -1,4 +1,4 @@
-"""Batches of lists of similar length under a budget of items, so that little is padding."""
+"""Batches of lists of similar length under a budget of items, so that there is little padding."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-_BATCH = 64  # items that the work of a step costs beside its own, so that cutting finer has to save more padding than that
-_SHARE = 32  # and this part of the budget, so that a larger budget makes larger batches
+_BATCH_COST = 64  # fixed cost of a batch, in items: a further batch has to save more padding than that
+_SHARE = 32  # and one over this share of the budget, so that a larger budget makes larger batches
 
 
 def length_grouped(lengths: Tensor, budget: int, generator: Generator | None = None, *, jitter: float = 0.05) -> list[Tensor]:
@@ -18,7 +18,7 @@ def length_grouped(lengths: Tensor, budget: int, generator: Generator | None = N
         lengths: `[lists]` int64, items of each list.
         budget: the most items of a batch, padding included; a list longer than that is a batch of its own. Batches are made
             smaller where that saves more padding than a further batch is worth.
-        generator: perturbs the lengths before sorting and shuffles the batches; None gives the plain order, longest last.
+        generator: perturbs the lengths before sorting and shuffles the batches; None keeps the sorted order, longest last.
         jitter: largest relative perturbation; more mixes lists better and pads more.
 
     Returns: for each batch `[k]` int64, the lists it holds; every list once.
@@ -43,7 +43,7 @@ def padding_share(lengths: Tensor, plan: list[Tensor]) -> float:
 
 def _cheapest_cuts(sizes: NDArray[np.int64], budget: int) -> list[int]:
     """How many lists, in the order of `sizes`, each batch takes: the least padded items, with a price on every batch."""
-    price = _BATCH + budget / _SHARE
+    price = _BATCH_COST + budget / _SHARE
     cost = np.zeros(len(sizes) + 1)  # of the first lists, up to each place
     taken = np.zeros(len(sizes) + 1, dtype=np.int64)  # lists of the last batch there
     for end in range(1, len(sizes) + 1):

@@ -1,4 +1,4 @@
-"""Models split over processes (FSDP): each holds a part of every weight, and gathers those of a block while it computes."""
+"""Models sharded over processes (FSDP): each holds a part of every weight, and gathers a block while it computes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOREIGN = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpee
 
 
 def check_launch(sharding: str, count: int) -> None:
-    """Nothing, when this many processes can do what `trainer.sharding` says.
+    """Checks that `trainer.sharding` is possible with this many processes.
 
     Raises:
         ConfigError: there is one process to split models over, or Accelerate was told to split them itself.
@@ -38,7 +38,7 @@ def check_launch(sharding: str, count: int) -> None:
 def shard(module: nn.Module, device: torch.device) -> None:
     """Splits every model within `module` over all processes, in place; weights end up on `device`, and so does all else.
 
-    Every process must hold the same values, and has to make every later pass through the models in step with the others.
+    Every process must hold the same values, and must make every later pass through the models together with the others.
     Frozen parameters that other modules share stay whole there, wherever they were.
 
     Raises:
@@ -63,19 +63,19 @@ def shard(module: nn.Module, device: torch.device) -> None:
 
 
 def is_sharded(module: nn.Module) -> bool:
-    """Whether this process holds a part of some weight of `module` only."""
+    """Whether this process holds only a part of some weight of `module`."""
     return any(map(_is_part, module.parameters()))
 
 
 def whole(value: Tensor) -> Tensor:
-    """The value of all processes' parts together, in each of them; a tensor that is not split, as it is."""
+    """The whole of a tensor, gathered from all processes in each of them; itself if it is not sharded."""
     held: Any = value
     gathered: Tensor = held.full_tensor() if _is_part(value) else held
     return gathered
 
 
 def part_of(value: Tensor, pattern: Tensor | None) -> Tensor:
-    """The part of `value` that this process holds of `pattern`; the value itself where that is whole or of another shape."""
+    """The part of `value` that this process has to hold, sharded like `pattern`; `value` itself if that is not sharded."""
     if pattern is None or not _is_part(pattern) or _is_part(value) or value.shape != pattern.shape:
         return value
     from torch.distributed.tensor import distribute_tensor
@@ -86,7 +86,7 @@ def part_of(value: Tensor, pattern: Tensor | None) -> Tensor:
 
 
 def optimizer_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, list[nn.Parameter]]]:
-    """The parameters as an optimiser takes them: those that are split apart from those that are not."""
+    """The parameters in groups for an optimizer: those that are sharded, and those that are not."""
     groups: dict[bool, list[nn.Parameter]] = {}
     for parameter in parameters:
         groups.setdefault(_is_part(parameter), []).append(parameter)
@@ -125,7 +125,7 @@ def _shard(model: Model, device: torch.device) -> None:
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     scalars = {parameter for parameter in model.parameters() if parameter.dim() == 0}  # which have no axis to be split along
     for module in (*model.blocks(), model):
-        # Parts again after every pass, the model's own weights too: optimiser and checkpoints see nothing else.
+        # Parts again after every pass, the model's own weights too: optimizer and checkpoints see nothing else.
         fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=scalars)
     register_fsdp_forward_method(model, "opened")
 
@@ -141,12 +141,12 @@ def _own_frozen(model: nn.Module) -> None:
 
 
 def _is_part(tensor: Tensor) -> bool:
-    """Whether it is a DTensor; asked in a way that does not import them, which takes a second."""
+    """Whether it is a DTensor; tested without importing the class, which takes a second."""
     return hasattr(tensor, "full_tensor")
 
 
 def _local(tensor: Tensor) -> Tensor:
-    """What this process holds of it; in place changes reach it."""
+    """The part that this process holds; changes in place reach the tensor."""
     held: Any = tensor
     here: Tensor = held.to_local() if _is_part(tensor) else held
     return here

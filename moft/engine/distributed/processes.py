@@ -43,18 +43,18 @@ class Processes(ProcessGroup):
         return bool(self._state.is_main_process)
 
     def first(self, act: Callable[[], T]) -> T | None:
-        trouble, found = "", None
+        failure, result = "", None
         try:
             if self.is_main:
-                found = act()
+                result = act()
         except Exception as error:
-            trouble = str(error) or type(error).__name__
+            failure = str(error) or type(error).__name__
             raise
         finally:
-            trouble = broadcast_from_main(trouble, self.count)
-        if trouble:
-            raise RunError(f"the main process stopped: {trouble}")
-        return found
+            failure = broadcast_from_main(failure, self.count)
+        if failure:
+            raise RunError(f"the main process stopped: {failure}")
+        return result
 
     def summed(self, values: Tensor) -> Tensor:
         if self.count == 1:

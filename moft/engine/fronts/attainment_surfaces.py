@@ -1,4 +1,4 @@
-"""What several fronts of one method reach: by at least one of them, by half, by all."""
+"""Empirical attainment surfaces of several fronts: what the best of them, half of them and all of them reach."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from moft.errors import ShapeError
 
 SHARES = {"best": 0.0, "half": 0.5, "all": 1.0}
-"""By name, the share of the fronts that attain a surface; best is one front at least."""
+"""By name, the share of the fronts that attain a surface; best means at least one front."""
 
 
 def attainment_surfaces(fronts: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -19,13 +19,13 @@ def attainment_surfaces(fronts: Sequence[Tensor]) -> dict[str, Tensor]:
     A front attains a point when one of its own points is at least as good on both objectives.
 
     Args:
-        fronts: each `[n, 2]`, larger is better. Rows with a NaN and dominated rows count for nothing.
+        fronts: each `[n, 2]`, larger is better. Rows with a NaN and dominated rows are ignored.
 
     Returns: for each share, `[k, 2]`: the vertices of its surface, first objective rising, second falling; the surface is
-        attained exactly where a vertex is at least as good. Empty where no point is attained by so many.
+        attained exactly where a vertex is at least as good. Empty where no point is attained by enough fronts.
 
     Raises:
-        ShapeError: a front has other than two objectives.
+        ShapeError: a front does not have two objectives.
 
     Source: Grunert da Fonseca, Fonseca and Hall 2001. Computed by moocore.
     """
@@ -33,18 +33,18 @@ def attainment_surfaces(fronts: Sequence[Tensor]) -> dict[str, Tensor]:
 
     for front in fronts:
         if front.dim() != 2 or front.shape[1] != 2:
-            raise ShapeError(f"attainment surfaces are of fronts [n, 2], got {list(front.shape)}.")
-    kept = [front.detach().cpu().double()[~front.isnan().any(1).cpu()] for front in fronts]
+            raise ShapeError(f"attainment surfaces need fronts of shape [n, 2], got {list(front.shape)}.")
+    points = [front.detach().cpu().double()[~front.isnan().any(1).cpu()] for front in fronts]
     surfaces = {}
     for name, share in SHARES.items():
         least = max(1, -int(-share * len(fronts) // 1))
-        filled = [front for front in kept if len(front)]
+        filled = [front for front in points if len(front)]
         if least > len(filled):  # a front without points attains nothing
             surfaces[name] = torch.zeros(0, 2, dtype=torch.float64)
             continue
         sets = torch.cat([torch.full((len(front),), float(index)) for index, front in enumerate(filled)])
         percent = 100 * least / len(filled)
         found = moocore.eaf(-torch.cat(filled).numpy(), sets.numpy(), percentiles=[percent])  # it minimises
-        corners = -torch.from_numpy(found)[:, :2]
-        surfaces[name] = corners[corners[:, 0].argsort()]
+        vertices = -torch.from_numpy(found)[:, :2]
+        surfaces[name] = vertices[vertices[:, 0].argsort()]
     return surfaces

@@ -1,4 +1,4 @@
-"""Bootstrap over lists: intervals of means and of the hypervolume."""
+"""Bootstrap over lists: samples and percentile intervals of means and of the hypervolume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from moft.engine.fronts.hypervolume import BOOTSTRAP_DIRECTIONS, VolumeAbove
 from moft.errors import ConfigError, ShapeError
 
-_CHUNK = 64  # samples whose counts are widened at a time
+_CHUNK = 64  # samples that are computed at a time
 
 
 def resampled(lists: int, samples: int, seed: int) -> Tensor:
@@ -36,10 +36,10 @@ def bootstrap_means(values: Tensor, counts: Tensor) -> Tensor:
     """Means over the lists of each sample, leaving out what is NaN.
 
     Args:
-        values: `[n, lists, m]`; NaN where a list says nothing of an objective.
+        values: `[n, lists, m]`; NaN where a list has no value for an objective.
         counts: `[samples, lists]`, from `resampled`.
 
-    Returns: `[samples, n, m]`, float64; NaN where no list of a sample says anything.
+    Returns: `[samples, n, m]`, float64; NaN where no list of a sample has a value.
     """
     if values.dim() != 3 or counts.dim() != 2 or values.shape[1] != counts.shape[1]:
         raise ShapeError(
@@ -47,8 +47,8 @@ def bootstrap_means(values: Tensor, counts: Tensor) -> Tensor:
         )
     n, lists, m = values.shape
     flat = values.detach().cpu().double().transpose(0, 1).reshape(lists, n * m)  # [lists, n * m]
-    says = ~flat.isnan()
-    both = torch.cat([flat.nan_to_num(nan=0.0), says.double()], dim=1)  # [lists, 2 * n * m]
+    has_value = ~flat.isnan()
+    both = torch.cat([flat.nan_to_num(nan=0.0), has_value.double()], dim=1)  # [lists, 2 * n * m]
     parts = []
     for start in range(0, len(counts), _CHUNK):
         chunk = counts[start : start + _CHUNK].detach().cpu()
@@ -76,7 +76,7 @@ def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> 
     """`[samples]`, float64: the hypervolume of the front of each sample; NaN where an objective has no list in it.
 
     Args:
-        values: `[n, lists, m]`; NaN where a list says nothing of an objective.
+        values: `[n, lists, m]`; NaN where a list has no value for an objective.
         counts: `[samples, lists]`, from `resampled`.
         reference: `[m]`.
     """

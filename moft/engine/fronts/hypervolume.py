@@ -19,7 +19,7 @@ _DIRECTIONS = 262_144  # of an approximated volume: errors well below one percen
 def nondominated(points: Tensor) -> Tensor:
     """`[n]` bool: True where no other point is at least as good on every objective and better on one.
 
-    Equal points do not dominate each other. A point with a NaN is not on the front, and dominates nothing.
+    Equal points do not dominate each other. A point with a NaN is not on the front, and dominates no other.
 
     Args:
         points: `[n, m]`, larger is better.
@@ -32,10 +32,10 @@ def nondominated(points: Tensor) -> Tensor:
 
 
 def hypervolume(points: Tensor, reference: Tensor) -> float:
-    """Volume that a front dominates above a reference point; NaN when a value of it is NaN.
+    """Volume that a front dominates above a reference point; NaN when a point has a NaN.
 
     Args:
-        points: `[n, m]`, larger is better. Dominated rows count for nothing.
+        points: `[n, m]`, larger is better. Dominated rows add nothing.
         reference: `[m]`, in the units of the objectives.
 
     Returns: zero when no point beats the reference on every objective. `hypervolume_method` says how it is computed.
@@ -64,7 +64,7 @@ class VolumeAbove:
     """The volume above one reference point, of any number of fronts; larger is better."""
 
     def __init__(self, reference: Tensor, directions: int) -> None:
-        # both libraries minimise: what is maximised changes its sign
+        # both libraries minimise, so signs are flipped
         flipped = -reference.detach().cpu().double().numpy()
         self._compute: Any
         if _is_exact(len(flipped)):

@@ -1,4 +1,4 @@
-"""Which of several runs on the same lists differ: paired bootstrap, adjusted for all that is compared at once."""
+"""Paired bootstrap: which of several runs on the same lists differ significantly, adjusted for all comparisons at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROUNDING = 1e-12  # relative to the measure: a deviation below it is rounding, 
 
 @dataclass(frozen=True)
 class Difference:
-    """What one measure says of two runs.
+    """The difference of two runs in one measure.
 
     Args:
         measure: which measure, by index.
@@ -25,8 +25,8 @@ class Difference:
         value: the first's measure minus the second's; NaN where one is not measured.
         low: lower end of its interval.
         high: upper end.
-        p: adjusted p-value, the smallest level of error at which the two are told apart.
-        is_distinct: whether they are told apart; then the interval is without zero, and else it holds it.
+        p: adjusted p-value, the smallest error rate at which the difference is significant.
+        is_distinct: whether the difference is significant; exactly then the interval excludes zero.
     """
 
     measure: int
@@ -40,28 +40,28 @@ class Difference:
 
 
 def paired_differences(estimates: Tensor, samples: Tensor, lists: int, level: float = 0.95) -> list[Difference]:
-    """Every pair of runs in every measure, as one family: with probability `level` no equal pair is told apart.
+    """Every pair of runs in every measure, as one family: with probability `level`, no pair of equals is significant.
 
-    A difference is divided by its standard deviation over the samples. Of all differences not decided yet, the largest is held
-    against the distribution of the largest deviation of any of them, and so on down until one is not told apart. The samples
-    are common to all runs, so pairs are resampled together: what runs share cancels, and correlated pairs cost less than
+    Each difference is divided by its standard deviation over the samples. The largest is compared with the distribution of the
+    largest deviation among all differences, then the next one among those that are left, and so on until one is not
+    significant. The samples are common to all runs: what runs share cancels, and correlated pairs cost less than under
     Bonferroni's or Holm's correction, whose smallest p-value is the number of pairs over the number of samples.
 
-    Intervals are those of the step at which a pair was decided, so that each agrees with its verdict. They cover together
-    only where all were decided at the first step; the verdicts hold together always.
+    The interval of a pair is that of the step at which it was decided, so it agrees with the verdict. The verdicts hold
+    jointly. The intervals do so only if all pairs were decided at the first step.
 
-    The bootstrap is too sure of few lists: its deviation is too small, and its tails are normal. So deviations grow by
-    sqrt(lists / (lists - 1)) and tails become those of Student's distribution with lists - 1 degrees of freedom.
+    With few lists the bootstrap is too confident: its deviation is too small, and its tails are normal. So deviations are
+    multiplied by sqrt(lists / (lists - 1)), and tails are those of Student's distribution with lists - 1 degrees of freedom.
 
     Args:
-        estimates: `[measures, runs]`; NaN where there is nothing to compare.
-        samples: `[samples, measures, runs]`, of the bootstrap with the same lists for all runs. A sample with a NaN in
-            anything that is compared is left out.
-        lists: how many were resampled; of one alone nothing can be said.
+        estimates: `[measures, runs]`; NaN where a run has no value.
+        samples: `[samples, measures, runs]`, of the bootstrap with the same lists for all runs. A sample with a NaN
+            in a compared value is left out.
+        lists: how many were resampled; with one, no difference is significant.
         level: above 0 and below 1.
 
-    Returns: the measures in their order, in each the pairs (0, 1), (0, 2), ..; without a spread, as for a run beside itself,
-        nothing is told apart.
+    Returns: by measure, then by pair in the order (0, 1), (0, 2), ... A difference without spread, as between identical
+        runs, is not significant.
 
     Source: Romano and Wolf 2005 (Exact and approximate stepdown methods for multiple hypothesis testing), algorithm 2, with
         the maximum of studentised statistics as Westfall and Young 1993; p-values after Romano and Wolf 2016. The deviation
@@ -134,13 +134,13 @@ def _step_down(
     order = observed.argsort(descending=True, stable=True)
     # at step k, the largest over the hypotheses from the k-th on: a running maximum from the back
     largest = largest[:, order].flip(1).cummax(1).values.flip(1)  # [samples, t]
-    rank = floor(error * (len(drawn) + 1))  # so many samples of len + 1 may lie at or above what is rejected
+    rank = floor(error * (len(drawn) + 1))  # how many samples may lie at or above a rejected value
     tops = largest.sort(0, descending=True).values
     p, critical, is_rejecting = 0.0, inf, True
     for step, which in enumerate(order.tolist()):
         above = int((largest[:, step] >= observed[which]).sum())
         p = max(p, (1 + above) / (len(drawn) + 1))
-        if is_rejecting:  # what is not told apart keeps the critical value of the step at which this ended
+        if is_rejecting:  # pairs that are not significant keep the critical value of the step at which rejection ended
             critical = tops[rank - 1, step].item() if rank else inf
             is_rejecting = observed[which].item() > critical
         size = student_of_normal(torch.tensor(critical, dtype=torch.float64), lists - 1).item()

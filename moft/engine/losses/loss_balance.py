@@ -1,4 +1,4 @@
-"""What each objective's loss is multiplied by, from what its training labels say."""
+"""The factor of each objective's loss, from statistics of its training labels."""
 
 from __future__ import annotations
 

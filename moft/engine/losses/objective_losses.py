@@ -1,4 +1,4 @@
-"""The losses of all objectives from one forward pass, and what the labels say before training."""
+"""The losses of all objectives from one forward pass, and statistics of the labels before training."""
 
 from __future__ import annotations
 
@@ -28,29 +28,27 @@ RESERVED = (
     "seconds",
     "lists",
 )
-"""Names that values of a step and of the front have already."""
+"""Names that moft uses for values of a step and of the front."""
 
 
-def refuse_names(objectives: Sequence[Objective]) -> None:
-    """Nothing, when the names can stand beside other values in tables and be typed in `--weights`.
+def check_objective_names(objectives: Sequence[Objective]) -> None:
+    """Checks that names do not clash with other values in tables, and can be typed in `--weights`.
 
     Raises:
-        ConfigError: one cannot.
+        ConfigError: one does, or cannot.
     """
     for name in (objective.name for objective in objectives):
         if name in RESERVED:
-            raise ConfigError(
-                f"no objective can be called {name!r}; moft itself gives values of these names: {', '.join(RESERVED)}."
-            )
+            raise ConfigError(f"an objective cannot be called {name!r}; moft uses these names itself: {', '.join(RESERVED)}.")
         if name != name.strip() or not name.isprintable() or not name or set(name) & set(",="):
             raise ConfigError(
-                f"no objective can be called {name!r}; a name has one line, something on it, and no comma, no equals sign, "
-                "no space at its ends."
+                f"an objective cannot be called {name!r}; a name must not be empty, start or end with a space, or contain a "
+                "comma, an equals sign or a line break."
             )
 
 
 def check_scalarizer(scalarizer: Scalarizer, m: int) -> None:
-    """Nothing, when a scalarizer takes the losses of m objectives; its own error otherwise, before anything is trained."""
+    """Checks that a scalarizer takes the losses of m objectives, before anything is trained; raises its own error if not."""
     name = f"scalarizer {type(scalarizer).__name__}"
     with failing_as(f"{name} failed on losses [2, {m}]"):
         costs: object = scalarizer(torch.ones(2, m), torch.full((2, m), 1 / m))
@@ -63,7 +61,7 @@ class ObjectiveLosses:
     """The loss vector (11): one loss per objective, all from one correction.
 
     Args:
-        objectives: in order; one with a loss of its own keeps it.
+        objectives: in order; one that names a loss keeps it.
         loss: for the others.
     """
 
@@ -108,11 +106,11 @@ class ObjectiveLosses:
 
 @dataclass(frozen=True)
 class LabelStatistics:
-    """What the training labels say of each objective, seen from the reference.
+    """Statistics of the training labels of each objective, at the reference.
 
     Args:
         lists: how many lists there are.
-        labelled: `[m]`, how many of them say something of the objective.
+        labelled: `[m]`, how many of them have a loss for the objective that is not zero.
         gradient: `[m]`, mean norm over those lists of the loss's gradient in the correction, at correction zero.
     """
 
@@ -122,7 +120,7 @@ class LabelStatistics:
 
     @property
     def share(self) -> Tensor:
-        """`[m]`, share of the lists that say something of the objective."""
+        """`[m]`, share of the lists that are labelled for the objective."""
         return self.labelled / self.lists
 
 
@@ -148,25 +146,23 @@ def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], betas: T
 
 
 def _versions(*tensors: Tensor) -> list[int]:
-    """How often each has been changed in place; torch does not count that in inference mode."""
+    """How often each was changed in place; always 0 in inference mode, where torch does not count."""
     return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
 @blaming
 def _costs(loss: Loss, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """What a loss gives, `[batch, m]`, once it is known to be costs; its failure is told with its name."""
+    """What a loss returns, `[batch, m]`, once it is known to be costs; an error names the loss."""
     before = _versions(labels, mask)
     with failing_as(f"loss {type(loss).__name__} failed on rewards {list(rewards.shape)}"):
         values = loss(rewards, labels, mask)
     if _versions(labels, mask) != before:
-        raise PluginError(
-            f"loss {type(loss).__name__} changes its labels or its mask in place; it has to work on a copy of them."
-        )
+        raise PluginError(f"loss {type(loss).__name__} changes its labels or its mask in place; it has to work on a copy.")
     return _checked(values, rewards, loss)
 
 
 def _checked(costs: object, rewards: Tensor, loss: Loss) -> Tensor:
-    """What a loss returned, once it can be trained on."""
+    """What a loss returned, once it is known that it can be trained on."""
     wanted = tuple(rewards.shape[:-1])
     if not isinstance(costs, Tensor) or costs.shape != wanted:
         found = f"a tensor of shape {tuple(costs.shape)}" if isinstance(costs, Tensor) else type(costs).__name__

@@ -1,4 +1,4 @@
-"""How a model reads the slots of an injection, what a conditioner is refused for, and rows that it serves one by one."""
+"""How a model applies an injection, and how a conditioner is checked against the model and called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moft.types import Delta, Injection, Inputs, ModelSpec, Slot
 
 
 def check_slots(spec: ModelSpec, slots: frozenset[Slot], name: str) -> None:
-    """Nothing, when a model reads all slots that a conditioner fills.
+    """Checks that a model reads all slots that a conditioner fills.
 
     Args:
         spec: of the model.
@@ -34,26 +34,27 @@ def check_slots(spec: ModelSpec, slots: frozenset[Slot], name: str) -> None:
 
 
 def refuse_misfit(spec: ModelSpec, conditioner: object) -> None:
-    """Nothing, when what a plugin built is a conditioner, and a model reads all slots that it fills.
+    """Checks that what a plugin built is a conditioner, and that a model reads all slots that it fills.
 
     Raises:
         ConfigError: the model does not read one of them; the message names both.
-        PluginError: it is no conditioner, or does not say what it fills.
+        PluginError: it is not a conditioner, or does not say what it fills.
     """
     name = type(conditioner).__name__
     if not isinstance(conditioner, Conditioner) or not isinstance(getattr(conditioner, "slots", None), set | frozenset):
         raise PluginError(
-            f"conditioner {name} is none: it has to be a moft.api.Conditioner with `slots`, the set of what it fills."
+            f"conditioner {name} is not a conditioner: it has to be a moft.api.Conditioner with `slots`, the set of slots "
+            "that it fills."
         )
     check_slots(spec, conditioner.slots, name)
 
 
 def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: Inputs, vector: Tensor) -> Tensor:
-    """`[batch, list]`, what the model says of every row at the row's vector.
+    """`[batch, list]`, the output of the model for every row at the row's vector.
 
     Args:
-        model: that is conditioned.
-        conditioner: None for none. Where its `per_row` is False, rows of one vector are taken together and the others apart.
+        model: to condition.
+        conditioner: None for an unconditioned model. If its `per_row` is False, each different vector has a pass of its own.
         inputs: of the batch.
         vector: `[batch, tradeoff_size]`.
     """
@@ -70,7 +71,7 @@ def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: I
 
 
 def vector_by_vector(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> Iterator[tuple[Tensor, Injection]]:
-    """For each different row of `vector`, the rows `[k]` like it, and the injection of these k rows; `spec` is the model's."""
+    """For each different vector, the rows `[k]` that have it, and their injection; `spec` is the model's."""
     different, places = torch.unique(vector, dim=0, return_inverse=True)
     for index in range(len(different)):
         rows = (places == index).nonzero().squeeze(1)
@@ -78,7 +79,7 @@ def vector_by_vector(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) 
 
 
 def modulated(hidden: Tensor, injection: Injection, site: str) -> Tensor:
-    """`[batch, list, hidden]` after the modulation of `site`; itself where nothing is injected there."""
+    """`[batch, list, hidden]` after the modulation of `site`; `hidden` itself where nothing is injected there."""
     scale, shift = injection.modulation.get(site, (None, None))
     if scale is not None and shift is not None:
         return shift.unsqueeze(1).addcmul(hidden, scale.unsqueeze(1))  # [batch, list, hidden]
@@ -93,7 +94,7 @@ def injected_linear(layer: nn.Linear, inputs: Tensor, deltas: tuple[Delta, ...])
     Args:
         layer: `(out, in)`.
         inputs: `[batch, list, in]`.
-        deltas: dense ones cost a product of their own per row, low-rank ones only two thin ones.
+        deltas: each dense one costs a further matrix product per row, each low-rank one two thin ones.
     """
     outputs = functional.linear(inputs, layer.weight, layer.bias)
     for delta in deltas:
@@ -107,7 +108,7 @@ def injected_linear(layer: nn.Linear, inputs: Tensor, deltas: tuple[Delta, ...])
 def modulated_linear(layer: nn.Linear, hidden: Tensor, injection: Injection, site: str, deltas: tuple[Delta, ...]) -> Tensor:
     """`[batch, list, out]`: `injected_linear` of what `modulated` gives, for a layer of few outputs.
 
-    A modulation before a linear layer is another linear layer of the row's own, which costs less than a pass over `hidden`.
+    A modulation before a linear layer amounts to another matrix for each row, which costs less than a pass over `hidden`.
 
     Args:
         layer: `(out, in)`, out well below in.

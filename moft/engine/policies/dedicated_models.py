@@ -1,4 +1,4 @@
-"""Models without a conditioner, of one shape and from one start: policies that choose among them, or average them."""
+"""Dedicated models, each for one weighting: policies that take the nearest one, or average their parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from moft.engine.policies.conditioned import common_multiple
+from moft.engine.policies.conditioned_policy import common_multiple
 from moft.engine.policies.state_dict import own_copy, own_state
 from moft.errors import ConfigError
 from moft.interfaces import Assignment, Model, Policy
@@ -18,10 +18,10 @@ from moft.types import Batch, Injection, ModelSpec, Tradeoff
 
 
 class DedicatedModels(nn.Module):
-    """Copies of one model, which read no injection and are trained apart; they share its frozen parameters.
+    """Copies of one model that are trained for different weightings, without conditioner; they share its frozen parameters.
 
     Args:
-        model: the start of all of them.
+        model: to copy.
         count: of copies.
     """
 
@@ -38,7 +38,7 @@ class DedicatedModels(nn.Module):
     def __getitem__(self, index: int) -> Model:
         model = self.models[index]
         if not isinstance(model, Model):
-            raise ConfigError(f"{type(model).__name__} is no Model, so it answers nothing.")
+            raise ConfigError(f"{type(model).__name__} is not a Model, so it cannot score lists.")
         return model
 
     def corrections(self, batch: Batch, chosen: Sequence[int]) -> Tensor:
@@ -49,10 +49,9 @@ class DedicatedModels(nn.Module):
             chosen: indices of the models.
         """
         if len(chosen) == 1 or not self[0].is_stackable:
-            found = [self._correction(self[index](batch.inputs, Injection()), batch) for index in chosen]
-            return torch.stack(found)
-        own = [_trained(self.models[index]) for index in chosen]
-        stacked = {name: torch.stack([parameters[name] for parameters in own]) for name in own[0]}
+            return torch.stack([self._correction(self[index](batch.inputs, Injection()), batch) for index in chosen])
+        trained = [_trained(self.models[index]) for index in chosen]
+        stacked = {name: torch.stack([parameters[name] for parameters in trained]) for name in trained[0]}
         with side_by_side():
             outputs = vmap(self._output, in_dims=(0, None), randomness="different")(stacked, batch)  # [k, batch, list]
         return self._correction(outputs, batch)
@@ -79,7 +78,7 @@ class DedicatedModels(nn.Module):
         return model
 
     def check_one_start(self) -> None:
-        """Nothing, when all models have the same parameters, as before training.
+        """Checks that all models have the same parameters, as before training.
 
         Raises:
             ConfigError: one differs.
@@ -89,16 +88,17 @@ class DedicatedModels(nn.Module):
             for name, value in own_state(model).items():
                 if value.shape != first[name].shape or not torch.equal(value, first[name].to(value.device)):
                     raise ConfigError(
-                        f"model {index + 1} of {len(self.models)} does not start where model 1 does: {name!r} differs. "
-                        "Parameters can be averaged only between models that were tuned from one initialisation."
+                        f"model {index + 1} of {len(self.models)} does not start from the same weights as model 1: {name!r} "
+                        "differs. Parameters can only be averaged between models that were tuned from one initialisation."
                     )
 
     def _mean(self, weights: Tensor) -> dict[str, Tensor]:
-        own = [_trained(model) for model in self.models]
-        return {name: torch.tensordot(weights, torch.stack([each[name] for each in own]), dims=1) for name in own[0]}
+        """The average of the trained parameters, by name."""
+        trained = [_trained(model) for model in self.models]
+        return {name: torch.tensordot(weights, torch.stack([model[name] for model in trained]), dims=1) for name in trained[0]}
 
     def _output(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """What the first model would say with other parameters."""
+        """The output of the first model with other parameters."""
         output: Tensor = functional_call(self.models[0], dict(parameters), (batch.inputs, Injection()))
         return output
 
@@ -107,25 +107,25 @@ class DedicatedModels(nn.Module):
 
 
 def side_by_side() -> AbstractContextManager[None]:
-    """A block in which models can be computed side by side: other ways of attention are slow then, and one fails on a GPU."""
+    """A block for passes of stacked models: it selects the one attention kernel that is fast there and runs on every device."""
     return sdpa_kernel(SDPBackend.MATH)
 
 
 class NearestPolicy(Policy):
-    """A model for each point of a grid of weights; asked for other weights, the nearest point's model answers.
+    """A model for each point of a grid of weights; other weights are served by the nearest point's model.
 
     Args:
-        plain: the models.
-        grid: `[n, m]`, the weights that each was trained for.
-        betas: `[1, m]`, what they are trained at.
+        dedicated: the models.
+        grid: `[n, m]`, the weights of each.
+        betas: `[1, m]`, of training.
     """
 
     grid: Tensor
     betas: Tensor
 
-    def __init__(self, plain: DedicatedModels, grid: Tensor, betas: Tensor) -> None:
+    def __init__(self, dedicated: DedicatedModels, grid: Tensor, betas: Tensor) -> None:
         super().__init__()
-        self.plain = plain
+        self.dedicated = dedicated
         self.register_buffer("grid", grid.clone())
         self.register_buffer("betas", betas.clone())
 
@@ -134,8 +134,8 @@ class NearestPolicy(Policy):
         outputs = torch.zeros_like(batch.reference)
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found = self.plain.corrections(batch.select(rows), (index,)).squeeze(0)
-            outputs = outputs.to(found.dtype).index_copy(0, rows, found)
+            corrections = self.dedicated.corrections(batch.select(rows), (index,)).squeeze(0)  # [k, list]
+            outputs = outputs.to(corrections.dtype).index_copy(0, rows, corrections)
         return outputs
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
@@ -143,11 +143,11 @@ class NearestPolicy(Policy):
 
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
-        nearest, found = self._nearest(whole.weights), []
+        nearest, assignments = self._nearest(whole.weights), []
         for index in sorted(set(nearest.tolist())):
             rows = (nearest == index).nonzero().squeeze(1)
-            found.append(Assignment(rows, self.plain[index], Injection(), self.magnitude(whole.select(rows))))
-        return found
+            assignments.append(Assignment(rows, self.dedicated[index], Injection(), self.magnitude(whole.select(rows))))
+        return assignments
 
     def served(self, tradeoff: Tradeoff) -> Tradeoff:
         return Tradeoff(self.grid.to(tradeoff.weights)[self._nearest(tradeoff.weights)], tradeoff.betas)
@@ -159,29 +159,29 @@ class NearestPolicy(Policy):
 
 
 class SoupPolicy(Policy):
-    """A model for each objective; asked for weights, their parameters are averaged with them.
+    """A model for each objective; for given weights, the parameters of the models are averaged with these weights.
 
     Args:
-        plain: the models, one for each objective, in order.
-        betas: `[1, m]`, what they are trained at.
+        dedicated: the models, one for each objective, in order.
+        betas: `[1, m]`, of training.
 
     Source: Rame et al. 2023 (rewarded soups), arXiv 2306.04488; DPO Soup of arXiv 2410.08316, appendix A.1.
     """
 
     betas: Tensor
 
-    def __init__(self, plain: DedicatedModels, betas: Tensor) -> None:
+    def __init__(self, dedicated: DedicatedModels, betas: Tensor) -> None:
         super().__init__()
-        self.plain = plain
+        self.dedicated = dedicated
         self.register_buffer("betas", betas.clone())
 
     def correction(self, batch: Batch, tradeoff: Tradeoff) -> Tensor:
-        asked, places = torch.unique(tradeoff.expand(len(batch)).weights, dim=0, return_inverse=True)
+        different, places = torch.unique(tradeoff.expand(len(batch)).weights, dim=0, return_inverse=True)
         outputs = torch.zeros_like(batch.reference)
-        for index, weights in enumerate(asked):
+        for index, weights in enumerate(different):
             rows = (places == index).nonzero().squeeze(1)
-            found = self.plain.averaged(batch.select(rows), weights)
-            outputs = outputs.to(found.dtype).index_copy(0, rows, found)
+            corrections = self.dedicated.averaged(batch.select(rows), weights)  # [k, list]
+            outputs = outputs.to(corrections.dtype).index_copy(0, rows, corrections)
         return outputs
 
     def magnitude(self, tradeoff: Tradeoff) -> Tensor:
@@ -189,20 +189,20 @@ class SoupPolicy(Policy):
 
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
-        asked, places = torch.unique(whole.weights, dim=0, return_inverse=True)
-        found = []
-        for index, weights in enumerate(asked):
+        different, places = torch.unique(whole.weights, dim=0, return_inverse=True)
+        assignments = []
+        for index, weights in enumerate(different):
             rows = (places == index).nonzero().squeeze(1)
-            found.append(Assignment(rows, self.plain.average(weights), Injection(), self.magnitude(whole.select(rows))))
-        return found
+            assignments.append(Assignment(rows, self.dedicated.average(weights), Injection(), self.magnitude(whole.select(rows))))
+        return assignments
 
 
 def _spec(model: nn.Module) -> ModelSpec:
     if not isinstance(model, Model):
-        raise ConfigError(f"{type(model).__name__} is no Model, so it cannot be copied into plain ones.")
+        raise ConfigError(f"{type(model).__name__} is not a Model, so it cannot be copied.")
     return model.spec
 
 
 def _trained(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that are tuned; all others are the same in every copy."""
+    """The parameters that are trained; all others are the same in every copy."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -1,4 +1,4 @@
-"""What methods with a model for each weighting share: their losses, and how they are trained."""
+"""Training of dedicated models: the losses of each, and jobs that train them together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from moft.types import Batch, Tradeoff
 
 
 class ScalarisedLosses:
-    """The losses of models that are trained for weights of their own, from their corrections.
+    """Scalarised losses of dedicated models, each for its own weights, from their corrections.
 
     Args:
         problem: whose training labels give the scale of each objective's loss.
         loss: of the objectives that name none of their own.
-        trainer: told of lists that say nothing of an objective.
+        trainer: keeps notes on lists without labels for an objective.
         device: of the models.
         scalarizer: makes one number of the objectives' losses; None is their weighted sum.
         is_balanced: True divides each objective's loss by the size of its gradient at the reference.
@@ -58,7 +58,7 @@ class ScalarisedLosses:
 
 def minimise_at(
     job: str,
-    plain: DedicatedModels,
+    dedicated: DedicatedModels,
     weights: Tensor,
     problem: Problem,
     trainer: Trainer,
@@ -68,26 +68,26 @@ def minimise_at(
 
     Args:
         job: name of the jobs.
-        plain: the models.
-        weights: `[n, m]`, of each model, on its device.
+        dedicated: the models.
+        weights: `[n, m]`, of each model, on the models' device.
         problem: lists, and validation.
         trainer: of the run.
         losses_of: corrections of k models `[k, batch, list]`, their lists and their indices to `[k, batch]`.
     """
     names = [objective.name for objective in problem.task.objectives]
-    policy = NearestPolicy(plain, weights, problem.betas).to(weights.device)
+    policy = NearestPolicy(dedicated, weights, problem.betas).to(weights.device)
 
     def evaluate(chosen: Sequence[int]) -> list[Mapping[str, float]]:
-        asked = weights[list(chosen)]
-        points = problem.measure(policy, Tradeoff(asked, problem.betas.to(asked))).to(asked)  # [k, m]
-        rows = zip((points * asked).sum(-1).tolist(), points.tolist(), strict=True)
+        own = weights[list(chosen)]  # [k, m]
+        points = problem.measure(policy, Tradeoff(own, problem.betas.to(own))).to(own)  # [k, m]
+        rows = zip((points * own).sum(-1).tolist(), points.tolist(), strict=True)
         return [{"weighted": value, **dict(zip(names, each, strict=True))} for value, each in rows]
 
     trainer.minimise_each(
         job,
-        plain.models,
+        dedicated.models,
         lambda generator: problem.task.batches("train", generator),
-        lambda batch, chosen: losses_of(plain.corrections(batch, chosen), batch, chosen),
+        lambda batch, chosen: losses_of(dedicated.corrections(batch, chosen), batch, chosen),
         evaluate=evaluate,
         best="weighted",
     )

@@ -1,4 +1,4 @@
-"""A small network over single items, for tasks that bring none of their own."""
+"""A small network that scores each item by itself, for tasks without a network of their own."""
 
 from __future__ import annotations
 

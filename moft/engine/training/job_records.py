@@ -1,4 +1,4 @@
-"""What a trainer keeps of its jobs, and where."""
+"""The records of training jobs: checkpoints, step values, costs and notes, and the interface to where they are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass
 class JobState:
-    """Everything that a job needs to go on as if it had never stopped.
+    """A checkpoint: everything that a job needs to go on as if it had never stopped.
 
     Args:
         step: steps done.
@@ -21,8 +21,8 @@ class JobState:
         best: value of the best evaluation so far, of each module; -inf before the first.
         weights: of the modules.
         best_weights: at the best evaluation of each; empty before the first.
-        moments: of the optimiser, by parameter and name.
-        generators: states, by purpose; also what an adaptive sampler has learned.
+        moments: of the optimizer, by `parameter|moment`.
+        generators: states of random generators, by purpose, and of an adaptive sampler.
     """
 
     step: int
@@ -38,13 +38,13 @@ class JobState:
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What training took.
+    """What training cost.
 
     Args:
         jobs: models that were trained.
-        seconds: on the clock, evaluations included.
-        separate_seconds: what the same jobs would have taken one after another; `seconds`, where they did run so. For jobs that
-            were trained together it is reckoned from steps of one of them alone, timed now and then on the way.
+        seconds: wall time, with evaluations.
+        separate_seconds: what the same models would have taken one after another; `seconds` if they were trained that way. For an
+            ensemble it is estimated from steps of a single model, which are timed now and then.
         parameters: that were trained, over all jobs.
     """
 
@@ -63,30 +63,30 @@ class TrainingCost:
 
 
 class Records(Protocol):
-    """Where a trainer keeps checkpoints and step values; a run folder, or nothing at all."""
+    """Where a trainer keeps checkpoints and step values, such as a run folder."""
 
     def finished(self, job: str) -> Mapping[str, Tensor] | None:
         """The weights of a job that ended, or None."""
         ...
 
     def latest(self, job: str) -> JobState | None:
-        """The newest whole checkpoint of a job, or None. Step values after it are forgotten."""
+        """The newest checkpoint of a job, or None. Step values after it are removed."""
         ...
 
     def save(self, job: str, state: JobState) -> None:
-        """Keeps a checkpoint, whole or not at all."""
+        """Keeps a checkpoint, atomically."""
         ...
 
     def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
-        """Keeps the weights of a job that ended; its checkpoints can go."""
+        """Keeps the weights of a job that ended, and removes its checkpoints."""
         ...
 
     def forget(self, job: str) -> None:
-        """Lets go of a job that will not be gone on with: its checkpoints and its step values."""
+        """Removes the checkpoints and step values of a job that will not be continued."""
         ...
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
-        """Keeps the values of one step and tells observers."""
+        """Keeps the values of one step, and passes them to observers."""
         ...
 
     def note(self, text: str) -> None:

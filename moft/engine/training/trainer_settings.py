@@ -52,5 +52,5 @@ class TrainerSettings:
 
     @property
     def is_cpu(self) -> bool:
-        """True when training is on the CPU, asked for or for want of anything else."""
+        """True if training is on the CPU, by choice or because there is no accelerator."""
         return self.device == "cpu" or not torch.accelerator.is_available()

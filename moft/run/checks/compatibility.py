@@ -9,7 +9,7 @@ import torch
 
 from moft.engine.checks.return_values import number_of
 from moft.engine.checks.sampler_draws import grid_of
-from moft.engine.losses.objective_losses import refuse_names
+from moft.engine.losses.objective_losses import check_objective_names
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
 from moft.engine.training.adaptive_sampling import check_evaluated_before_end, evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
@@ -50,7 +50,7 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
         ConfigError: a name of an objective is not allowed, or the grid or the reference point does not fit the objectives.
         PluginError: the grid's sampler or an indicator fails, or returns something invalid.
     """
-    refuse_names(objectives)
+    check_objective_names(objectives)
     m = len(objectives)
     reference_point(settings.reference, m)
     validation_reference_point(settings, m)

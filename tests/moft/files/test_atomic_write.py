@@ -47,7 +47,7 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path):
 
 
 def test_no_name_is_told():
-    with pytest.raises(RunError, match=r"'\.': names no file; give one\."):
+    with pytest.raises(RunError, match=r"'\.': is not the name of a file\."):
         atomic_write(Path(), b"new")
 
 

@@ -34,7 +34,7 @@ def test_a_file_that_is_cut_short_is_refused(kept, tmp_path):
     path = tmp_path / "a.safetensors"
     save_tensors(path, TENSORS)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(RunError, match=rf"^{re.escape(str(path))}: is cut short or no safetensors file") as error:
+    with pytest.raises(RunError, match=rf"^{re.escape(str(path))}: is cut short or not a safetensors file") as error:
         load_tensors(path)
     assert "\n" not in str(error.value)
 
@@ -64,7 +64,7 @@ def test_tensors_are_copied_into_those_of_a_model(tmp_path):
     ("tensors", "told"),
     [
         ({}, "lacks 'a'"),
-        ({"a": torch.zeros(2), "b": torch.zeros(1)}, "holds 'b', which the model does not know"),
+        ({"a": torch.zeros(2), "b": torch.zeros(1)}, "holds 'b', which the model does not have"),
         ({"a": torch.zeros(3)}, r"'a' has shape \[3\], the model \[2\]"),
     ],
 )
@@ -77,7 +77,7 @@ def test_json_comes_back_with_null_for_nan(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, float("nan")], "b": (2.5,)})
     assert read_json(tmp_path / "a.json") == {"a": [1, None], "b": [2.5]}
     (tmp_path / "a.json").write_text('{"a": ')
-    with pytest.raises(RunError, match=r"a.json: is cut short or no JSON"):
+    with pytest.raises(RunError, match=r"a.json: is cut short or not JSON"):
         read_json(tmp_path / "a.json")
 
 

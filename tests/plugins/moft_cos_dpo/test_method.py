@@ -14,7 +14,7 @@ from moft.api import loss_scale
 from moft.config.build import resolve
 from moft.engine.fronts.profile import unmeasured
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, label_statistics
-from moft.engine.policies.conditioned import ConditionedPolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer

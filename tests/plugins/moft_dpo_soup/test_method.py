@@ -36,7 +36,9 @@ def test_models_of_different_starts_are_refused(plugins):
     method = resolve(Method, "dpo-soup", plugins).make()
     policy = method.policy(problem)
     with torch.no_grad():
-        policy.plain.models[1].input.weight.mul_(1.5)
+        policy.dedicated.models[1].input.weight.mul_(1.5)
     trainer = AccelerateTrainer(TrainerSettings(epochs=1, device="cpu"), seed=0)
-    with pytest.raises(ConfigError, match=r"model 2 of 2 does not start where model 1 does: 'input.weight' differs"):
+    with pytest.raises(
+        ConfigError, match=r"model 2 of 2 does not start from the same weights as model 1: 'input.weight' differs"
+    ):
         method.train(policy, problem, trainer)

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from moft import ConfigError, DataError
 from moft.config.build import resolve
 from moft.engine.fronts.profile import unmeasured
-from moft.engine.policies.conditioned import ConditionedPolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
 from moft.interfaces import Method
 from moft.testing import check_evaluator, check_model, check_policy, check_task

@@ -80,7 +80,7 @@ def test_a_run_without_its_results_is_told(finished, moft, tmp_path):
     (tmp_path / "run" / "front.json").unlink()
     said = moft("profile", tmp_path / "run", "--out", tmp_path / "front")
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert "front.json: is missing; the run is not whole" in said.mistakes[0]
+    assert "front.json: is missing; the run is not complete" in said.mistakes[0]
     assert not (tmp_path / "front").exists()
 
 

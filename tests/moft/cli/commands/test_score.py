@@ -138,7 +138,7 @@ def test_a_mistake_is_told_in_one_line(words, told, finished, lists, moft, tmp_p
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[0.5, 0.5]\n[0.5 0.5]\n", "weights.jsonl:2: '[0.5 0.5]' is no JSON (Expecting ',' delimiter)"),
+        ("[0.5, 0.5]\n[0.5 0.5]\n", "weights.jsonl:2: '[0.5 0.5]' is not JSON (Expecting ',' delimiter)"),
         ("[0.5, 0.5]\n[0.9, 0.5]\n", "weights.jsonl:2: weights must sum to 1"),
         ("[0.5, 0.5]\n", "weights.jsonl: has 1 line, but {data} has 8 queries; give one line of weights for each query."),
     ],
@@ -190,8 +190,8 @@ def damaged(run, name):
 
 
 RUNS = {
-    "truncated": "policy.safetensors: is cut short or no safetensors file",
-    "truncated task": "task.safetensors: is cut short or no safetensors file",
+    "truncated": "policy.safetensors: is cut short or not a safetensors file",
+    "truncated task": "task.safetensors: is cut short or not a safetensors file",
     "unfinished": "run: has no finished policy; resume its training by `moft train CONFIG --out",
     "other shapes": "the model [8",
     "other task": "the saved state of the ranking task lacks 'columns'",

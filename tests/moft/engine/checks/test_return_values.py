@@ -112,8 +112,8 @@ def test_what_an_adaptive_sampler_watches_are_weights(found, message):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (None, "sampler Returns: state() gave nothing (None); it has to give a mapping of names to tensors."),
-        ({"a": torch.ones(1), "b": 1}, "sampler Returns: state() gave an int as 'b'; it has to give a tensor."),
+        (None, "sampler Returns: state() returned nothing (None); it has to return a mapping of names to tensors."),
+        ({"a": torch.ones(1), "b": 1}, "sampler Returns: state() returned an int as 'b'; it has to be a tensor."),
         (KeyError("no"), "sampler Returns failed on state() (KeyError: 'no'); MOFT_TRACE=1 shows where."),
     ],
 )
@@ -181,7 +181,7 @@ def test_what_is_no_conditioner_or_does_not_say_what_it_fills_is_refused():
             return Injection()
 
     for subject in (torch.nn.Linear(2, 2), Silent()):
-        message = f"conditioner {type(subject).__name__} is none: it has to be a moft.api.Conditioner with `slots`"
+        message = f"conditioner {type(subject).__name__} is not a conditioner: it has to be a moft.api.Conditioner with `slots`"
         assert told(refuse_misfit, SPEC, subject).startswith(message)
     refuse_misfit(SPEC, Injects(None))
     with pytest.raises(ConfigError, match="'Injects' fills the slot 'modulation', which this model cannot read"):
@@ -236,7 +236,9 @@ def test_values_as_promised_come_in_the_order_of_the_split():
 
 def test_an_evaluator_without_its_metric_in_words_is_told():
     check_metric(Returns(None))
-    assert told(check_metric, object()).startswith("evaluator object is none: it needs `metric`, the convention in words")
+    assert told(check_metric, object()).startswith(
+        "evaluator object is not an evaluator: it needs `metric`, the convention in words"
+    )
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,9 @@ def test_what_is_no_number_is_told_with_its_indicator(found, message):
 def test_an_indicator_without_name_or_meaning_is_told():
     assert number_of(Returns(3), WEIGHTS, WEIGHTS) == 3.0
     bare = lambda points, weights: 1.0  # noqa: E731
-    assert told(number_of, bare, WEIGHTS, WEIGHTS).startswith("indicator function has no name; it needs one, a text")
+    assert told(number_of, bare, WEIGHTS, WEIGHTS).startswith(
+        "indicator function has no name; it needs a text, which is printed with the number."
+    )
 
 
 def test_a_method_without_a_policy_and_losses_that_are_not_per_list_are_told():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from moft.engine.data.length_batching import _BATCH, _SHARE, _cheapest_cuts, length_grouped, padding_share
+from moft.engine.data.length_batching import _BATCH_COST, _SHARE, _cheapest_cuts, length_grouped, padding_share
 
 
 def _lengths(count: int = 400) -> torch.Tensor:
@@ -65,7 +65,7 @@ def test_a_larger_budget_makes_fewer_batches():
 
 def test_the_cuts_are_the_cheapest_of_all():
     sizes, budget = np.array([20, 3, 25, 90, 40, 100, 110, 300]), 260
-    price = _BATCH + budget / _SHARE
+    price = _BATCH_COST + budget / _SHARE
 
     def cost(cuts: list[int]) -> float:
         ends = np.cumsum(cuts)

@@ -146,7 +146,7 @@ def test_a_value_is_parted_as_its_pattern_is(pair):
 
 
 def test_a_sharded_model_is_neither_copied_nor_trained_beside_others(pair):
-    with pytest.raises(ConfigError, match="'full' is for methods that train one model: what is sharded cannot be copied"):
+    with pytest.raises(ConfigError, match="'full' is for methods that train one model; a sharded model cannot be copied"):
         own_copy(pair[1])
     trainer = AccelerateTrainer(TrainerSettings(device="cpu"), seed=0)
     with pytest.raises(ConfigError, match=r"'full' trains one model at a time, and 'grid' trains 1\.$"):

@@ -51,5 +51,5 @@ def test_what_was_not_measured_attains_nothing():
 
 
 def test_three_objectives_are_refused():
-    with pytest.raises(ShapeError, match=r"fronts \[n, 2\], got \[4, 3\]"):
+    with pytest.raises(ShapeError, match=r"fronts of shape \[n, 2\], got \[4, 3\]"):
         attainment_surfaces([torch.rand(4, 3, generator=torch.Generator())])

@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft.engine.policies.apply_injection import check_slots, conditioned_outputs, vector_by_vector
-from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context

@@ -42,12 +42,14 @@ def test_copies_start_alike_and_share_nothing():
     with torch.no_grad():
         plain.models[1].input.weight.add_(1.0)
     assert plain.models[0].input.weight.equal(plain.models[2].input.weight)
-    with pytest.raises(ConfigError, match=r"model 2 of 3 does not start where model 1 does: 'input.weight' differs\. .*one init"):
+    with pytest.raises(
+        ConfigError, match=r"model 2 of 3 does not start from the same weights as model 1: 'input.weight' differs\. .*one init"
+    ):
         plain.check_one_start()
 
 
 def test_only_a_model_can_be_copied():
-    with pytest.raises(ConfigError, match="Linear is no Model"):
+    with pytest.raises(ConfigError, match="Linear is not a Model"):
         DedicatedModels(nn.Linear(1, 1), 2)
 
 

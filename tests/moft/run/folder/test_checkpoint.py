@@ -98,7 +98,7 @@ def test_a_damaged_checkpoint_is_told_with_the_way_out(file, cut, records, folde
 def test_a_damaged_state_is_told(text, records, folder):
     records().save("job", state(3))
     (folder.checkpoints / "job" / "step-000000003" / "state.json").write_text(text)
-    with pytest.raises(RunError, match=r"state.json: is cut short or no JSON"):
+    with pytest.raises(RunError, match=r"state.json: is cut short or not JSON"):
         records().latest("job")
 
 

@@ -69,8 +69,8 @@ def test_a_file_has_a_row_for_each_list(tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("0.5, 0.5", "'0.5, 0.5' is no JSON (Extra data); a line is the weights of one list, such as [0.2, 0.8]."),
-        ("", "'' is no JSON (Expecting value)"),
+        ("0.5, 0.5", "'0.5, 0.5' is not JSON (Extra data); a line is the weights of one list, such as [0.2, 0.8]."),
+        ("", "'' is not JSON (Expecting value)"),
         ("1" * 5000, "is not JSON that can be read (nested too deep, or a number of too many digits)"),
         ("[" * 100_000, "is not JSON that can be read (nested too deep, or a number of too many digits)"),
         (f"[{10**400}, 0, 0]", "weights must be finite and not negative"),

@@ -181,7 +181,7 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
     path = tmp_path / "p.jsonl"
     path.write_text("Once upon a time\n")
     assert main(["generate", run, "--file", str(path)]) == 2
-    assert f"{path}:1: 'Once upon a time' is no JSON" in capsys.readouterr().err
+    assert f"{path}:1: 'Once upon a time' is not JSON" in capsys.readouterr().err
     path.write_text("\n")
     assert main(["generate", run, "--file", str(path)]) == 2
     assert f"{path}: holds no prompt" in capsys.readouterr().err

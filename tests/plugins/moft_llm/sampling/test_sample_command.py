@@ -349,7 +349,7 @@ def test_where_to_write_has_to_be_said(tiny_models, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("One", "'One' is no JSON"),
+        ("One", "'One' is not JSON"),
         ('{"text": "x"}', "has no 'prompt'; a line is"),
         ('{"prompt": 3}', "prompt is 3"),
     ],

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from moft.engine.policies.conditioned import ConditionedPolicy, TemperaturePolicy
+from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context

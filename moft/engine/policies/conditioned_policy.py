@@ -1,4 +1,4 @@
-"""Policies that the engine shares: one conditioned model that answers every tradeoff, at one beta or at any."""
+"""Policies with one conditioned model for every tradeoff: at fixed betas, or at betas in any ratio."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from moft.types import Batch, Injection, Tradeoff
 class ConditionedPolicy(Policy):
     """One model and one conditioner; the conditioner reads the weights.
 
-    Betas are trained at fixed values and act outside the network: asked for c times those,
-    the correction is divided by c, which is exact (arXiv 2410.08316, proposition 3.1 and equation 14).
+    Betas are fixed in training, and act outside the network: at c times these betas, the correction is
+    divided by c, which is exact (arXiv 2410.08316, proposition 3.1 and equation 14).
 
     Args:
         model: the network to tune.
-        conditioner: weights to injection; None leaves the model unconditioned, the same for every tradeoff.
-        betas: `[1, m]`, what the policy is trained at.
+        conditioner: weights to injection; None leaves the model unconditioned, so it is the same for every tradeoff.
+        betas: `[1, m]`, of training.
 
     Raises:
         ConfigError: the conditioner fills a slot that the model does not read.
@@ -48,14 +48,14 @@ class ConditionedPolicy(Policy):
 
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
-        return _answers(self.model, self.conditioner, whole.weights, self.magnitude(whole))
+        return _assignments(self.model, self.conditioner, whole.weights, self.magnitude(whole))
 
 
 class TemperaturePolicy(Policy):
     """One model and one conditioner; the conditioner reads the weights and the shares of the betas.
 
     The shares are `betas / sum(betas)`; the sum acts outside the network, exactly, so any betas can be asked
-    for. What the model gives is divided by the mean beta share under the weights: at a vertex the best correction is the
+    for. The output of the model is divided by the mean beta share under the weights: at a vertex the best correction is the
     inverse of that objective's share, times something that no beta changes, and only the latter is left to learn.
 
     Args:
@@ -88,14 +88,14 @@ class TemperaturePolicy(Policy):
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
         whole = tradeoff.expand(len(tradeoff))
         vector = torch.cat([whole.weights, _shares(whole)], dim=-1)  # [n, 2 m]
-        return _answers(self.model, self.conditioner, vector, (whole.weights * whole.betas).sum(-1, keepdim=True))
+        return _assignments(self.model, self.conditioner, vector, (whole.weights * whole.betas).sum(-1, keepdim=True))
 
 
 def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
-    """`[batch, 1]`, what all trained betas are to be multiplied by.
+    """`[batch, 1]`, the factor from the trained betas to those of each row.
 
     Args:
-        tradeoff: asked for.
+        tradeoff: rows of betas.
         trained: `[1, m]`, the betas of training.
 
     Raises:
@@ -104,16 +104,16 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
     ratios = tradeoff.betas / trained  # [batch, m]
     others = (~torch.isclose(ratios, ratios[:, :1], rtol=1e-4)).any(1).nonzero().flatten().tolist()
     if others:
-        asked, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.betas[others[0]], trained[0]))
+        given, own = ([float(f"{value:.6g}") for value in row.tolist()] for row in (tradeoff.betas[others[0]], trained[0]))
         raise ConfigError(
-            f"betas {asked} are not a multiple of the trained ones {own}: after training only all of "
+            f"betas {given} are not a multiple of the trained ones {own}: after training only all of "
             "them together can be scaled, unless the method was trained on betas that vary (method.betas)."
         )
     return ratios[:, :1]
 
 
-def _answers(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Assignment]:
-    """One answer for all rows of `vector`, or one for each different row where the conditioner serves only one at a time."""
+def _assignments(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Assignment]:
+    """One assignment for all rows of `vector`, or one for each different row where the conditioner serves one at a time."""
     if conditioner is None or conditioner.per_row:
         injection = Injection() if conditioner is None else injection_of(conditioner, vector, model.spec)
         return [Assignment(torch.arange(len(vector), device=vector.device), model, injection, divisor)]
