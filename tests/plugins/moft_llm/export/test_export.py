@@ -12,8 +12,9 @@ import torch
 
 import moft
 from moft.cli.app import main
-from moft_llm.export.export import merged_network
-from moft_llm.generation.generate import Decoding, generated
+from moft_llm.export.export import merge_lora
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
@@ -33,7 +34,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-def generated(folder):
+def generate(folder):
     if (folder / "model").exists():
         base, adapter, words = folder / "model", folder / "adapter", folder / "model"
     else:
@@ -46,7 +47,7 @@ def generated(folder):
         yield [token for token in out[0].tolist()[ids["input_ids"].shape[1]:] if token != tokenizer.eos_token_id]
 
 for line in sys.stdin:
-    print("found:" + json.dumps(list(generated(Path(line.strip())))), flush=True)
+    print("found:" + json.dumps(list(generate(Path(line.strip())))), flush=True)
 """
 
 
@@ -76,7 +77,7 @@ def generated_with_moft(run, weights, dial="1"):
     opened = moft.open_run(run, device="cpu")
     with torch.no_grad():
         assignments = opened.policy.assignments(opened.tradeoff(weights, dial).expand(len(PROMPTS)))
-    return generated(assignments, opened.task.prompting().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
+    return generate(assignments, opened.task.prompt_template().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
 
 
 CASES = {
@@ -173,7 +174,7 @@ def test_what_is_there_already_stays(run, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
     assert main(["export", str(run), str(tmp_path / "out"), "--weights", "1,0"]) == 2
-    assert "out: is there already; choose another place or remove it." in capsys.readouterr().err
+    assert "out: already exists. Choose another path or remove it." in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
@@ -205,7 +206,7 @@ def test_merged_weights_give_the_logits_of_the_adapted_network(tiny_models, fami
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
         tokens = torch.arange(5, 25).reshape(2, 10)
         expected, plain = model.network(tokens).logits, base(tokens).logits
-        merged = merged_network(model.network).network
+        merged = merge_lora(model.network).network
         assert not any("lora" in name or "base_layer" in name for name in merged.state_dict())
         torch.testing.assert_close(merged(tokens).logits, expected, atol=1e-4, rtol=1e-4)
         assert (expected - plain).abs().max() > 1e-2
@@ -232,7 +233,7 @@ def test_an_adapter_alone_takes_no_dtype(tuned, tmp_path, capsys):
     run = tuned("{name: dpo-ls, points: 3}")
     capsys.readouterr()
     assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--dtype", "float32"]) == 2
-    told = "--dtype float32 changes nothing: this export is an adapter alone, in float32; leave it out."
+    told = "--dtype float32 has no effect, because this export is only a float32 adapter. Leave it out."
     assert capsys.readouterr().err == f"moft: error: {told}\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -246,7 +247,7 @@ def test_what_rounding_takes_of_a_merge_is_measured_and_a_float32_merge_loses_no
             if "lora_B" in name:
                 parameter.normal_(std=0.01)
     layers = {name: module for name, module in model.network.named_modules() if hasattr(module, "get_delta_weight")}
-    found = {dtype: merged_network(model.network, dtype=dtype) for dtype in (None, "float32")}
+    found = {dtype: merge_lora(model.network, dtype=dtype) for dtype in (None, "float32")}
     changed, lost = 0.0, 0.0
     for name, layer in layers.items():
         delta = layer.get_delta_weight("default").float()

@@ -26,7 +26,8 @@ from moft.testing import check_evaluator
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_llm.data.label_transforms import TextLabel
 from moft_llm.data.list_readers import Lists
-from moft_llm.generation.generate import Decoding, generated
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
 from moft_llm.generation.generation_evaluator import Generation
 from moft_llm.network.lora import LoRA
 from moft_llm.task import LLM
@@ -160,7 +161,7 @@ def test_a_model_that_cannot_generate_is_refused_wherever_it_is_to_write(task, m
     monkeypatch.setattr("moft_llm.network.language_model.generation_fault", lambda network: "ValueError: no way")
     tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1))
     with pytest.raises(ConfigError, match=r"^LlamaForCausalLM cannot generate from embeddings \(ValueError: no way\)\.$"):
-        generated(BasePolicy(task).assignments(tradeoff), [[5, 6]], Decoding(greedy=True))
+        generate(BasePolicy(task).assignments(tradeoff), [[5, 6]], Decoding(greedy=True))
 
 
 def test_a_scorer_that_gives_no_number_is_named(task, steered):

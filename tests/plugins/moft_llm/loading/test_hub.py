@@ -19,7 +19,7 @@ ASKED = "moft: owner/name: no such file or folder here, so the Hugging Face hub 
 @pytest.fixture
 def assignment(monkeypatch, tmp_path):
     """Sets what the hub answers when it is asked for a file; its cache is empty."""
-    hub.tell_asked.cache_clear()
+    hub.note_hub_request.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
@@ -52,7 +52,7 @@ def test_a_hub_that_answers_is_left_to_its_library_and_told_of_once(error, assig
         (ConnectionError("no route\nto host"), "the Hugging Face hub cannot be reached (no route to host)."),
         (
             RepositoryNotFoundError("404", response=response(404)),
-            "no model of that name on the Hugging Face hub, or none that you may read.",
+            "the Hugging Face hub has no model of that name that you can read.",
         ),
     ],
 )
