@@ -140,7 +140,7 @@ class LLM:
             raise DataError("the saved state lacks 'base', so it is not of the language-model task.")
         if bytes(state["base"].tolist()).hex() != self._base.hash:
             raise DataError(
-                f"{self._base.name}: not the base model of this run; its weights, config or tokenizer have changed since training."
+                f"{self._base.name}: not the base model of this run; weights, config or tokenizer have changed since training."
             )
         self._datasets = {}
 

@@ -77,7 +77,8 @@ def _hub_rows(path: str, split: str | None) -> Iterator[Row]:
         import datasets
     except ImportError as error:
         raise ConfigError(
-            f"{path}: no such file or folder. Datasets on the Hugging Face hub need the package datasets: pip install 'moft[llm]'."
+            f"{path}: no such file or folder. "
+            "Datasets of the Hugging Face hub need the package datasets: pip install 'moft[llm]'."
         ) from error
     name, _, subset = path.partition(":")
     note_hub_request(path)

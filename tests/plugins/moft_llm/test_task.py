@@ -136,7 +136,7 @@ def test_a_cached_reference_of_something_else_is_refused(build, trainer, tmp_pat
     from safetensors.torch import load_file, save_file
 
     save_file(load_file(path), path, metadata={"key": "another"})
-    with pytest.raises(DataError, match=r"of another model or of other data\. Remove the file"):
+    with pytest.raises(DataError, match=r"belong to another model or other data\. Remove the file"):
         build().prepare(trainer)
     path.write_bytes(b"not a file of tensors")
     with pytest.raises(DataError, match=r"cannot be read .*\. Remove the file"):
@@ -225,7 +225,7 @@ def test_one_response_alone_is_scored(prepared, tmp_path):
 def test_the_own_prompt_has_room_among_learned_positions(build, tiny_models):
     with pytest.raises(ConfigError) as error:
         build(model=str(tiny_models("gpt2")), max_length=510, prompt_tokens=3).batches("test")
-    told = f"[task.max_length] 510 is longer than the context of {tiny_models('gpt2')}, 512 tokens minus 3 of task.prompt_tokens."
+    told = f"[task.max_length] 510 is longer than the context of {tiny_models('gpt2')}: 512 tokens minus 3 of task.prompt_tokens."
     assert str(error.value) == told
     build(model=str(tiny_models("gpt2")), max_length=509, prompt_tokens=3).batches("test")
 

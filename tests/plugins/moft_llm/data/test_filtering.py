@@ -40,8 +40,8 @@ def test_what_is_dropped_takes_its_labels_along_and_is_counted():
     assert (found.empty, found.repeated, found.short) == (2, 2, 2)
     assert found.notes == (
         "data: left out 2 empty responses.",
-        "data: 2 responses that their list has already were left out.",
-        "data: 2 lists of fewer than two responses were left out.",
+        "data: left out 2 repeated responses.",
+        "data: left out 2 prompts with fewer than two responses.",
     )
 
 

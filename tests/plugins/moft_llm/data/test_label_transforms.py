@@ -95,7 +95,7 @@ def test_an_unknown_label_and_one_that_prefers_nothing_are_one_line():
         DataError, match=r"^\[task\.objectives\.x\] no training prompt has the label 'lenght'. Labels in the data: clear, good, "
     ):
         check_labels(examples, {"x": TextLabel("lenght")})
-    with pytest.raises(DataError, match=r"labels there: none\.$"):
+    with pytest.raises(DataError, match=r"Labels in the data: none\.$"):
         check_labels([example()], {"x": TextLabel()})
     for name in ("clear", "good"):
         with pytest.raises(

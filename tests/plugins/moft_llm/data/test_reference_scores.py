@@ -53,7 +53,7 @@ def reference(task):
 
 def test_shares_of_processes_make_up_the_whole(task, tmp_path, monkeypatch):
     whole, passes = reference(task(One(0, 1), "alone")), []
-    plain = LLM._reference
+    plain = LLM._reference_model
     monkeypatch.setattr(LLM, "_reference_model", lambda own: counted(plain(own), passes))
     shares = [reference(task(One(index, 3), f"process-{index}")) for index in range(3)]
     assert_close(sum(shares), whole, rtol=0, atol=0)

@@ -70,9 +70,9 @@ def test_a_split_that_stays_empty_is_one_line(file_of):
     with pytest.raises(DataError, match=r"^\[task\.data\] has no prompt that can be trained on\.$"):
         open_splits(Lists(str(file_of([]))), Shares(), "refuse")
     few = Lists(str(file_of(PROMPTS[:5])))
-    with pytest.raises(DataError, match=told.format(5, r"task\.splits\.seed=\d+ gives every split some")) as raised:
+    with pytest.raises(DataError, match=told.format(5, r"Set task\.splits\.seed=\d+, which gives every split some")) as raised:
         open_splits(few, Shares(), "refuse")
-    seed = int(str(raised.value).partition("seed=")[2].split()[0])
+    seed = int(str(raised.value).partition("seed=")[2].split(",")[0])
     assert all(open_splits(few, Shares(seed=seed), "refuse").examples.values())
 
 

@@ -77,7 +77,7 @@ def generated_with_moft(run, weights, dial="1"):
     opened = moft.open_run(run, device="cpu")
     with torch.no_grad():
         assignments = opened.policy.assignments(opened.tradeoff(weights, dial).expand(len(PROMPTS)))
-    return generate(assignments, opened.task.prompt_template().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
+    return generate(assignments, opened.task.prompt_template().tokenize(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
 
 
 CASES = {
@@ -126,9 +126,9 @@ def test_the_card_says_what_it_is_and_how_to_load_it(run, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     header = card.split("---")[1]
     assert "library_name: peft" in header
-    assert "# run, at brief 0.25, calm 0.75" in card
+    assert "# run at brief 0.25, calm 0.75" in card
     assert "PeftModel.from_pretrained(base" in card
-    assert "![The front of the policy](front.png)" in card
+    assert "![Front of the policy](front.png)" in card
     front = json.loads((run / "front.json").read_text(encoding="utf-8"))
     nearest = min(front["points"], key=lambda point: abs(point["weights"][0] - 0.25))
     assert f"| brief | {nearest['weights'][0]:.4g} | {nearest['values'][0]:.4g} (" in card
@@ -147,10 +147,13 @@ def test_the_run_is_as_it_was(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "moft export needs --weights, such as --weights 0.5,0.5: a plain model has one tradeoff."),
+        ([], "moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff."),
         (["--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
-        (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16': is none of float32, bfloat16."),
-        (["--weights", "1,0", "--dial", "2"], "at this dial every token takes a forward of the base model as well"),
+        (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16' must be one of float32, bfloat16."),
+        (
+            ["--weights", "1,0", "--dial", "2"],
+            "--dial: at this dial, each token also needs the base model, so it cannot be exported as one model. Use --dial 1.",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, run, tmp_path, capsys):
@@ -224,9 +227,9 @@ def test_rounding_a_merged_model_is_told_and_float32_keeps_all(run, tmp_path, ca
     assert files["own"].read_bytes() == files["float32"].read_bytes()
     assert files["bfloat16"].stat().st_size < 0.6 * files["own"].stat().st_size
     assert said["float32"] == f"{tmp_path / 'float32' / 'model'}: the base model with LoRA merged, in float32."
-    head = f"{tmp_path / 'bfloat16' / 'model'}: the base model with LoRA merged, in bfloat16. Rounding moved its weights by "
+    head = f"{tmp_path / 'bfloat16' / 'model'}: the base model with LoRA merged, in bfloat16. The rounding error is "
     assert said["bfloat16"].startswith(head)
-    assert said["bfloat16"].endswith(" % of what LoRA does; --dtype float32, twice as large, does not.")
+    assert said["bfloat16"].endswith(" % of LoRA's change; --dtype float32 has none, and is twice as large.")
 
 
 def test_an_adapter_alone_takes_no_dtype(tuned, tmp_path, capsys):
@@ -256,7 +259,7 @@ def test_what_rounding_takes_of_a_merge_is_measured_and_a_float32_merge_loses_no
         rounded = found[None].network.get_submodule(name).weight
         assert rounded.dtype == torch.bfloat16
         changed, lost = changed + delta.square().sum(), lost + (rounded.float() - exact).square().sum()
-    assert found[None].lost == pytest.approx((lost / changed).sqrt().item(), rel=1e-3)
-    assert found[None].lost > 0.05
-    assert (found[None].dtype, found["float32"].dtype, found["float32"].lost) == ("bfloat16", "float32", 0.0)
+    assert found[None].rounding_error == pytest.approx((lost / changed).sqrt().item(), rel=1e-3)
+    assert found[None].rounding_error > 0.05
+    assert (found[None].dtype, found["float32"].dtype, found["float32"].rounding_error) == ("bfloat16", "float32", 0.0)
     assert all(value.dtype == torch.float32 for value in found["float32"].network.state_dict().values())

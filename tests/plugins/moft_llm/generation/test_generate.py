@@ -285,11 +285,11 @@ class Shift(Conditioner):
 def test_what_cannot_be_generated_from_is_refused(tiny_models):
     model = language_model(tiny_models("llama"))
     one = torch.arange(1), torch.ones(1, 1)
-    with pytest.raises(ConfigError, match="Ranker is no language model"):
+    with pytest.raises(ConfigError, match="Ranker is not a language model"):
         generate([Assignment(one[0], Ranker(), Injection(), one[1])], [[5]], GREEDY)
     with pytest.raises(ConfigError, match="text can be generated with a prefix and gates of LoRA only"):
         generate([Assignment(one[0], model, Shift()(torch.ones(1, 4)), one[1])], [[5]], GREEDY)
-    with pytest.raises(ShapeError, match="1 prompts need a tradeoff of as many rows, got 16"):
+    with pytest.raises(ShapeError, match="1 prompts need a tradeoff with as many rows, got 16"):
         generate([asked(model)], [[5]], GREEDY)
     with pytest.raises(ShapeError, match="1 prompts need as many generators"):
         generate([asked(model, 1)], [[5]], DRAWN)
@@ -297,5 +297,5 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
         log_probabilities([asked(model, 1)], [[5]], [[5], [6]])
     with pytest.raises(DataError, match="prompt 2: the prompt has no tokens"):
         generate([asked(model, 2)], [[5], []], GREEDY)
-    with pytest.raises(DataError, match="b:2: 500 tokens of prompt, 5 of prefix and 8 to come are more than the context of 512"):
+    with pytest.raises(DataError, match="b:2: 500 prompt tokens, 5 prefix tokens and 8 new tokens exceed the model's context of 512"):
         generate([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])

@@ -73,7 +73,7 @@ def test_what_is_written_is_what_the_policy_generates(run, capsys):
     tokenizer = opened.task.prompt_template().tokenizer
     with torch.no_grad():
         assignments = opened.policy.assignments(opened.tradeoff("0.2,0.8"))
-    ids = opened.task.prompt_template().tokens(["Day 3: "])
+    ids = opened.task.prompt_template().tokenize(["Day 3: "])
     (found,) = generate(assignments, ids, Decoding(max_new_tokens=6, greedy=True))
     assert capsys.readouterr().out == tokenizer.decode(found, skip_special_tokens=True) + "\n"
 
@@ -241,7 +241,7 @@ def test_a_run_of_another_task_is_refused_in_one_line(words, tmp_path, capsys):
     capsys.readouterr()
     filled = [word.format(run=tmp_path / "run", out=tmp_path / "out") for word in words]
     assert main([*filled, "--weights", "0.5,0.5"]) == 2
-    told = f"is a run of the task 'ltr'; moft {words[0]} works with runs of 'llm' only."
+    told = f"a run of the task 'ltr'; moft {words[0]} works with runs of the task 'llm' only."
     assert capsys.readouterr().err == f"moft: error: {tmp_path / 'run'}: {told}\n"
     assert not (tmp_path / "out").exists()
 

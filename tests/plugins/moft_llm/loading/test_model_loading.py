@@ -133,7 +133,10 @@ def test_broken_weights_are_refused(match, folder):
 def test_weights_of_other_shapes_than_the_configs_are_refused_by_name(match, folder, capfd):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 64}))
-    told = r"model: the weight model\.layers\.0\.mlp\.down_proj\.weight has shape \[32, 48\] in its .* file, and \[32, 64\] by"
+    told = (
+        r"model: the weight model\.layers\.0\.mlp\.down_proj\.weight has shape \[32, 48\] in its .* file, "
+        r"but the config says \[32, 64\]"
+    )
     capfd.readouterr()
     refused(DataError, match, told, str(folder))
     assert capfd.readouterr().err == ""
@@ -143,9 +146,7 @@ def test_weights_that_are_missing_are_not_drawn_at_random(match, folder):
     weights = load_file(folder / "model.safetensors")
     del weights["model.layers.1.mlp.down_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    told = (
-        r"model: of the weights of a LlamaForCausalLM, its safetensors file lacks 1, such as model\.layers\.1\.mlp\.down_proj\."
-    )
+    told = r"model: its safetensors file lacks 1 weights of a LlamaForCausalLM, such as model\.layers\.1\.mlp\.down_proj\."
     refused(DataError, match, told, str(folder))
 
 
@@ -199,7 +200,7 @@ def test_an_end_that_the_model_does_not_have_is_refused(match, tiny_models, tmp_
     folder = shutil.copytree(tiny_models("llama", vocab_size=258), tmp_path / "model")
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|later|>"}))
-    wanted = r"model: the tokenizer's end-of-sequence token, '<\|later\|>', is number 258 and the model has 258 tokens\."
+    wanted = r"model: the tokenizer's end-of-sequence token '<\|later\|>' is number 258, but the model has 258 tokens\."
     refused(DataError, match, wanted, str(folder))
 
 
@@ -293,9 +294,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(match, folder, value, s
     weights["model.layers.1.mlp.down_proj.weight"][:2, 0] = value
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     count = f"{weights['model.layers.1.mlp.down_proj.weight'].numel():,}"
-    told = (
-        rf"model: the weight model\.layers\.1\.mlp\.down_proj\.weight holds {said} in 2 of {count} places; a model needs finite"
-    )
+    told = rf"model: the weight model\.layers\.1\.mlp\.down_proj\.weight is {said} in 2 of {count} places; weights must be finite"
     refused(DataError, match, told, str(folder))
 
 

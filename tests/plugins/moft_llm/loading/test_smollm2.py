@@ -91,4 +91,4 @@ def test_an_unknown_name_is_one_line(tmp_path: Path) -> None:
     plugins.load()
     done = CliRunner().invoke(application(plugins), ["data", "model", "gpt-5", "--out", str(tmp_path / "m")])
     assert isinstance(done.exception, DataError)
-    assert str(done.exception) == "'gpt-5' is not known; there is 'smollm2'."
+    assert str(done.exception) == "'gpt-5' is not a model that moft can download; there is 'smollm2'."

@@ -302,7 +302,7 @@ def test_a_damaged_file_of_responses_is_named_by_line(tiny_models, tmp_path, int
     left.write_bytes(left.read_bytes() + b"[1]\n")
     with pytest.raises(DataError) as error:
         sample_responses(wanted(tiny_models(), prompts), {"brief": Letters()}, on_progress=quiet, partial=left)
-    assert str(error.value) == rf"{left}:4: is damaged ('[1]')\. Remove the file to begin anew."
+    assert str(error.value) == f"{left}:4: damaged line ('[1]'). Remove the file to start again."
 
 
 def test_two_processes_do_not_sample_into_one_file(tmp_path):
