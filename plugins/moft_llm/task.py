@@ -120,7 +120,7 @@ class LLM:
 
     def prepare(self, trainer: Trainer) -> None:
         if self.source["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there
-            raise ConfigError("[task.quantization] 4bit weights can only be tuned on a GPU, and there is none; set it to none.")
+            raise ConfigError("[task.quantization] 4bit weights can only be tuned on a GPU. Set task.quantization: none.")
         opened = self._open()
         check_labels(opened.examples["train"], self._labels)
         self._base.load()  # its errors come before notes

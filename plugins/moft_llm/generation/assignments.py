@@ -28,7 +28,7 @@ def unpack_assignment(assignment: Assignment) -> tuple[LanguageModel, Injection]
 
 
 def check_assignments(assignments: Sequence[Assignment], prompts: int) -> None:
-    """Checks that assignments cover every one of so many prompts, each once.
+    """Checks that assignments cover each of `prompts` prompts exactly once.
 
     Raises:
         ShapeError: they do not.

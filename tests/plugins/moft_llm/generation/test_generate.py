@@ -297,5 +297,7 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
         log_probabilities([asked(model, 1)], [[5]], [[5], [6]])
     with pytest.raises(DataError, match="prompt 2: the prompt has no tokens"):
         generate([asked(model, 2)], [[5], []], GREEDY)
-    with pytest.raises(DataError, match="b:2: 500 prompt tokens, 5 prefix tokens and 8 new tokens exceed the model's context of 512"):
+    with pytest.raises(
+        DataError, match="b:2: 500 prompt tokens, 5 prefix tokens and 8 new tokens exceed the model's context of 512"
+    ):
         generate([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])

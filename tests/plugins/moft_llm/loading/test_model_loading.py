@@ -15,7 +15,6 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from moft import ConfigError, DataError
-from moft_llm.loading.content_hash import content_hash
 from moft_llm.loading.model_loading import load_model
 
 CPU = torch.device("cpu")
@@ -61,38 +60,6 @@ def test_weights_take_the_precision_that_is_asked_for(tiny_models):
 def test_weights_saved_in_16_bits_are_of_32_on_a_cpu(stories):
     model, _ = load_model(str(stories("stories15m")), device=CPU)
     assert {value.dtype for value in model.parameters()} == {torch.float32}
-
-
-def test_the_hash_is_of_weights_and_tokenizer(folder):
-    first = content_hash(*load_model(str(folder), device=CPU))
-    model, tokenizer = load_model(str(folder), device=CPU)
-    assert content_hash(model, tokenizer) == first
-    assert content_hash(model, tokenizer, "a template") != first
-    with torch.no_grad():
-        model.get_output_embeddings().weight[0, 0] += 1e-3
-    assert content_hash(model, tokenizer) != first
-    rules = json.loads((folder / "tokenizer.json").read_text())
-    rules["pre_tokenizer"]["add_prefix_space"] = True
-    (folder / "tokenizer.json").write_text(json.dumps(rules))
-    assert content_hash(*load_model(str(folder), device=CPU)) != first
-
-
-@pytest.mark.parametrize("saved", [torch.float16, torch.bfloat16, torch.float32])
-def test_the_hash_is_the_same_whatever_holds_the_weights(tiny_models, tmp_path, saved):
-    model, tokenizer = load_model(str(tiny_models()), device=CPU)
-    model.to(saved).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    on_a_cpu = load_model(str(tmp_path), device=CPU)
-    as_on_a_gpu = load_model(str(tmp_path), dtype="float32" if saved == torch.float32 else "bfloat16", device=CPU)
-    assert content_hash(*on_a_cpu) == content_hash(*as_on_a_gpu)
-
-
-def test_the_hash_is_of_what_a_config_says_of_the_model(folder):
-    first = content_hash(*load_model(str(folder), device=CPU))
-    for change, is_same in ({"transformers_version": "5.0.0"}, True), ({"rms_norm_eps": 0.5}, False):
-        said = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(said | change))
-        assert (content_hash(*load_model(str(folder), device=CPU)) == first) == is_same, change
 
 
 def test_a_folder_that_is_not_there_is_refused_without_the_network(match, tmp_path):
