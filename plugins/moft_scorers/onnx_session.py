@@ -101,20 +101,20 @@ def _inputs(entries: Sequence[Any], wanted: Mapping[str, str | None]) -> dict[st
         ConfigError: the model lacks a named input, has an unknown one, or one that is not of integers.
     """
     types = {entry.name: entry.type for entry in entries}
-    found = {}
+    names = {}
     for part, given in wanted.items():
         name = given or _USUAL[part]
         if name in types:
-            found[part] = name
+            names[part] = name
         elif given is not None:
             raise ConfigError(f"{part}: the model has no input {name!r}; it has {', '.join(types)}.")
-    left = [name for name in types if name not in found.values()]
-    if left:
-        raise ConfigError(f"model: its input {left[0]!r} is unknown; moft provides ids, mask and types only.")
-    for part, name in found.items():
+    unknown = [name for name in types if name not in names.values()]
+    if unknown:
+        raise ConfigError(f"model: its input {unknown[0]!r} is unknown; moft provides ids, mask and types only.")
+    for part, name in names.items():
         if types[name] not in _INTEGERS:
             raise ConfigError(f"{part}: the input {name!r} is {types[name]}; it must be one of {', '.join(_INTEGERS)}.")
-    return {part: (name, _INTEGERS[types[name]]) for part, name in found.items()}
+    return {part: (name, _INTEGERS[types[name]]) for part, name in names.items()}
 
 
 def _output(entries: Sequence[Any], wanted: str | None) -> str:

@@ -23,7 +23,7 @@ class Message:
 
     Args:
         role: who speaks, as chat templates call it: system, user, assistant.
-        content: what is said.
+        content: the text of the turn.
     """
 
     role: str

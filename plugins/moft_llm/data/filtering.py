@@ -50,7 +50,7 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
     Raises:
         DataError: there is such a response or prompt, and `faulty` is `refuse`.
     """
-    kept, empty, repeated, short = [], 0, 0, 0
+    usable, empty, repeated, short = [], 0, 0, 0
     for example in examples:
         texts = [response.strip() for response in example.responses]
         places = [i for i, text in enumerate(texts) if text and text not in texts[:i]]
@@ -61,11 +61,11 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
         if len(places) < 2:
             short += 1
         elif len(places) == len(texts):
-            kept.append(example)
+            usable.append(example)
         else:
             labels = {name: tuple(values[i] for i in places) for name, values in example.labels.items()}
-            kept.append(Example(example.prompt, tuple(example.responses[i] for i in places), labels, example.where))
-    return FilteredLists(tuple(kept), empty, repeated, short)
+            usable.append(Example(example.prompt, tuple(example.responses[i] for i in places), labels, example.where))
+    return FilteredLists(tuple(usable), empty, repeated, short)
 
 
 def check_scorable(examples: Iterable[Example]) -> tuple[Example, ...]:

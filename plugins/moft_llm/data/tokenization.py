@@ -117,13 +117,13 @@ class TokenizedLists:
         lists: dict[str, list[int]] = {}
         for index, text in enumerate(self.texts):
             lists.setdefault(text, []).append(index)
-        found = []
+        prompts = []
         for text, places in lists.items():
             longest = max(places, key=lambda index: int(self.prompt_lengths[index]))
             start = int(starts[longest])
             tokens = self.tokens[start : start + int(self.prompt_lengths[longest])]
-            found.append(UniquePrompt(text, tuple(tokens.tolist()), tuple(places)))
-        return found
+            prompts.append(UniquePrompt(text, tuple(tokens.tolist()), tuple(places)))
+        return prompts
 
     def notes(self, split: str) -> tuple[str, ...]:
         """Notes for users about truncation in a split, in sentences."""

@@ -46,8 +46,8 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
 
     Source: Dao 2023 (FlashAttention-2), through `torch.ops.aten`; sharing the keys of a prompt is moft's own.
     """
-    found: tuple[Tensor, Tensor] = _attended(query, key, value, *packing, scale)
-    return found[0]
+    outputs: tuple[Tensor, Tensor] = _attended(query, key, value, *packing, scale)
+    return outputs[0]
 
 
 def install(network: Any) -> bool:
@@ -79,10 +79,10 @@ def _interface(
     if packing is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        found: tuple[Tensor, None] = sdpa_attention_forward(
+        outputs: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )
-        return found
+        return outputs
     unsupported = sorted(name for name in ("softcap", "s_aux", "position_bias", "head_mask") if more.get(name) is not None)
     if unsupported or dropout:
         raise ShapeError(f"packed attention does not support {', '.join(unsupported or ['dropout'])}.")
@@ -111,10 +111,10 @@ def _attended(
         with torch.autocast(query.device.type, enabled=False):
             return attend_sequentially(query, key, value, packing, scale)
     query, all_keys, all_values = query.contiguous(), _gather(key, keys), _gather(value, keys)
-    found = torch.ops.aten._flash_attention_forward(
+    outputs = torch.ops.aten._flash_attention_forward(
         query, all_keys, all_values, query_starts, key_starts, max_queries, max_keys, 0.0, True, False, scale=scale
     )
-    return found[0], found[1]
+    return outputs[0], outputs[1]
 
 
 @library.custom_op("moft::packed_attention_backward", mutates_args=())
@@ -180,8 +180,8 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 
 def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    found = _attended_backward(grad, *ctx.saved_tensors, ctx.max_queries, ctx.max_keys, ctx.scale)
-    return (*found, None, None, None, None, None, None)
+    gradients = _attended_backward(grad, *ctx.saved_tensors, ctx.max_queries, ctx.max_keys, ctx.scale)
+    return (*gradients, None, None, None, None, None, None)
 
 
 _attended.register_autograd(_gradients, setup_context=_save_for_backward)
@@ -202,8 +202,8 @@ def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, An
     tokens = [_concatenate(part, dim, models) for part, dim in zip(inputs[:5], in_dims[:5], strict=True)]
     sums = _concatenate(inputs[5], in_dims[5], models, tokens=1)
     packing = _repeat_packing(Packing(*inputs[6:11]), in_dims[6:11], models, len(tokens[0]) // models)
-    found = _attended_backward(*tokens, sums, *packing, inputs[11])
-    return tuple(part.unflatten(0, (models, -1)) for part in found), (0, 0, 0)
+    gradients = _attended_backward(*tokens, sums, *packing, inputs[11])
+    return tuple(part.unflatten(0, (models, -1)) for part in gradients), (0, 0, 0)
 
 
 def _concatenate(values: Tensor, dim: int | None, models: int, tokens: int = 0) -> Tensor:

@@ -172,7 +172,11 @@ def test_lists_to_be_scored_need_no_labels(prepared, tmp_path):
         ({"objectives": {"brief": TextLabel(label="short")}}, DataError, "no training prompt has the label 'short'.*brief, calm"),
         ({"max_length": 4096}, ConfigError, "max_length. 4096 is longer than the context of .*: 512 tokens"),
         ({"model": "./nowhere"}, DataError, "no such folder"),
-        ({"quantization": "4bit"}, ConfigError, r"task.quantization. 4bit weights can only be tuned on a GPU\. Set task\.quantization: none"),
+        (
+            {"quantization": "4bit"},
+            ConfigError,
+            r"task.quantization. 4bit weights can only be tuned on a GPU\. Set task\.quantization: none",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(build, trainer, settings, error, message):
