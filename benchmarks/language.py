@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from moft_llm.data.list_readers import Reader
-    from moft_llm.data.tokenization import Tokenised
+    from moft_llm.data.tokenization import TokenizedLists
 
 MODEL = "models/stories15m"
 PAIRS = "preferences/pku_saferlhf_500.jsonl"
@@ -136,21 +136,21 @@ def reader(folder: Path, texts: Texts) -> Reader:
     return PkuSafeRLHF(str(folder / PAIRS)) if texts == "pairs" else Rated(str(folder / LISTS))
 
 
-def training_tokens(model: Path, folder: Path, texts: Texts, length: int) -> Tokenised:
+def training_tokens(model: Path, folder: Path, texts: Texts, length: int) -> TokenizedLists:
     """The training split, as the task of a side has it."""
     from transformers import AutoTokenizer
 
     from moft_llm.data.label_transforms import TextLabel
     from moft_llm.data.splits import Shares, open_splits
-    from moft_llm.data.tokenization import tokenised
+    from moft_llm.data.tokenization import tokenize
 
     lists = open_splits(reader(folder, texts), Shares(), "drop").examples["train"]
     tokenizer = AutoTokenizer.from_pretrained(model)
     objectives = {label: TextLabel() for label, transform in LABELS[texts] if transform == "none"}
-    return tokenised(lists, tokenizer, template="none", max_length=length, max_response=None, add_eos=True, objectives=objectives)
+    return tokenize(lists, tokenizer, template="none", max_length=length, max_response=None, add_eos=True, objectives=objectives)
 
 
-def grouped_plan(data: Tokenised, budget: int, seed: int) -> list[list[int]]:
+def grouped_plan(data: TokenizedLists, budget: int, seed: int) -> list[list[int]]:
     """One pass in batches of like lengths, at most `budget` tokens each, as the task makes them."""
     import torch
 
@@ -230,7 +230,7 @@ def train(side: Side) -> None:
         compile=side.is_compiled,
     )
     method = _method(side)
-    task.prompting()  # loads the model
+    task.prompt_template()  # loads the model
     before = resident()
     settings = TrainerSettings(
         epochs=1, learning_rate=side.rate, weight_decay=0.0, schedule="constant", warmup=0.0, evaluations=0, device=side.device,

@@ -34,7 +34,7 @@ from benchmarks.llm_vs_trl import RANK, trl_rows
 from benchmarks.racing import Racer
 
 if TYPE_CHECKING:
-    from moft_llm.data.tokenization import Tokenised
+    from moft_llm.data.tokenization import TokenizedLists
 
 SHAPE = {
     "hidden_size": 2048,
@@ -154,7 +154,7 @@ def _pairs(path: Path, model: Path, lists: int, scale: float) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def _plan(tokens: Tokenised, kind: str, options: argparse.Namespace) -> list[list[int]]:
+def _plan(tokens: TokenizedLists, kind: str, options: argparse.Namespace) -> list[list[int]]:
     """Batches of one kind, pass after pass, every batch full."""
     import torch
 
@@ -170,7 +170,7 @@ def _plan(tokens: Tokenised, kind: str, options: argparse.Namespace) -> list[lis
 
 def results_of(
     found: Mapping[str, Sequence[Mapping[str, Any]]],
-    tokens: Tokenised,
+    tokens: TokenizedLists,
     plan: Sequence[Sequence[int]],
     stretches: Sequence[str],
     options: argparse.Namespace,
@@ -206,7 +206,7 @@ def _seconds(parts: Sequence[Mapping[str, Any]], timed: Sequence[int], options: 
     return [parts[place]["wall"] / options.steps for place in timed]
 
 
-def _paddings(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> dict[str, float]:
+def _paddings(tokens: TokenizedLists, plan: Sequence[Sequence[int]]) -> dict[str, float]:
     """Tokens of a response with its prompt on average, and the share of padding in TRL's batches."""
     whole = tokens.response_lengths.view(-1, 2) + tokens.prompt_lengths.unsqueeze(1)  # [lists, 2]
     there = sum(int(whole[batch].sum()) for batch in plan)
@@ -214,7 +214,7 @@ def _paddings(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> dict[str, flo
     return {"mean_length": there / sum(2 * len(batch) for batch in plan), "trl": 1 - there / held}
 
 
-def _operations(tokens: Tokenised, batch: Sequence[int], name: str) -> float:
+def _operations(tokens: TokenizedLists, batch: Sequence[int], name: str) -> float:
     """Floating-point operations that a step on these pairs cannot do without."""
     hidden, inner, layers = SHAPE["hidden_size"], SHAPE["intermediate_size"], SHAPE["num_hidden_layers"]
     groups = SHAPE["num_key_value_heads"] * hidden // SHAPE["num_attention_heads"]

@@ -40,7 +40,7 @@ from benchmarks.racing import Racer, Stretches, resident
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from moft_llm.data.tokenization import Tokenised
+    from moft_llm.data.tokenization import TokenizedLists
 
 TRL = "TRL"
 ALONE = "moft, LoRA, one objective"
@@ -95,7 +95,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _plan(tokens: Tokenised, batch: int, steps: int) -> list[list[int]]:
+def _plan(tokens: TokenizedLists, batch: int, steps: int) -> list[list[int]]:
     """Batches of lists in random order, pass after pass, every batch full."""
     import torch
 
@@ -107,7 +107,7 @@ def _plan(tokens: Tokenised, batch: int, steps: int) -> list[list[int]]:
     return plan[:steps]
 
 
-def _grouped(tokens: Tokenised, budget: int, steps: int) -> list[list[int]]:
+def _grouped(tokens: TokenizedLists, budget: int, steps: int) -> list[list[int]]:
     """Batches as moft makes them, pass after pass."""
     plan: list[list[int]] = []
     while len(plan) < steps:
@@ -115,7 +115,7 @@ def _grouped(tokens: Tokenised, budget: int, steps: int) -> list[list[int]]:
     return plan[:steps]
 
 
-def trl_rows(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
+def trl_rows(tokens: TokenizedLists, plan: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
     """The pairs in the order of the plan, as TRL has them once it has tokenised them."""
     import torch
 
@@ -130,7 +130,7 @@ def trl_rows(tokens: Tokenised, plan: Sequence[Sequence[int]]) -> list[dict[str,
     return rows
 
 
-def _paddings(tokens: Tokenised, same: Sequence[Sequence[int]], grouped: Sequence[Sequence[int]]) -> dict[str, float]:
+def _paddings(tokens: TokenizedLists, same: Sequence[Sequence[int]], grouped: Sequence[Sequence[int]]) -> dict[str, float]:
     """Share of padding in TRL's batches of responses, each after its prompt, and in moft's of pairs."""
     responses = _with_prompts(tokens)  # [lists, 2]
     shares = {}
@@ -144,7 +144,7 @@ def _paddings(tokens: Tokenised, same: Sequence[Sequence[int]], grouped: Sequenc
     return shares
 
 
-def _with_prompts(tokens: Tokenised) -> Tensor:
+def _with_prompts(tokens: TokenizedLists) -> Tensor:
     """`[lists, 2]`, tokens of each response of a pair with its prompt."""
     return tokens.response_lengths.view(-1, 2) + tokens.prompt_lengths.unsqueeze(1)
 
@@ -171,7 +171,10 @@ def _agreement(trl: Sequence[Mapping[str, Any]], moft: Sequence[Mapping[str, Any
 
 
 def _speeds(
-    found: Mapping[str, Sequence[Mapping[str, Any]]], plans: Mapping[str, Sequence[Sequence[int]]], tokens: Tokenised, steps: int
+    found: Mapping[str, Sequence[Mapping[str, Any]]],
+    plans: Mapping[str, Sequence[Sequence[int]]],
+    tokens: TokenizedLists,
+    steps: int,
 ) -> dict[str, Any]:
     """Pairs and tokens per second, the first stretch left out, and ratios to TRL's round by round."""
     each = _with_prompts(tokens).sum(1)

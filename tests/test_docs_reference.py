@@ -18,8 +18,8 @@ import moft.api
 import moft.testing
 from moft.cli.app import application
 from moft.hooks import specs
-from moft.hooks.offers import KINDS
 from moft.hooks.plugin_manager import Plugins
+from moft.hooks.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

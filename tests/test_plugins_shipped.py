@@ -66,7 +66,9 @@ def test_every_folder_of_plugins_is_an_entry_point() -> None:
 
 
 def test_the_installed_entry_points_are_those_of_the_project() -> None:
-    installed = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS) if entry.dist and entry.dist.name == "moft"}
+    installed = {
+        entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS) if entry.dist and entry.dist.name == "moft"
+    }
     assert installed == TABLE, "the installed moft is of another pyproject.toml; reinstall it: make venv, or pip install -e ."
 
 

@@ -1,4 +1,4 @@
-"""Language models: the task, its evaluators, and the commands that generate, export and sample."""
+"""Offers the language-model task, its evaluators, and its commands."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 @hookimpl
 def moft_tasks() -> Iterable[Component]:
     """Offers the task."""
-    yield Component("llm", "moft_llm.task:LLM", "alignment of a language model on lists of labelled responses")
+    yield Component("llm", "moft_llm.task:LLM", "alignment of a language model on prompts with labelled responses")
 
 
 @hookimpl
 def moft_evaluators() -> Iterable[Component]:
-    """Offers the metrics."""
+    """Offers the evaluators."""
     yield Component("preference", "moft_llm.preference_evaluator:Preference", "accuracy, margin or loss on held-out preferences")
     yield Component(
-        "generation", "moft_llm.generation.generation_evaluator:Generation", "scores of generated text, by any scorer"
+        "generation", "moft_llm.generation.generation_evaluator:Generation", "scores of generated responses, by any scorers"
     )
 
 
 @hookimpl
 def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
-    """Adds `moft generate`, `moft export` and `moft data sample`."""
+    """Adds `moft generate`, `moft export`, `moft data sample` and `moft data model`."""
     from moft_llm.commands import add
 
     add(app, data)

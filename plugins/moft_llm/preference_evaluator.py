@@ -1,4 +1,4 @@
-"""Held-out preferences: how well the rewards of a policy order responses that were labelled, list by list."""
+"""The evaluator `preference`: how well the rewards of a policy order held-out labelled responses."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from torch import Tensor
 from moft.api import Batch, Default, ListValues, Loss, Objective, Steered
 
 Value = Literal["accuracy", "margin", "loss"]
-WORDS = {
-    "accuracy": "share of ordered pairs of a list that the rewards order alike, ties half",
-    "margin": "mean over ordered pairs of a list of the reward of the better response minus that of the worse one",
-    "loss": "1 minus the held-out loss of a list",
+DESCRIPTIONS = {
+    "accuracy": "share of a prompt's ordered pairs of responses that the rewards order the same way; ties count half",
+    "margin": "mean reward difference between the better and the worse response of a prompt's ordered pairs",
+    "loss": "1 minus the held-out loss of a prompt",
 }
 
 
 class Preference:
-    """Accuracy and margin of the rewards, and held-out loss, per objective; one of them is the value, all three are written.
+    """Accuracy and margin of the rewards, and held-out loss, per objective. One of them is the value; all three are written.
 
-    The reward is beta x (score - reference score), so moving all betas after training changes none of the three.
-    A list whose labels order no two responses for an objective is skipped there.
+    The reward is beta x (score - reference score), so the dial changes none of the three. Prompts whose labels do not order two
+    responses are skipped for that objective.
 
     Args:
         objectives: of the task.
         main: unused; preferences have no main objective.
-        value: which of the three is the value of a point. `loss` gives 1 - loss, so that hypervolume against the origin is
-            that of losses against one.
-        loss: of the objectives that name none of their own.
+        value: of a point. `loss` gives 1 - loss, so that the hypervolume against the origin is that of losses against one.
+        loss: of the objectives without a loss of their own.
     """
 
     def __init__(
@@ -43,29 +42,31 @@ class Preference:
     ) -> None:
         self._objectives, self._value = objectives, value
         self._losses = [objective.loss or loss for objective in objectives]
-        self.metric = f"{WORDS[value]}; reward is beta x (score - reference); lists without an ordered pair are skipped"
+        self.metric = (
+            f"{DESCRIPTIONS[value]}; reward is beta x (score - reference score); prompts without an ordered pair are skipped"
+        )
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
-        seen: dict[str, list[Tensor]] = {name: [] for name in WORDS}
+        parts: dict[str, list[Tensor]] = {name: [] for name in DESCRIPTIONS}
         lists = []
         for batch in batches:
-            for name, values in self._measured(steered, batch).items():
-                seen[name].append(values.cpu())
+            for name, values in self._measure(steered, batch).items():
+                parts[name].append(values.cpu())
             lists.append(batch.lists.cpu())
-        whole = {name: torch.cat(parts, dim=1) for name, parts in seen.items()}  # [n, lists, m]
+        whole = {name: torch.cat(values, dim=1) for name, values in parts.items()}  # [n, lists, m]
         values = 1 - whole["loss"] if self._value == "loss" else whole[self._value]
         more = {
             f"{objective.name} {name}": whole[name][..., index]
             for index, objective in enumerate(self._objectives)
-            for name in WORDS
+            for name in DESCRIPTIONS
         }
         return ListValues(values, torch.full(values.shape[:2], math.nan), torch.cat(lists), more)
 
-    def _measured(self, steered: Steered, batch: Batch) -> dict[str, Tensor]:
-        """`[n, batch, m]` each, NaN where a list says nothing."""
+    def _measure(self, steered: Steered, batch: Batch) -> dict[str, Tensor]:
+        """`[n, batch, m]` each, NaN where labels do not order two responses."""
         change = (steered(batch) - batch.reference).float()  # [n, batch, list]
         betas = steered.tradeoff.expand(len(change)).betas.to(change)  # [n, m]
-        found: dict[str, list[Tensor]] = {name: [] for name in WORDS}
+        columns: dict[str, list[Tensor]] = {name: [] for name in DESCRIPTIONS}
         for index, loss in enumerate(self._losses):
             labels, mask = batch.labels[..., index], batch.mask[..., index] & batch.items  # [batch, list]
             rewards = betas[:, index, None, None] * change  # [n, batch, list]
@@ -81,5 +82,5 @@ class Preference:
                 ("margin", gap.sum((-2, -1)) / count.clamp(min=1)),
                 ("loss", costs),
             ):
-                found[name].append(values.masked_fill(count == 0, math.nan))
-        return {name: torch.stack(values, dim=-1).double() for name, values in found.items()}
+                columns[name].append(values.masked_fill(count == 0, math.nan))
+        return {name: torch.stack(values, dim=-1).double() for name, values in columns.items()}

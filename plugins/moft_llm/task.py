@@ -1,4 +1,4 @@
-"""The language-model task: prompts with labelled responses, a base model to start from, adapters to tune."""
+"""The language-model task: prompts with labelled responses, a base model, and the adapters that are tuned."""
 
 from __future__ import annotations
 
@@ -14,48 +14,50 @@ from moft import ConfigError, DataError
 from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Nouns, Objective, PathOrName, Trainer
 from moft_llm.data.chat_template import Template, check_format
 from moft_llm.data.example import Example
-from moft_llm.data.filtering import Faulty, scorable
+from moft_llm.data.filtering import Faulty, check_scorable
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
-from moft_llm.data.token_dataset import TextStore, text_store
-from moft_llm.data.tokenization import Tokenised, check_lengths, tokenised
-from moft_llm.loading.model_loading import Precision, Quantization, content_hash, load_model, model_outline
+from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
+from moft_llm.data.tokenization import TokenizedLists, check_lengths, tokenize
+from moft_llm.loading.model_loading import Precision, Quantization
 from moft_llm.network.architecture import learned_positions, shortest_window
+from moft_llm.network.base_model import BaseModel, context_length
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA, adapted_ranks
 
-LONGEST = 1024
-"""Tokens of a prompt and a response where the config names no limit, and the model's context is longer."""
+DEFAULT_MAX_LENGTH = 1024
+"""Tokens of a prompt and a response where the config names no limit and the model's context is longer."""
 
-_LEAST = 2  # tokens of a row: of the prompt and of a response
+_MIN_LENGTH = 2  # tokens of a row: one of the prompt, one of a response
 
 
 class LLM:
-    """Alignment of a causal language model on lists of responses that are labelled by several objectives.
+    """Alignment of a causal language model on prompts whose responses are labelled for several objectives.
 
     Args:
         model: folder of a Hugging Face model, or its name on the hub.
-        data: lists of responses, and how they are read.
-        objectives: by name, the labels that are tuned for.
-        splits: `shares` deals prompts into train, validation and test; `stored` takes the splits that the data has.
-        faulty: `refuse` empty and repeated responses and lists of one, or `drop` them.
+        data: prompts with their responses and labels, and how they are read.
+        objectives: by name, the labels to tune for.
+        splits: `shares` divides prompts into train, validation and test; `stored` takes the splits that the data has.
+        faulty: `refuse` raises at empty and repeated responses and at prompts with fewer than two; `drop` leaves them out.
         gguf: a GGUF file within `model`.
         dtype: of the base model's weights.
         quantization: `4bit` holds the base model in 4 bits, through bitsandbytes.
-        lora: the adapters that are tuned; null for none, where a prefix alone is.
-        prompt_tokens: trained tokens before every prompt, the same for all tradeoffs; what `hpt` is compared with.
+        lora: the adapters to tune; null for none, so that only a prefix is trained.
+        prompt_tokens: trained tokens before every prompt, the same for all tradeoffs (prompt tuning); the baseline for `hpt`.
         template: `chat` for the tokenizer's chat template, `none`, or a format with {prompt}.
-        max_length: the most tokens of a prompt with a response; prompts keep their end. Null is the context, at most 1024.
-        max_response: the most tokens of a response; null is what the prompt leaves, half of max_length at least.
+        max_length: the most tokens of a prompt with a response; a longer prompt keeps its end. Null is the model's context, at
+            most 1024.
+        max_response: the most tokens of a response; null is what the prompt leaves, but at least half of max_length.
         add_eos: ends every whole response in the tokenizer's end-of-sequence token.
         tokens_per_batch: tokens of a batch, padding included; more make larger and fewer steps.
-        share_prompt: encodes the prompt of a list once for all its responses; false gives the same scores, for more work.
-        length_normalization: scores are means over the tokens of a response in place of sums.
-        gradient_checkpointing: less memory, for about a third more time.
-        compile: compiles the parts of each layer by `torch.compile`: a minute or two at the start, then faster steps in less
-            memory, above all on a GPU.
+        share_prompt: encodes a prompt once for all its responses; false gives the same scores, for more work.
+        length_normalization: scores are means over the tokens of a response instead of sums.
+        gradient_checkpointing: needs less memory, and about a third more time.
+        compile: compiles the parts of each layer with `torch.compile`: a minute or two at the start, then faster steps in less
+            memory, especially on a GPU.
     """
 
     nouns = Nouns("prompt", "response")
@@ -86,64 +88,67 @@ class LLM:
     ) -> None:
         if quantization == "4bit" and context.process_group.is_sharding:
             raise ConfigError(
-                "[task.quantization] 4bit weights cannot be sharded; set trainer.sharding: none, or quantization: none."
+                "[task.quantization] 4bit weights cannot be sharded. Set trainer.sharding: none or task.quantization: none."
             )
         if not objectives:
-            raise ConfigError("[task.objectives] names no objective; give at least one, such as helpful: {}.")
+            raise ConfigError("[task.objectives] is empty; give at least one objective, such as helpful: {}.")
         check_format(template)
         if max_length is not None:
             check_lengths(max_length, max_response)
-        self._context, self._name, self._data, self._labels = context, model, data, objectives
+        self._context, self._data, self._labels = context, data, objectives
         self._splits, self._faulty = splits, faulty
-        self._load = {"gguf": gguf, "dtype": dtype, "quantization": quantization}
+        self._base = BaseModel(
+            model,
+            gguf=gguf,
+            dtype=dtype,
+            quantization=quantization,
+            device=context.device,
+            cache=context.cache,
+            stays_on_cpu=context.process_group.is_sharding,
+        )
         self._lora, self._prompt_tokens = lora, prompt_tokens
         self._template, self._max_length, self._max_response, self._add_eos = template, max_length, max_response, add_eos
         self._budget, self._share_prompt = tokens_per_batch, share_prompt
         self._is_normalized, self._is_checkpointing, self._is_compiled = length_normalization, gradient_checkpointing, compile
-        self._base: Any = None
-        self._tokenizer: Any = None
-        self._hash = ""
         self._opened: OpenedSplits | None = None
-        self._tokens: dict[str, Tokenised] = {}
-        self._stores: dict[str, TextStore] = {}
+        self._tokens: dict[str, TokenizedLists] = {}
+        self._datasets: dict[str, TokenDataset] = {}
         self.objectives = tuple(
-            Objective(name, label.beta, loss=label.loss, label=label.words(name)) for name, label in objectives.items()
+            Objective(name, label.beta, loss=label.loss, label=label.description(name)) for name, label in objectives.items()
         )
         self.main: Objective | None = None
 
     def prepare(self, trainer: Trainer) -> None:
-        if self._load["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there
-            raise ConfigError("[task.quantization] 4bit weights can be tuned on a GPU only, and this is a CPU; set it to none.")
-        examples = self._examples()
-        check_labels(examples["train"], self._labels)
-        self._know_base()
-        for note in self._lists().notes:
+        if self.source["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there
+            raise ConfigError("[task.quantization] 4bit weights can only be tuned on a GPU. Set task.quantization: none.")
+        opened = self._open()
+        check_labels(opened.examples["train"], self._labels)
+        self._base.load()  # its errors come before notes
+        for note in opened.notes:
             trainer.note(note)
         for split in SPLITS:
-            for note in self._tokenised(split).notes(split):
+            for note in self._tokenized(split).notes(split):
                 trainer.note(note)
         is_16_bit = trainer.precision == "bf16"
-        self._stores["train"] = self._filled(self._tokenised("train"), trainer if is_16_bit else None)
+        self._datasets["train"] = self._with_reference(self._tokenized("train"), trainer if is_16_bit else None)
 
     def state(self) -> Mapping[str, Tensor]:
-        self._know_base()
-        return {"base": torch.frombuffer(bytearray.fromhex(self._hash), dtype=torch.uint8)}
+        return {"base": torch.frombuffer(bytearray.fromhex(self._base.hash), dtype=torch.uint8)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         if "base" not in state:
-            raise DataError("the saved state of the language-model task lacks 'base'; it is another task's.")
-        self._know_base()
-        if bytes(state["base"].tolist()).hex() != self._hash:
-            raise DataError(f"{self._name}: is not the model that was tuned: weights, config or tokenizer have changed since.")
-        self._stores = {}
+            raise DataError("the saved state lacks 'base', so it is not of the language-model task.")
+        if bytes(state["base"].tolist()).hex() != self._base.hash:
+            raise DataError(
+                f"{self._base.name}: not the base model of this run; weights, config or tokenizer have changed since training."
+            )
+        self._datasets = {}
 
     def model(self, tradeoff_size: int) -> Model:
-        return self._built(tradeoff_size, self._lora, self._prompt_tokens, is_compiled=self._is_compiled)
+        return self._build(tradeoff_size, self._lora, self._prompt_tokens, is_compiled=self._is_compiled)
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
-        outline = self._base
-        if outline is None:
-            outline = model_outline(self._name, gguf=self._load["gguf"], cache=self._context.cache)
+        outline: Any = self._base.outline()
         ranks = {} if self._lora is None else adapted_ranks(self._lora, outline)
         return ModelSpec(
             tradeoff_size=tradeoff_size,
@@ -156,58 +161,44 @@ class LLM:
 
     def batches(self, split: str, generator: Generator | None = None) -> Batches:
         if split not in SPLITS:
-            raise ConfigError(f"split {split!r} is unknown; splits are {', '.join(SPLITS)}.")
-        if split not in self._stores:
-            self._stores[split] = self._filled(self._tokenised(split))
-        return self._stores[split].batches(self._budget, generator)
+            raise ConfigError(f"split {split!r} does not exist; the splits are {', '.join(SPLITS)}.")
+        if split not in self._datasets:
+            self._datasets[split] = self._with_reference(self._tokenized(split))
+        return self._datasets[split].batches(self._budget, generator)
 
     def read(self, path: Path) -> Batches:
-        found = scorable(Lists(str(path)).examples())
-        if not found:
-            raise DataError(f"{path}: holds no list.")
-        return self._filled(self._as_tokens(found)).batches(self._budget)
+        examples = check_scorable(Lists(str(path)).examples())
+        if not examples:
+            raise DataError(f"{path}: the file has no prompts.")
+        return self._with_reference(self._tokenize(examples)).batches(self._budget)
 
     def identity(self) -> Mapping[str, Any]:
-        self._know_base()
         splits = {}
         for split in SPLITS:
-            data = self._tokenised(split)
+            data = self._tokenized(split)
             splits[split] = {"lists": data.counts.lists, "items": data.counts.items, "sha256": data.sha256}
         objectives = {objective.name: {"label": objective.label} for objective in self.objectives}
-        return {"splits": splits, "objectives": objectives, "base": self._hash, "template": self._template}
+        return {"splits": splits, "objectives": objectives, "base": self._base.hash, "template": self._template}
 
     @property
     def source(self) -> Mapping[str, str | None]:
-        """Where the base model is from: `model`, `gguf`, `dtype` and `quantization`, as the config has them."""
-        return {"model": self._name, **self._load}
+        """Where the base model is from: `model`, `gguf`, `dtype` and `quantization`, as in the config."""
+        return self._base.source
 
-    def prompting(self) -> Template:
-        """How prompts are put to the model, with its tokenizer."""
-        self._know_base()
-        return Template(self._tokenizer, self._template)
+    def prompt_template(self) -> Template:
+        """The template of prompts, with the model's tokenizer."""
+        return Template(self._base.tokenizer, self._template)
 
-    def _lists(self) -> OpenedSplits:
+    def _open(self) -> OpenedSplits:
         if self._opened is None:
             self._opened = open_splits(self._data, self._splits, self._faulty)
         return self._opened
 
-    def _examples(self) -> Mapping[str, Sequence[Example]]:
-        return self._lists().examples
-
-    def _know_base(self) -> None:
-        """Loads the base model, once."""
-        if self._base is None:
-            context = self._context
-            place = {"device": context.device, "cache": context.cache, "stays_on_cpu": context.process_group.is_sharding}
-            base, tokenizer = load_model(self._name, **place, **self._load)  # type: ignore[arg-type]
-            self._base, self._tokenizer = base, tokenizer
-            self._hash = content_hash(base, tokenizer)
-
-    def _built(self, tradeoff_size: int, lora: LoRA | None, prompt_tokens: int, *, is_compiled: bool) -> LanguageModel:
-        self._know_base()
+    def _build(self, tradeoff_size: int, lora: LoRA | None, prompt_tokens: int, *, is_compiled: bool) -> LanguageModel:
+        base = self._base.network
         model = LanguageModel(
-            self._base,
-            self._tokenizer,
+            base,
+            self._base.tokenizer,
             tradeoff_size=tradeoff_size,
             lora=lora,
             prompt_tokens=prompt_tokens,
@@ -216,52 +207,54 @@ class LLM:
             gradient_checkpointing=self._is_checkpointing,
             is_compiled=is_compiled,
         )
-        longest = max((data.longest for data in self._tokens.values()), default=_LEAST)
-        least = _LEAST if learned_positions(self._base) is None else longest  # others have positions beyond their context
-        model.spec = replace(model.spec, max_prefix=self._max_prefix(self._base.config, prompt_tokens, least))
+        longest = max((data.longest for data in self._tokens.values()), default=_MIN_LENGTH)
+        row = _MIN_LENGTH if learned_positions(base) is None else longest  # computed positions go beyond the context
+        model.spec = replace(model.spec, max_prefix=self._max_prefix(base.config, prompt_tokens, row))
         return self._context.placed(model)
 
-    def _max_prefix(self, config: Any, prompt_tokens: int, least: int = _LEAST) -> int | None:
-        """The most tokens of a prefix beside the longest row and the model's own prompt; None where the context is endless."""
-        context = getattr(config, "max_position_embeddings", None)
-        return None if context is None else max(0, context - prompt_tokens - (self._max_length or least))
+    def _max_prefix(self, config: Any, prompt_tokens: int, row: int = _MIN_LENGTH) -> int | None:
+        """The most tokens of a prefix beside the longest row and the model's own prompt; None where the context is unlimited."""
+        context = context_length(config)
+        return None if context is None else max(0, context - prompt_tokens - (self._max_length or row))
 
-    def _tokenised(self, split: str) -> Tokenised:
+    def _tokenized(self, split: str) -> TokenizedLists:
         if split not in self._tokens:
-            self._tokens[split] = self._as_tokens(self._examples()[split])
+            self._tokens[split] = self._tokenize(self._open().examples[split])
         return self._tokens[split]
 
-    def _as_tokens(self, examples: Sequence[Example]) -> Tokenised:
-        self._know_base()
-        context = getattr(self._base.config, "max_position_embeddings", None) or LONGEST
+    def _tokenize(self, examples: Sequence[Example]) -> TokenizedLists:
+        context = self._base.context_length or DEFAULT_MAX_LENGTH
         own = self._prompt_tokens
-        longest = min(context - own, LONGEST) if self._max_length is None else self._max_length
-        if longest > (context if learned_positions(self._base) is None else context - own):
-            less = f" less {own} of task.prompt_tokens" if own else ""
-            raise ConfigError(f"[task.max_length] {longest} is longer than the context of {self._name}, {context} tokens{less}.")
-        return tokenised(
+        max_length = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
+        if max_length > (context if learned_positions(self._base.network) is None else context - own):
+            less = f" minus {own} of task.prompt_tokens" if own else ""
+            raise ConfigError(
+                f"[task.max_length] {max_length} is longer than the context of {self._base.name}: {context} tokens{less}."
+            )
+        return tokenize(
             examples,
-            self._tokenizer,
+            self._base.tokenizer,
             template=self._template,
-            max_length=longest,
+            max_length=max_length,
             max_response=self._max_response,
             add_eos=self._add_eos,
             objectives=self._labels,
         )
 
-    def _filled(self, data: Tokenised, trainer: Trainer | None = None) -> TextStore:
-        """The store of some lists with their reference scores, computed as `trainer` trains, or in the weights' own precision."""
-        window = shortest_window(self._base)
-        whole = None if window is None else max(0, window - self._prompt_tokens)
-        store = text_store(data, self._context.device, whole if self._share_prompt else 0)
-        cache = ReferenceCache(self._context.cache / "reference", self._hash, self._context.process_group)
+    def _with_reference(self, data: TokenizedLists, trainer: Trainer | None = None) -> TokenDataset:
+        """Lists with their reference scores, computed in the precision of `trainer`, or in that of the weights."""
+        base = self._base.network
+        window = shortest_window(base)
+        shared = None if window is None else max(0, window - self._prompt_tokens)
+        dataset = token_dataset_of(data, self._context.device, shared if self._share_prompt else 0)
+        cache = ReferenceCache(self._context.cache / "reference", self._base.hash, self._context.process_group)
         precision = "plain" if trainer is None else trainer.precision
-        held = str(self._base.dtype).removeprefix("torch.")
-        kind = f"{precision} {held} {'mean' if self._is_normalized else 'sum'} {self._context.device.type}"
-        around = None if trainer is None else trainer.autocast()
-        cache.fill(store, self._reference, tokens=data.tokens_sha256, kind=kind, budget=self._budget, precision=around)
-        return store
+        weights = str(base.dtype).removeprefix("torch.")
+        kind = f"{precision} {weights} {'mean' if self._is_normalized else 'sum'} {self._context.device.type}"
+        autocast = None if trainer is None else trainer.autocast()
+        cache.fill(dataset, self._reference_model, tokens=data.tokens_sha256, kind=kind, budget=self._budget, precision=autocast)
+        return dataset
 
-    def _reference(self) -> LanguageModel:
+    def _reference_model(self) -> LanguageModel:
         with torch.random.fork_rng():
-            return self._built(0, None, 0, is_compiled=False).eval()
+            return self._build(0, None, 0, is_compiled=False).eval()

@@ -1,4 +1,4 @@
-"""How brief sentences are."""
+"""The scorer `brevity`: short sentences score higher."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ class Brevity:
     A sentence ends at `.`, `!`, `?` or `…` before a space, and with its line.
 
     Args:
-        longest: words in a sentence from which on more are no worse. A response without a word is as bad, so that silence is
-            no way to be brief.
+        longest: longer sentences score no lower. A response without words scores as low, so that an empty one is not best.
     """
 
     def __init__(self, *, longest: Positive = 60.0) -> None:
@@ -29,6 +28,6 @@ class Brevity:
         return torch.tensor([-self._mean(response) for response in responses], dtype=torch.float32)
 
     def _mean(self, text: str) -> float:
-        """Words in a sentence."""
-        found = sentences(text)
-        return min(self._longest, sum(map(words, found)) / len(found)) if found else self._longest
+        """Mean number of words in a sentence."""
+        parts = sentences(text)
+        return min(self._longest, sum(map(words, parts)) / len(parts)) if parts else self._longest

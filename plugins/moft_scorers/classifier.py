@@ -1,4 +1,4 @@
-"""A transformers model for sequence classification as a scorer: a label's probability, or a reward model's reward."""
+"""The scorer `classifier`: a transformers model for sequence classification, such as a reward model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from moft import ConfigError
 from moft.api import Count, PathOrName, length_grouped
-from moft_scorers.classifier_loading import load_classifier, most_tokens
-from moft_scorers.token_batches import in_batches, padded
+from moft_scorers.classifier_loading import load_classifier, max_tokens
+from moft_scorers.token_batches import pad, score_in_batches
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -20,19 +20,19 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Classifier:
     """The output of a transformers model with a head for sequence classification, such as a reward model.
 
-    Weights are read from safetensors, and no code of the model's folder is run.
+    Weights are read from safetensors, and no code in the model's folder is run.
 
     Args:
         model: a folder, or a name on the Hugging Face hub.
-        label: whose output is taken; null where the model has but one.
-        scale: `probability` (of the label among all where one excludes the others), `log-odds` of that probability, which do
-            not level off towards 0 and 1, or `logit`, the model's bare output, as usual for rewards.
-        reads: `response` alone, prompt and response as a `pair` of texts, or both as a `chat` by the tokenizer's template.
-        sign: -1 makes less of the label better.
-        max_length: tokens of a text, of which a longer one loses the end (a chat the beginning); null is as many as the
-            model takes.
-        tokens_per_batch: padding included. A larger value needs more memory.
-        device: `auto` takes a GPU where there is one.
+        label: whose output is the score; null where the model has only one.
+        scale: `probability` of the label, among all labels if they exclude each other; `log-odds` of that probability, which do
+            not saturate at 0 and 1; or `logit`, the model's output itself, as usual for rewards.
+        reads: the `response` only; prompt and response as a `pair` of texts; or both as a `chat`, in the tokenizer's template.
+        sign: -1 makes lower values better.
+        max_length: tokens of a text; a longer text loses its end, a longer chat its beginning. Null is as many as the model
+            takes.
+        tokens_per_batch: tokens of a batch, padding included; more need more memory.
+        device: `auto` takes a GPU if there is one.
         dtype: of the weights.
     """
 
@@ -50,13 +50,13 @@ class Classifier:
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
         if device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device 'cuda' was asked for, and torch finds no CUDA device; allowed here: auto, cpu.")
+            raise ConfigError("device: cuda is not available, because torch finds no CUDA device. Set device: auto or cpu.")
         self._network, self._tokenizer = load_classifier(model, _DTYPES[dtype])
         if reads == "chat" and self._tokenizer.chat_template is None:
-            raise ConfigError(f"reads: the tokenizer of {model} has no chat template; allowed here: response, pair.")
+            raise ConfigError(f"reads: the tokenizer of {model} has no chat template. Set reads: response or pair.")
         labels = [str(name) for _, name in sorted(self._network.config.id2label.items())]
         self._column = _column(labels, label, model)
-        self._length = most_tokens(self._network, self._tokenizer, max_length)
+        self._length = max_tokens(self._network, self._tokenizer, max_length)
         self._tokenizer.truncation_side = "left" if reads == "chat" else "right"
         self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self._is_exclusive = len(labels) > 1 and self._network.config.problem_type != "multi_label_classification"
@@ -73,10 +73,10 @@ class Classifier:
             return self._scaled(self._outputs([rows[index] for index in batch]))
 
         plan = length_grouped(lengths, self._budget)
-        return self._sign * in_batches(plan, lengths, score, self._model)
+        return self._sign * score_in_batches(plan, lengths, score, self._model)
 
     def _tokens(self, prompt: str, response: str) -> Mapping[str, list[int]]:
-        """What the model is given of one text, without padding; at least one token."""
+        """The model's inputs for one text, without padding; at least one token."""
         length: Any = {"truncation": True, "max_length": self._length}
         match self._reads:
             case "response":
@@ -92,33 +92,33 @@ class Classifier:
         return dict(row)
 
     def _outputs(self, rows: Sequence[Mapping[str, list[int]]]) -> Tensor:
-        """`[batch, labels]` float32, the model's bare outputs."""
+        """`[batch, labels]` float32, the model's outputs."""
         padding = {"input_ids": self._tokenizer.pad_token_id, "token_type_ids": self._tokenizer.pad_token_type_id}
-        inputs = {key: padded([row[key] for row in rows], padding.get(key, 0)).to(self._device) for key in rows[0]}
+        inputs = {key: pad([row[key] for row in rows], padding.get(key, 0)).to(self._device) for key in rows[0]}
         with torch.no_grad():
             outputs: Tensor = self._network(**inputs).logits
         return outputs.float()
 
     def _scaled(self, outputs: Tensor) -> Tensor:
-        """`[batch]`, the label's part of outputs `[batch, labels]`."""
-        own = outputs[:, self._column]
+        """`[batch]`, the scores from outputs `[batch, labels]`."""
+        scores = outputs[:, self._column]
         if self._scale == "logit":
-            return own
+            return scores
         if self._is_exclusive:
             others = torch.cat([outputs[:, : self._column], outputs[:, self._column + 1 :]], dim=1)
-            own = own - others.logsumexp(1)
-        return own if self._scale == "log-odds" else own.sigmoid()
+            scores = scores - others.logsumexp(1)
+        return scores if self._scale == "log-odds" else scores.sigmoid()
 
 
 def _column(labels: Sequence[str], label: str | None, model: str) -> int:
-    """The place of a label.
+    """The column of a label.
 
     Raises:
-        ConfigError: there is no such label, or none is named and there are several.
+        ConfigError: there is no such label, or none is given and there are several.
     """
     if label is None and len(labels) == 1:
         return 0
     if label not in labels:
-        found = "none is named" if label is None else f"there is no {label!r}"
-        raise ConfigError(f"label: {found}; {model} has {', '.join(labels)}.")
+        problem = "choose one" if label is None else f"there is no {label!r}"
+        raise ConfigError(f"label: {problem}; {model} has {', '.join(labels)}.")
     return labels.index(label)

@@ -1,4 +1,4 @@
-"""How long a response is."""
+"""The scorer `length`: the number of words of a response."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from moft_scorers.words_and_sentences import words
 
 
 class Length:
-    """Number of words, its negative, or minus its distance from a number of words.
+    """The number of words, its negative, or minus its distance from a target.
 
     Args:
-        aim: `longer`, `shorter`, or the number of words that is best.
+        aim: `longer`, `shorter`, or the best number of words.
     """
 
     def __init__(self, *, aim: Literal["longer", "shorter"] | NonNegative = "longer") -> None:

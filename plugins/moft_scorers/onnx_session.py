@@ -1,4 +1,4 @@
-"""A model in ONNX that makes numbers of tokens, run on the CPU."""
+"""An ONNX model from tokens to numbers, run by ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft_scorers.token_batches import padded
+from moft_scorers.token_batches import pad
 
 _USUAL = {"mask": "attention_mask", "types": "token_type_ids"}
-_WHOLE = {"tensor(int64)": torch.int64, "tensor(int32)": torch.int32}
+_INTEGERS = {"tensor(int64)": torch.int64, "tensor(int32)": torch.int32}
 _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
-class Graph:
-    """Rows of tokens to the model's outputs.
+class OnnxModel:
+    """Computes the outputs of an ONNX model for rows of tokens.
 
     Attributes:
-        rows: in a batch, where the model fixes them, else None.
-        time: tokens of a row, where the model fixes them, else None.
-        labels: entries of the output, which the model is tried on one token for.
+        rows: of a batch, if the model fixes them, else None.
+        time: tokens of a row, if the model fixes them, else None.
+        labels: columns of the output, found by running the model on one token.
 
     Args:
         path: of the model.
@@ -31,10 +31,10 @@ class Graph:
         mask: name of the input of the mask; None for the usual one, if any.
         types: name of the input of the types; None for the usual one, if any.
         output: name of the output to read; None for the usual one.
-        padding: the token behind shorter rows.
+        padding: the token that pads shorter rows.
 
     Raises:
-        ConfigError: ONNX Runtime is not installed, or the file is no model of that kind.
+        ConfigError: ONNX Runtime is not installed, or the model does not have such inputs and outputs.
     """
 
     def __init__(self, path: Path, *, ids: str, mask: str | None, types: str | None, output: str | None, padding: int) -> None:
@@ -52,7 +52,7 @@ class Graph:
 
     @property
     def has_mask(self) -> bool:
-        """Whether the model is told what is padding."""
+        """Whether the model takes a mask of padding."""
         return "mask" in self._inputs
 
     def __call__(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Tensor:
@@ -65,17 +65,17 @@ class Graph:
         if self.rows is not None:
             rows = [*rows, *[rows[-1]] * (self.rows - count)]
         tokens = {
-            "ids": padded([ids for ids, _ in rows], self._padding, self.time),
-            "mask": padded([[1] * len(ids) for ids, _ in rows], 0, self.time),
-            "types": padded([types for _, types in rows], 0, self.time),
+            "ids": pad([ids for ids, _ in rows], self._padding, self.time),
+            "mask": pad([[1] * len(ids) for ids, _ in rows], 0, self.time),
+            "types": pad([types for _, types in rows], 0, self.time),
         }
         given = {name: tokens[part].to(dtype).numpy() for part, (name, dtype) in self._inputs.items()}
         try:
-            (found,) = self._session.run([self._output], given)
-        except Exception as error:  # the errors of ONNX Runtime share no base of their own
+            (computed,) = self._session.run([self._output], given)
+        except Exception as error:  # ONNX Runtime's errors have no common base class
             time = tokens["ids"].shape[1]
             raise ConfigError(f"model: {self._path} fails on {len(rows)} rows of {time} tokens: {_first_line(error)}") from error
-        outputs = torch.as_tensor(found).float()
+        outputs = torch.as_tensor(computed).float()
         return (outputs.unsqueeze(1) if outputs.ndim == 1 else outputs)[:count]
 
 
@@ -87,41 +87,41 @@ def _session(path: Path) -> Any:
         raise ConfigError("scorer 'onnx' needs the package onnxruntime: pip install 'moft[scorers]'.") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # errors are told by exceptions
+    options.log_severity_level = 4  # errors are raised as exceptions
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ConfigError(f"model: {path} is no model that ONNX Runtime reads: {_first_line(error)}") from error
+        raise ConfigError(f"model: {path} is not a model that ONNX Runtime can read: {_first_line(error)}") from error
 
 
 def _inputs(entries: Sequence[Any], wanted: Mapping[str, str | None]) -> dict[str, tuple[str, torch.dtype]]:
-    """Name and type of each input that the model has, by what it is given.
+    """Name and type of each input of the model, by what it takes: ids, mask or types.
 
     Raises:
-        ConfigError: the model lacks an input that is named, has another one, or one that is not of whole numbers.
+        ConfigError: the model lacks a named input, has an unknown one, or one that is not of integers.
     """
     types = {entry.name: entry.type for entry in entries}
-    found = {}
+    names = {}
     for part, given in wanted.items():
         name = given or _USUAL[part]
         if name in types:
-            found[part] = name
+            names[part] = name
         elif given is not None:
             raise ConfigError(f"{part}: the model has no input {name!r}; it has {', '.join(types)}.")
-    left = [name for name in types if name not in found.values()]
-    if left:
-        raise ConfigError(f"model: it wants the input {left[0]!r} as well; it can be given ids, mask and types only.")
-    for part, name in found.items():
-        if types[name] not in _WHOLE:
-            raise ConfigError(f"{part}: the input {name!r} is {types[name]}; it must be one of {', '.join(_WHOLE)}.")
-    return {part: (name, _WHOLE[types[name]]) for part, name in found.items()}
+    unknown = [name for name in types if name not in names.values()]
+    if unknown:
+        raise ConfigError(f"model: its input {unknown[0]!r} is unknown; moft provides ids, mask and types only.")
+    for part, name in names.items():
+        if types[name] not in _INTEGERS:
+            raise ConfigError(f"{part}: the input {name!r} is {types[name]}; it must be one of {', '.join(_INTEGERS)}.")
+    return {part: (name, _INTEGERS[types[name]]) for part, name in names.items()}
 
 
 def _output(entries: Sequence[Any], wanted: str | None) -> str:
     """The name of the output to read.
 
     Raises:
-        ConfigError: there is none of that name, or several and none is named, or it is not of numbers.
+        ConfigError: there is no such output, there are several and none is named, or it is not of floats.
     """
     types = {entry.name: entry.type for entry in entries}
     name = next(iter(types)) if len(types) == 1 and wanted is None else wanted or "logits"

@@ -1,4 +1,4 @@
-"""How often a pattern stands in a response."""
+"""The scorer `regex`: matches of a regular expression in a response."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from moft_scorers.words_and_sentences import words
 
 
 class Regex:
-    """Matches of a regular expression, as Python's `re` finds them, in the response.
+    """Matches of a regular expression in the response, in the syntax of Python's `re`.
 
     Args:
-        pattern: the expression. `^` and `$` are those of lines.
-        measure: `count` is the number of matches that do not overlap, `presence` is 1 where there is any, else 0, and `share`
-            is the number for each word, which a longer response does not raise by itself.
-        ignore_case: whether capitals and small letters are the same.
+        pattern: the expression. `^` and `$` match at every line.
+        measure: `count` is the number of matches that do not overlap; `presence` is 1 with a match, else 0; `share` is the number
+            of matches per word, which does not grow with the length of a response.
+        ignore_case: whether upper and lower case are the same.
         sign: -1 makes fewer matches better.
     """
 
@@ -35,16 +35,16 @@ class Regex:
         try:
             self._pattern = re.compile(pattern, re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
         except (re.error, OverflowError, RecursionError) as error:
-            raise ConfigError(f"pattern {pattern!r} is no regular expression: {error}.") from error
-        what = {"count": "number of matches", "presence": "1 with a match, 0 without", "share": "matches for each word"}[measure]
+            raise ConfigError(f"pattern {pattern!r} is not a regular expression: {error}.") from error
+        what = {"count": "number of matches", "presence": "1 with a match, 0 without", "share": "matches per word"}[measure]
         minus, more = ("", "more") if sign == 1 else ("minus ", "fewer")
         self.meaning = f"{minus}{what}, of the pattern {pattern!r}; larger is {more}"
         self._measure, self._sign = measure, sign
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
-        return self._sign * torch.tensor([self._measured(response) for response in responses], dtype=torch.float32)
+        return self._sign * torch.tensor([self._match(response) for response in responses], dtype=torch.float32)
 
-    def _measured(self, text: str) -> float:
+    def _match(self, text: str) -> float:
         if self._measure == "presence":
             return float(self._pattern.search(text) is not None)
         count = sum(1 for _ in self._pattern.finditer(text))

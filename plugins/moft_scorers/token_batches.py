@@ -1,4 +1,4 @@
-"""Rows of tokens to numbers, in batches of similar length."""
+"""Scores rows of tokens in batches, and pads them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from moft import DataError
 
 
-def in_batches(plan: Sequence[Tensor], lengths: Tensor, score: Callable[[list[int]], Tensor], who: str) -> Tensor:
+def score_in_batches(plan: Sequence[Tensor], lengths: Tensor, score: Callable[[list[int]], Tensor], who: str) -> Tensor:
     """`[n]` float32 on the CPU, the score of each row.
 
     Args:
         plan: the rows of each batch; every row once.
         lengths: `[n]`, tokens of each row.
-        score: rows to their scores, `[k]`.
-        who: whose scores they are, for messages.
+        score: returns the scores of k rows, `[k]`.
+        who: the model, for messages.
 
     Raises:
         DataError: a score is NaN or infinite.
@@ -27,11 +27,13 @@ def in_batches(plan: Sequence[Tensor], lengths: Tensor, score: Callable[[list[in
         scores[rows] = score(rows.tolist()).detach().float().cpu()
     if not bool(torch.isfinite(scores).all()):
         first = int((~torch.isfinite(scores)).nonzero()[0])
-        raise DataError(f"{who} gives {scores[first].item()} for response {first + 1} of {len(scores)}; a score is a number.")
+        raise DataError(
+            f"{who}: the score of response {first + 1} of {len(scores)} is {scores[first].item()}; scores must be finite."
+        )
     return scores
 
 
-def padded(rows: Sequence[Sequence[int]], value: int, length: int | None = None) -> Tensor:
-    """`[batch, time]` int64, rows with `value` behind them; time is the longest row's, or `length`."""
+def pad(rows: Sequence[Sequence[int]], value: int, length: int | None = None) -> Tensor:
+    """`[batch, time]` int64, rows padded at their end with `value`; time is that of the longest row, or `length`."""
     width = max(map(len, rows)) if length is None else length
     return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.int64).reshape(len(rows), width)

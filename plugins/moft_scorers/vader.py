@@ -1,4 +1,4 @@
-"""Sentiment by the lexicon VADER."""
+"""The scorer `vader`: sentiment by the VADER lexicon."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from moft_scorers.words_and_sentences import sentences
 
 
 class Vader:
-    """VADER's compound sentiment, -1 (negative) to 1 (positive), 0 where no word of its lexicon stands. For English.
+    """VADER's compound sentiment, from -1 (negative) to 1 (positive); 0 without words of its lexicon. For English.
 
     Args:
-        of: `text` takes the response as a whole, which a few dozen charged words already drive to -1 or 1; `sentences` takes
-            the mean over its sentences, which long responses spread more over.
+        of: `text` rates the whole response, and saturates at -1 or 1 after a few dozen emotional words; `sentences` is the mean
+            over sentences, which differs more between long responses.
 
     Source: Hutto and Gilbert 2014, by the authors' package vaderSentiment.
     """

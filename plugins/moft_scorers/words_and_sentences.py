@@ -1,4 +1,4 @@
-"""Words and sentences of a text, by punctuation alone."""
+"""Counts the words and splits the sentences of a text, by punctuation only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”\u2019)\]]))\s+|(?<=[。
 
 
 def words(text: str) -> int:
-    """Number of words: runs of letters and digits; an apostrophe or a hyphen inside a word does not end it."""
+    """Number of words: sequences of letters and digits; an apostrophe or hyphen inside a word is part of it."""
     return sum(1 for _ in _WORD.finditer(text))
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences that have a word. One ends at `.`, `!`, `?` or `…` before a space, at `。`, `！` or `？`, and with its line.
+    """The sentences with a word. A sentence ends at `.`, `!`, `?` or `…` before a space, at `。`, `！` or `？`, and at line ends.
 
-    So an abbreviation before a space ends one as well, and a sentence that was cut off is one.
+    An abbreviation before a space also ends a sentence, and a truncated sentence counts as one.
     """
     return [part for part in _END.split(text) if words(part)]

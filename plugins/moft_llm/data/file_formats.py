@@ -1,4 +1,4 @@
-"""Rows of one data file: JSON lines, JSON or parquet."""
+"""Reads the rows of a data file: JSON lines, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ class Row:
 
     def __getitem__(self, column: str) -> Any:
         if column not in self.values:
-            raise DataError(f"{self.where}: has no {column!r}; it has: {', '.join(map(str, self.values)) or 'nothing'}.")
+            raise DataError(
+                f"{self.where}: there is no column {column!r}. Columns: {', '.join(map(str, self.values)) or 'none'}."
+            )
         return self.values[column]
 
     def text(self, column: str) -> str:
-        """What stands in a column of text.
+        """The text in a column.
 
         Raises:
-            DataError: there is no such column, or no text in it.
+            DataError: there is no such column, or it does not hold text.
         """
         return text_of(self[column], column, self.where)
 
 
-def said_by(error: Exception) -> str:
-    """What a library's error says, on one line, for messages."""
+def error_text(error: Exception) -> str:
+    """A library's error on one line, for messages."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -49,7 +51,7 @@ def file_rows(path: Path) -> Iterator[Row]:
     """The rows of a file.
 
     Raises:
-        DataError: the file has a fault, or its name another ending.
+        DataError: the file cannot be read, or its suffix is unknown.
         ConfigError: a package that reads it is not installed.
     """
     readers: Mapping[str, Callable[[Path], Iterator[Row]]] = {
@@ -58,7 +60,7 @@ def file_rows(path: Path) -> Iterator[Row]:
         ".parquet": _parquet_rows,
     }
     if path.suffix not in readers:
-        raise DataError(f"{path}: files that can be read end in {', '.join(SUFFIXES)}.")
+        raise DataError(f"{path}: unknown suffix; data files end in {', '.join(SUFFIXES)}.")
     try:
         yield from readers[path.suffix](path)
     except UnicodeDecodeError as error:
@@ -68,7 +70,7 @@ def file_rows(path: Path) -> Iterator[Row]:
 
 
 def _line_rows(path: Path) -> Iterator[Row]:
-    """One JSON object a line; lines without text count but say nothing."""
+    """One JSON object per line; blank lines are skipped."""
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -76,7 +78,7 @@ def _line_rows(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    """An array of JSON objects; or, as some call it `.json` too, one object a line."""
+    """An array of JSON objects, or one object per line, which some files named `.json` hold."""
     with path.open(encoding="utf-8-sig") as file:
         if file.read(4096).lstrip()[:1] != "[":
             yield from _line_rows(path)
@@ -89,7 +91,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
 
 def _row(where: str, value: Any) -> Row:
     if not isinstance(value, Mapping):
-        raise DataError(f"{where}: is of type {type(value).__name__}; every row must be an object, as in {{...}}.")
+        raise DataError(f"{where}: has type {type(value).__name__}; every row must be an object, {{...}}.")
     return Row(where, value)
 
 
@@ -98,7 +100,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise ConfigError(f"{path}: parquet files need the package pyarrow: pip install 'moft[llm]'.") from error
+        raise ConfigError(f"{path}: Parquet files need the package pyarrow: pip install 'moft[llm]'.") from error
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
@@ -107,4 +109,4 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                     number += 1
                     yield Row(f"{path}, row {number}", values)
     except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: is no parquet file that can be read ({said_by(error)}).") from error
+        raise DataError(f"{path}: is not a readable Parquet file ({error_text(error)}).") from error

@@ -1,4 +1,4 @@
-"""Which lists can be learned from: responses without text, repeats and lists of one are refused or left out."""
+"""Refuses or drops empty and repeated responses, and prompts with fewer than two responses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Faulty = Literal["refuse", "drop"]
 
 
 @dataclass(frozen=True)
-class Usable:
-    """The lists that can be learned from, and how much was left out.
+class FilteredLists:
+    """Prompts that can be trained on, and how much was left out.
 
     Args:
-        examples: lists of at least two responses, all different and none empty.
-        empty: responses without text that were left out.
-        repeated: responses that stood in their list before and were left out.
-        short: lists that were left out because fewer than two responses remained.
+        examples: prompts with at least two responses, all different and none empty.
+        empty: empty responses that were left out.
+        repeated: repeated responses that were left out.
+        short: prompts that were left out because fewer than two responses remained.
     """
 
     examples: tuple[Example, ...]
@@ -31,63 +31,63 @@ class Usable:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out, in sentences."""
-        said = (
-            (self.empty, "responses without text were left out"),
-            (self.repeated, "responses that their list has already were left out"),
-            (self.short, "lists of fewer than two responses were left out"),
+        counts = (
+            (self.empty, "empty responses"),
+            (self.repeated, "repeated responses"),
+            (self.short, "prompts with fewer than two responses"),
         )
-        return tuple(f"data: {count} {words}." for count, words in said if count)
+        return tuple(f"data: left out {count} {what}." for count, what in counts if count)
 
 
-def usable(examples: Iterable[Example], faulty: Faulty) -> Usable:
-    """The examples with at least two responses that differ and are not empty.
+def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
+    """The prompts with at least two different responses that are not empty.
 
     Args:
         examples: as they were read.
-        faulty: `refuse` raises at the first response that is empty or a repeat, and at the first list of one; `drop` leaves
-            such responses out, and lists of which fewer than two remain.
+        faulty: `refuse` raises at the first empty or repeated response, and at the first prompt with fewer than two; `drop`
+            leaves such responses out, and prompts with fewer than two responses left.
 
     Raises:
-        DataError: an example has such a fault and `faulty` is `refuse`.
+        DataError: there is such a response or prompt, and `faulty` is `refuse`.
     """
-    kept, empty, repeated, short = [], 0, 0, 0
+    usable, empty, repeated, short = [], 0, 0, 0
     for example in examples:
         texts = [response.strip() for response in example.responses]
         places = [i for i, text in enumerate(texts) if text and text not in texts[:i]]
         if faulty == "refuse" and (fault := _fault(texts)):
-            raise DataError(f"{example.where}: {fault} Set task.faulty to drop to leave such out.")
+            raise DataError(f"{example.where}: {fault} Set task.faulty: drop to leave it out.")
         empty += texts.count("")
         repeated += len(texts) - len(places) - texts.count("")
         if len(places) < 2:
             short += 1
         elif len(places) == len(texts):
-            kept.append(example)
+            usable.append(example)
         else:
             labels = {name: tuple(values[i] for i in places) for name, values in example.labels.items()}
-            kept.append(Example(example.prompt, tuple(example.responses[i] for i in places), labels, example.where))
-    return Usable(tuple(kept), empty, repeated, short)
+            usable.append(Example(example.prompt, tuple(example.responses[i] for i in places), labels, example.where))
+    return FilteredLists(tuple(usable), empty, repeated, short)
 
 
-def scorable(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """The examples, once each of their responses is known to have text; one response alone can be scored, and so can repeats.
+def check_scorable(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The examples, checked to have responses with text. To be scored, a prompt may have one response, or repeated ones.
 
     Raises:
-        DataError: a list has no response, or one without text.
+        DataError: a prompt has no response, or an empty one.
     """
-    found = tuple(examples)
-    for example in found:
+    checked = tuple(examples)
+    for example in checked:
         texts = [response.strip() for response in example.responses]
         if not texts or "" in texts:
-            fault = f"response {texts.index('') + 1} is empty" if texts else "the list has no response"
-            raise DataError(f"{example.where}: {fault}; to be scored, every list needs responses with text.")
-    return found
+            fault = f"response {texts.index('') + 1} is empty" if texts else "the prompt has no response"
+            raise DataError(f"{example.where}: {fault}; scoring needs responses with text.")
+    return checked
 
 
 def _fault(texts: Sequence[str]) -> str | None:
-    """What keeps responses, stripped, from being a list, or None."""
+    """What is wrong with the responses to a prompt, which are stripped; None where nothing is."""
     if "" in texts:
         return f"response {texts.index('') + 1} is empty; every response needs text."
     for number, text in enumerate(texts, start=1):
         if text in texts[: number - 1]:
-            return f"responses {texts.index(text) + 1} and {number} are identical; the responses of a list must differ."
-    return None if len(texts) > 1 else f"the list has {len(texts) or 'no'} response; it needs at least two."
+            return f"responses {texts.index(text) + 1} and {number} are identical; responses to a prompt must differ."
+    return None if len(texts) > 1 else f"the prompt has {len(texts) or 'no'} response; it needs at least two."

@@ -1,4 +1,4 @@
-"""Readers of lists: the contract itself, PKU-SafeRLHF, and rated responses such as HelpSteer's."""
+"""Readers of prompts with labelled responses: moft's own format, PKU-SafeRLHF, and rated responses such as HelpSteer's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from moft import DataError
 from moft.api import PathOrName
-from moft_llm.data.example import FORM, Example, Prompt, label_of, prompt_of, shown, text_of
+from moft_llm.data.example import LIST_FORMAT, Example, Prompt, label_of, prompt_of, short_repr, text_of
 from moft_llm.data.file_formats import Row
 from moft_llm.data.pair_readers import HH, Pairs
 from moft_llm.data.sources import rows
@@ -16,31 +16,31 @@ from moft_llm.data.sources import rows
 
 @dataclass(frozen=True)
 class Lists:
-    """Lists in the form of the contract: `prompt`, `responses` and, where anything was judged, `labels`.
+    """Rows with `prompt`, `responses` and, where responses are labelled, `labels`.
 
     Args:
-        path: file or folder of .jsonl, .json or .parquet, or `owner/name` of the hub.
+        path: file or folder of .jsonl, .json or .parquet, or `owner/name` of a dataset on the hub.
     """
 
     path: PathOrName
     name: Literal["lists"] = "lists"
 
     def examples(self, split: str | None = None) -> Iterator[Example]:
-        """Every list, or those of a stored split.
+        """Every prompt, or those of a stored split.
 
         Raises:
-            DataError: with file and line of the first fault.
+            DataError: a row is malformed; the message names file and line.
         """
         return map(example_of, rows(self.path, split))
 
 
 @dataclass(frozen=True)
 class PkuSafeRLHF:
-    """Pairs of PKU-SafeRLHF: `helpful` is 1 for the better response, `harmless` for the safer one, and 0 for the other.
+    """Pairs of PKU-SafeRLHF. `helpful` is 1 for the better response, `harmless` for the safer one; the other response has 0.
 
     Args:
-        path: file or folder of .jsonl, .json or .parquet, or `owner/name` of the hub.
-        keep_unsafe: false leaves out pairs whose responses are both unsafe, about half of them.
+        path: file or folder of .jsonl, .json or .parquet, or `owner/name` of a dataset on the hub.
+        keep_unsafe: false leaves out pairs of two unsafe responses, about half of all.
     """
 
     path: PathOrName
@@ -48,10 +48,10 @@ class PkuSafeRLHF:
     keep_unsafe: bool = True
 
     def examples(self, split: str | None = None) -> Iterator[Example]:
-        """Every pair that is kept, or those of a stored split.
+        """Every pair, or those of a stored split.
 
         Raises:
-            DataError: with file and line of the first fault.
+            DataError: a row is malformed; the message names file and line.
         """
         for row in rows(self.path, split):
             if not self.keep_unsafe and not (row["is_response_0_safe"] or row["is_response_1_safe"]):
@@ -63,13 +63,13 @@ class PkuSafeRLHF:
 
 @dataclass(frozen=True)
 class Rated:
-    """One rated response a row; rows of the same prompt are a list, wherever they stand.
+    """One rated response per row; rows with the same prompt belong together, wherever they are.
 
     Args:
-        path: file or folder of .jsonl, .json or .parquet, or `owner/name` of the hub.
+        path: file or folder of .jsonl, .json or .parquet, or `owner/name` of a dataset on the hub.
         prompt: column of the prompt.
         response: column of the response.
-        labels: columns of ratings, each an objective; null for all that are numbers in the first row.
+        labels: columns of ratings, one for each objective; null for all columns that are numbers in the first row.
     """
 
     path: PathOrName
@@ -79,10 +79,10 @@ class Rated:
     labels: list[str] | None = None
 
     def examples(self, split: str | None = None) -> Iterator[Example]:
-        """Every list, or those of a stored split, in the order of their first rows.
+        """Every prompt, or those of a stored split, in the order of their first rows.
 
         Raises:
-            DataError: with file and line of the first fault.
+            DataError: a row is malformed; the message names file and line.
         """
         lists: dict[Prompt, list[tuple[str, dict[str, float | None]]]] = {}
         places: dict[Prompt, str] = {}
@@ -103,41 +103,41 @@ Reader = Lists | PkuSafeRLHF | Rated | Pairs | HH
 
 
 def example_of(row: Row) -> Example:
-    """A list from a row of the contract.
+    """A prompt with responses and labels from a row.
 
     Raises:
-        DataError: the row has another form, or labels that do not match its responses.
+        DataError: the row is malformed, or has labels that do not match its responses.
     """
     where = row.where
     if not {"prompt", "responses"} <= row.values.keys():
-        raise DataError(f"{where}: has {', '.join(map(str, row.values)) or 'nothing'}; a list is {FORM}.")
+        raise DataError(f"{where}: has the fields {', '.join(map(str, row.values)) or '(none)'}; a row is {LIST_FORMAT}.")
     responses, labels = row["responses"], row.values.get("labels")
     if not isinstance(responses, list | tuple):
-        raise DataError(f"{where}: responses is {shown(responses)}; it must be a list of texts.")
+        raise DataError(f"{where}: responses is {short_repr(responses)}; it must be a list of texts.")
     if not isinstance(labels, Mapping | None):
-        raise DataError(f"{where}: labels is {shown(labels)}; it must be an object with a list of numbers for each objective.")
-    found: dict[str, tuple[float | None, ...]] = {}
+        raise DataError(f"{where}: labels is {short_repr(labels)}; it must be an object with a list of numbers per objective.")
+    by_objective: dict[str, tuple[float | None, ...]] = {}
     for name, values in (labels or {}).items():
         if values is None:
             continue
         if not isinstance(values, list | tuple) or len(values) != len(responses):
-            got = f"{len(values)} labels" if isinstance(values, list | tuple) else shown(values)
-            raise DataError(f"{where}: {name!r} has {got} for {len(responses)} responses; give a number or null for each.")
-        found[name] = tuple(label_of(value, f"label {i} of {name!r}", where) for i, value in enumerate(values, start=1))
+            got = f"{len(values)} values" if isinstance(values, list | tuple) else short_repr(values)
+            raise DataError(f"{where}: label {name!r} has {got} for {len(responses)} responses; give a number or null for each.")
+        by_objective[name] = tuple(label_of(value, f"label {i} of {name!r}", where) for i, value in enumerate(values, start=1))
     texts = tuple(text_of(response, f"response {i}", where) for i, response in enumerate(responses, start=1))
-    return Example(prompt_of(row["prompt"], where), texts, found, where)
+    return Example(prompt_of(row["prompt"], where), texts, by_objective, where)
 
 
 def _winner(row: Row, column: str) -> tuple[float, float]:
-    """Labels of a pair from the number of the response that won."""
+    """Labels of a pair, from the number of the preferred response."""
     if row[column] not in (0, 1):
-        raise DataError(f"{row.where}: {column} is {shown(row[column])}; it must be 0 or 1.")
+        raise DataError(f"{row.where}: {column} is {short_repr(row[column])}; it must be 0 or 1.")
     return (1.0, 0.0) if row[column] == 0 else (0.0, 1.0)
 
 
 def _rated_columns(row: Row) -> list[str]:
     """The columns of a row that hold numbers."""
-    found = [name for name, value in row.values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
-    if not found:
-        raise DataError(f"{row.where}: no column holds a number; name the ratings in labels. It has: {', '.join(row.values)}.")
-    return found
+    columns = [name for name, value in row.values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    if not columns:
+        raise DataError(f"{row.where}: no column holds a number. Name the ratings in labels. Columns: {', '.join(row.values)}.")
+    return columns

@@ -1,4 +1,4 @@
-"""Reference scores: what the frozen base model says of every response, once for the same model and tokens, kept in the cache."""
+"""Reference scores: the base model's score of every response, computed once per model and tokens, then cached."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from torch import Tensor
 
 from moft import DataError
 from moft.api import ProcessGroup
-from moft_llm.data.token_dataset import TextStore
+from moft_llm.data.token_dataset import TokenDataset
 from moft_llm.network.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
 class ReferenceCache:
-    """A folder of reference scores, each file named after all that its scores depend on.
+    """A folder of reference scores; each file is named after a hash of everything that its scores depend on.
 
     Args:
         folder: of the cache; it need not exist.
         model: hash of the base model and its tokenizer.
-        team: of processes, all of which fill the same stores in the same order. The folder of the main one counts.
+        process_group: all its processes fill the same datasets in the same order. Only the main process reads and writes files.
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class ReferenceCache:
 
     def fill(
         self,
-        store: TextStore,
+        dataset: TokenDataset,
         model: Callable[[], LanguageModel],
         *,
         tokens: str,
@@ -43,12 +43,12 @@ class ReferenceCache:
         budget: int,
         precision: AbstractContextManager[None] | None = None,
     ) -> bool:
-        """Writes the reference scores of every response into `store`; what has to be computed is shared out over processes.
+        """Writes the reference scores of every response into `dataset`. Processes share the computation.
 
         Args:
-            store: of a split.
-            model: makes the one whose `reference` is asked where the cache has no answer.
-            tokens: hash of the store's tokens.
+            dataset: of a split.
+            model: makes the model that computes scores missing in the cache.
+            tokens: hash of the dataset's tokens.
             kind: what else the scores depend on, such as the precision.
             budget: tokens of a forward pass.
             precision: entered around forward passes; None changes nothing.
@@ -56,48 +56,48 @@ class ReferenceCache:
         Returns: True when the scores were in the cache.
 
         Raises:
-            DataError: the file in the cache is not whole, or was made for something else.
+            DataError: the file in the cache is damaged, or belongs to other scores.
         """
         key = hashlib.sha256(f"{self.model} {tokens} {kind}".encode()).hexdigest()
         path = self.folder / f"{key}.safetensors"
-        items, process_group = len(store.reference), self.process_group
-        kept = process_group.first(lambda: self._read(path, key, items) if path.exists() else None)
-        is_kept = bool(process_group.summed(torch.tensor(float(kept is not None))))
-        if kept is not None:
-            store.reference.copy_(kept)
-        elif not is_kept:
-            self._compute(store, model(), budget, precision or nullcontext())
-        store.reference.copy_(process_group.summed(store.reference))
-        if not is_kept and process_group.index == 0:
-            self._write(path, key, store.reference)
-        return is_kept
+        items, process_group = len(dataset.reference), self.process_group
+        cached = process_group.first(lambda: self._read(path, key, items) if path.exists() else None)
+        is_cached = bool(process_group.summed(torch.tensor(float(cached is not None))))
+        if cached is not None:
+            dataset.reference.copy_(cached)
+        elif not is_cached:
+            self._compute(dataset, model(), budget, precision or nullcontext())
+        dataset.reference.copy_(process_group.summed(dataset.reference))
+        if not is_cached and process_group.index == 0:
+            self._write(path, key, dataset.reference)
+        return is_cached
 
-    def _compute(self, store: TextStore, model: LanguageModel, budget: int, precision: AbstractContextManager[None]) -> None:
-        """Fills in the share of this process, and leaves the others zero; all processes make the same number of passes."""
-        data = store.batches(budget)
+    def _compute(self, dataset: TokenDataset, model: LanguageModel, budget: int, precision: AbstractContextManager[None]) -> None:
+        """Computes the share of this process, and leaves the rest zero. All processes make the same number of passes."""
+        data = dataset.batches(budget)
         with precision:
             for start in range(0, len(data), self.process_group.count):
                 own = start + self.process_group.index
                 batch = data.load(data.plan[min(own, len(data) - 1)])
                 scores = model.reference(batch.inputs)
                 if own < len(data):
-                    store.fill(scores, batch)
+                    dataset.fill(scores, batch)
 
     def _read(self, path: Path, key: str, items: int) -> Tensor:
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(path, framework="pt") as file:
-                made_for, scores = (file.metadata() or {}).get("key"), file.get_tensor("scores")
+                saved_key, scores = (file.metadata() or {}).get("key"), file.get_tensor("scores")
         except (SafetensorError, OSError) as error:
-            raise DataError(f"{path}: reference scores in the cache cannot be read ({error}); remove the file.") from error
-        if made_for != key or scores.shape != (items,) or not torch.isfinite(scores).all():
-            raise DataError(f"{path}: reference scores in the cache are of another model or of other data; remove the file.")
-        found: Tensor = scores
-        return found
+            raise DataError(f"{path}: cached reference scores cannot be read ({error}). Remove the file.") from error
+        if saved_key != key or scores.shape != (items,) or not torch.isfinite(scores).all():
+            raise DataError(f"{path}: cached reference scores belong to another model or other data. Remove the file.")
+        checked: Tensor = scores
+        return checked
 
     def _write(self, path: Path, key: str, scores: Tensor) -> None:
-        """The cache only saves time: where it cannot be written, nothing is kept."""
+        """Writes nothing where it cannot: the cache only saves time."""
         from safetensors.torch import save_file
 
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")

@@ -1,4 +1,4 @@
-"""Scores of responses by several scorers, each checked to be the finite numbers that a scorer promises."""
+"""Scores responses with several scorers, and checks that each gives one finite number per response."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from moft import PluginError
 from moft.api import Scorer, failing_as
-from moft_llm.data.example import shown
+from moft_llm.data.example import short_repr
 
 
-def scored(scorers: Mapping[str, Scorer], prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
+def score_responses(scorers: Mapping[str, Scorer], prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
     """`[n, m]` float64, the scores of n responses by m scorers, in their order.
 
     Args:
@@ -21,7 +21,7 @@ def scored(scorers: Mapping[str, Scorer], prompts: Sequence[str], responses: Seq
         responses: n texts.
 
     Raises:
-        PluginError: a scorer raised, or gave something else than a finite number for each response.
+        PluginError: a scorer raised an error, or did not return a finite number for each response.
     """
     return torch.stack([_scores(name, scorer, prompts, responses) for name, scorer in scorers.items()], dim=-1)
 
@@ -32,10 +32,12 @@ def _scores(name: str, scorer: Scorer, prompts: Sequence[str], responses: Sequen
     with failing_as(f"{who} failed"):
         scores = scorer(prompts, responses)
     if not isinstance(scores, Tensor) or scores.shape != (len(responses),):
-        found = f"a tensor of shape {list(scores.shape)}" if isinstance(scores, Tensor) else shown(scores)
-        raise PluginError(f"{who} gave {found} for {len(responses)} responses; it must give one number for each.")
+        returned = f"a tensor of shape {list(scores.shape)}" if isinstance(scores, Tensor) else short_repr(scores)
+        raise PluginError(f"{who} returned {returned} for {len(responses)} responses; it must return one number for each.")
     scores = scores.detach().double().cpu()
     if not bool(torch.isfinite(scores).all()):
         worst = int((~torch.isfinite(scores)).nonzero()[0])
-        raise PluginError(f"{who} gave {scores[worst]:g} for the response {shown(responses[worst])}; scores must be finite.")
+        raise PluginError(
+            f"{who} returned {scores[worst]:g} for the response {short_repr(responses[worst])}; scores must be finite."
+        )
     return scores

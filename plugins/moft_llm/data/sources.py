@@ -1,4 +1,4 @@
-"""Rows of a data file, of a folder of them, or of a data set of the Hugging Face hub."""
+"""Rows of a data file, of a folder of files, or of a dataset on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from moft import ConfigError, DataError
-from moft_llm.data.file_formats import SUFFIXES, Row, file_rows, said_by
-from moft_llm.loading.hub import tell_asked
+from moft_llm.data.file_formats import SUFFIXES, Row, error_text, file_rows
+from moft_llm.loading.hub import note_hub_request
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
     "validation": ("vali", "valid", "validation", "val", "dev"),
     "test": ("test",),
 }
-"""Names that files and hub splits of each split may have; a file may go on with a dash, as in `train-00000-of-00002.parquet`."""
+"""Names of files and hub splits; a file name may continue with a dash, as in `train-00000-of-00002.parquet`."""
 
 HUB = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
-"""A data set of the hub: `owner/name`, or `owner/name:subset`."""
+"""A dataset on the hub: `owner/name`, or `owner/name:subset`."""
 
 
 def rows(path: str, split: str | None = None) -> Iterator[Row]:
-    """The rows of a file, of a folder's files in the order of their names, or of a data set of the hub.
+    """The rows of a file, of the files of a folder in the order of their names, or of a dataset on the hub.
 
     Args:
-        path: a file or folder, else the hub's `owner/name` or `owner/name:subset`.
-        split: `train`, `validation` or `test` takes only what the folder or the data set calls so; None takes everything.
+        path: a file or folder; else `owner/name` or `owner/name:subset` on the hub.
+        split: `train`, `validation` or `test` takes only that split of the folder or dataset; None takes everything.
 
     Raises:
-        DataError: there is nothing at `path`, it has no such split, or a file has a fault.
+        DataError: there is nothing at `path`, it has no such split, or a file cannot be read.
         ConfigError: a package that reads it is not installed.
     """
     if not path.strip():
-        raise DataError("[task.data] path is empty; name a file, a folder or a data set of the hub.")
+        raise DataError("[task.data] path is empty; give a file, a folder or a dataset on the Hugging Face hub.")
     place = Path(path).expanduser()
     if place.is_dir():
         for file in _files(place, split):
@@ -41,7 +41,7 @@ def rows(path: str, split: str | None = None) -> Iterator[Row]:
     elif place.exists():
         if split is not None:
             raise DataError(
-                f"{path}: is one file, so it stores no {split} split; name a folder with a file for each, or use shares."
+                f"{path}: one file stores no {split} split. Give a folder with a file for each split, or set task.splits: shares."
             )
         yield from file_rows(place)
     elif HUB.fullmatch(path) and place.suffix not in SUFFIXES:
@@ -51,26 +51,24 @@ def rows(path: str, split: str | None = None) -> Iterator[Row]:
 
 
 def split_files(files: list[Path], folder: Path, split: str) -> list[Path]:
-    """Those of the files that hold a split, in parts or whole.
+    """The files that hold a split, in one or several parts.
 
     Raises:
-        DataError: there are none, or they are of more than one name.
+        DataError: there is none, or they have more than one name.
     """
-    found = {spelling: [file for file in files if file.stem.split("-")[0] == spelling] for spelling in SPELLINGS[split]}
-    named = {(spelling, file.suffix): file for spelling, parts in found.items() for file in parts}
+    parts_by_name = {spelling: [file for file in files if file.stem.split("-")[0] == spelling] for spelling in SPELLINGS[split]}
+    named = {(spelling, file.suffix): file for spelling, parts in parts_by_name.items() for file in parts}
     if not named:
-        raise DataError(f"{folder}: has no {split} split; a file of it is called {' or '.join(SPELLINGS[split])}.")
+        raise DataError(f"{folder}: no {split} split; its file must be called {' or '.join(SPELLINGS[split])}.")
     if len(named) > 1:
-        raise DataError(
-            f"{folder}: has more than one {split} split ({', '.join(file.name for file in named.values())}); keep one."
-        )
-    return next(parts for parts in found.values() if parts)
+        raise DataError(f"{folder}: more than one {split} split ({', '.join(file.name for file in named.values())}); keep one.")
+    return next(parts for parts in parts_by_name.values() if parts)
 
 
 def _files(folder: Path, split: str | None) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
     if not files:
-        raise DataError(f"{folder}: has no file that ends in {', '.join(SUFFIXES)}.")
+        raise DataError(f"{folder}: no file ends in {', '.join(SUFFIXES)}.")
     return files if split is None else split_files(files, folder, split)
 
 
@@ -79,19 +77,20 @@ def _hub_rows(path: str, split: str | None) -> Iterator[Row]:
         import datasets
     except ImportError as error:
         raise ConfigError(
-            f"{path}: no such file or folder; reading it from the hub needs the package datasets: pip install 'moft[llm]'."
+            f"{path}: no such file or folder. "
+            "Datasets of the Hugging Face hub need the package datasets: pip install 'moft[llm]'."
         ) from error
     name, _, subset = path.partition(":")
-    tell_asked(path)
+    note_hub_request(path)
     try:
         stored = datasets.load_dataset(name, subset or None)
-    except Exception as error:  # of the network, the hub, its files
+    except Exception as error:  # of the network, the hub, or its files
         raise DataError(
-            f"{path}: no such file or folder, and no data set of the hub that can be read ({said_by(error)})."
+            f"{path}: no such file or folder, and no readable dataset on the Hugging Face hub ({error_text(error)})."
         ) from error
     wanted = list(stored) if split is None else [known for known in stored if known in SPELLINGS[split]]
     if not wanted:
-        raise DataError(f"{path}: has no {split} split; it has {', '.join(stored)}.")
+        raise DataError(f"{path}: no {split} split; its splits are {', '.join(stored)}.")
     for known in wanted:
         for number, values in enumerate(stored[known], start=1):
             yield Row(f"{path} ({known}), row {number}", values)

@@ -1,4 +1,4 @@
-"""Which lists are trained on, validated on and tested on: dealt by a hash of the prompt, or as the data stores them."""
+"""Train, validation and test splits: by a hash of the prompt, or as the data stores them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from moft import DataError
 from moft.api import NonNegativeCount, Positive
 from moft_llm.data.example import Example, Prompt
-from moft_llm.data.filtering import Faulty, Usable, usable
+from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
 from moft_llm.data.list_readers import Reader
 
 SPLITS = ("train", "validation", "test")
@@ -20,13 +20,13 @@ _SEEDS_TRIED = 1000
 
 @dataclass(frozen=True)
 class Shares:
-    """Lists are dealt by a hash of their prompt: a prompt stands in one split only, and in the same one when lists are added.
+    """Divides prompts by a hash: a prompt is in one split only, and stays in it when prompts are added.
 
     Args:
-        train: share of the prompts to train on, in any unit; 8, 1 and 1 are 80 %, 10 % and 10 %.
-        validation: share that the best checkpoint is chosen on.
+        train: share of the prompts to train on; shares need not sum to 1, so 8, 1 and 1 are 80 %, 10 % and 10 %.
+        validation: share that the best checkpoint is selected on.
         test: share that is held out.
-        seed: another one deals otherwise.
+        seed: another one gives other splits.
     """
 
     train: Positive = 0.8
@@ -47,7 +47,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Stored:
-    """Splits as the data has them: a file for each in a folder, called train, validation and test, or those of the hub."""
+    """Takes the splits of the data: files called train, validation and test in a folder, or the splits of a hub dataset."""
 
     name: Literal["stored"] = "stored"
 
@@ -57,11 +57,11 @@ Splits = Shares | Stored
 
 @dataclass(frozen=True)
 class OpenedSplits:
-    """The lists of every split.
+    """The prompts of every split.
 
     Args:
         examples: by split.
-        notes: what was left out and what a reader has to know, in sentences.
+        notes: what was left out and what users must know, in sentences.
     """
 
     examples: Mapping[str, tuple[Example, ...]]
@@ -69,53 +69,55 @@ class OpenedSplits:
 
 
 def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> OpenedSplits:
-    """The lists of every split, each split with at least one.
+    """The prompts of every split, each split with at least one.
 
     Args:
-        data: where lists come from.
+        data: reads prompts.
         splits: how they are divided.
-        faulty: `refuse` or `drop` responses without text, repeats, and lists of fewer than two.
+        faulty: `refuse` or `drop` empty and repeated responses, and prompts with fewer than two.
 
     Raises:
-        DataError: the data has a fault, lacks a split, or leaves one empty.
+        DataError: the data is malformed, lacks a split, or leaves one empty.
     """
     if isinstance(splits, Stored):
-        stored = {split: usable(data.examples(split), faulty) for split in SPLITS}
-        examples = {split: found.examples for split, found in stored.items()}
-        left = Usable((), *(sum(getattr(found, what) for found in stored.values()) for what in ("empty", "repeated", "short")))
+        stored = {split: filter_lists(data.examples(split), faulty) for split in SPLITS}
+        examples = {split: filtered.examples for split, filtered in stored.items()}
+        left = FilteredLists(
+            (), *(sum(getattr(filtered, what) for filtered in stored.values()) for what in ("empty", "repeated", "short"))
+        )
         notes = (*left.notes, *_shared(examples))
     else:
-        found = usable(data.examples(), faulty)
-        dealt: dict[str, list[Example]] = {split: [] for split in SPLITS}
-        for example in found.examples:
-            dealt[splits.of(example.prompt)].append(example)
-        examples, notes = {split: tuple(part) for split, part in dealt.items()}, found.notes
+        filtered = filter_lists(data.examples(), faulty)
+        divided: dict[str, list[Example]] = {split: [] for split in SPLITS}
+        for example in filtered.examples:
+            divided[splits.of(example.prompt)].append(example)
+        examples, notes = {split: tuple(part) for split, part in divided.items()}, filtered.notes
     empty = next((split for split, part in examples.items() if not part), None)
     if empty is not None:
         total = sum(map(len, examples.values()))
         if not total:
-            raise DataError("[task.data] holds no list that can be learned from.")
-        told = f"[task.data] no list falls into the {empty} split, of {total} lists in all; each split needs one"
-        raise DataError(f"{told}: {_remedy(splits, [example.prompt for part in examples.values() for example in part])}")
+            raise DataError("[task.data] has no prompt that can be trained on.")
+        problem = f"[task.data] the {empty} split has none of the {total} prompts; each split needs at least one"
+        raise DataError(f"{problem}. {_remedy(splits, [example.prompt for part in examples.values() for example in part])}")
     return OpenedSplits(examples, notes)
 
 
 def _remedy(splits: Splits, prompts: Sequence[Prompt]) -> str:
-    """What to do about a split without lists."""
+    """What to do about an empty split."""
     if isinstance(splits, Stored):
-        return "put a list that can be learned from into it, or let shares deal them, by task.splits: shares."
+        return "Add a prompt to it, or set task.splits: shares."
     for seed in range(_SEEDS_TRIED if len(set(prompts)) >= len(SPLITS) else 0):
         if {replace(splits, seed=seed).of(prompt) for prompt in prompts} == set(SPLITS):
-            return f"task.splits.seed={seed} gives every split some, and so may larger shares of the small ones."
-    return "add lists with other prompts, since one prompt stands in one split only."
+            return f"Set task.splits.seed={seed}, which gives every split some, or enlarge the smaller shares."
+    return "Add other prompts: all responses to one prompt are in one split."
 
 
 def _shared(examples: Mapping[str, Sequence[Example]]) -> tuple[str, ...]:
-    """A sentence for each split that is measured on and holds prompts which are trained on."""
-    seen = {example.prompt for example in examples["train"]}
-    counts = {split: sum(example.prompt in seen for example in examples[split]) for split in SPLITS[1:]}
+    """A sentence for each split that shares prompts with the training split."""
+    training = {example.prompt for example in examples["train"]}
+    counts = {split: sum(example.prompt in training for example in examples[split]) for split in SPLITS[1:]}
     return tuple(
-        f"data: {count} of {len(examples[split])} {split} lists have a prompt that is trained on."
+        f"data: {count} of {len(examples[split])} {split} prompts are also in the training split."
         for split, count in counts.items()
         if count
     )

@@ -1,4 +1,4 @@
-"""A batch of a language model's lists, with what those who read text need."""
+"""A batch with the text of its prompts, for evaluators that generate and score text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class TextBatch(Batch):
     """Lists of one step, with their prompts as text.
 
     Args:
-        asked: the prompt of each list as scorers read it: the text, or the last message of a chat; without a template, and whole.
-        lead: what stands before every response; scorers do not read it.
+        scorer_prompts: of each list: its text, or the last message of a chat; not truncated, without template.
+        leading_space: spaces before every response, which scorers do not read.
     """
 
-    asked: tuple[str, ...] = ()
-    lead: str = ""
+    scorer_prompts: tuple[str, ...] = ()
+    leading_space: str = ""
 
     def select(self, rows: Tensor) -> Self:
-        return replace(super().select(rows), asked=tuple(self.asked[row] for row in rows.tolist()))
+        return replace(super().select(rows), scorer_prompts=tuple(self.scorer_prompts[row] for row in rows.tolist()))

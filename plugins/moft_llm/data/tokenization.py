@@ -1,4 +1,4 @@
-"""Lists as tokens: prompts and responses within the length that the model is given, labels beside them, and what was cut."""
+"""Tokenizes prompts and responses within a maximum length, with their labels, and counts what was truncated."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft_llm.data.chat_template import Template
-from moft_llm.data.example import Example, last_words
+from moft_llm.data.example import Example, scorer_prompt
 from moft_llm.data.label_transforms import TextLabel, label_columns
-from moft_llm.data.truncation import Cutter
+from moft_llm.data.truncation import Truncator
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What there is, and what was cut.
+    """Sizes of a split, and what was truncated.
 
     Args:
         lists: how many.
         items: responses of all lists.
         tokens: of all lists, their prompts once.
-        cut_prompts: lists whose prompt lost its beginning.
+        cut_prompts: prompts that lost their beginning.
         cut_responses: responses that lost their end.
-        alike: lists in which two responses have the same tokens, for the most part because both were cut.
-        labelled: by objective, lists that say that one response is better than another.
+        identical: lists in which two responses have the same tokens, mostly because both were truncated.
+        labelled: by objective, lists whose labels prefer one response to another.
     """
 
     lists: int
@@ -36,18 +36,18 @@ class Counts:
     tokens: int
     cut_prompts: int
     cut_responses: int
-    alike: int
+    identical: int
     labelled: Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class PromptView:
-    """A prompt that stands in one or several lists.
+class UniquePrompt:
+    """A prompt, and the lists that it is in.
 
     Args:
-        text: as the model reads it, before anything was cut.
+        text: as rendered, before truncation.
         tokens: of the prompt.
-        lists: which lists it stands in.
+        lists: their numbers.
     """
 
     text: str
@@ -56,7 +56,7 @@ class PromptView:
 
 
 @dataclass(frozen=True, eq=False)
-class Tokenised:
+class TokenizedLists:
     """The lists of a split, on the CPU.
 
     Args:
@@ -65,10 +65,10 @@ class Tokenised:
         sizes: `[lists]` int64, responses of each list.
         response_lengths: `[items]` int64, tokens of each response, at least one.
         labels: `[items, m]` float32, transformed, in the order of the objectives.
-        mask: `[items, m]` bool, True where a response is judged and its list says that one is better than another.
+        mask: `[items, m]` bool, True where a response is labelled, and the labels of its list are not all equal.
         texts: the rendered prompt of each list.
-        asked: the prompt of each list as scorers read it.
-        lead: what stands before every response.
+        scorer_prompts: the prompt of each list as scorers read it.
+        leading_space: spaces before every response.
         where: the file and line of each list.
         counts: for reports.
     """
@@ -80,8 +80,8 @@ class Tokenised:
     labels: Tensor
     mask: Tensor
     texts: tuple[str, ...]
-    asked: tuple[str, ...]
-    lead: str
+    scorer_prompts: tuple[str, ...]
+    leading_space: str
     where: tuple[str, ...]
     counts: Counts
 
@@ -101,7 +101,7 @@ class Tokenised:
 
     @property
     def tokens_sha256(self) -> str:
-        """Hash of what reference scores depend on: tokens, and where prompts and responses begin."""
+        """Hash of what reference scores depend on: tokens, and the lengths of prompts and responses."""
         return _digest(self.tokens, self.prompt_lengths, self.sizes, self.response_lengths)
 
     @property
@@ -111,46 +111,48 @@ class Tokenised:
             self.tokens, self.prompt_lengths, self.sizes, self.response_lengths, self.labels, self.mask.to(torch.uint8)
         )
 
-    def prompts(self) -> list[PromptView]:
-        """Every prompt once, in order; where it was cut in one list more than in another, as it stands where it is longest."""
+    def prompts(self) -> list[UniquePrompt]:
+        """Every prompt once, in order. Where lists truncated it differently, the longest version."""
         starts = self.lengths.cumsum(0) - self.lengths
         lists: dict[str, list[int]] = {}
         for index, text in enumerate(self.texts):
             lists.setdefault(text, []).append(index)
-        found = []
+        prompts = []
         for text, places in lists.items():
             longest = max(places, key=lambda index: int(self.prompt_lengths[index]))
             start = int(starts[longest])
             tokens = self.tokens[start : start + int(self.prompt_lengths[longest])]
-            found.append(PromptView(text, tuple(tokens.tolist()), tuple(places)))
-        return found
+            prompts.append(UniquePrompt(text, tuple(tokens.tolist()), tuple(places)))
+        return prompts
 
     def notes(self, split: str) -> tuple[str, ...]:
-        """What a reader of results should know of a split, in sentences."""
+        """Notes for users about truncation in a split, in sentences."""
         counts = self.counts
-        said = (
+        notes = (
             (counts.cut_prompts, f"of {counts.lists} prompts were too long and lost their beginning"),
             (counts.cut_responses, f"of {counts.items} responses were too long and lost their end"),
-            (counts.alike, f"of {counts.lists} lists have responses with the same tokens, which no score can tell apart"),
+            (counts.identical, f"of {counts.lists} prompts have responses with identical tokens, which get identical scores"),
         )
-        return tuple(f"{split}: {count} {words}." for count, words in said if count)
+        return tuple(f"{split}: {count} {what}." for count, what in notes if count)
 
 
 def check_lengths(max_length: int, max_response: int | None) -> None:
-    """Nothing, when there is room for a prompt beside the longest response.
+    """Checks that a prompt and the longest response both have room.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: they do not.
     """
     if max_length < 2:
-        raise ConfigError(f"[task.max_length] {max_length} must be at least 2: a prompt and a response need room.")
+        raise ConfigError(
+            f"[task.max_length] {max_length} must be at least 2: one token for the prompt and one for the response."
+        )
     if max_response is not None and not 0 < max_response < max_length:
         raise ConfigError(
-            f"[task.max_response] {max_response} must be from 1 to max_length - 1, here {max_length - 1}: a prompt needs room."
+            f"[task.max_response] {max_response} must be from 1 to max_length - 1 = {max_length - 1}: the prompt needs a token."
         )
 
 
-def tokenised(
+def tokenize(
     examples: Sequence[Example],
     tokenizer: Any,
     *,
@@ -159,53 +161,53 @@ def tokenised(
     max_response: int | None,
     add_eos: bool,
     objectives: Mapping[str, TextLabel],
-) -> Tokenised:
-    """The lists as tokens.
+) -> TokenizedLists:
+    """Prompts and responses as tokens, with labels.
 
     Args:
-        examples: checked lists, at least one; one without labels is not judged.
+        examples: checked, at least one; labels may be missing.
         tokenizer: of the model.
         template: `chat`, `none` or a format with `{prompt}`.
-        max_length: the most tokens of a prompt and any one of its responses. A prompt keeps its end (and a BOS at its beginning)
-            in the room that its list's longest response leaves.
+        max_length: the most tokens of a prompt and any one of its responses. A prompt that is too long beside its longest
+            response keeps its end, and its BOS.
         max_response: the most tokens of a response, EOS included; a longer one keeps its beginning and gets no EOS. None is what
-            the prompt leaves, half of `max_length` at least.
+            the prompt leaves, but at least half of `max_length`.
         add_eos: ends every whole response in the tokenizer's EOS.
-        objectives: by name, which labels to take and what to make of them.
+        objectives: by name, which labels to take and how to transform them.
 
     Raises:
-        ConfigError: responses may be as long as everything, the template does not fit the tokenizer, or it has no EOS to add.
-        DataError: there is no list, a prompt or a response has no tokens, or nothing of a prompt would stay.
+        ConfigError: `max_response` leaves no room for a prompt, the template does not fit the tokenizer, or there is no EOS.
+        DataError: there are no examples, a prompt or a response has no tokens, or truncation would leave nothing of a prompt.
     """
     if not examples:
-        raise DataError("the data holds no list: nothing can be read or scored.")
+        raise DataError("the data has no prompts.")
     check_lengths(max_length, max_response)
     if add_eos and tokenizer.eos_token_id is None:
-        raise ConfigError("[task.add_eos] the tokenizer has no EOS token; set it to false.")
-    put = Template(tokenizer, template)
-    cutter = Cutter(put, max_length, max_response, tokenizer.eos_token_id if add_eos else None)
-    cutter.add(examples)
+        raise ConfigError("[task.add_eos] the tokenizer has no end-of-sequence token. Set it to false.")
+    prompt_template = Template(tokenizer, template)
+    truncator = Truncator(prompt_template, max_length, max_response, tokenizer.eos_token_id if add_eos else None)
+    truncator.add(examples)
     sizes = torch.tensor([len(example.responses) for example in examples], dtype=torch.int64)
     labels, mask, labelled = label_columns(examples, sizes, objectives)
     counts = Counts(
         lists=len(examples),
         items=int(sizes.sum()),
-        tokens=sum(map(len, cutter.parts)),
-        cut_prompts=cutter.cut_prompts,
-        cut_responses=cutter.cut_responses,
-        alike=cutter.alike,
+        tokens=sum(map(len, truncator.parts)),
+        cut_prompts=truncator.cut_prompts,
+        cut_responses=truncator.cut_responses,
+        identical=truncator.identical,
         labelled=labelled,
     )
-    return Tokenised(
-        tokens=torch.cat(cutter.parts),
-        prompt_lengths=torch.tensor(cutter.prompt_lengths, dtype=torch.int64),
+    return TokenizedLists(
+        tokens=torch.cat(truncator.parts),
+        prompt_lengths=torch.tensor(truncator.prompt_lengths, dtype=torch.int64),
         sizes=sizes,
-        response_lengths=torch.tensor(cutter.response_lengths, dtype=torch.int64),
+        response_lengths=torch.tensor(truncator.response_lengths, dtype=torch.int64),
         labels=labels,
         mask=mask,
-        texts=tuple(cutter.texts),
-        asked=tuple(last_words(example.prompt) for example in examples),
-        lead=put.lead,
+        texts=tuple(truncator.texts),
+        scorer_prompts=tuple(scorer_prompt(example.prompt) for example in examples),
+        leading_space=prompt_template.leading_space,
         where=tuple(example.where for example in examples),
         counts=counts,
     )

@@ -1,4 +1,4 @@
-"""One tradeoff of a policy as files that transformers and PEFT read alone: an adapter, or a model with an adapter over it."""
+"""Exports one tradeoff of a policy for transformers and PEFT: a LoRA adapter, or a merged model with a prompt-tuning adapter."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from moft import ConfigError, cache_folder
 from moft.api import Tradeoff, atomic_folder
-from moft_llm.export.model_card import CARD, Card
-from moft_llm.generation.generate import as_trained, opened_assignment
-from moft_llm.generation.requests import Steerable
-from moft_llm.loading.model_loading import model_place, quiet
+from moft_llm.export.model_card import CARD, ModelCard
+from moft_llm.generation.assignments import is_as_trained, unpack_assignment
+from moft_llm.generation.llm_run import LLMRun
+from moft_llm.loading.model_path import model_path
+from moft_llm.loading.transformers_logging import quiet
 from moft_llm.network.language_model import LanguageModel
 
 if TYPE_CHECKING:
@@ -24,29 +25,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Merged:
-    """A network whose adapted layers are plain ones again, with LoRA in their weights.
+class MergedModel:
+    """A network without LoRA layers, whose weights contain LoRA.
 
     Args:
-        network: of its own weights.
+        network: with merged weights.
         dtype: of the weights.
-        lost: how far rounding the sums to `dtype` moved them, as a share of how far LoRA did, both in the norm over all layers.
+        rounding_error: of the sums in `dtype`, as a share of LoRA's change; both are norms over all layers.
     """
 
     network: PreTrainedModel
     dtype: str
-    lost: float
+    rounding_error: float
 
 
-def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | None = None) -> list[str]:
-    """Writes one tradeoff into the folder `out`, whole or not at all.
+def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str | None = None) -> list[str]:
+    """Writes one tradeoff into the folder `out`, completely or not at all.
 
-    Without a prefix, `out` is a PEFT LoRA adapter of the base model. With one, `out/model` is the base model with LoRA merged
-    into it and `out/adapter` is a PEFT prompt-tuning adapter of that. Gates become part of LoRA's B. Beside them is a model card
+    Without a prefix, `out` is a PEFT LoRA adapter of the base model. With a prefix, `out/model` is the base model with LoRA
+    merged, and `out/adapter` is a PEFT prompt-tuning adapter of it. Gates become part of LoRA's B. `out` also holds a model card,
     with the picture of the front.
 
     Args:
-        steerable: the run.
+        llm_run: the run.
         tradeoff: one row.
         out: must not exist.
         dtype: of the model that LoRA is merged into, `float32` or `bfloat16`; None for that of the base model.
@@ -54,92 +55,92 @@ def exported(steerable: Steerable, tradeoff: Tradeoff, out: Path, dtype: str | N
     Returns: what was written, in lines for the user.
 
     Raises:
-        ConfigError: a plain model cannot do what the tradeoff asks for, or no model is written that `dtype` could be of.
-        RunError: the run has no whole front, which the card tells of, or the file system refuses.
+        ConfigError: an exported model cannot have this tradeoff, or `dtype` does not apply to this export.
+        RunError: the run has no complete front for the card, or the files cannot be written.
     """
-    (assignment,) = steerable.assignments(tradeoff)
+    (assignment,) = llm_run.assignments(tradeoff)
     divisor = assignment.divisor.flatten()[0].item()
-    if not as_trained(assignment.divisor).all():
-        better = f"; ask for --dial {_factor(steerable, tradeoff) / divisor:.6g}" if divisor < float("inf") else ""
+    if not is_as_trained(assignment.divisor).all():
+        advice = f" Use --dial {_dial(llm_run, tradeoff) / divisor:.6g}." if divisor < float("inf") else ""
         raise ConfigError(
-            f"at this dial every token takes a forward of the base model as well, which a plain model has not{better}."
+            f"--dial: at this dial, each token also needs the base model, so it cannot be exported as one model.{advice}"
         )
-    model, injected = opened_assignment(assignment)
-    prefix, gates = injected.prefix, {layer: own[0] for layer, own in injected.gates.items()}
-    source = steerable.task.source
-    name, gguf = _base_place(source)
+    model, injected = unpack_assignment(assignment)
+    prefix, gates = injected.prefix, {layer: values[0] for layer, values in injected.gates.items()}
+    source = llm_run.task.source
+    name, gguf = _base_path(source)
     adapted = any(_lora_layers(model.network))
     if prefix is not None and adapted and source["quantization"] != "none":
         raise ConfigError(
-            f"quantization: {source['quantization']} cannot be exported with a prefix, since LoRA would be merged into rounded "
-            "weights; train without a prefix, or without quantization."
+            f"task.quantization: {source['quantization']} cannot be exported with a prefix, because LoRA would be merged into "
+            "rounded weights. Train without a prefix, or without quantization."
         )
     if dtype is not None and (prefix is None or source["quantization"] != "none"):
-        what = "an adapter alone, in float32" if prefix is None else f"the base model as it is, in {source['quantization']}"
-        raise ConfigError(f"--dtype {dtype} changes nothing: this export is {what}; leave it out.")
-    card = Card(
-        steerable, tradeoff, name, gguf, with_prefix=prefix is not None, dtype=str(model.network.dtype).removeprefix("torch.")
+        what = "only a float32 adapter" if prefix is None else f"the base model in {source['quantization']}"
+        raise ConfigError(f"--dtype {dtype} has no effect, because this export is {what}. Leave it out.")
+    card = ModelCard(
+        llm_run, tradeoff, name, gguf, with_prefix=prefix is not None, dtype=str(model.network.dtype).removeprefix("torch.")
     )
     card.check()
     with atomic_folder(out) as folder, quiet():
         if prefix is None:
             _write_lora(model, gates, name, folder)
         else:
-            merged = merged_network(model.network, gates, dtype)
+            merged = merge_lora(model.network, gates, dtype)
             merged.network.save_pretrained(str(folder / "model"))
             model.tokenizer.save_pretrained(str(folder / "model"))
             _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
         card.write(folder)
-        for weights in folder.rglob("*.safetensors"):  # which are written for their owner alone
+        for weights in folder.rglob("*.safetensors"):  # which safetensors makes readable to their owner only
             weights.chmod((folder / CARD).stat().st_mode)
     if prefix is None:
         return [f"{out}: a PEFT LoRA adapter of {name}."]
-    told = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}."
-    if merged.lost:
-        share = f"{100 * merged.lost:.2g} %"
-        told += f" Rounding moved its weights by {share} of what LoRA does; --dtype float32, twice as large, does not."
-    return [told, f"{out / 'adapter'}: a PEFT prompt-tuning adapter over it."]
+    summary = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}."
+    if merged.rounding_error:
+        share = f"{100 * merged.rounding_error:.2g} %"
+        summary += f" The rounding error is {share} of LoRA's change; --dtype float32 has none, and is twice as large."
+    return [summary, f"{out / 'adapter'}: a PEFT prompt-tuning adapter of that model."]
 
 
-def merged_network(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = None, dtype: str | None = None) -> Merged:
-    """A copy of the network with LoRA in its weights; sums are taken in float32 and rounded once.
+def merge_lora(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = None, dtype: str | None = None) -> MergedModel:
+    """A copy of the network with LoRA merged into its weights; sums are computed in float32 and rounded once.
 
     Args:
-        network: with LoRA in it.
-        gates: `[rank]` by layer, what LoRA is gated by; None for none.
+        network: with LoRA.
+        gates: of LoRA, `[rank]` by layer; None for none.
         dtype: of the copy, `float32` or `bfloat16`; None for that of the network.
     """
     whole = deepcopy(network)
     layers = list(_lora_layers(whole))
-    changed = lost = 0.0
+    changed = error = 0.0
     for name, layer in layers:
         if gates and name in gates:
             layer.lora_B["default"].weight.data.mul_(gates[name])
         weight = layer.get_base_layer().weight
-        before, kept = weight.data, weight.dtype if dtype is None else getattr(torch, dtype)
+        before, target = weight.data, weight.dtype if dtype is None else getattr(torch, dtype)
         weight.data = before.to(torch.float32, copy=True)  # LoRA is added in place
         layer.merge()
-        exact, weight.data = weight.data, weight.data.to(kept)
+        exact, weight.data = weight.data, weight.data.to(target)
         changed += float((exact - before.float()).square().sum())
-        lost += float((weight.data.float() - exact).square().sum())
+        error += float((weight.data.float() - exact).square().sum())
         parent, _, last = name.rpartition(".")
         setattr(whole.get_submodule(parent), last, layer.get_base_layer())
-    for left in ("peft_config", "_hf_peft_config_loaded"):
-        if left in vars(whole):
-            delattr(whole, left)
+    for name in ("peft_config", "_hf_peft_config_loaded"):
+        if name in vars(whole):
+            delattr(whole, name)
     if dtype is not None:
         whole.to(getattr(torch, dtype))
-    return Merged(whole, str(whole.dtype).removeprefix("torch."), (lost / changed) ** 0.5 if changed else 0.0)
+    return MergedModel(whole, str(whole.dtype).removeprefix("torch."), (error / changed) ** 0.5 if changed else 0.0)
 
 
-def _factor(steerable: Steerable, tradeoff: Tradeoff) -> float:
-    """Times the trained betas, of the first objective."""
-    return float((tradeoff.betas / steerable.opened.trained_betas)[0, 0])
+def _dial(llm_run: LLMRun, tradeoff: Tradeoff) -> float:
+    """The dial of the first objective."""
+    return float((tradeoff.betas / llm_run.opened.trained_betas)[0, 0])
 
 
-def _base_place(source: Mapping[str, str | None]) -> tuple[str, str | None]:
-    """The base model as others would load it, a folder by its whole path, and the GGUF file there, where it is one."""
-    name, gguf = model_place(str(source["model"]), source["gguf"], cache_folder())
+def _base_path(source: Mapping[str, str | None]) -> tuple[str, str | None]:
+    """The hub name or absolute path of the base model, and its GGUF file there, if it is one."""
+    name, gguf = model_path(str(source["model"]), source["gguf"], cache_folder())
     folder = Path(name).expanduser()
     return str(folder.resolve()) if folder.is_dir() else name, gguf
 
@@ -159,8 +160,8 @@ def _write_lora(model: LanguageModel, gates: Mapping[str, Tensor], base: str, fo
     for name, value in model.network.named_parameters():
         layer, is_up, _ = name.partition(".lora_B.default.")
         if is_up or ".lora_A.default." in name:
-            own = value.detach() * gates[layer] if is_up and layer in gates else value.detach()
-            tensors[f"base_model.model.{name.replace('.default.', '.')}"] = own.cpu().float().contiguous()
+            exported = value.detach() * gates[layer] if is_up and layer in gates else value.detach()
+            tensors[f"base_model.model.{name.replace('.default.', '.')}"] = exported.cpu().float().contiguous()
     configs: Any = model.network.peft_config
     config = deepcopy(configs["default"])
     config.base_model_name_or_path, config.inference_mode = base, True

@@ -1,4 +1,4 @@
-"""The model card of an export: what it is, how it was measured, and how it is loaded without moft."""
+"""The model card of an export: what it is, how it was measured, and how to load it without moft."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from moft import RunError
 from moft.api import Tradeoff
 
 if TYPE_CHECKING:
-    from moft_llm.generation.requests import Steerable
+    from moft_llm.generation.llm_run import LLMRun
 
 PICTURE = "front.png"
 
 CARD = "README.md"
-"""The name of a model card."""
+"""File name of a model card."""
 
 _LORA = """\
 ```python
@@ -32,8 +32,8 @@ tokenizer = AutoTokenizer.from_pretrained("{here}")
 """
 _GGUF = ", gguf_file={gguf}, quantization_config=GgufConfig(dequantize=True)"
 _PREFIX = """\
-`model/` holds the base model with LoRA merged into its weights, `adapter/` the prefix as prompt tuning over it. One without the
-other is not the policy.
+`model/` is the base model with LoRA merged into its weights. `adapter/` is a prompt-tuning adapter of it, which holds the prefix.
+Load both: neither works as the policy alone.
 
 ```python
 from peft import PeftModel
@@ -47,19 +47,19 @@ tokenizer = AutoTokenizer.from_pretrained("{here}/model")
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a reader of an export is told.
+class ModelCard:
+    """The README.md of an export.
 
     Args:
-        steerable: the run.
-        tradeoff: one row, what was frozen.
+        llm_run: the run.
+        tradeoff: one row, which was exported.
         base: the base model, by its name on the hub or its path.
         gguf: its GGUF file there, or None.
         with_prefix: whether there is a prefix beside LoRA.
         dtype: of the base model's weights in the run.
     """
 
-    steerable: Steerable
+    llm_run: LLMRun
     tradeoff: Tradeoff
     base: str
     gguf: str | None
@@ -67,39 +67,39 @@ class Card:
     dtype: str
 
     def check(self) -> None:
-        """Nothing, when the run has a front that the card can tell of.
+        """Checks that the run has a front to report.
 
         Raises:
-            RunError: it has none, or one that is damaged.
+            RunError: it has none, or a damaged one.
         """
         self._front()
 
     def write(self, folder: Path) -> None:
-        """Writes `README.md` into `folder`, and the picture of the front where the run has one."""
-        run = self.steerable.opened.folder
+        """Writes `README.md` into `folder`, and the picture of the front if the run has one."""
+        run = self.llm_run.opened.folder
         has_picture = (run.path / PICTURE).exists()
         if has_picture:
             shutil.copyfile(run.path / PICTURE, folder / PICTURE)
         (folder / CARD).write_text(self._text(has_picture=has_picture), encoding="utf-8")
 
     def _text(self, *, has_picture: bool) -> str:
-        opened = self.steerable.opened
+        opened = self.llm_run.opened
         weights = dict(zip(opened.names, self.tradeoff.weights[0].tolist(), strict=True))
         name = opened.folder.path.resolve().name
         parts = [
             self._header(),
-            f"# {name}, at {', '.join(f'{objective} {value:.4g}' for objective, value in weights.items())}\n",
-            f"One point of the front of the policy `{name}`, trained with moft {moft.__version__} (multi-objective fine-tuning). "
-            "The policy answers any weights; this export is frozen at those above. "
-            f"The base model is `{self.base}`; its licence, and that of the data, hold for this model too.\n",
-            "## Load it\n",
+            f"# {name} at {', '.join(f'{objective} {value:.4g}' for objective, value in weights.items())}\n",
+            f"A language model fine-tuned for {', '.join(weights)} with moft {moft.__version__} (multi-objective fine-tuning). "
+            f"The policy `{name}` can be steered to any objective weights; this export is fixed at the weights above.\n",
+            f"The base model is `{self.base}`. Its licence and that of the training data apply to this model too.\n",
+            "## Load the model\n",
             self._code(),
-            f"Prompts are put to the model by this template: `{self.steerable.task.prompting().text}`.\n",
-            "## The front\n",
+            f"The prompt template in training was `{self.llm_run.task.prompt_template().text}`.\n",
+            "## Results\n",
             *self._measured(),
         ]
         if has_picture:
-            parts.append(f"![The front of the policy]({PICTURE})\n")
+            parts.append(f"![Front of the policy]({PICTURE})\n")
         return "\n".join(parts)
 
     def _header(self) -> str:
@@ -118,23 +118,24 @@ class Card:
 
     def _front(self) -> dict[str, Any]:
         """The content of `front.json`."""
-        folder = self.steerable.opened.folder
+        folder = self.llm_run.opened.folder
         try:
             front: dict[str, Any] = json.loads(folder.front.read_text(encoding="utf-8"))
             if all(front[field] for field in ("points", "objectives", "base", "split", "metric")):
                 return front
         except FileNotFoundError as error:
-            told = f"{folder.path}: is not finished (it has no {folder.front.name}); go on with it by `moft train ... --resume`."
-            raise RunError(told) from error
+            raise RunError(
+                f"{folder.path}: not finished (it has no {folder.front.name}). Continue it with `moft train ... --resume`."
+            ) from error
         except (ValueError, TypeError, LookupError):
             pass
-        raise RunError(f"{folder.front}: is damaged; `moft train ... --resume` measures the run again.")
+        raise RunError(f"{folder.front}: damaged file. `moft train ... --resume` measures the run again.")
 
     def _measured(self) -> list[str]:
-        """What was measured at the nearest point of the grid, with intervals."""
+        """A table of the values at the nearest weights of the grid, with intervals."""
         front = self._front()
-        asked = self.tradeoff.weights[0].tolist()
-        nearest = min(front["points"], key=lambda p: sum((a - b) ** 2 for a, b in zip(p["weights"], asked, strict=True)))
+        weights = self.tradeoff.weights[0].tolist()
+        nearest = min(front["points"], key=lambda p: sum((a - b) ** 2 for a, b in zip(p["weights"], weights, strict=True)))
         rows = zip(
             front["objectives"], nearest["weights"], nearest["values"], nearest["ci"], front["base"]["values"], strict=True
         )
@@ -142,10 +143,16 @@ class Card:
             f"| {name} | {weight:.4g} | {_number(value)} ({_number(low)} to {_number(high)}) | {_number(base)} |"
             for name, weight, value, (low, high), base in rows
         ]
-        said = f"Measured on the split `{front['split']}` at the nearest weights of the grid, with 95 % intervals:"
-        return [f"{said} {front['metric']}.\n", "| objective | weight | measured | base model |", "|---|---|---|---|", *cells, ""]
+        return [
+            f"Measured on the {front['split']} split, at the nearest weights that the run measured, with 95 % intervals.\n",
+            f"Metric: {front['metric']}.\n",
+            "| objective | objective weight | this model | base model |",
+            "|---|---|---|---|",
+            *cells,
+            "",
+        ]
 
 
 def _number(value: float | None) -> str:
-    """As text; None is what could not be measured."""
+    """A number as text; None where nothing was measured."""
     return "?" if value is None else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""Generated text: a policy samples responses to held-out prompts at each tradeoff, and scorers say what they are like."""
+"""The evaluator `generation`: a policy generates responses to held-out prompts, and scorers rate them."""
 
 from __future__ import annotations
 
@@ -11,53 +11,57 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Assignment, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
-from moft_llm.data.score_responses import scored
+from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
-from moft_llm.generation.detokenize import texts_after
-from moft_llm.generation.generate import Decoding, check_context, generated, log_probabilities, opened_assignment
+from moft_llm.generation.assignments import unpack_assignment
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.detokenization import detokenize_responses
+from moft_llm.generation.generate import generate
+from moft_llm.generation.log_probabilities import log_probabilities
+from moft_llm.generation.prompt_checks import check_context
 
 MAIN = "minus KL (nats)"
-"""What the main values are called; the divergence is from the base model, for one response."""
+"""Name of the main values: the KL divergence from the base model, per response."""
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A prompt to be answered.
+class _HeldOutPrompt:
+    """A prompt to respond to.
 
     Args:
         place: its column among the lists.
-        index: the list in its split.
+        index: of its list in the split.
         tokens: of the prompt.
         text: as scorers read it.
-        lead: what stands before its responses.
+        leading_space: spaces before its responses.
     """
 
     place: int
     index: int
     tokens: tuple[int, ...]
     text: str
-    lead: str
+    leading_space: str
 
 
 class Generation:
     """Means of scorers over generated responses, per objective and prompt; the main value is minus the KL from the base model.
 
-    Every tradeoff answers the same prompts with the same random numbers, whatever else is measured beside it, so points are
-    compared pairwise. The KL divergence is estimated from what was generated: the log-probability under the policy minus that
-    under the base model, in nats per response.
+    Every tradeoff responds to the same prompts with the same random numbers, so points can be compared pairwise. The KL
+    divergence is estimated from the generated responses: log-probability under the policy minus that under the base model, in
+    nats per response.
 
     Args:
         objectives: of the task.
         main: unused.
         scorers: one for each objective, by its name.
-        prompts: the first so many lists of the split are answered; null for all.
-        samples: responses to each prompt at each tradeoff; more narrow the intervals and cost proportionally more. 1 where
-            decoding is greedy.
+        prompts: how many of the split are used, the first ones; null for all.
+        samples: responses to each prompt at each tradeoff. More narrow the intervals, and cost proportionally more. Must be 1
+            where decoding is greedy.
         decoding: how tokens are chosen.
-        seed: of the draws.
+        seed: of sampling.
 
     Raises:
-        ConfigError: an objective has no scorer, or a scorer no objective; several samples are asked of greedy decoding.
+        ConfigError: scorers and objectives do not have the same names, or there are several samples of greedy decoding.
     """
 
     def __init__(
@@ -74,16 +78,20 @@ class Generation:
         names = [objective.name for objective in objectives]
         if set(scorers) != set(names):
             raise ConfigError(
-                f"[profile.evaluator.scorers] has {', '.join(scorers) or 'none'}; the objectives are {', '.join(names)}, "
-                "and each needs one of its name."
+                f"[profile.evaluator.scorers] has {', '.join(scorers) or 'none'}, but needs one for each objective: "
+                f"{', '.join(names)}."
             )
         if decoding.greedy and samples > 1:
             raise ConfigError(
-                f"samples: {samples} greedy responses to a prompt are all the same; set 1, or decoding.greedy: false."
+                f"samples: {samples} greedy responses to a prompt would be identical. Set samples: 1, or decoding.greedy: false."
             )
         self._scorers: Mapping[str, Scorer] = {name: scorers[name] for name in names}
         self._prompts, self._samples, self._decoding, self._seed = prompts, samples, decoding, seed
-        how = "greedy" if decoding.greedy else f"sampled, {samples} for each prompt, beta {decoding.sampling_temperature:g}"
+        how = (
+            "greedy"
+            if decoding.greedy
+            else f"sampled, {samples} per prompt, sampling temperature {decoding.sampling_temperature:g}"
+        )
         meanings = "; ".join(f"{name}: {scorer.meaning}" for name, scorer in self._scorers.items())
         self.metric = f"scores of generated text ({how}, at most {decoding.max_new_tokens} tokens). {meanings}"
 
@@ -91,68 +99,76 @@ class Generation:
         return self.measure(steered, batches, lambda done: None)
 
     def check(self, steered: Steered, batches: Iterable[Batch]) -> None:
-        _, asked, steered = self._asked(steered, batches)
-        if not asked:
+        _, prompts, steered = self._prompts_of(steered, batches)
+        if not prompts:
             return
-        places = [f"prompt {one.index + 1} that is measured" for one in asked]
+        places = [f"prompt {prompt.index + 1} of the measured split" for prompt in prompts]
         try:
-            for assignment in self._answers(steered, 0, len(asked)):
-                model, injected = opened_assignment(assignment)
+            for assignment in self._assignments(steered, 0, len(prompts)):
+                model, injected = unpack_assignment(assignment)
                 if model.generation_fault:
-                    raise ConfigError(f"[profile.evaluator] {model.generation_fault} Choose another evaluator than generation.")
-                check_context(model, [one.tokens for one in asked], injected.prefix, self._decoding.max_new_tokens, places)
+                    raise ConfigError(f"[profile.evaluator] {model.generation_fault} Choose an evaluator other than generation.")
+                check_context(model, [one.tokens for one in prompts], injected.prefix, self._decoding.max_new_tokens, places)
         except DataError as error:
             where = "[profile.evaluator.decoding.max_new_tokens]"
-            raise ConfigError(f"{where} {error} A lower task.max_length shortens prompts.") from error
+            raise ConfigError(f"{where} {error} A lower task.max_length also shortens prompts.") from error
 
     def measure(self, steered: Steered, batches: Iterable[Batch], on_progress: Callable[[int], None]) -> ListValues:
-        lists, asked, steered = self._asked(steered, batches)
+        lists, prompts, steered = self._prompts_of(steered, batches)
         n = len(steered.tradeoff)
         values = torch.full((n, len(lists), len(self._scorers)), math.nan, dtype=torch.float64)
         closeness = torch.full((n, len(lists)), math.nan, dtype=torch.float64)
         for row in range(n):
-            for one, scores, divergence in self._answered(steered, row, asked):
-                values[row, one.place] = scores
-                closeness[row, one.place] = -divergence
+            for prompt, scores, divergence in self._score_responses(steered, row, prompts):
+                values[row, prompt.place] = scores
+                closeness[row, prompt.place] = -divergence
             on_progress(row + 1)
         return ListValues(values, closeness, lists, {"KL from the base": -closeness}, main_name=MAIN)
 
-    def _asked(self, steered: Steered, batches: Iterable[Batch]) -> tuple[Tensor, list[_Asked], Steered]:
-        """`[lists]`, every list, the prompts of those that are answered, and the policy steered where they are."""
+    def _prompts_of(self, steered: Steered, batches: Iterable[Batch]) -> tuple[Tensor, list[_HeldOutPrompt], Steered]:
+        """`[lists]`, the numbers of all lists; the prompts to use; the policy steered on their device."""
         lists: list[int] = []
-        asked: list[_Asked] = []
+        prompts: list[_HeldOutPrompt] = []
         for batch in batches:
             if not isinstance(batch, TextBatch):
-                raise ConfigError("[profile.evaluator] generation measures language models; choose another for this task.")
+                raise ConfigError(
+                    "[profile.evaluator] generation measures language models only. Choose another evaluator for this task."
+                )
             steered = Steered(steered.policy, steered.tradeoff.to(batch.reference.device))
             for row, index in enumerate(batch.lists.tolist()):
                 if self._prompts is None or index < self._prompts:
                     tokens = batch.inputs["tokens"][row][batch.inputs["segments"][row] == 0]
-                    asked.append(_Asked(len(lists), index, tuple(tokens.tolist()), batch.asked[row], batch.lead))
+                    prompts.append(
+                        _HeldOutPrompt(len(lists), index, tuple(tokens.tolist()), batch.scorer_prompts[row], batch.leading_space)
+                    )
                 lists.append(index)
-        return torch.tensor(lists), asked, steered
+        return torch.tensor(lists), prompts, steered
 
-    def _answers(self, steered: Steered, row: int, count: int) -> Sequence[Assignment]:
-        """What serves `count` prompts, all at one tradeoff."""
+    def _assignments(self, steered: Steered, row: int, count: int) -> Sequence[Assignment]:
+        """What serves `count` prompts at one tradeoff."""
         rows = torch.full((count,), row, device=steered.tradeoff.weights.device)
         with torch.no_grad():
             return steered.policy.assignments(steered.tradeoff.expand(len(steered.tradeoff)).select(rows))
 
-    def _answered(self, steered: Steered, row: int, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, Tensor, float]]:
-        """For each prompt, its scores `[m]` and its KL from the base, means over its samples, at one tradeoff."""
-        copies = [one for one in asked for _ in range(self._samples)]
+    def _score_responses(
+        self, steered: Steered, row: int, prompts: Sequence[_HeldOutPrompt]
+    ) -> Iterator[tuple[_HeldOutPrompt, Tensor, float]]:
+        """For each prompt, its scores `[m]` and its KL from the base model, means over its samples, at one tradeoff."""
+        copies = [prompt for prompt in prompts for _ in range(self._samples)]
         if not copies:
             return
-        assignments = self._answers(steered, row, len(copies))
-        draws = [generator_for(self._seed, "generation", one.index, sample) for one in asked for sample in range(self._samples)]
-        prompts = [one.tokens for one in copies]
-        tokens = generated(
-            assignments, prompts, self._decoding, generators=None if self._decoding.greedy else draws, keep_end=True
+        assignments = self._assignments(steered, row, len(copies))
+        generators = [
+            generator_for(self._seed, "generation", prompt.index, sample) for prompt in prompts for sample in range(self._samples)
+        ]
+        tokens = [prompt.tokens for prompt in copies]
+        responses = generate(
+            assignments, tokens, self._decoding, generators=None if self._decoding.greedy else generators, keep_end=True
         )
-        own, base = log_probabilities(assignments, prompts, tokens, batch=self._decoding.batch)
-        written = texts_after(opened_assignment(assignments[0])[0].tokenizer, prompts, tokens)
-        texts = [text.removeprefix(one.lead) for one, text in zip(copies, written, strict=True)]
-        scores = scored(self._scorers, [one.text for one in copies], texts)  # [copies, m]
-        means = scores.view(len(asked), self._samples, -1).mean(1)  # [prompts, m]
-        divergence = (own - base).double().view(len(asked), self._samples).mean(1)
-        yield from zip(asked, means, divergence.tolist(), strict=True)
+        under_policy, under_base = log_probabilities(assignments, tokens, responses, batch=self._decoding.batch)
+        texts = detokenize_responses(unpack_assignment(assignments[0])[0].tokenizer, tokens, responses)
+        texts = [text.removeprefix(prompt.leading_space) for prompt, text in zip(copies, texts, strict=True)]
+        scores = score_responses(self._scorers, [prompt.text for prompt in copies], texts)  # [copies, m]
+        means = scores.view(len(prompts), self._samples, -1).mean(1)  # [prompts, m]
+        divergence = (under_policy - under_base).double().view(len(prompts), self._samples).mean(1)  # [prompts]
+        yield from zip(prompts, means, divergence.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Steps from logits to the next token: a share of the base model's logits, and draws that depend on their own row alone."""
+"""Logits processors: mixing in the base model's logits, and sampling each row with its own random numbers."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from transformers import DynamicCache, LogitsProcessor, PreTrainedModel
+from transformers import (
+    DynamicCache,
+    LogitsProcessor,
+    PreTrainedModel,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
+from moft_llm.generation.decoding import Decoding
 from moft_llm.network.lora import adapters_off
 
 
-class Realigned(LogitsProcessor):
-    """The logits at c times the trained betas: `l0 + (l - l0) / c`, with l0 of the base model.
+class RealignedLogits(LogitsProcessor):
+    """The logits at c times the trained betas: `l0 + (l - l0) / c`, where l0 are the base model's.
 
-    One forward of the base model more for each token; it has a cache of its own. An approximation: what is exact for the scores
-    of whole responses is used for one token after the other.
+    It takes one more forward pass for each token, of the base model, which has its own cache. This is an approximation: a rule
+    that is exact for the scores of whole responses is applied token by token.
 
     Args:
-        network: with LoRA in it, which is switched off for l0.
-        tokens: `[rows, time]`, prompts without any prefix, padded on the left.
+        network: with LoRA, which is disabled for l0.
+        tokens: `[rows, time]`, prompts without a prefix, padded on the left.
         mask: `[rows, time]` int64, 0 for padding.
         divisor: `[rows, 1]`, c.
 
@@ -39,7 +47,7 @@ class Realigned(LogitsProcessor):
         return base + (scores - base) / self._divisor
 
     def _base(self, generated: Tensor) -> Tensor:
-        """`[rows, vocabulary]`, the base model's logits after what was generated so far, `[rows, steps]`."""
+        """`[rows, vocabulary]`, the base model's logits after the tokens generated so far, `[rows, steps]`."""
         new = self._tokens
         if generated.shape[1]:
             new = generated[:, -1:]
@@ -47,15 +55,15 @@ class Realigned(LogitsProcessor):
         places = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -new.shape[1] :]
         network: Any = self._network
         with adapters_off(self._network):
-            found = network(
+            outputs = network(
                 input_ids=new, attention_mask=self._mask, position_ids=places, past_key_values=self._cache, use_cache=True
             )
-        logits: Tensor = found.logits[:, -1].float()
+        logits: Tensor = outputs.logits[:, -1].float()
         return logits
 
 
-class Agreed(LogitsProcessor):
-    """Leaves the likeliest token of the main process alone, in every process: rounding must not part those of a sharded model."""
+class SameTokenEverywhere(LogitsProcessor):
+    """Makes every process of a sharded model choose the most likely token of the main process, despite rounding differences."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         chosen = scores.argmax(-1, keepdim=True)
@@ -63,13 +71,13 @@ class Agreed(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
 
 
-class Drawn(LogitsProcessor):
-    """Draws the next token of every row and leaves nothing else possible; the last of a chain that ends in a greedy choice.
+class SeededDraws(LogitsProcessor):
+    """Samples the next token of every row and excludes all others, so that a greedy choice takes it.
 
-    A row's tokens depend on its own generator and logits, whatever stands beside it in a batch.
+    A row depends on its own random numbers and logits only, not on the other rows of the batch.
 
     Args:
-        draws: `[rows, steps]` float64 in [0, 1), one for each token to come.
+        draws: `[rows, steps]` float64 in [0, 1), one for each new token.
     """
 
     def __init__(self, draws: Tensor) -> None:
@@ -79,8 +87,18 @@ class Drawn(LogitsProcessor):
         below = scores.softmax(-1).cumsum(-1)  # [rows, vocabulary]
         total = below[:, -1:]
         wanted = self._draws[:, input_ids.shape[1], None].to(below) * total
-        wanted = wanted.minimum(
-            torch.nextafter(total, torch.zeros_like(total))
-        )  # so that a token without probability is never it
+        wanted = wanted.minimum(torch.nextafter(total, torch.zeros_like(total)))  # never chooses a token of probability zero
         chosen = torch.searchsorted(below, wanted, right=True)
         return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
+
+
+def sampling_warpers(decoding: Decoding) -> list[LogitsProcessor]:
+    """The processors of transformers that change the distribution before sampling: temperature, top-k and top-p."""
+    warpers: list[Any] = []
+    if decoding.sampling_temperature != 1:
+        warpers.append(TemperatureLogitsWarper(float(decoding.sampling_temperature)))
+    if decoding.top_k:
+        warpers.append(TopKLogitsWarper(decoding.top_k))
+    if decoding.top_p < 1:
+        warpers.append(TopPLogitsWarper(decoding.top_p))
+    return warpers

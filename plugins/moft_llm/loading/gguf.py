@@ -1,4 +1,4 @@
-"""GGUF files made dense: read once, which is slow, and kept as a folder of safetensors beside what else is cached."""
+"""GGUF files: dequantized once, which is slow, and kept in the cache as a folder of safetensors."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from moft_llm.loading.weight_checks import CHECKED, refuse_other
+from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete
 
 
-def dense_folder(name: str, gguf: str, cache: Path) -> Path:
-    """The folder under `cache` with the weights, in float32, and the tokenizer of a GGUF file; made where it is not there.
+def dequantized_folder(name: str, gguf: str, cache: Path) -> Path:
+    """The folder under `cache` with the float32 weights and the tokenizer of a GGUF file; made where it does not exist.
 
     Args:
         name: a folder, or a name on the hub.
         gguf: the file within it.
-        cache: holds one folder for each file, by place, size and time of change.
+        cache: holds one folder per file, named after its path, size and time of change.
 
     Raises:
-        DataError: the file lacks weights, or has some of other shapes.
+        DataError: weights are missing in the file, or have other shapes.
     """
     path = Path(name).expanduser() / gguf
     state = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else (name, gguf)
@@ -47,12 +47,14 @@ def dense_folder(name: str, gguf: str, cache: Path) -> Path:
 
 
 def read_gguf(name: str, gguf: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer of a GGUF file, every weight dense.
+    """Model and tokenizer of a GGUF file, every weight dequantized.
 
     Raises:
-        DataError: the file lacks weights, or has some of other shapes.
+        DataError: weights are missing in the file, or have other shapes.
     """
-    dense = GgufConfig(dequantize=True)
-    model, found = AutoModelForCausalLM.from_pretrained(name, gguf_file=gguf, quantization_config=dense, dtype=dtype, **CHECKED)
-    refuse_other(found, model, name, gguf)
+    config = GgufConfig(dequantize=True)
+    model, loading_info = AutoModelForCausalLM.from_pretrained(
+        name, gguf_file=gguf, quantization_config=config, dtype=dtype, **LOADING_OPTIONS
+    )
+    check_complete(loading_info, model, name, gguf)
     return model, AutoTokenizer.from_pretrained(name, gguf_file=gguf)

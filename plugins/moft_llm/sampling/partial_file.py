@@ -1,4 +1,4 @@
-"""What a sampling has so far, in a file beside the one that it is for, so that it goes on after an interrupt."""
+"""The responses sampled so far, in a file beside the output, so that sampling can continue after an interrupt."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import IO, Any
 
 from moft import DataError
-from moft_llm.data.example import shown
+from moft_llm.data.example import short_repr
 
 SUFFIX = ".partial"
-_HASHED = {"model": "from another model", "prompts": "for other prompts"}  # settings that say nothing to a reader
+_HASHED = {"model": "from another model", "prompts": "for other prompts"}  # settings whose values are hashes
 
 
-class Partial(AbstractContextManager["Partial"]):
-    """Responses by prompt, written as they come: a line of what they were made with, then a line for each prompt, in order.
+class PartialFile(AbstractContextManager["PartialFile"]):
+    """Responses by prompt, written as they are sampled: one line of settings, then one line for each prompt, in order.
 
-    The file is held by one process, and stays only if there are responses in it. A last line that was cut off is dropped.
+    The file is locked by one process, and is removed in the end if it has no responses. An incomplete last line is dropped.
 
     Args:
-        path: the file; made where it is not there.
-        settings: what the responses depend on, by the words of the command line.
+        path: the file; created where it does not exist.
+        settings: what the responses depend on, by the names of the command line.
 
     Raises:
-        DataError: the file was made with other settings, is damaged, or another process writes it; it is left as it was.
+        DataError: the file was made with other settings, is damaged, or is in use by another process; it is left as it was.
     """
 
     is_begun: bool
@@ -40,7 +40,7 @@ class Partial(AbstractContextManager["Partial"]):
         is_new = not path.exists()
         self._file: IO[bytes] = path.open("a+b")
         try:
-            self._hold()
+            self._lock()
             self._read()
         except BaseException:
             self._file.close()
@@ -49,12 +49,12 @@ class Partial(AbstractContextManager["Partial"]):
             raise
 
     def begin(self, openings: Sequence[str] | None) -> None:
-        """Writes what responses will be made with, and the prompts where the model wrote them; once, before any response."""
+        """Writes the settings, and the openings where the model wrote the prompts; once, before any response."""
         self.openings = None if openings is None else list(openings)
         self._write({"settings": self._settings, "openings": self.openings})
 
     def add(self, lists: Sequence[Sequence[str]]) -> None:
-        """Writes the responses to the next prompts, through to the disk."""
+        """Writes the responses to the next prompts to disk."""
         self.lists += [list(responses) for responses in lists]
         self._write(*lists)
 
@@ -68,14 +68,14 @@ class Partial(AbstractContextManager["Partial"]):
         if not self.lists:
             self.discard()
 
-    def _hold(self) -> None:
+    def _lock(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise DataError(f"{self.path}: another process is sampling into it; wait for it to end.") from error
+            raise DataError(f"{self.path}: another process is writing to it; wait for it to end.") from error
 
     def _read(self) -> None:
-        """What is there, cut back to whole lines."""
+        """Reads the file, and cuts it back to whole lines."""
         self._file.seek(0)
         whole, end, _ = self._file.read().rpartition(b"\n")
         rows = [self._row(number, line) for number, line in enumerate(whole.split(b"\n"), start=1)] if end else []
@@ -84,7 +84,7 @@ class Partial(AbstractContextManager["Partial"]):
         self._file.truncate(len(whole) + len(end))
 
     def _row(self, number: int, line: bytes) -> Any:
-        """A line of the file: what responses were made with, then responses."""
+        """A line of the file: settings, then responses."""
         try:
             row = json.loads(line)
         except ValueError:
@@ -94,15 +94,17 @@ class Partial(AbstractContextManager["Partial"]):
             return row
         if number > 1 and isinstance(row, list) and all(isinstance(text, str) for text in row):
             return row
-        what = shown(line.decode(errors="replace"))
-        raise DataError(f"{self.path}:{number}: is damaged ({what}); remove the file to begin anew.")
+        text = short_repr(line.decode(errors="replace"))
+        raise DataError(f"{self.path}:{number}: damaged line ({text}). Remove the file to start again.")
 
-    def _check(self, kept: Mapping[str, Any]) -> None:
-        for name in [*self._settings, *(name for name in kept if name not in self._settings)]:
-            was, given = kept.get(name), self._settings.get(name)
-            if was != given:
-                made = _HASHED.get(name, f"with {name} {was}, not {given}")
-                raise DataError(f"{self.path}: has responses sampled {made}; ask for the same, or remove it to begin anew.")
+    def _check(self, saved: Mapping[str, Any]) -> None:
+        for name in [*self._settings, *(name for name in saved if name not in self._settings)]:
+            before, now = saved.get(name), self._settings.get(name)
+            if before != now:
+                how = _HASHED.get(name, f"with {name} {before}, not {now}")
+                raise DataError(
+                    f"{self.path}: its responses were sampled {how}. Use the same, or remove the file to start again."
+                )
 
     def _write(self, *rows: Any) -> None:
         self._file.write("".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -19,7 +19,7 @@ from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
 from moft_llm.network.packed_attention import packed_attention
-from moft_llm.network.sequence_packing import packed
+from moft_llm.network.sequence_packing import pack_rows
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -108,7 +108,7 @@ def injected(model, device, rows=4):
     )
 
 
-def scored(model, batch, injection):
+def score_responses(model, batch, injection):
     """Scores, and the gradients of all that is trained or injected, in one vector each."""
     scores = model(batch, injection)
     parts = [*(one for one in model.parameters() if one.requires_grad), injection.prefix, *injection.gates.values()]
@@ -124,7 +124,7 @@ def apart(found, expected):
 @pytest.mark.parametrize("shared", [True, False])
 def test_flash_attention_of_packed_sequences_is_what_one_by_one_gives(device, heads, groups, width, shared):
     generator = torch.Generator().manual_seed(0)
-    packing = packed(segments_of(5, 300, generator).to(device), 4, shared=shared).packing
+    packing = pack_rows(segments_of(5, 300, generator).to(device), 4, shared=shared).packing
     count = int(packing.query_starts[-1])
     rough = [torch.randn(count, own, width, generator=generator).to(device, torch.bfloat16) for own in (heads, groups, groups)]
     weights = torch.randn(count, heads, width, generator=generator).to(device)
@@ -145,12 +145,12 @@ def test_packed_scores_and_gradients_are_as_near_to_exact_ones_as_padded_are(
     batch = inputs(device)
     more = {"share_prompt": share_prompt, "lora": LoRA(rank=rank, alpha=2.0 * rank)}
     exact = built(family, "float32", **more)
-    expected = scored(exact, batch, injected(exact, device))
+    expected = score_responses(exact, batch, injected(exact, device))
     model = built(family, **more)
-    assert model._packs()
-    ours = scored(model, batch, injected(model, device))
-    monkeypatch.setattr(LanguageModel, "_packs", lambda self: False)
-    padded = scored(model, batch, injected(model, device))
+    assert model._can_pack()
+    ours = score_responses(model, batch, injected(model, device))
+    monkeypatch.setattr(LanguageModel, "_can_pack", lambda self: False)
+    padded = score_responses(model, batch, injected(model, device))
     for own, plain, wanted in zip(ours, padded, expected, strict=True):
         assert apart(own, wanted) < max(1.5 * apart(plain, wanted), 0.02)
 
@@ -160,7 +160,7 @@ def test_compiled_parts_score_as_they_do_uncompiled(built, device, checkpointing
     batch = inputs(device)
     plain, compiled = (built(is_compiled=given, gradient_checkpointing=checkpointing) for given in (False, True))
     with torch.autocast("cuda", dtype=torch.bfloat16):
-        expected, found = (scored(model, batch, injected(model, device)) for model in (plain, compiled))
+        expected, found = (score_responses(model, batch, injected(model, device)) for model in (plain, compiled))
     for ours, theirs in zip(found, expected, strict=True):
         assert apart(ours, theirs) < 0.03
 
@@ -190,7 +190,9 @@ def test_baselines_are_trained_side_by_side_on_the_gpu(trained, method, more):
 
 def test_a_batch_of_sixteen_tradeoffs_writes_what_single_runs_do(trained):
     from moft.api import Tradeoff
-    from moft_llm.generation.generate import Decoding, generated, log_probabilities
+    from moft_llm.generation.decoding import Decoding
+    from moft_llm.generation.generate import generate
+    from moft_llm.generation.log_probabilities import log_probabilities
 
     folder = trained(task="dtype: float32", trainer="precision: float32")
     plugins = Plugins()
@@ -201,9 +203,9 @@ def test_a_batch_of_sixteen_tradeoffs_writes_what_single_runs_do(trained):
     tradeoff = Tradeoff(weights, policy.betas.expand(16, -1))
     prompts = [[5 + row, 9, *range(20, 20 + row % 5)] for row in range(16)]
     greedy = Decoding(max_new_tokens=12, greedy=True)
-    together = generated(policy.assignments(tradeoff), prompts, greedy)
+    together = generate(policy.assignments(tradeoff), prompts, greedy)
     rows = [torch.tensor([row], device="cuda") for row in range(16)]
-    alone = [generated(policy.assignments(tradeoff.select(row)), [prompts[int(row)]], greedy)[0] for row in rows]
+    alone = [generate(policy.assignments(tradeoff.select(row)), [prompts[int(row)]], greedy)[0] for row in rows]
     assert together == alone
     own, _ = log_probabilities(policy.assignments(tradeoff), prompts, together)
     single = [

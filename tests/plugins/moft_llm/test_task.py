@@ -90,11 +90,11 @@ def test_the_model_is_foreseen_without_its_weights(build, tiny_models, family, s
         settings = {"lora": LoRA(rank=3, targets=targets[family])}
     task = build(model=str(tiny_models(family)), **settings)
     model_spec = task.model_spec(2)
-    assert task._base is None
+    assert task._base._loaded is None
     torch.manual_seed(0)
     found = task.model(2).spec
     assert replace(found, prefix_starts=None) == model_spec == task.model_spec(2)
-    context = task._base.config.max_position_embeddings
+    context = task._base.network.config.max_position_embeddings
     assert model_spec.max_prefix == context - settings.get("prompt_tokens", 0) - settings.get("max_length", 2)
     assert bool(model_spec.ranks) == ("gates" in model_spec.slots) == (settings.get("lora", True) is not None)
 
@@ -105,7 +105,7 @@ def test_a_model_that_is_not_there_cannot_be_foreseen(build, tmp_path):
 
 
 def test_targets_that_are_not_there_are_told_when_the_model_is_foreseen(build):
-    with pytest.raises(ConfigError, match="targets: 'nothing' is no linear layer within LlamaForCausalLM"):
+    with pytest.raises(ConfigError, match="targets: 'nothing' is not a linear layer of LlamaForCausalLM"):
         build(lora=LoRA(targets=["nothing"])).model_spec(2)
 
 
@@ -136,10 +136,10 @@ def test_a_cached_reference_of_something_else_is_refused(build, trainer, tmp_pat
     from safetensors.torch import load_file, save_file
 
     save_file(load_file(path), path, metadata={"key": "another"})
-    with pytest.raises(DataError, match=r"of another model or of other data; remove the file"):
+    with pytest.raises(DataError, match=r"belong to another model or other data\. Remove the file"):
         build().prepare(trainer)
     path.write_bytes(b"not a file of tensors")
-    with pytest.raises(DataError, match=r"cannot be read .*; remove the file"):
+    with pytest.raises(DataError, match=r"cannot be read .*\. Remove the file"):
         build().prepare(trainer)
 
 
@@ -148,9 +148,9 @@ def test_a_restored_task_needs_the_same_base_model(prepared, build, tiny_models)
     same = build()
     same.restore(state)
     assert_close(whole(same).reference, whole(prepared).reference)
-    with pytest.raises(DataError, match="is not the model that was tuned"):
+    with pytest.raises(DataError, match="not the base model of this run"):
         build(model=str(tiny_models("qwen2"))).restore(state)
-    with pytest.raises(DataError, match="lacks 'base'; it is another task's"):
+    with pytest.raises(DataError, match="lacks 'base', so it is not of the language-model task"):
         build().restore({"scaling": torch.zeros(1)})
 
 
@@ -168,11 +168,15 @@ def test_lists_to_be_scored_need_no_labels(prepared, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"objectives": {}}, ConfigError, "names no objective"),
-        ({"objectives": {"brief": TextLabel(label="short")}}, DataError, "no training list has the label 'short'.*brief, calm"),
-        ({"max_length": 4096}, ConfigError, "max_length. 4096 is longer than the context of .*, 512 tokens"),
+        ({"objectives": {}}, ConfigError, "is empty; give at least one objective"),
+        ({"objectives": {"brief": TextLabel(label="short")}}, DataError, "no training prompt has the label 'short'.*brief, calm"),
+        ({"max_length": 4096}, ConfigError, "max_length. 4096 is longer than the context of .*: 512 tokens"),
         ({"model": "./nowhere"}, DataError, "no such folder"),
-        ({"quantization": "4bit"}, ConfigError, r"task.quantization. 4bit weights can be tuned on a GPU only.*set it to none"),
+        (
+            {"quantization": "4bit"},
+            ConfigError,
+            r"task.quantization. 4bit weights can only be tuned on a GPU\. Set task\.quantization: none",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(build, trainer, settings, error, message):
@@ -225,7 +229,7 @@ def test_one_response_alone_is_scored(prepared, tmp_path):
 def test_the_own_prompt_has_room_among_learned_positions(build, tiny_models):
     with pytest.raises(ConfigError) as error:
         build(model=str(tiny_models("gpt2")), max_length=510, prompt_tokens=3).batches("test")
-    told = f"[task.max_length] 510 is longer than the context of {tiny_models('gpt2')}, 512 tokens less 3 of task.prompt_tokens."
+    told = f"[task.max_length] 510 is longer than the context of {tiny_models('gpt2')}: 512 tokens minus 3 of task.prompt_tokens."
     assert str(error.value) == told
     build(model=str(tiny_models("gpt2")), max_length=509, prompt_tokens=3).batches("test")
 
@@ -240,9 +244,9 @@ def test_a_pass_keeps_its_budget_where_rows_are_taken_apart(build, tiny_models, 
         padded_pass,
     )
 
-    def counted(network, tokens, *rest, **more):
-        seen.append(tokens.numel())
-        return plain(network, tokens, *rest, **more)
+    def counted(network, rows, *rest):
+        seen.append(rows.tokens.numel())
+        return plain(network, rows, *rest)
 
     task.prepare(trainer)
     model = task.model(2)
@@ -258,7 +262,10 @@ def test_a_pass_keeps_its_budget_where_rows_are_taken_apart(build, tiny_models, 
     [
         ({"template": "{prompt} {prompt}"}, r"\[task\.template\] '\{prompt\} \{prompt\}' must be chat, none, or a format"),
         ({"max_length": 1}, r"\[task\.max_length\] 1 must be at least 2"),
-        ({"max_length": 10, "max_response": 10}, r"\[task\.max_response\] 10 must be from 1 to max_length - 1, here 9"),
+        (
+            {"max_length": 10, "max_response": 10},
+            r"\[task\.max_response\] 10 must be from 1 to max_length - 1 = 9: the prompt needs a token",
+        ),
     ],
 )
 def test_settings_that_leave_no_room_are_refused_before_anything_is_read(build, settings, told):

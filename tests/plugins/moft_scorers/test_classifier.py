@@ -71,7 +71,7 @@ def test_positions_that_begin_behind_the_padding_token_are_not_exceeded(tmp_path
     )  # fmt: skip
     folder = saved(RobertaForSequenceClassification(config), tmp_path / "roberta", word_tokenizer, pad_token="[UNK]")
     check_scorer(Classifier(model=folder, label="LABEL_1", reads="pair"))
-    with pytest.raises(ConfigError, match="max_length: 33 tokens, and the model has positions for 32"):
+    with pytest.raises(ConfigError, match="max_length: 33 is too long; the model has positions for 32 tokens"):
         Classifier(model=folder, label="LABEL_1", max_length=33)
 
 
@@ -146,7 +146,7 @@ def test_a_score_that_is_no_number_is_refused_with_its_response(classifier_folde
     scorer = Classifier(model=str(classifier_folder), label="good")
     with torch.no_grad():
         scorer._network.distilbert.embeddings.word_embeddings.weight[6] = torch.nan  # dog
-    with pytest.raises(DataError, match=r"gives nan for response 2 of 3; a score is a number\.$"):
+    with pytest.raises(DataError, match=r"the score of response 2 of 3 is nan; scores must be finite\.$"):
         scorer(["", "", ""], ["good", "the dog", "ran"])
 
 
@@ -155,18 +155,18 @@ MISTAKES = {
         {"label": "great"},
         r"^\[x\] label: there is no 'great'; .*classifier has bad, good\.$",
     ),
-    "no label of several": ({}, r"^\[x\] label: none is named; .*classifier has bad, good\.$"),
+    "no label of several": ({}, r"^\[x\] label: choose one; .*classifier has bad, good\.$"),
     "a chat without a template": (
         {"label": "good", "reads": "chat"},
-        r"^\[x\] reads: the tokenizer of .*classifier has no chat template; allowed here: response, pair\.$",
+        r"^\[x\] reads: the tokenizer of .*classifier has no chat template\. Set reads: response or pair\.$",
     ),
     "more tokens than positions": (
         {"label": "good", "max_length": 33},
-        r"^\[x\] max_length: 33 tokens, and the model has positions for 32\.$",
+        r"^\[x\] max_length: 33 is too long; the model has positions for 32 tokens\.$",
     ),
     "no such folder": (
         {"model": "./gone"},
-        r"^\[x\] model: \./gone is no folder; a model is a folder, or a name on the hub like owner/model\.$",
+        r"^\[x\] model: \./gone is not a folder\. A model is a folder, or a name on the Hugging Face hub such as owner/model\.$",
     ),
     "an unknown scale": (
         {"scale": "percent"},
@@ -222,13 +222,13 @@ def _without_padding(folder):
     [
         (
             _without_head,
-            r"model: .*classifier has no weights for classifier\.bias, classifier\.weight, .*not trained to classify",
+            r"model: .*classifier has no weights classifier\.bias, classifier\.weight, .*not a trained classifier",
         ),
-        (_pickled, "model: .*classifier: no classifier in safetensors with a tokenizer can be read there: "),
-        (_without_tokenizer, r"model: .*classifier has no vocabulary of a tokenizer; tokenizer\.json has to lie there\.$"),
-        (_with_code, "model: .*classifier: no classifier in safetensors with a tokenizer can be read there: "),
-        (_with_more_tokens, "the tokenizer of .*classifier knows 10 tokens, the model 9; they are not of one model"),
-        (_without_padding, "the tokenizer of .*classifier has no padding token and no end-of-sequence token; it needs one"),
+        (_pickled, "model: .*classifier: no classifier in safetensors with a tokenizer can be read: "),
+        (_without_tokenizer, r"model: .*classifier has no tokenizer\.json, or one without a vocabulary\.$"),
+        (_with_code, "model: .*classifier: no classifier in safetensors with a tokenizer can be read: "),
+        (_with_more_tokens, "the tokenizer of .*classifier has 10 tokens, the model 9; they belong to different models"),
+        (_without_padding, "the tokenizer of .*classifier needs a padding token or an end-of-sequence token"),
         (lambda folder: (folder / "config.json").unlink(), "model: .*classifier: no classifier in safetensors with a tokenizer"),
     ],
 )
@@ -241,7 +241,9 @@ def test_a_folder_that_cannot_be_used_is_told_in_one_line(folder, change, messag
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused(classifier_folder):
-    with pytest.raises(ConfigError, match="device 'cuda' was asked for, and torch finds no CUDA device; allowed here: auto, cpu"):
+    with pytest.raises(
+        ConfigError, match=r"device: cuda is not available, because torch finds no CUDA device\. Set device: auto or cpu"
+    ):
         Classifier(model=str(classifier_folder), label="good", device="cuda")
 
 

@@ -109,23 +109,23 @@ def test_a_score_that_is_no_number_is_refused_with_its_response(onnx_file, tmp_p
     table = TABLE.clone()
     table[6] = torch.inf
     scorer = Onnx(model=str(onnx_file(tmp_path, table)), label=0)
-    with pytest.raises(DataError, match=r"model\.onnx gives inf for response 2 of 3; a score is a number\.$"):
+    with pytest.raises(DataError, match=r"model\.onnx: the score of response 2 of 3 is inf; scores must be finite\.$"):
         scorer(PROMPTS, RESPONSES)
 
 
 MISTAKES = {
-    "no such file": ({}, {"model": "gone.onnx"}, "[x] model: gone.onnx is no file; it has to be a model in ONNX."),
+    "no such file": ({}, {"model": "gone.onnx"}, "[x] model: gone.onnx is not a file; it must be a model in ONNX."),
     "no tokenizer": (
         {},
         {"tokenizer": "gone.json"},
-        "[x] tokenizer: gone.json is no file; it has to be the tokenizer.json of the model.",
+        "[x] tokenizer: gone.json is not a file; it must be the tokenizer.json of the model.",
     ),
-    "no label of several": ({}, {}, "[x] label: none is named; m/model.onnx has 2 outputs, 0 to 1."),
+    "no label of several": ({}, {}, "[x] label: choose one; m/model.onnx has 2 outputs, 0 to 1."),
     "a label beyond the last": ({}, {"label": 2}, "[x] label: there is no output 2; m/model.onnx has 2, counted from 0."),
     "a label without names": (
         {},
         {"label": "toxic"},
-        "[x] label: m/config.json has no id2label to find a name in; give its place, from 0.",
+        "[x] label: m/config.json has no id2label with names. Give the label's number, from 0.",
     ),
     "an output that is not there": (
         {},
@@ -146,12 +146,12 @@ MISTAKES = {
     "an input of its own": (
         {"inputs": ("input_ids", "position_ids")},
         {"label": 0},
-        "[x] model: it wants the input 'position_ids' as well; it can be given ids, mask and types only.",
+        "[x] model: its input 'position_ids' is unknown; moft provides ids, mask and types only.",
     ),
     "more tokens than it takes": (
         {"shape": ("batch", 8)},
         {"label": 0, "max_length": 9},
-        "[x] max_length: 9 tokens, and the model takes 8.",
+        "[x] max_length: 9 is too long; the model takes 8 tokens.",
     ),
     "a negative label": ({}, {"label": -1}, "x.label: must be at least 0 or text, got -1."),
 }
@@ -169,8 +169,8 @@ def test_a_mistake_is_one_line(plugins, onnx_file, tmp_path, monkeypatch, given,
 @pytest.mark.parametrize(
     ("name", "setting", "message"),
     [
-        ("model.onnx", "model", "model: m/model.onnx is no model that ONNX Runtime reads: "),
-        ("tokenizer.json", "tokenizer", "tokenizer: m/tokenizer.json is no tokenizer.json: "),
+        ("model.onnx", "model", "model: m/model.onnx is not a model that ONNX Runtime can read: "),
+        ("tokenizer.json", "tokenizer", "tokenizer: m/tokenizer.json is not a tokenizer.json: "),
     ],
 )
 def test_a_file_that_is_something_else_is_told_in_one_line(onnx_file, tmp_path, monkeypatch, name, setting, message):

@@ -105,7 +105,7 @@ def test_the_meaning_says_which_way_is_better():
         ({"name": "regex"}, "--scorer a.pattern: is missing; it is required (text)."),
         (
             {"name": "regex", "pattern": "(no"},
-            "[--scorer a] pattern '(no' is no regular expression: missing ), unterminated subpattern at position 0.",
+            "[--scorer a] pattern '(no' is not a regular expression: missing ), unterminated subpattern at position 0.",
         ),
         ({"name": "regex", "pattern": "a", "sign": 2}, "--scorer a.sign: must be 1 or -1, got 2."),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.chat_template import END, Template, continued, encoded
+from moft_llm.data.chat_template import CONTEXT, Template, tokenize_responses, tokenize_texts
 from moft_llm.data.example import Message
 
 HERE = "data.jsonl:7"
@@ -44,27 +44,27 @@ def merged():
 
 def test_none_is_the_prompt_itself(letters):
     template = Template(letters, "none")
-    assert template.rendered("Once\n", HERE) == "Once\n"
-    assert template.rendered((Message("user", "Once"),), HERE) == "Once"
-    assert template.lead == ""
+    assert template.render("Once\n", HERE) == "Once\n"
+    assert template.render((Message("user", "Once"),), HERE) == "Once"
+    assert template.leading_space == ""
 
 
 def test_a_format_keeps_what_stands_around_the_prompt(letters):
     template = Template(letters, "USER: {prompt} {x} ASSISTANT:")
-    assert template.rendered("a {prompt} b", HERE) == "USER: a {prompt} b {x} ASSISTANT:"
-    assert template.lead == ""
+    assert template.render("a {prompt} b", HERE) == "USER: a {prompt} b {x} ASSISTANT:"
+    assert template.leading_space == ""
 
 
 def test_spaces_at_the_end_of_a_format_go_before_the_response(letters):
     template = Template(letters, "USER: {prompt} ASSISTANT:  ")
-    assert template.rendered("Hello ", HERE) == "USER: Hello  ASSISTANT:"
-    assert template.lead == "  "
+    assert template.render("Hello ", HERE) == "USER: Hello  ASSISTANT:"
+    assert template.leading_space == "  "
 
 
 def test_a_chat_ends_where_the_answer_begins(letters):
     template = Template(letters, "chat")
-    assert template.rendered("Hello", HERE) == "<user>Hello</s><assistant>"
-    assert template.rendered(CHAT, HERE) == "<user>one</s><assistant>two</s><user>three</s><assistant>"
+    assert template.render("Hello", HERE) == "<user>Hello</s><assistant>"
+    assert template.render(CHAT, HERE) == "<user>one</s><assistant>two</s><user>three</s><assistant>"
 
 
 def test_a_template_that_does_not_fit_is_one_line(letters):
@@ -74,34 +74,36 @@ def test_a_template_that_does_not_fit_is_one_line(letters):
         ):
             Template(letters, text)
     for text in ("none", "USER: {prompt}"):
-        with pytest.raises(DataError, match=r"^data\.jsonl:7: the prompt has 3 messages; the template '.*' takes one\. Use chat"):
-            Template(letters, text).rendered(CHAT, HERE)
+        with pytest.raises(
+            DataError, match=r"^data\.jsonl:7: the prompt has 3 messages, but the template '.*' takes one\. Use chat"
+        ):
+            Template(letters, text).render(CHAT, HERE)
     letters.chat_template = "{{ raise_exception('roles must alternate') }}"
     with pytest.raises(
-        DataError, match=r"^data\.jsonl:7: the tokenizer's chat template refuses the prompt \(roles must alternate\)"
+        DataError, match=r"^data\.jsonl:7: the tokenizer's chat template rejects the prompt \(roles must alternate\)"
     ):
-        Template(letters, "chat").rendered("Hello", HERE)
+        Template(letters, "chat").render("Hello", HERE)
     letters.chat_template = None
     with pytest.raises(
-        ConfigError, match=r"^\[task\.template\] chat: the tokenizer has no chat template; use none, or a format such as"
+        ConfigError, match=r"^\[task\.template\] chat: the tokenizer has no chat template. Use none, or a format such as"
     ):
         Template(letters, "chat")
 
 
 def test_a_tokenizer_that_puts_no_bos_gets_none(letters):
     assert letters.bos_token_id is not None
-    assert Template(letters, "none").tokens(["Once"]) == encoded(letters, ["Once"])
+    assert Template(letters, "none").tokenize(["Once"]) == tokenize_texts(letters, ["Once"])
 
 
 def test_a_bos_stands_first_once_where_the_tokenizer_puts_one(begun):
     template = Template(begun, "none")
-    first = [begun.bos_token_id, *encoded(begun, ["Once"])[0]]
-    assert template.tokens(["Once", "<s>Once", ""]) == [first, first, [begun.bos_token_id]]
-    assert Template(begun, "chat").tokens(["Once"]) == encoded(begun, ["Once"])
+    first = [begun.bos_token_id, *tokenize_texts(begun, ["Once"])[0]]
+    assert template.tokenize(["Once", "<s>Once", ""]) == [first, first, [begun.bos_token_id]]
+    assert Template(begun, "chat").tokenize(["Once"]) == tokenize_texts(begun, ["Once"])
 
 
 def test_a_response_goes_on_after_its_prompt(letters):
-    assert [letters.decode(ids) for ids in continued(letters, ["One", "One", "x" * 200], [" two", "two", "y"])] == [
+    assert [letters.decode(ids) for ids in tokenize_responses(letters, ["One", "One", "x" * 200], [" two", "two", "y"])] == [
         " two",
         "two",
         "y",
@@ -110,28 +112,28 @@ def test_a_response_goes_on_after_its_prompt(letters):
 
 def test_a_token_of_both_prompt_and_response_is_not_split(merged):
     ids = merged.get_vocab()
-    found = continued(merged, ["ca", "ca", "cb", "ca"], ["bab", "c", "bab", "ba"])
+    found = tokenize_responses(merged, ["ca", "ca", "cb", "ca"], ["bab", "c", "bab", "ba"])
     assert found == [[ids["b"], ids["ab"]], [ids["c"]], [ids["b"], ids["ab"]], [ids["b"], ids["a"]]]
 
 
 def test_a_response_that_joins_a_line_break_too_is_tokenized_by_itself(merged):
     ids = merged.get_vocab()
-    assert continued(merged, ["c\n"], ["xab"]) == [[ids["x"], ids["ab"]]]
+    assert tokenize_responses(merged, ["c\n"], ["xab"]) == [[ids["x"], ids["ab"]]]
 
 
 def test_no_space_comes_between_that_is_in_neither(stories):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(stories("stories15m"))
-    prompts = ["Once upon a time", "Once upon a time", "Once upon a ti", "She said hello. " * END]
+    prompts = ["Once upon a time", "Once upon a time", "Once upon a ti", "She said hello. " * CONTEXT]
     responses = [", there was a dog.", " there was a dog.", "me, there was", "Then she left."]
-    own = Template(tokenizer, "none").tokens(prompts)
-    found = continued(tokenizer, prompts, responses)
+    own = Template(tokenizer, "none").tokenize(prompts)
+    found = tokenize_responses(tokenizer, prompts, responses)
     for prompt, response, start, rest in zip(prompts, responses, own, found, strict=True):
         assert tokenizer.decode([*start, *rest], skip_special_tokens=True) == prompt + response
 
 
 def test_a_chat_template_whose_own_code_fails_is_one_line(letters):
     letters.chat_template = "{% for message in messages %}{{ message.content + 1 }}{% endfor %}"
-    with pytest.raises(DataError, match=r"^data\.jsonl:7: the tokenizer's chat template refuses the prompt \(.+\)\.$"):
-        Template(letters, "chat").rendered("one", HERE)
+    with pytest.raises(DataError, match=r"^data\.jsonl:7: the tokenizer's chat template rejects the prompt \(.+\)\.$"):
+        Template(letters, "chat").render("one", HERE)

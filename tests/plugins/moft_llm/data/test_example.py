@@ -28,7 +28,7 @@ def test_a_prompt_is_text_or_messages():
         ([{"role": 1, "content": "Hello"}], r"^data\.jsonl:7: role of message 1 of prompt is 1; it must be text\.$"),
         (
             [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}],
-            r"^data\.jsonl:7: the last message of the prompt is the assistant's; the responses must answer another's\.$",
+            r"^data\.jsonl:7: the last message of the prompt has the role assistant; the responses must follow another role\.$",
         ),
     ],
 )
@@ -38,7 +38,9 @@ def test_any_other_prompt_is_one_line(value, says):
 
 
 def test_half_a_surrogate_pair_is_no_text():
-    with pytest.raises(DataError, match=r"^data\.jsonl:7: response 2 holds half of a surrogate pair at character 3; it must be"):
+    with pytest.raises(
+        DataError, match=r"^data\.jsonl:7: response 2 has half of a surrogate pair at character 3; it must be valid"
+    ):
         text_of("abc\ud83d", "response 2", HERE)
 
 
@@ -48,12 +50,14 @@ def test_labels_are_finite_numbers_or_absent():
 
 @pytest.mark.parametrize("value", ["3", float("nan"), float("inf"), 10**400, [1.0]])
 def test_any_other_label_is_one_line(value):
-    with pytest.raises(DataError, match=r"^data\.jsonl:7: label 1 is .{1,44}; it must be a finite number, or null where nothing"):
+    with pytest.raises(
+        DataError, match=r"^data\.jsonl:7: label 1 is .{1,44}; it must be a finite number, or null for a response"
+    ):
         label_of(value, "label 1", HERE)
 
 
 @pytest.mark.parametrize("value", [1e39, -1e300, 10**39])
 def test_a_label_beyond_32_bits_is_one_line(value):
-    with pytest.raises(DataError, match=r" label 1 is .{1,44}; it must be from -3\.4e\+38 to 3\.4e\+38, a number of 32 bits\.$"):
+    with pytest.raises(DataError, match=r" label 1 is .{1,44}; it must be from -3\.4e\+38 to 3\.4e\+38, to fit into 32 bits\.$"):
         label_of(value, "label 1", HERE)
     assert label_of(3.4e38, "label 1", HERE) == 3.4e38

@@ -47,13 +47,13 @@ def test_parquet_rows_are_those_that_were_written(tmp_path):
     ("name", "content", "says"),
     [
         ("a.jsonl", '{"a": 1}\n{"a": }\n', r"a\.jsonl:2: is not JSON \(Expecting value, column 7\)\.$"),
-        ("a.jsonl", "[1]\n", r"a\.jsonl:1: is of type list; every row must be an object, as in \{\.\.\.\}\.$"),
+        ("a.jsonl", "[1]\n", r"a\.jsonl:1: has type list; every row must be an object, \{\.\.\.\}\.$"),
         ("a.jsonl", "[" * 100_000, r"a\.jsonl:1: is not JSON that can be read \(nested too deep, or a number"),
         ("a.jsonl", '{"a": ' + "1" * 5000 + "}", r"a\.jsonl:1: is not JSON that can be read \(nested too deep, or a number"),
         ("a.jsonl", b'{"a": "\xff"}', r"a\.jsonl: is not UTF-8 text \(invalid start byte\)\.$"),
         ("a.json", '[{"a": 1},\n{"a": }]', r"a\.json: is not JSON \(Expecting value, line 2\)\.$"),
-        ("a.json", '[{"a": 1}, 2]', r"a\.json, row 2: is of type int; every row must be an object"),
-        ("a.txt", "{}", r"a\.txt: files that can be read end in \.jsonl, \.json, \.parquet\.$"),
+        ("a.json", '[{"a": 1}, 2]', r"a\.json, row 2: has type int; every row must be an object"),
+        ("a.txt", "{}", r"a\.txt: unknown suffix; data files end in \.jsonl, \.json, \.parquet\.$"),
     ],
 )
 def test_a_fault_is_one_line_with_its_place(tmp_path, name, content, says):
@@ -64,14 +64,14 @@ def test_a_fault_is_one_line_with_its_place(tmp_path, name, content, says):
 
 def test_what_is_no_parquet_is_one_line(tmp_path):
     pytest.importorskip("pyarrow")
-    with pytest.raises(DataError, match=r"a\.parquet: is no parquet file that can be read \(") as caught:
+    with pytest.raises(DataError, match=r"a\.parquet: is not a readable Parquet file \(") as caught:
         list(file_rows(write(tmp_path, "a.parquet", b"PAR1 no")))
     assert "\n" not in str(caught.value)
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConfigError, match=r"a\.parquet: parquet files need the package pyarrow: pip install 'moft\[llm\]'\.$"):
+    with pytest.raises(ConfigError, match=r"a\.parquet: Parquet files need the package pyarrow: pip install 'moft\[llm\]'\.$"):
         list(file_rows(write(tmp_path, "a.parquet", b"")))
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path):
 def test_a_row_says_which_columns_it_has():
     row = Row("a.jsonl:3", {"prompt": 1, "answer": "x"})
     assert row.text("answer") == "x"
-    with pytest.raises(DataError, match=r"^a\.jsonl:3: has no 'response'; it has: prompt, answer\.$"):
+    with pytest.raises(DataError, match=r"^a\.jsonl:3: there is no column 'response'\. Columns: prompt, answer\.$"):
         row["response"]
     with pytest.raises(DataError, match=r"^a\.jsonl:3: prompt is 1; it must be text\.$"):
         row.text("prompt")

@@ -6,7 +6,7 @@ import pytest
 
 from moft import DataError
 from moft_llm.data.example import Example
-from moft_llm.data.filtering import Usable, scorable, usable
+from moft_llm.data.filtering import FilteredLists, check_scorable, filter_lists
 
 
 def example(*responses: str, where: str = "data.jsonl:1") -> Example:
@@ -16,41 +16,41 @@ def example(*responses: str, where: str = "data.jsonl:1") -> Example:
 def test_sound_lists_stay_as_they_are():
     lists = [example("a", "b"), example(" c", "d", "e")]
     for faulty in ("refuse", "drop"):
-        assert usable(lists, faulty) == Usable(tuple(lists))
-    assert usable(lists, "drop").notes == ()
+        assert filter_lists(lists, faulty) == FilteredLists(tuple(lists))
+    assert filter_lists(lists, "drop").notes == ()
 
 
 @pytest.mark.parametrize(
     ("responses", "says"),
     [
         (("a", " \n"), r"response 2 is empty; every response needs text\."),
-        (("a", "b", " a "), r"responses 1 and 3 are identical; the responses of a list must differ\."),
-        (("a",), r"the list has 1 response; it needs at least two\."),
-        ((), r"the list has no response; it needs at least two\."),
+        (("a", "b", " a "), r"responses 1 and 3 are identical; responses to a prompt must differ\."),
+        (("a",), r"the prompt has 1 response; it needs at least two\."),
+        ((), r"the prompt has no response; it needs at least two\."),
     ],
 )
 def test_a_faulty_list_is_refused_by_its_place(responses, says):
-    with pytest.raises(DataError, match=rf"^data\.jsonl:9: {says} Set task\.faulty to drop to leave such out\.$"):
-        usable([example("a", "b"), example(*responses, where="data.jsonl:9")], "refuse")
+    with pytest.raises(DataError, match=rf"^data\.jsonl:9: {says} Set task\.faulty: drop to leave it out\.$"):
+        filter_lists([example("a", "b"), example(*responses, where="data.jsonl:9")], "refuse")
 
 
 def test_what_is_dropped_takes_its_labels_along_and_is_counted():
-    found = usable([example("a", "", "b", " a", "c"), example("a", "", "a"), example("a")], "drop")
+    found = filter_lists([example("a", "", "b", " a", "c"), example("a", "", "a"), example("a")], "drop")
     assert found.examples == (Example("Once", ("a", "b", "c"), {"good": (0.0, 2.0, 4.0)}, "data.jsonl:1"),)
     assert (found.empty, found.repeated, found.short) == (2, 2, 2)
     assert found.notes == (
-        "data: 2 responses without text were left out.",
-        "data: 2 responses that their list has already were left out.",
-        "data: 2 lists of fewer than two responses were left out.",
+        "data: left out 2 empty responses.",
+        "data: left out 2 repeated responses.",
+        "data: left out 2 prompts with fewer than two responses.",
     )
 
 
 def test_one_response_and_repeats_can_be_scored():
     lists = [example("a"), example("a", "b", "a")]
-    assert scorable(lists) == tuple(lists)
+    assert check_scorable(lists) == tuple(lists)
 
 
-@pytest.mark.parametrize(("responses", "says"), [(("a", " "), "response 2 is empty"), ((), "the list has no response")])
+@pytest.mark.parametrize(("responses", "says"), [(("a", " "), "response 2 is empty"), ((), "the prompt has no response")])
 def test_a_list_without_text_is_not_scored(responses, says):
-    with pytest.raises(DataError, match=rf"^data\.jsonl:1: {says}; to be scored, every list needs responses with text\.$"):
-        scorable([example(*responses)])
+    with pytest.raises(DataError, match=rf"^data\.jsonl:1: {says}; scoring needs responses with text\.$"):
+        check_scorable([example(*responses)])

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from moft import DataError
 from moft.config.build import resolve
 from moft_llm.data.example import Example
-from moft_llm.data.label_transforms import TextLabel, check_labels, differs, label_columns
+from moft_llm.data.label_transforms import TextLabel, check_labels, has_preference, label_columns
 
 LABELS = torch.tensor([[1.0, 4.0, 2.0, 9.0], [3.0, 3.0, 3.0, 0.0], [5.0, -2.0, 0.0, 0.0]], dtype=torch.float64)
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]]).bool()
@@ -46,13 +46,13 @@ def test_a_shift_and_a_scale_of_a_list_change_nothing(transform):
 
 
 def test_a_list_differs_when_a_judged_label_is_above_another():
-    assert differs(LABELS, MASK).squeeze(-1).tolist() == [True, False, False]
+    assert has_preference(LABELS, MASK).squeeze(-1).tolist() == [True, False, False]
 
 
 def test_labels_say_what_they_are_in_words():
-    assert TextLabel().words("brevity") == "label 'brevity', as is"
+    assert TextLabel().description("brevity") == "label 'brevity', as is"
     label = TextLabel(label="words", transform="standardise", sharpness=1.5)
-    assert label.words("brevity") == "label 'words', mean 0 and deviation 1 within the list, times 1.5"
+    assert label.description("brevity") == "label 'words', mean 0 and deviation 1 within the list, times 1.5"
 
 
 def example(prompt="p", **labels):
@@ -92,14 +92,15 @@ def test_an_unknown_label_and_one_that_prefers_nothing_are_one_line():
     examples = [example(clear=(1.0, 1.0), good=(None, 2.0)), example(short=(1.0, 2.0))]
     check_labels(examples, {"short": TextLabel(), "other": TextLabel("short")})
     with pytest.raises(
-        DataError, match=r"^\[task\.objectives\.x\] no training list has the label 'lenght'; labels there: clear, good, "
+        DataError, match=r"^\[task\.objectives\.x\] no training prompt has the label 'lenght'. Labels in the data: clear, good, "
     ):
         check_labels(examples, {"x": TextLabel("lenght")})
-    with pytest.raises(DataError, match=r"labels there: none\.$"):
+    with pytest.raises(DataError, match=r"Labels in the data: none\.$"):
         check_labels([example()], {"x": TextLabel()})
     for name in ("clear", "good"):
         with pytest.raises(
-            DataError, match=rf"^\[task\.objectives\.{name}\] the label '{name}' is the same within every training list"
+            DataError,
+            match=rf"^\[task\.objectives\.{name}\] the label '{name}' is equal for all responses to every training prompt",
         ):
             check_labels(examples, {name: TextLabel()})
 

@@ -11,7 +11,7 @@ import pytest
 from moft import ConfigError, DataError
 from moft.config.build import resolve
 from moft_llm.data.example import Example, Message
-from moft_llm.data.filtering import usable
+from moft_llm.data.filtering import filter_lists
 from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated, Reader
 from moft_llm.data.pair_readers import HH
 
@@ -58,15 +58,21 @@ def test_the_contract_is_read_as_it_stands(file_of):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"prompt": "p", "response": "a"}, r"has prompt, response; a list is \{\"prompt\": text or messages, \"responses\""),
+        (
+            {"prompt": "p", "response": "a"},
+            r"has the fields prompt, response; a row is \{\"prompt\": text or messages, \"responses\"",
+        ),
         ({"prompt": "p", "responses": "ab"}, r"responses is 'ab'; it must be a list of texts\.$"),
         ({"prompt": "p", "responses": ["a", 2]}, r"response 2 is 2; it must be text\.$"),
         ({"prompt": "p", "responses": ["a", "b"], "labels": [1, 0]}, r"labels is \[1, 0\]; it must be an object with a list of"),
         (
             {"prompt": "p", "responses": ["a", "b"], "labels": {"good": [1, 2, 3]}},
-            r"'good' has 3 labels for 2 responses; give a number or null for each\.$",
+            r"label 'good' has 3 values for 2 responses; give a number or null for each\.$",
         ),
-        ({"prompt": "p", "responses": ["a", "b"], "labels": {"good": 1}}, r"'good' has 1 for 2 responses; give a number or null"),
+        (
+            {"prompt": "p", "responses": ["a", "b"], "labels": {"good": 1}},
+            r"label 'good' has 1 for 2 responses; give a number or null",
+        ),
         (
             {"prompt": "p", "responses": ["a", "b"], "labels": {"good": [1, "x"]}},
             r"label 2 of 'good' is 'x'; it must be a finite",
@@ -96,7 +102,7 @@ def test_pku_gives_each_objective_to_the_response_that_won(file_of):
 def test_a_winner_that_is_none_of_the_two_is_one_line(file_of):
     with pytest.raises(DataError, match=r"data\.jsonl:1: safer_response_id is None; it must be 0 or 1\.$"):
         list(PkuSafeRLHF(file_of(pku(safer_response_id=None))).examples())
-    with pytest.raises(DataError, match=r"data\.jsonl:1: has no 'better_response_id'; it has: prompt\.$"):
+    with pytest.raises(DataError, match=r"data\.jsonl:1: there is no column 'better_response_id'\. Columns: prompt\.$"):
         list(PkuSafeRLHF(file_of({"prompt": "p"})).examples())
 
 
@@ -122,7 +128,9 @@ def test_rated_columns_may_have_other_names_and_chats_are_grouped_too(file_of):
 
 def test_rated_rows_without_numbers_are_one_line(file_of):
     path = file_of({"prompt": "p", "response": "a", "good": "3"})
-    with pytest.raises(DataError, match=r"data\.jsonl:1: no column holds a number; name the ratings in labels\. It has: prompt,"):
+    with pytest.raises(
+        DataError, match=r"data\.jsonl:1: no column holds a number\. Name the ratings in labels\. Columns: prompt,"
+    ):
         list(Rated(path).examples())
     with pytest.raises(DataError, match=r"data\.jsonl:1: good is '3'; it must be a finite number"):
         list(Rated(path, labels=["good"]).examples())
@@ -148,7 +156,7 @@ def test_real_pku_pairs_disagree_as_often_as_is_known(real):
     assert (len(examples), len({example.prompt for example in examples})) == (500, 490)
     disagree = sum(example.labels["helpful"] != example.labels["harmless"] for example in examples)
     assert disagree / 500 == pytest.approx(0.234)
-    assert usable(examples, "refuse").examples == tuple(examples)
+    assert filter_lists(examples, "refuse").examples == tuple(examples)
     assert len(list(PkuSafeRLHF(real("pku_saferlhf_500.jsonl"), keep_unsafe=False).examples())) == 500 - 253
 
 
@@ -159,7 +167,7 @@ def test_real_helpsteer_is_lists_of_five_objectives(real):
     assert all(
         list(example.labels) == ["helpfulness", "correctness", "coherence", "complexity", "verbosity"] for example in examples
     )
-    found = usable(examples, "drop")
+    found = filter_lists(examples, "drop")
     assert len(found.examples) == 139 - found.short
     left = 500 - found.repeated - found.empty - found.short  # of a list that is left out, one response remained
     assert sum(len(example.responses) for example in found.examples) == left

@@ -10,7 +10,7 @@ import pytest
 
 from moft import ConfigError, DataError
 from moft_llm.data.example import Example, Message
-from moft_llm.data.filtering import usable
+from moft_llm.data.filtering import filter_lists
 from moft_llm.data.pair_readers import HH, Pairs
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -57,12 +57,12 @@ def test_columns_of_chats_end_in_the_responses(file_of, row):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"prompt": "p", "chosen": "a"}, r"has no 'rejected'; it has: prompt, chosen\.$"),
-        ({"chosen": "a", "rejected": "b"}, r"has no 'prompt'; it has: chosen, rejected\.$"),
+        ({"prompt": "p", "chosen": "a"}, r"there is no column 'rejected'\. Columns: prompt, chosen\.$"),
+        ({"chosen": "a", "rejected": "b"}, r"there is no column 'prompt'\. Columns: chosen, rejected\.$"),
         ({"prompt": "p", "chosen": [], "rejected": "b"}, r"chosen is \[\]; it must be text\.$"),
         (
             {"chosen": [USER, assignment("a")], "rejected": [{"role": "user", "content": "q"}, assignment("b")]},
-            r"chosen and rejected answer different messages; a pair has one prompt\.$",
+            r"chosen and rejected begin with different messages; a pair must have one prompt\.$",
         ),
         ({"prompt": "p", "chosen": ["a"], "rejected": ["b"]}, r"message 1 of chosen is 'a'; a message is"),
     ],
@@ -102,13 +102,16 @@ def test_the_turns_of_a_transcript_may_become_a_chat(file_of):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"text": ["\n\nHuman: a", "\n\nHuman: b"]}, r"the transcripts share no text up to an 'Assistant:', so they have no one"),
+        (
+            {"text": ["\n\nHuman: a", "\n\nHuman: b"]},
+            r"the transcripts share no text up to an 'Assistant:', so they have no common prompt",
+        ),
         ({"text": [START]}, r"text is \[.*; it must be a list of two transcripts, the chosen one first\.$"),
         ({"text": [START, 1]}, r"text 2 is 1; it must be text\.$"),
-        ({"other": 1}, r"has no 'chosen'; it has: other\.$"),
+        ({"other": 1}, r"there is no column 'chosen'\. Columns: other\.$"),
         (
             {"text": ["Be kind.\n\nHuman: a\n\nAssistant: b", "Be kind.\n\nHuman: a\n\nAssistant: c"]},
-            r"the prompt does not go from a 'Human:' to a 'Human:' turn, so it is no chat; use turns: text\.$",
+            r"the prompt does not begin and end with a 'Human:' turn, so it is not a chat\. Use turns: text\.$",
         ),
     ],
 )
@@ -118,7 +121,7 @@ def test_what_is_no_pair_of_transcripts_is_one_line(file_of, row, says):
 
 
 def test_no_file_at_all_is_one_line():
-    with pytest.raises(ConfigError, match=r"^\[task\.data\.paths\] names no file; give at least one, such as helpful: helpful"):
+    with pytest.raises(ConfigError, match=r"^\[task\.data\.paths\] is empty; give at least one file, such as helpful: helpful"):
         HH({})
 
 
@@ -128,7 +131,7 @@ def test_real_transcripts_are_labelled_for_one_objective_each():
     paths = {"helpful": folder / "hh_helpful_2352.json", "harmless": folder / "hh_harmless_2312.json"}
     if not all(path.exists() for path in paths.values()):
         pytest.skip(f"no HH files in {folder}: set MOFT_DATA to a folder that holds preferences/hh_helpful_2352.json")
-    found = usable(HH({name: str(path) for name, path in paths.items()}).examples(), "drop")
+    found = filter_lists(HH({name: str(path) for name, path in paths.items()}).examples(), "drop")
     assert len(found.examples) == 2352 + 2312 - found.short
     counts = {name: sum(list(example.labels) == [name] for example in found.examples) for name in paths}
     assert sum(counts.values()) == len(found.examples)

@@ -53,8 +53,8 @@ def reference(task):
 
 def test_shares_of_processes_make_up_the_whole(task, tmp_path, monkeypatch):
     whole, passes = reference(task(One(0, 1), "alone")), []
-    plain = LLM._reference
-    monkeypatch.setattr(LLM, "_reference", lambda own: counted(plain(own), passes))
+    plain = LLM._reference_model
+    monkeypatch.setattr(LLM, "_reference_model", lambda own: counted(plain(own), passes))
     shares = [reference(task(One(index, 3), f"process-{index}")) for index in range(3)]
     assert_close(sum(shares), whole, rtol=0, atol=0)
     assert (torch.stack(shares) != 0).sum(0).amax() == 1, "no score is computed twice"
@@ -64,14 +64,16 @@ def test_shares_of_processes_make_up_the_whole(task, tmp_path, monkeypatch):
 
 def test_a_cache_of_the_main_process_serves_all(task, monkeypatch):
     first = reference(task(One(0, 2), "cache"))
-    monkeypatch.setattr(LLM, "_reference", lambda own: pytest.fail("computed again"))
+    monkeypatch.setattr(LLM, "_reference_model", lambda own: pytest.fail("computed again"))
     again = One(0, 2)
     assert_close(reference(task(again, "cache")), first, rtol=0, atol=0)
     assert again.sums[0] == 1, "the others are told that nothing is to be computed"
 
 
 def test_weights_in_4_bits_are_not_sharded(task):
-    with pytest.raises(ConfigError, match=r"^\[task\.quantization\] 4bit weights cannot be sharded; set trainer\.sharding: none"):
+    with pytest.raises(
+        ConfigError, match=r"^\[task\.quantization\] 4bit weights cannot be sharded\. Set trainer\.sharding: none"
+    ):
         task(One(0, 2, is_sharding=True), "cache", quantization="4bit")
 
 

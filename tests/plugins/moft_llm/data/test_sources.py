@@ -40,27 +40,25 @@ def test_a_split_is_the_files_called_so(folder):
 
 
 def test_a_split_that_is_not_there_is_one_line(folder):
-    with pytest.raises(DataError, match=r": has no validation split; a file of it is called vali or valid or validation or val"):
+    with pytest.raises(DataError, match=r": no validation split; its file must be called vali or valid or validation or val"):
         names(folder("train.jsonl"), "validation")
 
 
 @pytest.mark.parametrize("others", [("val.jsonl", "dev.jsonl"), ("val.jsonl", "val.json")])
 def test_two_kinds_of_files_for_a_split_are_one_line(folder, others):
-    with pytest.raises(DataError, match=r": has more than one validation split \(.*, .*\); keep one\.$"):
+    with pytest.raises(DataError, match=r": more than one validation split \(.*, .*\); keep one\.$"):
         names(folder(*others), "validation")
 
 
 def test_one_file_stores_no_split(folder):
     path = folder("data.jsonl") + "/data.jsonl"
     assert names(path) == ["data.jsonl"]
-    with pytest.raises(
-        DataError, match=r"data\.jsonl: is one file, so it stores no test split; name a folder with a file for each"
-    ):
+    with pytest.raises(DataError, match=r"data\.jsonl: one file stores no test split\. Give a folder with a file for each"):
         names(path, "test")
 
 
 def test_an_empty_folder_and_a_missing_path_are_one_line(tmp_path):
-    with pytest.raises(DataError, match=r": has no file that ends in \.jsonl, \.json, \.parquet\.$"):
+    with pytest.raises(DataError, match=r": no file ends in \.jsonl, \.json, \.parquet\.$"):
         names(str(tmp_path))
     for path in (str(tmp_path / "none"), "data/none.jsonl"):
         with pytest.raises(DataError, match=r"none(\.jsonl)?: no such file or folder\.$"):
@@ -71,7 +69,9 @@ def test_an_empty_path_is_not_the_folder_that_one_stands_in(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lists.jsonl").write_text("{}\n", encoding="utf-8")
     for path in ("", " "):
-        with pytest.raises(DataError, match=r"^\[task\.data\] path is empty; name a file, a folder or a data set of the hub\.$"):
+        with pytest.raises(
+            DataError, match=r"^\[task\.data\] path is empty; give a file, a folder or a dataset on the Hugging Face hub\.$"
+        ):
             names(path)
 
 
@@ -98,16 +98,19 @@ def test_a_data_set_of_the_hub_is_read_by_name_subset_and_split(hub):
 
 
 def test_what_the_hub_does_not_have_is_one_line(hub):
-    with pytest.raises(DataError, match=r"^owner/known: has no test split; it has train, dev, extra\.$"):
+    with pytest.raises(DataError, match=r"^owner/known: no test split; its splits are train, dev, extra\.$"):
         names("owner/known", "test")
-    with pytest.raises(DataError, match=r"^owner/none: no such file or folder, and no data set of the hub .* \(no network\)\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^owner/none: no such file or folder, and no readable dataset on the Hugging Face hub \(no network\)\.$",
+    ):
         names("owner/none")
 
 
 def test_the_hub_without_datasets_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(
-        ConfigError, match=r"^owner/known: no such file .* needs the package datasets: pip install 'moft\[llm\]'\.$"
+        ConfigError, match=r"^owner/known: no such file .* need the package datasets: pip install 'moft\[llm\]'\.$"
     ):
         names("owner/known")
 

@@ -64,15 +64,15 @@ def test_chats_are_dealt_by_all_they_hold():
 
 
 def test_a_split_that_stays_empty_is_one_line(file_of):
-    told = r"^\[task\.data\] no list falls into the (train|validation|test) split, of {} lists in all; each split needs one: {}"
-    with pytest.raises(DataError, match=told.format(2, r"add lists with other prompts, since one prompt stands in one split")):
+    told = r"^\[task\.data\] the (train|validation|test) split has none of the {} prompts; each split needs at least one\. {}"
+    with pytest.raises(DataError, match=told.format(2, r"Add other prompts: all responses to one prompt are in one split")):
         open_splits(Lists(str(file_of(PROMPTS[:2]))), Shares(), "refuse")
-    with pytest.raises(DataError, match=r"^\[task\.data\] holds no list that can be learned from\.$"):
+    with pytest.raises(DataError, match=r"^\[task\.data\] has no prompt that can be trained on\.$"):
         open_splits(Lists(str(file_of([]))), Shares(), "refuse")
     few = Lists(str(file_of(PROMPTS[:5])))
-    with pytest.raises(DataError, match=told.format(5, r"task\.splits\.seed=\d+ gives every split some")) as raised:
+    with pytest.raises(DataError, match=told.format(5, r"Set task\.splits\.seed=\d+, which gives every split some")) as raised:
         open_splits(few, Shares(), "refuse")
-    seed = int(str(raised.value).partition("seed=")[2].split()[0])
+    seed = int(str(raised.value).partition("seed=")[2].split(",")[0])
     assert all(open_splits(few, Shares(seed=seed), "refuse").examples.values())
 
 
@@ -81,7 +81,7 @@ def test_a_stored_split_without_lists_is_one_line(file_of):
         file_of(["a"], f"{name}.jsonl")
     folder = file_of([], "test.jsonl").parent
     with pytest.raises(
-        DataError, match=r"no list falls into the test split, of 2 lists in all; each split needs one: put a list"
+        DataError, match=r"the test split has none of the 2 prompts; each split needs at least one\. Add a prompt"
     ):
         open_splits(Lists(str(folder)), Stored(), "refuse")
 
@@ -96,14 +96,14 @@ def test_stored_splits_are_the_files_and_shared_prompts_are_told(file_of):
         "validation": ["c"],
         "test": ["b", "d", "a"],
     }
-    assert found.notes == ("data: 2 of 3 test lists have a prompt that is trained on.",)
+    assert found.notes == ("data: 2 of 3 test prompts are also in the training split.",)
 
 
 def test_what_is_left_out_is_told_over_all_splits(file_of):
     for name in ("train", "valid"):
         file_of(["a"], f"{name}.jsonl", ("x", "", "y"))
     folder = file_of(["b"], "test.jsonl").parent
-    assert open_splits(Lists(str(folder)), Stored(), "drop").notes[0] == "data: 2 responses without text were left out."
+    assert open_splits(Lists(str(folder)), Stored(), "drop").notes[0] == "data: left out 2 empty responses."
     with pytest.raises(DataError, match=r"train\.jsonl:1: response 2 is empty"):
         open_splits(Lists(str(folder)), Stored(), "refuse")
 

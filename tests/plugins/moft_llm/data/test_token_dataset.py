@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moft_llm.data.token_dataset import text_store
-from moft_llm.data.tokenization import Counts, Tokenised
+from moft_llm.data.token_dataset import token_dataset_of
+from moft_llm.data.tokenization import Counts, TokenizedLists
 
 PROMPTS = torch.tensor([2, 1, 3, 2])
 SIZES = torch.tensor([2, 3, 2, 4])
@@ -17,7 +17,7 @@ RESPONSES = torch.tensor([1, 2, 3, 1, 1, 2, 2, 1, 1, 2, 5])
 def data():
     tokens = torch.arange(int(PROMPTS.sum() + RESPONSES.sum()), dtype=torch.int32) + 10
     items = len(RESPONSES)
-    return Tokenised(
+    return TokenizedLists(
         tokens=tokens,
         prompt_lengths=PROMPTS,
         sizes=SIZES,
@@ -25,8 +25,8 @@ def data():
         labels=torch.arange(items * 2.0).reshape(items, 2) + 1,
         mask=torch.arange(items * 2).reshape(items, 2) % 3 != 0,
         texts=("a", "b", "c", "d"),
-        asked=("A", "B", "C", "D"),
-        lead=" ",
+        scorer_prompts=("A", "B", "C", "D"),
+        leading_space=" ",
         where=("", "", "", ""),
         counts=Counts(4, items, len(tokens), 0, 0, 0, {}),
     )
@@ -34,7 +34,7 @@ def data():
 
 @pytest.fixture
 def store(data):
-    return text_store(data, torch.device("cpu"))
+    return token_dataset_of(data, torch.device("cpu"))
 
 
 def parts_of(data, index):
@@ -47,8 +47,8 @@ def parts_of(data, index):
 
 def test_a_batch_has_the_prompts_that_scorers_read(store):
     batch = store.batch(torch.tensor([3, 0, 2]), 64)
-    assert (batch.asked, batch.lead) == (("D", "A", "C"), " ")
-    assert batch.select(torch.tensor([2, 2, 0])).asked == ("C", "C", "D")
+    assert (batch.scorer_prompts, batch.leading_space) == (("D", "A", "C"), " ")
+    assert batch.select(torch.tensor([2, 2, 0])).scorer_prompts == ("C", "C", "D")
 
 
 def test_a_batch_holds_its_lists_in_order(store, data):
@@ -109,7 +109,7 @@ def cost(data, lists):
 @pytest.mark.parametrize("budget", [1, 12, 20, 40, 100])
 @pytest.mark.parametrize("whole", [0, 6])
 def test_lists_that_are_taken_apart_keep_the_budget_too(data, whole, budget):
-    store = text_store(data, torch.device("cpu"), whole)
+    store = token_dataset_of(data, torch.device("cpu"), whole)
     for generator in (None, torch.Generator().manual_seed(0)):
         plan = [lists.tolist() for lists in store.batches(budget, generator).plan]
         assert sorted(index for lists in plan for index in lists) == [0, 1, 2, 3]
@@ -121,9 +121,9 @@ def test_lists_that_are_taken_apart_keep_the_budget_too(data, whole, budget):
 
 
 def test_a_prompt_counts_once_for_each_response_that_is_taken_apart(data):
-    store = text_store(data, torch.device("cpu"), 0)
+    store = token_dataset_of(data, torch.device("cpu"), 0)
     assert len(store.batches(12).plan) == 4
-    assert len(text_store(data, torch.device("cpu")).batches(24).plan) < len(store.batches(24).plan)
+    assert len(token_dataset_of(data, torch.device("cpu")).batches(24).plan) < len(store.batches(24).plan)
     assert store.batch(torch.tensor([3]), 60).rows == 60 // cost(data, [3])
 
 
@@ -131,7 +131,7 @@ def test_a_prompt_counts_once_for_each_response_that_is_taken_apart(data):
 def test_a_window_that_no_list_is_longer_than_changes_no_plan(data, budget):
     for seed in (0, 1):
         plans = [
-            text_store(data, torch.device("cpu"), whole).batches(budget, torch.Generator().manual_seed(seed)).plan
+            token_dataset_of(data, torch.device("cpu"), whole).batches(budget, torch.Generator().manual_seed(seed)).plan
             for whole in (None, int(data.lengths.max()))
         ]
         assert [lists.tolist() for lists in plans[0]] == [lists.tolist() for lists in plans[1]]

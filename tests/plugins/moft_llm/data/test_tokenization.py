@@ -8,7 +8,7 @@ import torch
 from moft import ConfigError, DataError
 from moft_llm.data.example import Example
 from moft_llm.data.label_transforms import TextLabel
-from moft_llm.data.tokenization import tokenised
+from moft_llm.data.tokenization import tokenize
 
 EXAMPLES = [
     Example("Once", ("abc", "de", "f"), {"good": (1.0, 2.0, None)}, "data.jsonl:1"),
@@ -32,7 +32,7 @@ def made(letters):
 
     def with_settings(examples=EXAMPLES, **settings):
         given = {"template": "none", "max_length": 12, "max_response": 4, "add_eos": False, "objectives": OBJECTIVES}
-        return tokenised(examples, letters, **{**given, **settings})
+        return tokenize(examples, letters, **{**given, **settings})
 
     return with_settings
 
@@ -58,14 +58,14 @@ def test_what_was_cut_is_counted_and_told(made):
     data = made(max_response=2)
     counts = data.counts
     assert (counts.lists, counts.items, counts.tokens) == (3, 7, len(data.tokens))
-    assert (counts.cut_prompts, counts.cut_responses, counts.alike) == (1, 2, 0)
+    assert (counts.cut_prompts, counts.cut_responses, counts.identical) == (1, 2, 0)
     assert counts.labelled == {"short": 1, "quality": 1}
     assert data.notes("train") == (
         "train: 1 of 3 prompts were too long and lost their beginning.",
         "train: 2 of 7 responses were too long and lost their end.",
     )
     alike = made([Example("Once", ("abc", "abd"), {}, "data.jsonl:1")], max_response=2)
-    assert alike.notes("test")[1] == "test: 1 of 1 lists have responses with the same tokens, which no score can tell apart."
+    assert alike.notes("test")[1] == "test: 1 of 1 prompts have responses with identical tokens, which get identical scores."
     assert made(max_length=64).notes("train") == ()
 
 
@@ -95,17 +95,19 @@ def test_the_whole_hash_knows_labels_too(made):
 def test_settings_that_leave_no_room_are_one_line(made, letters):
     for most in (0, 12, 13):
         with pytest.raises(
-            ConfigError, match=rf"^\[task\.max_response\] {most} must be from 1 to max_length - 1, here 11: a prompt"
+            ConfigError, match=rf"^\[task\.max_response\] {most} must be from 1 to max_length - 1 = 11: the prompt needs a token"
         ):
             made(max_response=most)
-    with pytest.raises(ConfigError, match=r"^\[task\.max_length\] 1 must be at least 2: a prompt and a response need room\.$"):
+    with pytest.raises(
+        ConfigError, match=r"^\[task\.max_length\] 1 must be at least 2: one token for the prompt and one for the response\.$"
+    ):
         made(max_length=1)
-    with pytest.raises(DataError, match=r"^the data holds no list: nothing can be read or scored\.$"):
+    with pytest.raises(DataError, match=r"^the data has no prompts\.$"):
         made([])
 
 
 def test_a_tokenizer_without_eos_cannot_end_responses(made, letters):
     letters.eos_token = None
-    with pytest.raises(ConfigError, match=r"^\[task\.add_eos\] the tokenizer has no EOS token; set it to false\.$"):
+    with pytest.raises(ConfigError, match=r"^\[task\.add_eos\] the tokenizer has no end-of-sequence token\. Set it to false\.$"):
         made(add_eos=True)
     assert made().response_lengths.dtype == torch.int64

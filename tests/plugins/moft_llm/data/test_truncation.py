@@ -20,21 +20,21 @@ def letters(tiny_models):
 
 @pytest.fixture
 def cut(letters):
-    """Cuts one list; gives its prompt and responses as text, and the cutter."""
+    """Cuts one list; gives its prompt and responses as text, and the truncator."""
 
     def made(prompt, *responses, most, most_response=None, eos=None, template="none"):
-        cutter = truncation.Cutter(Template(letters, template), most, most_response, eos)
-        cutter.add([Example(prompt, responses, {}, "data.jsonl:7")])
-        lengths = [*cutter.prompt_lengths, *cutter.response_lengths]
-        return [letters.decode(part) for part in cutter.parts[0].split(lengths)], cutter
+        truncator = truncation.Truncator(Template(letters, template), most, most_response, eos)
+        truncator.add([Example(prompt, responses, {}, "data.jsonl:7")])
+        lengths = [*truncator.prompt_lengths, *truncator.response_lengths]
+        return [letters.decode(part) for part in truncator.parts[0].split(lengths)], truncator
 
     return made
 
 
 def test_what_fits_stays_and_ends_in_eos(cut, letters):
-    parts, cutter = cut("Once", "abc", "de", most=8, eos=letters.eos_token_id)
+    parts, truncator = cut("Once", "abc", "de", most=8, eos=letters.eos_token_id)
     assert parts == ["Once", "abc</s>", "de</s>"]
-    assert (cutter.cut_prompts, cutter.cut_responses, cutter.alike) == (0, 0, 0)
+    assert (truncator.cut_prompts, truncator.cut_responses, truncator.identical) == (0, 0, 0)
 
 
 def test_a_response_that_ends_in_eos_gets_no_other(cut, letters):
@@ -42,9 +42,9 @@ def test_a_response_that_ends_in_eos_gets_no_other(cut, letters):
 
 
 def test_a_long_response_keeps_its_beginning_and_gets_no_eos(cut, letters):
-    parts, cutter = cut("Once", "abc", "defghij", most=20, most_response=4, eos=letters.eos_token_id)
+    parts, truncator = cut("Once", "abc", "defghij", most=20, most_response=4, eos=letters.eos_token_id)
     assert parts == ["Once", "abc</s>", "defg"]
-    assert cutter.cut_responses == 1
+    assert truncator.cut_responses == 1
 
 
 def test_a_response_may_take_what_its_prompt_leaves(cut):
@@ -53,9 +53,9 @@ def test_a_response_may_take_what_its_prompt_leaves(cut):
 
 
 def test_a_long_prompt_keeps_its_end_in_the_room_of_the_longest_response(cut):
-    parts, cutter = cut("Once upon a time", "abc", "d", most=9, most_response=5)
+    parts, truncator = cut("Once upon a time", "abc", "d", most=9, most_response=5)
     assert parts == ["a time", "abc", "d"]
-    assert cutter.cut_prompts == 1
+    assert truncator.cut_prompts == 1
 
 
 def test_a_bos_at_the_beginning_stays(cut, letters):
@@ -73,30 +73,28 @@ def test_spaces_at_the_end_of_a_format_begin_the_responses(cut):
 
 
 def test_a_prompt_of_which_nothing_would_stay_is_one_line(cut):
-    with pytest.raises(
-        DataError, match=r"^data\.jsonl:7: of 4 tokens the responses leave 1 for the prompt, so nothing of it would"
-    ):
+    with pytest.raises(DataError, match=r"^data\.jsonl:7: the responses leave 1 of 4 tokens for the prompt, which is too few"):
         cut("<s>Once", "abc", "d", most=4, most_response=3)
 
 
 def test_texts_without_tokens_are_one_line(cut):
-    with pytest.raises(DataError, match=r"^data\.jsonl:7: the tokenizer makes no token of the prompt; a response needs one to"):
+    with pytest.raises(DataError, match=r"^data\.jsonl:7: the prompt has no tokens after tokenization; every prompt needs one"):
         cut("", "abc", "d", most=8)
     with pytest.raises(
-        DataError, match=r"^data\.jsonl:7: the tokenizer makes no token of response 2; every response needs one\.$"
+        DataError, match=r"^data\.jsonl:7: response 2 has no tokens after tokenization; every response needs one\.$"
     ):
         cut("Once", "abc", "", most=8)
 
 
 def test_responses_that_a_cut_makes_equal_are_counted(cut):
-    assert cut("Once", "abcde", "abcdx", "y", most=20, most_response=4)[1].alike == 1
-    assert cut("Once", "abcde", "abcdx", "y", most=20, most_response=5)[1].alike == 0
+    assert cut("Once", "abcde", "abcdx", "y", most=20, most_response=4)[1].identical == 1
+    assert cut("Once", "abcde", "abcdx", "y", most=20, most_response=5)[1].identical == 0
 
 
 def test_many_lists_are_cut_as_one_by_one(letters, monkeypatch):
     monkeypatch.setattr(truncation, "CHUNK", 4)
     examples = [Example(f"prompt {n}", (f"a{n}", f"b{n}"), {}, "data.jsonl:7") for n in range(10)]
-    cutter = truncation.Cutter(Template(letters, "none"), 64, None, None)
-    cutter.add(examples)
-    assert [letters.decode(part) for part in cutter.parts] == [f"prompt {n}a{n}b{n}" for n in range(10)]
-    assert cutter.texts == [f"prompt {n}" for n in range(10)]
+    truncator = truncation.Truncator(Template(letters, "none"), 64, None, None)
+    truncator.add(examples)
+    assert [letters.decode(part) for part in truncator.parts] == [f"prompt {n}a{n}b{n}" for n in range(10)]
+    assert truncator.texts == [f"prompt {n}" for n in range(10)]

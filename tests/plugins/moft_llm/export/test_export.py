@@ -12,8 +12,9 @@ import torch
 
 import moft
 from moft.cli.app import main
-from moft_llm.export.export import merged_network
-from moft_llm.generation.generate import Decoding, generated
+from moft_llm.export.export import merge_lora
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
@@ -33,7 +34,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-def generated(folder):
+def generate(folder):
     if (folder / "model").exists():
         base, adapter, words = folder / "model", folder / "adapter", folder / "model"
     else:
@@ -46,7 +47,7 @@ def generated(folder):
         yield [token for token in out[0].tolist()[ids["input_ids"].shape[1]:] if token != tokenizer.eos_token_id]
 
 for line in sys.stdin:
-    print("found:" + json.dumps(list(generated(Path(line.strip())))), flush=True)
+    print("found:" + json.dumps(list(generate(Path(line.strip())))), flush=True)
 """
 
 
@@ -76,7 +77,7 @@ def generated_with_moft(run, weights, dial="1"):
     opened = moft.open_run(run, device="cpu")
     with torch.no_grad():
         assignments = opened.policy.assignments(opened.tradeoff(weights, dial).expand(len(PROMPTS)))
-    return generated(assignments, opened.task.prompting().tokens(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
+    return generate(assignments, opened.task.prompt_template().tokenize(PROMPTS), Decoding(max_new_tokens=STEPS, greedy=True))
 
 
 CASES = {
@@ -125,9 +126,9 @@ def test_the_card_says_what_it_is_and_how_to_load_it(run, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     header = card.split("---")[1]
     assert "library_name: peft" in header
-    assert "# run, at brief 0.25, calm 0.75" in card
+    assert "# run at brief 0.25, calm 0.75" in card
     assert "PeftModel.from_pretrained(base" in card
-    assert "![The front of the policy](front.png)" in card
+    assert "![Front of the policy](front.png)" in card
     front = json.loads((run / "front.json").read_text(encoding="utf-8"))
     nearest = min(front["points"], key=lambda point: abs(point["weights"][0] - 0.25))
     assert f"| brief | {nearest['weights'][0]:.4g} | {nearest['values'][0]:.4g} (" in card
@@ -146,10 +147,13 @@ def test_the_run_is_as_it_was(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "moft export needs --weights, such as --weights 0.5,0.5: a plain model has one tradeoff."),
+        ([], "moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff."),
         (["--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
-        (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16': is none of float32, bfloat16."),
-        (["--weights", "1,0", "--dial", "2"], "at this dial every token takes a forward of the base model as well"),
+        (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16' must be one of float32, bfloat16."),
+        (
+            ["--weights", "1,0", "--dial", "2"],
+            "--dial: at this dial, each token also needs the base model, so it cannot be exported as one model. Use --dial 1.",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, run, tmp_path, capsys):
@@ -173,7 +177,7 @@ def test_what_is_there_already_stays(run, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
     assert main(["export", str(run), str(tmp_path / "out"), "--weights", "1,0"]) == 2
-    assert "out: is there already; choose another place or remove it." in capsys.readouterr().err
+    assert "out: already exists. Choose another path or remove it." in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
@@ -205,7 +209,7 @@ def test_merged_weights_give_the_logits_of_the_adapted_network(tiny_models, fami
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
         tokens = torch.arange(5, 25).reshape(2, 10)
         expected, plain = model.network(tokens).logits, base(tokens).logits
-        merged = merged_network(model.network).network
+        merged = merge_lora(model.network).network
         assert not any("lora" in name or "base_layer" in name for name in merged.state_dict())
         torch.testing.assert_close(merged(tokens).logits, expected, atol=1e-4, rtol=1e-4)
         assert (expected - plain).abs().max() > 1e-2
@@ -223,16 +227,16 @@ def test_rounding_a_merged_model_is_told_and_float32_keeps_all(run, tmp_path, ca
     assert files["own"].read_bytes() == files["float32"].read_bytes()
     assert files["bfloat16"].stat().st_size < 0.6 * files["own"].stat().st_size
     assert said["float32"] == f"{tmp_path / 'float32' / 'model'}: the base model with LoRA merged, in float32."
-    head = f"{tmp_path / 'bfloat16' / 'model'}: the base model with LoRA merged, in bfloat16. Rounding moved its weights by "
+    head = f"{tmp_path / 'bfloat16' / 'model'}: the base model with LoRA merged, in bfloat16. The rounding error is "
     assert said["bfloat16"].startswith(head)
-    assert said["bfloat16"].endswith(" % of what LoRA does; --dtype float32, twice as large, does not.")
+    assert said["bfloat16"].endswith(" % of LoRA's change; --dtype float32 has none, and is twice as large.")
 
 
 def test_an_adapter_alone_takes_no_dtype(tuned, tmp_path, capsys):
     run = tuned("{name: dpo-ls, points: 3}")
     capsys.readouterr()
     assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5", "--dtype", "float32"]) == 2
-    told = "--dtype float32 changes nothing: this export is an adapter alone, in float32; leave it out."
+    told = "--dtype float32 has no effect, because this export is only a float32 adapter. Leave it out."
     assert capsys.readouterr().err == f"moft: error: {told}\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -246,7 +250,7 @@ def test_what_rounding_takes_of_a_merge_is_measured_and_a_float32_merge_loses_no
             if "lora_B" in name:
                 parameter.normal_(std=0.01)
     layers = {name: module for name, module in model.network.named_modules() if hasattr(module, "get_delta_weight")}
-    found = {dtype: merged_network(model.network, dtype=dtype) for dtype in (None, "float32")}
+    found = {dtype: merge_lora(model.network, dtype=dtype) for dtype in (None, "float32")}
     changed, lost = 0.0, 0.0
     for name, layer in layers.items():
         delta = layer.get_delta_weight("default").float()
@@ -255,7 +259,7 @@ def test_what_rounding_takes_of_a_merge_is_measured_and_a_float32_merge_loses_no
         rounded = found[None].network.get_submodule(name).weight
         assert rounded.dtype == torch.bfloat16
         changed, lost = changed + delta.square().sum(), lost + (rounded.float() - exact).square().sum()
-    assert found[None].lost == pytest.approx((lost / changed).sqrt().item(), rel=1e-3)
-    assert found[None].lost > 0.05
-    assert (found[None].dtype, found["float32"].dtype, found["float32"].lost) == ("bfloat16", "float32", 0.0)
+    assert found[None].rounding_error == pytest.approx((lost / changed).sqrt().item(), rel=1e-3)
+    assert found[None].rounding_error > 0.05
+    assert (found[None].dtype, found["float32"].dtype, found["float32"].rounding_error) == ("bfloat16", "float32", 0.0)
     assert all(value.dtype == torch.float32 for value in found["float32"].network.state_dict().values())

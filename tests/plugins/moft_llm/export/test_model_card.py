@@ -11,8 +11,8 @@ import torch
 
 from moft import RunError
 from moft.api import Tradeoff
-from moft_llm.export.export import _base_place
-from moft_llm.export.model_card import Card
+from moft_llm.export.export import _base_path
+from moft_llm.export.model_card import ModelCard
 
 FRONT = {
     "objectives": ["brief", "calm"],
@@ -26,9 +26,9 @@ FRONT = {
 def card_of(folder, gguf=None, *, with_prefix=False):
     run = SimpleNamespace(path=folder, front=folder / "front.json")
     opened = SimpleNamespace(folder=run, names=("brief", "calm"))
-    task = SimpleNamespace(prompting=lambda: SimpleNamespace(text="none"))
+    task = SimpleNamespace(prompt_template=lambda: SimpleNamespace(text="none"))
     tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.ones(1, 2))
-    return Card(
+    return ModelCard(
         SimpleNamespace(opened=opened, task=task), tradeoff, "/models/mine", gguf, with_prefix=with_prefix, dtype="float32"
     )
 
@@ -61,18 +61,18 @@ def test_the_base_of_an_export_is_the_place_that_was_read(tmp_path, monkeypatch)
     fetched.mkdir(parents=True)
     (fetched / "one.gguf").touch()
     monkeypatch.setenv("MOFT_CACHE", str(tmp_path))
-    assert _base_place({"model": "smollm2", "gguf": None}) == (str(fetched), "one.gguf")
-    assert _base_place({"model": str(fetched), "gguf": "two.gguf"}) == (str(fetched), "two.gguf")
-    assert _base_place({"model": "owner/name", "gguf": None}) == ("owner/name", None)
+    assert _base_path({"model": "smollm2", "gguf": None}) == (str(fetched), "one.gguf")
+    assert _base_path({"model": str(fetched), "gguf": "two.gguf"}) == (str(fetched), "two.gguf")
+    assert _base_path({"model": "owner/name", "gguf": None}) == ("owner/name", None)
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, r"^{}: is not finished \(it has no front\.json\); go on with it by `moft train \.\.\. --resume`\.$"),
-        ("{", r"^{}/front\.json: is damaged; `moft train \.\.\. --resume` measures the run again\.$"),
-        ("[]", r"front\.json: is damaged"),
-        ("{}", r"front\.json: is damaged"),
+        (None, r"^{}: not finished \(it has no front\.json\)\. Continue it with `moft train \.\.\. --resume`\.$"),
+        ("{", r"^{}/front\.json: damaged file\. `moft train \.\.\. --resume` measures the run again\.$"),
+        ("[]", r"front\.json: damaged file"),
+        ("{}", r"front\.json: damaged file"),
     ],
 )
 def test_a_run_without_a_whole_front_has_no_card(content, told, tmp_path):

@@ -8,7 +8,9 @@ from torch import nn
 
 from moft import ConfigError, DataError, ShapeError
 from moft.api import Assignment, Conditioner, Injection, Model, ModelSpec, generator_for
-from moft_llm.generation.generate import Decoding, generated, log_probabilities
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
+from moft_llm.generation.log_probabilities import log_probabilities
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
@@ -73,8 +75,8 @@ def divisors():
 def test_a_batch_of_tradeoffs_gives_the_tokens_of_single_runs(tiny_models, family):
     model = language_model(tiny_models(family), tokens=2)
     assignment, prompts = asked(model, divisor=divisors()), prompts_of(model)
-    together = generated([assignment], prompts, GREEDY)
-    alone = [generated(single(assignment, row), [prompts[row]], GREEDY)[0] for row in range(ROWS)]
+    together = generate([assignment], prompts, GREEDY)
+    alone = [generate(single(assignment, row), [prompts[row]], GREEDY)[0] for row in range(ROWS)]
     assert together == alone
     assert len({tuple(tokens) for tokens in together}) > ROWS / 2
 
@@ -85,8 +87,8 @@ def test_a_batch_of_tradeoffs_gives_the_tokens_of_single_runs_with_real_weights(
     assignment = asked(model, divisor=divisors())
     prompts = [[1, *prompt] for prompt in prompts_of(model)]
     decoding = Decoding(max_new_tokens=16, greedy=True)
-    together = generated([assignment], prompts, decoding)
-    assert together == [generated(single(assignment, row), [prompts[row]], decoding)[0] for row in range(ROWS)]
+    together = generate([assignment], prompts, decoding)
+    assert together == [generate(single(assignment, row), [prompts[row]], decoding)[0] for row in range(ROWS)]
     scores = torch.stack(log_probabilities([assignment], prompts, together))
     for row in range(ROWS):
         own = torch.cat(log_probabilities(single(assignment, row), [prompts[row]], [together[row]]))
@@ -111,7 +113,7 @@ def greedy_by_logits(model, prefix, prompt, divisor, steps):
 def test_every_token_is_the_likeliest_of_the_mixed_logits(tiny_models, family):
     model = language_model(tiny_models(family), tokens=1)
     assignment, prompts = asked(model, 4, divisors()[:4]), prompts_of(model, 4)
-    found = generated([assignment], prompts, Decoding(max_new_tokens=6, greedy=True))
+    found = generate([assignment], prompts, Decoding(max_new_tokens=6, greedy=True))
     prefix = model.prefix(4, assignment.injection)
     for row in range(4):
         expected = greedy_by_logits(model, prefix[row : row + 1], prompts[row], assignment.divisor[row], 6)
@@ -126,7 +128,7 @@ def test_an_infinite_divisor_is_the_base_model_alone(tiny_models):
     base, tokenizer = load_model(str(folder), device=torch.device("cpu"))
     found = base.generate(torch.tensor([prompt]), max_new_tokens=8, do_sample=False, pad_token_id=tokenizer.pad_token_id)
     kept = [token for token in found[0, len(prompt) :].tolist() if token != tokenizer.eos_token_id]
-    assert generated([asked(model, 1, torch.inf)], [prompt], GREEDY) == [kept]
+    assert generate([asked(model, 1, torch.inf)], [prompt], GREEDY) == [kept]
 
 
 def test_as_trained_costs_one_forward_for_each_token(tiny_models):
@@ -138,7 +140,7 @@ def test_as_trained_costs_one_forward_for_each_token(tiny_models):
 
     def cost(divisor):
         passes.clear()
-        found = generated([asked(model, 4, divisor)], prompts, steps)
+        found = generate([asked(model, 4, divisor)], prompts, steps)
         assert max(map(len, found)) == 5
         return len(passes)
 
@@ -150,10 +152,10 @@ def test_as_trained_costs_one_forward_for_each_token(tiny_models):
 def test_a_drawn_row_depends_on_its_own_generator_alone(tiny_models):
     model = language_model(tiny_models("llama"))
     assignment, prompts = asked(model, divisor=divisors()), prompts_of(model)
-    together = generated([assignment], prompts, DRAWN, generators=[generator_for(5, row) for row in range(ROWS)])
+    together = generate([assignment], prompts, DRAWN, generators=[generator_for(5, row) for row in range(ROWS)])
     for row in (0, 1, 6, 11):
-        assert generated(single(assignment, row), [prompts[row]], DRAWN, generators=[generator_for(5, row)])[0] == together[row]
-    again = generated([assignment], prompts, DRAWN, generators=[generator_for(6, row) for row in range(ROWS)])
+        assert generate(single(assignment, row), [prompts[row]], DRAWN, generators=[generator_for(5, row)])[0] == together[row]
+    again = generate([assignment], prompts, DRAWN, generators=[generator_for(6, row) for row in range(ROWS)])
     assert again != together
 
 
@@ -164,7 +166,7 @@ def test_draws_follow_the_probabilities(tiny_models):
     with torch.no_grad():
         expected = model.network.eval()(torch.tensor([prompt])).logits[0, -1].softmax(-1)
     once = Decoding(max_new_tokens=1, batch=500)
-    found = generated(
+    found = generate(
         [assignment], [prompt] * rows, once, generators=[generator_for(1, row) for row in range(rows)], keep_end=True
     )
     counts = torch.zeros_like(expected)
@@ -185,29 +187,29 @@ def test_draws_follow_the_probabilities(tiny_models):
 def test_draws_from_the_likeliest_token_alone_are_greedy(tiny_models, decoding):
     model = language_model(tiny_models("llama"))
     assignment, prompts = asked(model, 4), prompts_of(model, 4)
-    drawn = generated([assignment], prompts, decoding, generators=[generator_for(1, row) for row in range(4)])
-    assert drawn == generated([assignment], prompts, GREEDY)
+    drawn = generate([assignment], prompts, decoding, generators=[generator_for(1, row) for row in range(4)])
+    assert drawn == generate([assignment], prompts, GREEDY)
 
 
 def test_what_follows_the_end_is_cut(tiny_models):
     model = language_model(tiny_models("llama"))
     prompts = prompts_of(model)
-    whole = generated([asked(model)], prompts, GREEDY)
+    whole = generate([asked(model)], prompts, GREEDY)
     row = next(row for row in range(ROWS) if len(whole[row]) > 4)
     model.network.generation_config.eos_token_id = [model.tokenizer.eos_token_id, whole[row][3]]
     cut = whole[row].index(whole[row][3])
-    assert generated([asked(model)], prompts, GREEDY)[row] == whole[row][:cut]
-    assert generated([asked(model)], prompts, GREEDY, keep_end=True)[row] == whole[row][: cut + 1]
+    assert generate([asked(model)], prompts, GREEDY)[row] == whole[row][:cut]
+    assert generate([asked(model)], prompts, GREEDY, keep_end=True)[row] == whole[row][: cut + 1]
 
 
 def test_generation_settings_saved_with_a_model_do_not_count(tiny_models):
     model = language_model(tiny_models("llama"))
     assignment, prompts = asked(model, 4), prompts_of(model, 4)
-    plain = generated([assignment], prompts, GREEDY)
+    plain = generate([assignment], prompts, GREEDY)
     model.train()
     model.network.generation_config.repetition_penalty = 3.0
     model.network.generation_config.max_new_tokens = 2
-    assert generated([assignment], prompts, GREEDY) == plain
+    assert generate([assignment], prompts, GREEDY) == plain
     assert model.network.generation_config.repetition_penalty == 3.0
     assert model.training
 
@@ -256,11 +258,11 @@ def test_several_answers_serve_the_rows_of_one_batch(tiny_models):
     assignments = [
         Assignment(own, model, Injection(), torch.ones(len(own), 1)) for own, model in zip(rows, (first, second), strict=True)
     ]
-    found = generated(assignments, prompts, GREEDY)
+    found = generate(assignments, prompts, GREEDY)
     for own, model in zip(rows, (first, second), strict=True):
         for row in own.tolist():
             alone = Assignment(torch.tensor([0]), model, Injection(), torch.ones(1, 1))
-            assert generated([alone], [prompts[row]], GREEDY)[0] == found[row]
+            assert generate([alone], [prompts[row]], GREEDY)[0] == found[row]
 
 
 class Ranker(Model):
@@ -283,17 +285,19 @@ class Shift(Conditioner):
 def test_what_cannot_be_generated_from_is_refused(tiny_models):
     model = language_model(tiny_models("llama"))
     one = torch.arange(1), torch.ones(1, 1)
-    with pytest.raises(ConfigError, match="Ranker is no language model"):
-        generated([Assignment(one[0], Ranker(), Injection(), one[1])], [[5]], GREEDY)
-    with pytest.raises(ConfigError, match="only a prefix and gates of LoRA go with what is generated"):
-        generated([Assignment(one[0], model, Shift()(torch.ones(1, 4)), one[1])], [[5]], GREEDY)
-    with pytest.raises(ShapeError, match="1 prompts need a tradeoff of as many rows, got 16"):
-        generated([asked(model)], [[5]], GREEDY)
+    with pytest.raises(ConfigError, match="Ranker is not a language model"):
+        generate([Assignment(one[0], Ranker(), Injection(), one[1])], [[5]], GREEDY)
+    with pytest.raises(ConfigError, match="text can be generated with a prefix and gates of LoRA only"):
+        generate([Assignment(one[0], model, Shift()(torch.ones(1, 4)), one[1])], [[5]], GREEDY)
+    with pytest.raises(ShapeError, match="1 prompts need a tradeoff with as many rows, got 16"):
+        generate([asked(model)], [[5]], GREEDY)
     with pytest.raises(ShapeError, match="1 prompts need as many generators"):
-        generated([asked(model, 1)], [[5]], DRAWN)
+        generate([asked(model, 1)], [[5]], DRAWN)
     with pytest.raises(ShapeError, match="1 prompts need as many responses, got 2"):
         log_probabilities([asked(model, 1)], [[5]], [[5], [6]])
     with pytest.raises(DataError, match="prompt 2: the prompt has no tokens"):
-        generated([asked(model, 2)], [[5], []], GREEDY)
-    with pytest.raises(DataError, match="b:2: 500 tokens of prompt, 5 of prefix and 8 to come are more than the context of 512"):
-        generated([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])
+        generate([asked(model, 2)], [[5], []], GREEDY)
+    with pytest.raises(
+        DataError, match="b:2: 500 prompt tokens, 5 prefix tokens and 8 new tokens exceed the model's context of 512"
+    ):
+        generate([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])

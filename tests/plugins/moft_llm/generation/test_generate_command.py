@@ -15,8 +15,9 @@ from moft.cli.app import main
 from moft.hooks.plugin_manager import Plugins
 from moft.run.run_config import read_settings
 from moft.run.train import train_run
-from moft_llm.generation.generate import Decoding, generated
-from moft_llm.generation.requests import APPROXIMATE
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
+from moft_llm.generation.llm_run import APPROXIMATE
 from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
 pytestmark = pytest.mark.slow  # a run is trained
@@ -69,11 +70,11 @@ def test_one_prompt_is_answered_in_plain_text(run, capsys):
 def test_what_is_written_is_what_the_policy_generates(run, capsys):
     assert main(["generate", run, "Day 3: ", "--weights", "0.2,0.8", "--greedy", *WORDS]) == 0
     opened = moft.open_run(run, device="cpu")
-    tokenizer = opened.task.prompting().tokenizer
+    tokenizer = opened.task.prompt_template().tokenizer
     with torch.no_grad():
         assignments = opened.policy.assignments(opened.tradeoff("0.2,0.8"))
-    ids = opened.task.prompting().tokens(["Day 3: "])
-    (found,) = generated(assignments, ids, Decoding(max_new_tokens=6, greedy=True))
+    ids = opened.task.prompt_template().tokenize(["Day 3: "])
+    (found,) = generate(assignments, ids, Decoding(max_new_tokens=6, greedy=True))
     assert capsys.readouterr().out == tokenizer.decode(found, skip_special_tokens=True) + "\n"
 
 
@@ -146,7 +147,7 @@ def test_other_methods_generate_as_well(method, tuned, tmp_path, capsys):
 
 MISTAKES = [
     ({"prompt": "x", "weights": [1, 0], "dial": [1, 3]}, "{path}:2: betas [0.1, 0.3] are not a multiple of the"),
-    ({"prompt": "x"}, "{path}:2: has no weights; give them there, or by --weights for every line that has none."),
+    ({"prompt": "x"}, "{path}:2: has no weights; add them, or give --weights for all lines without."),
     ({"prompt": "x", "weights": [1]}, "{path}:2: weights [1] must be 2 numbers, one for each of brief, calm."),
     ({"prompt": "x", "weights": [0.5, 0.2]}, "{path}:2: weights must sum to 1"),
     ({"prompt": "x", "weights": "0.5,0.5"}, "{path}:2: weights '0.5,0.5' is text; give numbers, in a list or by objective."),
@@ -154,8 +155,11 @@ MISTAKES = [
     ({"prompt": "x", "weights": [1, 0], "dial": 0}, "{path}:2: dial 0 must be between"),
     ({"prompt": "", "weights": [1, 0]}, "{path}:2: the prompt has no tokens; give at least one."),
     ({"text": "x"}, "{path}:2: has no 'prompt'; a line is"),
-    ({"prompt": "x", "weight": [1, 0]}, "{path}:2: 'weight' is not known; a line is"),
-    ({"prompt": "x" * 600, "weights": [1, 0]}, "{path}:2: 600 tokens of prompt, 8 of prefix and 6 to come are more than the"),
+    ({"prompt": "x", "weight": [1, 0]}, "{path}:2: unknown field 'weight'; a line is"),
+    (
+        {"prompt": "x" * 600, "weights": [1, 0]},
+        "{path}:2: 600 prompt tokens, 8 prefix tokens and 6 new tokens exceed the model's context",
+    ),
 ]
 
 
@@ -173,7 +177,7 @@ def test_a_file_that_is_there_is_not_written_over(run, tmp_path, capsys):
     path, out = written(tmp_path / "p.jsonl", {"prompt": "Day 1: ", "weights": [1, 0]}), tmp_path / "out.jsonl"
     out.write_text("mine")
     assert main(["generate", run, "--file", path, "--out", str(out), *WORDS]) == 2
-    assert capsys.readouterr().err == f"moft: error: {out}: is there already; choose another place or remove it.\n"
+    assert capsys.readouterr().err == f"moft: error: {out}: already exists. Choose another path or remove it.\n"
     assert out.read_text() == "mine"
 
 
@@ -184,34 +188,34 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
     assert f"{path}:1: 'Once upon a time' is not JSON" in capsys.readouterr().err
     path.write_text("\n")
     assert main(["generate", run, "--file", str(path)]) == 2
-    assert f"{path}: holds no prompt" in capsys.readouterr().err
+    assert f"{path}: the file has no prompts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "moft generate needs either prompts or --file, and not both."),
-        (["Hi", "--file", "p.jsonl"], "moft generate needs either prompts or --file, and not both."),
+        ([], "moft generate needs either prompts or --file, not both."),
+        (["Hi", "--file", "p.jsonl"], "moft generate needs either prompts or --file, not both."),
         (["Hi"], "moft generate needs --weights, such as --weights 0.5,0.5."),
         (["Hi", "--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
         (
             ["Hi", "--weights", "1,0", "--greedy", "--top-p", "1"],
-            "--top-p changes nothing with --greedy, which takes the likeliest token; leave one of the two out.",
+            "--top-p has no effect with --greedy, which takes the most likely token. Leave one of the two out.",
         ),
-        (["Hi", "--weights", "1,0", "--top-k", "5", "--greedy"], "--top-k changes nothing with --greedy"),
+        (["Hi", "--weights", "1,0", "--top-k", "5", "--greedy"], "--top-k has no effect with --greedy"),
         (
             ["Hi", "--weights", "1,0", "--sampling-temperature", "0.5", "--greedy"],
-            "--sampling-temperature changes nothing with --greedy",
+            "--sampling-temperature has no effect with --greedy",
         ),
-        (["Hi", "--weights", "1,0", "--top-p", "0"], "--top-p 0: must be above 0 and at most 1."),
+        (["Hi", "--weights", "1,0", "--top-p", "0"], "--top-p 0 must be above 0 and at most 1."),
         (
             ["Hi", "--weights", "1,0", "--sampling-temperature", "0"],
-            "--sampling-temperature 0: must be above 0; --greedy is its limit.",
+            "--sampling-temperature 0 must be above 0. For the most likely token, use --greedy.",
         ),
         (["--file", "gone.jsonl"], "gone.jsonl: cannot be read"),
         (
             ["Hi", "a\udcff", "--weights", "1,0"],
-            "prompt 2: prompt holds half of a surrogate pair at character 1; it must be text.",
+            "prompt 2: prompt has half of a surrogate pair at character 1; it must be valid text.",
         ),
         (
             ["Hi", "--weights", "1,0", "--dial", "1,3"],
@@ -237,7 +241,7 @@ def test_a_run_of_another_task_is_refused_in_one_line(words, tmp_path, capsys):
     capsys.readouterr()
     filled = [word.format(run=tmp_path / "run", out=tmp_path / "out") for word in words]
     assert main([*filled, "--weights", "0.5,0.5"]) == 2
-    told = f"is a run of the task 'ltr'; moft {words[0]} works with runs of 'llm' only."
+    told = f"a run of the task 'ltr'; moft {words[0]} works with runs of the task 'llm' only."
     assert capsys.readouterr().err == f"moft: error: {tmp_path / 'run'}: {told}\n"
     assert not (tmp_path / "out").exists()
 

@@ -26,7 +26,8 @@ from moft.testing import check_evaluator
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_llm.data.label_transforms import TextLabel
 from moft_llm.data.list_readers import Lists
-from moft_llm.generation.generate import Decoding, generated
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
 from moft_llm.generation.generation_evaluator import Generation
 from moft_llm.network.lora import LoRA
 from moft_llm.task import LLM
@@ -82,7 +83,10 @@ def test_greedy_responses_are_not_sampled_again_and_again():
     Generation(objectives, None, scorers=SCORERS, decoding=greedy)
     with pytest.raises(ConfigError) as error:
         Generation(objectives, None, scorers=SCORERS, samples=4, decoding=greedy)
-    assert str(error.value) == "samples: 4 greedy responses to a prompt are all the same; set 1, or decoding.greedy: false."
+    assert (
+        str(error.value)
+        == "samples: 4 greedy responses to a prompt would be identical. Set samples: 1, or decoding.greedy: false."
+    )
 
 
 @pytest.mark.slow
@@ -122,7 +126,7 @@ def test_lists_beyond_the_number_of_prompts_are_skipped(task, steered):
 
 @pytest.mark.parametrize("scorers", [{"brief": Characters()}, {**SCORERS, "loud": Characters()}])
 def test_scorers_are_those_of_the_objectives(scorers):
-    with pytest.raises(ConfigError, match="the objectives are brief, calm, and each needs one of its name"):
+    with pytest.raises(ConfigError, match="but needs one for each objective: brief, calm"):
         Generation((Objective("brief"), Objective("calm")), None, scorers=scorers)
 
 
@@ -137,10 +141,10 @@ def test_prompts_without_room_for_a_response_are_refused_before_anything_is_trai
     evaluator(task).check(steered, task.batches("test"))
     with pytest.raises(ConfigError) as error:
         evaluator(task, decoding=Decoding(max_new_tokens=505)).check(steered, task.batches("test"))
-    tokens = r"\d+ tokens of prompt, 2 of prefix and 505 to come are more than the context of 512;"
+    tokens = r"\d+ prompt tokens, 2 prefix tokens and 505 new tokens exceed the model's context of 512\."
     pattern = (
-        rf"^\[profile\.evaluator\.decoding\.max_new_tokens\] prompt \d+ that is measured: {tokens} "
-        r".* A lower task\.max_length shortens prompts\.$"
+        rf"^\[profile\.evaluator\.decoding\.max_new_tokens\] prompt \d+ of the measured split: {tokens} "
+        r".* A lower task\.max_length also shortens prompts\.$"
     )
     assert match(pattern, str(error.value))
 
@@ -153,21 +157,21 @@ def test_a_model_that_cannot_generate_is_refused_before_anything_is_trained(task
     base = Steered(BasePolicy(task), base.tradeoff)
     with pytest.raises(ConfigError) as error:
         evaluator(task).check(base, task.batches("test"))
-    assert str(error.value) == f"[profile.evaluator] {fault} Choose another evaluator than generation."
+    assert str(error.value) == f"[profile.evaluator] {fault} Choose an evaluator other than generation."
 
 
 def test_a_model_that_cannot_generate_is_refused_wherever_it_is_to_write(task, monkeypatch):
     monkeypatch.setattr("moft_llm.network.language_model.generation_fault", lambda network: "ValueError: no way")
     tradeoff = Tradeoff(torch.tensor([[0.5, 0.5]]), torch.full((1, 2), 0.1))
     with pytest.raises(ConfigError, match=r"^LlamaForCausalLM cannot generate from embeddings \(ValueError: no way\)\.$"):
-        generated(BasePolicy(task).assignments(tradeoff), [[5, 6]], Decoding(greedy=True))
+        generate(BasePolicy(task).assignments(tradeoff), [[5, 6]], Decoding(greedy=True))
 
 
 def test_a_scorer_that_gives_no_number_is_named(task, steered):
     scorers = {"brief": lambda prompts, responses: torch.full((len(responses),), torch.nan), "calm": Characters()}
     for scorer in scorers.values():
         scorer.meaning = "nothing"
-    with pytest.raises(PluginError, match=r"^the scorer of 'brief' \(function\) gave nan for the response "):
+    with pytest.raises(PluginError, match=r"^the scorer of 'brief' \(function\) returned nan for the response "):
         evaluator(task, scorers=scorers)(steered, task.batches("test"))
 
 
@@ -203,5 +207,5 @@ def test_scorers_read_what_they_read_when_they_label(task, steered, tiny_models,
 
 def test_lists_without_text_are_refused(task, steered):
     plain = [Batch(**{field.name: getattr(batch, field.name) for field in fields(Batch)}) for batch in task.batches("test")]
-    with pytest.raises(ConfigError, match="generation measures language models; choose another for this task"):
+    with pytest.raises(ConfigError, match=r"generation measures language models only\. Choose another evaluator for this task"):
         evaluator(task)(steered, plain)

@@ -13,13 +13,13 @@ from moft import DataError
 from moft_llm.loading import hub
 from moft_llm.loading.hub import check_hub
 
-ASKED = "moft: owner/name: no such file or folder here, so the Hugging Face hub is asked for it.\n"
+ASKED = "moft: owner/name: no such file or folder; looking on the Hugging Face hub.\n"
 
 
 @pytest.fixture
 def assignment(monkeypatch, tmp_path):
     """Sets what the hub answers when it is asked for a file; its cache is empty."""
-    hub.tell_asked.cache_clear()
+    hub.note_hub_request.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
@@ -52,7 +52,7 @@ def test_a_hub_that_answers_is_left_to_its_library_and_told_of_once(error, assig
         (ConnectionError("no route\nto host"), "the Hugging Face hub cannot be reached (no route to host)."),
         (
             RepositoryNotFoundError("404", response=response(404)),
-            "no model of that name on the Hugging Face hub, or none that you may read.",
+            "the Hugging Face hub has no model of that name that you can read.",
         ),
     ],
 )
@@ -67,14 +67,14 @@ def test_a_hub_that_has_no_such_model_or_is_not_there_is_one_line(error, told, a
 def test_offline_nothing_is_asked(assignment, monkeypatch, capsys):
     assignment(AssertionError("asked"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"and the hub's cache has no config\.json of it; HF_HUB_OFFLINE forbids to ask"):
+    with pytest.raises(DataError, match=r"and the hub's cache has no config\.json of it. Unset HF_HUB_OFFLINE to download it"):
         check_hub("owner/name", "config.json")
     assert capsys.readouterr().err == ""
 
 
 def test_what_no_hub_can_have_is_one_line(assignment):
     assignment()
-    with pytest.raises(DataError, match=r"^a--b: no such folder, and no name on the hub like owner/model\.$"):
+    with pytest.raises(DataError, match=r"^a--b: no such folder, and not a name on the Hugging Face hub, such as owner/model\.$"):
         check_hub("a--b", "config.json")
 
 

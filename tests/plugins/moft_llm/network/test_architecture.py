@@ -80,7 +80,10 @@ def test_a_network_whose_logits_are_not_its_heads_is_refused(tiny_models, match)
     base.lm_head.register_forward_hook(lambda module, inputs, logits: 2 * logits)
     with pytest.raises(ConfigError) as raised:
         LanguageModel(base, tokenizer, share_prompt=True, **SETTINGS)
-    assert match(r"^model: the logits of LlamaForCausalLM are not those of its hidden states and LM head", str(raised.value))
+    assert match(
+        r"^model: LlamaForCausalLM cannot be tuned, because its logits are not its LM head applied to its hidden states",
+        str(raised.value),
+    )
 
 
 def test_a_network_without_attention_heads_is_refused(match):
@@ -89,7 +92,7 @@ def test_a_network_without_attention_heads_is_refused(match):
     network = MambaForCausalLM(MambaConfig(vocab_size=32, hidden_size=8, num_hidden_layers=1, state_size=2))
     with pytest.raises(ConfigError) as raised:
         widest_head(network)
-    assert match(r"^model: MambaForCausalLM has no attention heads, by its config; it cannot be tuned here\.$", str(raised.value))
+    assert match(r"^model: MambaForCausalLM has no attention heads in its config, so it cannot be tuned\.$", str(raised.value))
 
 
 def test_a_network_without_checkpoints_is_refused(tiny_models, match):
@@ -97,4 +100,4 @@ def test_a_network_without_checkpoints_is_refused(tiny_models, match):
     base.supports_gradient_checkpointing = False
     with pytest.raises(ConfigError) as raised:
         checkpoint_layers(base, lambda: (nullcontext(), nullcontext()))
-    assert match(r"^gradient_checkpointing: LlamaForCausalLM cannot do it\.", str(raised.value))
+    assert match(r"^gradient_checkpointing: LlamaForCausalLM does not support it\.", str(raised.value))

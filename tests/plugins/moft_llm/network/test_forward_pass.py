@@ -11,7 +11,9 @@ from torch.testing import assert_close
 
 from moft import ShapeError
 from moft.api import Batch, ConditionedPolicy, DedicatedModels, Injection, Tradeoff
-from moft_llm.generation.generate import Decoding, generated, log_probabilities
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
+from moft_llm.generation.log_probabilities import log_probabilities
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network import forward_pass, lm_head
 from moft_llm.network.language_model import LanguageModel
@@ -46,7 +48,7 @@ def ways(monkeypatch):
     def both(act):
         found = []
         for packs in (False, True):
-            monkeypatch.setattr(LanguageModel, "_packs", lambda self, packs=packs: packs and self._is_packable)
+            monkeypatch.setattr(LanguageModel, "_can_pack", lambda self, packs=packs: packs and self._is_packable)
             found.append(act())
         return found
 
@@ -76,7 +78,7 @@ def injected(model, rows=3, *, prefix=0, gates=False):
     return Injection(prefix=before, gates=own)
 
 
-def scored(model, injection, batch):
+def score_responses(model, injection, batch):
     """Scores, and the gradients of all that is trained or injected."""
     scores = model(batch, injection)
     trained = [one for one in model.parameters() if one.requires_grad]
@@ -91,12 +93,12 @@ def test_packed_passes_score_as_padded_ones(built, ways, family, share_prompt, m
     model = built(family, share_prompt=share_prompt, prompt_tokens=1 if more else 0)
     assert model._is_packable
     injection = injected(model, **more)
-    assert_close(*ways(lambda: scored(model, injection, inputs())), atol=1e-3, rtol=1e-3)
+    assert_close(*ways(lambda: score_responses(model, injection, inputs())), atol=1e-3, rtol=1e-3)
 
 
 def test_lists_of_one_response_are_packed_too(built, ways):
     model = built()
-    assert_close(*ways(lambda: scored(model, injected(model, prefix=2), inputs(responses=1))), atol=1e-3, rtol=1e-3)
+    assert_close(*ways(lambda: score_responses(model, injected(model, prefix=2), inputs(responses=1))), atol=1e-3, rtol=1e-3)
 
 
 def test_the_reference_is_packed_too(built, ways):
@@ -107,8 +109,8 @@ def test_the_reference_is_packed_too(built, ways):
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_checkpointed_layers_are_given_the_packing_and_the_gates_again(built, ways, family):
     plain, checkpointed = (built(family, gradient_checkpointing=given) for given in (False, True))
-    expected = ways(lambda: scored(plain, injected(plain, gates=True), inputs()))[0]
-    found = ways(lambda: scored(checkpointed, injected(checkpointed, gates=True), inputs()))[1]
+    expected = ways(lambda: score_responses(plain, injected(plain, gates=True), inputs()))[0]
+    found = ways(lambda: score_responses(checkpointed, injected(checkpointed, gates=True), inputs()))[1]
     assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
@@ -180,7 +182,7 @@ def test_a_row_that_is_longer_than_learned_positions_is_refused(built, ways, mat
 
     told = ways(refused)
     assert told[0] == told[1]
-    assert match(r"a row of \d+ tokens, 9 of them a prefix, where the model has 12 positions", told[0])
+    assert match(r"a row has \d+ tokens, 9 of them a prefix; the model has positions for 12 tokens", told[0])
 
 
 @pytest.fixture
@@ -198,16 +200,16 @@ def traced(monkeypatch):
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_compiled_parts_are_traced_whole_and_score_as_before(built, ways, traced, family):
     plain, compiled = (built(family, is_compiled=given) for given in (False, True))
-    expected = ways(lambda: scored(plain, injected(plain, gates=True), inputs()))[1]
-    found = ways(lambda: scored(compiled, injected(compiled, gates=True), inputs()))[1]
+    expected = ways(lambda: score_responses(plain, injected(plain, gates=True), inputs()))[1]
+    found = ways(lambda: score_responses(compiled, injected(compiled, gates=True), inputs()))[1]
     assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_batches_of_other_sizes_compile_nothing_more(built, traced, monkeypatch):
-    monkeypatch.setattr(LanguageModel, "_packs", lambda self: True)
+    monkeypatch.setattr(LanguageModel, "_can_pack", lambda self: True)
     model, graphs = built(is_compiled=True), []
     for rows in (3, 5, 6, 7, 9):
-        scored(model, injected(model, rows, prefix=2, gates=True), inputs(rows))
+        score_responses(model, injected(model, rows, prefix=2, gates=True), inputs(rows))
         graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert graphs[-1] == graphs[1], graphs
 
@@ -229,6 +231,6 @@ def test_a_compiled_model_writes_as_it_does_uncompiled_and_compiles_nothing_for_
         policy = ConditionedPolicy(built(is_compiled=is_compiled), None, torch.ones(1, 2))
         assignments = policy.assignments(Tradeoff(torch.full((2, 2), 0.5), torch.ones(1, 2)))
         before = torch._dynamo.utils.counters["frames"]["total"]
-        found.append((generated(assignments, prompts, greedy), log_probabilities(assignments, prompts, [[4, 5], [6]])))
+        found.append((generate(assignments, prompts, greedy), log_probabilities(assignments, prompts, [[4, 5], [6]])))
         assert torch._dynamo.utils.counters["frames"]["total"] == before
     assert_close(*found)

@@ -331,7 +331,7 @@ def test_a_row_beyond_learned_positions_is_refused(built, match):
         model(batch([row(torch.Generator(), 6, 8, 8)]), Injection(prefix=torch.zeros(1, 2, 32)))
         with pytest.raises(ShapeError) as raised:
             model(batch([row(torch.Generator(), 6, 8, 8)]), Injection(prefix=torch.zeros(1, 3, 32)))
-    assert match(r"^a row of 17 tokens, 3 of them a prefix, where the model has 16 positions", str(raised.value))
+    assert match(r"^a row has 17 tokens, 3 of them a prefix; the model has positions for 16 tokens", str(raised.value))
 
 
 def test_real_weights_score_alike_both_ways(built, stories, rows):

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from moft import ConfigError
 from moft_llm.loading.model_loading import load_model
-from moft_llm.network.lora import LoRA, adapt, adapters_off, peft_config
+from moft_llm.network.lora import LoRA, adapters_off, add_lora, peft_config
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def base(tiny_models):
 
 def adapted(network, **settings):
     lora = LoRA(**settings)
-    adapt(network, peft_config(lora, network))
+    add_lora(network, peft_config(lora, network))
     return network
 
 
@@ -67,13 +67,13 @@ def test_a_target_that_is_no_inner_layer_is_refused(base, match, target):
     with pytest.raises(ConfigError) as raised:
         peft_config(LoRA(targets=["q_proj", target]), base())
     known = "down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj"
-    assert str(raised.value) == f"targets: '{target}' is no linear layer within LlamaForCausalLM. There are: {known}."
+    assert str(raised.value) == f"targets: '{target}' is not a linear layer of LlamaForCausalLM. Its layers: {known}."
 
 
 def test_no_targets_are_refused(base, match):
     with pytest.raises(ConfigError) as raised:
         peft_config(LoRA(targets=[]), base())
-    assert match(r"^targets: none are left to adapt.* q_proj", str(raised.value))
+    assert match(r"^targets: no attention layer found in.* q_proj", str(raised.value))
 
 
 def test_dropout_is_of_training_alone(base):

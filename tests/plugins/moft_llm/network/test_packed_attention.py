@@ -13,8 +13,7 @@ from moft import ShapeError
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network import packed_attention as module
 from moft_llm.network.packed_attention import NAME, can_attend_packed, install, packed_attention
-from moft_llm.network.sequence_packing import packed
-from moft_llm.network.sequential_attention import Packing
+from moft_llm.network.sequence_packing import Packing, pack_rows
 
 SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 2, -1], [0, 1, 1, 1, 2, 2, 3], [0, 0, 1, -1, -1, -1, -1]])
 HEADS, GROUPS, WIDTH, SCALE = 4, 2, 8, 0.3
@@ -44,7 +43,7 @@ def seen_by(packing, count):
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_it_is_attention_under_a_mask_and_so_are_its_gradients(shared):
-    packing = packed(SEGMENTS, 2, shared=shared).packing
+    packing = pack_rows(SEGMENTS, 2, shared=shared).packing
     count = int(packing.query_starts[-1])
     parts = drawn(count)
     seen = seen_by(packing, count)
@@ -56,7 +55,7 @@ def test_it_is_attention_under_a_mask_and_so_are_its_gradients(shared):
 
 
 def test_models_side_by_side_attend_as_one_after_the_other():
-    packing = packed(SEGMENTS, 0, shared=True).packing
+    packing = pack_rows(SEGMENTS, 0, shared=True).packing
     count = int(packing.query_starts[-1])
     several = [torch.stack([part, 2 * part, part - 1]).detach().requires_grad_() for part in drawn(count)]
     together = torch.vmap(lambda *own: packed_attention(*own, packing, SCALE))(*several)
@@ -66,7 +65,7 @@ def test_models_side_by_side_attend_as_one_after_the_other():
 
 
 def test_a_query_that_all_models_share_is_one_for_each():
-    packing = packed(SEGMENTS, 0, shared=False).packing
+    packing = pack_rows(SEGMENTS, 0, shared=False).packing
     query, key, value = (part.detach() for part in drawn(int(packing.query_starts[-1])))
     keys = torch.stack([key, key + 1])
     together = torch.vmap(lambda own: packed_attention(query, own, value, packing, SCALE))(keys)
@@ -74,16 +73,16 @@ def test_a_query_that_all_models_share_is_one_for_each():
 
 
 def test_models_of_batches_of_their_own_cannot_stand_side_by_side(match):
-    packing = packed(SEGMENTS, 0, shared=True).packing
+    packing = pack_rows(SEGMENTS, 0, shared=True).packing
     parts = [part.detach() for part in drawn(int(packing.query_starts[-1]))]
     keys = torch.stack([packing.keys, packing.keys])
     with pytest.raises(ShapeError) as raised:
         torch.vmap(lambda own: packed_attention(*parts, packing._replace(keys=own), SCALE))(keys)
-    assert match(r"side by side share their batch", str(raised.value))
+    assert match(r"side by side must share their batch", str(raised.value))
 
 
 def test_16_bits_are_computed_in_more():
-    packing = packed(SEGMENTS, 1, shared=True).packing
+    packing = pack_rows(SEGMENTS, 1, shared=True).packing
     count = int(packing.query_starts[-1])
     rough = [part.detach().bfloat16().requires_grad_() for part in drawn(count)]
     exact = [part.detach().float().requires_grad_() for part in rough]
@@ -97,7 +96,7 @@ def test_16_bits_are_computed_in_more():
 
 
 def test_it_is_an_operator_that_compilers_can_trace():
-    packing = packed(SEGMENTS, 1, shared=True).packing
+    packing = pack_rows(SEGMENTS, 1, shared=True).packing
     parts = drawn(int(packing.query_starts[-1]), torch.float32)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
     library.opcheck(torch.ops.moft.packed_attention.default, (*parts, *packing, SCALE), test_utils=tests)
@@ -125,7 +124,7 @@ def test_a_network_that_attends_in_another_way_is_left_alone(tiny_models):
 
 
 def test_kernels_are_given_what_stands_together_and_so_give_it(monkeypatch):
-    packing = packed(SEGMENTS, 1, shared=True).packing
+    packing = pack_rows(SEGMENTS, 1, shared=True).packing
     query, key, value = (part.detach() for part in drawn(int(packing.query_starts[-1]), torch.float32))
     apart = query.transpose(0, 1).contiguous().transpose(0, 1)
     given = []
@@ -144,7 +143,7 @@ def test_kernels_are_given_what_stands_together_and_so_give_it(monkeypatch):
 def test_gradients_of_keys_that_many_see_are_added_up_in_float32():
     keys, count = torch.zeros(1000, dtype=torch.int64), 4
     grad = torch.full((1000, 1, 8), 0.01, dtype=torch.bfloat16)
-    found = module._returned(grad, torch.zeros(count, 1, 8, dtype=torch.bfloat16), keys)
+    found = module._scatter_gradient(grad, torch.zeros(count, 1, 8, dtype=torch.bfloat16), keys)
     assert found.dtype == torch.bfloat16
     assert_close(found[0].float(), torch.full((1, 8), 1000 * float(grad[0, 0, 0])), rtol=5e-3, atol=0)
 
@@ -158,4 +157,4 @@ def test_what_packed_sequences_cannot_do_is_refused(match):
     for more, told in (({"softcap": 30.0}, "softcap"), ({"s_aux": parts[0]}, "s_aux"), ({"dropout": 0.1}, "dropout")):
         with pytest.raises(ShapeError) as raised:
             attend(None, *parts, None, packing=packing, **more)
-        assert match(f"packed attention knows nothing of {told}", str(raised.value))
+        assert match(f"packed attention does not support {told}", str(raised.value))

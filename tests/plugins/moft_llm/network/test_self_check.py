@@ -11,7 +11,7 @@ from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
 from moft_llm.network.packed_attention import install
-from moft_llm.network.self_check import check_scores, generation_fault, trial_of
+from moft_llm.network.self_check import check_scores, generation_fault, run_trial
 
 
 @pytest.fixture
@@ -36,26 +36,29 @@ def told(trial, wrong=None, leak=0.0):
 
     def scores(inputs, share, pack):
         moved = leak * float(inputs is trial.changed)
-        return trial.own[None] + torch.tensor([[float((share, pack) == wrong), moved]])
+        return trial.expected[None] + torch.tensor([[float((share, pack) == wrong), moved]])
 
     return scores
 
 
 def test_what_scores_as_the_network_does_is_packed_where_it_may_be(network):
-    trial = trial_of(network)
+    trial = run_trial(network)
     assert check_scores(trial, True, True, told(trial))
     assert not check_scores(trial, True, False, told(trial))
 
 
 @pytest.mark.parametrize("wrong", [(True, True), (False, True)])
 def test_one_layout_that_scores_otherwise_is_enough_not_to_pack(network, wrong):
-    trial = trial_of(network)
+    trial = run_trial(network)
     assert not check_scores(trial, True, True, told(trial, wrong))
 
 
 def test_other_scores_than_the_networks_own_are_refused(network, match):
-    trial = trial_of(network)
-    for wrong, said in (((False, False), "are not those of its hidden states"), ((True, False), "Set share_prompt: false")):
+    trial = run_trial(network)
+    for wrong, said in (
+        ((False, False), "its logits are not its LM head applied to its hidden states"),
+        ((True, False), "Set share_prompt: false"),
+    ):
         with pytest.raises(ConfigError) as raised:
             check_scores(trial, True, True, told(trial, wrong))
         assert match(said, str(raised.value))
@@ -63,8 +66,8 @@ def test_other_scores_than_the_networks_own_are_refused(network, match):
 
 
 def test_a_response_that_is_seen_by_another_is_found_though_scores_are_near(network):
-    trial = trial_of(network)
-    with pytest.raises(ConfigError, match="share_prompt: LlamaForCausalLM scores otherwise"):
+    trial = run_trial(network)
+    with pytest.raises(ConfigError, match="share_prompt: LlamaForCausalLM gives other scores"):
         check_scores(trial, True, True, lambda inputs, share, pack: told(trial, leak=0.05 * share)(inputs, share, pack))
 
 
@@ -76,14 +79,14 @@ def test_a_window_that_only_the_trial_knows_of_is_found(tiny_models, monkeypatch
     settings = {"prompt_tokens": 0, "length_normalization": False, "gradient_checkpointing": False, "lora": None}
     with pytest.raises(ConfigError) as raised:
         LanguageModel(base, tokenizer, tradeoff_size=2, share_prompt=True, **settings)
-    assert match(r"^share_prompt: GPTNeoForCausalLM scores otherwise when responses share a row\.", str(raised.value))
+    assert match(r"^share_prompt: GPTNeoForCausalLM gives other scores when responses share a row\.", str(raised.value))
     LanguageModel(base, tokenizer, tradeoff_size=2, share_prompt=False, **settings)
 
 
 def test_a_row_of_the_trial_is_longer_than_what_may_be_a_window(network):
-    assert trial_of(network).row is None
+    assert run_trial(network).row is None
     network.config.update({"odd_window": 40})
-    row = trial_of(network).row
+    row = run_trial(network).row
     assert row["tokens"].shape == row["segments"].shape
     assert 40 < row["tokens"].shape[1] <= 40 + 8  # the prompt is 3 tokens, and so is a response
     assert int(row["segments"].max()) == row["items"].shape[1] == (row["tokens"].shape[1] - 3) / 3
@@ -95,21 +98,21 @@ def test_a_trial_that_fails_names_the_architecture_in_one_line(network, match, e
         raise error
 
     with pytest.raises(ConfigError) as raised:
-        check_scores(trial_of(network), True, True, failing)
+        check_scores(run_trial(network), True, True, failing)
     said = " ".join(str(error).split())
-    assert str(raised.value) == f"model: LlamaForCausalLM cannot be tuned here: {type(error).__name__}: {said}"
+    assert str(raised.value) == f"model: LlamaForCausalLM cannot be tuned: {type(error).__name__}: {said}"
     network.forward = failing
-    with pytest.raises(ConfigError, match=r"^model: LlamaForCausalLM cannot be tuned here: "):
-        trial_of(network)
+    with pytest.raises(ConfigError, match=r"^model: LlamaForCausalLM cannot be tuned: "):
+        run_trial(network)
 
 
 def test_a_layout_that_fails_is_not_used(network):
-    trial = trial_of(network)
+    trial = run_trial(network)
 
     def scores(inputs, share, pack):
         if share or pack:
             raise AttributeError("no such layout")
-        return trial.own[None]
+        return trial.expected[None]
 
     assert not check_scores(trial, False, True, scores)
 
@@ -119,11 +122,13 @@ def test_too_little_memory_for_a_trial_is_no_fault_of_the_architecture(network):
         raise torch.OutOfMemoryError("tried to allocate")
 
     for layout in ((False, False), (True, False), (False, True)):
-        trial = trial_of(network)
+        trial = run_trial(network)
         with pytest.raises(torch.OutOfMemoryError):
-            check_scores(trial, True, True, lambda *given, at=layout, it=trial: failing() if given[1:] == at else it.own[None])
+            check_scores(
+                trial, True, True, lambda *given, at=layout, it=trial: failing() if given[1:] == at else it.expected[None]
+            )
     network.forward = failing
-    for tried in (trial_of, generation_fault):
+    for tried in (run_trial, generation_fault):
         with pytest.raises(torch.OutOfMemoryError):
             tried(network)
 
@@ -146,7 +151,7 @@ def test_an_architecture_that_gives_other_outputs_is_refused_by_name(tiny_models
     settings = {"prompt_tokens": 0, "share_prompt": True, "length_normalization": False, "gradient_checkpointing": False}
     with pytest.raises(ConfigError) as raised:
         LanguageModel(Llama4ForCausalLM(config), tokenizer, tradeoff_size=2, lora=None, **settings)
-    assert match(r"^model: Llama4ForCausalLM cannot be tuned here: AttributeError: .*last_hidden_state", str(raised.value))
+    assert match(r"^model: Llama4ForCausalLM cannot be tuned: AttributeError: .*last_hidden_state", str(raised.value))
 
 
 def test_a_network_that_cannot_generate_from_embeddings_is_told(network):
@@ -162,9 +167,9 @@ def test_a_network_that_cannot_generate_from_embeddings_is_told(network):
 
 
 def test_the_trial_is_of_the_network_as_it_was_loaded(network):
-    before = trial_of(network).own
+    before = run_trial(network).expected
     assert install(network)
-    torch.testing.assert_close(trial_of(network).own, before)
+    torch.testing.assert_close(run_trial(network).expected, before)
 
 
 def test_an_architecture_that_keeps_the_packing_from_its_attention_is_not_packed_in_16_bits_either(built):

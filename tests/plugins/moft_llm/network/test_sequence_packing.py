@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from moft_llm.network.attention_mask import attended, positions
-from moft_llm.network.sequence_packing import packed
+from moft_llm.network.attention_mask import attention_mask, positions
+from moft_llm.network.sequence_packing import pack_rows
 
 SEGMENTS = torch.tensor([[0, 0, 1, 2, 2], [0, 1, -1, -1, -1]])
 
 
 def test_tokens_follow_each_other_without_padding():
-    found = packed(SEGMENTS, 1, shared=True)
+    found = pack_rows(SEGMENTS, 1, shared=True)
     assert found.rows.tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1]
     assert found.columns.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2]
     assert found.positions.tolist() == [0, 1, 2, 3, 3, 4, 0, 1, 2]
@@ -21,18 +21,18 @@ def test_tokens_follow_each_other_without_padding():
 
 
 def test_responses_see_their_prompt_and_themselves():
-    packing = packed(SEGMENTS, 1, shared=True).packing
+    packing = pack_rows(SEGMENTS, 1, shared=True).packing
     assert packing.query_starts.tolist() == [0, 3, 4, 6, 8, 9]
     assert packing.key_starts.tolist() == [0, 3, 7, 12, 14, 17]
     assert packing.keys.tolist() == [0, 1, 2, *[0, 1, 2, 3], *[0, 1, 2, 4, 5], *[6, 7], *[6, 7, 8]]
-    assert (packing.most_queries, packing.most_keys) == (3, 5)
+    assert (packing.max_queries, packing.max_keys) == (3, 5)
 
 
 def test_a_row_of_one_response_is_one_sequence():
-    found = packed(torch.tensor([[0, 0, 1], [0, 1, -1]]), 2, shared=False)
+    found = pack_rows(torch.tensor([[0, 0, 1], [0, 1, -1]]), 2, shared=False)
     assert found.packing.keys is None
     assert found.packing.query_starts.tolist() == found.packing.key_starts.tolist() == [0, 5, 9]
-    assert (found.packing.most_queries, found.packing.most_keys) == (5, 5)
+    assert (found.packing.max_queries, found.packing.max_keys) == (5, 5)
     assert found.positions.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
 
 
@@ -42,7 +42,7 @@ def test_packed_tokens_see_what_those_of_padded_rows_do():
         lengths = torch.randint(1, 5, (6, 4), generator=generator)
         rows = [torch.cat([torch.full((int(length),), number) for number, length in enumerate(own)]) for own in lengths]
         segments = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-        found, mask = packed(segments, prefix, shared=True), attended(segments, prefix)
+        found, mask = pack_rows(segments, prefix, shared=True), attention_mask(segments, prefix)
         starts, ends = found.packing.query_starts.tolist(), found.packing.key_starts.tolist()
         for sequence in range(len(starts) - 1):
             keys = found.packing.keys[ends[sequence] : ends[sequence + 1]]

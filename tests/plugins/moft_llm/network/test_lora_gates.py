@@ -15,8 +15,10 @@ from moft.testing import check_model
 from moft_conditioners.hyper_lora import HyperLoRA
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_conditioners.mix import Mix
-from moft_llm.export.export import merged_network
-from moft_llm.generation.generate import Decoding, generated, log_probabilities
+from moft_llm.export.export import merge_lora
+from moft_llm.generation.decoding import Decoding
+from moft_llm.generation.generate import generate
+from moft_llm.generation.log_probabilities import log_probabilities
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
@@ -182,7 +184,7 @@ def test_a_copy_has_gates_of_its_own(built):
 @pytest.mark.parametrize(
     ("gates", "told"),
     [
-        ({"lm_head": torch.ones(3, 4)}, r"the gates of lm_head for a batch of 3 rows must be none, for it has no LoRA"),
+        ({"lm_head": torch.ones(3, 4)}, r"there are gates of lm_head \(\[3, 4\]\), which has no LoRA"),
         ({"model.layers.0.self_attn.q_proj": torch.ones(3, 5)}, r"must be \[3, 4\], got \[3, 5\]"),
         ({"model.layers.0.self_attn.q_proj": torch.ones(2, 4)}, r"must be \[3, 4\], got \[2, 4\]"),
     ],
@@ -195,7 +197,10 @@ def test_gates_that_do_not_fit_are_refused(built, gates, told):
 def test_a_layer_that_mixes_rows_is_refused(built):
     model = built()
     inner = model.network.get_submodule("model.layers.0.self_attn.q_proj").lora_A["default"]
-    with model.gated(model.gates(3, gates_of(model, 3))), pytest.raises(ShapeError, match=r"meet \[6, 4\] in model.layers.0"):
+    with (
+        model.gated(model.gates(3, gates_of(model, 3))),
+        pytest.raises(ShapeError, match=r"model.layers.0.self_attn.q_proj returns \[6, 4\] for 3 rows"),
+    ):
         inner(torch.ones(6, 32))
 
 
@@ -234,21 +239,21 @@ def test_a_batch_of_gates_writes_the_tokens_of_single_runs(built, divisor, asked
     model = built()
     assignment = served(model, spread_out(conditioners(model.spec)["both"]))
     divisors, greedy = torch.full((ROWS, 1), divisor), Decoding(max_new_tokens=6, greedy=True)
-    together = generated([Assignment(assignment.rows, model, assignment.injection, divisors)], prompts(), greedy)
+    together = generate([Assignment(assignment.rows, model, assignment.injection, divisors)], prompts(), greedy)
     for row in range(asked):
         alone = Assignment(torch.tensor([0]), model, assignment.injection.select(torch.tensor([row])), divisors[:1])
-        assert generated([alone], [prompts()[row]], greedy) == [together[row]]
+        assert generate([alone], [prompts()[row]], greedy) == [together[row]]
     assert len({tuple(tokens) for tokens in together}) > ROWS / 2
 
 
 def test_what_is_written_is_what_the_merged_network_writes_by_whole_forwards(built):
     model = built("gpt2")
     assignment = served(model, HyperLoRA(model.spec))
-    found = generated([assignment], prompts(), Decoding(max_new_tokens=5, greedy=True))
+    found = generate([assignment], prompts(), Decoding(max_new_tokens=5, greedy=True))
     scores = log_probabilities([assignment], prompts(), found)[0]
     for row in range(3):
         gates = {layer: own[row] for layer, own in assignment.injection.gates.items()}
-        network, ids = merged_network(model.network, gates).network, list(prompts()[row])
+        network, ids = merge_lora(model.network, gates).network, list(prompts()[row])
         logits = network(torch.tensor([ids + found[row]])).logits[0].log_softmax(-1)
         for place, token in enumerate(found[row], start=len(ids) - 1):
             assert int(logits[place].argmax()) == token
