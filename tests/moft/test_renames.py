@@ -20,7 +20,7 @@ from moft.renames import RENAMES, Rename, missing_name, new_name, rename_hint
 from moft.run.policy.open_run import OpenedRun
 from moft.run.run_config import read_settings
 from moft.suggestions import one_line
-from moft_llm.generation.requests import requests_of
+from moft_llm.generation.requests import read_requests
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "renames.md"
 CONFIGS = {
@@ -133,10 +133,10 @@ def test_an_old_key_of_a_prompt_file_is_refused_and_the_new_one_is_read(rename: 
     path = tmp_path / "prompts.jsonl"
     path.write_text(json.dumps({"prompt": "a", "weights": [1, 0], rename.old: 2}), encoding="utf-8")
     with pytest.raises(DataError) as caught:
-        requests_of(path, None, "1")
+        read_requests(path, None, "1")
     assert str(caught.value).startswith(f"{path}:1: '{rename.old}' is now called '{rename.new}'; a line is ")
     path.write_text(json.dumps({"prompt": "a", "weights": [1, 0], rename.new: 2}), encoding="utf-8")
-    assert getattr(requests_of(path, None, "1")[0], rename.new) == 2
+    assert getattr(read_requests(path, None, "1")[0], rename.new) == 2
 
 
 # Plugins
