@@ -154,8 +154,8 @@ def test_a_mistake_in_a_file_of_weights_is_told_in_one_line(text, told, finished
     ("text", "told"),
     [
         ("1 qid:1 1:1 2:2 3:3\n", "has 3 columns; the ranker reads columns up to 8"),
-        ("1 qid:1 1:nan\n", "data.txt:1: 'nan' is not finite"),
-        ("1 1:1\n", "data.txt:1: '1:1' where the qid should be"),
+        ("1 qid:1 1:nan\n", "data.txt:1: 'nan' is not a finite"),
+        ("1 1:1\n", "data.txt:1: '1:1' is not a qid"),
         ("", "data.txt: holds no items"),
         (None, "no such file or folder"),
     ],
