@@ -117,11 +117,11 @@ def test_the_documentation_builds_without_a_warning(warm: str, tmp_path: Path, p
     assert all(name in settings for name in offered)
 
 
-def corners(objectives: list[str]) -> dict[str, Any]:
+def vertices(objectives: list[str]) -> dict[str, Any]:
     """A result of the study of the vertices, as its program writes it."""
     m = len(objectives)
     row = {
-        **{key: [0.1 * (j + 1) for j in range(m)] for key in ("one_shot", "plain", "base")},
+        **{key: [0.1 * (j + 1) for j in range(m)] for key in ("policy", "dedicated", "base")},
         "objectives": objectives,
         "lists": 175,
         "ratio": [0.9] * (m - 1) + [0.75],
@@ -131,18 +131,18 @@ def corners(objectives: list[str]) -> dict[str, Any]:
         "hypervolume_ci": [0.004, 0.006],
         "main": 0.36,
         "seconds": 12.5,
-        "plain_seconds": 50.0,
+        "dedicated_seconds": 50.0,
     }
     setup = {"split": "validation", "seeds": 3, "folds": 1}
     machine = {"processor": "P", "cores": 2, "python": "3.11", "packages": {"torch": "2"}, "date": "2026-01-01"}
     return {"setup": setup, "machine": machine, "variants": {"defaults": row, "no balance": row}}
 
 
-def test_the_table_of_the_corners_has_a_row_for_each_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_of_the_vertices_has_a_row_for_each_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     results = importlib.import_module("moft_docs.results")
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "vertices-study.json").write_text(json.dumps(corners(["clicks", "dwell"])), encoding="utf-8")
+    (tmp_path / "results" / "vertices-study.json").write_text(json.dumps(vertices(["clicks", "dwell"])), encoding="utf-8")
     text = results.benchmark_results("vertices-study", folder=tmp_path)
     rows = [line for line in text.splitlines() if line.startswith("| no balance |")]
     assert rows[0] == "| no balance | 0.90 | 0.75 | 0.75 | 5.12 [4.00, 6.00] | 0.360 | 12.5 |"

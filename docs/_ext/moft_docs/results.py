@@ -39,7 +39,7 @@ def other_results(_: str = "", *, folder: Path = BENCHMARKS) -> str:
     return "\n\n".join(f"### `{name}`\n\n{_about(folder, name)}\n\n{benchmark_results(name, folder=folder)}" for name in names)
 
 
-def corner_tables(content: Mapping[str, Any]) -> str:
+def vertex_tables(content: Mapping[str, Any]) -> str:
     """Vertex ratios of every variant, then the values behind them."""
     variants = content["variants"]
     names = next(iter(variants.values()))["objectives"]
@@ -56,17 +56,17 @@ def corner_tables(content: Mapping[str, Any]) -> str:
                 f"{found['seconds']:.1f}",
             ]
         )
-        values.append([variant, *(f"{value:.3f}" for value in found["one_shot"])])
+        values.append([variant, *(f"{value:.3f}" for value in found["policy"])])
     first = next(iter(variants.values()))
     values += [
         [label, *(f"{value:.3f}" for value in first[key])]
-        for label, key in (("a plain model for each", "plain"), ("base ranker", "base"))
+        for label, key in (("dedicated models", "dedicated"), ("base ranker", "base"))
     ]
-    headers = ["variant", *names, "least", "hypervolume / 1e-3", "main", "seconds"]
+    headers = ["variant", *names, "lowest", "hypervolume / 1e-3", "main", "seconds"]
     parts = [
-        "Vertex ratio: the objective at its own vertex, one-shot over a plain model trained for it alone.",
+        "Vertex ratios: each objective at its vertex, policy over dedicated model.",
         table(headers, ratios, numbers=True),
-        f"NDCG@10 of each objective at its own vertex (plain models and base ranker: those of *{next(iter(variants))}*):",
+        f"NDCG@10 of each objective at its vertex (dedicated models and base ranker are those of *{next(iter(variants))}*):",
         table(["variant", *names], values, numbers=True),
     ]
     if len(variants) == 1:
@@ -76,21 +76,21 @@ def corner_tables(content: Mapping[str, Any]) -> str:
         ]
         parts += [
             "With 95 % intervals:",
-            table(["objective", "vertex ratio", "one-shot less base ranker"], intervals, numbers=True),
+            table(["objective", "vertex ratio", "policy minus base ranker"], intervals, numbers=True),
         ]
     return "\n\n".join(parts)
 
 
-def one_shot_table(content: Mapping[str, Any]) -> str:
-    """One policy against eleven plain models."""
+def dedicated_model_table(content: Mapping[str, Any]) -> str:
+    """One policy against eleven dedicated models."""
     rows = [
-        ["hypervolume, one-shot over 11 plain models, 95 % interval", _between(content["ratio"], content["ratio_ci"], 3)],
-        ["the same, least of the seeds", f"{content['ratio_least']:.3f}"],
-        ["seconds, one-shot", f"{content['one_shot_seconds']:.1f}"],
-        ["seconds, 11 plain models", f"{content['plain_seconds']:.1f}"],
-        ["time, one-shot over 11 plain models", f"{content['share_of_time']:.3f}"],
-        ["monotonicity, each seed", ", ".join(f"{value:.3f}" for value in content["monotonicity"])],
-        ["training lists", f"{content['lists']:,}"],
+        ["hypervolume, policy over 11 dedicated models, 95 % interval", _between(content["ratio"], content["ratio_ci"], 3)],
+        ["the same, lowest of the seeds", f"{content['ratio_least']:.3f}"],
+        ["seconds, policy", f"{content['policy_seconds']:.1f}"],
+        ["seconds, 11 dedicated models", f"{content['dedicated_seconds']:.1f}"],
+        ["time, policy over 11 dedicated models", f"{content['share_of_time']:.3f}"],
+        ["monotonicity, by seed", ", ".join(f"{value:.3f}" for value in content["monotonicity"])],
+        ["training queries", f"{content['lists']:,}"],
     ]
     return table(["what", "measured"], rows, numbers=True)
 
@@ -117,7 +117,8 @@ def method_tables(content: Mapping[str, Any]) -> str:
         sign, other = (1, verdict["second"]) if is_first else (-1, verdict["first"])
         ends = verdict["ci"] or [float("nan")] * 2
         low, high = ends if is_first else [-ends[1], -ends[0]]
-        words = ("above" if sign * verdict["difference"] > 0 else "below") if verdict["is_distinct"] else "not distinguishable"
+        side = "significantly above" if sign * verdict["difference"] > 0 else "significantly below"
+        words = side if verdict["is_distinct"] else "not significantly different"
         said.append(
             [
                 verdict["measure"],
@@ -133,7 +134,7 @@ def method_tables(content: Mapping[str, Any]) -> str:
             table([*headers, "jobs", "seconds", "seconds of separate jobs", "parameters"], rows, numbers=True),
             f"cos-dpo takes {content['share_of_time']:.3f} of the seconds of the separate jobs of dpo-ls.",
             table(["measure", "cos-dpo against", "difference", "95 % interval", "cos-dpo is", "p"], said, numbers=True),
-            f"{content['lists']:,} lists, {len(content['objectives'])} objectives. {content['adjustment']}.",
+            f"{content['lists']:,} queries, {len(content['objectives'])} objectives. {content['adjustment']}.",
         ]
     )
 
@@ -186,7 +187,7 @@ def plain_tables(content: Mapping[str, Any]) -> str:
 def measured_on(content: Mapping[str, Any]) -> str:
     """How often, on what, and when."""
     setup = content.get("setup", content)
-    words = [f"{setup[key]} {key if setup[key] != 1 else key[:-1]}" for key in ("seeds", "folds") if key in setup]
+    words = [f"{setup[key]} {key if setup[key] != 1 else key[:-1]}" for key in ("seeds", "folds") if setup.get(key)]
     words += [f"{setup['split']} split"] if "split" in setup else []
     machine = content.get("machine", {})
     if machine:
@@ -267,27 +268,27 @@ def _about(folder: Path, name: str) -> str:
 
 
 FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "optima": optima_table,
-    "vertices": corner_tables,
-    "vertices-study": corner_tables,
-    "one-shot": one_shot_table,
+    "loss-optima": optima_table,
+    "vertices": vertex_tables,
+    "vertices-study": vertex_tables,
+    "dedicated-models": dedicated_model_table,
     "methods-mslr": method_tables,
     "methods-synthetic-2": method_tables,
     "methods-synthetic-5": method_tables,
-    "ensemble": plain_tables,
-    "betas": plain_tables,
+    "models-at-once": plain_tables,
+    "dial": plain_tables,
     "llm_vs_trl": plain_tables,
-    "llm_steps": plain_tables,
-    "llm_on_gpu": gpu_tables,
-    "stories": story_tables,
-    "stories-1": story_tables,
-    "stories-2": story_tables,
-    "stories-hpt": story_tables,
-    "stories-hyper-lora": story_tables,
-    "stories-dial": dial_table,
-    "stories-methods": story_method_tables,
-    "stories-validation": story_method_tables,
-    "stories-sft": story_method_tables,
+    "llm_step_cost": plain_tables,
+    "llm_vs_trl_gpu": gpu_tables,
+    "llm-steering": story_tables,
+    "llm-steering-seed-1": story_tables,
+    "llm-steering-seed-2": story_tables,
+    "llm-steering-hpt": story_tables,
+    "llm-steering-hyper-lora": story_tables,
+    "llm-dial": dial_table,
+    "llm-methods": story_method_tables,
+    "llm-methods-validation": story_method_tables,
+    "llm-methods-sft": story_method_tables,
     "conditioners-mslr-validation": conditioner_tables,
     "conditioners-mslr-test": conditioner_tables,
     "conditioners-synthetic-5-test": conditioner_tables,

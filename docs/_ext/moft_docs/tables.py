@@ -15,7 +15,7 @@ def story_tables(content: Mapping[str, Any]) -> str:
         [name, *(f"{mean:.2f}" for mean in found["means"]), f"{found['tau']:.2f}", _between(found["ends"][0], found["ends"][1:])]
         for name, found in content["objectives"].items()
     ]
-    text = table(["weight", *weights, "Kendall's tau", "last less first"], rows, numbers=True)
+    text = table(["weight", *weights, "Kendall's tau", "last minus first"], rows, numbers=True)
     return f"{text}\n\n{content['prompts']} prompts."
 
 
@@ -38,19 +38,19 @@ def gpu_tables(content: Mapping[str, Any]) -> str:
         ]
         headers = ["training", "pairs per second", "times TRL's", "GB", "of TRL's", "utilisation"]
         length, share = f"{padding['mean_length']:,.0f}", f"{padding['trl']:.0%}"
-        said = f"`{kind}`: a response with its prompt has {length} tokens, and {share} of TRL's batches are padding."
-        parts += [said, table(headers, rows, numbers=True)]
+        about = f"`{kind}`: a response with its prompt has {length} tokens on average; {share} of TRL's batches is padding."
+        parts += [about, table(headers, rows, numbers=True)]
     return "\n\n".join(parts)
 
 
 def dial_table(content: Mapping[str, Any]) -> str:
-    """Scores of generated text at the vertices, at several betas, and how far it is from the base model."""
+    """Scores of generated text at the vertices, at several dials, and KL from the base model."""
     rows = [[row["name"], *(f"{value:.2f}" for value in row["values"]), f"{row['kl']:.0f}"] for row in content["rows"]]
     return table(["at", *content["objectives"], "KL from the base"], rows, numbers=True)
 
 
 def story_method_tables(content: Mapping[str, Any]) -> str:
-    """One-shot training beside separate models: hypervolume, also of each seed, KL from the base, and seconds, with verdicts."""
+    """Policies beside dedicated models: hypervolume, also by seed, KL from the base model, and seconds, with verdicts."""
     rows = [
         [
             f"`{name}`",
@@ -67,11 +67,11 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
         for name, found in content["entries"].items()
     ]
     vertices = [f"{name} at its vertex" for name in content["objectives"]]
-    headers = ["", "hypervolume", "of each seed", *vertices, "monotonicity", "KL from the base", "parameters", "models"]
+    headers = ["", "hypervolume", "by seed", *vertices, "monotonicity", "KL from the base", "parameters", "models"]
     text = table([*headers, "seconds", "share"], rows, numbers=True)
     said = [
-        f"`{verdict['first']}` less `{verdict['second']}` {verdict['difference']:.3g}, "
-        f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
+        f"`{verdict['first']}` minus `{verdict['second']}` {verdict['difference']:.3g}, "
+        f"{'significant' if verdict['is_distinct'] else 'not significantly different'} (p {verdict['p']:.2g})"
         for verdict in content["verdicts"]
         if verdict["measure"] == "hypervolume"
     ]
@@ -94,8 +94,8 @@ def conditioner_tables(content: Mapping[str, Any]) -> str:
         ]
         for name, found in content["variants"].items()
     ]
-    headers = ["", "hypervolume / 1e-3", "more than concat", "I", "II", "III", "IV", "V", "least", "monotonicity", "main"]
-    return table([*headers, "parameters", "time beside concat"], rows, numbers=True)
+    headers = ["", "hypervolume / 1e-3", "more than concat", "I", "II", "III", "IV", "V", "lowest", "monotonicity", "main"]
+    return table([*headers, "parameters", "time over concat"], rows, numbers=True)
 
 
 def _scaled(value: float, ci: Sequence[float]) -> str:

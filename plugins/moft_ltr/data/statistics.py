@@ -146,7 +146,8 @@ def _table(title: str, first: str, columns: Iterable[str], caption: str | None =
 
 
 def _sizes(splits: Mapping[str, Dataset]) -> Table:
-    table = _table("Sizes", "split", ("queries", "documents", "shortest", "median", "mean", "longest", "columns"))
+    caption = "min, median, mean, max: number of documents of a query"
+    table = _table("Sizes", "split", ("queries", "documents", "min", "median", "mean", "max", "columns"), caption)
     for split, data in splits.items():
         lengths = np.diff(data.offsets)
         sizes = (lengths.min(), np.median(lengths), lengths.mean(), lengths.max())

@@ -10,8 +10,14 @@ import pytest
 EVERYWHERE = "nothing may be left behind by a mistake"
 
 SETTINGS = {
-    "a label column outside the file": ("task.objectives.first.column=99", "first.column: there is no column 99; .* columns 1 to 10"),
-    "a label that the data does not name": ("task.objectives.first.column=clicks", "first.column: the data has no label 'clicks'"),
+    "a label column outside the file": (
+        "task.objectives.first.column=99",
+        "first.column: there is no column 99; .* columns 1 to 10",
+    ),
+    "a label that the data does not name": (
+        "task.objectives.first.column=clicks",
+        "the data has no label 'clicks'",
+    ),
     "a main label outside the file": ("task.main={column: 11}", "task.main.column: there is no column 11; .* columns 1 to 10"),
     "a label that is a feature too": ("task.features=[1, 2, 9]", "column 9 is the label of 'first'; a label cannot be a feature"),
     "a feature listed twice": ("task.features=[1, 1]", r"\[task.features\] column 1 is listed twice"),
@@ -69,7 +75,10 @@ SETTINGS = {
     ),
     "a base ranker without a main objective": ("task.main=null", "'neural' is trained on the main objective, but task.main is"),
     "a plain model under weights that vary": ("method.conditioner=null", "null cannot follow weights that vary"),
-    "a site that the model lacks": ("method.conditioner={name: film, sites: [door]}", "unknown site 'door'. Sites of this model:"),
+    "a site that the model lacks": (
+        "method.conditioner={name: film, sites: [door]}",
+        "unknown site 'door'. Sites of this model",
+    ),
     "a plugin that is not there": ("plugins=[gone.py]", "plugin file 'gone.py' does not exist"),
     "a malformed override": ("task.heads", "override 'task.heads' is malformed"),
 }
