@@ -66,15 +66,15 @@ def test_matrices_start_as_far_apart_as_the_spread_says():
 
 
 @pytest.mark.parametrize(
-    ("layers", "told"),
+    ("layers", "message"),
     [
         (["inptu"], r"'hypernetwork': layers: 'inptu' matches no layer of the ranker. It has: input, layers.0.in, .*output"),
         (["layers.1.*", "input"], r"'layers.1.\*' matches no layer"),
         ([], r"layers must name at least one. the ranker has: input"),
     ],
 )
-def test_layers_that_are_not_there_are_refused(layers, told):
-    with pytest.raises(ConfigError, match=told):
+def test_layers_that_are_not_there_are_refused(layers, message):
+    with pytest.raises(ConfigError, match=message):
         Hypernetwork(SPEC, layers=layers)
 
 

@@ -78,12 +78,12 @@ def test_a_learned_gate_starts_at_the_plain_mix_and_learns():
     assert sum(p.numel() for p in mix.parameters()) == 2 + sum(p.numel() for part in mix.parts for p in part.parameters())
 
 
-def test_a_learned_gate_tells_its_shares_and_a_plain_mix_nothing():
+def test_a_learned_gate_reports_its_factors_and_a_mix_without_gate_nothing():
     mix = Mix(SPEC, parts=[Concat, Hypernetwork], gate="learned")
     with torch.no_grad():
         mix.gate.copy_(torch.tensor([0.25 / 1.75, 1.5 / 0.5]).log())  # of which 2 sigmoid makes 0.25 and 1.5
-    (told,) = mix.findings()
-    assert told == (
+    (message,) = mix.findings()
+    assert message == (
         "Factors that the mix of conditioners learned: Concat 0.25, Hypernetwork 1.50 (0: no effect, 1: unscaled, 2: doubled)."
     )
     assert not Mix(SPEC, parts=[Concat, Hypernetwork]).findings()

@@ -158,7 +158,7 @@ def test_a_model_that_scores_all_alike_is_refused(model_file, prepared):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "cannot read the LightGBM model"),
         (b"{}", "is not a LightGBM model file: it begins with '{}', not with 'tree'"),
@@ -166,12 +166,12 @@ def test_a_model_that_scores_all_alike_is_refused(model_file, prepared):
         (b"tree\nversion=v4\nnothing else\n", "is truncated or not a LightGBM model file: 'num_class=' is missing"),
     ],
 )
-def test_a_file_that_is_no_model_is_refused(content, told, tmp_path, capfd):
+def test_a_file_that_is_no_model_is_refused(content, message, tmp_path, capfd):
     pytest.importorskip("lightgbm")
     path = tmp_path / "model.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=told) as error:
+    with pytest.raises(DataError, match=message) as error:
         load_booster(read_model_text(LightGBMModel(str(path))))
     assert "\n" not in str(error.value)
     assert capfd.readouterr().err == ""

@@ -164,11 +164,11 @@ def test_without_a_main_objective_it_is_refused(task):
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "message"),
     [({"leaves": 1}, "leaves: must be"), ({"features": 0}, "features: must be"), ({"path": "a"}, "path: unknown")],
 )
-def test_settings_out_of_range_and_a_path_are_refused(setting, told, task):
-    with pytest.raises(ConfigError, match=told):
+def test_settings_out_of_range_and_a_path_are_refused(setting, message, task):
+    with pytest.raises(ConfigError, match=message):
         task(base={**BASE, **setting})
 
 

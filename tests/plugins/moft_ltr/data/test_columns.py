@@ -52,7 +52,7 @@ def test_features_are_taken_as_listed(data):
 
 
 @pytest.mark.parametrize(
-    ("labels", "exclude", "features", "error", "told"),
+    ("labels", "exclude", "features", "error", "message"),
     [
         ({"clicks": 4}, [], [1, 4], ConfigError, "column 4 is the label of 'clicks'; a label cannot be a feature"),
         ({"main": 2}, [], [2], ConfigError, "column 2 is the label of 'main'"),
@@ -63,8 +63,8 @@ def test_features_are_taken_as_listed(data):
         ({"clicks": 4}, [9], None, DataError, "task.exclude: there is no column 9"),
     ],
 )
-def test_inputs_that_cannot_be_are_refused(labels, exclude, features, error, told, data):
-    with pytest.raises(error, match=told):
+def test_inputs_that_cannot_be_are_refused(labels, exclude, features, error, message, data):
+    with pytest.raises(error, match=message):
         input_columns(data, labels, exclude=exclude, features=features)
 
 
@@ -97,8 +97,8 @@ def test_labels_of_some_lists_are_those_lists(data, whole):
 
 def test_a_negative_label_is_told_with_its_list(data_of, whole):
     part = whole(data_of((1, 1, 1, 2), (1, 1, 1, 2), (1, 4, 1, 2), (1, 4, 2, -3)))
-    told = r"data.txt:3: column 2 of query qid:4: label -3 of 'clicks' is negative after its transform; .* min-max"
-    with pytest.raises(DataError, match=told):
+    message = r"data.txt:3: column 2 of query qid:4: label -3 of 'clicks' is negative after its transform; .* min-max"
+    with pytest.raises(DataError, match=message):
         read_labels([part], [part.items], {"clicks": LabelColumn(2)}, None)
     labels, _ = read_labels([part], [part.items], {"clicks": LabelColumn(2, transform="min-max")}, None)
     assert labels.flatten().tolist() == [0, 0, 1, 0]
@@ -119,12 +119,12 @@ def test_a_label_whose_exponential_gain_is_no_number_is_refused(data_of, whole):
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "message"),
     [([1, 1, 2, 2, 2], "constant within every query"), ([0, 0, 0, 0, 0], "zero everywhere")],
 )
-def test_an_objective_that_tells_no_two_items_apart_is_refused(column, told):
+def test_an_objective_that_is_constant_within_every_query_is_refused(column, message):
     labels = torch.stack([torch.tensor([0.0, 1, 0, 0, 0]), torch.tensor(column, dtype=torch.float32)], dim=1)
     lengths = torch.tensor([2, 3])
-    with pytest.raises(DataError, match=rf"objective 'b' \(column 7\) is {told} in the training split after its transform"):
+    with pytest.raises(DataError, match=rf"objective 'b' \(column 7\) is {message} in the training split after its transform"):
         check_learnable(labels, lengths, ["a", "b"], {"a": 6, "b": 7}, "here")
     check_learnable(labels[:, :1], lengths, ["a"], {"a": 6}, "here")
