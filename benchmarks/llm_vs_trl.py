@@ -1,19 +1,18 @@
-"""Tuning of a language model beside TRL 1.16's DPOTrainer: the same model, pairs, batches and precision, LoRA of rank 64 in both.
+"""Compares the training of a small language model on a CPU with TRL 1.16's DPOTrainer: same model, pairs, batches and LoRA.
 
-Trainings take turns, a few steps each, every one in a process of its own with as many threads, on real PKU-SafeRLHF pairs:
+The trainings take turns of a few steps, each in a process with the same number of threads, on real PKU-SafeRLHF pairs:
 
-- TRL: `DPOTrainer` with PEFT's LoRA, reference scores computed before (`precompute_ref_log_probs`), no gradient checkpointing;
+- TRL: `DPOTrainer` with PEFT's LoRA of rank 64, precomputed reference scores, no gradient checkpointing;
 - moft, one objective without conditioning, in the trainer of a run: the same work as TRL's, on the same batches of 8 pairs;
-- moft, Weight-COS with HPT and two objectives, on the same batches;
-- moft, one objective, in batches of like lengths instead, which is how it makes them.
+- moft, Weight-COS-DPO with HPT and two objectives, on the same batches;
+- moft, one objective, in length-grouped batches, which are its default.
 
-TRL is given moft's tokens, cut to 256. Both use AdamW at one learning rate, clip gradients, and start from the same LoRA
-matrices, none of them zero; that the losses of the first batch and of the steps after it agree is checked, and written down.
-Counted are pairs, and the tokens of prompts with responses, padding left out and each prompt twice, per second of processor time
-and of wall time. Memory is the most that a process ever held, as Linux counts it; what it held once its imports were made and
-the model loaded is shown beside it.
+TRL gets moft's tokens, truncated to 256. Both use float32, AdamW with one learning rate and gradient clipping, and start from the
+same non-zero LoRA matrices. The losses of the first batch must agree; those of all steps are reported. Reported are pairs, and
+tokens of prompts with responses (without padding, each prompt twice), per second of processor time and of wall time. Memory is
+the peak resident memory of a process as Linux counts it, next to what the process had after the imports and loading the model.
 
-TRL is no dependency of moft, and is put into a folder of its own; it runs on the same torch, transformers and PEFT:
+TRL is not a dependency of moft. It is installed into a separate folder, and uses the same torch, transformers and PEFT:
 
     pip install --no-deps --target trl 'trl==1.16.*'
 
@@ -33,9 +32,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.language import Side, grouped_plan, perturb, places, training_tokens, with_room
-from benchmarks.racing import Racer, Stretches, resident
+from benchmarks.support.interleaved_processes import InterleavedProcess, StepTimer, resident_memory
+from benchmarks.support.llm_training import (
+    MoftTraining,
+    grouped_plan,
+    model_and_data_folders,
+    perturb,
+    training_tokens,
+    with_prefix_positions,
+)
+from benchmarks.support.reporting import format_summary, machine, paired_ratio, print_table, summary, write_result
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,14 +51,14 @@ if TYPE_CHECKING:
 TRL = "TRL"
 ALONE = "moft, LoRA, one objective"
 HPT = "moft, HPT and LoRA, two objectives"
-GROUPED = "moft, LoRA, batches of like lengths"
+GROUPED = "moft, LoRA, length-grouped batches"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 LENGTH, RANK, RATE = 256, 64, 1e-3
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Pairs and tokens per second and memory of every side, their ratios to TRL's, and how far the losses differ."""
-    model, data = places(options.model, options.data)
+    """Pairs and tokens per second and memory of every training, their ratios to TRL's, and the difference of the losses."""
+    model, data = model_and_data_folders(options.model, options.data)
     tokens = training_tokens(model, data, "pairs", LENGTH)
     steps = options.steps * (options.rounds + 1)
     same = _plan(tokens, options.batch, steps)
@@ -60,14 +66,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     plans = {TRL: same, ALONE: same, HPT: same, GROUPED: grouped}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        model = with_room(model, folder)
-        side = {"model": str(model), "data": str(data), "texts": "pairs", "stretch": options.steps, "rate": RATE}
-        (folder / "trl.json").write_text(json.dumps({**side, "batch": options.batch, "rows": trl_rows(tokens, same)}), "utf-8")
+        model = with_prefix_positions(model, folder)
+        common = {"model": str(model), "data": str(data), "texts": "pairs", "steps_per_turn": options.steps, "rate": RATE}
+        (folder / "trl.json").write_text(json.dumps({**common, "batch": options.batch, "rows": trl_rows(tokens, same)}), "utf-8")
         command = [sys.executable, __file__, "--serve", str(folder / "trl.json"), "--trl", options.trl]
-        racers = {TRL: stack.enter_context(Racer(command, options.threads))}
+        processes = {TRL: stack.enter_context(InterleavedProcess(command, options.threads))}
         for name in (ALONE, HPT, GROUPED):
-            one = Side(
-                **side,
+            training = MoftTraining(
+                **common,
                 cache=str(folder / name),
                 plan=plans[name],
                 length=LENGTH,
@@ -76,27 +82,27 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 has_prefix=name == HPT,
                 is_perturbed=True,
             )
-            racers[name] = stack.enter_context(one.racer(folder, options.threads))
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in racers}
+            processes[name] = stack.enter_context(training.start(folder, options.threads))
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in processes}
         for round_ in range(options.rounds + 1):
-            for name in list(racers)[:: 1 if round_ % 2 == 0 else -1]:
-                found[name].append(racers[name].ask())
+            for name in list(processes)[:: 1 if round_ % 2 == 0 else -1]:
+                found[name].append(processes[name].advance())
     return {
         "settings": {
             "pairs_per_batch": options.batch,
             "length": LENGTH,
             "lora_rank": RANK,
-            "trained_parameters": {name: racer.facts["trained"] for name, racer in racers.items()},
+            "trained_parameters": {name: process.facts["trained"] for name, process in processes.items()},
             "padding_of_the_batches": _paddings(tokens, same, grouped),
         },
         "same_losses": _agreement(found[TRL], found[ALONE]),
         **_speeds(found, plans, tokens, options.steps),
-        **_memory({name: racer.facts for name, racer in racers.items()}, found),
+        **_memory({name: process.facts for name, process in processes.items()}, found),
     }
 
 
 def _plan(tokens: TokenizedLists, batch: int, steps: int) -> list[list[int]]:
-    """Batches of lists in random order, pass after pass, every batch full."""
+    """Full batches of pairs in random order, pass after pass."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -116,7 +122,7 @@ def _grouped(tokens: TokenizedLists, budget: int, steps: int) -> list[list[int]]
 
 
 def trl_rows(tokens: TokenizedLists, plan: Sequence[Sequence[int]]) -> list[dict[str, list[int]]]:
-    """The pairs in the order of the plan, as TRL has them once it has tokenised them."""
+    """The pairs in the order of the plan, in the form that TRL has after tokenization."""
     import torch
 
     starts, firsts = (lengths.cumsum(0) - lengths for lengths in (tokens.lengths, tokens.sizes))
@@ -131,7 +137,7 @@ def trl_rows(tokens: TokenizedLists, plan: Sequence[Sequence[int]]) -> list[dict
 
 
 def _paddings(tokens: TokenizedLists, same: Sequence[Sequence[int]], grouped: Sequence[Sequence[int]]) -> dict[str, float]:
-    """Share of padding in TRL's batches of responses, each after its prompt, and in moft's of pairs."""
+    """Share of padding in TRL's batches, which have a row for each response, and in moft's, which have a row for each pair."""
     responses = _with_prompts(tokens)  # [lists, 2]
     shares = {}
     for name, plan, lengths in (
@@ -139,8 +145,8 @@ def _paddings(tokens: TokenizedLists, same: Sequence[Sequence[int]], grouped: Se
         (ALONE, same, tokens.lengths.unsqueeze(1)),
         (GROUPED, grouped, tokens.lengths.unsqueeze(1)),
     ):
-        whole = sum(int(lengths[batch].max()) * lengths[batch].numel() for batch in plan)
-        shares[name] = 1 - sum(int(lengths[batch].sum()) for batch in plan) / whole
+        padded = sum(int(lengths[batch].max()) * lengths[batch].numel() for batch in plan)
+        shares[name] = 1 - sum(int(lengths[batch].sum()) for batch in plan) / padded
     return shares
 
 
@@ -150,15 +156,15 @@ def _with_prompts(tokens: TokenizedLists) -> Tensor:
 
 
 def _agreement(trl: Sequence[Mapping[str, Any]], moft: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The loss of the first batch on both sides, and the largest differences.
+    """First and last losses of both trainings, and their largest difference.
 
     Raises:
         RuntimeError: the first losses differ, so the two do not compute the same thing.
     """
-    first, second = ([loss for part in side for loss in part["losses"]] for side in (trl, moft))
-    gaps = [abs(one - other) for one, other in zip(first, second, strict=True)]
+    first, second = ([loss for turn in turns for loss in turn["losses"]] for turns in (trl, moft))
+    gaps = [abs(trl_loss - moft_loss) for trl_loss, moft_loss in zip(first, second, strict=True)]
     if not gaps[0] <= 1e-3:
-        raise RuntimeError(f"The first batch costs {first[0]:.6f} in TRL and {second[0]:.6f} in moft; it is not the same work.")
+        raise RuntimeError(f"The loss of the first batch is {first[0]:.6f} in TRL and {second[0]:.6f} in moft; they must agree.")
     return {
         "first_batch_trl": first[0],
         "first_batch_moft": second[0],
@@ -176,7 +182,7 @@ def _speeds(
     tokens: TokenizedLists,
     steps: int,
 ) -> dict[str, Any]:
-    """Pairs and tokens per second, the first stretch left out, and ratios to TRL's round by round."""
+    """Pairs and tokens per second without the first turn, and ratios to TRL's round by round."""
     each = _with_prompts(tokens).sum(1)
     result: dict[str, Any] = {}
     for clock in ("processor", "wall"):
@@ -197,21 +203,21 @@ def _speeds(
 
 
 def _memory(facts: Mapping[str, Mapping[str, float]], found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """MB of every side, and shares of TRL's."""
-    held = {}
+    """Memory of every training in MB, and as shares of TRL's."""
+    memory = {}
     for name, fact in facts.items():
-        most, before = found[name][-1]["peak"], fact["imports_and_model"]
-        held[name] = {"imports_and_model": before, "prepared": fact["prepared"], "peak": most, "above": most - before}
+        peak, before = found[name][-1]["peak"], fact["imports_and_model"]
+        memory[name] = {"imports_and_model": before, "prepared": fact["prepared"], "peak": peak, "above": peak - before}
     shares = {
-        name: {"peak": one["peak"] / held[TRL]["peak"], "above": one["above"] / held[TRL]["above"], "target": 0.4}
-        for name, one in held.items()
+        name: {"peak": one["peak"] / memory[TRL]["peak"], "above": one["above"] / memory[TRL]["above"], "target": 0.4}
+        for name, one in memory.items()
         if name != TRL
     }
-    return {"megabytes": held, "share_of_trl_memory": shares}
+    return {"megabytes": memory, "share_of_trl_memory": shares}
 
 
 def serve_trl(path: Path, folder: str) -> None:
-    """TRL's training, a stretch for each line on the standard input."""
+    """TRL's training, one turn for each line on the standard input."""
     sys.path.append(folder)
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch
@@ -221,47 +227,47 @@ def serve_trl(path: Path, folder: str) -> None:
 
     trl: Any = import_module("trl")
     if not trl.__version__.startswith("1.16."):
-        raise SystemExit(f"{folder} holds trl {trl.__version__}; this measures 1.16.")
-    side = json.loads(path.read_text(encoding="utf-8"))
-    tokenizer = AutoTokenizer.from_pretrained(side["model"])
-    device, is_cpu = side.get("device", "cpu"), side.get("device", "cpu") == "cpu"
-    model = AutoModelForCausalLM.from_pretrained(side["model"], dtype=torch.float32 if is_cpu else torch.bfloat16)
-    before = resident()
-    stretches = Stretches(side["stretch"], device)
+        raise SystemExit(f"{folder} has trl {trl.__version__}; this benchmark needs 1.16.")
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(settings["model"])
+    device, is_cpu = settings.get("device", "cpu"), settings.get("device", "cpu") == "cpu"
+    model = AutoModelForCausalLM.from_pretrained(settings["model"], dtype=torch.float32 if is_cpu else torch.bfloat16)
+    before = resident_memory()
+    timer = StepTimer(settings["steps_per_turn"], device)
 
     class Trainer(trl.DPOTrainer):
-        """Takes the tokens as they are, and remembers the loss of a step."""
+        """Uses the tokens as they are, and stores the loss of a step."""
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             return dataset
 
         def compute_loss(self, *inputs: Any, **more: Any) -> Any:
             loss = super().compute_loss(*inputs, **more)
-            self.seen = loss.detach()
+            self.last_loss = loss.detach()
             return loss
 
-    class Told(TrainerCallback):
-        """Tells of every step."""
+    class StepReporter(TrainerCallback):
+        """Passes every step on to the timer."""
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            stretches.step(float(trainer.seen))
+            timer.step(float(trainer.last_loss))
 
     trainer = Trainer(
         model=model,
         args=trl.DPOConfig(
             output_dir=str(path.parent / "trl"),
-            per_device_train_batch_size=side["batch"],
-            max_length=side.get("length", LENGTH),
+            per_device_train_batch_size=settings["batch"],
+            max_length=settings.get("length", LENGTH),
             num_train_epochs=1,
-            learning_rate=side["rate"],
+            learning_rate=settings["rate"],
             lr_scheduler_type="constant",
             weight_decay=0.0,
             max_grad_norm=1.0,
             train_sampling_strategy="sequential",
             precompute_ref_log_probs=True,
-            gradient_checkpointing=side.get("is_checkpointing", False),
-            gradient_checkpointing_kwargs={"use_reentrant": False} if side.get("is_checkpointing") else None,
-            torch_compile=side.get("is_compiled", False),
+            gradient_checkpointing=settings.get("is_checkpointing", False),
+            gradient_checkpointing_kwargs={"use_reentrant": False} if settings.get("is_checkpointing") else None,
+            torch_compile=settings.get("is_compiled", False),
             bf16=not is_cpu,
             use_cpu=is_cpu,
             beta=0.1,
@@ -271,14 +277,14 @@ def serve_trl(path: Path, folder: str) -> None:
             disable_tqdm=True,
             dataloader_pin_memory=False,
         ),
-        train_dataset=Dataset.from_list(side["rows"]),
+        train_dataset=Dataset.from_list(settings["rows"]),
         processing_class=tokenizer,
         peft_config=LoraConfig(r=RANK, lora_alpha=1, lora_dropout=0.0, target_modules=TARGETS, task_type="CAUSAL_LM"),
-        callbacks=[Told()],
+        callbacks=[StepReporter()],
     )
     perturb(trainer.model)
     trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
-    stretches.ready({"imports_and_model": before, "prepared": resident("VmHWM"), "trained": trained})
+    timer.ready({"imports_and_model": before, "prepared": resident_memory("VmHWM"), "trained": trained})
     trainer.train()
 
 
@@ -288,24 +294,24 @@ def show(found: Mapping[str, Any]) -> None:
         rows = []
         for name, pairs in found[f"pairs_per_second_of_{clock}_time"].items():
             ratio = found[f"times_trl_in_pairs_per_second_of_{clock}_time"].get(name)
-            several = found[f"tokens_per_second_of_{clock}_time"][name]
-            rows.append([name, in_words(pairs), in_words(several, 0), "1" if ratio is None else in_words(ratio)])
+            tokens = found[f"tokens_per_second_of_{clock}_time"][name]
+            rows.append([name, format_summary(pairs), format_summary(tokens, 0), "1" if ratio is None else format_summary(ratio)])
         title = f"Per second of {clock} time (quartiles); target: 2 times TRL"
         print_table(title, ["training", "pairs", "tokens", "pairs, times TRL"], rows)
     shares = found["share_of_trl_memory"]
     rows = [
-        [name, *(f"{held[key]:,.0f}" for key in ("imports_and_model", "prepared", "peak", "above"))]
+        [name, *(f"{memory[key]:,.0f}" for key in ("imports_and_model", "prepared", "peak", "above"))]
         + [f"{shares[name][key]:.2f}" if name in shares else "1" for key in ("peak", "above")]
-        for name, held in found["megabytes"].items()
+        for name, memory in found["megabytes"].items()
     ]
     headers = [
         "training",
-        "with model",
+        "model loaded",
         "prepared",
         "peak",
-        "peak less with model",
+        "peak minus model loaded",
         "peak, of TRL's",
-        "less with model, of TRL's",
+        "minus model loaded, of TRL's",
     ]
     print_table("MB; target: 0.4 of TRL's peak", headers, rows)
     same = found["same_losses"]
@@ -318,17 +324,17 @@ def show(found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Measures, prints the tables, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trl", help="folder that TRL was put into")
-    parser.add_argument("--rounds", type=int, default=7, help="stretches of each side, in turn, after one to warm up")
-    parser.add_argument("--steps", type=int, default=2, help="of a stretch")
+    parser.add_argument("--trl", help="folder where TRL is installed")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each training, after one to warm up")
+    parser.add_argument("--steps", type=int, default=2, help="steps of a turn")
     parser.add_argument("--batch", type=int, default=8, help="pairs of a batch")
-    parser.add_argument("--threads", type=int, default=1, help="of each training")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each training")
     parser.add_argument("--model", help="folder of the model")
     parser.add_argument("--data", help="folder of the data")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.trl is None:
-        parser.error("--trl is needed: a folder that holds TRL (see --help).")
+        parser.error("--trl is required: the folder where TRL is installed (see --help).")
     if options.serve:
         serve_trl(Path(options.serve), options.trl)
         return

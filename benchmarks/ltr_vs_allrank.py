@@ -1,23 +1,22 @@
-"""Training speed of the ranker beside allRank 1.4.3, on the same real MSLR lists.
+"""Compares the training speed of the ranker with allRank 1.4.3, on the same real MSLR queries.
 
-Three trainings take turns epoch by epoch, each in a process of its own with the same number of threads:
+Three trainings take turns epoch by epoch, each in a process with the same number of threads:
 
-- allRank: its own data loader (64 lists a batch, each padded or cut to 240 items), its own training step (`loss_batch`: listNet
-  loss, gradient clipping, Adam) and its own transformer (2 layers, 2 heads, width 64, feed-forward of 128, no dropout);
-- moft, Weight-COS with five objectives and FiLM conditioning, in the trainer of a run: a network of the same size;
+- allRank: its data loader (64 queries a batch, each padded or truncated to 240 documents), its training step (`loss_batch`:
+  listNet loss, gradient clipping, Adam) and its transformer (2 layers, 2 heads, width 64, feed-forward of 128, no dropout);
+- moft, Weight-COS-DPO with five objectives and FiLM, in the trainer of a run: a network of the same size;
 - moft, one objective without conditioning: the same work as allRank's.
 
-Counted are documents, never padding: each epoch's over its seconds, which are of processor time when one thread computes. The
-data is read, and in allRank's case made scaled features of 131 columns, before the clock starts. Also shown: how much of
-moft's length-grouped batches is padding.
+Reported are documents per second of an epoch, without padding; seconds are processor time if one thread computes. Reading the
+data, and scaling the 131 features for allRank, is not timed. Also reported is the share of padding in moft's batches.
 
-allRank is no dependency of moft. Its pins name old packages, so give it an interpreter of its own:
+allRank is not a dependency of moft. It pins old packages, so it needs a separate environment:
 
     python -m venv allrank && allrank/bin/pip install torch==2.13.0 && allrank/bin/pip install --no-deps allRank==1.4.3
     allrank/bin/pip install numpy scikit-learn attrs
 
-What it imports beside that and never computes with here (torchvision's `Compose`, Google storage, TensorBoard) the driver stands
-in for.
+The driver replaces other packages that allRank imports but does not use here (torchvision's `Compose`, Google storage,
+TensorBoard).
 
 Run it:  OMP_NUM_THREADS=1 python benchmarks/ltr_vs_allrank.py --allrank-python allrank/bin/python [--threads 1] [--rounds 7]
 """
@@ -32,16 +31,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.racing import Racer, assignment
-from benchmarks.ranking import Timed, mslr_lists, prepared_task, weight_cos
+from benchmarks.support.interleaved_processes import InterleavedProcess, send_reply
+from benchmarks.support.ltr_training import TimedTraining, mslr_queries, prepare_task, weight_cos_dpo
+from benchmarks.support.reporting import format_summary, machine, paired_ratio, print_table, summary, write_result
 
 ALLRANK, COS, PLAIN = "allRank", "moft, Weight-COS, m = 5", "moft, one objective"
 KINDS: Mapping[str, tuple[int, str | None]] = {COS: (5, "film"), PLAIN: (1, None)}
 BUDGETS = (1024, 2048, 4096)
 
 DRIVER = '''
-"""Times epochs of allRank's own training step; one for each line that it reads."""
+"""Times epochs of allRank's training step, one for each line on the standard input."""
 import json, sys, time, types
 
 class Compose:
@@ -82,21 +81,21 @@ network = make_model(
 optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
 network.train()
 parameters = sum(parameter.numel() for parameter in network.parameters())
-print("answer", json.dumps({"parameters": parameters}), flush=True)
+print("reply", json.dumps({"parameters": parameters}), flush=True)
 for line in sys.stdin:
     items, padded, started = 0, 0, clock()
     for features, labels, indices in loader:
         loss_batch(network, listNet, features, labels, indices, 1.0, optimizer)
         items, padded = items + int((labels != -1).sum()), padded + labels.numel()
-    print("answer", json.dumps({"items": items, "padded": padded, "seconds": clock() - started}), flush=True)
+    print("reply", json.dumps({"items": items, "padded": padded, "seconds": clock() - started}), flush=True)
 '''
 
 
 def measure(*, allrank_python: str, rounds: int, threads: int, budget: int) -> dict[str, Any]:
     """Documents per second of the three trainings, ratios to allRank, and shares of padding."""
-    with mslr_lists() as (folder, words), tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+    with mslr_queries() as (folder, description), tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         cache = Path(temporary) / "cache"
-        task = prepared_task(folder, cache, budget=budget)
+        task = prepare_task(folder, cache, budget=budget)
         _write_lists(task, Path(temporary))
         driver = Path(temporary) / "driver.py"
         driver.write_text(DRIVER, encoding="utf-8")
@@ -104,17 +103,17 @@ def measure(*, allrank_python: str, rounds: int, threads: int, budget: int) -> d
         for name in KINDS:
             commands[name] = [sys.executable, __file__, "--serve", name, "--threads", str(threads), "--budget", str(budget)]
             commands[name] += ["--lists", str(folder), "--cache", str(cache)]
-        racers = {name: stack.enter_context(Racer(command, threads)) for name, command in commands.items()}
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in racers}
+        processes = {name: stack.enter_context(InterleavedProcess(command, threads)) for name, command in commands.items()}
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in processes}
         for round_ in range(rounds + 1):
-            for name in list(racers)[:: 1 if round_ % 2 == 0 else -1]:
-                found[name].append(racers[name].ask())
+            for name in list(processes)[:: 1 if round_ % 2 == 0 else -1]:
+                found[name].append(processes[name].advance())
         speeds = {name: [epoch["items"] / epoch["seconds"] for epoch in epochs[1:]] for name, epochs in found.items()}
         return {
-            "data": words,
+            "data": description,
             "threads": threads,
             "clock": "processor time" if threads == 1 else "wall time",
-            "parameters": {name: racer.facts["parameters"] for name, racer in racers.items()},
+            "parameters": {name: process.facts["parameters"] for name, process in processes.items()},
             "documents_per_second": {name: summary(values) for name, values in speeds.items()},
             "ratio_to_allrank": {name: paired_ratio(speeds[name], speeds[ALLRANK]) | {"target": 3} for name in KINDS},
             "padding": {
@@ -125,15 +124,15 @@ def measure(*, allrank_python: str, rounds: int, threads: int, budget: int) -> d
 
 
 def serve(name: str, *, lists: Path, cache: Path, threads: int, budget: int) -> None:
-    """One of moft's trainings, an epoch for each line on the standard input."""
+    """A training with moft, one epoch for each line on the standard input."""
     m, conditioner = KINDS[name]
-    task = prepared_task(lists, cache, objectives=m, budget=budget)
-    timed = Timed(task, weight_cos(m, conditioner), epochs=2, threads=threads)
+    task = prepare_task(lists, cache, objectives=m, budget=budget)
+    timed = TimedTraining(task, weight_cos_dpo(m, conditioner), epochs=2, threads=threads)
     facts = {"parameters": sum(parameter.numel() for parameter in timed.policy.parameters())}
-    assignment(facts)
+    send_reply(facts)
     lengths = [int(batch.items.sum()) for batch in task.batches("train")]
     for _ in sys.stdin:
-        assignment({"items": sum(lengths), "seconds": timed()[0]})
+        send_reply({"items": sum(lengths), "seconds": timed()[0]})
 
 
 def _padding(task: Any, budget: int, shuffles: int = 50) -> float:
@@ -148,7 +147,7 @@ def _padding(task: Any, budget: int, shuffles: int = 50) -> float:
 
 
 def _write_lists(task: Any, folder: Path) -> None:
-    """The training lists as allRank reads them: scaled features, and relevance."""
+    """Writes the training queries for allRank: scaled features, and relevance."""
     with (folder / "train.txt").open("w", encoding="ascii") as file:
         for batch in task.batches("train"):
             for row, qid in enumerate(batch.lists.tolist()):
@@ -164,9 +163,11 @@ def show(found: Mapping[str, Any]) -> None:
     rows = []
     for name, speed in found["documents_per_second"].items():
         ratio = found["ratio_to_allrank"].get(name)
-        rows.append([name, str(found["parameters"][name]), in_words(speed, 0), "1" if ratio is None else in_words(ratio)])
+        rows.append(
+            [name, str(found["parameters"][name]), format_summary(speed, 0), "1" if ratio is None else format_summary(ratio)]
+        )
     title = f"Training on {found['data']}, {found['threads']} thread(s), {found['clock']}; target: 3 times allRank"
-    print_table(title, ["what", "parameters", "documents per second (quartiles)", "times allRank"], rows)
+    print_table(title, ["training", "parameters", "documents per second (quartiles)", "times allRank"], rows)
     shares = [[name, f"{share:.1%}"] for name, share in found["padding"].items()]
     print_table("Padding; target of moft: at most 10 %", ["batches", "share"], shares)
 
@@ -174,10 +175,10 @@ def show(found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Measures, prints the tables, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--allrank-python", help="interpreter that has allRank")
-    parser.add_argument("--rounds", type=int, default=7, help="epochs of each, in turn, after one to warm up")
-    parser.add_argument("--threads", type=int, default=1, help="of each training")
-    parser.add_argument("--budget", type=int, default=2048, help="items of moft's batches, padding included")
+    parser.add_argument("--allrank-python", help="Python interpreter with allRank")
+    parser.add_argument("--rounds", type=int, default=7, help="epochs of each training, after one to warm up")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each training")
+    parser.add_argument("--budget", type=int, default=2048, help="documents of moft's batches, padding included")
     for option in ("--serve", "--lists", "--cache"):
         parser.add_argument(option, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -185,7 +186,7 @@ def main() -> None:
         serve(options.serve, lists=Path(options.lists), cache=Path(options.cache), threads=options.threads, budget=options.budget)
         return
     if options.allrank_python is None:
-        parser.error("--allrank-python is needed: an interpreter that has allRank (see --help).")
+        parser.error("--allrank-python is required: a Python interpreter with allRank (see --help).")
     settings = {"rounds": options.rounds, "threads": options.threads, "budget": options.budget}
     found = measure(allrank_python=options.allrank_python, **settings)
     show(found)

@@ -1,14 +1,14 @@
-"""One-shot training against DPO-LS, DPO Soup and MO-DPO: hypervolume, main score and seconds, with paired verdicts.
+"""Compares Weight-COS-DPO with DPO-LS, DPO Soup and MO-DPO on rankers: hypervolume, main score and time, with paired verdicts.
 
-For every seed, and every fold of the real lists, each method is trained on the same base ranker with one thread, two trainings at
-a time, and measured on the test split at its best weights on the validation split. Fronts are written as folders that `moft
-compare` reads, and are compared as it does with `--over-seeds` (and `--pool task.fold`): hypervolume and mean main score of
-Weight-COS-DPO should be at least those of every baseline, in at most a fifth of the seconds of DPO-LS's separate jobs.
+For every seed, and every fold of the real queries, each method is trained on the same base ranker with one thread, two trainings
+at a time, and its best checkpoint on the validation split is measured on the test split. Fronts are written as folders that `moft
+compare` reads, and are compared as with `--over-seeds` (and `--pool task.fold`). The target: hypervolume and mean main score of
+Weight-COS-DPO are at least those of every baseline, in at most a fifth of the time of DPO-LS's separate jobs.
 
 Run it:  MSLR=path/to/mslr python benchmarks/methods.py mslr --folds 5 --out runs/methods-mslr
          python benchmarks/methods.py synthetic-2 --lists 300 --out runs/methods-synthetic-2
          python benchmarks/methods.py synthetic-5 --lists 300 --out runs/methods-synthetic-5
-Folders that are there are not made again.
+Fronts that already exist in the output folder are not trained again.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ METHODS = {
     "synthetic-2": SYNTHETIC,
     "synthetic-5": SYNTHETIC,
 }
-"""Overrides by method; one model for all weights is given more epochs where a fifth of the time allows it."""
+"""Overrides by method. On synthetic data, one model for all weightings gets more epochs, as far as a fifth of the time allows."""
 
 
-def trained(data: str, out: Path, seeds: int, folds: int, processes: int, usual: list[str]) -> None:
+def train_all(data: str, out: Path, seeds: int, folds: int, processes: int, usual: list[str]) -> None:
     """Trains every method for every seed and fold, and writes its front."""
-    dealt = [(fold, [f"task.folds={folds}", f"task.fold={fold}"]) for fold in range(folds)] if folds else [(0, list[str]())]
-    cells = [(data, out, seed, fold, [*usual, *more]) for seed in range(seeds) for fold, more in dealt]
+    splits = [(fold, [f"task.folds={folds}", f"task.fold={fold}"]) for fold in range(folds)] if folds else [(0, list[str]())]
+    jobs = [(data, out, seed, fold, [*usual, *more]) for seed in range(seeds) for fold, more in splits]
     with get_context("spawn").Pool(processes) as pool:
-        for index, seconds in enumerate(pool.imap(_cell, cells), start=1):
-            print(f"{index} of {len(cells)} done in {seconds:.0f} s", flush=True)
+        for index, seconds in enumerate(pool.imap(_train_methods, jobs), start=1):
+            print(f"{index} of {len(jobs)} done in {seconds:.0f} s", flush=True)
 
 
-def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
-    """All methods on one base ranker; the seconds that took."""
-    from benchmarks.experiments import Experiments
+def _train_methods(job: tuple[str, Path, int, int, list[str]]) -> float:
+    """Trains all methods for one seed and fold; returns the seconds."""
+    from benchmarks.support.experiments import Experiments
     from moft.files.atomic_write import atomic_folder
     from moft.files.json import write_json
     from moft.files.safetensors import save_tensors
@@ -63,7 +63,7 @@ def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
     from moft.run.report.front_record import Cost, Measured, front_record, list_values, reference_point
     from moft.run.run_config import read_settings
 
-    data, out, seed, fold, usual = cell
+    data, out, seed, fold, usual = job
     started = time.perf_counter()
     usual = [*usual, f"seed={seed}", "trainer.device=cpu", "trainer.threads=1"]
     experiments = Experiments(CONFIGS[data], usual)
@@ -79,15 +79,15 @@ def _cell(cell: tuple[str, Path, int, int, list[str]]) -> float:
         plugins = Plugins()
         plugins.load(disable=["console"])
         indicators = read_settings(CONFIGS[data], usual, plugins).make().profile.indicators
-        record = front_record(measured, indicators, Cost(found.account, 0.0), found.front.notes, run)
+        record = front_record(measured, indicators, Cost(found.cost, 0.0), found.front.notes, run)
         with atomic_folder(target) as folder:
             write_json(folder / "front.json", record)
             save_tensors(folder / "lists.safetensors", list_values(measured))
     return time.perf_counter() - started
 
 
-def compared(folder: Path, pool: str | None, samples: int, *, over_seeds: bool) -> dict[str, Any]:
-    """The comparison of all finished runs of a sweep, an entry for each method."""
+def compare_fronts(folder: Path, pool: str | None, samples: int, *, over_seeds: bool) -> dict[str, Any]:
+    """The comparison of all fronts in a folder, with an entry for each method."""
     from moft.run.comparison.comparison_record import comparison_record
     from moft.run.comparison.seeds_and_folds import entries_of
     from moft.run.report.front_files import read_measured
@@ -107,23 +107,24 @@ def method_of(entry: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Prints the tables and writes JSON."""
-    from benchmarks.common import machine, make_lists, print_table, write_result
+    from benchmarks.support.datasets import make_synthetic_queries
+    from benchmarks.support.reporting import machine, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=tuple(CONFIGS))
-    parser.add_argument("--out", type=Path, required=True, help="where the fronts go")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the fronts")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=0)
-    parser.add_argument("--lists", type=int, default=1500, help="training lists of a synthetic set")
+    parser.add_argument("--lists", type=int, default=1500, help="synthetic training queries")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="override, as for moft train")
     options = parser.parse_args()
     if options.data != "mslr":
-        make_lists(options.data, options.lists, options.out / "data")
-    trained(options.data, options.out / "fronts", options.seeds, options.folds, options.processes, options.set)
-    found = compared(options.out / "fronts", "task.fold" if options.folds else None, 1000, over_seeds=options.seeds > 1)
+        make_synthetic_queries(options.data, options.lists, options.out / "data")
+    train_all(options.data, options.out / "fronts", options.seeds, options.folds, options.processes, options.set)
+    found = compare_fronts(options.out / "fronts", "task.fold" if options.folds else None, 1000, over_seeds=options.seeds > 1)
     names = {entry["name"]: method_of(entry) for entry in found["entries"]}
-    entries = {names[entry["name"]]: _kept(entry) for entry in found["entries"]}
+    entries = {names[entry["name"]]: _result_entry(entry) for entry in found["entries"]}
     verdicts = [
         {**verdict, "first": names[verdict["first"]], "second": names[verdict["second"]]}
         for verdict in found["verdicts"]
@@ -145,9 +146,9 @@ def main() -> None:
         ]
         for name, entry in entries.items()
     ]
-    header = ["method", "hypervolume", "main", "jobs", "s", "s, separate", "parameters", "hypervolume, ours", "main, ours"]
-    print_table(f"{found['lists']} lists, {len(found['objectives'])} objectives, seeds {ours['seeds']}", header, rows)
-    print(f"Seconds of {OURS} over those of the separate jobs of dpo-ls: {share:.3f} (asked: at most 0.2)")
+    header = ["method", "hypervolume", "main", "jobs", "s", "s, separate", "parameters", "hypervolume, cos-dpo", "main, cos-dpo"]
+    print_table(f"{found['lists']} queries, {len(found['objectives'])} objectives, seeds {ours['seeds']}", header, rows)
+    print(f"Seconds of {OURS} over those of the separate jobs of dpo-ls: {share:.3f} (target: at most 0.2)")
     write_result(
         f"methods-{options.data}",
         {
@@ -164,7 +165,7 @@ def main() -> None:
     )
 
 
-def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _result_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in ("seeds", "hypervolume", "main", "indicators", "cost")} | {
         "runs": len(entry["runs"]),
         "base": {key: entry["base"][key] for key in ("values", "main")},
@@ -172,12 +173,13 @@ def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(name: str, measure: str, verdicts: list[dict[str, Any]]) -> str:
-    """What is said of ours against `name`."""
+    """The verdict on cos-dpo against `name`."""
     for verdict in verdicts:
         if verdict["measure"] == measure and name != OURS and name in (verdict["first"], verdict["second"]):
             sign = 1 if verdict["first"] == OURS else -1
             difference = sign * verdict["difference"]
-            return f"{difference:+.3g}, {'' if verdict['is_significant'] else 'not '}significant (p {verdict['p']:.2g})"
+            words = "significant" if verdict["is_significant"] else "not significantly different"
+            return f"{difference:+.3g}, {words} (p {verdict['p']:.2g})"
     return ""
 
 

@@ -1,14 +1,14 @@
-"""What a training step of the ranker costs: conditioning, further objectives, further draws, and where the time goes.
+"""Time of a training step of a ranker: with and without conditioning, with more objectives, with more draws, and part by part.
 
-Weight-COS trains in the trainer of a run, on real MSLR lists (synthetic ones of the same shape where there are none), with
-variants taking turns on the same batches:
+Weight-COS-DPO trains in the trainer of a run, on real MSLR queries (on synthetic ones of the same shape if there are none). The
+variants take turns on the same batches:
 
-- with `concat` and with `film` against the same network and the same five objectives without conditioning;
-- with eight objectives against one, all from one forward pass;
-- with 1, 2 and 4 draws of weights for each list;
-- one step taken apart: gathering the batch, forward, losses, backward, optimiser.
+- `concat` and `film` against the same network and the same five objectives without conditioning;
+- eight objectives against one, all from one forward pass;
+- 1, 2 and 4 draws of weights for each query;
+- the parts of a step: gathering the batch, forward, losses, backward, optimiser.
 
-One thread computes, and its processor time is measured, so that other programs on the machine disturb little.
+One thread computes, and its processor time is measured, which other programs on the machine affect little.
 
 Run it:  OMP_NUM_THREADS=1 python benchmarks/step_cost.py [--repeats 15] [--budget 2048]
 """
@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import in_words, machine, paired_ratio, print_table, summary, write_result
-from benchmarks.ranking import Timed, in_turn, mslr_lists, prepared_task, weight_cos
+from benchmarks.support.ltr_training import TimedTraining, measure_in_turn, mslr_queries, prepare_task, weight_cos_dpo
+from benchmarks.support.reporting import format_summary, machine, paired_ratio, print_table, summary, write_result
 
 if TYPE_CHECKING:
     from moft_ltr.task import LTR
@@ -41,43 +41,43 @@ PARTS = ("batch", "draw", "forward", "losses", "backward", "optimiser")
 
 def measure(*, repeats: int, budget: int) -> dict[str, Any]:
     """Milliseconds of a step of every variant, ratios between them, and the parts of a step."""
-    with mslr_lists() as (folder, words), tempfile.TemporaryDirectory() as cache:
-        tasks = {m: prepared_task(folder, Path(cache), objectives=m, budget=budget) for m in (1, 5, 8)}
+    with mslr_queries() as (folder, description), tempfile.TemporaryDirectory() as cache:
+        tasks = {m: prepare_task(folder, Path(cache), objectives=m, budget=budget) for m in (1, 5, 8)}
         variants = {
-            "none": Timed(tasks[5], weight_cos(5, None)),
-            "concat": Timed(tasks[5], weight_cos(5, "concat")),
-            "film": Timed(tasks[5], weight_cos(5, "film")),
-            "film, m = 1": Timed(tasks[1], weight_cos(1, "film")),
-            "film, m = 8": Timed(tasks[8], weight_cos(8, "film")),
-            "film, 2 draws": Timed(tasks[5], weight_cos(5, "film", draws=2)),
-            "film, 4 draws": Timed(tasks[5], weight_cos(5, "film", draws=4)),
+            "none": TimedTraining(tasks[5], weight_cos_dpo(5, None)),
+            "concat": TimedTraining(tasks[5], weight_cos_dpo(5, "concat")),
+            "film": TimedTraining(tasks[5], weight_cos_dpo(5, "film")),
+            "film, m = 1": TimedTraining(tasks[1], weight_cos_dpo(1, "film")),
+            "film, m = 8": TimedTraining(tasks[8], weight_cos_dpo(8, "film")),
+            "film, 2 draws": TimedTraining(tasks[5], weight_cos_dpo(5, "film", draws=2)),
+            "film, 4 draws": TimedTraining(tasks[5], weight_cos_dpo(5, "film", draws=4)),
         }
-        seconds = in_turn(variants, repeats)
+        seconds = measure_in_turn(variants, repeats)
         steps = len(tasks[5].batches("train"))
         ratios = {
             name: paired_ratio(seconds[first], seconds[second]) | ({} if most is None else {"target": most})
             for name, (first, second, most) in PAIRS.items()
         }
         return {
-            "data": words,
+            "data": description,
             "items_per_batch": budget,
             "steps_per_epoch": steps,
             "milliseconds_per_step": {
                 name: summary([1000 * value / steps for value in found]) for name, found in seconds.items()
             },
             "ratios": ratios,
-            "parts": {name: parts_of_a_step(tasks[m], weight_cos(m, "film"), repeats) for name, m in PROFILED.items()},
+            "parts": {name: parts_of_a_step(tasks[m], weight_cos_dpo(m, "film"), repeats) for name, m in PROFILED.items()},
         }
 
 
 def parts_of_a_step(task: LTR, method: Any, repeats: int, *, steps: int | None = None) -> dict[str, float]:
-    """Milliseconds of each part of a step, means over a pass; the least of all passes.
+    """Milliseconds of each part of a step: means over a pass, then the minimum over passes.
 
     Args:
         task: prepared.
-        method: Weight-COS.
-        repeats: passes.
-        steps: steps of a pass, spread over the plan; None takes them all.
+        method: Weight-COS-DPO.
+        repeats: number of passes.
+        steps: steps of a pass, evenly spaced over the epoch; None for all.
     """
     import torch
 
@@ -116,18 +116,18 @@ def parts_of_a_step(task: LTR, method: Any, repeats: int, *, steps: int | None =
 
 
 class Laps:
-    """Seconds of processor time by part, added up."""
+    """Processor time by part, added up."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self._last = 0.0
 
     def start(self) -> None:
-        """The first part begins."""
+        """Starts the first part."""
         self._last = time.process_time()
 
     def end(self, part: str) -> None:
-        """A part is over, the next one begins."""
+        """Ends a part and starts the next one."""
         now = time.process_time()
         self.seconds[part] += now - self._last
         self._last = now
@@ -136,10 +136,10 @@ class Laps:
 def show(found: Mapping[str, Any]) -> None:
     """Prints the tables."""
     title = f"A step of {found['items_per_batch']} items on {found['data']}, one thread, processor time"
-    rows = [[name, in_words(spread, 1)] for name, spread in found["milliseconds_per_step"].items()]
+    rows = [[name, format_summary(spread, 1)] for name, spread in found["milliseconds_per_step"].items()]
     print_table(title, ["variant", "ms (quartiles)"], rows)
     rows = [
-        [name, in_words(ratio), f"at most {ratio['target']}" if "target" in ratio else "-"]
+        [name, format_summary(ratio), f"at most {ratio['target']}" if "target" in ratio else "-"]
         for name, ratio in found["ratios"].items()
     ]
     print_table("Ratios, round by round", ["what", "ratio (quartiles)", "target"], rows)
@@ -154,7 +154,7 @@ def main() -> None:
     """Measures, prints the tables, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=15, help="rounds in which the variants take turns")
-    parser.add_argument("--budget", type=int, default=2048, help="items of a batch, padding included")
+    parser.add_argument("--budget", type=int, default=2048, help="documents of a batch, padding included")
     options = parser.parse_args()
     found = measure(repeats=options.repeats, budget=options.budget)
     show(found)

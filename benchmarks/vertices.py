@@ -1,9 +1,9 @@
-"""Does steering work at the vertices? One-shot training against a plain model for each objective, on real MSLR lists.
+"""Compares one policy at the vertices with a dedicated model for each objective, on real MSLR queries: the vertex ratios.
 
-For every fold and seed, one model is trained for all weights, and one plain model for each objective alone (sampler `fixed`,
-no conditioner) with as many steps, at the default steps and width. At every vertex e_j, NDCG@10 of objective j is compared:
-the vertex ratio. Lists are pooled and dealt into five folds, so that every list is measured once per seed; intervals are from a
-bootstrap over lists.
+For every fold and seed, one model is trained for all weightings, and a dedicated model for each objective (sampler `fixed`, no
+conditioner) with the default number of steps and width. The vertex ratio is NDCG@10 of objective j at its vertex, over that of
+the dedicated model. Queries are pooled and dealt into five folds, so that every query is measured once per seed; intervals are
+from a bootstrap over queries.
 
 Run it:  MSLR=path/to/mslr python benchmarks/vertices.py --study          (validation split: the table that led to the defaults)
          MSLR=path/to/mslr python benchmarks/vertices.py                  (test split: the defaults, once)
@@ -25,10 +25,10 @@ FLAT = ["task.objectives.quality-score.loss=null", "task.objectives.quality-scor
 PAPER = ["method.conditioner=concat", "method.sampler.vertices=0", "method.balance=none"]
 
 DEFAULTS: Mapping[str, list[str]] = {"defaults": []}
-START = "the start: film, balanced, 30 % of draws on vertices"
+BASELINE = "baseline: film, balance, 30 % of draws on vertices"
 BALANCED = ["method.balance=gradient"]
 STUDY: Mapping[str, list[str]] = {
-    START: BALANCED,
+    BASELINE: BALANCED,
     "as in the paper: concat, no balance, no draws on vertices": PAPER,
     "concat": [*BALANCED, "method.conditioner=concat"],
     "film from identity (spread 0)": [*BALANCED, "method.conditioner.spread=0"],
@@ -55,59 +55,59 @@ def measure(
     seeds: int,
     folds: int,
     processes: int,
-    keep: Callable[[int, dict[str, Any]], None],
+    save: Callable[[int, dict[str, Any]], None],
 ) -> None:
-    """Hands vertex ratios, hypervolume and seconds of every variant to `keep`, whenever another seed is whole."""
+    """Trains and measures all variants, and calls `save` with the results whenever another seed is complete."""
     pairs = [(fold, seed) for seed in range(seeds) for fold in range(folds)]
     jobs = [({name: list(overrides) for name, overrides in variants.items()}, split, fold, seed) for fold, seed in pairs]
     with get_context("spawn").Pool(processes) as pool:
         found = []
-        for result in pool.imap(_one, jobs):
+        for result in pool.imap(_train_variants, jobs):
             found.append(result)
             print(f"{len(found)} of {len(jobs)} folds done", flush=True)
-            whole = len(found) // folds
-            if len(found) == whole * folds:
-                keep(whole, {name: _summary(name, found, whole) for name in variants})
+            complete = len(found) // folds
+            if len(found) == complete * folds:
+                save(complete, {name: _summary(name, found, complete) for name in variants})
 
 
-def _one(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
-    """Every variant on one fold with one seed; plain models are trained once for each way of training."""
+def _train_variants(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[str, Any]:
+    """Every variant on one fold with one seed; dedicated models are trained once for each set of losses."""
     import torch
 
-    from benchmarks.experiments import Experiments, plain_model
+    from benchmarks.support.experiments import Experiments, dedicated_model
 
     variants, split, fold, seed = job
     usual = [f"task.folds={FOLDS}", f"task.fold={fold}", f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]
     if split == "validation":
-        usual.append("trainer.evaluations=0")  # else the weights would be chosen on the lists that are measured
+        usual.append("trainer.evaluations=0")  # else the checkpoint would be selected on the queries that are measured
     experiments = Experiments(CONFIG, usual)
     vertices = torch.eye(len(NAMES))
-    plain: dict[str, Any] = {}
+    dedicated: dict[str, Any] = {}
     result: dict[str, Any] = {"fold": fold, "seed": seed, "variants": {}}
     for name, overrides in variants.items():
-        labels = [text for text in overrides if text.startswith("task.objectives.")]
-        if str(labels) not in plain:
-            alone = [
-                experiments.run([*labels, *plain_model(vertex.tolist())], split=split, weights=vertex.unsqueeze(0))
+        losses = [text for text in overrides if text.startswith("task.objectives.")]
+        if str(losses) not in dedicated:
+            runs = [
+                experiments.run([*losses, *dedicated_model(vertex.tolist())], split=split, weights=vertex.unsqueeze(0))
                 for vertex in vertices
             ]
-            plain[str(labels)] = {
-                "values": torch.stack([found.front.measured.values[0, :, index] for index, found in enumerate(alone)], dim=-1),
-                "seconds": sum(found.processor for found in alone),
+            dedicated[str(losses)] = {
+                "values": torch.stack([found.front.measured.values[0, :, index] for index, found in enumerate(runs)], dim=-1),
+                "seconds": sum(found.processor for found in runs),
             }
-        one = experiments.run(overrides, split=split)
+        policy = experiments.run(overrides, split=split)
         result["variants"][name] = {
-            "plain": plain[str(labels)],
-            "values": one.front.measured.values,
-            "main": one.front.measured.main,
-            "base": one.base.values[0],
-            "seconds": one.processor,
+            "dedicated": dedicated[str(losses)],
+            "values": policy.front.measured.values,
+            "main": policy.front.measured.main,
+            "base": policy.base.values[0],
+            "seconds": policy.processor,
         }
     return result
 
 
 def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, Any]:
-    """Means over all lists and seeds; intervals from lists, whose values are first averaged over seeds."""
+    """Means over all queries and seeds; intervals over queries, whose values are first averaged over seeds."""
     import torch
 
     from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
@@ -121,34 +121,34 @@ def _summary(name: str, found: Sequence[Mapping[str, Any]], seeds: int) -> dict[
     def pooled(read: Any) -> torch.Tensor:
         return torch.stack([torch.cat([read(result) for result in of_seed], dim=-2) for of_seed in by_seed]).nanmean(0)
 
-    one = pooled(lambda result: result["values"])  # [11, lists, m]
-    corner = torch.stack([one[index, :, index] for index in range(5)], dim=-1)  # [lists, m]
-    plain = pooled(lambda result: result["plain"]["values"])  # [lists, m]
+    front = pooled(lambda result: result["values"])  # [11, lists, m]
+    policy = torch.stack([front[index, :, index] for index in range(5)], dim=-1)  # [lists, m], at the vertices
+    dedicated = pooled(lambda result: result["dedicated"]["values"])  # [lists, m]
     base = pooled(lambda result: result["base"])  # [lists, m]
     main = pooled(lambda result: result["main"].unsqueeze(-1)).squeeze(-1)  # [11, lists]
-    counts = resampled(len(corner), 1000, 0)
-    samples = bootstrap_means(torch.stack([corner, plain, base]), counts)  # [samples, 3, m]
+    counts = resampled(len(policy), 1000, 0)
+    samples = bootstrap_means(torch.stack([policy, dedicated, base]), counts)  # [samples, 3, m]
     origin = torch.zeros(5, dtype=torch.float64)
     return {
         "objectives": list(NAMES),
-        "lists": len(corner),
-        "one_shot": corner.nanmean(0).tolist(),
-        "plain": plain.nanmean(0).tolist(),
+        "lists": len(policy),
+        "policy": policy.nanmean(0).tolist(),
+        "dedicated": dedicated.nanmean(0).tolist(),
         "base": base.nanmean(0).tolist(),
-        "ratio": (corner.nanmean(0) / plain.nanmean(0)).tolist(),
+        "ratio": (policy.nanmean(0) / dedicated.nanmean(0)).tolist(),
         "ratio_ci": interval(samples[:, 0] / samples[:, 1]).tolist(),
         "above_base_ci": interval(samples[:, 0] - samples[:, 2]).tolist(),
-        "hypervolume": hypervolume(one.nanmean(1), origin),
-        "hypervolume_ci": interval(bootstrap_hypervolume(one, counts, origin)).tolist(),
+        "hypervolume": hypervolume(front.nanmean(1), origin),
+        "hypervolume_ci": interval(bootstrap_hypervolume(front, counts, origin)).tolist(),
         "main": main.nanmean().item(),
         "seconds": sum(result["seconds"] for result in chosen) / len(chosen),
-        "plain_seconds": sum(result["plain"]["seconds"] for result in chosen) / len(chosen),
+        "dedicated_seconds": sum(result["dedicated"]["seconds"] for result in chosen) / len(chosen),
     }
 
 
 def main() -> None:
     """Runs the chosen variants, prints the table, writes JSON."""
-    from benchmarks.common import machine, write_result
+    from benchmarks.support.reporting import machine, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", action="store_true", help="all variants on the validation split")
@@ -168,25 +168,25 @@ def main() -> None:
         variants = {name: STUDY[name] for name in options.only}
     split = options.split or ("validation" if options.study else "test")
 
-    def keep(seeds: int, found: dict[str, Any]) -> None:
+    def save(seeds: int, found: dict[str, Any]) -> None:
         _show(found, split)
         setup = {"split": split, "seeds": seeds, "folds": options.folds}
         name = "vertices-study" if options.study or options.only else "vertices"
         write_result(name, {"setup": setup, "machine": machine(), "variants": found})
 
-    measure(variants, split, options.seeds, options.folds, options.processes, keep)
+    measure(variants, split, options.seeds, options.folds, options.processes, save)
 
 
 def _show(found: Mapping[str, Any], split: str) -> None:
-    """The table on the terminal."""
-    from benchmarks.common import print_table
+    """Prints the table."""
+    from benchmarks.support.reporting import print_table
 
     rows = [
         [
             name,
             *(f"{value:.2f}" for value in result["ratio"]),
             f"{min(result['ratio']):.2f}",
-            *(f"{value:.3f}" for value in result["one_shot"]),
+            *(f"{value:.3f}" for value in result["policy"]),
             f"{1000 * result['hypervolume']:.2f}",
             f"{result['main']:.3f}",
             f"{result['seconds']:.1f}",
@@ -194,7 +194,7 @@ def _show(found: Mapping[str, Any], split: str) -> None:
         for name, result in found.items()
     ]
     names = ["I", "II", "III", "IV", "V"]
-    print_table(f"Vertex ratios and values, {split} split", ["variant", *names, "least", *names, "HV/1e-3", "main", "s"], rows)
+    print_table(f"Vertex ratios and values, {split} split", ["variant", *names, "lowest", *names, "HV/1e-3", "main", "s"], rows)
 
 
 if __name__ == "__main__":

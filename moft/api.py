@@ -19,7 +19,7 @@ from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
-from moft.engine.policies.dedicated_training import ScalarisedLosses, minimise_at
+from moft.engine.policies.dedicated_training import ScalarisedLosses, WeightGrid, minimise_at
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.training.job_records import TrainingCost
@@ -133,6 +133,7 @@ __all__ = [
     "TrainerSettings",
     "TrainingCost",
     "UsesAdaptiveSampler",
+    "WeightGrid",
     "atomic_folder",
     "atomic_write",
     "base_values",

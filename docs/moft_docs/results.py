@@ -11,7 +11,14 @@ from typing import Any
 from moft_docs.markdown import sentence
 from moft_docs.pages import BENCHMARKS, pages
 from moft_docs.results_llm import dial_table, gpu_tables, story_method_tables, story_tables
-from moft_docs.results_ltr import conditioner_tables, method_tables, one_shot_table, optima_table, paper_rows, vertex_tables
+from moft_docs.results_ltr import (
+    conditioner_tables,
+    dedicated_models_table,
+    loss_optima_table,
+    method_tables,
+    paper_rows,
+    vertex_tables,
+)
 from moft_docs.results_plain import plain_tables
 
 PACKAGES = ("moft", "torch", "transformers", "peft")
@@ -54,11 +61,11 @@ def form_of(content: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
     """What makes tables of a result, chosen by what it has."""
     match content:
         case {"found": _}:
-            return optima_table
+            return loss_optima_table
         case {"variants": variants}:
-            return vertex_tables if all("one_shot" in found for found in variants.values()) else conditioner_tables
-        case {"one_shot_seconds": _}:
-            return one_shot_table
+            return vertex_tables if all("policy" in found for found in variants.values()) else conditioner_tables
+        case {"policy_seconds": _}:
+            return dedicated_models_table
         case {"entries": _, "verdicts": _}:
             return method_tables if "share_of_time" in content else story_method_tables
         case {"gpu": _, "runs": _}:

@@ -28,14 +28,14 @@ def vertex_tables(content: Mapping[str, Any]) -> str:
         ]
         for variant, found in variants.items()
     ]
-    values = [[variant, *(f"{value:.3f}" for value in found["one_shot"])] for variant, found in variants.items()]
+    values = [[variant, *(f"{value:.3f}" for value in found["policy"])] for variant, found in variants.items()]
     values += [
         [label, *(f"{value:.3f}" for value in first[key])]
-        for label, key in (("dedicated models", "plain"), ("base ranker", "base"))
+        for label, key in (("dedicated models", "dedicated"), ("base ranker", "base"))
     ]
     parts = [
         "Vertex ratio: the value of the policy at the vertex of an objective, divided by that of a dedicated model.",
-        table(["variant", *names, "least", HYPERVOLUME, "main", "seconds"], ratios, numbers=True),
+        table(["variant", *names, "lowest", HYPERVOLUME, "main", "seconds"], ratios, numbers=True),
         f"NDCG@10 of each objective at its vertex. Dedicated models and base ranker are those of *{label}*.",
         table(["variant", *names], values, numbers=True),
     ]
@@ -48,16 +48,16 @@ def vertex_tables(content: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def one_shot_table(content: Mapping[str, Any]) -> str:
+def dedicated_models_table(content: Mapping[str, Any]) -> str:
     """One policy beside eleven dedicated models."""
     rows = [
         ["hypervolume, relative to 11 dedicated models (95 % interval)", between(content["ratio"], content["ratio_ci"], 3)],
-        ["the same, least of the seeds", f"{content['ratio_least']:.3f}"],
-        ["seconds, one policy", f"{content['one_shot_seconds']:.1f}"],
-        ["seconds, 11 dedicated models", f"{content['plain_seconds']:.1f}"],
+        ["the same, lowest of the seeds", f"{content['ratio_least']:.3f}"],
+        ["seconds, one policy", f"{content['policy_seconds']:.1f}"],
+        ["seconds, 11 dedicated models", f"{content['dedicated_seconds']:.1f}"],
         ["training time, relative to 11 dedicated models", f"{content['share_of_time']:.3f}"],
         ["monotonicity, each seed", ", ".join(f"{value:.3f}" for value in content["monotonicity"])],
-        ["training lists", f"{content['lists']:,}"],
+        ["training queries", f"{content['lists']:,}"],
     ]
     return table(["", "measured"], rows, numbers=True)
 
@@ -91,7 +91,7 @@ def method_tables(content: Mapping[str, Any]) -> str:
     )
 
 
-def optima_table(content: Mapping[str, Any]) -> str:
+def loss_optima_table(content: Mapping[str, Any]) -> str:
     """What the two kinds of optima reach."""
     rows = [
         [f"{m} objectives, {name}", f"{volume:.4f}", f"{main:.4f}"]
@@ -138,7 +138,7 @@ def conditioner_tables(content: Mapping[str, Any]) -> str:
         for name, found in content["variants"].items()
     ]
     numerals = NUMERALS[: len(next(iter(content["variants"].values()))["ratio"])]
-    headers = ["conditioner", HYPERVOLUME, "more than concat", *numerals, "least", "monotonicity", "main"]
+    headers = ["conditioner", HYPERVOLUME, "more than concat", *numerals, "lowest", "monotonicity", "main"]
     return table([*headers, "parameters", "time beside concat"], rows, numbers=True)
 
 

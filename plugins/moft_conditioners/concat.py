@@ -1,4 +1,4 @@
-"""Concatenation of the tradeoff and the features, as a shift behind the first layer."""
+"""The conditioner `concat`: the tradeoff concatenated to the features, as a shift after the first layer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from moft_conditioners.modulation_sites import modulated_sites
 
 
 class Concat(Conditioner):
-    """What the first linear layer adds when the tradeoff w stands beside its features x: `W [x; w] = W_x x + W_w w`.
+    """Concatenates the tradeoff w to the input x of the first linear layer: `W [x; w] = W_x x + W_w w`.
 
-    It is the shift `W_w w` at the model's first site, behind its first linear layer: tradeoff_size x hidden_size
-    parameters, and nothing else. W_w starts at zero, so that training starts at the unconditioned model.
+    It is implemented as the shift `W_w w` at the model's first site, after its first linear layer, with
+    tradeoff_size x hidden_size parameters. W_w is initialised to zero, so that training starts at the unconditioned model.
 
     Args:
         spec: of the model.
 
     Raises:
-        ConfigError: the model reads no modulation, or has no site.
+        ConfigError: the model does not support modulation, or has no site.
 
-    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, the conditioned ranker; the start at zero is not the paper's.
+    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, the conditioned ranker; the initialisation to zero is not the paper's.
     """
 
     slots: frozenset[Slot] = frozenset({"modulation"})

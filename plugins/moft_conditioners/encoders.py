@@ -1,4 +1,4 @@
-"""Features of a tradeoff, which a conditioner reads in its place."""
+"""Encoders of a tradeoff, Fourier features and an MLP, for the conditioner `encoded`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from moft.api import Count
 
 @dataclass(frozen=True)
 class Fourier:
-    """The vector, and sines and cosines of `pi k v` for each of its entries v and k = 1, ..., `frequencies`.
+    """The vector, with sines and cosines of `pi k v` for each of its entries v and k = 1, ..., `frequencies`.
 
     Args:
-        frequencies: how many, >= 1. More let the model change faster between neighbouring tradeoffs.
+        frequencies: number of frequencies, >= 1. With more, the model can change faster between neighbouring tradeoffs.
 
-    Source: after Tancik et al. 2020 (Fourier features), arXiv 2006.10739, with whole frequencies in place of random ones.
+    Source: after Tancik et al. 2020 (Fourier features), arXiv 2006.10739, with integer frequencies instead of random ones.
     """
 
     name: Literal["fourier"] = "fourier"
@@ -27,16 +27,16 @@ class Fourier:
 
     def module(self, size: int) -> tuple[nn.Module, int]:
         """The encoder of vectors of `size` entries, and how many entries it gives."""
-        return _Waves(self.frequencies), size * (1 + 2 * self.frequencies)
+        return _FourierFeatures(self.frequencies), size * (1 + 2 * self.frequencies)
 
 
 @dataclass(frozen=True)
 class MLP:
-    """A network of two layers.
+    """A network with one hidden layer.
 
     Args:
-        width: units of its hidden layer.
-        size: entries that it gives.
+        width: units of the hidden layer.
+        size: number of outputs.
     """
 
     name: Literal["mlp"] = "mlp"
@@ -48,7 +48,7 @@ class MLP:
         return nn.Sequential(nn.Linear(size, self.width), nn.GELU(), nn.Linear(self.width, self.size)), self.size
 
 
-class _Waves(nn.Module):
+class _FourierFeatures(nn.Module):
     """`[batch, size]` to `[batch, size * (1 + 2 * frequencies)]`."""
 
     def __init__(self, frequencies: int) -> None:

@@ -1,4 +1,4 @@
-"""Feature-wise modulation: scales and shifts at several sites, from one small network."""
+"""The conditioner `film`: feature-wise scales and shifts at the model's sites, from one small network."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from moft_conditioners.modulation_sites import modulated_sites
 
 
 class FiLM(Conditioner):
-    """A scale and a shift for every site, from the tradeoff through one hidden layer.
+    """A scale and a shift at every site, computed from the tradeoff by a network with one hidden layer.
 
-    A wide start gives every tradeoff a random network of its own from the first step on, so that what one objective needs does
-    not have to be pulled apart from what the others need; a model that is a correction to a reference starts at the reference
-    all the same, because its last layer is zero.
+    With a wide initialisation, every tradeoff starts with a different random network, so that training does not have to separate
+    the objectives first. A model that is a correction to the reference still starts at the reference, because its last layer is
+    zero.
 
     Args:
         spec: of the model.
-        width: units of the hidden layer, >= 1. A larger value can bend the dependence on the tradeoff more.
-        sites: the sites to modulate; null for the model's first and last, which on rankers did as well as all of them for less.
-        spread: how far scales lie from one, and shifts from zero, at the start, in about standard deviations. 0 starts at the
-            unconditioned model, as a pretrained one needs; a larger value separates tradeoffs faster.
+        width: units of the hidden layer, >= 1. A larger value allows a more complex dependence on the tradeoff.
+        sites: the sites to modulate; null for the model's first and last. On rankers, these did as well as all sites.
+        spread: initial standard deviation, approximately, of scales from one and of shifts from zero. 0 starts at the
+            unconditioned model, as a pretrained model needs; a larger value separates tradeoffs faster.
 
     Raises:
-        ConfigError: the model reads no modulation or has no site, or a site is unknown, named twice, or none is left.
+        ConfigError: the model does not support modulation or has no site, or `sites` has an unknown site, one twice, or none.
 
     Source: Perez et al. 2018 (FiLM), arXiv 1709.07871, section 2; as a conditioner on loss weights: Dosovitskiy and Djolonga
     2020 (YOTO), section 3.
@@ -39,10 +39,10 @@ class FiLM(Conditioner):
         chosen = tuple(dict.fromkeys((known[0], known[-1]))) if sites is None else tuple(sites)
         unknown = [site for site in chosen if site not in known]
         if unknown:
-            raise ConfigError(f"'film': unknown site {unknown[0]!r}. This model's sites: {', '.join(known)}.")
+            raise ConfigError(f"'film': unknown site {unknown[0]!r}. Sites of this model: {', '.join(known)}.")
         if not chosen or len(set(chosen)) != len(chosen):
             raise ConfigError(
-                f"'film': sites must name each site once, and at least one, got {sites}. This model's sites: {', '.join(known)}."
+                f"'film': sites must have at least one site and none twice, got {sites}. Sites of this model: {', '.join(known)}."
             )
         self._sites = chosen
         self.network = nn.Sequential(nn.Linear(spec.tradeoff_size, width), nn.GELU())

@@ -1,4 +1,4 @@
-"""Low-rank changes of layers, gated by the tradeoff: `B diag(g(w)) A`."""
+"""The conditioner `hyper-lora`: low-rank changes of layers, gated by the tradeoff, `B diag(g(w)) A`."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from moft_conditioners.initialisation import START, linear_deviation
 from moft_conditioners.layer_selection import chosen_layers
 
 RANK = 8
-"""Of the factors, where they are its own."""
+"""Default rank of the factors that the conditioner makes itself."""
 
 
 class HyperLoRA(Conditioner):
-    """Adds `B diag(g(w)) A` to the matrices of layers: factors A and B for all tradeoffs, gates g from a small network.
+    """Adds `B diag(g(w)) A` to the matrices of layers: the factors A and B are shared by all tradeoffs, a small network makes g.
 
-    In a language model, A and B are those of its LoRA, and the gates multiply what A gives. B starts at zero there, so that
-    training starts at the base model however far the gates are spread. In a ranker, A and B are the conditioner's own.
+    In a language model, A and B are the matrices of its LoRA, and the gates multiply the output of A. B starts at zero, so that
+    training starts at the base model for any gates. In a ranker, the conditioner has its own A and B.
 
     Args:
         spec: of the model.
-        rank: of A and B; null is 8, or that of the model's LoRA.
-        width: units of the hidden layer of the network. A larger value can bend the dependence on the tradeoff more.
-        layers: that are changed; `*` stands for any part of a name, as in `layers.0.*`. Null is every layer with LoRA, and in a
-            ranker every one but that of the scores.
-        spread: how far gates lie from one at the start, in standard deviations, and the factors of a ranker from zero. 0 starts
-            at gates of one (plain LoRA) and at the unconditioned ranker; a larger value separates tradeoffs faster.
+        rank: rank of A and B; null for 8, or for the rank of the model's LoRA.
+        width: units of the network's hidden layer. A larger value allows a more complex dependence on the tradeoff.
+        layers: layers to change; `*` matches any part of a name, as in `layers.0.*`. Null for every layer with LoRA, and in a
+            ranker for every layer except the last, which makes the scores.
+        spread: initial standard deviation of the gates from one, and of a ranker's factors from zero. 0 starts at gates of one
+            (ordinary LoRA) and at the unconditioned ranker; a larger value separates tradeoffs faster.
 
     Raises:
-        ConfigError: the model reads neither gates nor deltas, a layer is unknown, or `rank` is given beside the model's own.
+        ConfigError: the model supports neither gates nor deltas, a layer is unknown, or `rank` is set for a model with LoRA.
 
     Source: gates between the factors of LoRA (Hu et al. 2021), from a hypernetwork as in Navon et al. 2021.
     """
@@ -52,19 +52,17 @@ class HyperLoRA(Conditioner):
         self.down, self.up = nn.ParameterList(), nn.ParameterList()
         if self._is_lora:
             if rank is not None:
-                raise ConfigError(
-                    f"'hyper-lora': rank is that of the LoRA of {spec.name}, and cannot be {rank} here; leave it out."
-                )
+                raise ConfigError(f"'hyper-lora': rank {rank} cannot be set: the LoRA of {spec.name} has its own; leave it out.")
             chosen = chosen_layers(spec, spec.ranks, layers, "hyper-lora")
             self._ranks = {layer: spec.ranks[layer] for layer in chosen}
         elif "deltas" in spec.slots:
-            chosen = _hidden(spec) if layers is None else chosen_layers(spec, spec.shapes, layers, "hyper-lora")
+            chosen = _layers_before_scores(spec) if layers is None else chosen_layers(spec, spec.shapes, layers, "hyper-lora")
             self._ranks = dict.fromkeys(chosen, RANK if rank is None else rank)
             self._add_factors(spec, spread)
         else:
             raise ConfigError(
-                f"'hyper-lora' fills the slot 'gates' or 'deltas', and {spec.name} can read neither (its slots: "
-                f"{', '.join(sorted(spec.slots)) or 'none'}). A language model has gates where task.lora is not null."
+                f"'hyper-lora' fills the slot 'gates' or 'deltas', but {spec.name} can read neither (its slots: "
+                f"{', '.join(sorted(spec.slots)) or 'none'}). A language model has gates if task.lora is not null."
             )
         self.network = nn.Sequential(nn.Linear(spec.tradeoff_size, width), nn.GELU())
         self.last = nn.Linear(width, sum(self._ranks.values()))
@@ -72,8 +70,8 @@ class HyperLoRA(Conditioner):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, vector: Tensor) -> Injection:
-        opened = 1 + self.last(self.network(vector))  # [batch, ranks]
-        gates = dict(zip(self._ranks, opened.split(list(self._ranks.values()), dim=-1), strict=True))  # each [batch, r]
+        flat = 1 + self.last(self.network(vector))  # [batch, ranks]
+        gates = dict(zip(self._ranks, flat.split(list(self._ranks.values()), dim=-1), strict=True))  # each [batch, r]
         if self._is_lora:
             return Injection(gates=gates)
         factors = zip(gates.items(), self.down, self.up, strict=True)
@@ -82,13 +80,13 @@ class HyperLoRA(Conditioner):
         )
 
     def _add_factors(self, spec: ModelSpec, spread: float) -> None:
-        """A as a fresh linear layer, `[r, in]`, and B so that their product is of the size of one, `[out, r]`."""
+        """Adds A, `[r, in]`, initialised like a linear layer, and B, `[out, r]`, such that the product has the same scale."""
         for layer, rank in self._ranks.items():
             outputs, inputs = spec.shapes[layer]
             self.down.append(nn.init.normal_(nn.Parameter(torch.empty(rank, inputs)), std=linear_deviation(inputs)))
             self.up.append(nn.init.normal_(nn.Parameter(torch.empty(outputs, rank)), std=spread / (2 * rank) ** 0.5))
 
 
-def _hidden(spec: ModelSpec) -> tuple[str, ...]:
-    """The layers that take deltas, without those of one output, which make the scores; all of them where no other is left."""
+def _layers_before_scores(spec: ModelSpec) -> tuple[str, ...]:
+    """The layers that take deltas, except those of one output, which make the scores; all layers if no other is left."""
     return tuple(layer for layer, (outputs, _) in spec.shapes.items() if outputs > 1) or tuple(spec.shapes)

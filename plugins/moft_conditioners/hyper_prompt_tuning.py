@@ -1,4 +1,4 @@
-"""Hyper Prompt Tuning: soft tokens before the sequence, masked by the tradeoff."""
+"""The conditioner `hpt`, Hyper Prompt Tuning: soft tokens before the sequence, masked by the tradeoff."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from torch import Tensor, nn
 from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot, check_slots
 from moft_conditioners.prefix_length import check_prefix_length
 
-_SPREAD = 0.02  # of a prefix that has no word embeddings to start from
+_SPREAD = 0.02  # standard deviation of an initial prefix without word embeddings to copy
 
 
 class HyperPromptTuning(Conditioner):
-    """A prefix `M(w) * P` for each row: trainable soft tokens P, times a mask of low rank that two small networks make of w.
+    """A prefix `M(w) * P` for each row: trainable soft tokens P, times a low-rank mask that two small networks compute from w.
 
-    `M(w) = 1 + A(w) B(w)`. P starts at embeddings of ordinary tokens where the model offers them. A wide start of the mask gives
-    every tradeoff a prefix of its own from the first step on: adapters beneath learn at once to tell tradeoffs apart, where they
-    would otherwise learn what serves all of them and leave the prefix unread. A prefix takes attention, so the model does not
-    start exactly at the reference, unlike with the conditioners that modulate.
+    The mask is `M(w) = 1 + A(w) B(w)`. P is initialised to embeddings of ordinary tokens if the model provides them. With a wide
+    initialisation of the mask, tradeoffs have different prefixes from the first step, and LoRA learns to use them. Otherwise LoRA
+    learns what serves all tradeoffs, and ignores the prefix. A prefix attracts attention, so that the model does not start
+    exactly at the reference, unlike with modulation.
 
     Args:
         spec: of the model.
-        tokens: length of the prefix, v; each costs one position of the context.
-        rank: of the mask, r; a larger value lets tradeoffs differ in more ways.
+        tokens: length of the prefix, v; each token takes one position of the context.
+        rank: rank of the mask, r; a larger value lets tradeoffs differ in more ways.
         width: units of the hidden layer of both networks.
-        spread: how far the mask lies from one at the start, in standard deviations over the objectives' vertices. 0 starts every
-            tradeoff with P; a larger value separates tradeoffs faster.
+        spread: initial standard deviation of the mask from one, over the vertices. 0 starts every tradeoff with P; a larger value
+            separates tradeoffs faster.
 
     Raises:
-        ConfigError: the model reads no prefix, or has no room for it.
+        ConfigError: the model does not support a prefix, or has no space for it.
 
-    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, hyper prompt tuning. The one in the mask and its wide start are
+    Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, hyper prompt tuning. The one in the mask and its wide initialisation are
     ours. The paper leaves tokens, rank and width open.
     """
 
@@ -56,14 +56,14 @@ class HyperPromptTuning(Conditioner):
         return Injection(prefix=(1 + self._change(vector)) * self.prompt)
 
     def _change(self, vector: Tensor) -> Tensor:
-        """`[batch, v, hidden]`, the mask less one."""
+        """`[batch, v, hidden]`, the mask minus one."""
         left: Tensor = self.left(vector).view(len(vector), -1, self._rank)  # [batch, v, r]
         right: Tensor = self.right(vector).view(len(vector), self._rank, -1)  # [batch, r, hidden]
         return left @ right
 
 
 def _start(spec: ModelSpec, tokens: int) -> Tensor:
-    """`[v, hidden]`, embeddings of tokens drawn from those of the model, or small noise."""
+    """`[v, hidden]`, embeddings of random tokens of the model, or small noise if it provides none."""
     if spec.prefix_starts is None:
         return _SPREAD * torch.randn(tokens, spec.hidden_size, generator=torch.default_generator)
     rows = torch.randint(len(spec.prefix_starts), (tokens,), generator=torch.default_generator).to(spec.prefix_starts.device)

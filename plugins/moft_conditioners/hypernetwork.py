@@ -1,4 +1,4 @@
-"""Whole layers made from the tradeoff by a small network."""
+"""The conditioner `hypernetwork`: a small network computes full matrices of layers from the tradeoff."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from torch import Tensor, nn
 from moft import ConfigError
 from moft.api import Conditioner, Count, Delta, Injection, ModelSpec, NonNegative, Slot, check_slots
 from moft_conditioners.initialisation import START, linear_deviation
-from moft_conditioners.layer_selection import chosen_layers, shown
+from moft_conditioners.layer_selection import chosen_layers, listed
 
 
 class Hypernetwork(Conditioner):
-    """A matrix for each chosen layer, from the tradeoff through one hidden layer, added to the layer's own.
+    """A matrix for each chosen layer, computed from the tradeoff and added to the layer's own matrix.
 
-    It has `width x out x in` parameters for a layer of `out x in`, and makes a matrix for every row of a batch: for small models.
+    It has `width x out x in` parameters for a layer of `out x in`, and makes a matrix for every row of a batch. Use it for small
+    models.
 
     Args:
         spec: of the model.
-        width: units of the hidden layer. A larger value can bend the dependence on the tradeoff more.
-        layers: whose matrices are made; `*` stands for any part of a name, as in `layers.0.*`. Null is the first, which on
-            rankers did better than all of them for less.
-        spread: how far the matrices lie from the layers' own at the start, in standard deviations of a fresh layer. 0 starts at
-            the unconditioned model, as a pretrained one needs; a larger value separates tradeoffs faster.
-        limit: the most parameters it may have; more are refused.
+        width: units of the hidden layer. A larger value allows a more complex dependence on the tradeoff.
+        layers: layers that get a matrix; `*` matches any part of a name, as in `layers.0.*`. Null for the first layer, which on
+            rankers did better than all layers.
+        spread: initial standard deviation of the added matrices, in units of that of a newly initialised layer. 0 starts at the
+            unconditioned model, as a pretrained model needs; a larger value separates tradeoffs faster.
+        limit: largest number of parameters; more are an error.
 
     Raises:
-        ConfigError: the model reads no deltas, a layer is unknown, or there are more parameters than the limit.
+        ConfigError: the model does not support deltas, a layer is unknown, or there are more parameters than `limit`.
 
-    Source: Navon et al. 2021 (Pareto hypernetworks), arXiv 2010.04104, section 3. There the network makes all of the weights;
-    here they are added to trained ones, and biases stay.
+    Source: Navon et al. 2021 (Pareto hypernetworks), arXiv 2010.04104, section 3. There the network makes all parameters; here
+    its matrices are added to trained ones, and biases do not depend on the tradeoff.
     """
 
     slots: frozenset[Slot] = frozenset({"deltas"})
@@ -50,17 +51,17 @@ class Hypernetwork(Conditioner):
         count = (spec.tradeoff_size + 1) * width + (width + 1) * entries
         if count > limit:
             raise ConfigError(
-                f"'hypernetwork' would have {count} parameters, more than its limit of {limit}, for {entries} weights "
-                f"of {shown(self._shapes)}: choose fewer layers, a smaller width than {width}, or a larger limit."
+                f"'hypernetwork' would have {count} parameters, more than its limit of {limit}, for {entries} entries "
+                f"of {listed(self._shapes)}: choose fewer layers, a width below {width}, or a larger limit."
             )
         self.network = nn.Sequential(nn.Linear(spec.tradeoff_size, width), nn.GELU())
-        layered = [nn.Linear(width, outputs * inputs) for outputs, inputs in self._shapes.values()]
-        for layer, (_, inputs) in zip(layered, self._shapes.values(), strict=True):
-            nn.init.normal_(layer.weight, std=spread * linear_deviation(inputs) * START / width**0.5)
-            nn.init.zeros_(layer.bias)
-        self.last = nn.ModuleList(layered)
+        heads = [nn.Linear(width, outputs * inputs) for outputs, inputs in self._shapes.values()]
+        for head, (_, inputs) in zip(heads, self._shapes.values(), strict=True):
+            nn.init.normal_(head.weight, std=spread * linear_deviation(inputs) * START / width**0.5)
+            nn.init.zeros_(head.bias)
+        self.last = nn.ModuleList(heads)
 
     def forward(self, vector: Tensor) -> Injection:
         hidden = self.network(vector)  # [batch, width]
-        made = zip(self._shapes.items(), self.last, strict=True)
-        return Injection(deltas={name: (Delta(dense=layer(hidden).view(len(vector), *shape)),) for (name, shape), layer in made})
+        heads = zip(self._shapes.items(), self.last, strict=True)
+        return Injection(deltas={name: (Delta(dense=head(hidden).view(len(vector), *shape)),) for (name, shape), head in heads})

@@ -1,11 +1,11 @@
-"""How wide random starts are."""
+"""Standard deviations of the random initialisation of conditioners."""
 
 from __future__ import annotations
 
 START = 5.0
-"""First weights of a last layer, times the root of its width, that give its outputs a spread of about one over tradeoffs."""
+"""Standard deviation of a last layer times the root of its width, so that its outputs vary by about 1 over tradeoffs."""
 
 
 def linear_deviation(inputs: int) -> float:
-    """The standard deviation of the weights of a fresh linear layer with so many inputs."""
+    """The standard deviation of the initial weights of `nn.Linear` with this many inputs."""
     return float((3 * inputs) ** -0.5)

@@ -1,4 +1,4 @@
-"""Which layers of a model a conditioner changes."""
+"""Selects the layers of a model that a conditioner changes, by patterns of names."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from fnmatch import fnmatchcase
 from moft import ConfigError
 from moft.api import ModelSpec
 
-_SHOWN = 12
+_MAX_LISTED = 12
 
 
-def chosen_layers(spec: ModelSpec, known: Mapping[str, object], wanted: list[str] | None, name: str) -> tuple[str, ...]:
-    """The layers of `known` that a user asks for, in the model's order.
+def chosen_layers(spec: ModelSpec, known: Mapping[str, object], patterns: list[str] | None, name: str) -> tuple[str, ...]:
+    """The layers of `known` that match a pattern, in the model's order.
 
     Args:
         spec: of the model.
         known: layers that can be changed.
-        wanted: names, in which `*`, `?` and `[...]` stand for others as in file names; None for every layer.
+        patterns: names with the wildcards `*`, `?` and `[...]`, as for file names; None for every layer.
         name: the conditioner's registered name, for messages.
 
     Raises:
-        ConfigError: one of them fits no layer, or the list is empty.
+        ConfigError: a pattern matches no layer, or there is no pattern.
     """
-    if wanted is None:
+    if patterns is None:
         return tuple(known)
-    for pattern in wanted:
+    for pattern in patterns:
         if not any(fnmatchcase(layer, pattern) for layer in known):
-            raise ConfigError(f"{name!r}: layers: {pattern!r} is no layer of {spec.name}. There are: {shown(known)}.")
-    if not wanted:
-        raise ConfigError(f"{name!r}: layers must name at least one. {spec.name} has: {shown(known)}.")
-    return tuple(layer for layer in known if any(fnmatchcase(layer, pattern) for pattern in wanted))
+            raise ConfigError(f"{name!r}: layers: {pattern!r} matches no layer of {spec.name}. It has: {listed(known)}.")
+    if not patterns:
+        raise ConfigError(f"{name!r}: layers must name at least one. {spec.name} has: {listed(known)}.")
+    return tuple(layer for layer in known if any(fnmatchcase(layer, pattern) for pattern in patterns))
 
 
-def shown(layers: Mapping[str, object]) -> str:
+def listed(layers: Mapping[str, object]) -> str:
     """Names of layers, short enough for a message."""
     names = list(layers)
-    return ", ".join(names if len(names) <= _SHOWN else [*names[: _SHOWN - 1], f"... ({len(names)} in all)"])
+    return ", ".join(names if len(names) <= _MAX_LISTED else [*names[: _MAX_LISTED - 1], f"... ({len(names)} in all)"])

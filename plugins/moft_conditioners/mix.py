@@ -1,4 +1,4 @@
-"""Several conditioners at once."""
+"""The conditioner `mix`: several conditioners at once."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from moft_conditioners.prefix_length import check_prefix_length
 
 
 class Mix(Conditioner):
-    """What its parts inject, merged: modulations compose in the order of the parts, prefixes follow each other, deltas add up,
-    gates multiply.
+    """Merges the injections of its parts: modulations compose in order, prefixes are concatenated, deltas add, gates multiply.
 
     Args:
         spec: of the model.
-        parts: conditioners, in order. A list in the place of a conditioner is a mix of it.
-        gate: `learned` adds a share for each part, between 0 and 2 and 1 at the start, by which its modulations, gates and
-            deltas lie off what changes nothing and its prefix is multiplied, and the report tells what they became; `none` takes
-            the parts as they are.
+        parts: conditioners, in order. A list in a config in place of a conditioner is a mix of its entries.
+        gate: `learned` trains a factor for each part, between 0 and 2 and initially 1, that scales the part's effect and its
+            prefix; the report has the factors. `none` uses the parts unscaled.
 
     Raises:
-        ConfigError: a part does not go with the model, or it has no room for all prefixes together.
+        ConfigError: a part does not fit the model, or the model has no space for all prefixes together.
     """
 
     slots: frozenset[Slot]
@@ -54,43 +52,43 @@ class Mix(Conditioner):
         injections: Iterator[Injection] = (part(vector) for part in self.parts)
         if self.gate is None:
             return reduce(or_, injections)
-        shares = _shares(self.gate)
-        return reduce(or_, (scaled(injection, share) for injection, share in zip(injections, shares, strict=True)))
+        factors = _factors(self.gate)
+        return reduce(or_, (scaled(injection, factor) for injection, factor in zip(injections, factors, strict=True)))
 
     def findings(self) -> Sequence[str]:
-        """A sentence with the learned share of each part."""
+        """A sentence with the learned factor of each part."""
         if self.gate is None:
             return ()
-        shares = zip(self.parts, _shares(self.gate).tolist(), strict=True)
-        told = ", ".join(f"{type(part).__name__} {share:.2f}" for part, share in shares)
-        return (f"Shares that the conditioners' mix learned: {told} (0 leaves a part out, 1 takes it as it is, 2 twice).",)
+        factors = zip(self.parts, _factors(self.gate).tolist(), strict=True)
+        text = ", ".join(f"{type(part).__name__} {factor:.2f}" for part, factor in factors)
+        return (f"Factors that the mix of conditioners learned: {text} (0: no effect, 1: unscaled, 2: doubled).",)
 
 
-def _shares(gate: Tensor) -> Tensor:
+def _factors(gate: Tensor) -> Tensor:
     """`[parts]`, between 0 and 2."""
     return 2 * gate.sigmoid()
 
 
-def scaled(injection: Injection, share: Tensor) -> Injection:
-    """An injection that does `share` times as much: 0 leaves the model as it is but for a prefix of zeros, 1 changes nothing.
+def scaled(injection: Injection, factor: Tensor) -> Injection:
+    """An injection with its effect scaled: at factor 0 none (but for a prefix of zeros), at factor 1 unchanged.
 
     Args:
         injection: of a part.
-        share: `[]`.
+        factor: `[]`.
     """
 
-    def off_one(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else 1 + share * (tensor - 1)
+    def scaled_around_one(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else 1 + factor * (tensor - 1)
 
     def times(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else share * tensor
+        return None if tensor is None else factor * tensor
 
-    def lessened(delta: Delta) -> Delta:
+    def scaled_delta(delta: Delta) -> Delta:
         return Delta(dense=times(delta.dense)) if delta.dense is not None else replace(delta, b=times(delta.b))
 
     return Injection(
-        {site: (off_one(scale), times(shift)) for site, (scale, shift) in injection.modulation.items()},
+        {site: (scaled_around_one(scale), times(shift)) for site, (scale, shift) in injection.modulation.items()},
         times(injection.prefix),
-        {layer: tuple(map(lessened, deltas)) for layer, deltas in injection.deltas.items()},
-        {layer: 1 + share * (gate - 1) for layer, gate in injection.gates.items()},
+        {layer: tuple(map(scaled_delta, deltas)) for layer, deltas in injection.deltas.items()},
+        {layer: 1 + factor * (gate - 1) for layer, gate in injection.gates.items()},
     )

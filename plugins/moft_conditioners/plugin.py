@@ -1,4 +1,4 @@
-"""Offers the conditioners."""
+"""Registers the conditioners."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_conditioners() -> Iterator[Component]:
-    """The shipped conditioners."""
-    yield Component("concat", "moft_conditioners.concat:Concat", "the tradeoff beside the features, in the first layer")
+    """The conditioners."""
+    yield Component("concat", "moft_conditioners.concat:Concat", "the tradeoff concatenated to the features, in the first layer")
     yield Component("encoded", "moft_conditioners.with_encoder:Encoded", "a conditioner that reads features of the tradeoff")
     yield Component("film", "moft_conditioners.film:FiLM", "scales and shifts at the model's sites")
     yield Component(

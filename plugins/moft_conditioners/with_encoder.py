@@ -1,4 +1,4 @@
-"""An encoder of the tradeoff before a conditioner."""
+"""The conditioner `encoded`: another conditioner that reads an encoding of the tradeoff."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from moft_conditioners.encoders import MLP, Fourier
 
 
 class Encoded(Conditioner):
-    """A conditioner that reads features of the tradeoff in place of the tradeoff.
+    """Encodes the tradeoff before another conditioner reads it.
 
     Args:
         spec: of the model.
-        conditioner: any, or a list of them, which then share the encoder.
+        conditioner: the other conditioner, or a list of conditioners, which share the encoder.
         encoder: `fourier` for sines and cosines, `mlp` for a small network.
 
     Raises:
-        ConfigError: the conditioner does not go with the model.
+        ConfigError: the conditioner does not fit the model.
     """
 
     slots: frozenset[Slot]

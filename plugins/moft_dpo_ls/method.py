@@ -1,4 +1,4 @@
-"""DPO-LS: linear scalarisation, a model of its own for each weighting of a grid."""
+"""The method `dpo-ls`: a dedicated model for each weighting of a grid, trained on the weighted sum of the losses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import Tensor
 from moft.api import (
     Batch,
     Count,
-    DedicatedModels,
     Default,
     Factory,
     Loss,
@@ -22,26 +21,26 @@ from moft.api import (
     ScalarisedLosses,
     Scalarizer,
     Trainer,
+    WeightGrid,
     check_scalarizer,
-    grid_of,
     minimise_at,
 )
 
 
 class DPOLS:
-    """Linear scalarisation: for each weighting of a grid, a plain model on the weighted sum of the losses.
+    """Linear scalarisation: for each weighting of a grid, a dedicated model trained on the weighted sum of the losses.
 
-    Between the points of the grid the nearest one's model answers. All models start from one initialisation and see the same
-    batches, so that points differ by their weights alone.
+    For weights between the points of the grid, the policy uses the model of the nearest point. All models start from one
+    initialisation and see the same batches, so that they differ by their weights only.
 
     Args:
-        grid: whose grid the weights are taken from.
-        points: weights of the grid, each of them a training job.
-        loss: of the objectives that name none of their own.
+        grid: sampler whose grid has the weightings.
+        points: number of weightings, each of them a training job.
+        loss: loss of the objectives that name none.
         scalarizer: makes one number of the objectives' losses; `linear` is the published method.
         balance: `gradient` divides each objective's loss by the size of its gradient at the reference; `none` does not.
 
-    Source: arXiv 2410.08316, appendix A.1. Balance, and the choice of the best weights on the validation split, are ours.
+    Source: arXiv 2410.08316, appendix A.1. Balance, and the selection of checkpoints on the validation split, are ours.
     """
 
     def __init__(
@@ -53,23 +52,15 @@ class DPOLS:
         scalarizer: Annotated[Scalarizer, Default("linear")],
         balance: Literal["gradient", "none"] = "gradient",
     ) -> None:
-        self._grid, self._points = grid, points
-        self._loss, self._scalarizer, self._balance = loss, scalarizer, balance
+        self._grid, self._loss, self._scalarizer, self._balance = WeightGrid(grid, points), loss, scalarizer, balance
 
     def policy(self, problem: Problem) -> NearestPolicy:
-        m = len(problem.task.objectives)
-        grid = self._asked(m)
-        model = problem.task.model(m)
-        device = next(model.parameters()).device
-        return NearestPolicy(DedicatedModels(model, len(grid)), grid, problem.betas).to(device)
+        check_scalarizer(self._scalarizer, len(problem.task.objectives))
+        return self._grid.policy(problem)
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
-        self._asked(len(objectives))
-
-    def _asked(self, m: int) -> Tensor:
-        """`[n, m]`, the weights of the models, for losses that the scalarizer takes."""
-        check_scalarizer(self._scalarizer, m)
-        return grid_of(self._grid(m), self._points, m)
+        check_scalarizer(self._scalarizer, len(objectives))
+        self._grid.weights(len(objectives))
 
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         scalarised = ScalarisedLosses(

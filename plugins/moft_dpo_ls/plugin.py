@@ -1,4 +1,4 @@
-"""Offers linear scalarisation, one model for each weighting."""
+"""Registers the method `dpo-ls`."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_methods() -> Iterable[Component]:
-    """Offer the method."""
-    yield Component("dpo-ls", "moft_dpo_ls.method:DPOLS", "a model of its own for each weighting of a grid")
+    """The method."""
+    yield Component("dpo-ls", "moft_dpo_ls.method:DPOLS", "linear scalarisation: a dedicated model for each weighting of a grid")

@@ -1,4 +1,4 @@
-"""DPO Soup: a model for each objective, all from one start, their parameters averaged with the weights."""
+"""The method `dpo-soup`: a dedicated model for each objective, whose parameters are averaged with the objective weights."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from moft.api import (
 
 
 class DPOSoup:
-    """A plain model for each objective alone; between them, a model whose parameters are their weighted averages.
+    """A dedicated model for each objective alone; for other weights, a model whose parameters are their weighted averages.
 
     Args:
-        loss: of the objectives that name none of their own.
+        loss: loss of the objectives that name none.
 
     Raises:
-        ConfigError: on training, when the models do not start from one initialisation.
+        ConfigError: in training, if the models do not start from one initialisation.
 
-    Source: arXiv 2410.08316, appendix A.1, after Rame et al. 2023 (rewarded soups), arXiv 2306.04488. The choice of the best
-    weights on the validation split is ours.
+    Source: arXiv 2410.08316, appendix A.1, after Rame et al. 2023 (rewarded soups), arXiv 2306.04488. The selection of
+    checkpoints on the validation split is ours.
     """
 
     def __init__(self, *, loss: Annotated[Loss, Default("listnet")]) -> None:

@@ -1,4 +1,4 @@
-"""Offers the soup: a model for each objective, averaged."""
+"""Registers the method `dpo-soup`."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_methods() -> Iterable[Component]:
-    """Offer the method."""
+    """The method."""
     yield Component("dpo-soup", "moft_dpo_soup.method:DPOSoup", "a model for each objective, their parameters averaged by weight")

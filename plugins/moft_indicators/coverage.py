@@ -1,4 +1,4 @@
-"""How wide a front is."""
+"""The indicator `coverage`: the width of a front."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from moft.api import nondominated
 class Coverage:
     """Largest minus smallest value over the non-dominated points, mean over the objectives; larger is wider.
 
-    It is in the objectives' units, so that an objective of a wide range counts for more, and runs compare only on equal
-    objectives. A front of one point, or of none, covers zero.
+    It is in the units of the objectives: an objective with a wide range counts more, and only runs with the same objectives can
+    be compared. It is zero for a front of one point or none.
     """
 
     name = "coverage"

@@ -1,4 +1,4 @@
-"""The hypervolume of a front above a reference point."""
+"""The indicator `hypervolume`: the volume that a front dominates above a reference point."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Hypervolume:
     """Volume that the front dominates above the reference point; larger is better.
 
     Args:
-        reference: one entry for each objective, in its unit; None is the origin. A lower one counts every point more. Only
-            values against the same reference can be compared.
+        reference: the reference point, one entry for each objective, in its unit; null for the origin. Only hypervolumes with the
+            same reference point can be compared.
 
     Source: Zitzler and Thiele 1998, section 4.
     """
@@ -31,7 +31,7 @@ class Hypervolume:
             return hypervolume(points, points.new_zeros(m))
         if len(self._reference) != m:
             raise ConfigError(
-                f"[indicator] 'hypervolume': reference has {len(self._reference)} entries, "
+                f"[indicator] 'hypervolume': reference has {len(self._reference)} entries; "
                 f"it needs one for each of the {m} objectives."
             )
         return hypervolume(points, points.new_tensor(self._reference))

@@ -1,4 +1,4 @@
-"""Offers the indicators of a front."""
+"""Registers the indicators of a front."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_indicators() -> Iterator[Component]:
-    """The four shipped indicators."""
+    """The indicators."""
     yield Component("hypervolume", "moft_indicators.hypervolume:Hypervolume", "volume dominated above a reference point")
     yield Component("spacing", "moft_indicators.spacing:Spacing", "how unevenly the front's points are spaced")
     yield Component("coverage", "moft_indicators.coverage:Coverage", "how wide the front is, mean over objectives")

@@ -1,4 +1,4 @@
-"""How unevenly the points of a front are spaced."""
+"""The indicator `spacing`: how unevenly the points of a front are spaced."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from moft.api import nondominated
 class Spacing:
     """Standard deviation of the distances to the nearest neighbour; smaller is more even, zero is perfectly even.
 
-    Distances are sums of absolute differences, in the objectives' units. Dominated points are left out and equal points count
-    once; with fewer than three points left it is zero, and says nothing.
+    Distances are sums of absolute differences, in the units of the objectives. Dominated points are left out, and equal points
+    count once. With fewer than three points left, it is zero and has no meaning.
 
     Source: Schott 1995.
     """
@@ -24,6 +24,6 @@ class Spacing:
         front = torch.unique(points[nondominated(points)], dim=0)  # [k, m]
         if len(front) < 3:
             return 0.0
-        apart = torch.cdist(front.double(), front.double(), p=1)  # [k, k]
-        nearest = apart.fill_diagonal_(float("inf")).amin(1)  # [k]
+        distances = torch.cdist(front.double(), front.double(), p=1)  # [k, k]
+        nearest = distances.fill_diagonal_(float("inf")).amin(1)  # [k]
         return float(nearest.std())

@@ -1,4 +1,4 @@
-"""IPO: the squared distance from a margin, of every pair that the labels order."""
+"""The loss `ipo`: for every pair that the labels order, the squared distance of the reward difference from a margin."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from moft.api import Positive
-from moft_losses.masked_softmax import gaps, ordered_pairs, pair_mean, widened
+from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, widened
 
 
 @dataclass(frozen=True, kw_only=True)
 class IPO:
     """Mean of `((r_i - r_j) - margin)^2` over the pairs with label i above label j.
 
-    The paper's loss for a pair is `(h - 1/(2 tau))^2`, with h the difference of the log-ratios. Rewards already hold the
-    beta beta, `r_i - r_j = beta h`, so that `((r_i - r_j) - margin)^2 = beta^2 (h - margin/beta)^2`: it is beta^2
-    times the paper's loss with `1/(2 tau) = margin/beta`, that is `tau = beta / (2 margin)`. At the default margin, tau is
-    the beta itself. A list in which no label is above another costs zero. Memory grows with the square of the
-    list. Half precision is computed, and returned, in float32.
+    The paper's loss of a pair is `(h - 1/(2 tau))^2`, where h is the difference of the log-ratios. Rewards include beta,
+    `r_i - r_j = beta h`, so that `((r_i - r_j) - margin)^2 = beta^2 (h - margin/beta)^2`. This is beta^2 times the paper's
+    loss with `tau = beta / (2 margin)`; at the default margin, tau is beta. A list in which no label is above another costs
+    zero. Memory grows with the square of the list length. Half precision is computed, and returned, in float32.
 
     Args:
-        margin: the reward difference that every ordered pair is drawn to, > 0. A larger value moves further from the
-            base model.
+        margin: target of the reward difference of every ordered pair, > 0. A larger value moves further from the base model.
 
     Source: Azar et al. 2023 (IPO), arXiv 2310.12036, equation 17; there for one pair, here the mean over a list's pairs.
     """
@@ -30,5 +28,5 @@ class IPO:
     margin: Positive = 0.5
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-        costs = (gaps(widened(rewards), mask) - self.margin).square()  # [..., list, list]
+        costs = (reward_differences(widened(rewards), mask) - self.margin).square()  # [..., list, list]
         return pair_mean(costs, ordered_pairs(labels, mask))

@@ -1,4 +1,4 @@
-"""ListNet: the cross entropy of the labels and the rewards of one list."""
+"""The loss `listnet`: the cross entropy of the labels and the rewards of a list."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from moft_losses.masked_softmax import masked_log_softmax, masked_softmax, widen
 
 @dataclass(frozen=True, kw_only=True)
 class ListNet:
-    """Cross entropy of the labels, made a distribution, and the softmax of the rewards.
+    """Cross entropy of the target distribution, made from the labels, and the softmax of the rewards.
 
-    For two items labelled (1, 0) and `target="sum"` it is the loss of DPO, `-log sigmoid(r_1 - r_2)`. It does not
+    For two items with labels (1, 0) and `target="sum"`, it is the loss of DPO, `-log sigmoid(r_1 - r_2)`. It does not
     change when all rewards of a list are shifted. Half precision is computed, and returned, in float32.
 
     Args:
-        target: how a list's labels become a distribution. `softmax` is for graded labels, and says something of every list
-            of two items or more. `sum` divides by the sum, for sparse labels, which must be >= 0; a list without
-            label mass then costs zero and passes no gradient.
-        sharpness: what labels are multiplied by before the softmax. A larger value puts more of the target on a list's best
-            items; labels that lie between 0 and 1 need one well above 1, or every target is nearly flat.
-        smoothing: share of each item's target that is dealt to the other items, below 0.5 so that every list keeps its order;
-            the chance that a label is wrong. For pairs it is the label smoothing of conservative DPO.
+        target: how the labels of a list become a distribution. `softmax` is for graded labels; every list of two items or more
+            then counts. `sum` divides labels by their sum and is for sparse labels, which must be >= 0; a list whose labels are
+            all zero then costs zero and has no gradient.
+        sharpness: factor on the labels before the softmax. A larger value puts more of the target on a list's best items;
+            labels between 0 and 1 need a value well above 1, otherwise every target is nearly flat.
+        smoothing: share of each item's target that is distributed to the other items, 0 to below 0.5, which keeps the order; the
+            probability that a label is wrong. For pairs, it is the label smoothing of conservative DPO.
 
     Raises:
-        ConfigError: a sharpness other than one goes with `target="sum"`, which it does not change.
-        DataError: when called under `target="sum"` with a negative label that counts.
+        ConfigError: `sharpness` is not 1 with `target="sum"`, where it has no effect.
+        DataError: in a call with `target="sum"`, a label that counts is negative.
 
     Source: Cao et al. 2007 (ListNet), with the top-one probabilities; on rewards: Liu et al. 2024 (LiPO),
     arXiv 2402.01878; on pairs: Rafailov et al. 2023 (DPO), equation 7.
@@ -44,26 +44,26 @@ class ListNet:
 
     def __post_init__(self) -> None:
         if self.target == "sum" and self.sharpness != 1:
-            raise ConfigError(f"[listnet] sharpness {self.sharpness:g} changes nothing under target: sum; use target: softmax.")
+            raise ConfigError(f"[listnet] sharpness {self.sharpness:g} has no effect with target: sum; use target: softmax.")
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         rewards = widened(rewards)
         labels = labels.to(rewards.dtype)
-        says = mask.sum(-1) > 1  # [...]
+        counts = mask.sum(-1) > 1  # [...]
         if self.target == "softmax":
             targets = masked_softmax(labels * self.sharpness, mask)  # [..., list]
         else:
-            kept = labels.masked_fill(~mask, 0.0)
-            if bool((kept < 0).any()):
+            known = labels.masked_fill(~mask, 0.0)
+            if bool((known < 0).any()):
                 raise DataError(
-                    f"[listnet] target: sum divides labels by their sum, so none may be negative, and one is {kept.min():g}; use "
-                    "target: softmax, or a transform that makes labels 0 or more."
+                    f"[listnet] target: sum needs labels of 0 or more, got {known.min():g}; use target: softmax, or a transform "
+                    "that makes labels 0 or more."
                 )
-            mass = kept.sum(-1)  # [...]
-            says = says & (mass > 0)
-            targets = kept / torch.where(says, mass, 1.0).unsqueeze(-1)  # [..., list]
+            total = known.sum(-1)  # [...]
+            counts = counts & (total > 0)
+            targets = known / torch.where(counts, total, 1.0).unsqueeze(-1)  # [..., list]
         if self.smoothing:
             others = (mask.sum(-1, keepdim=True) - 1).clamp(min=1)
             targets = ((1 - self.smoothing) * targets + self.smoothing * (1 - targets) / others).masked_fill(~mask, 0.0)
         cost = -(targets * masked_log_softmax(rewards, mask)).sum(-1)  # [...]
-        return cost.masked_fill(~says, 0.0)
+        return cost.masked_fill(~counts, 0.0)

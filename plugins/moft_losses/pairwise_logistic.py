@@ -1,4 +1,4 @@
-"""Pairwise logistic loss: the log loss of every pair that the labels order."""
+"""The loss `pairwise-logistic`: the logistic loss of every pair that the labels order."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import gaps, ordered_pairs, pair_mean, widened
+from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, widened
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairwiseLogistic:
     """Mean of `log(1 + exp(-(r_i - r_j)))` over the pairs with label i above label j.
 
-    A list in which no label is above another costs zero. Memory grows with the square of the list.
+    A list in which no label is above another costs zero. Memory grows with the square of the list length.
     Half precision is computed, and returned, in float32.
 
     Args:
-        smoothing: the chance that the order of a pair is wrong, below 0.5; for one pair it is the label smoothing of
+        smoothing: the probability that the order of a pair is wrong, 0 to below 0.5; for one pair, it is the label smoothing of
             conservative DPO.
 
     Source: Burges et al. 2005 (RankNet), equation 3 with certain targets; for one pair it is DPO's loss.
@@ -29,8 +29,8 @@ class PairwiseLogistic:
     smoothing: Annotated[float, Ge(0), Lt(0.5)] = 0.0
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-        wide = gaps(widened(rewards), mask)  # [..., list, list]
-        costs = -logsigmoid(wide)
+        differences = reward_differences(widened(rewards), mask)  # [..., list, list]
+        costs = -logsigmoid(differences)
         if self.smoothing:
-            costs = (1 - self.smoothing) * costs - self.smoothing * logsigmoid(-wide)
+            costs = (1 - self.smoothing) * costs - self.smoothing * logsigmoid(-differences)
         return pair_mean(costs, ordered_pairs(labels, mask))

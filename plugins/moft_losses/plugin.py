@@ -1,4 +1,4 @@
-"""Offers the losses of one list."""
+"""Registers the losses of a list."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_losses() -> Iterator[Component]:
-    """The shipped losses."""
+    """The losses."""
     yield Component("listnet", "moft_losses.listnet:ListNet", "cross entropy of labels and rewards; DPO for pairs")
     yield Component("plackett-luce", "moft_losses.plackett_luce:PlackettLuce", "likelihood of the whole ranking")
     yield Component("pairwise-logistic", "moft_losses.pairwise_logistic:PairwiseLogistic", "log loss of every ordered pair")
     yield Component("ipo", "moft_losses.ipo:IPO", "squared distance of every ordered pair from a margin")
     yield Component(
-        "with-sft", "moft_losses.with_sft:WithSFT", "another loss, and supervised fine-tuning on what the labels like"
+        "with-sft", "moft_losses.with_sft:WithSFT", "another loss, plus supervised fine-tuning on items with high labels"
     )

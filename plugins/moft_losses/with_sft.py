@@ -1,4 +1,4 @@
-"""Supervised fine-tuning beside another loss: good items are pulled up in themselves, not only above the others."""
+"""The loss `with-sft`: another loss, plus a term of supervised fine-tuning on the items with high labels."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from moft_losses.masked_softmax import masked_softmax, widened
 
 @dataclass(frozen=True, kw_only=True)
 class WithSFT:
-    """A loss, plus `weight` times minus the reward of the items that the labels like: `- sum_i target_i reward_i`.
+    """`loss - weight * sum_i target_i reward_i`, where the targets are softmax(sharpness x label).
 
-    The reference is constant, so the gradient of the second term is that of supervised fine-tuning on the items, each as often as
-    its target says: softmax(sharpness x label). Losses on rewards see differences only, under which the scores of good responses
-    may fall as long as those of bad ones fall further; this term keeps them from it.
+    The reference is constant, so the gradient of the second term is that of supervised fine-tuning on the items, weighted by
+    their targets. Other losses depend on differences of rewards only. They allow the scores of good responses to fall, as long as
+    those of bad ones fall further. This term prevents that.
 
     Args:
-        loss: the loss it is added to.
-        weight: of the term, in units of reward. 0 is the loss alone; a larger value holds good items up more.
-        sharpness: what labels are multiplied by before the softmax; larger values leave only the best items.
+        loss: the other loss.
+        weight: factor on the term, in units of reward. 0 is the other loss alone; a larger value keeps the scores of good items
+            higher.
+        sharpness: factor on the labels before the softmax; a larger value concentrates the term on the best items.
 
     Source: the same term, for the chosen response of a pair: Pang et al. 2024 (iterative reasoning preference optimization),
     arXiv 2404.19733, equation 1, there divided by the response's length.
@@ -37,7 +38,7 @@ class WithSFT:
         cost = self.loss(rewards, labels, mask)
         low = labels.masked_fill(~mask, float("inf")).amin(-1)
         high = labels.masked_fill(~mask, float("-inf")).amax(-1)
-        says = (mask.sum(-1) > 1) & (high > low)  # a list that orders nothing likes nothing
+        has_order = (mask.sum(-1) > 1) & (high > low)  # [...]
         targets = masked_softmax(labels.to(wide.dtype) * self.sharpness, mask)  # [..., list]
         term = -(targets * wide.masked_fill(~mask, 0.0)).sum(-1)
-        return cost + self.weight * term.masked_fill(~says, 0.0)
+        return cost + self.weight * term.masked_fill(~has_order, 0.0)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @hookimpl
 def moft_tasks() -> Iterable[Component]:
-    """Offers the task."""
+    """The ranking task."""
     yield Component("ltr", "moft_ltr.task:LTR", "learning to rank over svmlight files with qid")
 
 
 @hookimpl
 def moft_evaluators() -> Iterable[Component]:
-    """Offers the metric."""
-    yield Component("ndcg", "moft_ltr.metrics.ndcg:NDCG", "NDCG@k per objective and list, with its conventions as settings")
+    """The ranking metric."""
+    yield Component("ndcg", "moft_ltr.metrics.ndcg:NDCG", "NDCG@k per objective and query, with its conventions as settings")
 
 
 @hookimpl

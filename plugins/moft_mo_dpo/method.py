@@ -1,4 +1,4 @@
-"""MO-DPO: a model for each weighting, trained on one objective with margins from models of the others."""
+"""The method `mo-dpo`: a dedicated model for each weighting, trained on one objective with margins from models of the others."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from moft.api import (
     Sampler,
     ScalarisedLosses,
     Trainer,
-    grid_of,
+    WeightGrid,
     minimise_at,
 )
 
 
 class MODPO:
-    """First a plain model for each objective alone; then one for each weighting of a grid, with those as frozen margins.
+    """First a dedicated model for each objective; then one for each weighting of a grid, with margins from those, frozen.
 
-    The model for weights w is trained on its heaviest objective i alone, on the rewards
-    `(beta_i (s - s0) - sum_{j != i} w_j beta_j (s_j - s0)) / w_i`, where s_j is the model of objective j. Loss and gradient grow
-    as 1 / w_i, which the choice of i keeps at or below the number of objectives. Its optimum mixes the objectives' label
-    distributions geometrically, that of linear scalarisation arithmetically: their fronts differ.
+    The model for weights w is trained on the objective i with the largest weight, on the rewards
+    `(beta_i (s - s0) - sum_{j != i} w_j beta_j (s_j - s0)) / w_i`, where s_j is the score of the model of objective j. Loss and
+    gradient grow as 1 / w_i, which is at most the number of objectives for this i. The optimum is the geometric mixture of the
+    objectives' label distributions; that of linear scalarisation is the arithmetic one. Their fronts differ.
 
-    Between the points of the grid the nearest one's model answers.
+    For weights between the points of the grid, the policy uses the model of the nearest point.
 
     Args:
-        grid: whose grid the weights are taken from.
-        points: weights of the grid, each of them a training job beside those of the objectives.
-        loss: of the objectives that name none of their own.
+        grid: sampler whose grid has the weightings.
+        points: number of weightings, each of them a training job in addition to those of the objectives.
+        loss: loss of the objectives that name none.
 
-    Source: arXiv 2410.08316, equation 17, after Zhou et al. 2023, arXiv 2310.03708. The paper leaves i open; the heaviest is
-    ours, as is the choice of the best weights on the validation split.
+    Source: arXiv 2410.08316, equation 17, after Zhou et al. 2023, arXiv 2310.03708. The paper leaves i open; the largest weight
+    is our choice, as is the selection of checkpoints on the validation split.
     """
 
     def __init__(
@@ -54,17 +54,13 @@ class MODPO:
         points: Count = 11,
         loss: Annotated[Loss, Default("listnet")],
     ) -> None:
-        self._grid, self._points, self._loss = grid, points, loss
+        self._grid, self._loss = WeightGrid(grid, points), loss
 
     def policy(self, problem: Problem) -> NearestPolicy:
-        m = len(problem.task.objectives)
-        grid = grid_of(self._grid(m), self._points, m)
-        model = problem.task.model(m)
-        device = next(model.parameters()).device
-        return NearestPolicy(DedicatedModels(model, len(grid)), grid, problem.betas).to(device)
+        return self._grid.policy(problem)
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
-        grid_of(self._grid(len(objectives)), self._points, len(objectives))
+        self._grid.weights(len(objectives))
 
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         task, grid = problem.task, policy.grid
@@ -72,10 +68,10 @@ class MODPO:
         singles = DedicatedModels(policy.dedicated.models[0], grid.shape[1])
         vertices = torch.eye(grid.shape[1], device=grid.device)
 
-        def alone(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
+        def at_vertices(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
             return scalarised(corrections, batch, vertices[list(chosen)])
 
-        minimise_at("objectives", singles, vertices, problem, trainer, alone)
+        minimise_at("objectives", singles, vertices, problem, trainer, at_vertices)
         margins = _Margins(singles, task.batches("train"))
 
         def with_margins(corrections: Tensor, batch: Batch, chosen: Sequence[int]) -> Tensor:
@@ -88,7 +84,7 @@ class MODPO:
 
 
 def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, heaviest: Tensor, betas: Tensor) -> Tensor:
-    """`[k, batch, list]`: times beta_i, they are the rewards of equation 17.
+    """`[k, batch, list]`, the rewards of equation 17 divided by beta_i.
 
     Args:
         corrections: `[k, batch, list]`, of the models that are trained.
@@ -98,13 +94,13 @@ def shifted_corrections(corrections: Tensor, margins: Tensor, weights: Tensor, h
         betas: `[1, m]`.
     """
     others = weights * betas * (1 - heaviest)  # [k, m]
-    taken = torch.einsum("km,bml->kbl", others, margins)
-    beta, weight = ((heaviest * each).sum(1).view(-1, 1, 1) for each in (betas, weights))  # [k, 1, 1]
-    return (corrections - taken / beta) / weight
+    margin = torch.einsum("km,bml->kbl", others, margins)
+    beta, weight = ((heaviest * values).sum(1).view(-1, 1, 1) for values in (betas, weights))  # [k, 1, 1]
+    return (corrections - margin / beta) / weight
 
 
 class _Margins:
-    """What the single-objective models add to the reference, of every list of a split: computed once, since they are frozen.
+    """The corrections of the single-objective models on every list of a split, computed once, since the models are frozen.
 
     Args:
         singles: the models.
@@ -112,17 +108,16 @@ class _Margins:
     """
 
     def __init__(self, singles: DedicatedModels, batches: Batches) -> None:
-        found = []
+        parts = []
         singles.eval()  # without dropout
         with torch.no_grad():
             for batch in batches:
-                found.append(
-                    (batch.lists, torch.cat([singles.corrections(batch, (j,)) for j in range(len(singles))]).transpose(0, 1))
-                )
-        longest = max(values.shape[2] for _, values in found)
-        first = found[0][1]
+                corrections = torch.cat([singles.corrections(batch, (j,)) for j in range(len(singles))])  # [m, batch, list]
+                parts.append((batch.lists, corrections.transpose(0, 1)))
+        longest = max(values.shape[2] for _, values in parts)
+        first = parts[0][1]
         self._values = first.new_zeros(batches.lists, first.shape[1], longest)  # [lists, m, longest]
-        for lists, values in found:
+        for lists, values in parts:
             self._values[lists, :, : values.shape[2]] = values
 
     def __call__(self, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Offers MO-DPO: models of single objectives as margins in the losses of further ones."""
+"""Registers the method `mo-dpo`."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from moft import Component, hookimpl
 
 @hookimpl
 def moft_methods() -> Iterable[Component]:
-    """Offer the method."""
+    """The method."""
     yield Component("mo-dpo", "moft_mo_dpo.method:MODPO", "a model for each weighting, with margins from single-objective models")

@@ -1,4 +1,4 @@
-"""Weights drawn more often where the front has gaps, or where the policy does not follow them."""
+"""The sampler `adaptive`: draws weights more often where the front has gaps, or where the policy does not follow the weights."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from torch import Generator, Tensor
 from moft import ConfigError
 from moft.api import AdaptiveSampler, Default, Factory, Fraction, Sampler
 
-_CANDIDATES = 8  # plain draws that each adapted one is chosen from: the most by which a region's share can grow
+_CANDIDATES = 8  # base draws that an adapted draw is chosen from: a region's share can grow by at most this factor
 
 
 class Adaptive:
-    """Plain draws, of which those are preferred that lie where the policy has most to learn; a share stays plain.
+    """Draws of a base sampler, resampled in favour of regions where the policy has most to learn.
 
-    After each evaluation the policy is measured at some watched weights. Every two neighbours of them are compared, and what they
-    score is shared between both. An adapted draw is one of eight plain draws, each as likely as the watched weights nearest to it
-    score. Before the first evaluation, and where nothing scores, all draws are plain. Values are in units of their range, so no
-    objective counts more for its scale.
+    After each evaluation, the policy is measured at the watched weights. Each pair of neighbouring watched weights gets a score,
+    and a watched weight gets the mean score of its pairs. An adapted draw is chosen from eight base draws, with probabilities
+    proportional to the score of the nearest watched weight. Before the first evaluation, and if all scores are zero, the base
+    draws are used as they are. Values are divided by their range, so the scales of objectives do not matter.
 
     Args:
         size: number of entries of a vector.
-        base: sampler of the plain draws.
-        toward: `gaps` prefers neighbours whose values lie far apart, so that the front fills evenly; `ignored` those whose values
-            follow the change of weights least, or go against it.
-        floor: share of draws, 0 to 1, that stay plain, so that every region keeps at least this share of what it had.
-        watched: number of watched weights, 2 to 200, the base sampler's grid of so many; null for 2 m + 5. More see finer, and
-            each costs a pass over the validation split at every evaluation.
+        base: sampler of the base draws.
+        toward: `gaps` scores neighbours by the distance of their values, so that the front fills evenly; `ignored` scores
+            neighbours higher whose values follow the change of weights less, or go against it.
+        floor: share of draws, 0 to 1, that are not adapted, so that every region keeps at least this share of its draws.
+        watched: number of watched weights, 2 to 200, taken from the base sampler's grid; null for 2 m + 5. More weights resolve
+            finer; each costs a pass over the validation split at every evaluation.
 
     Raises:
-        ConfigError: `base` is itself adaptive, or has no grid of two points or more.
+        ConfigError: `base` is itself adaptive, or its grid has fewer than two points.
 
-    Source: refining where neighbours on the front are far apart is Kim and de Weck 2005 (adaptive weighted sum), for draws in
-        place of single solves; `ignored` measures how far a policy is from what optimal points of a weighted sum obey, that
+    Source: refining where neighbours on the front are far apart is Kim and de Weck 2005 (adaptive weighted sum), here for draws
+        instead of single solves; `ignored` measures the violation of a property of optimal points of a weighted sum, that
         values change along with weights. Choosing from candidates is sampling-importance-resampling, Rubin 1987.
     """
 
@@ -51,11 +51,11 @@ class Adaptive:
     ) -> None:
         self._base = base(size)
         if isinstance(self._base, AdaptiveSampler):
-            raise ConfigError("[sampler] 'adaptive': base is adaptive itself; take a plain sampler, such as dirichlet.")
+            raise ConfigError("[sampler] 'adaptive': base is adaptive itself; use another sampler, such as dirichlet.")
         self._toward, self._floor = toward, floor
         self._watched = self._base.grid(watched or 2 * size + 5).float()
         if size > 1 and len(self._watched) < 2:
-            raise ConfigError("[sampler] 'adaptive': base has a grid of one point, and there are no two to compare.")
+            raise ConfigError("[sampler] 'adaptive': the grid of base has one point; it needs at least two to compare.")
         self._scores: Tensor | None = None  # [n], of the watched weights
 
     def draw(self, count: int, generator: Generator) -> Tensor:
@@ -67,8 +67,8 @@ class Adaptive:
         scores = self._scores.to(candidates.device)[nearest]
         scores = torch.where(scores.sum(-1, keepdim=True) > 0, scores, torch.ones_like(scores))
         chosen = torch.multinomial(scores, 1, generator=generator)  # [count, 1]
-        is_plain = torch.rand(count, 1, generator=generator, device=generator.device) < self._floor
-        chosen = torch.where(is_plain, torch.zeros_like(chosen), chosen)
+        is_unadapted = torch.rand(count, 1, generator=generator, device=generator.device) < self._floor
+        chosen = torch.where(is_unadapted, torch.zeros_like(chosen), chosen)
         return candidates.gather(1, chosen.unsqueeze(-1).expand(-1, -1, candidates.shape[-1])).squeeze(1)
 
     def grid(self, points: int) -> Tensor:
@@ -88,14 +88,14 @@ class Adaptive:
 
 
 def scores_of(weights: Tensor, values: Tensor, toward: Literal["gaps", "ignored"]) -> Tensor:
-    """How much more is to be learned at each of some weights than at others.
+    """How much the policy has to learn at each of the watched weights.
 
     Args:
         weights: `[n, size]`.
-        values: `[n, m]`, what is reached there; larger is better, NaN where nothing was measured.
-        toward: what counts: distances of neighbours, or how little values follow weights.
+        values: `[n, m]`, the values measured there; larger is better, NaN where nothing was measured.
+        toward: score neighbours by the distance of their values, or by how little the values follow the weights.
 
-    Returns: `[n]` float64, >= 0: the mean over a point's neighbours. All zero when no value differs from another.
+    Returns: `[n]` float64, >= 0: the mean over a point's neighbours. All zero if all values are equal.
     """
     lowest, highest = (values.double().nan_to_num(nan=fill) for fill in (torch.inf, -torch.inf))
     span = (highest.amax(0) - lowest.amin(0)).clamp(min=0)  # [m], 0 also where an objective was never measured
@@ -104,11 +104,11 @@ def scores_of(weights: Tensor, values: Tensor, toward: Literal["gaps", "ignored"
         return torch.zeros(len(weights), dtype=torch.float64)
     first, second = neighbours(weights)
     change = (scaled[second] - scaled[first]).nan_to_num()  # [pairs, m]
-    asked = (weights[second] - weights[first]).double()
+    step = (weights[second] - weights[first]).double()
     if toward == "gaps":
         scores = change.norm(dim=-1)
     else:
-        along = (change * asked).sum(-1) / asked.norm(dim=-1)
+        along = (change * step).sum(-1) / step.norm(dim=-1)
         scores = (-along / along.abs().mean().clamp(min=torch.finfo(along.dtype).tiny)).exp()
     total, count = (torch.zeros(len(weights), dtype=torch.float64) for _ in range(2))
     for ends in (first, second):
@@ -118,17 +118,17 @@ def scores_of(weights: Tensor, values: Tensor, toward: Literal["gaps", "ignored"
 
 
 def neighbours(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """`[pairs]` rows of the first, and of the second, of two points `[n, size]` with no other one in the ball between them.
+    """Indices `[pairs]` of the first and of the second point of all neighbouring pairs of points `[n, size]`.
 
-    Every point is in a pair, and the pairs hang together.
+    Two points are neighbours if no third one is in the ball whose diameter they span. The graph of neighbours is connected.
 
     Source: the graph of Gabriel and Sokal 1969.
     """
     squared = torch.cdist(weights.double(), weights.double()) ** 2  # [n, n]
-    around = (squared.unsqueeze(1) + squared.unsqueeze(0)).clone()  # [n, n, n]: from the first and from the second to a third
-    own = torch.arange(len(weights))
-    around[own, :, own] = torch.inf
-    around[:, own, own] = torch.inf
-    is_pair = around.amin(-1) >= squared - 1e-9
+    detour = (squared.unsqueeze(1) + squared.unsqueeze(0)).clone()  # [n, n, n]: from the first and from the second to a third
+    index = torch.arange(len(weights))
+    detour[index, :, index] = torch.inf
+    detour[:, index, index] = torch.inf
+    is_pair = detour.amin(-1) >= squared - 1e-9
     first, second = torch.triu(is_pair, diagonal=1).nonzero(as_tuple=True)
     return first, second

@@ -1,4 +1,4 @@
-"""A sampler that always gives the same vector."""
+"""The sampler `fixed`: always the same vector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moft.api import NonNegative
 
 
 class Fixed:
-    """Always the same vector, of weights (then it must sum to one) or of betas.
+    """Always the same vector, of weights (which must sum to one) or of betas.
 
     Args:
         size: number of entries of a vector.
@@ -25,7 +25,7 @@ class Fixed:
     def __init__(self, size: int, *, value: list[NonNegative]) -> None:
         if len(value) != size:
             raise ConfigError(
-                f"[sampler] 'fixed': value has {len(value)} entries, it needs one for each of the {size} objectives."
+                f"[sampler] 'fixed': value has {len(value)} entries; it needs one for each of the {size} objectives."
             )
         if not all(isfinite(entry) and entry >= 0 for entry in value) or not any(value):
             raise ConfigError(f"[sampler] 'fixed': entries of value must be finite, >= 0 and not all zero, got {value}.")

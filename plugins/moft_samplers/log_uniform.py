@@ -1,4 +1,4 @@
-"""A sampler of independent entries whose logarithms are uniform."""
+"""The sampler `log-uniform`: independent entries with uniform logarithms, for betas."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Generator, Tensor
 from moft import ConfigError
 from moft.api import Positive
 
-_EXTREME = 1e12  # beyond it, or below its inverse, a beta leaves nothing that 32 bits can hold
+_EXTREME = 1e12  # a beta above this, or below its inverse, makes losses that float32 cannot represent
 
 
 class LogUniform:
-    """Draws each entry by itself between two bounds, every factor as likely as every other; for betas.
+    """Draws every entry independently, with a logarithm that is uniform between those of two bounds; for betas.
 
-    The grid is the lattice of equal factors: each entry takes the same k values from `low` to `high`, with the largest k for
-    which all combinations are at most the points asked for. Where not even the two bounds fit, it is the geometric middle alone.
+    The grid is a lattice: each entry takes the same k values from `low` to `high`, spaced by equal factors, with the largest k
+    for which there are at most as many combinations as points requested. If that is one, it is the geometric mean of the bounds.
 
     Args:
         size: number of entries of a vector.
         low: smallest value of an entry, > 0.
-        high: largest value, > low. A larger factor between the two makes more unequal entries.
+        high: largest value, > low. A larger ratio of the two draws more unequal entries.
 
     Raises:
-        ConfigError: low is not below high, or one of them is beyond what 32 bits hold.
+        ConfigError: low is not below high, or one of them is outside 1e-12 to 1e12.
     """
 
     def __init__(self, size: int, *, low: Positive, high: Positive) -> None:
@@ -50,7 +50,7 @@ class LogUniform:
         steps = torch.linspace(0, 1, levels, dtype=torch.float64) if levels > 1 else torch.full((1,), 0.5, dtype=torch.float64)
         return self._at(torch.cartesian_prod(*[steps] * self._size).reshape(-1, self._size))
 
-    def _at(self, places: Tensor) -> Tensor:
-        """The values at `places` from 0 to 1, same shape, float32."""
+    def _at(self, quantiles: Tensor) -> Tensor:
+        """The values at `quantiles`, 0 to 1, same shape, float32."""
         low, high = log(self._low), log(self._high)
-        return (low + places * (high - low)).exp().clamp(self._low, self._high).float()
+        return (low + quantiles * (high - low)).exp().clamp(self._low, self._high).float()

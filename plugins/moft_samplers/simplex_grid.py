@@ -10,7 +10,7 @@ from torch import Tensor
 
 from moft import ConfigError
 
-_FINENESS = 4  # the lattice that a grid is chosen from has at least so many points for each chosen one
+_FINENESS = 4  # the lattice that a grid is chosen from has at least this many points for each point of the grid
 
 
 def lattice_size(size: int, partitions: int) -> int:
@@ -34,10 +34,10 @@ def simplex_lattice(size: int, partitions: int) -> Tensor:
 
 
 def simplex_grid(size: int, points: int) -> Tensor:
-    """`points` well-spread points of the simplex that hold all vertices; the same on every call.
+    """`points` well-spread points of the simplex, the vertices among them; the same on every call.
 
-    One entry: the one point there is. Two: even steps from (1, 0) to (0, 1). More: the vertices, the centroid, then again and
-    again the point of a fine lattice that is farthest from those already chosen (the first of equals).
+    For one entry, the only point. For two, even steps from (1, 0) to (0, 1). For more, the vertices, the centroid, then
+    repeatedly the point of a fine lattice that is farthest from those already chosen (the first of equals).
 
     Returns: `[points, size]`, float32; `[1, 1]` for one entry.
 
@@ -48,9 +48,9 @@ def simplex_grid(size: int, points: int) -> Tensor:
     """
     if size == 1:
         return torch.ones(1, 1)
-    least = 2 if size == 2 else size + 1
-    if points < least:
-        raise ConfigError(f"a grid over {size} objectives needs at least {least} points (vertices and centroid), got {points}.")
+    minimum = 2 if size == 2 else size + 1
+    if points < minimum:
+        raise ConfigError(f"a grid over {size} objectives needs at least {minimum} points (vertices and centroid), got {points}.")
     if size == 2:
         return simplex_lattice(2, points - 1)
     partitions = 1
@@ -60,7 +60,7 @@ def simplex_grid(size: int, points: int) -> Tensor:
     chosen = torch.cat([torch.eye(size, dtype=torch.float64), torch.full((1, size), 1 / size, dtype=torch.float64)])
     nearest = torch.cdist(lattice, chosen).amin(1)  # [n]
     for _ in range(points - len(chosen)):
-        farthest = int((nearest > nearest.max() - 1e-9).nonzero()[0])  # rounding must not choose among equals
+        farthest = int((nearest > nearest.max() - 1e-9).nonzero()[0])  # of equals up to rounding, the first
         chosen = torch.cat([chosen, lattice[farthest : farthest + 1]])
         nearest = torch.minimum(nearest, (lattice - lattice[farthest]).norm(dim=1))
     return chosen.float()

@@ -1,4 +1,4 @@
-"""Linear scalarisation with a penalty on the angle between the losses and a direction."""
+"""The scalarizer `cosine`: linear scalarisation with a penalty on the angle between the losses and a direction."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from moft_scalarizers.loss_direction import Direction, unit_direction
 
 @dataclass(frozen=True, kw_only=True)
 class CosinePenalty:
-    """`sum_j w_j L_j - strength * cos(direction, L)`, row by row; the cosine of a row of zero losses is zero.
+    """`sum_j w_j L_j - strength * cos(direction, L)` for each list; the cosine is zero where all losses are zero.
 
-    With direction w the penalty is the published one, and it works against the sum it is added to: the sum lowers L_j
-    where w_j is large, while the cosine is largest where L is parallel to w, that is where L_j is large with w_j. From some
-    strength on, the front narrows to a point, and then turns over, so that an objective gets worse as its weight rises.
-    Direction 1/w asks for what the sum does, low loss where the weight is high. Either way, look at the `monotonicity` of the
-    front before trusting a strength above zero.
+    With direction w, the penalty is the published one, and it opposes the sum: the sum makes L_j small where w_j is large, but
+    the cosine is largest where L is parallel to w, so where L_j is large as well. With a large strength, the front first
+    narrows to a point and then reverses, so that an objective gets worse as its weight rises. Direction 1/w agrees with the sum:
+    a low loss where the weight is high. Check the `monotonicity` of the front before you rely on a strength above zero.
 
     Args:
-        strength: how much the angle counts against the sum, >= 0. A larger value spreads the losses over the direction
-            and weakens their minimisation; zero is `linear`.
-        direction: `weights` is w, `inverse` is 1/w, with weights below 0.01 counted as 0.01.
+        strength: factor on the cosine, >= 0. A larger value aligns the losses more with the direction and minimises them less;
+            0 is `linear`.
+        direction: `weights` is w; `inverse` is 1/w, where weights below 0.01 count as 0.01.
 
     Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 18 (direction w); the penalty is that of Ruchte and Grabocka
     2021 (COSMOS), arXiv 2103.13392. The default strength of zero is not the papers', nor is the direction 1/w.

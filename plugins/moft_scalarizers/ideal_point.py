@@ -1,4 +1,4 @@
-"""The reference point of a scalarizer: how far each loss lies above the best that it could be."""
+"""The ideal point of a scalarizer: subtracts the lowest possible loss of each objective."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from moft import ConfigError
 
 
 def excess(losses: Tensor, ideal: Sequence[float] | None) -> Tensor:
-    """`[batch, m]`, losses less the reference point; negative where a loss lies below it.
+    """`[batch, m]`, losses minus the ideal point; negative where a loss is below it.
 
     Args:
         losses: `[batch, m]`.
         ideal: m numbers, or None for zeros.
 
     Raises:
-        ConfigError: the reference point is not of m numbers.
+        ConfigError: the ideal point does not have m numbers.
     """
     if ideal is None:
         return losses
     m = losses.shape[-1]
     if len(ideal) != m:
         raise ConfigError(
-            f"[method.scalarizer.ideal] has length {len(ideal)}, and there are {m} objectives; it needs one number for each, in "
-            "their order, or null."
+            f"[method.scalarizer.ideal] has length {len(ideal)} for {m} objectives; give one number for each, in their order, or "
+            "null."
         )
     return losses - losses.new_tensor(ideal)

@@ -1,4 +1,4 @@
-"""Linear scalarisation: the weighted sum of the losses."""
+"""The scalarizer `linear`: the weighted sum of the losses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 class Linear:
     """`sum_j w_j L_j`.
 
-    Its optima lie on the convex hull of the front of losses: a concave stretch of the front cannot be reached by any weights.
+    Its optima are on the convex hull of the front of losses: no weights reach a concave part of the front.
 
     Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 12.
     """

@@ -1,4 +1,4 @@
-"""The ray in the space of losses that a vector of weights stands for."""
+"""The direction in the space of losses that objective weights define: w or 1/w."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 Direction = Literal["weights", "inverse"]
 
 FLOOR = 1e-2
-"""A weight of zero has no inverse; below this one, objectives count as equally unimportant."""
+"""Smaller weights count as this one, since zero has no inverse."""
 
 
 def unit_direction(weights: Tensor, direction: Direction) -> Tensor:
-    """`[batch, m]`, of length one: along w, where a loss is large with its weight, or 1/w, where it is small then."""
+    """`[batch, m]`, vectors of length one: along w, where losses grow with weights, or along 1/w, where they fall."""
     ray = weights if direction == "weights" else weights.clamp(min=FLOOR).reciprocal()
     length: Tensor = torch.linalg.vector_norm(ray, dim=-1, keepdim=True)
     return ray / length

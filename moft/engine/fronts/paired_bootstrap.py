@@ -26,7 +26,7 @@ class Difference:
         low: lower end of its interval.
         high: upper end.
         p: adjusted p-value, the smallest error rate at which the difference is significant.
-        is_distinct: whether the difference is significant; exactly then the interval excludes zero.
+        is_significant: whether the difference is significant; exactly then the interval excludes zero.
     """
 
     measure: int
@@ -36,7 +36,7 @@ class Difference:
     low: float
     high: float
     p: float
-    is_distinct: bool
+    is_significant: bool
 
 
 def paired_differences(estimates: Tensor, samples: Tensor, lists: int, level: float = 0.95) -> list[Difference]:
@@ -84,8 +84,8 @@ def paired_differences(estimates: Tensor, samples: Tensor, lists: int, level: fl
     steps = _step_down(values, drawn, scale.double().repeat_interleave(len(pairs)) * _ROUNDING, lists, 1 - level)
     places = [(measure, i, j) for measure in range(measures) for i, j in pairs]
     return [
-        Difference(measure, i, j, value, low, high, p, is_distinct)
-        for (measure, i, j), (value, low, high, p, is_distinct) in zip(places, steps, strict=True)
+        Difference(measure, i, j, value, low, high, p, is_significant)
+        for (measure, i, j), (value, low, high, p, is_significant) in zip(places, steps, strict=True)
     ]
 
 

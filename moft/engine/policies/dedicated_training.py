@@ -1,17 +1,48 @@
-"""Training of dedicated models: the losses of each, and jobs that train them together."""
+"""What methods with dedicated models share: the grid of weightings, the losses, and the jobs that train the models together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from moft.engine.checks.sampler_draws import grid_of
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import ObjectiveLosses, label_statistics
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy
-from moft.interfaces import Loss, Problem, Scalarizer, Trainer
+from moft.interfaces import Loss, Problem, Sampler, Scalarizer, Trainer
+from moft.setting_types import Factory
 from moft.types import Batch, Tradeoff
+
+
+@dataclass(frozen=True)
+class WeightGrid:
+    """The weightings that dedicated models are trained for.
+
+    Args:
+        sampler: whose grid the weightings are taken from.
+        points: number of weightings.
+    """
+
+    sampler: Factory[Sampler]
+    points: int
+
+    def weights(self, m: int) -> Tensor:
+        """`[n, m]`, the weightings of m objectives.
+
+        Raises:
+            MoftError: the sampler cannot make such a grid.
+        """
+        return grid_of(self.sampler(m), self.points, m)
+
+    def policy(self, problem: Problem) -> NearestPolicy:
+        """An untrained model for each weighting, on the device of the task's model."""
+        m = len(problem.task.objectives)
+        weights, model = self.weights(m), problem.task.model(m)
+        device = next(model.parameters()).device
+        return NearestPolicy(DedicatedModels(model, len(weights)), weights, problem.betas).to(device)
 
 
 class ScalarisedLosses:

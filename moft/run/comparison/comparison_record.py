@@ -164,7 +164,7 @@ def _attainment(fronts: Sequence[Tensor]) -> list[dict[str, Any]]:
 def _verdict(difference: Difference, names: Sequence[str]) -> dict[str, Any]:
     first, second = names[difference.first], names[difference.second]
     words = f"{first} and {second} not significantly different"
-    if difference.is_distinct:
+    if difference.is_significant:
         words = f"{first} above {second}" if difference.value > 0 else f"{second} above {first}"
     return {
         "measure": MEASURES[difference.measure],
@@ -173,7 +173,7 @@ def _verdict(difference: Difference, names: Sequence[str]) -> dict[str, Any]:
         "difference": difference.value,
         "ci": [difference.low, difference.high] if math.isfinite(difference.low) else None,
         "p": difference.p,
-        "is_significant": difference.is_distinct,
+        "is_significant": difference.is_significant,
         "verdict": words,
     }
 

@@ -1,4 +1,4 @@
-"""Base rankers: a network or trees trained on relevance, scores from a column, or a LightGBM model file."""
+"""The choices of `task.base`, and how the neural base ranker is trained and scores."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from moft_ltr.network.list_transformer import Ranker, check_heads
 
 @dataclass(frozen=True)
 class NeuralBase:
-    """A transformer over the items, trained on the main objective.
+    """A transformer over the documents of a query, trained on the main objective.
 
     Args:
         loss: on the main labels.
         width: hidden size.
         layers: transformer layers.
         heads: attention heads; divides `width`.
-        epochs: passes over the training lists; the best one on the validation lists is kept.
-        learning_rate: peak rate.
+        epochs: passes over the training queries; the best checkpoint on the validation queries is kept.
+        learning_rate: peak learning rate.
     """
 
     loss: Annotated[Loss, Default("listnet")]
@@ -48,10 +48,10 @@ class NeuralBase:
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """Scores that the data brings along.
+    """Scores that a column of the data holds.
 
     Args:
-        column: number in the file, from 1; it leaves the inputs.
+        column: number of the column, from 1; it is not an input.
     """
 
     column: Count
@@ -61,10 +61,10 @@ class ScoreColumn:
 Base = NeuralBase | ScoreColumn | LightGBMModel | LambdaMART
 
 
-def trained_base(
+def train_base_ranker(
     settings: NeuralBase, trainer: Trainer, train: ListStore, validation: ListStore, *, budget: int, seed: int, gain: str
 ) -> Ranker:
-    """The network of `settings`, trained as the job `base` and kept at its best NDCG@10 on the validation lists."""
+    """Trains the network of `settings` as the job `base`, and keeps its best checkpoint by NDCG@10 on the validation queries."""
     seed_initialisation(seed, "base")
     network = settings.network(train.features.shape[1]).to(train.features.device)
 
@@ -93,7 +93,7 @@ def trained_base(
 
 
 def network_scores(network: Ranker, store: ListStore, budget: int) -> Tensor:
-    """`[items]`, what the network says of every item of `store`."""
+    """`[items]`, the network's score of every document of `store`."""
     scores = store.features.new_zeros(len(store.features))
     with torch.no_grad():
         for batch in store.batches(budget):

@@ -1,4 +1,4 @@
-"""A LightGBM ranker that is trained here, on the main labels of the training lists."""
+"""The base ranker `lambdamart`: trains a LightGBM ranker on the main objective."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from moft import DataError
 from moft.api import Count, Positive, length_grouped
-from moft_ltr.base.lightgbm_model import Floats, lightgbm_package
+from moft_ltr.base.lightgbm_model import Floats, import_lightgbm
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
@@ -23,17 +23,17 @@ from moft_ltr.metrics.ndcg import ndcg, ranking
 class LambdaMART:
     """A gradient-boosted ranker, trained on the main objective by LightGBM's `lambdarank`.
 
-    It sees the raw columns that are the tuned ranker's inputs, and learns by the gain that the main objective is measured with.
-    The number of trees that ranks the validation lists best, by NDCG@10, is kept. The same seed gives the same trees on any
-    number of threads.
+    Its features are the unscaled inputs of the tuned ranker. It optimises the gain that the main objective is measured with, and
+    keeps the number of trees with the best NDCG@10 on the validation queries. The same seed gives the same trees on any number of
+    threads.
 
     Args:
-        trees: at most.
-        patience: trees without a better NDCG@10 on the validation lists after which it stops.
-        leaves: of a tree, at least 2; more fit finer and need more data.
-        learning_rate: what a tree counts; a smaller one needs more trees.
-        items: fewest training items of a leaf; more smooth the trees.
-        features: share of the columns that a tree may split by, drawn for each tree; above 0, at most 1.
+        trees: largest number of trees.
+        patience: trees without a better NDCG@10 on the validation queries after which training stops.
+        leaves: leaves of a tree, at least 2; more leaves fit finer and need more data.
+        learning_rate: factor on each tree; a smaller one needs more trees.
+        items: smallest number of training documents in a leaf; a larger value smooths the trees.
+        features: share of the columns that are available to a tree, drawn for each tree; above 0, at most 1.
 
     Source: Burges 2010, MSR-TR-2010-82, as LightGBM implements it.
     """
@@ -47,7 +47,7 @@ class LambdaMART:
     features: Annotated[float, Gt(0), Le(1)] = 1.0
 
 
-def trained_trees(
+def train_lambdamart(
     settings: LambdaMART,
     blocks: tuple[Iterable[Floats], Iterable[Floats]],
     train: ListStore,
@@ -57,23 +57,23 @@ def trained_trees(
     seed: int,
     gain: str,
 ) -> str:
-    """The text of a LightGBM model, trained on `train` and cut where it ranks `validation` best.
+    """Trains on `train`, keeps the trees with the best NDCG@10 on `validation`, and returns the text of the LightGBM model.
 
     Args:
         settings: of the base ranker.
-        blocks: raw features of the training and of the validation items, each `[items, columns]` in pieces, in order.
-        train: main labels and lists.
-        validation: main labels and lists.
-        budget: padded items that are ranked at once.
+        blocks: unscaled features of the training and of the validation documents, each in blocks `[items, columns]`.
+        train: main labels and query lengths.
+        validation: main labels and query lengths.
+        budget: documents that are ranked at once, padding included.
         seed: of the run.
         gain: of the main labels in NDCG, `linear` or `exp2`.
 
     Raises:
         ConfigError: lightgbm is not installed.
-        DataError: no validation list has gain, or LightGBM refuses the data.
+        DataError: no validation query has a main label above 0, or LightGBM refuses the data.
     """
-    lightgbm = lightgbm_package()
-    measure = _Measure(validation, budget, gain)
+    lightgbm = import_lightgbm()
+    measure = _ValidationNDCG(validation, budget, gain)
     values, grades = np.unique(train.main.cpu().numpy().astype(np.float64), return_inverse=True)
     gains = np.exp2(values) - 1 if gain == "exp2" else values
     parameters = {
@@ -87,13 +87,13 @@ def trained_trees(
         "seed": seed % 2**31,
         "num_threads": torch.get_num_threads(),
         "deterministic": True,
-        "force_col_wise": True,  # each histogram is summed by one thread, so that their number changes no bit
+        "force_col_wise": True,  # one thread sums each histogram, so that the number of threads does not change the result
         "verbosity": -1,
     }
-    # LightGBM takes whole numbers as labels; their gains are in `label_gain`, and the measure here reads the labels themselves
+    # LightGBM needs integer labels. `grades` index `label_gain`; the validation labels are only read by `measure`.
     data = lightgbm.Dataset(list(blocks[0]), grades, group=train.lengths.numpy(), params=parameters)
-    unseen = np.zeros(len(validation.main))
-    check = lightgbm.Dataset(list(blocks[1]), unseen, group=validation.lengths.numpy(), reference=data, params=parameters)
+    unused = np.zeros(len(validation.main))
+    check = lightgbm.Dataset(list(blocks[1]), unused, group=validation.lengths.numpy(), reference=data, params=parameters)
     try:
         booster = lightgbm.train(
             parameters,
@@ -104,31 +104,32 @@ def trained_trees(
             callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
         )
     except lightgbm.basic.LightGBMError as error:
-        raise DataError(f"[task.base] LightGBM cannot train on these lists: {' '.join(str(error).split())}") from error
+        raise DataError(f"[task.base] LightGBM cannot train on these queries: {' '.join(str(error).split())}") from error
     text: str = booster.model_to_string(num_iteration=booster.best_iteration)
-    return text.partition("\nparameters:")[0] + "\n"  # the rest tells of threads, and would differ between equal models
+    return text.partition("\nparameters:")[0] + "\n"  # the parameters hold the number of threads: equal models would differ
 
 
-class _Measure:
-    """Mean NDCG@10 of the main labels over the lists of a store, for the scores of all its items."""
+class _ValidationNDCG:
+    """Mean NDCG@10 of the main objective over the queries of a store, from scores of all its documents."""
 
     def __init__(self, store: ListStore, budget: int, gain: str) -> None:
         self._gain, main = gain, store.main.cpu()
         if not (main > 0).any():
             raise DataError(
-                "[task.base] 'lambdamart' keeps what ranks the validation lists best, and none of them has a main label above 0."
+                "[task.base] 'lambdamart' is selected by NDCG on the validation queries, but none has a main label above 0; "
+                "use another base ranker or another split."
             )
-        self._groups: list[tuple[Tensor, Tensor, Tensor]] = []  # places, labels and items, each [lists, list]
+        self._groups: list[tuple[Tensor, Tensor, Tensor]] = []  # indices, labels and items, each [lists, list]
         for lists in length_grouped(store.lengths, budget):
             lengths = store.lengths[lists].unsqueeze(1)
             ranks = torch.arange(int(lengths.max()))  # [list]
-            items, places = ranks < lengths, store.starts[lists].unsqueeze(1) + ranks.minimum(lengths - 1)
-            self._groups.append((places, main[places].masked_fill(~items, 0.0), items))
+            items, indices = ranks < lengths, store.starts[lists].unsqueeze(1) + ranks.minimum(lengths - 1)
+            self._groups.append((indices, main[indices].masked_fill(~items, 0.0), items))
 
     def __call__(self, scores: NDArray[Any]) -> float:
         flat = torch.from_numpy(np.asarray(scores, dtype=np.float32))
         values = [
-            ndcg(ranking(flat[places].unsqueeze(0), items, 10), labels, items, self._gain, "skip")[0]
-            for places, labels, items in self._groups
+            ndcg(ranking(flat[indices].unsqueeze(0), items, 10), labels, items, self._gain, "skip")[0]
+            for indices, labels, items in self._groups
         ]
         return torch.cat(values).nanmean().item()

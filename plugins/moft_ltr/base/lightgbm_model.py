@@ -1,4 +1,4 @@
-"""LightGBM models: read from a file's text, scored, and kept as a tensor."""
+"""The base ranker `lightgbm`: loads a LightGBM model file, scores with it, and stores it as a tensor."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from moft.api import Count, PathOrName
 Floats = NDArray[np.float32]
 
 MODEL_PARTS = ("num_class=", "max_feature_idx=", "end of trees")
-"""Lines of every LightGBM model file; of one without them LightGBM complains past us, on stderr."""
+"""Text that every LightGBM model file contains. It is checked here because LightGBM reports a broken file on stderr only."""
 
 
 @dataclass(frozen=True)
 class LightGBMModel:
-    """A gradient-boosted ranker, read from its text file.
+    """A gradient-boosted ranker, loaded from a LightGBM model file.
 
     Args:
-        path: model file, as LightGBM's `save_model` writes it.
-        columns: the columns of the data, from 1, that are its features, in order; null for the inputs of the tuned ranker.
+        path: model file, as written by LightGBM's `save_model`.
+        columns: columns of the data, from 1, that are the model's features, in order; null for the inputs of the tuned ranker.
     """
 
     path: PathOrName
@@ -34,68 +34,73 @@ class LightGBMModel:
     columns: list[Count] | None = None
 
 
-def lightgbm_package() -> Any:
+def import_lightgbm() -> Any:
     """The package lightgbm.
 
     Raises:
-        ConfigError: it is not installed, or lacks a library of the system.
+        ConfigError: it is not installed, or a system library that it needs is missing.
     """
     try:
         import lightgbm
     except ImportError as error:
         raise ConfigError("[task.base] trees need the package lightgbm: pip install 'moft[lightgbm]'.") from error
-    except OSError as error:  # a library that it needs
+    except OSError as error:  # a missing system library
         raise ConfigError(f"[task.base] the package lightgbm is installed, but cannot be loaded ({error}).") from error
     return lightgbm
 
 
-def booster_text(settings: LightGBMModel) -> str:
+def read_model_text(settings: LightGBMModel) -> str:
     """The model file's text.
 
     Raises:
-        DataError: it cannot be read, or is no LightGBM model.
+        DataError: it cannot be read, or is not a LightGBM model.
     """
     path = Path(settings.path).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"[task.base.path] {settings.path}: cannot read a LightGBM model there ({error}).") from error
+        raise DataError(f"[task.base.path] {settings.path}: cannot read the LightGBM model ({error}).") from error
     if not text.startswith("tree"):
-        raise DataError(f"[task.base.path] {settings.path}: begins with {text[:20]!r}; a LightGBM model file begins with 'tree'.")
-    lacking = [part for part in MODEL_PARTS if part not in text]
-    if lacking:
-        raise DataError(f"[task.base.path] {settings.path}: is cut short or no LightGBM model; it has no line {lacking[0]!r}.")
+        raise DataError(
+            f"[task.base.path] {settings.path}: is not a LightGBM model file: it begins with {text[:20]!r}, not with 'tree'."
+        )
+    missing = [part for part in MODEL_PARTS if part not in text]
+    if missing:
+        raise DataError(
+            f"[task.base.path] {settings.path}: is truncated or not a LightGBM model file: {missing[0]!r} is missing. Save the "
+            "model again with save_model."
+        )
     return text
 
 
-def loaded_booster(text: str) -> Any:
+def load_booster(text: str) -> Any:
     """The LightGBM booster of a model file's text.
 
     Raises:
         ConfigError: lightgbm is not installed.
-        DataError: LightGBM refuses the text, or its model is no ranker.
+        DataError: LightGBM cannot read the text, or the model gives more than one score for a document.
     """
-    lightgbm = lightgbm_package()
+    lightgbm = import_lightgbm()
     try:
         booster = lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as error:
         raise DataError(f"[task.base.path] LightGBM cannot read the model: {error}") from error
     if booster.num_model_per_iteration() != 1:
         scores = booster.num_model_per_iteration()
-        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each item; a ranker gives one.")
+        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each document; a ranker gives one.")
     return booster
 
 
 def booster_scores(booster: Any, features: Floats) -> Floats:
-    """`[items]`, raw scores for `features`, `[items, columns]`."""
+    """`[items]`, raw scores of documents with `features`, `[items, columns]`."""
     return np.asarray(booster.predict(features, raw_score=True), dtype=np.float32)
 
 
-def text_tensor(text: str) -> Tensor:
-    """UTF-8 text as a tensor of bytes, which safetensors can hold."""
+def text_to_tensor(text: str) -> Tensor:
+    """UTF-8 text as a tensor of bytes, which safetensors can store."""
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).clone()
 
 
-def tensor_text(tensor: Tensor) -> str:
-    """The text that `text_tensor` made a tensor."""
+def tensor_to_text(tensor: Tensor) -> str:
+    """The text of a tensor from `text_to_tensor`."""
     return tensor.numpy().tobytes().decode()

@@ -1,4 +1,4 @@
-"""Under which name a converted file stands in the cache."""
+"""The folder in the cache that holds the converted form of a data file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from moft import DataError
 
 
 def cache_entry(path: Path, cache: Path) -> Path:
-    """The folder under `cache` for the converted `path`: another one whenever its place, size or time of change differs.
+    """The cache folder of the converted `path`: a new one whenever its location, size or modification time changes.
 
     Raises:
-        DataError: `path` is not there.
+        DataError: `path` does not exist.
     """
     try:
         state = path.stat()

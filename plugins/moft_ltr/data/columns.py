@@ -1,4 +1,4 @@
-"""Which columns are labels, which are inputs, and what the labels of some lists are."""
+"""Decides which columns are labels and which are inputs, and reads and checks the labels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset import Dataset
-from moft_ltr.data.feature_scaling import column_of
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transformed
-from moft_ltr.data.splits import Chosen
+from moft_ltr.data.feature_scaling import read_column
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels
+from moft_ltr.data.splits import QuerySubset
 
 LARGEST_EXPONENT = 500.0
-"""A gain of 2^label stays a number well beyond this, and so does the sum of a list's gains."""
+"""Largest label for the gain 2^label - 1: far below overflow in float64, also for the sum over a query."""
 
 MSLR_COLUMNS = 136
 MSLR_LABELS = range(132, 137)
-"""MSLR-WEB files carry five label columns among their 136, whichever of them are used."""
+"""Five of the 136 columns of an MSLR-WEB file are labels, even if a config uses only some of them."""
 
 
 def column_number(data: Dataset, column: int | str, setting: str) -> int:
@@ -32,39 +32,39 @@ def column_number(data: Dataset, column: int | str, setting: str) -> int:
     if isinstance(column, str):
         if column not in data.labels:
             known = ", ".join(data.labels) or "none"
-            raise DataError(f"{data.source}: {setting} asks for the label {column!r}; labels that the data names: {known}.")
+            raise DataError(f"{data.source}: {setting}: the data has no label {column!r}; its labels: {known}.")
         return data.labels[column]
     if not 1 <= column <= data.columns:
-        raise DataError(f"{data.source}: {setting} asks for column {column}; the file has columns 1 to {data.columns}.")
+        raise DataError(f"{data.source}: {setting}: there is no column {column}; the file has columns 1 to {data.columns}.")
     return column
 
 
 def label_columns(data: Dataset, objectives: Mapping[str, LabelColumn], main: MainLabel | None) -> dict[str, int]:
-    """The column of every setting that reads labels; the main objective's only where it is a column."""
-    found = {name: column_number(data, label.column, f"task.objectives.{name}.column") for name, label in objectives.items()}
+    """The column of each objective by name, and of `main` if it is read from a column."""
+    columns = {name: column_number(data, label.column, f"task.objectives.{name}.column") for name, label in objectives.items()}
     if main is not None and main.column is not None:
-        found["main"] = column_number(data, main.column, "task.main.column")
-    return found
+        columns["main"] = column_number(data, main.column, "task.main.column")
+    return columns
 
 
 def input_columns(
     data: Dataset, labels: Mapping[str, int], *, exclude: Sequence[int], features: Sequence[int] | None
 ) -> NDArray[np.int64]:
-    """`[features]`, the columns from 0 that are inputs: no label is ever among them.
+    """`[features]`, the columns from 0 that are inputs; labels are never among them.
 
     Raises:
-        ConfigError: a label column is also asked for as a feature, a column is given twice, or no input is left.
-        DataError: the file has no such column, or it is an MSLR file some of whose labels would stay in the inputs.
+        ConfigError: `features` has a label column or a column twice, or no input is left.
+        DataError: a column does not exist, or labels of an MSLR file would be inputs.
     """
     for column in [*exclude, *(features or [])]:
         column_number(data, column, "task.features" if features and column in features else "task.exclude")
     if features is not None:
-        doubled = sorted({column for column in features if list(features).count(column) > 1})
-        if doubled:
-            raise ConfigError(f"[task.features] column {doubled[0]} is listed twice.")
+        repeated = sorted({column for column in features if list(features).count(column) > 1})
+        if repeated:
+            raise ConfigError(f"[task.features] column {repeated[0]} is listed twice; list it once.")
         for name, column in labels.items():
             if column in features:
-                raise ConfigError(f"[task.features] column {column} is the label of {name!r}; a label cannot be a feature too.")
+                raise ConfigError(f"[task.features] column {column} is the label of {name!r}; a label cannot be a feature.")
         chosen = [column for column in features if column not in exclude]
     else:
         out = {*labels.values(), *data.labels.values(), *exclude}
@@ -72,18 +72,21 @@ def input_columns(
         leaks = [column for column in MSLR_LABELS if column in chosen] if data.columns == MSLR_COLUMNS else []
         if leaks:
             raise DataError(
-                f"{data.source}: has the {MSLR_COLUMNS} columns of MSLR-WEB, 132 to 136 are labels; {leaks} would be inputs. "
-                f"Set task.exclude: {leaks}, or list task.features."
+                f"{data.source}: has {MSLR_COLUMNS} columns like MSLR-WEB, where 132 to 136 are labels, but {leaks} would be "
+                f"inputs. Set task.exclude: {leaks}, or list task.features."
             )
     if not chosen:
-        raise ConfigError("[task.features] no input column is left.")
+        raise ConfigError("[task.features] no input column is left; list at least one that is not in task.exclude.")
     return np.array(chosen, dtype=np.int64) - 1
 
 
 def read_labels(
-    parts: Sequence[Chosen], items: Sequence[NDArray[np.int64]], objectives: Mapping[str, LabelColumn], main: MainLabel | None
+    parts: Sequence[QuerySubset],
+    items: Sequence[NDArray[np.int64]],
+    objectives: Mapping[str, LabelColumn],
+    main: MainLabel | None,
 ) -> tuple[Tensor, Tensor]:
-    """`[items, m]` and `[items]`: transformed labels of the objectives, and of the main one (zeros without).
+    """`[items, m]` and `[items]`: transformed labels of the objectives, and of the main objective (zeros if there is none).
 
     Raises:
         DataError: a transformed label is negative, or too large for its gain.
@@ -101,61 +104,61 @@ def read_labels(
 
 
 def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int], source: str) -> list[str]:
-    """Refuses an objective that tells no two items of any list apart; says of the others how many lists do not.
+    """Checks that every objective has a training query whose labels differ.
 
     Args:
-        labels: `[items, m]`, transformed, of the training lists.
+        labels: `[items, m]`, transformed, of the training queries.
         lengths: `[lists]`.
         names: of the objectives.
         columns: of the objectives.
         source: for the message.
 
-    Returns: a sentence for each objective with lists whose items are all labelled alike.
+    Returns: a note for each objective that is constant within some queries.
 
     Raises:
-        DataError: the objective is constant, or all zero, within every list.
+        DataError: an objective is constant within every query.
     """
     starts = (lengths.cumsum(0) - lengths).numpy()
     values, notes = labels.cpu().numpy(), []
     for index, name in enumerate(names):
         low, high = np.minimum.reduceat(values[:, index], starts), np.maximum.reduceat(values[:, index], starts)
         if (high == low).all():
-            what = "zero everywhere" if (high == 0).all() else "constant within every list"
+            what = "zero everywhere" if (high == 0).all() else "constant within every query"
             raise DataError(
-                f"{source}: objective {name!r} (column {columns[name]}) is {what} in the training lists after its transform; "
-                "an objective must tell items of some list apart."
+                f"{source}: objective {name!r} (column {columns[name]}) is {what} in the training split after its transform; "
+                "its labels must differ within some query."
             )
-        if alike := int((high == low).sum()):
+        if constant := int((high == low).sum()):
             notes.append(
-                f"{name}: {alike} of {len(lengths)} training lists label all of their items alike and tell no two apart; "
-                "under a softmax target they pull towards the base ranker."
+                f"{name}: in {constant} of {len(lengths)} training queries all documents have the same label; "
+                "with a softmax target, these queries pull towards the base ranker."
             )
     return notes
 
 
 def _read(
-    part: Chosen, items: NDArray[np.int64], name: str, column: int | None, label: LabelColumn | MainLabel
+    part: QuerySubset, items: NDArray[np.int64], name: str, column: int | None, label: LabelColumn | MainLabel
 ) -> NDArray[np.float32]:
-    raw = part.data.relevance[items] if column is None else column_of(part.data.features, items, column - 1)
-    values = transformed(np.asarray(raw), part.offsets, label.transform)
+    raw = part.data.relevance[items] if column is None else read_column(part.data.features, items, column - 1)
+    values = transform_labels(np.asarray(raw), part.offsets, label.transform)
     low, high = int(values.argmin()), int(values.argmax())
     if values[low] < 0:
-        where = _place(part, low, column)
+        where = _location(part, low, column)
         raise DataError(
             f"{where}: label {raw[low]:g} of {name!r} is negative after its transform; labels must be 0 or more. "
-            "Use transform: min-max."
+            "Set transform: min-max."
         )
     if label.gain == "exp2" and values[high] > LARGEST_EXPONENT:
-        where = _place(part, high, column)
+        where = _location(part, high, column)
         raise DataError(
-            f"{where}: label {raw[high]:g} of {name!r} has a gain of 2^{values[high]:g}, which is no number; gain: exp2 is for "
-            "grades. Use gain: linear, or a transform."
+            f"{where}: label {raw[high]:g} of {name!r} is too large for gain: exp2, which is 2^{values[high]:g} here. "
+            "Set gain: linear, or a transform."
         )
     return values
 
 
-def _place(part: Chosen, item: int, column: int | None) -> str:
-    """Where a label stands, for messages; `item` counts within `part`."""
+def _location(part: QuerySubset, item: int, column: int | None) -> str:
+    """Where a label is, for messages; `item` counts within `part`."""
     index = part.lists[np.searchsorted(part.offsets, item, side="right") - 1]
     what = "relevance" if column is None else f"column {column}"
-    return f"{part.data.place(index)}: {what} of list qid:{part.data.qids[index]}"
+    return f"{part.data.place(index)}: {what} of query qid:{part.data.qids[index]}"

@@ -1,4 +1,4 @@
-"""Ranking data of one file, as memory-mapped arrays, and where to find it."""
+"""Opens ranking data, an svmlight file or a converted folder, as memory-mapped arrays, and finds the file of a split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from moft import DataError
 from moft_ltr.data.cache_key import cache_entry
-from moft_ltr.data.dataset_folder import META, Floats, Integers, Lists, check_labels, read_array, read_meta
+from moft_ltr.data.dataset_folder import META, Floats, Integers, QueryIndex, check_labels, read_array, read_meta
 from moft_ltr.data.svmlight import convert
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
@@ -19,19 +19,19 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "validation": ("vali", "valid", "validation", "val", "dev"),
     "test": ("test",),
 }
-"""Names that files and folders of each split may have."""
+"""Accepted names of the file or folder of each split."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The lists of one file, memory-mapped and read-only.
+    """The queries of one file, memory-mapped and read-only.
 
     Args:
-        features: `[items, columns]`, every column of the file, labels too; column c of the file stands at c - 1.
+        features: `[items, columns]`, every column of the file, labels included; column c of the file is at index c - 1.
         relevance: `[items]`, the first field of each line.
-        offsets: `[lists + 1]`; list i holds the items `offsets[i]` to `offsets[i + 1]`.
+        offsets: `[lists + 1]`; query i has the documents `offsets[i]` to `offsets[i + 1]`.
         qids: `[lists]`.
-        lines: `[lists]`, the line of the source that each list begins on, from 1; 0 where unknown.
+        lines: `[lists]`, the line of the source where each query begins, from 1; 0 if unknown.
         source: the path as the user gave it, for messages.
         sha256: content hash.
         labels: column, from 1, of each label that the data names itself.
@@ -51,24 +51,24 @@ class Dataset:
 
     @property
     def columns(self) -> int:
-        """How many columns there are, labels included."""
+        """Number of columns, labels included."""
         return int(self.features.shape[1])
 
     @property
-    def lists(self) -> Lists:
-        """Where lists begin and what they are called."""
-        return Lists(self.offsets, self.qids, self.lines)
+    def lists(self) -> QueryIndex:
+        """Where each query begins, and its qid."""
+        return QueryIndex(self.offsets, self.qids, self.lines)
 
     def place(self, index: int) -> str:
-        """Where a list begins, for messages: the source and, where it is known, the line."""
+        """Where query `index` begins, for messages: the source, and the line if it is known."""
         return f"{self.source}:{self.lines[index]}" if self.lines[index] else self.source
 
 
 def open_dataset(path: Path, cache: Path) -> Dataset:
-    """The data of an svmlight file, converted once and kept in `cache`, or of a converted folder.
+    """Opens a converted folder, or an svmlight file, which is converted once into `cache`.
 
     Raises:
-        DataError: there is nothing at `path`, the file has a fault, or the folder is not whole.
+        DataError: `path` does not exist, the file has an error, or the folder is incomplete.
     """
     if path.is_dir():
         return _read(path)
@@ -85,7 +85,7 @@ def open_dataset(path: Path, cache: Path) -> Dataset:
 
 
 def find_data(text: str, cache: Path) -> Path:
-    """The file or folder that a user means by `text`: a path, else the name of a fetched set.
+    """The file or folder that `text` refers to: a path, else the name of a downloaded dataset.
 
     Raises:
         DataError: it is neither.
@@ -93,11 +93,11 @@ def find_data(text: str, cache: Path) -> Path:
     path = Path(text).expanduser()
     if path.exists():
         return path
-    fetched = cache / "data" / text
-    if text and fetched.exists():
-        return fetched
-    hint = " Run `moft data get mslr-sample` to fetch it." if text == "mslr-sample" else ""
-    raise DataError(f"{text!r}: no such file or folder, and no fetched data of that name at {fetched}.{hint}")
+    downloaded = cache / "data" / text
+    if text and downloaded.exists():
+        return downloaded
+    hint = " Run `moft data get mslr-sample` to download it." if text == "mslr-sample" else ""
+    raise DataError(f"{text!r}: no such file or folder, and no downloaded dataset at {downloaded}.{hint}")
 
 
 def split_file(folder: Path, split: str) -> Path:
@@ -107,27 +107,28 @@ def split_file(folder: Path, split: str) -> Path:
         DataError: there is none, or more than one.
     """
     if split not in SPELLINGS:
-        raise DataError(f"split {split!r} is unknown; splits are {', '.join(SPELLINGS)}.")
+        raise DataError(f"split {split!r} is unknown; available: {', '.join(SPELLINGS)}.")
     if not folder.is_dir():
-        raise DataError(f"{folder}: is not a folder; the {split} split was looked for in it.")
-    found = split_candidates(folder, split)
-    if not found:
+        raise DataError(f"{folder}: is not a folder; name the folder that has the {split} split.")
+    candidates = split_candidates(folder, split)
+    if not candidates:
         names = [name for spelling in SPELLINGS[split] for name in (f"{spelling}.txt", f"{spelling}/")]
         raise DataError(f"{folder}: has no {split} split; looked for {', '.join(names)}.")
-    if len(found) > 1:
-        raise DataError(f"{folder}: has more than one {split} split ({', '.join(path.name for path in found)}); keep one.")
-    return found[0]
+    if len(candidates) > 1:
+        names = [path.name for path in candidates]
+        raise DataError(f"{folder}: has more than one {split} split ({', '.join(names)}); keep one.")
+    return candidates[0]
 
 
 def split_candidates(folder: Path, split: str) -> list[Path]:
-    """Every text file and folder within `folder` that is named like the split."""
+    """Every text file and folder in `folder` whose name is one of the split's."""
     files = [folder / f"{spelling}.txt" for spelling in SPELLINGS[split]]
     folders = [folder / spelling for spelling in SPELLINGS[split]]
     return [*(path for path in files if path.is_file()), *(path for path in folders if path.is_dir())]
 
 
 def _read(folder: Path) -> Dataset:
-    """The data of a converted folder, checked."""
+    """Opens a converted folder and checks its arrays."""
     meta = read_meta(folder)
     lists, items, columns = meta["lists"], meta["items"], meta["columns"]
     data = Dataset(
@@ -141,6 +142,6 @@ def _read(folder: Path) -> Dataset:
         labels=meta["labels"],
     )
     if data.offsets[0] != 0 or data.offsets[-1] != items or (np.diff(data.offsets) < 1).any():
-        raise DataError(f"{folder}: offsets.npy does not ascend from 0 to the {items} items of {META}. Convert the source again.")
+        raise DataError(f"{folder}: offsets.npy does not ascend from 0 to {items} as {META} says. Convert the source again.")
     check_labels(str(folder), data.labels, columns)
     return data

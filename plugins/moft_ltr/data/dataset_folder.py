@@ -1,4 +1,4 @@
-"""A converted data set on disk: a folder of plain arrays, written whole or not at all."""
+"""The converted form of a dataset on disk: a folder of `.npy` arrays and `meta.json`, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Lists:
-    """Where lists begin and what they are called.
+class QueryIndex:
+    """Where each query begins, and its qid.
 
     Args:
-        offsets: `[lists + 1]`; list i holds the items `offsets[i]` to `offsets[i + 1]`.
+        offsets: `[lists + 1]`; query i has the documents `offsets[i]` to `offsets[i + 1]`.
         qids: `[lists]`.
-        lines: `[lists]`, the line of the source that each list begins on, from 1; 0 where there is none.
+        lines: `[lists]`, the line of the source where each query begins, from 1; 0 if there is none.
     """
 
     offsets: Integers
@@ -41,13 +41,13 @@ class Lists:
 
 
 @contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
-    """A temporary folder next to `target` that takes its name when the block ends well, and is removed otherwise.
+def new_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, renamed to it when the block succeeds and removed when it fails.
 
-    A folder that another process put there meanwhile stays as it is.
+    If another process creates `target` in the meantime, that folder is kept.
 
     Raises:
-        DataError: the file system refuses, say because the disk is full.
+        DataError: the file system refuses, for example because the disk is full.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -61,7 +61,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(
-            f"{target}: cannot be written: {reason}. Nothing was left there; make room or choose another place."
+            f"{target}: cannot be written: {reason}. Nothing was left there; free some space or choose another folder."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -70,25 +70,25 @@ def written_whole(target: Path) -> Iterator[Path]:
 def write_dataset(
     folder: Path,
     blocks: Iterable[tuple[Floats, Floats]],
-    lists: Lists,
+    lists: QueryIndex,
     *,
     columns: int,
     source: str,
     labels: Mapping[str, int],
     sha256: str | None = None,
 ) -> None:
-    """Writes a converted data set into `folder`, which is made, one block of items after the other.
+    """Writes a converted dataset into `folder`, which is created, block by block.
 
-    Plain writes, not a memory map: on a full disk those raise, where a memory map kills the process.
+    It does not write through a memory map: on a full disk a write raises an error, but a memory map kills the process.
 
     Args:
-        folder: where; `written_whole` gives one that is renamed at the end.
-        blocks: features `[items, columns]` and relevance `[items]` of consecutive items.
-        lists: the lists of all blocks together.
-        columns: columns of every block.
-        source: name of what the data came from.
+        folder: to create, usually inside a `new_folder`, so that it appears complete.
+        blocks: features `[items, columns]` and relevance `[items]` of consecutive documents.
+        lists: the queries of all blocks together.
+        columns: number of columns of every block.
+        source: name of the file or program that the data comes from.
         labels: column, from 1, of each label.
-        sha256: content hash of the source; None takes the hash of what is written.
+        sha256: content hash of the source; None hashes what is written.
     """
     folder.mkdir(exist_ok=True)
     relevance: list[Floats] = []
@@ -113,7 +113,7 @@ def write_dataset(
     meta = {
         "schema": SCHEMA,
         "source": source,
-        "sha256": sha256 or _finished(digest, arrays["relevance"], lists),
+        "sha256": sha256 or _finish_hash(digest, arrays["relevance"], lists),
         "lists": len(lists.qids),
         "items": shape[0],
         "columns": columns,
@@ -123,42 +123,42 @@ def write_dataset(
 
 
 def save_array(file: BinaryIO, array: npt.NDArray[Any]) -> None:
-    """Writes an array in numpy's own format; a full disk raises an error that says so, which `numpy.save` does not."""
+    """Writes an array in numpy's format. Unlike `numpy.save`, the error on a full disk has its cause."""
     _write_header(file, array.dtype, array.shape)
     file.write(np.ascontiguousarray(array).data)
 
 
-def content_hash(features: Floats, relevance: Floats, lists: Lists) -> str:
-    """The hash that `write_dataset` gives a data set without a source: of features, relevance and lists."""
+def content_hash(features: Floats, relevance: Floats, lists: QueryIndex) -> str:
+    """The hash that `write_dataset` stores when it is given none: of features, relevance, offsets and qids."""
     digest = hashlib.sha256()
     for start in range(0, len(features), 1 << 16):
         digest.update(np.ascontiguousarray(features[start : start + (1 << 16)]).data)
-    return _finished(digest, relevance, lists)
+    return _finish_hash(digest, relevance, lists)
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """What `meta.json` of a converted folder says.
+    """The checked content of `meta.json` of a converted folder.
 
     Raises:
-        DataError: there is none, or it is not of this schema.
+        DataError: the file is missing, broken, or of another schema.
     """
     path = folder / META
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        held = [
+        splits = [
             entry.name for entry in sorted(folder.glob("*")) if entry.stem in ("train", "vali", "valid", "validation", "test")
         ]
-        hint = f"It holds splits: name one, such as {folder / held[0]}." if held else "`moft data convert FILE OUT` makes one."
-        raise DataError(f"{folder}: not a converted data set: it has no {META}. {hint}") from error
+        hint = f"It has splits: name one, such as {folder / splits[0]}." if splits else "Make one: `moft data convert FILE OUT`."
+        raise DataError(f"{folder}: is not a converted dataset: it has no {META}. {hint}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Convert the source again with `moft data convert`.") from error
     if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
         found = meta.get("schema") if isinstance(meta, dict) else meta
         raise DataError(f"{path}: schema is {found!r}; this version of moft reads {SCHEMA}. Convert the source again.")
-    shapes = [isinstance(meta.get(name), int) for name in ("lists", "items", "columns")]
-    if not all(shapes) or not isinstance(meta.get("sha256"), str) or not isinstance(meta.get("labels"), dict):
-        raise DataError(f"{path}: lacks one of lists, items, columns, sha256, labels. Convert the source again.")
+    sizes = [isinstance(meta.get(name), int) for name in ("lists", "items", "columns")]
+    if not all(sizes) or not isinstance(meta.get("sha256"), str) or not isinstance(meta.get("labels"), dict):
+        raise DataError(f"{path}: needs lists, items, columns, sha256 and labels. Convert the source again.")
     return meta
 
 
@@ -166,25 +166,25 @@ def read_array(folder: Path, name: str, dtype: npt.DTypeLike, shape: tuple[int, 
     """The array `name` of a converted folder, memory-mapped for reading.
 
     Raises:
-        DataError: it is missing, cut short, or not of this type and shape.
+        DataError: it is missing or truncated, or has another type or shape.
     """
     path = folder / f"{name}.npy"
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: missing from the converted data set. Convert the source again.") from error
+        raise DataError(f"{path}: is missing from the converted dataset. Convert the source again.") from error
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: cut short or not an array ({error}). Convert the source again.") from error
+        raise DataError(f"{path}: is truncated or not an array ({error}). Convert the source again.") from error
     if array.dtype != np.dtype(dtype) or array.shape != shape:
         raise DataError(
-            f"{path}: holds {array.dtype} {list(array.shape)}, where {META} asks for {np.dtype(dtype)} {list(shape)}. "
+            f"{path}: has {array.dtype} {list(array.shape)}, but {META} says {np.dtype(dtype)} {list(shape)}. "
             "Convert the source again."
         )
     return array
 
 
 def check_labels(source: str, labels: Mapping[str, int], columns: int) -> None:
-    """Nothing, when every label is a column of the data.
+    """Checks that every label is a column of the data.
 
     Raises:
         DataError: one is not.
@@ -195,13 +195,13 @@ def check_labels(source: str, labels: Mapping[str, int], columns: int) -> None:
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """The head of a `.npy` file."""
+    """Writes the header of a `.npy` file."""
     descr = np.lib.format.dtype_to_descr(dtype)
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
 
 
-def _finished(digest: hashlib._Hash, relevance: Floats, lists: Lists) -> str:
-    """The digest after relevance and lists have been added to the features."""
+def _finish_hash(digest: hashlib._Hash, relevance: Floats, lists: QueryIndex) -> str:
+    """Adds relevance, offsets and qids to the digest of the features."""
     for array in (relevance, lists.offsets, lists.qids):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

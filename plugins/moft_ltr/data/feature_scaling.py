@@ -1,4 +1,4 @@
-"""Feature scaling, learned on the training split only: heavy-tailed columns by logarithm, then all standardised."""
+"""Feature scaling, fitted on the training split only: logarithm of heavy-tailed columns, then standardisation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 T = TypeVar("T", np.float32, np.float64)
 
-HEAVY = 10.0  # standard deviations that the largest value of a column may lie from its mean before it counts as heavy-tailed
-LIMIT = 10.0  # standard deviations beyond which a scaled value is cut, so that one odd item cannot swamp a list
+HEAVY = 10.0  # a column with a value more standard deviations than this from its mean counts as heavy-tailed
+LIMIT = 10.0  # scaled values are clipped to this many standard deviations, so that one outlier cannot dominate a query
 
 
 @dataclass(frozen=True)
 class FeatureScaling:
-    """Per column: whether its signed logarithm is taken, then what is subtracted and divided by.
+    """A fitted scaling: signed logarithm of some columns, then standardisation of all.
 
     Args:
-        logarithm: `[columns]` bool.
-        mean: `[columns]`, after the logarithm.
-        deviation: `[columns]`, after the logarithm; one for a constant column, which becomes zero.
+        logarithm: `[columns]` bool, True where the signed logarithm is taken.
+        mean: `[columns]`, subtracted after the logarithm.
+        deviation: `[columns]`, divided by after the logarithm; one for a constant column, which becomes zero.
     """
 
     logarithm: NDArray[np.bool_]
@@ -32,7 +32,7 @@ class FeatureScaling:
     deviation: Floats
 
     def __call__(self, features: Floats) -> Floats:
-        """`[items, columns]`, scaled: about mean zero and deviation one, within +-10."""
+        """`[items, columns]`, scaled features within +-10."""
         scaled = features.astype(np.float32, copy=True)
         scaled[:, self.logarithm] = signed_logarithm(scaled[:, self.logarithm])
         scaled -= self.mean
@@ -40,8 +40,8 @@ class FeatureScaling:
         return scaled.clip(-LIMIT, LIMIT, out=scaled)
 
 
-def learned_scaling(blocks: Iterable[Floats]) -> FeatureScaling:
-    """The scaling for the columns of `blocks`, each `[items, columns]`, from one pass over them."""
+def fit_scaling(blocks: Iterable[Floats]) -> FeatureScaling:
+    """Fits the scaling in one pass over `blocks`, each `[items, columns]`."""
     plain, logged = _Moments(), _Moments()
     for block in blocks:
         values = block.astype(np.float64)
@@ -59,8 +59,8 @@ def signed_logarithm(values: NDArray[T]) -> NDArray[T]:
     return result
 
 
-def blocks_of(features: Floats, items: NDArray[np.int64], columns: NDArray[np.int64], size: int = 4096) -> Iterator[Floats]:
-    """`features[items][:, columns]` in blocks of at most `size` items, so that a memory-mapped file is never held whole."""
+def feature_blocks(features: Floats, items: NDArray[np.int64], columns: NDArray[np.int64], size: int = 4096) -> Iterator[Floats]:
+    """`features[items][:, columns]` in blocks of at most `size` documents, so a memory-mapped file is never all in memory."""
     for start in range(0, len(items), size):
         chosen = items[start : start + size]
         rows = features[chosen[0] : chosen[-1] + 1] if chosen[-1] - chosen[0] + 1 == len(chosen) else features[chosen]
@@ -68,21 +68,21 @@ def blocks_of(features: Floats, items: NDArray[np.int64], columns: NDArray[np.in
         _release(features)
 
 
-def column_of(features: Floats, items: NDArray[np.int64], column: int) -> Floats:
-    """`features[items, column]`, read in blocks too."""
-    wanted = np.array([column], dtype=np.int64)
-    return np.concatenate([np.zeros(0, dtype=np.float32), *(block[:, 0] for block in blocks_of(features, items, wanted))])
+def read_column(features: Floats, items: NDArray[np.int64], column: int) -> Floats:
+    """`features[items, column]`, read in blocks."""
+    columns = np.array([column], dtype=np.int64)
+    return np.concatenate([np.zeros(0, dtype=np.float32), *(block[:, 0] for block in feature_blocks(features, items, columns))])
 
 
 def _release(features: Floats) -> None:
-    """Gives back the memory that reading a memory-mapped file took; it stays in the system's own cache."""
+    """Releases the pages of a memory-mapped file from this process; the system's file cache keeps them."""
     mapped: object = features.base
     if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class _Moments:
-    """Running mean, deviation and extremes of columns."""
+    """Running mean, standard deviation and extremes of columns."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -94,7 +94,7 @@ class _Moments:
             self.total = self.squares = np.zeros(block.shape[1])
             self.low, self.high = np.full(block.shape[1], np.inf), np.full(block.shape[1], -np.inf)
             self.first = block[0].copy()
-        shifted = block - self.first  # sums of squares about a value of the column lose no digits
+        shifted = block - self.first  # sums of squares about a value of the column keep their precision
         self.count += len(block)
         self.total, self.squares = self.total + shifted.sum(0), self.squares + (shifted**2).sum(0)
         self.low, self.high = np.minimum(self.low, block.min(0)), np.maximum(self.high, block.max(0))
@@ -109,7 +109,7 @@ class _Moments:
         return deviation
 
     def extent(self) -> NDArray[np.float64]:
-        """Largest distance from the mean, in deviations; zero for a constant column."""
+        """Largest distance from the mean, in standard deviations; zero for a constant column."""
         distance = np.maximum(self.high - self.mean(), self.mean() - self.low)
         deviation = self.deviation()
         extent: NDArray[np.float64] = np.divide(distance, deviation, out=np.zeros_like(distance), where=deviation > 0)

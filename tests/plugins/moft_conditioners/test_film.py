@@ -38,9 +38,9 @@ def test_film_has_one_hidden_layer_of_the_set_width():
 @pytest.mark.parametrize(
     ("sites", "message"),
     [
-        (["inptu"], "unknown site 'inptu'. This model's sites: input, block, last"),
-        ([], "at least one, got \\[\\]"),
-        (["input", "input"], "each site once"),
+        (["inptu"], "unknown site 'inptu'. Sites of this model: input, block, last"),
+        ([], "at least one site and none twice, got \\[\\]"),
+        (["input", "input"], r"at least one site and none twice, got \['input', 'input'\]"),
     ],
 )
 def test_sites_that_cannot_be_are_refused(sites, message):

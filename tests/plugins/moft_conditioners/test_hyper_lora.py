@@ -84,12 +84,12 @@ def test_with_spread_tradeoffs_start_apart():
 
 
 def test_a_rank_beside_that_of_lora_is_refused():
-    with pytest.raises(ConfigError, match="rank is that of the LoRA of one, and cannot be 8 here; leave it out"):
+    with pytest.raises(ConfigError, match="rank 8 cannot be set: the LoRA of one has its own; leave it out"):
         HyperLoRA(WRITER, rank=8)
 
 
 def test_layers_without_lora_are_refused():
-    with pytest.raises(ConfigError, match=r"'hyper-lora': layers: 'mlp' is no layer of one. There are: layers.0.q, layers.0.v"):
+    with pytest.raises(ConfigError, match=r"'hyper-lora': layers: 'mlp' matches no layer of one. It has: layers.0.q, layers.0.v"):
         HyperLoRA(WRITER, layers=["mlp"])
 
 

@@ -65,5 +65,5 @@ def test_a_model_that_takes_no_prefix_is_refused():
 def test_a_prefix_that_leaves_no_room_is_refused_with_the_figure():
     spec = ModelSpec(3, 8, frozenset({"prefix"}), max_prefix=7, name="a model")
     assert HyperPromptTuning(spec, tokens=7)(torch.rand(1, 3)).prefix.shape[1] == 7
-    with pytest.raises(ConfigError, match="'hpt' puts 8 tokens before the text, and a model has room for 7: fewer tokens"):
+    with pytest.raises(ConfigError, match="'hpt' puts 8 tokens before the text, but a model has space for 7; set fewer tokens"):
         HyperPromptTuning(spec)

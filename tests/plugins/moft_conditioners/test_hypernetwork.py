@@ -46,7 +46,7 @@ def test_its_parameters_are_those_of_a_network_of_two_layers():
     count = sum(parameter.numel() for parameter in Hypernetwork(SPEC, width=7, layers=chosen).parameters())
     assert count == (3 + 1) * 7 + (7 + 1) * (8 * 5 + 6 * 8 + 8 * 6)
     Hypernetwork(SPEC, width=7, layers=chosen, limit=count)
-    with pytest.raises(ConfigError, match=f"would have {count} parameters, more than its limit of {count - 1}, for 136 weights"):
+    with pytest.raises(ConfigError, match=f"would have {count} parameters, more than its limit of {count - 1}, for 136 entries"):
         Hypernetwork(SPEC, width=7, layers=chosen, limit=count - 1)
 
 
@@ -66,15 +66,15 @@ def test_matrices_start_as_far_apart_as_the_spread_says():
 
 
 @pytest.mark.parametrize(
-    ("layers", "told"),
+    ("layers", "message"),
     [
-        (["inptu"], r"'hypernetwork': layers: 'inptu' is no layer of the ranker. There are: input, layers.0.in, .*output"),
-        (["layers.1.*", "input"], r"'layers.1.\*' is no layer"),
+        (["inptu"], r"'hypernetwork': layers: 'inptu' matches no layer of the ranker. It has: input, layers.0.in, .*output"),
+        (["layers.1.*", "input"], r"'layers.1.\*' matches no layer"),
         ([], r"layers must name at least one. the ranker has: input"),
     ],
 )
-def test_layers_that_are_not_there_are_refused(layers, told):
-    with pytest.raises(ConfigError, match=told):
+def test_layers_that_are_not_there_are_refused(layers, message):
+    with pytest.raises(ConfigError, match=message):
         Hypernetwork(SPEC, layers=layers)
 
 

@@ -78,14 +78,13 @@ def test_a_learned_gate_starts_at_the_plain_mix_and_learns():
     assert sum(p.numel() for p in mix.parameters()) == 2 + sum(p.numel() for part in mix.parts for p in part.parameters())
 
 
-def test_a_learned_gate_tells_its_shares_and_a_plain_mix_nothing():
+def test_a_learned_gate_reports_its_factors_and_a_mix_without_gate_nothing():
     mix = Mix(SPEC, parts=[Concat, Hypernetwork], gate="learned")
     with torch.no_grad():
         mix.gate.copy_(torch.tensor([0.25 / 1.75, 1.5 / 0.5]).log())  # of which 2 sigmoid makes 0.25 and 1.5
-    (told,) = mix.findings()
-    assert told == (
-        "Shares that the conditioners' mix learned: Concat 0.25, Hypernetwork 1.50 "
-        "(0 leaves a part out, 1 takes it as it is, 2 twice)."
+    (message,) = mix.findings()
+    assert message == (
+        "Factors that the mix of conditioners learned: Concat 0.25, Hypernetwork 1.50 (0: no effect, 1: unscaled, 2: doubled)."
     )
     assert not Mix(SPEC, parts=[Concat, Hypernetwork]).findings()
 
@@ -97,7 +96,7 @@ def test_prefixes_that_leave_no_room_together_are_refused_with_the_figure():
         return HyperPromptTuning(one, tokens=8)
 
     assert Mix(spec, parts=[eight])(torch.eye(3)).prefix.shape[1] == 8
-    with pytest.raises(ConfigError, match="'mix' puts 16 tokens before the text, and a model has room for 12: fewer tokens"):
+    with pytest.raises(ConfigError, match="'mix' puts 16 tokens before the text, but a model has space for 12; set fewer tokens"):
         Mix(spec, parts=[eight, eight])
 
 

@@ -227,7 +227,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a sampler that does not fit": (
         {"betas": {"name": "dirichlet", "alpha": [1, 1, 1]}},
-        "[betas] [sampler] 'dirichlet': alpha has 3 entries, give one number or 2 of them.",
+        "[betas] [sampler] 'dirichlet': alpha has 3 entries; give one number or 2 of them.",
     ),
     "betas for weights": (
         {"sampler": {"name": "fixed", "value": [1.0, 1.0]}},

@@ -24,7 +24,7 @@ def test_it_reaches_the_arithmetic_mixture_of_the_targets(optimum, targets):
         assert_close(correction(weights), centred(mixture.log() / 0.5), rtol=0, atol=2e-3)
 
 
-def test_with_unequal_temperatures_the_weighted_gradients_cancel(optimum, targets):
+def test_with_unequal_betas_the_weighted_gradients_cancel(optimum, targets):
     beta = torch.tensor([0.5, 2.0])
     _, correction = optimum(METHOD, beta.tolist())
     for weights in GRID[1:-1]:

@@ -33,7 +33,7 @@ def test_the_hypervolume_of_one_point_is_the_box_above_the_reference():
 
 
 def test_a_reference_of_another_length_is_refused():
-    with pytest.raises(ConfigError, match="reference has 3 entries, it needs one for each of the 2"):
+    with pytest.raises(ConfigError, match="reference has 3 entries; it needs one for each of the 2"):
         Hypervolume(reference=[0.0, 0.0, 0.0])(TWO, TWO)
 
 

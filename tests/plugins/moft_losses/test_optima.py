@@ -48,7 +48,7 @@ def test_linear_scalarisation_reaches_the_arithmetic_mixture():
     assert_close(_centred(found), _centred(expected), rtol=0, atol=1e-5)
 
 
-def test_unequal_temperatures_reach_the_stationary_point():
+def test_unequal_betas_reach_the_stationary_point():
     betas = tensor([0.4, 1.0, 2.5], dtype=torch.float64)
     found = _minimised(lambda scores: _weighted(scores, betas), 6)
     predicted = (betas.unsqueeze(-1) * (found - REFERENCE)).softmax(-1)
@@ -96,7 +96,7 @@ def test_ipo_settles_on_the_gap_of_the_paper():
 
 
 @pytest.mark.parametrize("multiple", [0.25, 3.0])
-def test_scores_mixed_with_the_reference_cost_the_same_at_the_multiplied_temperature(multiple):
+def test_scores_mixed_with_the_reference_cost_the_same_at_the_multiplied_beta(multiple):
     beta = 0.7
     scores = torch.randn(3, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     mixed = (1 - 1 / multiple) * REFERENCE + scores / multiple
@@ -106,7 +106,7 @@ def test_scores_mixed_with_the_reference_cost_the_same_at_the_multiplied_tempera
     )
 
 
-def test_the_size_of_the_temperatures_drops_out_of_training():
+def test_the_size_of_the_betas_drops_out_of_training():
     betas = tensor([0.4, 1.0, 2.5], dtype=torch.float64)
     shares = betas / betas.sum()
     network = torch.randn(6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

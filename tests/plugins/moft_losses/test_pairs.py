@@ -38,7 +38,7 @@ def test_a_list_of_equal_labels_costs_zero_without_gradient(loss):
     assert (rewards.grad == 0).all()
 
 
-def test_ipo_on_rewards_is_the_published_loss_times_the_square_of_the_temperature():
+def test_ipo_on_rewards_is_the_published_loss_times_the_square_of_the_beta():
     beta, tau, ratio = 0.3, 0.2, tensor([[0.8, -0.4]])
     published = ((ratio[:, 0] - ratio[:, 1]) - 1 / (2 * tau)).square()
     found = IPO(margin=beta / (2 * tau))(beta * ratio, tensor([[1.0, 0.0]]), ALL[:, :2])

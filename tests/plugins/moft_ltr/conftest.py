@@ -15,7 +15,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Task
 from moft.setting_types import Factory
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.splits import Chosen
+from moft_ltr.data.splits import QuerySubset
 from moft_ltr.task import LTR
 
 
@@ -35,9 +35,9 @@ def data_of(tmp_path) -> Callable[..., Dataset]:
 
 
 @pytest.fixture
-def whole() -> Callable[[Dataset], Chosen]:
+def whole() -> Callable[[Dataset], QuerySubset]:
     """Every list of a data set."""
-    return lambda data: Chosen(data, np.arange(len(data)))
+    return lambda data: QuerySubset(data, np.arange(len(data)))
 
 
 @pytest.fixture

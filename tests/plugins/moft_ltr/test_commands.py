@@ -48,7 +48,7 @@ def test_every_command_has_help() -> None:
 
 def test_convert_writes_a_folder_that_opens(tmp_path: Path) -> None:
     output = run("convert", text_file(tmp_path), tmp_path / "out", "--label", "down=2")
-    assert "2 lists, 6 items, 2 columns" in output
+    assert "2 queries, 6 documents, 2 columns" in output
     data = open_dataset(tmp_path / "out", tmp_path)
     assert data.labels == {"down": 2}
     assert data.features[:, 1].tolist() == [0, -1, -2, 0, -1, -2]
@@ -57,7 +57,7 @@ def test_convert_writes_a_folder_that_opens(tmp_path: Path) -> None:
 
 def test_convert_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(DataError, match=r"out: exists already"):
+    with pytest.raises(DataError, match=r"out: already exists; choose another folder"):
         run("convert", text_file(tmp_path), tmp_path / "out")
 
 
@@ -79,12 +79,12 @@ def test_describe_without_such_data_says_where_it_looked(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("label", ["clicks", "=3", "clicks=", "clicks=three", "clicks=-1"])
 def test_a_label_of_another_form_is_refused(tmp_path: Path, label: str) -> None:
-    with pytest.raises(ConfigError, match="is not of the form NAME=COLUMN, as in clicks=134"):
+    with pytest.raises(ConfigError, match="must be NAME=COLUMN, such as clicks=134"):
         run("describe", text_file(tmp_path), "--label", label)
 
 
 def test_a_label_given_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--label 'a' is given twice"):
+    with pytest.raises(ConfigError, match="--label 'a': given twice"):
         run("describe", text_file(tmp_path), "--label", "a=1", "--label", "a=2")
 
 
@@ -102,22 +102,22 @@ def test_make_synthetic_passes_every_setting_on(tmp_path: Path) -> None:
 
 def test_make_synthetic_writes_text_and_says_when_no_front_is_known(tmp_path: Path) -> None:
     settings = ("--lists", 4, "--items", 5, "--features", 8, "--noise", 0.5, "--format", "svmlight")
-    assert "no known_front.json" in run("make", "synthetic", tmp_path / "out", *settings)
+    assert "No known_front.json" in run("make", "synthetic", tmp_path / "out", *settings)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["test.txt", "train.txt", "vali.txt"]
 
 
 def test_get_refuses_a_set_that_it_does_not_know() -> None:
-    with pytest.raises(DataError, match="'mslr' is not known; there is 'mslr-sample'"):
+    with pytest.raises(DataError, match="dataset 'mslr' is unknown; available: mslr-sample"):
         run("get", "mslr")
 
 
 def test_get_says_that_it_is_there_already_and_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr("moft_ltr.data.mslr_sample.fetch_mslr_sample", lambda target: asked.append(target) or len(asked) == 1)
-    assert "fetched" in run("get", "mslr-sample")
+    assert "downloaded" in run("get", "mslr-sample")
     output = run("get", "mslr-sample", "--out", tmp_path / "own")
     assert asked == [tmp_path / "cache" / "data" / "mslr-sample", tmp_path / "own"]
-    assert "is there already" in output
+    assert "already exists" in output
     assert "MSLR data is for research use; source: the package rankeval==0.8.2" in output
 
 

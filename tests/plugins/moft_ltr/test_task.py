@@ -143,7 +143,7 @@ def test_objectives_carry_their_settings(task):
     assert (a.name, a.beta, a.gain, a.label) == ("a", 2.0, "exp2", "column 9, log(1 + label)")
     assert a.loss == ListNet(target="sum")
     assert (b.name, b.beta, b.gain, b.loss) == ("b", 1.0, "linear", None)
-    assert (built.main.gain, built.main.label) == ("linear", "column 8, scaled to 0..1 within the list")
+    assert (built.main.gain, built.main.label) == ("linear", "column 8, scaled to 0..1 within the query")
     assert task(main=None).main is None
 
 
@@ -160,14 +160,14 @@ def test_lists_that_are_only_scored_have_no_labels(prepared, lists):
 def test_a_task_that_is_not_prepared_says_so(task):
     built = task()
     for ask in (lambda: built.batches("train"), built.state):
-        with pytest.raises(ConfigError, match="has neither been prepared nor restored"):
+        with pytest.raises(ConfigError, match="the ranking task is not ready; call prepare or restore first"):
             ask()
 
 
 def test_an_unknown_split_and_a_foreign_state_are_refused(prepared, task):
-    with pytest.raises(ConfigError, match="split 'tset' is unknown; splits are train, validation, test"):
+    with pytest.raises(ConfigError, match="split 'tset' is unknown; available: train, validation, test"):
         prepared().batches("tset")
-    with pytest.raises(DataError, match="the saved state of the ranking task lacks 'columns'"):
+    with pytest.raises(DataError, match="the saved state of the ranking task has no 'columns'"):
         task().restore({"weight": torch.zeros(1)})
 
 

@@ -33,7 +33,7 @@ def test_it_reaches_the_geometric_mixture_of_the_targets(optimum, targets):
         assert_close(correction(weights), centred(mixture / 0.5), rtol=0, atol=1e-2)
 
 
-def test_with_unequal_temperatures_too(optimum, targets):
+def test_with_unequal_betas_too(optimum, targets):
     _, correction = optimum({"name": "mo-dpo", "grid": {"name": "das-dennis", "partitions": 4}}, [0.5, 2.0])
     for weights in ([0.75, 0.25], [0.25, 0.75]):
         # beta_i D = w_i log z_i + sum_{j != i} w_j beta_j D_j, with D_j = log z_j / beta_j

@@ -111,8 +111,11 @@ def test_the_grid_and_the_watched_weights_are_the_grid_of_the_base():
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        (lambda size: Adaptive(size, base=Dirichlet), r"\[sampler\] 'adaptive': base is adaptive itself; take a plain sampler"),
-        (lambda size: Fixed(size, value=[0.5, 0.5]), r"base has a grid of one point, and there are no two to compare\."),
+        (
+            lambda size: Adaptive(size, base=Dirichlet),
+            r"\[sampler\] 'adaptive': base is adaptive itself; use another sampler",
+        ),
+        (lambda size: Fixed(size, value=[0.5, 0.5]), r"the grid of base has one point; it needs at least two to compare\."),
     ],
 )
 def test_a_base_that_does_not_serve_is_refused(base, message):

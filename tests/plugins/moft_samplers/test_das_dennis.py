@@ -29,7 +29,7 @@ def test_all_lattice_points_are_drawn_equally_often():
 
 
 def test_fewer_points_than_the_lattice_has_are_refused():
-    with pytest.raises(ConfigError, match="has 15 points, asked for 11: ask for 15"):
+    with pytest.raises(ConfigError, match="has 15 points, but 11 are requested; request 15"):
         DasDennis(3, partitions=4).grid(11)
 
 

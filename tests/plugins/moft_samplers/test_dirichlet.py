@@ -70,7 +70,7 @@ def test_its_grid_is_the_well_spread_one():
 @pytest.mark.parametrize(
     ("size", "settings", "message"),
     [
-        (3, {"alpha": [1.0, 2.0]}, "alpha has 2 entries, give one number or 3"),
+        (3, {"alpha": [1.0, 2.0]}, "alpha has 2 entries; give one number or 3"),
         (3, {"vertices": 0.7, "edges": 0.4}, "at most 1, got 0.7 \\+ 0.4"),
         (1, {"edges": 0.1}, "no edges, got edges=0.1"),
     ],

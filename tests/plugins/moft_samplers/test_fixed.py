@@ -25,7 +25,7 @@ def test_every_draw_and_the_grid_are_the_value():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([1.0], "has 1 entries, it needs one for each of the 2"),
+        ([1.0], "has 1 entries; it needs one for each of the 2"),
         ([0.0, 0.0], "not all zero"),
         ([-1.0, 2.0], ">= 0"),
         ([float("inf"), 1.0], "finite"),

@@ -47,7 +47,7 @@ def test_where_the_bounds_do_not_fit_the_grid_is_the_geometric_middle():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
+    ("low", "high", "message"),
     [
         (1.0, 1.0, "needs low < high, got low=1, high=1."),
         (3.0, 0.5, "needs low < high, got low=3, high=0.5."),
@@ -56,6 +56,6 @@ def test_where_the_bounds_do_not_fit_the_grid_is_the_geometric_middle():
         (float("nan"), 1.0, "needs low < high, got low=nan"),
     ],
 )
-def test_bounds_that_cannot_be_are_refused(low, high, told):
-    with pytest.raises(ConfigError, match=rf"^\[sampler\] 'log-uniform':? ?{told}"):
+def test_bounds_that_cannot_be_are_refused(low, high, message):
+    with pytest.raises(ConfigError, match=rf"^\[sampler\] 'log-uniform':? ?{message}"):
         LogUniform(2, low=low, high=high)

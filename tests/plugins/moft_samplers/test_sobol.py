@@ -84,7 +84,7 @@ def test_the_grid_is_that_of_dirichlet():
 @pytest.mark.parametrize(
     ("size", "settings", "message"),
     [
-        (3, {"alpha": [1.0, 2.0]}, r"\[sampler\] 'sobol': alpha has 2 entries, give one number or 3 of them\."),
+        (3, {"alpha": [1.0, 2.0]}, r"\[sampler\] 'sobol': alpha has 2 entries; give one number or 3 of them\."),
         (2, {"vertices": 0.75, "edges": 0.5}, r"vertices \+ edges must be at most 1, got 0\.75 \+ 0\.5\."),
         (1, {"edges": 0.5}, r"a single objective has no edges, got edges=0\.5; leave it at 0\."),
     ],

@@ -107,5 +107,5 @@ def test_it_is_not_monotone_in_a_loss_on_the_good_side_of_the_ray():
 
 
 def test_a_reference_point_of_another_length_is_refused():
-    with pytest.raises(ConfigError, match=r"^\[method.scalarizer.ideal\] has length 1, and there are 2 objectives"):
+    with pytest.raises(ConfigError, match=r"^\[method.scalarizer.ideal\] has length 1 for 2 objectives"):
         PBI(ideal=[0.0])(LOSSES, WEIGHTS)

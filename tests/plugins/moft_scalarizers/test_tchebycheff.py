@@ -136,9 +136,6 @@ def test_weights_reach_all_of_a_concave_front_where_linear_knows_its_ends_only(s
 
 @pytest.mark.parametrize("scalarizer", [Tchebycheff(ideal=[0.0] * 3), SmoothTchebycheff(ideal=[0.0] * 3)])
 def test_a_reference_point_of_another_length_is_refused(scalarizer):
-    told = (
-        "[method.scalarizer.ideal] has length 3, and there are 2 objectives; it needs one number for each, in their order, "
-        "or null."
-    )
-    with pytest.raises(ConfigError, match=f"^{re.escape(told)}$"):
+    message = "[method.scalarizer.ideal] has length 3 for 2 objectives; give one number for each, in their order, or null."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         scalarizer(LOSSES, WEIGHTS)

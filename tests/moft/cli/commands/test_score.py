@@ -153,10 +153,10 @@ def test_a_mistake_in_a_file_of_weights_is_told_in_one_line(text, told, finished
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("1 qid:1 1:1 2:2 3:3\n", "has 3 columns; the ranker reads columns up to 8"),
-        ("1 qid:1 1:nan\n", "data.txt:1: 'nan' is not finite"),
-        ("1 1:1\n", "data.txt:1: '1:1' where the qid should be"),
-        ("", "data.txt: holds no items"),
+        ("1 qid:1 1:1 2:2 3:3\n", "has 3 columns, but the ranker reads columns up to 8"),
+        ("1 qid:1 1:nan\n", "data.txt:1: 'nan' is not a finite"),
+        ("1 1:1\n", "data.txt:1: '1:1' is not a qid"),
+        ("", "data.txt: has no documents"),
         (None, "no such file or folder"),
     ],
 )
@@ -194,7 +194,7 @@ RUNS = {
     "truncated task": "task.safetensors: is cut short or not a safetensors file",
     "unfinished": "run: has no finished policy; resume its training by `moft train CONFIG --out",
     "other shapes": "the model [8",
-    "other task": "the saved state of the ranking task lacks 'columns'",
+    "other task": "the saved state of the ranking task has no 'columns'",
     "no config": "run: is not a run folder (it has no config.yaml)",
     "damaged config": "config.yaml: is damaged",
 }

@@ -36,7 +36,7 @@ def test_equal_runs_are_told_apart_as_rarely_as_the_level_says():
     told = 0
     for seed in range(worlds):
         found = paired_differences(*measured(noise(6, 60, seed=seed), counts), 60, LEVEL)
-        told += any(difference.is_distinct for difference in found)
+        told += any(difference.is_significant for difference in found)
     expected = 1 - LEVEL
     error = math.sqrt(expected * LEVEL / worlds)
     assert expected - 3 * error < told / worlds < expected + 3 * error
@@ -47,7 +47,7 @@ def test_few_lists_are_told_apart_as_rarely():
     told = 0
     for seed in range(worlds):
         found = paired_differences(*measured(noise(2, 8, seed=seed), counts), 8, LEVEL)
-        told += found[0].is_distinct
+        told += found[0].is_significant
     expected = 1 - LEVEL
     assert told / worlds < expected + 3 * math.sqrt(expected * LEVEL / worlds)
 
@@ -67,8 +67,8 @@ def test_equal_runs_are_rarely_told_apart_among_unequal_ones():
     for seed in range(worlds):
         found = paired_differences(*measured(noise(5, 60, seed=seed) + shift, counts), 60, LEVEL)
         equal = [d for d in found if shift[d.first] == shift[d.second]]
-        assert all(d.is_distinct for d in found if d not in equal)
-        told += any(difference.is_distinct for difference in equal)
+        assert all(d.is_significant for d in found if d not in equal)
+        told += any(difference.is_significant for difference in equal)
     expected = 1 - LEVEL
     assert told / worlds < expected + 3 * math.sqrt(expected * LEVEL / worlds)
 
@@ -76,14 +76,14 @@ def test_equal_runs_are_rarely_told_apart_among_unequal_ones():
 def test_a_run_that_differs_is_told_apart_from_each_of_seven_others():
     values = noise(8, 200)
     values[3] += 1.0
-    distinct = {(d.first, d.second) for d in of_lists(values) if d.is_distinct}
+    distinct = {(d.first, d.second) for d in of_lists(values) if d.is_significant}
     assert distinct == {pair for pair in combinations(range(8), 2) if 3 in pair}
 
 
 def test_a_difference_that_every_list_shows_is_seen_beneath_a_large_spread_between_lists():
     values = noise(1, 50, shared=100.0).repeat(2, 1) + 0.1 * noise(2, 50, seed=1, shared=0.0)
     values[0] += 0.2
-    assert of_lists(values)[0].is_distinct
+    assert of_lists(values)[0].is_significant
 
 
 def test_the_first_step_is_the_largest_studentised_difference_against_the_largest_of_every_sample():
@@ -114,9 +114,9 @@ def test_a_later_step_asks_less_than_the_first():
 def test_verdict_interval_and_p_value_agree():
     values = noise(8, 100) + 0.15 * torch.arange(8).unsqueeze(1)
     found = of_lists(values)
-    assert {difference.is_distinct for difference in found} == {True, False}
+    assert {difference.is_significant for difference in found} == {True, False}
     for difference in found:
-        assert difference.is_distinct == (difference.p <= 1 - LEVEL) == (not difference.low <= 0 <= difference.high)
+        assert difference.is_significant == (difference.p <= 1 - LEVEL) == (not difference.low <= 0 <= difference.high)
         assert difference.low <= difference.value <= difference.high
 
 
@@ -126,19 +126,19 @@ def test_turning_the_order_of_the_runs_turns_every_sign():
     for back in of_lists(values.flip(0)):
         other = there[3 - back.second, 3 - back.first]
         assert (back.value, back.low, back.high) == pytest.approx((-other.value, -other.high, -other.low))
-        assert (back.p, back.is_distinct) == (other.p, other.is_distinct)
+        assert (back.p, back.is_significant) == (other.p, other.is_significant)
 
 
 def test_a_run_is_never_told_apart_from_itself():
     values = noise(1, 50).repeat(3, 1)
     values[2] += 1e-15  # rounding
     for difference in of_lists(values):
-        assert (difference.is_distinct, difference.p) == (False, 1.0)
+        assert (difference.is_significant, difference.p) == (False, 1.0)
     assert of_lists(values)[0].value == 0.0
 
 
 def test_one_list_tells_nothing_apart():
-    assert not of_lists(torch.tensor([[0.0], [1.0]]))[0].is_distinct
+    assert not of_lists(torch.tensor([[0.0], [1.0]]))[0].is_significant
 
 
 def test_a_list_that_says_nothing_changes_nothing():
@@ -162,7 +162,7 @@ def test_a_measure_that_is_nowhere_taken_leaves_the_other_as_it_is():
     nothing = torch.full_like(estimates, math.nan), torch.full_like(samples, math.nan)
     found = paired_differences(torch.cat([estimates, nothing[0]]), torch.cat([samples, nothing[1]], dim=1), 40)
     assert found[:3] == paired_differences(estimates, samples, 40)
-    assert all(math.isnan(d.value) and math.isnan(d.p) and not d.is_distinct for d in found[3:])
+    assert all(math.isnan(d.value) and math.isnan(d.p) and not d.is_significant for d in found[3:])
 
 
 def test_two_measures_are_one_family():
@@ -178,9 +178,9 @@ def test_two_measures_are_one_family():
 def test_too_few_samples_tell_nothing_apart():
     values = noise(2, 50) + torch.tensor([[10.0], [0.0]])
     found = of_lists(values, samples=18)[0]
-    assert not found.is_distinct
+    assert not found.is_significant
     assert (found.low, found.high) == (-math.inf, math.inf)
-    assert of_lists(values, samples=19)[0].is_distinct
+    assert of_lists(values, samples=19)[0].is_significant
 
 
 def test_one_run_has_no_pair():

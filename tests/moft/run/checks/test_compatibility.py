@@ -56,10 +56,10 @@ def test_a_conditioner_that_does_not_fit_is_refused_with_nothing_trained_or_left
 UNFIT = {
     "method={name: dpo-ls, points: 1}": "a grid over 2 objectives needs at least 2 points",
     "method={name: mo-dpo, points: 1}": "a grid over 2 objectives needs at least 2 points",
-    "method={name: mo-dpo, grid: {name: dirichlet, alpha: [1, 1, 1]}}": "alpha has 3 entries, give one number or 2 of them",
-    "method={name: dpo-ls, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1, and there are 2",
-    "method={name: cos-dpo, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1, and there are 2",
-    "method.sampler={name: dirichlet, alpha: [1]}": "alpha has 1 entries, give one number or 2 of them",
+    "method={name: mo-dpo, grid: {name: dirichlet, alpha: [1, 1, 1]}}": "alpha has 3 entries; give one number or 2 of them",
+    "method={name: dpo-ls, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1 for 2",
+    "method={name: cos-dpo, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1 for 2",
+    "method.sampler={name: dirichlet, alpha: [1]}": "alpha has 1 entries; give one number or 2 of them",
     "profile.points=1": "a grid over 2 objectives needs at least 2 points",
     "profile.grid={name: log-uniform, low: 1, high: 2}": "[profile.grid] gives invalid weights: weights must sum to 1",
     "profile.reference=[0.0]": "[profile.reference] has 1 values, [0.0], for 2 objectives",
@@ -155,7 +155,7 @@ def test_prefixes_longer_than_the_context_are_refused_with_the_figure(moft, tiny
     assert moft(*words, f"method.conditioner=[{prefix}, hyper-lora]").code == 0
     said = moft(*words, f"method.conditioner=[{prefix}, {prefix}]")
     assert (said.code, said.out) == (2, "")
-    told = "[method.conditioner] 'mix' puts 440 tokens before the text, and LlamaForCausalLM has room for 416: fewer tokens"
+    told = "[method.conditioner] 'mix' puts 440 tokens before the text, but LlamaForCausalLM has space for 416; set fewer tokens"
     assert told in said.mistakes[0]
 
 

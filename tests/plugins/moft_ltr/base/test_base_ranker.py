@@ -16,7 +16,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.types import Injection
 from moft_losses.listnet import ListNet
 from moft_ltr.base.base_ranker import NeuralBase, base_weights
-from moft_ltr.base.lightgbm_model import LightGBMModel, booster_text, loaded_booster, tensor_text, text_tensor
+from moft_ltr.base.lightgbm_model import LightGBMModel, load_booster, read_model_text, tensor_to_text, text_to_tensor
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 
@@ -69,7 +69,7 @@ def test_a_network_without_a_correction_is_a_plain_ranker():
 
 
 def test_heads_must_divide_the_width():
-    with pytest.raises(ConfigError, match="heads: 3 heads do not divide a width of 8"):
+    with pytest.raises(ConfigError, match="heads: 3 does not divide width 8; choose a divisor"):
         NeuralBase(ListNet(), width=8, heads=3)
 
 
@@ -80,7 +80,7 @@ def test_the_networks_weights_are_found_in_a_state():
 
 def test_text_survives_as_a_tensor():
     text = "tree\nversion=v4\ncaf\u00e9\n"
-    assert tensor_text(text_tensor(text)) == text
+    assert tensor_to_text(text_to_tensor(text)) == text
 
 
 def features_of(path):
@@ -137,40 +137,42 @@ def test_a_lightgbm_model_lives_on_in_the_state_when_its_file_is_gone(model_file
 
 def test_a_model_of_other_columns_is_refused(model_file, prepared):
     path, _ = model_file([1, 2, 3])
-    with pytest.raises(ConfigError, match=r"\[task.base.columns\] the LightGBM model reads 3 features, and 8 columns are given"):
+    with pytest.raises(ConfigError, match=r"\[task.base.columns\] the LightGBM model reads 3 features, but it gets 8 columns"):
         prepared(base={"name": "lightgbm", "path": str(path)})
-    with pytest.raises(DataError, match=r"task.base.columns asks for column 99"):
+    with pytest.raises(DataError, match=r"task.base.columns: there is no column 99"):
         prepared(base={"name": "lightgbm", "path": str(path), "columns": [1, 2, 99]})
 
 
 def test_a_model_of_several_scores_is_refused(model_file, prepared):
     path, _ = model_file(range(1, 9), objective="multiclass", num_class=5)
-    with pytest.raises(DataError, match="the LightGBM model gives 5 scores for each item; a ranker gives one"):
+    with pytest.raises(DataError, match="the LightGBM model gives 5 scores for each document; a ranker gives one"):
         prepared(base={"name": "lightgbm", "path": str(path)})
 
 
 def test_a_model_that_scores_all_alike_is_refused(model_file, prepared):
     path, _ = model_file(range(1, 9), min_data_in_leaf=10**6)
-    with pytest.raises(DataError, match=r"\[task.base\] every training item has the reference score .*; a base ranker must rank"):
+    with pytest.raises(
+        DataError, match=r"\[task.base\] every training document has the base score .*; choose a base ranker that ranks them"
+    ):
         prepared(base={"name": "lightgbm", "path": str(path)})
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        (None, "cannot read a LightGBM model there"),
-        (b"{}", "begins with '{}'; a LightGBM model file begins with 'tree'"),
-        (b"tree\xff", "cannot read a LightGBM model there"),
-        (b"tree\nversion=v4\nnothing else\n", "is cut short or no LightGBM model; it has no line 'num_class='"),
+        (None, "cannot read the LightGBM model"),
+        (b"{}", "is not a LightGBM model file: it begins with '{}', not with 'tree'"),
+        (b"tree\xff", "cannot read the LightGBM model"),
+        (b"tree\nversion=v4\nnothing else\n", "is truncated or not a LightGBM model file: 'num_class=' is missing"),
     ],
 )
-def test_a_file_that_is_no_model_is_refused(content, told, tmp_path, capfd):
+def test_a_file_that_is_no_model_is_refused(content, message, tmp_path, capfd):
     pytest.importorskip("lightgbm")
     path = tmp_path / "model.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=told) as error:
-        loaded_booster(booster_text(LightGBMModel(str(path))))
+    with pytest.raises(DataError, match=message) as error:
+        load_booster(read_model_text(LightGBMModel(str(path))))
     assert "\n" not in str(error.value)
     assert capfd.readouterr().err == ""
 
@@ -178,14 +180,14 @@ def test_a_file_that_is_no_model_is_refused(content, told, tmp_path, capfd):
 def test_a_model_that_is_cut_short_is_refused(model_file):
     path, _ = model_file(range(1, 9))
     path.write_text(path.read_text()[:800])
-    with pytest.raises(DataError, match="is cut short or no LightGBM model; it has no line 'end of trees'"):
-        booster_text(LightGBMModel(str(path)))
+    with pytest.raises(DataError, match="is truncated or not a LightGBM model file: 'end of trees' is missing"):
+        read_model_text(LightGBMModel(str(path)))
 
 
 def test_without_lightgbm_its_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lightgbm", None)
     with pytest.raises(ConfigError, match="trees need the package lightgbm: pip install"):
-        loaded_booster("tree")
+        load_booster("tree")
 
 
 def test_an_untrained_base_scores_by_its_network(prepared):

@@ -56,11 +56,11 @@ def test_a_base_that_scores_all_alike_is_refused(prepared, lists, tmp_path):
     rows = [row.split() for row in path.read_text().splitlines() if not row.startswith("#")]
     path.write_text("\n".join(" ".join("3:2.5" if field.startswith("3:") else field for field in row) for row in rows) + "\n")
     with pytest.raises(
-        DataError, match=r"\[task.base\] every training item has the reference score 2.5; a base ranker must rank"
+        DataError, match=r"\[task.base\] every training document has the base score 2.5; choose a base ranker that ranks them"
     ):
         prepared(data=tmp_path / "data", base={"name": "scores", "column": 3})
 
 
 def test_a_column_that_is_not_there_is_refused(prepared):
-    with pytest.raises(DataError, match="asks for column 11; the file has columns 1 to 10"):
+    with pytest.raises(DataError, match="there is no column 11; the file has columns 1 to 10"):
         prepared(base={"name": "scores", "column": 11})

@@ -12,7 +12,7 @@ from moft import ConfigError, DataError
 from moft.engine.training.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft_ltr.base.lightgbm_model import tensor_text
+from moft_ltr.base.lightgbm_model import tensor_to_text
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 pytest.importorskip("lightgbm", reason="lightgbm is not installed; it is in the group 'test'")
@@ -22,7 +22,7 @@ BASE = {"name": "lambdamart", "trees": 30, "patience": 30, "leaves": 4, "items":
 
 def text_of(built):
     """The model that a task keeps."""
-    return tensor_text(built.state()["booster"])
+    return tensor_to_text(built.state()["booster"])
 
 
 def main_ndcg(built, split, gain="exp2"):
@@ -147,7 +147,7 @@ def test_its_trees_are_a_job_that_is_timed_and_not_done_again(task, monkeypatch)
     account = done["base"][1]
     assert (account.jobs, account.parameters) == (1, 0)
     assert account.separate_seconds == account.seconds > 0
-    monkeypatch.setattr("moft_ltr.base.base_scores.trained_trees", None)
+    monkeypatch.setattr("moft_ltr.base.base_scores.train_lambdamart", None)
     again.prepare(AccelerateTrainer(settings, seed=0, records=Kept(), resume=True))
     assert text_of(again) == text_of(first)
 
@@ -159,29 +159,31 @@ def test_nothing_is_printed(prepared, capfd):
 
 
 def test_without_a_main_objective_it_is_refused(task):
-    with pytest.raises(ConfigError, match=r"^\[task.base\] 'lambdamart' is trained on the main objective, and task.main is null"):
+    with pytest.raises(ConfigError, match=r"^\[task.base\] 'lambdamart' is trained on the main objective, but task.main is null"):
         task(base=BASE, main=None)
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "message"),
     [({"leaves": 1}, "leaves: must be"), ({"features": 0}, "features: must be"), ({"path": "a"}, "path: unknown")],
 )
-def test_settings_out_of_range_and_a_path_are_refused(setting, told, task):
-    with pytest.raises(ConfigError, match=told):
+def test_settings_out_of_range_and_a_path_are_refused(setting, message, task):
+    with pytest.raises(ConfigError, match=message):
         task(base={**BASE, **setting})
 
 
 def test_validation_lists_without_relevance_are_refused(prepared, lists, tmp_path):
     data = relabelled(lists, tmp_path / "data", "vali", lambda grade: 0)
     with pytest.raises(
-        DataError, match=r"^\[task.base\] 'lambdamart' keeps what ranks the validation lists best, and none of them"
+        DataError, match=r"^\[task.base\] 'lambdamart' is selected by NDCG on the validation queries, but none has"
     ):
         prepared(base=BASE, data=data)
 
 
 def test_trees_that_cannot_grow_are_refused(prepared, capfd):
-    with pytest.raises(DataError, match=r"\[task.base\] every training item has the reference score .*; a base ranker must rank"):
+    with pytest.raises(
+        DataError, match=r"\[task.base\] every training document has the base score .*; choose a base ranker that ranks them"
+    ):
         prepared(base={**BASE, "items": 10**6})
     assert capfd.readouterr().err == ""
 
@@ -194,7 +196,7 @@ def test_what_lightgbm_refuses_is_told_in_one_line(prepared, monkeypatch, capfd)
 
     monkeypatch.setattr(lightgbm, "train", refusing)
     with pytest.raises(
-        DataError, match=r"^\[task.base\] LightGBM cannot train on these lists: Number of rows 20000 exceeds upper"
+        DataError, match=r"^\[task.base\] LightGBM cannot train on these queries: Number of rows 20000 exceeds upper"
     ):
         prepared(base=BASE)
 
@@ -219,4 +221,4 @@ def test_lightgbm_that_lacks_a_library_is_told_with_the_reason(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(ConfigError, match=r"\[task.base\] the package lightgbm is installed, but cannot be loaded \(libgomp"):
-        lightgbm_model.lightgbm_package()
+        lightgbm_model.import_lightgbm()

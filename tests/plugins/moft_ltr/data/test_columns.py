@@ -26,12 +26,12 @@ def test_a_column_is_found_by_number_and_by_name(data):
 
 @pytest.mark.parametrize("column", [0, -1, 6])
 def test_a_column_outside_the_file_is_refused(column, data):
-    with pytest.raises(DataError, match=rf"data.txt: x asks for column {column}; the file has columns 1 to 5"):
+    with pytest.raises(DataError, match=rf"data.txt: x: there is no column {column}; the file has columns 1 to 5"):
         column_number(data, column, "x")
 
 
 def test_a_name_that_the_data_does_not_know_is_refused(data):
-    with pytest.raises(DataError, match="x asks for the label 'clicks'; labels that the data names: dwell"):
+    with pytest.raises(DataError, match="x: the data has no label 'clicks'; its labels: dwell"):
         column_number(data, "clicks", "x")
 
 
@@ -52,26 +52,28 @@ def test_features_are_taken_as_listed(data):
 
 
 @pytest.mark.parametrize(
-    ("labels", "exclude", "features", "error", "told"),
+    ("labels", "exclude", "features", "error", "message"),
     [
-        ({"clicks": 4}, [], [1, 4], ConfigError, "column 4 is the label of 'clicks'; a label cannot be a feature too"),
+        ({"clicks": 4}, [], [1, 4], ConfigError, "column 4 is the label of 'clicks'; a label cannot be a feature"),
         ({"main": 2}, [], [2], ConfigError, "column 2 is the label of 'main'"),
         ({"clicks": 4}, [], [2, 1, 2], ConfigError, "column 2 is listed twice"),
         ({"clicks": 4}, [1, 2, 3], None, ConfigError, "no input column is left"),
         ({"clicks": 4}, [1], [1], ConfigError, "no input column is left"),
-        ({"clicks": 4}, [], [1, 9], DataError, "task.features asks for column 9"),
-        ({"clicks": 4}, [9], None, DataError, "task.exclude asks for column 9"),
+        ({"clicks": 4}, [], [1, 9], DataError, "task.features: there is no column 9"),
+        ({"clicks": 4}, [9], None, DataError, "task.exclude: there is no column 9"),
     ],
 )
-def test_inputs_that_cannot_be_are_refused(labels, exclude, features, error, told, data):
-    with pytest.raises(error, match=told):
+def test_inputs_that_cannot_be_are_refused(labels, exclude, features, error, message, data):
+    with pytest.raises(error, match=message):
         input_columns(data, labels, exclude=exclude, features=features)
 
 
 def test_an_mslr_file_must_leave_out_all_five_label_columns(data_of):
     data = data_of((1, 1, *range(136)), (0, 1, *range(136)))
     used = dict(zip("abc", (134, 135, 136), strict=True))
-    with pytest.raises(DataError, match=r"132 to 136 are labels; \[132, 133\] would be inputs. Set task.exclude: \[132, 133\]"):
+    with pytest.raises(
+        DataError, match=r"132 to 136 are labels, but \[132, 133\] would be inputs. Set task.exclude: \[132, 133\]"
+    ):
         input_columns(data, used, exclude=[], features=None)
     assert input_columns(data, used, exclude=[132, 133], features=None).tolist() == list(range(131))
     assert input_columns(data, used, exclude=[], features=[1, 132]).tolist() == [0, 131]
@@ -95,8 +97,8 @@ def test_labels_of_some_lists_are_those_lists(data, whole):
 
 def test_a_negative_label_is_told_with_its_list(data_of, whole):
     part = whole(data_of((1, 1, 1, 2), (1, 1, 1, 2), (1, 4, 1, 2), (1, 4, 2, -3)))
-    told = r"data.txt:3: column 2 of list qid:4: label -3 of 'clicks' is negative after its transform; .* min-max"
-    with pytest.raises(DataError, match=told):
+    message = r"data.txt:3: column 2 of query qid:4: label -3 of 'clicks' is negative after its transform; .* min-max"
+    with pytest.raises(DataError, match=message):
         read_labels([part], [part.items], {"clicks": LabelColumn(2)}, None)
     labels, _ = read_labels([part], [part.items], {"clicks": LabelColumn(2, transform="min-max")}, None)
     assert labels.flatten().tolist() == [0, 0, 1, 0]
@@ -104,25 +106,25 @@ def test_a_negative_label_is_told_with_its_list(data_of, whole):
 
 def test_a_negative_relevance_is_told_too(data_of, whole):
     part = whole(data_of((1, 1, 1), (-1, 1, 2)))
-    with pytest.raises(DataError, match=r"data.txt:1: relevance of list qid:\d+: label -1 of 'main'"):
+    with pytest.raises(DataError, match=r"data.txt:1: relevance of query qid:\d+: label -1 of 'main'"):
         read_labels([part], [part.items], {"clicks": LabelColumn(1)}, MainLabel())
 
 
 def test_a_label_whose_exponential_gain_is_no_number_is_refused(data_of, whole):
     part = whole(data_of((1, 1, 1), (5000, 1, 2)))
-    with pytest.raises(DataError, match=r"label 5000 of 'main' has a gain of 2\^5000, which is no number"):
+    with pytest.raises(DataError, match=r"label 5000 of 'main' is too large for gain: exp2, which is 2\^5000 here"):
         read_labels([part], [part.items], {"clicks": LabelColumn(1)}, MainLabel())
     main = read_labels([part], [part.items], {"clicks": LabelColumn(1)}, MainLabel(gain="linear"))[1]
     assert main.tolist() == [1, 5000]
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
-    [([1, 1, 2, 2, 2], "constant within every list"), ([0, 0, 0, 0, 0], "zero everywhere")],
+    ("column", "message"),
+    [([1, 1, 2, 2, 2], "constant within every query"), ([0, 0, 0, 0, 0], "zero everywhere")],
 )
-def test_an_objective_that_tells_no_two_items_apart_is_refused(column, told):
+def test_an_objective_that_is_constant_within_every_query_is_refused(column, message):
     labels = torch.stack([torch.tensor([0.0, 1, 0, 0, 0]), torch.tensor(column, dtype=torch.float32)], dim=1)
     lengths = torch.tensor([2, 3])
-    with pytest.raises(DataError, match=rf"objective 'b' \(column 7\) is {told} in the training lists after its transform"):
+    with pytest.raises(DataError, match=rf"objective 'b' \(column 7\) is {message} in the training split after its transform"):
         check_learnable(labels, lengths, ["a", "b"], {"a": 6, "b": 7}, "here")
     check_learnable(labels[:, :1], lengths, ["a"], {"a": 6}, "here")

@@ -83,7 +83,7 @@ def test_a_missing_path_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"not a converted data set: it has no meta\.json\. `moft data convert"):
+    with pytest.raises(DataError, match=r"is not a converted dataset: it has no meta\.json\. Make one: `moft data convert"):
         open_dataset(tmp_path, tmp_path)
 
 
@@ -111,7 +111,7 @@ def test_data_that_is_nowhere_names_both_places(tmp_path: Path) -> None:
     assert "'mine': no such file or folder" in str(caught.value)
     assert str(tmp_path / "data" / "mine") in str(caught.value)
     assert "moft data get" not in str(caught.value)
-    with pytest.raises(DataError, match="Run `moft data get mslr-sample` to fetch it"):
+    with pytest.raises(DataError, match="Run `moft data get mslr-sample` to download it"):
         find_data("mslr-sample", tmp_path)
 
 
@@ -141,12 +141,12 @@ def test_two_files_for_one_split_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_where_a_folder_of_splits_should_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.txt: is not a folder; the train split was looked for in it"):
+    with pytest.raises(DataError, match=r"data\.txt: is not a folder; name the folder that has the train split"):
         split_file(text_file(tmp_path), "train")
 
 
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="split 'holdout' is unknown; splits are train, validation, test"):
+    with pytest.raises(DataError, match="split 'holdout' is unknown; available: train, validation, test"):
         split_file(tmp_path, "holdout")
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import open_dataset
-from moft_ltr.data.dataset_folder import Lists, content_hash, read_meta, write_dataset, written_whole
+from moft_ltr.data.dataset_folder import QueryIndex, content_hash, new_folder, read_meta, write_dataset
 
-LISTS = Lists(np.array([0, 2, 5]), np.array([4, 9]), np.array([0, 0]))
+LISTS = QueryIndex(np.array([0, 2, 5]), np.array([4, 9]), np.array([0, 0]))
 FEATURES = np.arange(15, dtype=np.float32).reshape(5, 3)
 RELEVANCE = np.arange(5, dtype=np.float32)
 
@@ -41,28 +41,28 @@ def test_the_content_hash_sees_values_and_lists_but_not_blocks(tmp_path: Path) -
     parts = [FEATURES, RELEVANCE, LISTS.offsets, LISTS.qids]
     assert one == hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
     assert one != content_hash(FEATURES + 1, RELEVANCE, LISTS)
-    assert one != content_hash(FEATURES, RELEVANCE, Lists(np.array([0, 3, 5]), LISTS.qids, LISTS.lines))
+    assert one != content_hash(FEATURES, RELEVANCE, QueryIndex(np.array([0, 3, 5]), LISTS.qids, LISTS.lines))
 
 
 def test_a_folder_takes_its_name_only_when_all_went_well(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "set"
 
     def interrupted() -> None:
-        with written_whole(target) as folder:
+        with new_folder(target) as folder:
             (folder / "half").write_text("x")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(target.parent.iterdir()) == []
-    with written_whole(target) as folder:
+    with new_folder(target) as folder:
         (folder / "whole").write_text("x")
         assert not target.exists()
     assert [path.name for path in target.parent.iterdir()] == ["set"]
 
 
 def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "set") as folder:
+    with new_folder(tmp_path / "set") as folder:
         (folder / "ours").write_text("x")
         (tmp_path / "set").mkdir()
         (tmp_path / "set" / "theirs").write_text("x")
@@ -71,7 +71,7 @@ def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path: Path) -> N
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"set: cannot be written: Not a directory"), written_whole(tmp_path / "file" / "set"):
+    with pytest.raises(DataError, match=r"set: cannot be written: Not a directory"), new_folder(tmp_path / "file" / "set"):
         pass
 
 
@@ -80,20 +80,20 @@ def test_an_array_cut_short_missing_or_of_another_shape_is_refused(tmp_path: Pat
     path = tmp_path / "set" / f"{name}.npy"
     write(tmp_path / "set")
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(DataError, match=rf"{name}\.npy: cut short or not an array"):
+    with pytest.raises(DataError, match=rf"{name}\.npy: is truncated or not an array"):
         open_dataset(tmp_path / "set", tmp_path)
     np.save(path, np.zeros(7))
-    with pytest.raises(DataError, match=rf"{name}\.npy: holds float64 \[7\], where meta.json asks for"):
+    with pytest.raises(DataError, match=rf"{name}\.npy: has float64 \[7\], but meta.json says"):
         open_dataset(tmp_path / "set", tmp_path)
     path.unlink()
-    with pytest.raises(DataError, match=rf"{name}\.npy: missing"):
+    with pytest.raises(DataError, match=rf"{name}\.npy: is missing"):
         open_dataset(tmp_path / "set", tmp_path)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     write(tmp_path / "set")
     np.save(tmp_path / "set" / "qids.npy", np.array([{}, {}], dtype=object))
-    with pytest.raises(DataError, match=r"qids\.npy: cut short or not an array"):
+    with pytest.raises(DataError, match=r"qids\.npy: is truncated or not an array"):
         open_dataset(tmp_path / "set", tmp_path)
 
 
@@ -101,7 +101,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 def test_offsets_that_do_not_ascend_over_all_items_are_refused(tmp_path: Path, offsets: list[int]) -> None:
     write(tmp_path / "set")
     np.save(tmp_path / "set" / "offsets.npy", np.array(offsets))
-    with pytest.raises(DataError, match=r"offsets\.npy does not ascend from 0 to the 5 items"):
+    with pytest.raises(DataError, match=r"offsets\.npy does not ascend from 0 to 5 as meta\.json says"):
         open_dataset(tmp_path / "set", tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_offsets_that_do_not_ascend_over_all_items_are_refused(tmp_path: Path, o
     ("change", "expected"),
     [
         ({"schema": 99}, "schema is 99; this version of moft reads 1"),
-        ({"items": "five"}, "lacks one of lists, items, columns, sha256, labels"),
+        ({"items": "five"}, "needs lists, items, columns, sha256 and labels"),
         ({"labels": {"clicks": 4}}, "label 'clicks' is column 4; the data has columns 1 to 3"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Lists on the device: batches hold what the lists hold, whatever they are padded to."""
+"""QueryIndex on the device: batches hold what the lists hold, whatever they are padded to."""
 
 from __future__ import annotations
 

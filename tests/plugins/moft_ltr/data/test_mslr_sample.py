@@ -96,7 +96,7 @@ def test_a_wheel_without_the_files_is_refused(tmp_path: Path, content: bytes | N
 def test_too_few_queries_are_refused(tmp_path: Path) -> None:
     texts = {**TEXTS, "train": text(1, 2)}
     hashes = {name: hashlib.sha256(content.encode()).hexdigest() for name, content in texts.items()}
-    with pytest.raises(DataError, match="too few queries to make vali of"):
+    with pytest.raises(DataError, match="too few queries for the vali split"):
         unpack_mslr_sample(wheel(tmp_path / "wheels", texts), tmp_path / "set", hashes=hashes)
 
 
@@ -110,7 +110,7 @@ def test_pip_fetches_once_and_damage_is_noticed(tmp_path: Path, monkeypatch: pyt
     features = np.load(target / "vali" / "features.npy", mmap_mode="r+")
     features[0, 0] += 1
     features.flush()
-    with pytest.raises(DataError, match=r"vali: its content has changed since it was fetched\. Remove it and run"):
+    with pytest.raises(DataError, match=r"vali: its content has changed since it was downloaded\. Remove it and run"):
         fetch_mslr_sample(target, hashes=HASHES)
 
 
@@ -138,7 +138,7 @@ def test_a_python_without_pip_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_something_else_at_the_target_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine").write_text("x")
-    with pytest.raises(DataError, match="exists and is not the sample"):
+    with pytest.raises(DataError, match="already exists, but is not the sample"):
         fetch_mslr_sample(tmp_path / "set")
     assert (tmp_path / "set" / "mine").read_text() == "x"
 

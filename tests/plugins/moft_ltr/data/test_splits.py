@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from moft import ConfigError, DataError
-from moft_ltr.data.splits import SPLITS, Chosen, chosen_whole, open_splits
+from moft_ltr.data.splits import SPLITS, QuerySubset, all_queries, open_splits
 
 QIDS = {"train": [5, 1, 9, 30, 2], "vali": [12, 11, 14], "test": [21, 20, 25, 22]}
 
@@ -65,12 +65,12 @@ def test_folds_depend_on_qids_alone_and_not_on_the_file_a_list_is_in(opened, fol
 
 @pytest.mark.parametrize(("folds", "fold"), [(1, 0), (2, 0), (3, 3), (5, 9)])
 def test_a_fold_that_cannot_be_is_refused(folds, fold, opened):
-    with pytest.raises(ConfigError, match=rf"fold {fold} of {folds} folds: there must be at least 3 folds, counted from 0"):
+    with pytest.raises(ConfigError, match=rf"fold {fold} of {folds}: there must be at least 3 folds, and fold counts from 0"):
         opened(folds, fold)
 
 
 def test_more_folds_than_lists_are_refused(opened):
-    with pytest.raises(DataError, match="12 lists cannot be dealt into 13 folds"):
+    with pytest.raises(DataError, match="12 queries are too few for 13 folds; each fold needs at least one"):
         opened(13)
 
 
@@ -78,7 +78,7 @@ def test_a_qid_in_two_files_is_refused_when_folds_are_dealt(opened, folder):
     with (folder / "test.txt").open("a") as file:
         file.write("1 qid:5 1:5\n0 qid:5 1:5\n")
     assert len(qids(opened()["test"])) == 5
-    with pytest.raises(DataError, match="qid:5 stands in more than one file; folds need every qid once"):
+    with pytest.raises(DataError, match="qid:5 is in more than one file; with folds, each qid must be unique"):
         opened(5)
 
 
@@ -91,7 +91,7 @@ def test_files_of_different_width_are_refused(opened, folder):
 def test_a_list_of_one_item_is_refused_or_dropped(opened, folder):
     with (folder / "train.txt").open("a") as file:
         file.write("1 qid:77 1:5\n1 qid:78 1:5\n")
-    with pytest.raises(DataError, match=r"train.txt:14: list qid:77 has one item \(lists of one item here: 2\)"):
+    with pytest.raises(DataError, match=r"train.txt:14: query qid:77 has one document \(queries of one document: 2\)"):
         opened()
     assert qids(opened(short_lists="drop")["train"]) == QIDS["train"]
     dealt = opened(3, 0, "drop")
@@ -100,7 +100,7 @@ def test_a_list_of_one_item_is_refused_or_dropped(opened, folder):
 
 def test_a_file_of_nothing_but_such_lists_is_refused(opened, folder):
     (folder / "vali.txt").write_text("1 qid:77 1:5\n1 qid:78 1:5\n")
-    with pytest.raises(DataError, match=r"vali.txt: has no list of two items or more"):
+    with pytest.raises(DataError, match=r"vali.txt: has no query of two documents or more"):
         opened(short_lists="drop")
 
 
@@ -112,9 +112,9 @@ def test_a_missing_split_is_named(opened, folder):
 
 def test_chosen_lists_have_their_items_in_order(opened):
     data = opened()["train"][0].data
-    some = Chosen(data, np.array([3, 0]))
+    some = QuerySubset(data, np.array([3, 0]))
     assert_array_equal(some.offsets, [0, 2, 5])
     assert data.features[some.items, 0].tolist() == [30, 30, 5, 5, 5]
-    (every,) = chosen_whole(data)
+    (every,) = all_queries(data)
     assert_array_equal(every.items, np.arange(len(data.features)))
     assert_array_equal(every.offsets, data.offsets)

@@ -11,7 +11,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.svmlight import MOST_COLUMNS, convert
+from moft_ltr.data.svmlight import MAX_COLUMNS, convert
 
 GOOD = "2 qid:10 1:0.5 3:-1\n0 qid:10 2:1e-3\n1 qid:7 1:4\n"
 
@@ -91,30 +91,30 @@ FAULTS = {
     "value that is text": ("1 qid:1 1:2 2:abc", "'abc' is not a number; the value of column 2 must be one"),
     "value with a unit": ("1 qid:1 1:2cm", "'2cm' is not a number"),
     "value with an underscore": ("1 qid:1 1:1_0", "'1_0' is not a number"),
-    "missing qid": ("1 1:2", "'1:2' where the qid should be; a line is `relevance qid:N"),
-    "nothing but relevance": ("1", "no qid; a line is `relevance qid:N"),
-    "qid in the wrong place": ("1 1:2 qid:3", "'1:2' where the qid should be"),
-    "qid that is text": ("1 qid:abc 1:2", "'qid:abc' is not a qid; a qid is an integer"),
+    "missing qid": ("1 1:2", "'1:2' is not a qid; a line is `relevance qid:N"),
+    "nothing but relevance": ("1", "the qid is missing; a line is `relevance qid:N"),
+    "qid in the wrong place": ("1 1:2 qid:3", "'1:2' is not a qid"),
+    "qid that is text": ("1 qid:abc 1:2", "'qid:abc' is not a qid; a qid is a 64-bit integer"),
     "qid that is a fraction": ("1 qid:1.5 1:2", "'qid:1.5' is not a qid"),
     "qid that is empty": ("1 qid: 1:2", "'qid:' is not a qid"),
-    "qid beyond 64 bits": (f"1 qid:{2**63} 1:2", "is not a qid; a qid is an integer of at most 64 bits"),
-    "index that falls": ("1 qid:1 3:1 2:1", "index 2 after index 3; indices ascend within a line, from 1"),
-    "index twice": ("1 qid:1 3:1 3:1", "index 3 after index 3; indices ascend"),
-    "index zero": ("1 qid:1 0:1", "index 0 after index 0; indices ascend within a line, from 1"),
+    "qid beyond 64 bits": (f"1 qid:{2**63} 1:2", "is not a qid; a qid is a 64-bit integer, such as qid:17"),
+    "index that falls": ("1 qid:1 3:1 2:1", "index 2 after index 3; indices must ascend within a line, from 1"),
+    "index twice": ("1 qid:1 3:1 3:1", "index 3 after index 3; indices must ascend"),
+    "index zero": ("1 qid:1 0:1", "index 0 after index 0; indices must ascend within a line, from 1"),
     "negative index": ("1 qid:1 -1:1", "index -1 after index 0"),
-    "huge index": (f"1 qid:1 {MOST_COLUMNS + 1}:1", f"to at most {MOST_COLUMNS}"),
-    "index beyond 64 bits": (f"1 qid:1 {10**30}:1", f"to at most {MOST_COLUMNS}"),
+    "huge index": (f"1 qid:1 {MAX_COLUMNS + 1}:1", f"to at most {MAX_COLUMNS}"),
+    "index beyond 64 bits": (f"1 qid:1 {10**30}:1", f"to at most {MAX_COLUMNS}"),
     "index that is text": ("1 qid:1 a:1", "'a:1' is not a pair index:value"),
     "pair without colon": ("1 qid:1 5", "'5' is not a pair index:value"),
     "pair without value": ("1 qid:1 5:", "'5:' is not a pair index:value"),
     "pair without index": ("1 qid:1 :5", "':5' is not a pair index:value"),
     "two colons": ("1 qid:1 1:2:3", "'2:3' is not a number; the value of column 1"),
     "second qid": ("1 qid:1 qid:2 1:1", "'qid:2' is not a pair index:value"),
-    "nan value": ("1 qid:1 1:nan", "'nan' is not finite in 32 bits; the value of column 1 must be"),
-    "infinite value": ("1 qid:1 2:-inf", "'-inf' is not finite"),
-    "value beyond 32 bits": ("1 qid:1 2:1e40", "'1e40' is not finite in 32 bits"),
-    "nan relevance": ("nan qid:1 1:1", "'nan' is not finite in 32 bits; the relevance must be"),
-    "relevance beyond 32 bits": ("1e40 qid:1 1:1", "'1e40' is not finite in 32 bits; the relevance must be"),
+    "nan value": ("1 qid:1 1:nan", "'nan' is not a finite 32-bit number; the value of column 1 must be one"),
+    "infinite value": ("1 qid:1 2:-inf", "'-inf' is not a finite"),
+    "value beyond 32 bits": ("1 qid:1 2:1e40", "'1e40' is not a finite 32-bit number"),
+    "nan relevance": ("nan qid:1 1:1", "'nan' is not a finite 32-bit number; the relevance must be one"),
+    "relevance beyond 32 bits": ("1e40 qid:1 1:1", "'1e40' is not a finite 32-bit number; the relevance must be one"),
 }
 
 
@@ -130,25 +130,25 @@ def test_a_fault_names_its_line_what_was_found_and_what_is_allowed(tmp_path: Pat
 @pytest.mark.parametrize("block", [1, 1 << 20])
 def test_a_qid_that_returns_is_out_of_order(tmp_path: Path, block: int) -> None:
     message = fault(tmp_path, "0 qid:10 1:1\n0 qid:13 1:1\n0 qid:13 1:2\n0 qid:10 1:1\n", block=block)
-    assert message == "4: qid 10 returns after qid 13; all items of a list must stand together."
+    assert message == "4: qid 10 appears again after qid 13; all documents of a query must be on consecutive lines."
 
 
 def test_qid_missing_on_every_line_is_a_fault_of_the_first(tmp_path: Path) -> None:
-    assert fault(tmp_path, "1 1:2\n2 1:2\n").startswith("1: '1:2' where the qid should be")
+    assert fault(tmp_path, "1 1:2\n2 1:2\n").startswith("1: '1:2' is not a qid")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
 def test_a_file_without_items_is_refused(tmp_path: Path, text: str) -> None:
-    assert "holds no items; a line is `relevance qid:N" in fault(tmp_path, text)
+    assert "has no documents; a line is `relevance qid:N" in fault(tmp_path, text)
 
 
 @pytest.mark.parametrize("tail", [b"1 qid:1 1:2 \x00\n", b"1 qid:1 1:2 # \xff\xfe\n"])
 def test_a_binary_file_is_refused(tmp_path: Path, tail: bytes) -> None:
-    assert fault(tmp_path, GOOD.encode() + tail).startswith("4: is not UTF-8 text but binary")
+    assert fault(tmp_path, GOOD.encode() + tail).startswith("4: is not UTF-8 text; a line is")
 
 
 def test_a_compressed_file_is_refused_by_content(tmp_path: Path) -> None:
-    assert "is compressed, which is not supported; unpack it first" in fault(tmp_path, b"\x1f\x8b\x08\x00rest")
+    assert "is compressed, which is not supported; decompress it with" in fault(tmp_path, b"\x1f\x8b\x08\x00rest")
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_text_reads_back_as_the_same_arrays(tmp_path: Path) -> None:
 
 
 def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="exists already; choose another place or remove it"):
+    with pytest.raises(DataError, match="already exists; choose another folder or remove it"):
         make_synthetic(tmp_path, SMALL)
     assert list(tmp_path.iterdir()) == []
 
@@ -158,15 +158,15 @@ def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
         ({"items": 1}, "--items must be at least 2, got 1"),
         ({"objectives": 0}, "--objectives must be at least 1, got 0"),
         ({"seed": -1}, "--seed must be at least 0, got -1"),
-        ({"noise": -0.5}, "--noise is a standard deviation, 0 or more and finite, got -0.5"),
-        ({"noise": float("nan")}, "--noise is a standard deviation, 0 or more and finite, got nan"),
-        ({"conflict": 1.5}, "--conflict must lie in 0 to 1, got 1.5"),
+        ({"noise": -0.5}, "--noise must be 0 or more and finite \\(a standard deviation\\), got -0.5"),
+        ({"noise": float("nan")}, "--noise must be 0 or more and finite \\(a standard deviation\\), got nan"),
+        ({"conflict": 1.5}, "--conflict must be between 0 and 1, got 1.5"),
         (
             {"objectives": 1, "conflict": 0.5},
-            "--conflict says how much objectives disagree, so it needs --objectives of 2 or more",
+            "--conflict needs --objectives of 2 or more; leave it out",
         ),
-        ({"features": 5}, "--features 5 are too few for --objectives 2: each of them, and relevance, needs .*; give at least 6"),
-        ({"features": 16, "objectives": 7}, "--features 16 are too few for --objectives 7"),
+        ({"features": 5}, "--features 5 is too few for --objectives 2: every objective, and relevance, uses .*; give at least 6"),
+        ({"features": 16, "objectives": 7}, "--features 16 is too few for --objectives 7"),
     ],
 )
 def test_settings_out_of_range_are_refused(setting: dict[str, float], expected: str) -> None:

@@ -31,7 +31,7 @@ def test_a_list_without_positive_labels_is_skipped() -> None:
     assert np.isnan(ndcg(np.zeros((2, 3)), np.zeros((3, 1)))).all()
     known = KnownFront(1)
     rows = np.array([[0.0], [0.0], [1.0], [0.0]], dtype=np.float32)
-    assert len(list(known.watched(iter([(rows, rows[:, 0])]), np.array([0, 2, 4])))) == 1
+    assert len(list(known.measure_through(iter([(rows, rows[:, 0])]), np.array([0, 2, 4])))) == 1
     assert known.values.tolist() == [[1.0]]
 
 
@@ -47,7 +47,7 @@ def test_the_grid_lies_on_the_simplex_and_has_the_vertices_and_the_centroid(m: i
 def test_at_a_vertex_its_objective_is_perfect() -> None:
     known = KnownFront(3)
     rows = np.random.default_rng(0).integers(0, 5, (40, 3)).astype(np.float32)
-    for _ in known.watched(iter([(rows, rows[:, 0])]), np.array([0, 15, 40])):
+    for _ in known.measure_through(iter([(rows, rows[:, 0])]), np.array([0, 15, 40])):
         pass
     assert np.allclose(np.diag(known.values[:3]), 1)
     assert (known.values <= 1).all()

@@ -143,7 +143,7 @@ def test_the_metric_says_its_whole_convention():
         "NDCG@5",
         "clicks: the label itself",
         "dwell, main: 2^label - 1",
-        "lists without gain count 0",
+        "queries without gain count 0",
         "1/log2(rank+1)",
     ):
         assert part in metric

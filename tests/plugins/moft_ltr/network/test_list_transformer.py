@@ -119,7 +119,7 @@ def test_concat_is_the_weights_beside_the_features(inputs):
 
 def test_heads_must_divide_the_width():
     check_heads(4, 64)
-    with pytest.raises(ConfigError, match="heads: 3 heads do not divide a width of 64"):
+    with pytest.raises(ConfigError, match="heads: 3 does not divide width 64; choose a divisor"):
         check_heads(3, 64)
 
 

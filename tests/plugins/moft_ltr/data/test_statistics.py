@@ -10,7 +10,16 @@ from rich.console import Console
 
 from moft import DataError
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.describe import MOST_ITEMS, MOST_LISTS, agreement, describe, label_facts, label_values, named_splits, spread
+from moft_ltr.data.statistics import (
+    MAX_DOCUMENTS,
+    MAX_QUERIES,
+    agreement,
+    describe,
+    evenly_spaced,
+    label_facts,
+    label_values,
+    open_splits_at,
+)
 from moft_ltr.data.svmlight import convert
 
 
@@ -56,22 +65,25 @@ def test_agreement_is_kendalls_tau_b() -> None:
 
 
 def test_a_very_long_list_is_measured_on_some_of_its_items() -> None:
-    values = np.column_stack([np.arange(3 * MOST_ITEMS), -np.arange(3 * MOST_ITEMS)]).astype(float)
+    values = np.column_stack([np.arange(3 * MAX_DOCUMENTS), -np.arange(3 * MAX_DOCUMENTS)]).astype(float)
     found = agreement(values, np.array([0, len(values)]), np.array([0]))
     assert np.allclose(found[0], [[1, -1], [-1, 1]])
 
 
 def test_numbers_are_spread_evenly_from_first_to_last() -> None:
-    assert spread(3, 5).tolist() == [0, 1, 2]
-    assert spread(9, 5).tolist() == [0, 2, 4, 6, 8]
+    assert evenly_spaced(3, 5).tolist() == [0, 1, 2]
+    assert evenly_spaced(9, 5).tolist() == [0, 2, 4, 6, 8]
 
 
 def test_objectives_in_conflict_get_a_sentence_and_others_none(tmp_path: Path) -> None:
     text = " ".join(shown({"data": opposed(tmp_path)}).split())
-    assert "up and down conflict: of two items that both of them tell apart, they disagree on about 100% (tau-b -1.00)." in text
+    assert (
+        "up and down conflict: they order about 100% of the pairs of documents in opposite ways, ties left out (tau-b -1.00)."
+        in text
+    )
     assert "relevance and down conflict" in text
     assert "relevance and up conflict" not in text
-    assert "mean over all 3 lists" in text
+    assert "mean over all 3 queries" in text
 
 
 def test_harmony_is_said_as_well(tmp_path: Path) -> None:
@@ -91,14 +103,14 @@ def test_a_label_beyond_the_columns_is_refused(tmp_path: Path) -> None:
 
 def test_without_labels_it_says_how_to_name_them(tmp_path: Path) -> None:
     (tmp_path / "plain.txt").write_text("1 qid:1 1:1\n0 qid:1 1:2\n")
-    text = shown(named_splits(tmp_path / "plain.txt", tmp_path / "cache"))
+    text = shown(open_splits_at(tmp_path / "plain.txt", tmp_path / "cache"))
     assert "--label NAME=COLUMN" in text
     assert "Agreement" not in text
 
 
 def test_many_lists_are_sampled_and_it_says_so(tmp_path: Path) -> None:
-    text = " ".join(shown({"data": opposed(tmp_path, lists=MOST_LISTS + 100)}).split())
-    assert f"mean over {MOST_LISTS} of {MOST_LISTS + 100} lists, evenly spaced" in text
+    text = " ".join(shown({"data": opposed(tmp_path, lists=MAX_QUERIES + 100)}).split())
+    assert f"mean over {MAX_QUERIES} of {MAX_QUERIES + 100} queries, evenly spaced" in text
 
 
 def test_a_folder_of_splits_is_described_split_by_split(tmp_path: Path) -> None:
@@ -107,27 +119,27 @@ def test_a_folder_of_splits_is_described_split_by_split(tmp_path: Path) -> None:
     for name in ("train", "dev"):
         opposed(folder, name=name)
         (folder / f"{name}.txt").unlink()
-    splits = named_splits(folder, tmp_path / "cache")
+    splits = open_splits_at(folder, tmp_path / "cache")
     assert list(splits) == ["train", "validation"]
     text = shown(splits)
     assert "Labels of train" in text
     assert "Labels of validation" in text
-    assert "mean over all 6 lists" in " ".join(text.split())
+    assert "mean over all 6 queries" in " ".join(text.split())
 
 
 def test_a_split_that_is_there_twice_is_not_passed_over(tmp_path: Path) -> None:
     for name in ("train", "vali", "dev"):
         (tmp_path / f"{name}.txt").write_text("1 qid:1 1:1\n")
     with pytest.raises(DataError, match="more than one validation split"):
-        named_splits(tmp_path, tmp_path / "cache")
+        open_splits_at(tmp_path, tmp_path / "cache")
 
 
 def test_one_file_goes_by_its_own_name(tmp_path: Path) -> None:
     opposed(tmp_path, name="queries")
-    assert list(named_splits(tmp_path / "queries.txt", tmp_path / "cache")) == ["queries"]
-    assert list(named_splits(tmp_path / "queries", tmp_path / "cache")) == ["queries"]
+    assert list(open_splits_at(tmp_path / "queries.txt", tmp_path / "cache")) == ["queries"]
+    assert list(open_splits_at(tmp_path / "queries", tmp_path / "cache")) == ["queries"]
 
 
 def test_a_folder_of_neither_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is neither a converted data set \(it has no meta\.json\) nor a folder of splits"):
-        named_splits(tmp_path, tmp_path / "cache")
+    with pytest.raises(DataError, match=r"is neither a converted dataset \(it has no meta\.json\) nor a folder of splits"):
+        open_splits_at(tmp_path, tmp_path / "cache")

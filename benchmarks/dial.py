@@ -1,11 +1,11 @@
-"""Temperature after training: policies trained at other betas and moved to one, against one that was trained there.
+"""The dial on rankers: compares policies that were trained at other betas and moved to beta 1 with one trained at 1.
 
-Weight-COS policies are trained at betas 0.5, 1 and 2 on a synthetic set with two objectives, and each is moved to
-beta 1 by dividing its correction. The identity of the losses says that all three have the same optimum; how near the
-trained fronts are to each other is measured on the test split: hypervolumes with paired verdicts, and for every point of the grid
-and objective the difference from the policy trained at 1 with its paired interval over the lists. Values are means over seeds.
+Weight-COS-DPO policies are trained at betas 0.5, 1 and 2 on synthetic queries with two objectives, and each is moved to beta 1 by
+dividing its correction. In theory, all three have the same optimum. Measured on the test split is how close the trained fronts
+are: hypervolumes with paired verdicts, and for every point of the grid and every objective the difference from the policy trained
+at 1, with its paired interval over the queries. Values are means over seeds.
 
-Run it:  python benchmarks/betas.py
+Run it:  python benchmarks/dial.py
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ TRAINED_AT = (0.5, 1.0, 2.0)
 
 
 def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
-    """Fronts at beta 1 of policies trained at each beta."""
+    """Fronts at beta 1 of policies trained at each of the betas."""
     import torch
 
-    from benchmarks.experiments import Experiments
+    from benchmarks.support.experiments import Experiments
     from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
     from moft.engine.fronts.hypervolume import hypervolume
     from moft.engine.fronts.paired_bootstrap import paired_differences
@@ -37,8 +37,8 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
         found: dict[float, list[torch.Tensor]] = {trained: [] for trained in TRAINED_AT}
         for seed in range(seeds):
             for trained in TRAINED_AT:
-                # measured at the objectives' own betas, which are 1
-                fixed = f"method.temperatures={{name: fixed, value: [{trained}, {trained}]}}"
+                # the front is measured at the betas of the objectives, which are 1
+                fixed = f"method.betas={{name: fixed, value: [{trained}, {trained}]}}"
                 found[trained].append(experiments.run([f"seed={seed}", fixed], split="test").front.measured.values)
             print(f"seed {seed} done", flush=True)
     values = {trained: torch.stack(each).mean(0) for trained, each in found.items()}  # [n, lists, m]
@@ -51,15 +51,15 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     for trained in (0.5, 2.0):
         difference = values[trained] - values[1.0]
         ends = interval(bootstrap_means(difference, counts))  # [n, m, 2]
-        inside = ((ends[..., 0] <= 0) & (ends[..., 1] >= 0)).float()
-        own = interval(bootstrap_means(values[1.0], counts))
+        includes_zero = ((ends[..., 0] <= 0) & (ends[..., 1] >= 0)).float()
+        intervals = interval(bootstrap_means(values[1.0], counts))  # of the policy trained at 1
         points = values[trained].nanmean(1)
         moved[f"trained at {trained:g}"] = {
             "largest difference of a point": difference.nanmean(1).abs().max().item(),
-            "share of point intervals of the policy trained at 1 that hold it": (
-                ((own[..., 0] <= points) & (points <= own[..., 1])).float().mean().item()
+            "share of points inside the intervals of the policy trained at 1": (
+                ((intervals[..., 0] <= points) & (points <= intervals[..., 1])).float().mean().item()
             ),
-            "share of paired intervals that hold zero": inside.mean().item(),
+            "share of paired intervals that include zero": includes_zero.mean().item(),
         }
     return {
         "lists": lists,
@@ -75,7 +75,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
                 "pair": f"{TRAINED_AT[one.first]:g} and {TRAINED_AT[one.second]:g}",
                 "difference": one.value,
                 "p": one.p,
-                "verdict": "distinct" if one.is_distinct else "not distinguishable",
+                "verdict": "significant" if one.is_significant else "not significantly different",
             }
             for one in verdicts
         ],
@@ -84,7 +84,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the tables and writes JSON."""
-    from benchmarks.common import machine, print_table, write_result
+    from benchmarks.support.reporting import machine, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lists", type=int, default=600)
@@ -97,10 +97,10 @@ def main() -> None:
         for name, one in found["hypervolume"].items()
     ]
     rows = [[*row, *[""] * (5 - len(row))] for row in rows]
-    print_table("At beta 1", ["", "hypervolume", "largest difference", "in intervals of 1", "paired"], rows)
+    print_table("At beta 1", ["", "hypervolume", "largest difference", "inside intervals of 1", "paired"], rows)
     for verdict in found["verdicts"]:
         print(f"{verdict['pair']}: {verdict['difference']:+.4f}, {verdict['verdict']} (p {verdict['p']:.2g})")
-    write_result("betas", {"machine": machine(), **found})
+    write_result("dial", {"machine": machine(), **found})
 
 
 def _three(value: float) -> str:

@@ -1,6 +1,6 @@
-"""What the language-model benchmarks share: real texts, and a training in the trainer of a run that goes stretch by stretch.
+"""Timed trainings of language models: real texts, and a training in the trainer of a run that pauses after every few steps.
 
-Runs in a process of its own for each training:  python -m benchmarks.language SIDE.json
+As a program, it runs one such training:  python -m benchmarks.support.llm_training TRAINING.json
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmarks.common import data_folder
-from benchmarks.racing import Racer, Stretches, resident
+from benchmarks.support.datasets import data_folder
+from benchmarks.support.interleaved_processes import InterleavedProcess, StepTimer, resident_memory
 from moft.engine.training.job_records import NoRecords
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MODEL = "models/stories15m"
 PAIRS = "preferences/pku_saferlhf_500.jsonl"
 LISTS = "preferences/helpsteer_500.jsonl"
 LONG = "long.jsonl"
-PREFIX = 8  # tokens of Hyper Prompt Tuning, as it is by default
+PREFIX = 8  # default number of tokens of Hyper Prompt Tuning
 
 Texts = Literal["pairs", "lists", "long"]
 
@@ -45,34 +45,34 @@ LABELS: Mapping[Texts, Sequence[tuple[str, Literal["none", "min-max"]]]] = {
     ),
     "long": tuple((letter, "none") for letter in "abcdefgh"),
 }
-"""Label and transform of each objective; there are five ratings, so the last three of eight take some of them once more."""
+"""Label and transform of each objective; with five ratings for eight objectives, the last three use some ratings twice."""
 
 
-_SPREAD = 0.1  # of the matrices' entries; enough that the first batch costs far from log 2
+_SPREAD = 0.1  # standard deviation of matrix entries, large enough that the loss of the first batch is far from log 2
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of moft's trainings.
+class MoftTraining:
+    """Settings of a training with moft.
 
     Args:
         model: folder of the model.
         data: folder of the texts.
-        texts: `pairs` of PKU-SafeRLHF, `lists` of HelpSteer.
-        cache: of reference scores.
-        plan: for each step, the lists of the training split that it takes.
-        stretch: steps at a time.
-        length: tokens of a prompt with a response.
+        texts: `pairs` of PKU-SafeRLHF, `lists` of HelpSteer, or `long` made-up pairs.
+        cache: folder of reference scores.
+        plan: indices of the prompts of each batch.
+        steps_per_turn: number of steps before it replies and waits.
+        length: largest number of tokens of a prompt with a response.
         rank: of LoRA.
-        rate: of AdamW, always the same.
-        objectives: how many.
-        has_prefix: True for HPT, and weights drawn for each list; False for LoRA alone, and equal weights.
+        rate: constant learning rate of AdamW.
+        objectives: number of objectives.
+        has_prefix: True for HPT with weights drawn for each prompt; False for LoRA alone with equal weights.
         share_prompt: as in the task.
-        is_perturbed: True starts LoRA at `perturb`.
-        accumulation: passes of a step; `plan` has as many for each.
-        device: `cpu`, or `cuda`, where weights are bfloat16 and passes are under autocast to it.
-        is_checkpointing: as `gradient_checkpointing` in the task.
-        is_compiled: as `compile` in the task.
+        is_perturbed: True initialises LoRA with `perturb`.
+        accumulation: batches of `plan` in one step.
+        device: `cpu`, or `cuda` with bfloat16 weights and autocast.
+        is_checkpointing: `gradient_checkpointing` of the task.
+        is_compiled: `compile` of the task.
     """
 
     model: str
@@ -80,7 +80,7 @@ class Side:
     texts: Texts
     cache: str
     plan: list[list[int]]
-    stretch: int
+    steps_per_turn: int
     length: int = 256
     rank: int = 64
     rate: float = 1e-3
@@ -93,42 +93,42 @@ class Side:
     is_checkpointing: bool = False
     is_compiled: bool = False
 
-    def racer(self, folder: Path, threads: int) -> Racer:
-        """Its process, which keeps a file in `folder`."""
-        path = folder / f"side-{len(list(folder.glob('side-*.json')))}.json"
+    def start(self, folder: Path, threads: int) -> InterleavedProcess:
+        """Starts the training in a process, whose settings are written to a file in `folder`."""
+        path = folder / f"training-{len(list(folder.glob('training-*.json')))}.json"
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        return Racer([sys.executable, "-m", "benchmarks.language", str(path)], threads)
+        return InterleavedProcess([sys.executable, "-m", "benchmarks.support.llm_training", str(path)], threads)
 
 
-def places(model: str | None, data: str | None) -> tuple[Path, Path]:
-    """Folders of the model and of the data, as named or where they are by default.
+def model_and_data_folders(model: str | None, data: str | None) -> tuple[Path, Path]:
+    """Folders of the model and of the data, as given or by default.
 
     Raises:
-        SystemExit: they are not there.
+        SystemExit: files are missing.
     """
     folder = Path(data) if data else data_folder()
     network = Path(model) if model else folder / MODEL
     missing = [str(path) for path in (network / "config.json", folder / PAIRS, folder / LISTS) if not path.exists()]
     if missing:
-        raise SystemExit(f"Not there: {', '.join(missing)}. Name the folders with --model and --data, or set MOFT_DATA.")
+        raise SystemExit(f"Missing: {', '.join(missing)}. Give the folders with --model and --data, or set MOFT_DATA.")
     return network, folder
 
 
-def with_room(model: Path, folder: Path) -> Path:
-    """`folder/model`, the same model with room for a prefix beside the longest text; its positions are computed, not learned."""
-    found = folder / "model"
-    found.mkdir()
+def with_prefix_positions(model: Path, folder: Path) -> Path:
+    """`folder/model`, the same model with positions for a prefix in addition to the longest text; they are not learned."""
+    target = folder / "model"
+    target.mkdir()
     for file in model.iterdir():
         if file.name != "config.json":
-            (found / file.name).symlink_to(file.resolve())
+            (target / file.name).symlink_to(file.resolve())
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     config["max_position_embeddings"] += PREFIX
-    (found / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return found
+    (target / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return target
 
 
-def reader(folder: Path, texts: Texts) -> Reader:
-    """Of the pairs or the lists; `long` ones are in the folder as the contract has them."""
+def reader_of(folder: Path, texts: Texts) -> Reader:
+    """The reader of pairs, lists, or `long` pairs in the folder."""
     from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated
 
     if texts == "long":
@@ -137,21 +137,21 @@ def reader(folder: Path, texts: Texts) -> Reader:
 
 
 def training_tokens(model: Path, folder: Path, texts: Texts, length: int) -> TokenizedLists:
-    """The training split, as the task of a side has it."""
+    """The tokenized training split, as in the task of a training."""
     from transformers import AutoTokenizer
 
     from moft_llm.data.label_transforms import TextLabel
     from moft_llm.data.splits import Shares, open_splits
     from moft_llm.data.tokenization import tokenize
 
-    lists = open_splits(reader(folder, texts), Shares(), "drop").examples["train"]
+    lists = open_splits(reader_of(folder, texts), Shares(), "drop").examples["train"]
     tokenizer = AutoTokenizer.from_pretrained(model)
     objectives = {label: TextLabel() for label, transform in LABELS[texts] if transform == "none"}
     return tokenize(lists, tokenizer, template="none", max_length=length, max_response=None, add_eos=True, objectives=objectives)
 
 
 def grouped_plan(data: TokenizedLists, budget: int, seed: int) -> list[list[int]]:
-    """One pass in batches of like lengths, at most `budget` tokens each, as the task makes them."""
+    """One pass in length-grouped batches of at most `budget` tokens, as the task makes them."""
     import torch
 
     from moft.api import length_grouped
@@ -160,7 +160,7 @@ def grouped_plan(data: TokenizedLists, budget: int, seed: int) -> list[list[int]
 
 
 def perturb(module: nn.Module) -> None:
-    """Gives all LoRA matrices, in order, values that do not depend on who made them, so that scores differ from the reference."""
+    """Sets all LoRA matrices, in order, to the same random values in any program, so that scores differ from the reference."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -170,12 +170,12 @@ def perturb(module: nn.Module) -> None:
                 parameter.copy_(_SPREAD * torch.randn(parameter.shape, generator=generator))
 
 
-class Planned:
-    """A prepared task whose training batches are given: the same ones, in the same order, for whoever asks.
+class PlannedTask:
+    """A prepared task whose training batches are fixed.
 
     Args:
         task: prepared.
-        plan: for each step, the lists it takes.
+        plan: indices of the prompts of each batch.
     """
 
     def __init__(self, task: Any, plan: Sequence[Sequence[int]]) -> None:
@@ -192,22 +192,22 @@ class Planned:
         return Batches(self._plan, self._task.batches(split).load)
 
 
-class Told(NoRecords):
-    """Records of a job that keep nothing, and tell `Stretches` of every step.
+class StepReporter(NoRecords):
+    """Job records that keep nothing and pass every step on to a `StepTimer`.
 
     Args:
-        stretches: of this process.
+        timer: of this process.
     """
 
-    def __init__(self, stretches: Stretches) -> None:
-        self._stretches = stretches
+    def __init__(self, timer: StepTimer) -> None:
+        self._timer = timer
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
-        self._stretches.step(float(values["loss"]))
+        self._timer.step(float(values["loss"]))
 
 
-def train(side: Side) -> None:
-    """Prepares the task, says so with its memory, then trains, a stretch for each line on the standard input."""
+def train(training: MoftTraining) -> None:
+    """Prepares the task, replies with its memory, then trains, one turn for each line on the standard input."""
     import torch
 
     from moft.api import AccelerateTrainer, Context, TrainerSettings, seed_initialisation, unmeasured
@@ -215,42 +215,50 @@ def train(side: Side) -> None:
     from moft_llm.network.lora import LoRA
     from moft_llm.task import LLM
 
-    labels, is_cpu = LABELS[side.texts][: side.objectives], side.device == "cpu"
+    labels, is_cpu = LABELS[training.texts][: training.objectives], training.device == "cpu"
     task = LLM(
-        Context(torch.device(side.device), 0, Path(side.cache)),
-        model=side.model,
-        data=reader(Path(side.data), side.texts),
+        Context(torch.device(training.device), 0, Path(training.cache)),
+        model=training.model,
+        data=reader_of(Path(training.data), training.texts),
         objectives={f"{label}-{transform}": TextLabel(label, transform) for label, transform in labels},
         faulty="drop",
         dtype="float32" if is_cpu else "bfloat16",
-        lora=LoRA(rank=side.rank),
-        max_length=side.length,
-        share_prompt=side.share_prompt,
-        gradient_checkpointing=side.is_checkpointing,
-        compile=side.is_compiled,
+        lora=LoRA(rank=training.rank),
+        max_length=training.length,
+        share_prompt=training.share_prompt,
+        gradient_checkpointing=training.is_checkpointing,
+        compile=training.is_compiled,
     )
-    method = _method(side)
-    task.prompt_template()  # loads the model
-    before = resident()
+    method = _method(training)
+    task.prompt_template()  # load the model
+    before = resident_memory()
     settings = TrainerSettings(
-        epochs=1, learning_rate=side.rate, weight_decay=0.0, schedule="constant", warmup=0.0, evaluations=0, device=side.device,
-        threads=torch.get_num_threads(), gradient_accumulation_steps=side.accumulation, precision="float32" if is_cpu else "bf16",
-    )  # fmt: skip
-    stretches = Stretches(side.stretch, side.device)
-    trainer = AccelerateTrainer(settings, seed=0, records=Told(stretches))
+        epochs=1,
+        learning_rate=training.rate,
+        weight_decay=0.0,
+        schedule="constant",
+        warmup=0.0,
+        evaluations=0,
+        device=training.device,
+        threads=torch.get_num_threads(),
+        gradient_accumulation_steps=training.accumulation,
+        precision="float32" if is_cpu else "bf16",
+    )
+    timer = StepTimer(training.steps_per_turn, training.device)
+    trainer = AccelerateTrainer(settings, seed=0, records=StepReporter(timer))
     task.prepare(trainer)
-    problem = unmeasured(Planned(task, side.plan))
+    problem = unmeasured(PlannedTask(task, training.plan))
     seed_initialisation(0, "policy")
     policy = method.policy(problem)
-    if side.is_perturbed:
+    if training.is_perturbed:
         perturb(policy)
     trained = sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
-    stretches.ready({"imports_and_model": before, "prepared": resident("VmHWM"), "trained": trained})
+    timer.ready({"imports_and_model": before, "prepared": resident_memory("VmHWM"), "trained": trained})
     method.train(policy, problem, trainer)
 
 
-def _method(side: Side) -> Any:
-    """DPO on pairs and ListNet on lists, each objective's loss as it is."""
+def _method(training: MoftTraining) -> Any:
+    """COS-DPO with the logistic loss on pairs and ListNet on lists, without balance."""
     from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
     from moft_cos_dpo.method import CosDPO
     from moft_losses.listnet import ListNet
@@ -259,16 +267,16 @@ def _method(side: Side) -> Any:
     from moft_samplers.fixed import Fixed
     from moft_scalarizers.linear import Linear
 
-    m = side.objectives
-    sampler: Any = partial(Dirichlet, vertices=0.3) if side.has_prefix else partial(Fixed, value=[1 / m] * m)
+    m = training.objectives
+    sampler: Any = partial(Dirichlet, vertices=0.3) if training.has_prefix else partial(Fixed, value=[1 / m] * m)
     return CosDPO(
         sampler=sampler,
-        conditioner=HyperPromptTuning if side.has_prefix else None,
-        loss=ListNet() if side.texts == "lists" else PairwiseLogistic(),
+        conditioner=HyperPromptTuning if training.has_prefix else None,
+        loss=ListNet() if training.texts == "lists" else PairwiseLogistic(),
         scalarizer=Linear(),
         balance="none",
     )
 
 
 if __name__ == "__main__":
-    train(Side(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    train(MoftTraining(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

@@ -1,10 +1,10 @@
-"""Temperature-COS on a synthetic set: where a front goes as the ratio of two betas changes, and what free scores do.
+"""How the front of Temperature-COS-DPO moves with the ratio of two betas, on synthetic queries and for optimal free scores.
 
-One policy is trained with betas drawn from a Dirichlet distribution, once with the usual balance and once with the
-published loss (`balance: none`), and for comparison Weight-COS once. Each front is measured at 11 weightings and five ratios of
-the betas, whose sum stays 2. The oracle solves each loss for free scores on small lists without a network.
+One policy is trained with betas drawn from a Dirichlet distribution, once with the default balance and once with the published
+loss (`balance: none`), and one with Weight-COS-DPO for comparison. Each front is measured at 11 weightings and five ratios of the
+betas, whose sum is always 2. The oracle minimises each loss over free scores of small queries, without a network.
 
-Run it:  python benchmarks/temperature_ratios.py
+Run it:  python benchmarks/beta_ratios.py
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 CONFIG = Path(__file__).parents[1] / "configs" / "ltr" / "synthetic.yaml"
 POINTS = 11
-FIRST = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Shares of the first beta: ratios 1:9, 1:3, 1:1, 3:1, 9:1."""
+FIRST_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Shares of the first beta in the sum: ratios 1:9, 1:3, 1:1, 3:1, 9:1."""
 
 
 def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
     """Fronts of the three policies at every ratio, and the oracle's."""
     import torch
 
-    from benchmarks.experiments import Experiments
+    from benchmarks.support.experiments import Experiments
     from moft.engine.fronts.hypervolume import hypervolume
     from moft.engine.fronts.profile import profiled
     from moft.hooks.plugin_manager import Plugins
@@ -51,7 +51,7 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
             outcome = experiments.run(method, split=split, weights=grid)
             (task,) = experiments._tasks.values()
             evaluator = settings.profile.evaluator(task.objectives, task.main)
-            shares = FIRST if method else (0.5,)
+            shares = FIRST_SHARES if method else (0.5,)
             fronts = [
                 profiled(outcome.policy, task, evaluator, Tradeoff(grid, 2 * torch.tensor([[share, 1 - share]])), split)
                 for share in shares
@@ -66,11 +66,11 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
             print(f"{name}: {outcome.processor:.0f} s", flush=True)
     for name, divided in (("oracle", True), ("oracle, published loss", False)):
         found[name] = direction(oracle(grid, divided=divided))
-    return {"lists": lists, "split": split, "first_share": FIRST, **found}
+    return {"lists": lists, "split": split, "first_share": FIRST_SHARES, **found}
 
 
 def direction(values: Any) -> dict[str, Any]:
-    """What a front does as the first beta grows and the second falls.
+    """How a front moves as the first beta grows and the second falls.
 
     Args:
         values: `[ratio, n, m]`, from the smallest first beta to the largest.
@@ -90,13 +90,13 @@ def direction(values: Any) -> dict[str, Any]:
 
 
 def oracle(grid: Any, *, divided: bool, lists: int = 200, items: int = 12, conflict: float = -0.3) -> Any:
-    """`[ratio, n, m]`, NDCG@10 of the best free scores, on lists of made-up grades over a base of unit spread.
+    """`[ratio, n, m]`, NDCG@10 of the optimal free scores, on random grades and base scores of unit variance.
 
     Args:
         grid: `[n, m]`, weights.
         divided: True divides each loss by its beta, as the balance does; False is equation 16.
-        lists: how many.
-        items: of each.
+        lists: number of queries.
+        items: documents of each query.
         conflict: correlation of the two objectives before grading.
     """
     import torch
@@ -107,18 +107,18 @@ def oracle(grid: Any, *, divided: bool, lists: int = 200, items: int = 12, confl
     edges = torch.tensor([0.1, 0.74, 1.28, 1.88], dtype=torch.float64)
     labels = torch.bucketize(torch.stack([normal[:, 0], second], dim=1), edges).double()  # [lists, m, items]
     targets = labels.softmax(-1)
-    values = torch.zeros(len(FIRST), len(grid), 2)
-    for ratio, share in enumerate(FIRST):
+    values = torch.zeros(len(FIRST_SHARES), len(grid), 2)
+    for ratio, share in enumerate(FIRST_SHARES):
         betas = torch.tensor([share, 1 - share], dtype=torch.float64)
         for row, weights in enumerate(grid.double()):
             factors = weights / betas if divided else weights
-            best = normal[:, 2] + _minimised(targets, factors / factors.sum(), betas) / 2
+            best = normal[:, 2] + _minimise(targets, factors / factors.sum(), betas) / 2
             values[ratio, row] = torch.stack([_ndcg(best, labels[:, objective]) for objective in range(2)])
     return values
 
 
-def _minimised(targets: Any, factors: Any, betas: Any) -> Any:
-    """`[lists, items]`, the corrections with the least weighted cross entropy of rewards."""
+def _minimise(targets: Any, factors: Any, betas: Any) -> Any:
+    """`[lists, items]`, the corrections that minimise the weighted cross entropy of rewards."""
     import torch
 
     correction = torch.zeros(targets.shape[0], targets.shape[2], dtype=torch.float64, requires_grad=True)
@@ -136,7 +136,7 @@ def _minimised(targets: Any, factors: Any, betas: Any) -> Any:
 
 
 def _ndcg(scores: Any, labels: Any) -> Any:
-    """NDCG@10 with linear gain, mean over the lists with a label."""
+    """NDCG@10 with linear gain, mean over the queries with a label above 0."""
     import torch
 
     discount = 1 / torch.log2(torch.arange(10) + 2.0).double()
@@ -147,7 +147,7 @@ def _ndcg(scores: Any, labels: Any) -> Any:
 
 def main() -> None:
     """Prints the tables and writes JSON."""
-    from benchmarks.common import machine, print_table, write_result
+    from benchmarks.support.reporting import machine, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lists", type=int, default=600)
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="override, as for moft train")
     options = parser.parse_args()
     found = measure(options.lists, options.split, options.set)
-    words = [f"{share / (1 - share):.3g}" for share in FIRST]
+    ratios = [f"{share / (1 - share):.3g}" for share in FIRST_SHARES]
     for name, record in found.items():
         if not isinstance(record, dict) or "lead" not in record:
             continue
@@ -171,7 +171,7 @@ def main() -> None:
         shares = ", ".join(f"{record[key]:.2f}" for key in ("inner_first_falls", "inner_second_rises", "inner_lead_falls"))
         print_table(
             f"{name} (share of inner weights: first falls, second rises, first - second falls: {shares})",
-            ["beta 1 / beta 2", *words],
+            ["beta 1 / beta 2", *ratios],
             rows,
         )
     for name in ("weights", "betas", "betas, published loss"):

@@ -1,4 +1,4 @@
-"""Trains and measures policies from a config file, with the base ranker of each data set trained once."""
+"""Trains and measures policies from a config file with overrides; the base ranker of each dataset is trained once."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from moft.types import Front, ListValues, Tradeoff
 
 @dataclass(frozen=True)
 class Outcome:
-    """One trained policy.
+    """A trained policy and its measurements.
 
     Args:
-        front: on the split, over the grid asked for.
-        base: what the base model reaches there.
-        seconds: of training the policy, evaluations included, on the clock.
-        processor: the same in seconds of processor time, which other programs on the machine disturb little.
-        policy: itself.
-        account: jobs, seconds and parameters of its training.
-        config: resolved.
-        data: identity of the lists.
+        front: of the policy, on the requested split and grid.
+        base: values of the base model on the same split.
+        seconds: wall time of training the policy, evaluations included.
+        processor: processor time of the same, which other programs on the machine affect less.
+        policy: the policy.
+        cost: jobs, seconds and parameters of its training.
+        config: resolved config.
+        data: identity of the data.
     """
 
     front: Front
@@ -44,24 +44,24 @@ class Outcome:
     seconds: float
     processor: float
     policy: Policy
-    account: TrainingCost
+    cost: TrainingCost
     config: Mapping[str, Any]
     data: Mapping[str, Any]
 
 
-class Accounts(NoRecords):
-    """Keeps what the jobs of a training took."""
+class CostRecords(NoRecords):
+    """Adds up the costs of the jobs of a training."""
 
     def __init__(self) -> None:
-        self.whole = TrainingCost()
+        self.total = TrainingCost()
 
     def finish(self, job: str, weights: Mapping[str, torch.Tensor], account: TrainingCost) -> None:
-        self.whole = self.whole + account
+        self.total = self.total + account
 
 
 @dataclass
 class Experiments:
-    """Runs of one config file under overrides; tasks are prepared once for each set of their settings.
+    """Runs of one config file with overrides. A task is prepared once and reused by runs with the same task settings.
 
     Args:
         config: the file.
@@ -78,8 +78,8 @@ class Experiments:
         Args:
             overrides: as for `--set`.
             split: to measure on.
-            weights: `[n, m]`, where to measure; None for the config's grid. The best weights on the validation split are
-                chosen by hypervolume over the same points.
+            weights: `[n, m]`, weightings to measure at; None for the config's grid. The best checkpoint is selected by the
+                hypervolume on the validation split over the same weightings.
         """
         plugins = Plugins()
         plugins.load(disable=["console"])
@@ -94,12 +94,12 @@ class Experiments:
         m = len(task.objectives)
         grid = settings.profile.grid(m).grid(settings.profile.points).float() if weights is None else weights
 
-        watched = validation_grid(settings.profile, m) if weights is None else weights
+        validated = validation_grid(settings.profile, m) if weights is None else weights
 
         def validate(policy: Policy) -> dict[str, float]:
-            front = profiled(policy, task, evaluator, Tradeoff(watched, problem.betas), "validation")
-            if len(watched) == 1:
-                return {"hypervolume": float((front.points[0] * watched[0]).sum())}
+            front = profiled(policy, task, evaluator, Tradeoff(validated, problem.betas), "validation")
+            if len(validated) == 1:
+                return {"hypervolume": float((front.points[0] * validated[0]).sum())}
             return {"hypervolume": hypervolume(front.points, torch.zeros(m))}
 
         def measure(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
@@ -108,15 +108,15 @@ class Experiments:
         problem = Problem(task, validate, measure)
         seed_initialisation(settings.seed, "policy")
         policy = settings.method.policy(problem)
-        started, busy = time.perf_counter(), time.process_time()
-        costs = Accounts()
+        wall_start, processor_start = time.perf_counter(), time.process_time()
+        costs = CostRecords()
         settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed, records=costs))
-        seconds, processor = time.perf_counter() - started, time.process_time() - busy
+        seconds, processor = time.perf_counter() - wall_start, time.process_time() - processor_start
         front = profiled(policy, task, evaluator, Tradeoff(grid, problem.betas), split)
         base, data = base_values(task, evaluator, split), task.identity()
-        return Outcome(front, base, seconds, processor, policy, costs.whole, resolved.plain, data)
+        return Outcome(front, base, seconds, processor, policy, costs.total, resolved.plain, data)
 
 
-def plain_model(weights: Sequence[float]) -> list[str]:
-    """Overrides that train an unconditioned model for one weighting."""
+def dedicated_model(weights: Sequence[float]) -> list[str]:
+    """Overrides that train a dedicated model for one weighting: fixed weights, no conditioner."""
     return [f"method.sampler={{name: fixed, value: {list(weights)}}}", "method.conditioner=null"]

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, tables, and results as JSON."""
+"""Reports of the benchmarks: the machine, summaries with quartiles, tables on the terminal, and JSON results."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 PACKAGES = ("moft", "torch", "numpy", "accelerate", "pymoo", "moocore")
 
 
 def machine(*more: str) -> dict[str, Any]:
-    """Processor, cores, Python and packages; nothing that names the machine.
+    """Processor, cores, Python and package versions, and the date.
 
     Args:
-        more: further packages whose versions matter.
+        more: further packages to list.
     """
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -36,7 +36,7 @@ def machine(*more: str) -> dict[str, Any]:
 
 
 def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on the terminal."""
+    """Prints a table on the terminal."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -50,7 +50,7 @@ def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def write_result(name: str, content: Mapping[str, Any]) -> Path:
-    """Writes `results/NAME.json` and says so."""
+    """Writes `results/NAME.json` and prints its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -58,45 +58,25 @@ def write_result(name: str, content: Mapping[str, Any]) -> Path:
     return path
 
 
-def data_folder() -> Path:
-    """Where real data and models are: `$MOFT_DATA`, else `../shared/data`."""
-    return Path(os.environ.get("MOFT_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-
-def real_lists() -> Path | None:
-    """The folder of the real MSLR lists: `ltr/mslr` below `$MOFT_DATA`, else below `../shared/data`; None where it is absent."""
-    folder = data_folder() / "ltr" / "mslr"
-    return folder if (folder / "train.txt").exists() else None
-
-
-def make_lists(data: str, lists: int, folder: Path) -> None:
-    """Makes the lists of `synthetic-M` where they are not there, and names them as its config reads them."""
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
-
-    if not folder.exists():
-        make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1])))
-    os.environ["SYNTHETIC"] = str(folder)
-
-
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """Median of repeated measurements, with their quartiles as the spread."""
+    """Median and quartiles of repeated measurements."""
     low, middle, high = (_quantile(sorted(values), share) for share in (0.25, 0.5, 0.75))
     return {"median": middle, "low": low, "high": high}
 
 
 def paired_ratio(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
-    """Summary of `first / second`, pair by pair: both were measured in turn, so what slows the machine slows both."""
-    return summary([one / other for one, other in zip(first, second, strict=True)])
+    """Summary of the ratios of measurements that were made in turn, so that other load on the machine affects both."""
+    return summary([numerator / denominator for numerator, denominator in zip(first, second, strict=True)])
 
 
-def in_words(spread: Mapping[str, float], digits: int = 2) -> str:
+def format_summary(quartiles: Mapping[str, float], digits: int = 2) -> str:
     """A summary as `median (low to high)`."""
-    return f"{spread['median']:.{digits}f} ({spread['low']:.{digits}f} to {spread['high']:.{digits}f})"
+    return f"{quartiles['median']:.{digits}f} ({quartiles['low']:.{digits}f} to {quartiles['high']:.{digits}f})"
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Linear between neighbours."""
-    place = share * (len(ordered) - 1)
-    low = int(place)
+    """A quantile, interpolated linearly."""
+    position = share * (len(ordered) - 1)
+    low = int(position)
     high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return ordered[low] + (position - low) * (ordered[high] - ordered[low])

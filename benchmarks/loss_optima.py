@@ -1,10 +1,10 @@
-"""What the two families of optima reach on synthetic lists, with no network between: a bound for what training can tell apart.
+"""The optima of the losses of DPO-LS and of MO-DPO on synthetic queries, computed from the labels without any network.
 
-At its optimum DPO-LS, and one-shot training with it, scores by `s0 + (1 / beta) log sum_j w_j target_j`, MO-DPO by
-`s0 + (1 / beta) sum_j w_j log target_j`: the arithmetic and the geometric mixture of the labels' distributions. Both are
-measured here on the test split with its own labels, over the grid of 11 points, with the trained base ranker as reference.
+At their optimum, DPO-LS and Weight-COS-DPO score by `s0 + (1 / beta) log sum_j w_j target_j`, MO-DPO by
+`s0 + (1 / beta) sum_j w_j log target_j`: the arithmetic and the geometric mixture of the label distributions. Both are measured
+on the test split with its own labels, over the grid of 11 points, with the trained base ranker as reference.
 
-Run it:  python benchmarks/optima.py --lists 300
+Run it:  python benchmarks/loss_optima.py --lists 300
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from moft.api import Assignment, Batch, Policy, Tradeoff
 
 
 class Optimum(Policy):
-    """Scores every list by the mixture of its own labels' distributions.
+    """Scores every query by the mixture of its label distributions.
 
     Args:
-        is_geometric: the mean of logarithms, else the logarithm of the mean.
+        is_geometric: True for the weighted mean of logarithms, False for the logarithm of the weighted mean.
     """
 
     def __init__(self, *, is_geometric: bool) -> None:
@@ -44,27 +44,26 @@ class Optimum(Policy):
         return tradeoff.betas[:, :1]
 
     def assignments(self, tradeoff: Tradeoff) -> Sequence[Assignment]:
-        raise ConfigError("the optimum is known by its labels; there is no model behind its scores.")
+        raise ConfigError("the optimum is computed from labels; it has no model.")
 
 
 def main() -> None:
     """Prints the table and writes JSON."""
-    from benchmarks.common import machine, print_table, write_result
+    from benchmarks.support.reporting import machine, print_table, write_result
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lists", type=int, default=300)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = {m: _measured(m, options.lists, Path(folder)) for m in (2, 5)}
+        found = {m: _measure(m, options.lists, Path(folder)) for m in (2, 5)}
     rows = [[f"m = {m}", name, f"{hv:.4f}", f"{mean:.4f}"] for m, each in found.items() for name, (hv, mean) in each.items()]
-    print_table(
-        f"Optima on synthetic lists ({options.lists} for training the base)", ["", "optimum", "hypervolume", "main"], rows
-    )
-    write_result("optima", {"machine": machine(), "lists": options.lists, "found": found})
+    title = f"Optima on synthetic queries ({options.lists} to train the base ranker)"
+    print_table(title, ["", "optimum", "hypervolume", "main"], rows)
+    write_result("loss-optima", {"machine": machine(), "lists": options.lists, "found": found})
 
 
-def _measured(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]]:
-    """Hypervolume and mean main score, by kind of mixture."""
+def _measure(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]]:
+    """Hypervolume and mean main score of each mixture."""
     from benchmarks.methods import CONFIGS
     from moft.api import AccelerateTrainer, Context, hypervolume, profiled
     from moft.hooks.plugin_manager import Plugins
@@ -83,7 +82,7 @@ def _measured(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]
     betas = torch.ones(1, m)
     grid = Tradeoff(settings.profile.grid(m).grid(settings.profile.points).float(), betas)
     found = {}
-    for name, is_geometric in (("arithmetic (DPO-LS, one-shot)", False), ("geometric (MO-DPO)", True)):
+    for name, is_geometric in (("arithmetic (DPO-LS, Weight-COS-DPO)", False), ("geometric (MO-DPO)", True)):
         front = profiled(Optimum(is_geometric=is_geometric), task, evaluator, grid, "test")
         found[name] = (hypervolume(front.points, torch.zeros(m)), float(front.main.mean()))
     return found

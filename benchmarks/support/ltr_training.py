@@ -1,4 +1,4 @@
-"""What the ranking benchmarks share: a task on MSLR-like lists, and a method whose steps are timed in the real trainer."""
+"""Timed trainings of rankers: a prepared ranking task on MSLR-like queries, and epochs timed in the trainer of a run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import real_lists
+from benchmarks.support.datasets import mslr_folder
 from moft.engine.training.job_records import NoRecords
 
 if TYPE_CHECKING:
     from moft.api import Method, Policy, Problem
     from moft_ltr.task import LTR
 
-REAL: Sequence[tuple[int, Sequence[str]]] = (
+MSLR_OBJECTIVES: Sequence[tuple[int, Sequence[str]]] = (
     (134, ["log1p"]),
     (135, ["log1p"]),
     (136, ["log1p"]),
@@ -27,36 +27,36 @@ REAL: Sequence[tuple[int, Sequence[str]]] = (
     (132, ["min-max", "invert"]),
     (133, ["min-max", "invert"]),
 )
-"""Label column and transform of up to eight objectives on MSLR; the last three turn earlier ones round."""
+"""Label column and transforms of up to eight objectives on MSLR; the last three invert earlier ones."""
 
 LABELS = tuple(range(132, 137))
-PER_SPLIT = 105
-"""Lists to make where there are no real ones: as many as the real training lists."""
+SYNTHETIC_QUERIES = 105
+"""Number of synthetic training queries, as many as the real ones."""
 
 
 @contextmanager
-def mslr_lists() -> Iterator[tuple[Path, str]]:
-    """A folder of real MSLR lists, else of synthetic ones of the same shape, and what it is in words."""
+def mslr_queries() -> Iterator[tuple[Path, str]]:
+    """A folder of real MSLR queries, or of synthetic ones of the same shape if there are none, and its description."""
     from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
-    folder = real_lists()
+    folder = mslr_folder()
     if folder is not None:
         yield folder, "real MSLR lists"
         return
     with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / "lists"
-        make_synthetic(made, Synthetic(lists=PER_SPLIT, items=110, features=131, objectives=8))
-        yield made, "synthetic lists of MSLR's shape"
+        synthetic = Path(temporary) / "queries"
+        make_synthetic(synthetic, Synthetic(lists=SYNTHETIC_QUERIES, items=110, features=131, objectives=8))
+        yield synthetic, "synthetic queries of MSLR's shape"
 
 
-def prepared_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int = 2048, base: Any = None) -> LTR:
-    """A prepared ranking task with the first few objectives, and a base ranker that costs next to nothing.
+def prepare_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int = 2048, base: Any = None) -> LTR:
+    """A prepared ranking task with the first few objectives, and a very cheap base ranker.
 
     Args:
-        folder: from `mslr_lists`, or another synthetic one.
+        folder: from `mslr_queries`, or another synthetic dataset.
         cache: for converted files.
-        objectives: how many, up to eight.
-        budget: padded items of a batch.
+        objectives: number of objectives, up to eight.
+        budget: documents of a batch, padding included.
         base: another base ranker.
     """
     import torch
@@ -73,7 +73,10 @@ def prepared_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int
         columns = {name: LabelColumn(column) for name, column in list(named.items())[:objectives]}
         exclude: list[int] = []
     else:
-        columns = {f"{c}-{'-'.join(steps)}": LabelColumn(c, [*steps]) for c, steps in REAL[:objectives]}  # type: ignore[list-item]
+        columns = {
+            f"{c}-{'-'.join(steps)}": LabelColumn(c, [*steps])  # type: ignore[list-item]
+            for c, steps in MSLR_OBJECTIVES[:objectives]
+        }
         exclude = list(LABELS)
     task = LTR(
         Context(torch.device("cpu"), 0, cache),
@@ -88,10 +91,10 @@ def prepared_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int
 
 
 class Stopwatch(NoRecords):
-    """Records of a job that keep nothing but the clock at the end of each epoch.
+    """Job records that keep the time at the end of each epoch only.
 
     Args:
-        clock: seconds; `time.process_time` where one thread computes, since what others do on the machine does not count then.
+        clock: `time.process_time` with one thread, since it does not count other programs; else `time.perf_counter`.
         after_step: called with the share of the job that is done.
     """
 
@@ -101,7 +104,7 @@ class Stopwatch(NoRecords):
 
     @property
     def epochs(self) -> list[float]:
-        """Seconds of every epoch but the first, planning of its batches included."""
+        """Seconds of every epoch except the first, planning of batches included."""
         ends = [self._ends[epoch] for epoch in sorted(self._ends)]
         return [after - before for before, after in pairwise(ends)]
 
@@ -111,15 +114,15 @@ class Stopwatch(NoRecords):
             self._after_step(float(values["progress"]))
 
 
-class Timed:
-    """A method on a prepared task; each call trains its policy for some epochs more, in the trainer of a run.
+class TimedTraining:
+    """A method on a prepared task; each call trains its policy for a few more epochs in the trainer of a run.
 
     Args:
         task: prepared.
         method: trains the policy.
-        epochs: passes over the lists at each call, the same batches at every call; the first one is not timed.
+        epochs: passes over the queries at each call, with the same batches at every call; the first pass is not timed.
         threads: of torch.
-        after_step: called with the share of the call's work that is done.
+        after_step: called with the share of the call that is done.
     """
 
     def __init__(
@@ -142,7 +145,7 @@ class Timed:
         self._after_step = after_step
 
     def __call__(self) -> list[float]:
-        """Seconds of every epoch but the first."""
+        """Seconds of every epoch except the first."""
         from moft.api import AccelerateTrainer
 
         watch = Stopwatch(self._clock, self._after_step)
@@ -150,8 +153,8 @@ class Timed:
         return watch.epochs
 
 
-def weight_cos(m: int, conditioner: str | None, *, draws: int = 1) -> Any:
-    """Weight-COS with a conditioner by name; None is the same network and objectives without any."""
+def weight_cos_dpo(m: int, conditioner: str | None, *, draws: int = 1) -> Any:
+    """Weight-COS-DPO with a conditioner by name; None for the same network and objectives without conditioning."""
     from functools import partial
 
     from moft_conditioners.concat import Concat
@@ -167,16 +170,16 @@ def weight_cos(m: int, conditioner: str | None, *, draws: int = 1) -> Any:
     return CosDPO(sampler=sampler, conditioner=kind, loss=ListNet(), scalarizer=Linear(), draws=draws)
 
 
-def in_turn(variants: Mapping[str, Timed], repeats: int) -> dict[str, list[float]]:
-    """Mean seconds of an epoch of each variant, once per repeat.
+def measure_in_turn(variants: Mapping[str, TimedTraining], repeats: int) -> dict[str, list[float]]:
+    """Mean seconds of an epoch of each variant, for each round.
 
     Args:
         variants: by name; they take turns.
-        repeats: rounds, each in the opposite order of the one before.
+        repeats: number of rounds; each has the opposite order of the one before.
     """
-    found: dict[str, list[float]] = {name: [] for name in variants}
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for round_ in range(repeats):
         for name in list(variants)[:: 1 if round_ % 2 == 0 else -1]:
             epochs = variants[name]()
-            found[name].append(sum(epochs) / len(epochs))
-    return found
+            seconds[name].append(sum(epochs) / len(epochs))
+    return seconds

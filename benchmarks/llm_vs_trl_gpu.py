@@ -1,18 +1,18 @@
-"""Tuning of a language model of a billion parameters on a GPU beside TRL 1.16's DPOTrainer, at lengths around 1,024 tokens.
+"""Compares the training of a language model of a billion parameters on a GPU with TRL 1.16's DPOTrainer, at about 1,024 tokens.
 
-The model has the shape of Llama 3.2 1B and random weights, which cost what trained ones do. Pairs are made up, of words that
-are one token each, in two kinds: `varied` draws prompts of 64 to 448 tokens and responses of 384 to 1,152, `equal` has prompts
-of 256 and responses of 768, and so no padding anywhere. Every training takes the same batches of eight pairs, with LoRA of rank
-64 on the projections of attention, the base in bfloat16 under autocast, AdamW, and reference scores that were computed before.
+The model has the shape of Llama 3.2 1B and random parameters, which take as long as trained ones. Pairs are made up, of words of
+one token each, in two kinds: `varied` has prompts of 64 to 448 tokens and responses of 384 to 1,152; `equal` has prompts of 256
+and responses of 768, so that nothing is padded. All trainings have the same batches of eight pairs, LoRA of rank 64 on the
+projections of attention, the base model in bfloat16 with autocast, AdamW, and precomputed reference scores.
 
-Each training is a process of its own and has the GPU to itself while its steps are timed. Counted are pairs per second and the
-most memory that torch allocated on the GPU. Utilisation is the share of the GPU's peak that the arithmetic takes which a
-training cannot do without: matrix products of tokens that are not padding, forward and backward to the activations of frozen
-layers, causal attention, and the LM head of responses; TRL's has each prompt twice, moft's once.
+Each training is a process and has the GPU to itself while its steps are timed. Reported are pairs per second and the peak memory
+that torch allocated on the GPU. Utilisation is the share of the GPU's peak for the necessary arithmetic: matrix products of
+tokens that are not padding, forward and backward to the activations of frozen layers, causal attention, and the LM head of
+responses. TRL processes each prompt twice, moft once.
 
-TRL is put into a folder of its own:  pip install --no-deps --target trl 'trl==1.16.*'
+TRL is installed into a separate folder:  pip install --no-deps --target trl 'trl==1.16.*'
 
-Run it:  python benchmarks/llm_on_gpu.py --trl trl [--tokenizer FOLDER] [--rounds 3] [--only NAME ...]
+Run it:  python benchmarks/llm_vs_trl_gpu.py --trl trl [--tokenizer FOLDER] [--rounds 3] [--only NAME ...]
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import data_folder, in_words, machine, print_table, summary, write_result
-from benchmarks.language import LONG, MODEL, Side, training_tokens
 from benchmarks.llm_vs_trl import RANK, trl_rows
-from benchmarks.racing import Racer
+from benchmarks.support.datasets import data_folder
+from benchmarks.support.interleaved_processes import InterleavedProcess
+from benchmarks.support.llm_training import LONG, MODEL, MoftTraining, training_tokens
+from benchmarks.support.reporting import format_summary, machine, print_table, summary, write_result
 
 if TYPE_CHECKING:
     from moft_llm.data.tokenization import TokenizedLists
@@ -48,10 +49,10 @@ SHAPE = {
 }
 KINDS = ("varied", "equal")
 LENGTH, RATE = 2048, 1e-4
-PEAK = 989e12  # of an H100 or H200 in bfloat16, by the data sheet
+PEAK = 989e12  # FLOP/s of an H100 or H200 in bfloat16, according to the data sheet
 
 TRL = "TRL"
-SIDES: Mapping[str, Mapping[str, Any]] = {
+TRAININGS: Mapping[str, Mapping[str, Any]] = {
     TRL: {},
     "TRL, checkpoints": {"is_checkpointing": True},
     "TRL, compiled": {"is_compiled": True},
@@ -67,51 +68,51 @@ SIDES: Mapping[str, Mapping[str, Any]] = {
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Pairs per second, memory and utilisation of every side, by kind of pairs, and ratios to TRL's."""
+    """Pairs per second, memory and utilisation of every training, by kind of pairs, and ratios to TRL's."""
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         model = Path(options.model) if options.model else random_model(folder / "model", Path(options.tokenizer), SHAPE)
         _pairs(folder / LONG, model, options.lists, options.scale)
         tokens = training_tokens(model, folder, "long", LENGTH)
-        stretches = [kind for kind in KINDS for _ in range(options.rounds + 1)]
+        turns = [kind for kind in KINDS for _ in range(options.rounds + 1)]
         plan = [batch for kind in KINDS for batch in _plan(tokens, kind, options)]
-        names = [name for name in SIDES if not options.only or name in options.only]
-        common = {"model": str(model), "data": str(folder), "texts": "long", "stretch": options.steps, "rate": RATE}
+        names = [name for name in TRAININGS if not options.only or name in options.only]
+        common = {"model": str(model), "data": str(folder), "texts": "long", "steps_per_turn": options.steps, "rate": RATE}
 
-        def started(name: str) -> Racer:
-            more = {"device": options.device, "length": LENGTH, **SIDES[name]}
+        def start(name: str) -> InterleavedProcess:
+            more = {"device": options.device, "length": LENGTH, **TRAININGS[name]}
             if name.startswith(TRL):
                 path = folder / f"{name}.json"
                 rows = trl_rows(tokens, plan)
                 path.write_text(json.dumps({**common, **more, "batch": options.batch, "rows": rows}), "utf-8")
                 command = [sys.executable, "-m", "benchmarks.llm_vs_trl", "--serve", str(path), "--trl", options.trl]
-                return Racer(command, options.threads)
-            own = folder / name
-            own.mkdir()
+                return InterleavedProcess(command, options.threads)
+            cache = folder / name
+            cache.mkdir()
             passes = more.get("accumulation", 1)
             parts = [batch[part::passes] for batch in plan for part in range(passes)]
-            side = Side(**{**common, "plan": parts, "cache": str(own), "rank": RANK, "is_perturbed": True, **more})
-            return side.racer(own, options.threads)
+            training = MoftTraining(**{**common, "plan": parts, "cache": str(cache), "rank": RANK, "is_perturbed": True, **more})
+            return training.start(cache, options.threads)
 
         with ThreadPoolExecutor(len(names)) as pool:
-            racers = dict(zip(names, pool.map(started, names), strict=True))
-        for racer in racers.values():
-            stack.enter_context(racer)
+            processes = dict(zip(names, pool.map(start, names), strict=True))
+        for process in processes.values():
+            stack.enter_context(process)
         found: dict[str, list[dict[str, Any]]] = {}
-        for name, racer in racers.items():
-            found[name] = _asked(racer, len(stretches))
-            racer.__exit__()
-            told = [f"{part['wall']:.3f} s, {part['peak']:,.0f} MB" for part in found[name]]
-            print(f"{name}: {'; '.join(told)}", flush=True)
-        return results_of(found, tokens, plan, stretches, options)
+        for name, process in processes.items():
+            found[name] = _take_turns(process, len(turns))
+            process.__exit__()
+            measured = [f"{turn['wall']:.3f} s, {turn['peak']:,.0f} MB" for turn in found[name]]
+            print(f"{name}: {'; '.join(measured)}", flush=True)
+        return results_of(found, tokens, plan, turns, options)
 
 
-def _asked(racer: Racer, times: int) -> list[dict[str, Any]]:
-    """Its answers, up to the first failure."""
+def _take_turns(process: InterleavedProcess, turns: int) -> list[dict[str, Any]]:
+    """The measurements of the turns, up to the first failure."""
     found = []
-    for _ in range(times):
+    for _ in range(turns):
         try:
-            found.append(racer.ask())
+            found.append(process.advance())
         except RuntimeError as error:
             print(error, flush=True)
             break
@@ -119,13 +120,12 @@ def _asked(racer: Racer, times: int) -> list[dict[str, Any]]:
 
 
 def random_model(folder: Path, tokenizer: Path, shape: Mapping[str, Any]) -> Path:
-    """`folder` with a model like Llama of random weights in bfloat16, and the tokenizer of another folder."""
+    """Writes a Llama model with random parameters in bfloat16, and the tokenizer of another folder, into `folder`."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(0)
-    words = AutoTokenizer.from_pretrained(tokenizer)
-    words.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
     config = AutoConfig.for_model("llama", **shape, bos_token_id=1, eos_token_id=2)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
@@ -134,7 +134,7 @@ def random_model(folder: Path, tokenizer: Path, shape: Mapping[str, Any]) -> Pat
 
 
 def _pairs(path: Path, model: Path, lists: int, scale: float) -> None:
-    """Half of the lists of each kind, of words of one token."""
+    """Writes made-up pairs, half of each kind, of words of one token."""
     from transformers import AutoTokenizer
 
     vocabulary = AutoTokenizer.from_pretrained(model).get_vocab()
@@ -155,7 +155,7 @@ def _pairs(path: Path, model: Path, lists: int, scale: float) -> None:
 
 
 def _plan(tokens: TokenizedLists, kind: str, options: argparse.Namespace) -> list[list[int]]:
-    """Batches of one kind, pass after pass, every batch full."""
+    """Full batches of one kind, pass after pass."""
     import torch
 
     sizes = tokens.response_lengths.view(-1, 2)
@@ -172,50 +172,50 @@ def results_of(
     found: Mapping[str, Sequence[Mapping[str, Any]]],
     tokens: TokenizedLists,
     plan: Sequence[Sequence[int]],
-    stretches: Sequence[str],
+    turns: Sequence[str],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    """What is written down, by kind."""
+    """The results by kind of pairs; `turns` is the kind of every turn."""
     result: dict[str, Any] = {}
     for kind in KINDS:
-        timed = [place for place, one in enumerate(stretches) if one == kind][1:]  # the first one warms up
+        timed = [turn for turn, kind_of_turn in enumerate(turns) if kind_of_turn == kind][1:]  # the first one warms up
         sides: dict[str, Any] = {}
         for name, parts in found.items():
             if len(parts) <= timed[-1]:
                 continue
-            seconds = [parts[place]["wall"] / options.steps for place in timed]
-            steps = [plan[place * options.steps : (place + 1) * options.steps] for place in timed]
-            work = [sum(_operations(tokens, batch, name) for batch in own) for own in steps]
+            seconds = [parts[turn]["wall"] / options.steps for turn in timed]
+            batches_of_turns = [plan[turn * options.steps : (turn + 1) * options.steps] for turn in timed]
+            work = [sum(_operations(tokens, batch, name) for batch in batches) for batches in batches_of_turns]
             sides[name] = {
                 "seconds_per_step": summary(seconds),
                 "pairs_per_second": summary([options.batch / each for each in seconds]),
                 "utilisation": summary([one / (each * options.steps) / PEAK for one, each in zip(work, seconds, strict=True)]),
-                "megabytes": max(parts[place]["peak"] for place in timed),
-                "first_loss": parts[stretches.index(kind)]["losses"][0],
+                "megabytes": max(parts[turn]["peak"] for turn in timed),
+                "first_loss": parts[turns.index(kind)]["losses"][0],
             }
             if TRL in sides:
                 both = zip(_seconds(found[TRL], timed, options), seconds, strict=True)
-                sides[name]["times_trl"] = summary([one / own for one, own in both])
+                sides[name]["times_trl"] = summary([trl / moft for trl, moft in both])
                 sides[name]["share_of_trl_memory"] = sides[name]["megabytes"] / sides[TRL]["megabytes"]
-        batches = [batch for place in timed for batch in plan[place * options.steps : (place + 1) * options.steps]]
+        batches = [batch for turn in timed for batch in plan[turn * options.steps : (turn + 1) * options.steps]]
         result[kind] = {"padding": _paddings(tokens, batches), "sides": sides}
     return result
 
 
 def _seconds(parts: Sequence[Mapping[str, Any]], timed: Sequence[int], options: argparse.Namespace) -> list[float]:
-    return [parts[place]["wall"] / options.steps for place in timed]
+    return [parts[turn]["wall"] / options.steps for turn in timed]
 
 
 def _paddings(tokens: TokenizedLists, plan: Sequence[Sequence[int]]) -> dict[str, float]:
-    """Tokens of a response with its prompt on average, and the share of padding in TRL's batches."""
-    whole = tokens.response_lengths.view(-1, 2) + tokens.prompt_lengths.unsqueeze(1)  # [lists, 2]
-    there = sum(int(whole[batch].sum()) for batch in plan)
-    held = sum(int(whole[batch].max()) * whole[batch].numel() for batch in plan)
-    return {"mean_length": there / sum(2 * len(batch) for batch in plan), "trl": 1 - there / held}
+    """Mean tokens of a response with its prompt, and the share of padding in TRL's batches."""
+    lengths = tokens.response_lengths.view(-1, 2) + tokens.prompt_lengths.unsqueeze(1)  # [lists, 2]
+    unpadded = sum(int(lengths[batch].sum()) for batch in plan)
+    padded = sum(int(lengths[batch].max()) * lengths[batch].numel() for batch in plan)
+    return {"mean_length": unpadded / sum(2 * len(batch) for batch in plan), "trl": 1 - unpadded / padded}
 
 
 def _operations(tokens: TokenizedLists, batch: Sequence[int], name: str) -> float:
-    """Floating-point operations that a step on these pairs cannot do without."""
+    """Floating-point operations that are necessary for a step on these pairs."""
     hidden, inner, layers = SHAPE["hidden_size"], SHAPE["intermediate_size"], SHAPE["num_hidden_layers"]
     groups = SHAPE["num_key_value_heads"] * hidden // SHAPE["num_attention_heads"]
     frozen = layers * (2 * hidden * hidden + 2 * hidden * groups + 3 * hidden * inner)
@@ -235,8 +235,8 @@ def show(found: Mapping[str, Any]) -> None:
         rows = [
             [
                 name,
-                in_words(side["pairs_per_second"], 1),
-                in_words(side["times_trl"]) if "times_trl" in side else "",
+                format_summary(side["pairs_per_second"], 1),
+                format_summary(side["times_trl"]) if "times_trl" in side else "",
                 f"{side['megabytes']:,.0f}",
                 f"{side['share_of_trl_memory']:.2f}" if "share_of_trl_memory" in side else "",
                 f"{side['utilisation']['median']:.3f}",
@@ -252,19 +252,19 @@ def show(found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Measures, prints the tables, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trl", required=True, help="folder that TRL was put into")
+    parser.add_argument("--trl", required=True, help="folder where TRL is installed")
     parser.add_argument("--tokenizer", default=str(data_folder() / MODEL), help="folder of a tokenizer like Llama's")
-    parser.add_argument("--model", help="folder of a model of this shape, in place of a new one")
-    parser.add_argument("--rounds", type=int, default=3, help="stretches of each side and kind, after one to warm up")
-    parser.add_argument("--steps", type=int, default=4, help="of a stretch")
+    parser.add_argument("--model", help="folder of a model of this shape, instead of a new one")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each training and kind, after one to warm up")
+    parser.add_argument("--steps", type=int, default=4, help="steps of a turn")
     parser.add_argument("--batch", type=int, default=8, help="pairs of a batch")
-    parser.add_argument("--lists", type=int, default=320, help="pairs in all")
-    parser.add_argument("--threads", type=int, default=4, help="of each training")
+    parser.add_argument("--lists", type=int, default=320, help="pairs in total")
+    parser.add_argument("--threads", type=int, default=4, help="threads of each training")
     parser.add_argument("--only", nargs="*", help="names of trainings")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--shape", default="{}", help="JSON: what differs in the model's config, to try the program out")
-    parser.add_argument("--scale", type=float, default=1.0, help="of lengths, to try the program out")
-    parser.add_argument("--name", default="llm_on_gpu", help="of the result")
+    parser.add_argument("--shape", default="{}", help="JSON: changes to the model's config, for a trial run")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on lengths, for a trial run")
+    parser.add_argument("--name", default="llm_vs_trl_gpu", help="of the result")
     options = parser.parse_args()
     import torch
 

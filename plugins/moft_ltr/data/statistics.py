@@ -1,4 +1,4 @@
-"""What a ranking data set holds: sizes, labels, and how much its objectives agree."""
+"""The tables of `moft data describe`: sizes, labels, and how much the objectives agree."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from moft_ltr.data.dataset import SPELLINGS, Dataset, open_dataset, split_candid
 from moft_ltr.data.dataset_folder import META, Integers, check_labels
 
 MAIN = "relevance"
-MOST_LISTS = 500
-"""Agreement is measured on at most so many lists, evenly spaced over the data."""
+MAX_QUERIES = 500
+"""Agreement is measured on at most this many queries, evenly spaced over the data."""
 
-MOST_ITEMS = 1000
-"""Agreement within a longer list is measured on so many of its items, evenly spaced."""
+MAX_DOCUMENTS = 1000
+"""Agreement within a longer query is measured on this many of its documents, evenly spaced."""
 
 CONFLICT = -0.1
-"""Objectives that agree less than this are said to conflict."""
+"""Objectives whose tau-b is below this are reported as conflicting."""
 
 Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """What one label looks like over a data set.
+    """Statistics of one label over a dataset.
 
     Args:
         name: of the label.
-        nonzero: share of items where it is not zero.
+        nonzero: share of documents where it is not zero.
         low: smallest value.
-        median: of all items.
+        median: over all documents.
         high: largest value.
-        zero: lists in which it is zero for all items.
-        constant: lists in which it is the same for all items, zero or not.
+        zero: number of queries in which it is zero for all documents.
+        constant: number of queries in which it is the same for all documents, zero or not.
     """
 
     name: str
@@ -52,31 +52,31 @@ class LabelFacts:
     constant: int
 
 
-def named_splits(path: Path, cache: Path) -> dict[str, Dataset]:
-    """The data sets at a path: one under its own name, or those of a folder of splits.
+def open_splits_at(path: Path, cache: Path) -> dict[str, Dataset]:
+    """The datasets at a path by name: a single one under its file name, or those of a folder of splits.
 
     Raises:
-        DataError: there is neither, or one of them is at fault.
+        DataError: there is neither, or one of them has an error.
     """
     if not path.is_dir() or (path / META).exists():
         return {path.stem: open_dataset(path, cache)}
     found = {split: open_dataset(split_file(path, split), cache) for split in SPELLINGS if split_candidates(path, split)}
     if not found:
         raise DataError(
-            f"{path}: is neither a converted data set (it has no {META}) nor a folder of splits (train.txt, train/ ...)."
+            f"{path}: is neither a converted dataset (it has no {META}) nor a folder of splits (train.txt, train/ and so on)."
         )
     return found
 
 
 def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int] | None = None) -> RenderableType:
-    """Tables of sizes, labels and agreement, and a sentence for each pair of objectives in conflict.
+    """Tables of sizes, labels and agreement, and a sentence for each pair of conflicting objectives.
 
     Args:
-        splits: data sets by name.
-        labels: columns, from 1, by name; None takes those that the data names itself.
+        splits: datasets by name.
+        labels: columns, from 1, by name; None for the labels that the data names itself.
 
     Raises:
-        DataError: a label is no column of the data.
+        DataError: a label is not a column of the data.
     """
     chosen = dict(labels) if labels else dict(next(iter(splits.values())).labels)
     for data in splits.values():
@@ -87,7 +87,7 @@ def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int] | None = N
     if chosen:
         parts += _agreement(splits, values, names)
     else:
-        parts.append("No objectives named: give their columns with --label NAME=COLUMN to see how much they agree.")
+        parts.append("The data names no objectives. Give their columns with --label NAME=COLUMN to see how much they agree.")
     return Group(*parts)
 
 
@@ -98,7 +98,7 @@ def label_values(data: Dataset, labels: Mapping[str, int]) -> Values:
 
 
 def label_facts(name: str, values: Values, offsets: Integers) -> LabelFacts:
-    """What one label, `[items]`, looks like."""
+    """Statistics of one label, `[items]`."""
     low, high = np.minimum.reduceat(values, offsets[:-1]), np.maximum.reduceat(values, offsets[:-1])
     constant = low == high
     return LabelFacts(
@@ -113,15 +113,15 @@ def label_facts(name: str, values: Values, offsets: Integers) -> LabelFacts:
 
 
 def agreement(values: Values, offsets: Integers, chosen: Integers) -> Values:
-    """`[chosen, m, m]`, Kendall's tau-b of each two labels within each chosen list; NaN where one of them is constant.
+    """`[chosen, m, m]`, Kendall's tau-b of each pair of labels within each chosen query; NaN where one of them is constant.
 
-    Source: Kendall 1945, the coefficient with ties in both rankings.
+    Source: Kendall 1945, the coefficient for ties in both rankings.
     """
     found = np.empty((len(chosen), values.shape[1], values.shape[1]))
     for row, number in enumerate(chosen):
         items = values[offsets[number] : offsets[number + 1]]
-        if len(items) > MOST_ITEMS:
-            items = items[np.linspace(0, len(items) - 1, MOST_ITEMS).astype(np.int64)]
+        if len(items) > MAX_DOCUMENTS:
+            items = items[np.linspace(0, len(items) - 1, MAX_DOCUMENTS).astype(np.int64)]
         one, other = np.triu_indices(len(items), 1)
         order = np.sign(items[one] - items[other])  # [pairs, m]
         together = order.T @ order
@@ -131,13 +131,13 @@ def agreement(values: Values, offsets: Integers, chosen: Integers) -> Values:
     return found
 
 
-def spread(count: int, most: int) -> Integers:
-    """All of `count` numbers, or `most` of them evenly spaced."""
-    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
+def evenly_spaced(count: int, limit: int) -> Integers:
+    """The numbers from 0 to `count - 1`, or `limit` of them, evenly spaced."""
+    return np.arange(count) if count <= limit else np.linspace(0, count - 1, limit).astype(np.int64)
 
 
 def _table(title: str, first: str, columns: Iterable[str], caption: str | None = None) -> Table:
-    """An empty table of one column of names and several of numbers, which never cuts a name short."""
+    """An empty table: a column of names, which are never truncated, and columns of numbers."""
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first, overflow="fold")
     for name in columns:
@@ -146,7 +146,8 @@ def _table(title: str, first: str, columns: Iterable[str], caption: str | None =
 
 
 def _sizes(splits: Mapping[str, Dataset]) -> Table:
-    table = _table("Lists", "split", ("lists", "items", "shortest", "median", "mean", "longest", "columns"))
+    caption = "min, median, mean, max: number of documents of a query"
+    table = _table("Sizes", "split", ("queries", "documents", "min", "median", "mean", "max", "columns"), caption)
     for split, data in splits.items():
         lengths = np.diff(data.offsets)
         sizes = (lengths.min(), np.median(lengths), lengths.mean(), lengths.max())
@@ -156,11 +157,11 @@ def _sizes(splits: Mapping[str, Dataset]) -> Table:
 
 
 def _labels(split: str, data: Dataset, values: Values, names: list[str]) -> Table:
-    caption = "all zero, constant: lists in which the label is; the second includes the first"
+    caption = "all zero, constant: number of queries in which the label is; constant includes all zero"
     columns = ("not zero", "min", "median", "max", "all zero", "constant")
     table = _table(f"Labels of {split}", "label", columns, caption)
-    for place, name in enumerate(names):
-        facts = label_facts(name, values[:, place], data.offsets)
+    for index, name in enumerate(names):
+        facts = label_facts(name, values[:, index], data.offsets)
         numbers = (
             f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}" for number in (facts.low, facts.median, facts.high)
         )
@@ -171,16 +172,16 @@ def _labels(split: str, data: Dataset, values: Values, names: list[str]) -> Tabl
 def _agreement(splits: Mapping[str, Dataset], values: Mapping[str, Values], names: list[str]) -> list[RenderableType]:
     """The table of mean agreement over all splits, and sentences on conflicts."""
     total = sum(len(data) for data in splits.values())
-    chosen, begin, found = spread(total, MOST_LISTS), 0, []
+    chosen, begin, found = evenly_spaced(total, MAX_QUERIES), 0, []
     for split, data in splits.items():
-        own = chosen[(chosen >= begin) & (chosen < begin + len(data))] - begin
-        found.append(agreement(values[split], data.offsets, own))
+        in_split = chosen[(chosen >= begin) & (chosen < begin + len(data))] - begin
+        found.append(agreement(values[split], data.offsets, in_split))
         begin += len(data)
-    each = np.concatenate(found)
-    counts = (~np.isnan(each)).sum(axis=0)
-    mean = np.nansum(each, axis=0) / np.maximum(counts, 1)
-    of = f"all {total:,} lists" if len(chosen) == total else f"{len(chosen)} of {total:,} lists, evenly spaced"
-    caption = f"1 the same order, -1 the opposite; mean over {of}, without those where either label is constant"
+    tau = np.concatenate(found)
+    counts = (~np.isnan(tau)).sum(axis=0)
+    mean = np.nansum(tau, axis=0) / np.maximum(counts, 1)
+    of = f"all {total:,} queries" if len(chosen) == total else f"{len(chosen)} of {total:,} queries, evenly spaced"
+    caption = f"1: same order, -1: opposite order; mean over {of}, without those where either label is constant"
     table = _table("Agreement (Kendall's tau-b)", "label", map(str, range(1, len(names))), caption)
     for row, name in enumerate(names):
         table.add_row(f"{row + 1} {name}", *(f"{mean[row, j]:.2f}" if counts[row, j] else "-" for j in range(row)))
@@ -194,6 +195,6 @@ def _sentences(names: list[str], mean: Values, counts: npt.NDArray[np.int64]) ->
             if counts[row, other] and mean[row, other] < CONFLICT:
                 share = (1 - mean[row, other]) / 2
                 yield (
-                    f"{names[other]} and {names[row]} conflict: of two items that both of them tell apart, "
-                    f"they disagree on about {share:.0%} (tau-b {mean[row, other]:.2f})."
+                    f"{names[other]} and {names[row]} conflict: they order about {share:.0%} of the pairs of documents "
+                    f"in opposite ways, ties left out (tau-b {mean[row, other]:.2f})."
                 )
