@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 LLM := $(VENV)/.installed-llm
 DEV := $(VENV)/.installed-dev
-INSTALL := $(BIN)/python -m pip install -c constraints.txt
+# Modules are compiled when they are first imported; most of torch's never are.
+INSTALL := $(BIN)/python -m pip install --no-compile -c constraints.txt
 RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 LLM_RUN ?= runs/demo-llm-$(shell date +%Y%m%d-%H%M%S)
 WORKERS ?= 2
@@ -59,9 +60,6 @@ docs: $(DEV) ## Build the documentation into docs/_build/html; a warning is an e
 clean: ## Remove what the other targets made: .venv, caches and built documentation. Runs stay.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist docs/_build
 	find moft plugins tests benchmarks docs -type d -name __pycache__ -prune -exec rm -rf {} +
-
-# Modules are compiled when they are first imported: of torch alone, most never are.
-export PIP_NO_COMPILE := 1
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
