@@ -53,13 +53,15 @@ def load_model(
     Raises:
         DataError: there is no such folder or name, or it holds no causal model, safetensors or tokenizer, or weights are missing
             or not finite.
-        ConfigError: bitsandbytes is not installed, or the settings do not go together.
+        ConfigError: transformers or bitsandbytes is not installed, or the settings do not go together.
     """
     name, gguf = model_place(name, gguf, cache)
     if quantization == "4bit" and gguf is not None:
         raise ConfigError("[task.quantization] 4bit and gguf do not go together: a GGUF file is made dense when it is read.")
     if quantization == "4bit" and find_spec("bitsandbytes") is None:
         raise ConfigError("[task.quantization] 4bit needs bitsandbytes, which is not installed: pip install bitsandbytes.")
+    if find_spec("transformers") is None:  # a config's task is refused earlier
+        raise ConfigError("a language model needs the package transformers: pip install 'moft[llm]'.")
     _check_place(name, gguf)
     with quiet():
         if gguf is not None:
