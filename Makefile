@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 LLM := $(VENV)/.installed-llm
 DEV := $(VENV)/.installed-dev
-# Modules are compiled when they are first imported; most of torch's never are.
+# Modules are compiled when they are first imported, once; most of torch's never are.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --no-compile -c constraints.txt
 RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 LLM_RUN ?= runs/demo-llm-$(shell date +%Y%m%d-%H%M%S)
