@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moft.config.build import component
 from moft.config.config_file import read_value
+from moft.config.config_template import rendered_config
 from moft.engine.checks.return_values import failing_as, injection_of
 from moft.engine.checks.sampler_draws import draws_of, grid_of
 from moft.engine.data.in_memory_lists import batches_of
@@ -30,6 +31,7 @@ from moft.interfaces import (
     AdaptiveSampler,
     Assignment,
     Conditioner,
+    ConfigRequest,
     Context,
     Evaluator,
     Feedback,
@@ -78,6 +80,7 @@ __all__ = [
     "Batches",
     "ConditionedPolicy",
     "Conditioner",
+    "ConfigRequest",
     "Context",
     "Count",
     "DedicatedModels",
@@ -159,6 +162,7 @@ __all__ = [
     "profiled",
     "read_value",
     "refuse_misfit",
+    "rendered_config",
     "seed_initialisation",
     "unmeasured",
     "wheel_member",

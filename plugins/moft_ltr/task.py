@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Nouns, Objective, PathOrName, Trainer
+from moft.api import (
+    Batches,
+    ConfigRequest,
+    Context,
+    Count,
+    Default,
+    Model,
+    ModelSpec,
+    NonNegativeCount,
+    Nouns,
+    Objective,
+    PathOrName,
+    Trainer,
+)
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import Reference
 from moft_ltr.base.lambdamart import LambdaMART
@@ -23,6 +36,7 @@ from moft_ltr.data.label_transforms import LabelColumn, MainLabel, in_words
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import SPLITS, Chosen, ShortLists, chosen_whole, open_splits
 from moft_ltr.network.list_transformer import Ranker, check_heads
+from moft_ltr.starting_config import starting_config
 
 STATE = ("columns", "scaling.logarithm", "scaling.mean", "scaling.deviation", "reference")
 """What a saved state holds; that of a trained or loaded base ranker is beside it."""
@@ -93,6 +107,10 @@ class LTR:
             for name, label in objectives.items()
         )
         self.main = None if main is None else Objective("main", gain=main.gain, label=_main_words(main))
+
+    @classmethod
+    def starting_config(cls, request: ConfigRequest) -> str:
+        return starting_config(request)
 
     def prepare(self, trainer: Trainer) -> None:
         train = self._opened()["train"]

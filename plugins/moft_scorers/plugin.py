@@ -18,6 +18,4 @@ def moft_scorers() -> Iterator[Component]:
     classifier = "a label or a reward by a transformers classifier"
     yield Component("classifier", "moft_scorers.classifier:Classifier", classifier, packages=("transformers",), extra="scorers")
     onnx = "an output of a text classifier in ONNX"
-    yield Component(
-        "onnx", "moft_scorers.onnx_classifier:Onnx", onnx, packages=("onnxruntime", "tokenizers"), extra="scorers"
-    )
+    yield Component("onnx", "moft_scorers.onnx_classifier:Onnx", onnx, packages=("onnxruntime", "tokenizers"), extra="scorers")
