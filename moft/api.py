@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moft.config.build import component
 from moft.config.config_file import read_value
-from moft.config.config_template import rendered_config
+from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import failing_as, injection_of
 from moft.engine.checks.sampler_draws import draws_of, grid_of
 from moft.engine.data.in_memory_lists import batches_of
@@ -159,6 +159,7 @@ __all__ = [
     "modulated_linear",
     "nondominated",
     "note_unlabelled",
+    "objective_name",
     "profiled",
     "read_value",
     "refuse_misfit",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from moft.config.yaml12 import inline_yaml
+from moft.engine.losses.objective_losses import RESERVED
 
 
 def rendered_config(template: Path, values: Mapping[str, object]) -> str:
@@ -22,3 +23,9 @@ def rendered_config(template: Path, values: Mapping[str, object]) -> str:
     )
     environment.filters["inline"] = inline_yaml
     return environment.from_string(template.read_text(encoding="utf-8")).render(values)
+
+
+def objective_name(label: str) -> str:
+    """A label's name as that of an objective: with what no objective may be called replaced."""
+    name = "".join(letter if letter.isprintable() and letter not in ",=" else "-" for letter in label).strip() or "label"
+    return f"label-{name}" if name in RESERVED else name

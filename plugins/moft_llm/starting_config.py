@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft.api import ConfigRequest, rendered_config
+from moft.api import ConfigRequest, objective_name, rendered_config
 from moft_llm.data.example import FORM, Example, Prompt
 from moft_llm.data.file_formats import SUFFIXES, Row
 from moft_llm.data.filtering import Faulty, usable
@@ -29,10 +29,10 @@ LAYOUTS = (
 FEW = 1000
 """Training lists below which the config makes more than one pass."""
 
-BINARY = {"loss": {"name": "listnet", "target": "sum"}}
+BINARY: Mapping[str, object] = {"loss": {"name": "listnet", "target": "sum"}}
 """The settings of an objective whose labels are 0 and 1: DPO."""
 
-GRADED = {"transform": "standardise", "sharpness": 1.5}
+GRADED: Mapping[str, object] = {"transform": "standardise", "sharpness": 1.5}
 """Those of an objective with other labels."""
 
 SHARES = (Shares(), Shares(train=0.6, validation=0.2, test=0.2))
@@ -144,6 +144,13 @@ def _shares(prompts: Set[Prompt]) -> Shares:
     return next((shares for shares in candidates if {shares.of(prompt) for prompt in prompts} == set(SPLITS)), SHARES[0])
 
 
+def _objective(label: str, is_binary: bool, train: Sequence[Example]) -> tuple[str, dict[str, object], int]:
+    """Name and settings of the objective of a label, and the number of training lists that it orders."""
+    name = objective_name(label)
+    settings: dict[str, object] = {} if name == label else {"label": label}
+    return name, settings | dict(BINARY if is_binary else GRADED), sum(_prefers(example, label) for example in train)
+
+
 def _prefers(example: Example, name: str) -> bool:
     return len({value for value in example.labels.get(name, ()) if value is not None}) > 1
 
@@ -158,8 +165,7 @@ def _values(request: ConfigRequest, found: Found) -> dict[str, object]:
         "model": request.model,
         "data": _settings(found.reader),
         "is_binary": is_binary,
-        "objectives": {name: sum(_prefers(example, name) for example in train) for name in found.objectives},
-        "settings": BINARY if is_binary else GRADED,
+        "objectives": [_objective(label, is_binary, train) for label in found.objectives],
         "training_lists": len(train),
         "splits": _settings(found.splits),
         "faulty": found.faulty,

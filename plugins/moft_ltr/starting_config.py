@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from moft import ConfigError, DataError
-from moft.api import ConfigRequest, rendered_config
+from moft.api import ConfigRequest, objective_name, rendered_config
 from moft_ltr.base.lightgbm_model import LightGBMModel, booster_text
 from moft_ltr.data.columns import MSLR_COLUMNS, MSLR_LABELS, column_number
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
@@ -19,6 +20,8 @@ from moft_ltr.data.mslr_sample import LABELS
 from moft_ltr.data.splits import SPLITS
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
+
+SILENT = "all documents of each training query have the same value"
 
 GUESSED = 2
 """Objectives that are proposed where nothing says which columns are labels."""
@@ -85,21 +88,26 @@ def starting_config(request: ConfigRequest) -> str:
     if request.model is not None:
         booster_text(LightGBMModel(request.model))
     labels, is_guessed = _labels(train, request.labels)
-    proposals = [found for name, column in labels.items() if (found := _proposal(name, column, files)) is not None]
+    found = ((name, _proposal(name, column, files)) for name, column in labels.items())
     if is_guessed:
-        proposals = proposals[-GUESSED:] if train.columns > GUESSED else proposals[-1:]
-    if not proposals or train.columns < 2:
-        raise DataError(
-            f"{train.source}: no label column can be learned from, because all documents of a query have the same label. "
-            "Name other columns, as in --label clicks=134."
-        )
+        most = min(GUESSED, train.columns - 1)
+        proposals = list(islice((proposal for _, proposal in found if proposal is not None), most))[::-1]
+        silent = []
+    else:
+        made = dict(found)
+        proposals = [proposal for proposal in made.values() if proposal is not None]
+        silent = [name for name, proposal in made.items() if proposal is None]
+    if request.labels and silent:
+        raise DataError(f"{train.source}: {SILENT} for the label {silent[0]!r} in column {request.labels[silent[0]]}.")
+    if not proposals:
+        raise DataError(f"{train.source}: {SILENT} in any label column. Name others, as in --label clicks=134.")
     chosen = {column_number(train, proposal.column, "--label") for proposal in proposals}
     left_out = _left_out(train, labels, chosen, is_guessed)
-    return rendered_config(TEMPLATE, _values(request, files, proposals, left_out, is_guessed))
+    return rendered_config(TEMPLATE, _values(request, files, proposals, left_out, is_guessed) | {"silent": silent})
 
 
 def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int | str], bool]:
-    """Label columns by the name of their objective, and whether they are guessed."""
+    """Label columns by the name of their objective, and whether they are guessed: then all columns, the last one first."""
     if given:
         for name, column in given.items():
             if column not in data.labels and not (column.isascii() and column.isdigit()):
@@ -107,10 +115,10 @@ def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int |
                 raise ConfigError(f"--label {name}={column}: {column!r} is not the number of a column.{known}")
         return {name: column if column in data.labels else int(column) for name, column in given.items()}, False
     if data.labels:
-        return {name: name for name in data.labels}, False
+        return {objective_name(name): name for name in data.labels}, False
     if data.columns == MSLR_COLUMNS:
         return dict(LABELS), False
-    return {f"column-{column}": column for column in range(1, data.columns + 1)}, True
+    return {f"column-{column}": column for column in range(data.columns, 0, -1)}, True
 
 
 def _left_out(data: Dataset, labels: Mapping[str, int | str], chosen: set[int], is_guessed: bool) -> list[int]:
