@@ -26,6 +26,8 @@ hookimpl = pluggy.HookimplMarker("moft")
 def moft_tasks() -> Iterable[Component]:
     """Offer tasks: where lists come from, and what model scores them. Target: `(context: Context, *, ...) -> Task`.
 
+    A task class with `starting_config` also serves `moft new config`.
+
     Example:
         @hookimpl
         def moft_tasks():
