@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -88,22 +87,15 @@ def starting_config(request: ConfigRequest) -> str:
     if request.model is not None:
         booster_text(LightGBMModel(request.model))
     labels, is_guessed = _labels(train, request.labels)
-    found = ((name, _proposal(name, column, files)) for name, column in labels.items())
-    if is_guessed:
-        most = min(GUESSED, train.columns - 1)
-        proposals = list(islice((proposal for _, proposal in found if proposal is not None), most))[::-1]
-        silent = []
-    else:
-        made = dict(found)
-        proposals = [proposal for proposal in made.values() if proposal is not None]
-        silent = [name for name, proposal in made.items() if proposal is None]
+    most = min(GUESSED, train.columns - 1) if is_guessed else len(labels)
+    proposals, silent = _proposals(labels, files, most)
     if request.labels and silent:
         raise DataError(f"{train.source}: {SILENT} for the label {silent[0]!r} in column {request.labels[silent[0]]}.")
     if not proposals:
         raise DataError(f"{train.source}: {SILENT} in any label column. Name others, as in --label clicks=134.")
-    chosen = {column_number(train, proposal.column, "--label") for proposal in proposals}
-    left_out = _left_out(train, labels, chosen, is_guessed)
-    return rendered_config(TEMPLATE, _values(request, files, proposals, left_out, is_guessed) | {"silent": silent})
+    known = set() if is_guessed else {column_number(train, column, "--label") for column in labels.values()}
+    values = _values(request, files, proposals[::-1] if is_guessed else proposals, _left_out(train, known, proposals))
+    return rendered_config(TEMPLATE, values | {"is_guessed": is_guessed, "silent": [] if is_guessed else silent})
 
 
 def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int | str], bool]:
@@ -121,12 +113,27 @@ def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int |
     return {f"column-{column}": column for column in range(data.columns, 0, -1)}, True
 
 
-def _left_out(data: Dataset, labels: Mapping[str, int | str], chosen: set[int], is_guessed: bool) -> list[int]:
+def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> list[int]:
     """Label columns that are not objectives and would be inputs otherwise."""
-    known = set() if is_guessed else {column_number(data, column, "--label") for column in labels.values()}
     if data.columns == MSLR_COLUMNS:
-        known |= set(MSLR_LABELS)
-    return sorted(known - chosen - set(data.labels.values()))
+        known = known | set(MSLR_LABELS)
+    objectives = {column_number(data, proposal.column, "--label") for proposal in proposals}
+    return sorted(known - objectives - set(data.labels.values()))
+
+
+def _proposals(labels: Mapping[str, int | str], files: Mapping[str, Dataset], most: int) -> tuple[list[Proposal], list[str]]:
+    """The first objectives that can be learned from, and the labels before the last of them that cannot."""
+    proposals: list[Proposal] = []
+    silent = []
+    for name, column in labels.items():
+        if len(proposals) == most:
+            break
+        proposal = _proposal(name, column, files)
+        if proposal is None:
+            silent.append(name)
+        else:
+            proposals.append(proposal)
+    return proposals, silent
 
 
 def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Proposal | None:
@@ -163,7 +170,6 @@ def _values(
     files: Mapping[str, Dataset],
     proposals: Sequence[Proposal],
     left_out: Sequence[int],
-    is_guessed: bool,
 ) -> dict[str, object]:
     """What the template asks for."""
     train, first = files["train"], proposals[0]
@@ -173,7 +179,6 @@ def _values(
         "queries": ", ".join(f"{len(file):,} {split}" for split, file in files.items()),
         "columns": train.columns,
         "data": request.data,
-        "is_guessed": is_guessed,
         "proposals": proposals,
         "left_out": list(left_out),
         "main": main,
