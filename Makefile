@@ -16,11 +16,11 @@ WORKERS ?= 2
 # One thread for each process: results repeat to the bit on a machine, and workers do not fight for cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help venv test checks lint format demo demo-llm docs clean
+.PHONY: help venv test checks lint format demo demo-llm reference docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 venv: $(DEV) ## Set up .venv with moft, editable, all extras that the checks need, and the developers' tools.
 
@@ -54,6 +54,9 @@ data/demo-llm.jsonl: | $(LLM)
 	$(BIN)/moft data sample smollm2 configs/llm/demo-prompts.txt --template chat --responses 4 --max-new-tokens 32 \
 		--scorer "first-person={name: regex, pattern: '\b(?:I|me|my|mine|we|us|our)\b'}" \
 		--scorer "third-person={name: regex, pattern: '\b(?:he|him|his|she|her|they|them|their)\b', ignore_case: true}" --out $@
+
+reference: $(DEV) ## Write the generated parts of the pages anew, from the code and the results of benchmarks.
+	$(BIN)/python docs/reference.py
 
 docs: $(DEV) ## Build the documentation into docs/_build/html; a warning is an error.
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -11,15 +11,16 @@ from typing import Any
 import torch
 
 from moft import cache_folder
+from moft.engine.fronts.base_model import base_values
 from moft.engine.fronts.hypervolume import hypervolume
-from moft.engine.fronts.profile import base_values, profiled
+from moft.engine.fronts.profile import profiled
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem
 from moft.run.run_config import read_settings
-from moft.run.train import validation_grid
+from moft.run.validation import validation_grid
 from moft.types import Front, ListValues, Tradeoff
 
 

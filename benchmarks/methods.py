@@ -177,7 +177,7 @@ def _verdict(name: str, measure: str, verdicts: list[dict[str, Any]]) -> str:
         if verdict["measure"] == measure and name != OURS and name in (verdict["first"], verdict["second"]):
             sign = 1 if verdict["first"] == OURS else -1
             difference = sign * verdict["difference"]
-            return f"{difference:+.3g}, {'distinct' if verdict['is_distinct'] else 'not distinguishable'} (p {verdict['p']:.2g})"
+            return f"{difference:+.3g}, {'' if verdict['is_significant'] else 'not '}significant (p {verdict['p']:.2g})"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Multi-objective fine-tuning: train once, steer at inference. This face is light; `moft.api` has the rest."""
+"""Multi-objective fine-tuning: train one policy, steer it at inference. Importing this is fast; `moft.api` has the rest."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 def open_run(path: Path | str, *, device: str = "auto") -> OpenedRun:
-    """The task and policy of a finished run, with every installed plugin loaded; imports torch.
+    """Opens a finished run, with all installed plugins loaded; imports torch.
 
     Args:
         path: the run folder.
-        device: `auto` takes a GPU where there is one, `cpu` does not.
+        device: `auto` takes a GPU if there is one; `cpu` does not.
 
     Raises:
-        RunError: there is no finished run, or its files are not whole.
+        RunError: there is no finished run, or its files are damaged.
     """
     from moft.hooks.plugin_manager import Plugins
     from moft.run.policy.open_run import open_run

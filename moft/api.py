@@ -1,6 +1,8 @@
-"""The heavy face: every name that a plugin may import beside `moft` and `moft.testing`."""
+"""Every name that a plugin may import beside those of `moft` and `moft.testing`; importing it imports torch."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
 
 from moft.config.build import component
 from moft.config.config_file import read_value
@@ -10,8 +12,9 @@ from moft.engine.checks.sampler_draws import draws_of, grid_of
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
+from moft.engine.fronts.base_model import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
-from moft.engine.fronts.profile import BasePolicy, base_values, profiled, unmeasured
+from moft.engine.fronts.profile import profiled, unmeasured
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
@@ -53,6 +56,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
 )
+from moft.renames import missing_name, new_name
 from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
 from moft.types import (
     Batch,
@@ -157,6 +161,7 @@ __all__ = [
     "minimise_at",
     "modulated",
     "modulated_linear",
+    "new_name",
     "nondominated",
     "note_unlabelled",
     "objective_name",
@@ -168,3 +173,8 @@ __all__ = [
     "unmeasured",
     "wheel_member",
 ]
+
+if not TYPE_CHECKING:  # else type checkers would accept any name
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing_name(__name__, name)

@@ -1,13 +1,15 @@
-"""The nearest known word, for messages about a word that is not known."""
+"""Parts of error messages: the nearest known word, lists of words, and errors on one line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from moft.renames import rename_hint
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` with the known word nearest to `word`, or nothing where none is near."""
+    """` Did you mean 'x'?` with the known word nearest to `word`; empty if none is near."""
     by_lower = {name.lower().replace("_", "-"): name for name in known}
     found = get_close_matches(word.lower().replace("_", "-"), by_lower, n=1, cutoff=0.6)
     return f" Did you mean {by_lower[found[0]]!r}?" if found else ""
@@ -19,6 +21,6 @@ def listed(words: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Type and text of an error, on one line."""
-    text = " ".join(str(error).split())
+    """Type and text of an error, on one line, with the new name where it is about an old one."""
+    text = " ".join(str(error).split()) + rename_hint(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

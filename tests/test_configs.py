@@ -22,7 +22,7 @@ import typer
 from moft.cli.app import application, main
 from moft.config.yaml12 import load
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import parsed_dial
+from moft.run.policy.parse_weights import parse_dial
 from moft.run.run_config import read_settings
 from moft_ltr.data.synthetic import Synthetic, make_synthetic
 
@@ -124,7 +124,7 @@ def test_the_line_of_a_paper_config_trains_it_and_compares_what_it_made(
         if words[0] in ("train", "sweep"):
             assert (words[1], data) == (name, DATA)
         elif words[0] == "profile":
-            assert len(parsed_dial(given["dial"], names)) == len(names)
+            assert len(parse_dial(given["dial"], names)) == len(names)
             seen.add(Path(given["run"]))
         else:
             runs = [Path(run) for run in given["runs"]]

@@ -4,6 +4,7 @@ A page is read from top to bottom in a folder of its own, in which `configs/` li
 `$ ` and what they print, in which numbers may differ and `...` stands for anything. One with `python` is run, in one namespace
 for the page. One with `yaml` is a config, or a piece of one, whose settings must exist. A comment above a fence changes that:
 `<!-- file: NAME -->` writes it to a file, `<!-- check-only: REASON -->` runs nothing and checks commands by their options.
+What stands between `<!-- generated: ... -->` and `<!-- /generated -->` is made by `make reference`; its `py` is shown only.
 A page that begins with `<!-- starts with: first -->` finds the lists, the config and the run of the first tutorial.
 """
 
@@ -43,6 +44,7 @@ PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if not APART 
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 
 FENCE = re.compile(r"(?:^<!-- (?P<mark>[^>]+) -->\n)?^(?P<ticks>```+)(?P<kind>[\w{}-]*)\n(?P<text>.*?)^(?P=ticks)$", re.M | re.S)
+GENERATED = re.compile(r"^<!-- generated: [^>]+ -->$.*?^<!-- /generated -->$", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d[\d.,:]*(e[-+]?\d+)?")
 
 # The config that a piece of one is a piece of, and the first tutorial's.
@@ -388,7 +390,8 @@ def test_the_page_of_the_run_folder_names_every_file_and_every_field(first_run: 
 
 def test_code_examples_are_fenced_as_something_that_is_checked() -> None:
     known = {"console", "python", "yaml", "text", "json", "toml", "bibtex", "math", "{toctree}"}
-    found = {(name_of(path), fence.line, fence.kind) for path, fences in FENCES.items() for fence in fences}
+    written = {path: fences_of(GENERATED.sub("", text)) for path, text in TEXTS.items()}
+    found = {(name_of(path), fence.text, fence.kind) for path, fences in written.items() for fence in fences}
     assert not {entry for entry in found if entry[2] not in known}
     unrun = [
         (p, f.line) for p, fences in FENCES.items() for f in fences if f.kind == "python" and f.mark.startswith("check-only")

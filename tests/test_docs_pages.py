@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from moft.cli.app import main
-from moft.hooks import specs
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import KINDS, SINGULAR
 
@@ -54,18 +49,6 @@ def test_the_package_beside_the_tutorial_is_what_the_tutorial_makes(tmp_path: Pa
     shown = dict(re.findall(r"^<!-- file: (moft-hinge/\S+) -->\n```\w+\n(.*?)^```$", page, flags=re.M | re.S))
     assert shown == {name: made[name] for name in shown}, "the page shows other files than moft new plugin writes"
     assert {"moft-hinge/pyproject.toml", "moft-hinge/src/moft_hinge/loss.py"} <= set(shown)
-
-
-def test_the_page_of_hooks_has_every_hook_with_its_arguments_and_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    text = importlib.import_module("moft_docs").expanded(TEXTS[DOCS / "reference" / "hooks.md"])
-    sections = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", text, flags=re.M | re.S))
-    hooks = {name: value for name, value in vars(specs).items() if inspect.isfunction(value) and name.startswith("moft_")}
-    assert set(sections) == set(hooks)
-    for name, hook in hooks.items():
-        taken = list(inspect.signature(hook).parameters)
-        assert [one for one in taken if not re.search(rf"^{name}\(.*\b{one}: ", sections[name], flags=re.M)] == []
-        assert f"@hookimpl\ndef {name}(" in sections[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -115,67 +98,3 @@ def test_the_documentation_builds_without_a_warning(warm: str, tmp_path: Path, p
     settings = (tmp_path / "html" / "reference" / "config.html").read_text(encoding="utf-8")
     offered = {offer.component.name for kind in KINDS for offer in plugins.offers(kind)}
     assert all(name in settings for name in offered)
-
-
-def corners(objectives: list[str]) -> dict[str, Any]:
-    """A result of the study of the vertices, as its program writes it."""
-    m = len(objectives)
-    row = {
-        **{key: [0.1 * (j + 1) for j in range(m)] for key in ("one_shot", "plain", "base")},
-        "objectives": objectives,
-        "lists": 175,
-        "ratio": [0.9] * (m - 1) + [0.75],
-        "ratio_ci": [[0.8, 1.0]] * m,
-        "above_base_ci": [[0.01, 0.05]] * m,
-        "hypervolume": 0.00512,
-        "hypervolume_ci": [0.004, 0.006],
-        "main": 0.36,
-        "seconds": 12.5,
-        "plain_seconds": 50.0,
-    }
-    setup = {"split": "validation", "seeds": 3, "folds": 1}
-    machine = {"processor": "P", "cores": 2, "python": "3.11", "packages": {"torch": "2"}, "date": "2026-01-01"}
-    return {"setup": setup, "machine": machine, "variants": {"defaults": row, "no balance": row}}
-
-
-def test_the_table_of_the_corners_has_a_row_for_each_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    results = importlib.import_module("moft_docs.results")
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "vertices-study.json").write_text(json.dumps(corners(["clicks", "dwell"])), encoding="utf-8")
-    text = results.benchmark_results("vertices-study", folder=tmp_path)
-    rows = [line for line in text.splitlines() if line.startswith("| no balance |")]
-    assert rows[0] == "| no balance | 0.90 | 0.75 | 0.75 | 5.12 [4.00, 6.00] | 0.360 | 12.5 |"
-    assert "3 seeds; 1 fold; validation split" in text
-
-
-def test_a_result_that_is_not_there_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    results = importlib.import_module("moft_docs.results")
-    assert "Not measured yet" in results.benchmark_results("vertices", folder=tmp_path)
-    assert "No further results" in results.other_results(folder=tmp_path)
-
-
-def test_any_result_becomes_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    results = importlib.import_module("moft_docs.results")
-    spread = {"median": 2.0, "low": 1.5, "high": 2.5}
-    content = {
-        "rounds": 7,
-        "ratios": {"a | b": {**spread, "target": 3}},
-        "parts": {"x": {"one": 1.0}},
-        "sizes": [{"lists": 1250}],
-    }
-    text = results.plain_tables(content)
-    assert r"| a \| b | 2 (1.5 to 2.5) | 3 |" in text
-    assert "| rounds | 7 |" in text
-    assert "| x | 1 |" in text
-    assert "| 1,250 |" in text
-
-
-def test_a_page_with_an_unknown_part_does_not_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    generated = importlib.import_module("moft_docs")
-    assert "sharpness" in generated.expanded("<!-- generated: components losses -->")
-    with pytest.raises(KeyError, match="nonsense"):
-        generated.expanded("<!-- generated: nonsense -->")

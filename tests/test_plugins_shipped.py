@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from moft.config.annotations import Many, OneOf, Record, Shape
+from moft.config.annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.json_schema import component_schema, settings_of, settings_of_record
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.engine.training.trainer_settings import TrainerSettings
@@ -163,12 +163,12 @@ def _records(parameters: tuple[Parameter, ...]) -> Iterator[type[Any]]:
 
     def within(shape: Shape) -> Iterator[type[Any]]:
         match shape:
-            case Record(record):
+            case RecordShape(record):
                 yield record
                 yield from _records(fields_of(record))
-            case Many(item):
+            case ContainerShape(item):
                 yield from within(item)
-            case OneOf(members):
+            case ChoiceShape(members):
                 for member in members:
                     yield from within(member)
 

@@ -1,4 +1,4 @@
-"""The command line `moft`: its own commands, one per file, and those that plugins add."""
+"""The command line `moft`: its own commands, and those that plugins add."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from moft.hooks.plugin_manager import Plugins
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit code: 0, or 2 after a user's mistake.
+    """Runs one command and returns the exit code: 0 for success, 2 for a user's mistake, 130 for an interrupt.
 
     Args:
-        argv: the words after `moft`; by default those of the process.
+        argv: the words after `moft`; None for those of the process.
     """
 
     def run() -> object:
         plugins = Plugins()
         plugins.load()
         words = list(sys.argv[1:] if argv is None else argv)
-        app = application(plugins, () if words[:1] == ["plugins"] else words)  # which lists what cannot be read
+        app = application(plugins, () if words[:1] == ["plugins"] else words)  # `moft plugins` lists broken commands too
         if words[:1] == ["plugins"] and len(words) < 4 and not any(word.startswith("-") for word in words):
-            plugins_command.show(plugins, *words[1:])  # past typer, which takes as long to read words as all this
+            plugins_command.show(plugins, *words[1:])  # without typer, which would double the time
             return 0
         command = typer.main.get_command(app)
         try:
@@ -41,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if isinstance(error, MoftError) and not error.module and not (isinstance(error, PluginError) and error.__cause__):
                 raise
-            from moft.run.checks.out_of_memory import told_memory
-            from moft.run.checks.plugin_errors import told_fault  # these import torch, and so only now
+            from moft.run.checks.out_of_memory import memory_error
+            from moft.run.checks.plugin_errors import plugin_error  # imported only now, because they import torch
 
-            if (fault := told_memory(error) or told_fault(error, plugins)) is None:
+            if (fault := memory_error(error) or plugin_error(error, plugins)) is None:
                 raise
             raise fault from error
 
@@ -52,13 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def application(plugins: Plugins, words: Sequence[str] = ()) -> typer.Typer:
-    """All of `moft`, or the command that the words after it name; commands find `plugins` as `obj` of their `typer.Context`."""
-    app = typer.Typer(help="Multi-objective fine-tuning: train once, steer at inference.", rich_markup_mode=None)
+    """The typer application: all commands, or only the one that `words` names; `plugins` is `obj` of its `typer.Context`."""
+    app = typer.Typer(help="Multi-objective fine-tuning: train one policy, steer it at inference.", rich_markup_mode=None)
 
     @app.callback(invoke_without_command=True)
     def root(
         context: typer.Context,
-        version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+        version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     ) -> None:
         context.obj = plugins
         if version:

@@ -1,4 +1,4 @@
-"""`moft` in a process that ends when whoever started it does: a run of a sweep that was killed does not go on alone."""
+"""`moft` in a child process that ends with its parent, so that no run outlives a sweep that was killed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from moft.cli import app
 
 
 def main() -> int:
-    """As `moft`, until the standard input ends."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with interrupts ignored
+    """Runs `moft` until the standard input is closed."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell start with interrupts ignored
     threading.Thread(target=_end_with_input, daemon=True).start()
     return app.main()
 
 
 def _end_with_input() -> None:
-    """Ends this process at once when the other end of its input is closed; what it wrote is whole at any moment."""
+    """Ends this process at once when its standard input is closed; its files are complete at any time."""
     while os.read(0, 1):
         pass
     os._exit(1)

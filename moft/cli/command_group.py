@@ -1,4 +1,4 @@
-"""Groups of commands."""
+"""A group of commands, such as `moft config`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typer
 
 
 def command_group(help_text: str) -> typer.Typer:
-    """A group that shows its help where no command of it is named."""
+    """A group that prints its help if no command is given."""
     group = typer.Typer(help=help_text, rich_markup_mode=None)
 
     @group.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""How the command line ends: one line on stderr for what a user can cause, and an exit code."""
+"""Exit codes of the command line, and one line on stderr for each error that a user can cause."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 import typer
 
 from moft.errors import MoftError
+from moft.renames import new_name
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -17,49 +18,52 @@ TRACE = "MOFT_TRACE"
 
 
 def exit_code(call: Callable[[], object]) -> int:
-    """The exit code after `call`, which itself may give one; an error that a user can cause is told in one line.
+    """The exit code of a call, which may return one itself; an error that a user can cause is printed in one line.
 
-    A mistake, also of the file system, gives 2 and an interrupt 130. Anything else is a bug and passes through.
-    `MOFT_TRACE=1` shows where a mistake was found.
+    A mistake, also of the file system, gives 2, and an interrupt gives 130. Any other error is a bug and is raised.
+    `MOFT_TRACE=1` prints the traceback of a mistake.
     """
     try:
         code = call()
-        sys.stdout.flush()  # here, where a closed pipe is still caught
+        sys.stdout.flush()  # so that a closed pipe is noticed here
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter prints an error at exit
         return 1
     except KeyboardInterrupt:
-        return _told("interrupted.", INTERRUPTED)
+        return _printed("interrupted.", INTERRUPTED)
     except typer.Abort:
-        return _told("aborted.", 1)
+        return _printed("aborted.", 1)
     except typer.TyperException as error:
         if error.format_message().startswith("Usage:"):  # a group without a command shows its help
             print(error.format_message(), file=sys.stderr)
             return error.exit_code
-        return _told(f"error: {_usage_trouble(error)}", error.exit_code)
+        return _printed(f"error: {_usage_message(error)}", error.exit_code)
     except MoftError as error:
         _trace(error)
         for line in (str(error) or type(error).__name__).splitlines():
-            _told(f"error: {line}", MISTAKE)
+            _printed(f"error: {line}", MISTAKE)
         return MISTAKE
     except OSError as error:
         _trace(error)
-        return _told(f"error: {_file_trouble(error)}", MISTAKE)
+        return _printed(f"error: {_file_message(error)}", MISTAKE)
     if code == INTERRUPTED:  # typer turns an interrupt into this code
-        return _told("interrupted.", INTERRUPTED)
+        return _printed("interrupted.", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
-def _usage_trouble(error: typer.TyperException) -> str:
-    """What was wrong with the command's words, and where its help is."""
+def _usage_message(error: typer.TyperException) -> str:
+    """What is wrong with the words of a command, and how to get its help."""
     text = " ".join(error.format_message().split())
     context: typer.Context | None = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)  # of an option that the command does not have
+    if context is not None and (new := new_name("option", f"{context.command_path} {option}")):
+        text = f"{option} is now {new}"
     text = text if text.endswith((".", "?", "!")) else f"{text}."
     return f"{text} Try '{context.command_path} --help'." if context is not None else text
 
 
-def _file_trouble(error: OSError) -> str:
-    """What the operating system refused, with the files concerned."""
+def _file_message(error: OSError) -> str:
+    """What the operating system refused, with the files."""
     names = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)]
     files = " and ".join(os.fsdecode(name) for name in names)
     reason = " ".join((error.strerror or str(error) or type(error).__name__).split()).rstrip(".")
@@ -67,12 +71,12 @@ def _file_trouble(error: OSError) -> str:
 
 
 def _trace(error: Exception) -> None:
-    """The traceback, for who asks for it."""
+    """Prints the traceback if `MOFT_TRACE` asks for it."""
     if os.environ.get(TRACE, "") not in ("", "0"):
         traceback.print_exception(error)
 
 
-def _told(text: str, code: int) -> int:
-    """The code, once the text is on stderr."""
+def _printed(text: str, code: int) -> int:
+    """The code, after the text was printed on stderr."""
     print(f"moft: {text}", file=sys.stderr)
     return code

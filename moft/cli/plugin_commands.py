@@ -1,4 +1,4 @@
-"""The commands that plugins add: each plugin's all or none, and none is read that the user did not ask for."""
+"""The commands that plugins add; of a plugin with a broken command none is added."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from moft.suggestions import one_line
 
 
 def add_commands(app: typer.Typer, data: typer.Typer, plugins: Plugins, words: Sequence[str]) -> None:
-    """Adds the commands of plugins, and leaves only the one that the user's words name, where they name one.
+    """Adds the commands of plugins, and keeps only the one that `words` names, if they name one.
 
-    Typer takes long to read a command, and longer than all else to read every one.
+    typer is slow to parse a command; parsing all of them would take most of the time.
 
     Args:
-        app: with the commands that are there already.
-        data: the group of that name, which joins `app` where it has commands.
-        plugins: a failure of one is told in one line and leaves the others as they are.
-        words: those after `moft`; none for every command.
+        app: the application with the commands of moft.
+        data: the group `moft data`; it is added to `app` if it has commands.
+        plugins: if one fails, that is printed in one line, and the others are added.
+        words: those after `moft`; empty for every command.
     """
-    made = []
+    groups = []
     for implementation in plugins.implementations("moft_commands"):
-        own, own_data = typer.Typer(), typer.Typer()
-        with _told(implementation, plugins):
-            implementation(app=own, data=own_data)
-            made.append((implementation, own, own_data))
-    first = _named(words[:1], [app, *(own for _, own, _ in made)], "data")
-    second = _named(words[1:2], [data, *(own for _, _, own in made)]) if first == "data" else first
-    for implementation, own, own_data in made:
-        with _told(implementation, plugins):
-            _check(own, "moft", _names(app) | {"data"}, first)
-            _check(own_data, "moft data", _names(data), second)
-            for group, whole in ((own, app), (own_data, data)):
+        commands, data_commands = typer.Typer(), typer.Typer()
+        with _failures_printed(implementation, plugins):
+            implementation(app=commands, data=data_commands)
+            groups.append((implementation, commands, data_commands))
+    first = _named(words[:1], [app, *(commands for _, commands, _ in groups)], "data")
+    second = _named(words[1:2], [data, *(commands for _, _, commands in groups)]) if first == "data" else first
+    for implementation, commands, data_commands in groups:
+        with _failures_printed(implementation, plugins):
+            _check(commands, "moft", _names(app) | {"data"}, first)
+            _check(data_commands, "moft data", _names(data), second)
+            for group, whole in ((commands, app), (data_commands, data)):
                 whole.registered_commands += group.registered_commands
                 whole.registered_groups += group.registered_groups
     if data.registered_commands or data.registered_groups:
@@ -49,16 +49,16 @@ def plugin_command_names(plugins: Plugins) -> set[str]:
     """The names of all commands that plugins add to `moft`."""
     names = set[str]()
     for implementation in plugins.implementations("moft_commands"):
-        own = typer.Typer()
-        with _told(implementation, plugins):
-            implementation(app=own, data=typer.Typer())
-            names |= _names(own)
+        commands = typer.Typer()
+        with _failures_printed(implementation, plugins):
+            implementation(app=commands, data=typer.Typer())
+            names |= _names(commands)
     return names
 
 
 @contextmanager
-def _told(implementation: Implementation, plugins: Plugins) -> Iterator[None]:
-    """Tells of a failure in one line, as that of a plugin."""
+def _failures_printed(implementation: Implementation, plugins: Plugins) -> Iterator[None]:
+    """Prints a failure of a plugin in one line."""
     try:
         yield
     except Exception as error:
@@ -68,24 +68,24 @@ def _told(implementation: Implementation, plugins: Plugins) -> Iterator[None]:
 
 
 def _check(group: typer.Typer, whole: str, taken: set[str], name: str) -> None:
-    """Fails where a plugin's group cannot join the whole; a command that typer cannot read fails here, by itself."""
+    """Raises an error if a plugin's group cannot join the whole, or if typer cannot parse one of its commands."""
     if group.registered_callback is not None:
-        raise PluginError(f"it sets the callback of '{whole}', which is not a plugin's to set")
+        raise PluginError(f"it sets the callback of '{whole}', which plugins may not set")
     if both := _names(group) & taken:
-        raise PluginError(f"'{whole} {min(both)}' is there already")
-    asked = typer.Typer()
-    asked.registered_commands, asked.registered_groups = list(group.registered_commands), list(group.registered_groups)
-    _keep(asked, name)
-    typer.main.get_group(asked)
+        raise PluginError(f"'{whole} {min(both)}' already exists")
+    part = typer.Typer()
+    part.registered_commands, part.registered_groups = list(group.registered_commands), list(group.registered_groups)
+    _keep(part, name)
+    typer.main.get_group(part)
 
 
 def _named(words: Sequence[str], groups: Sequence[typer.Typer], *others: str) -> str:
-    """The command that a word names; empty where it names none, and all have to be read."""
+    """The command that the first word names; empty if it names none, so that all have to be parsed."""
     return next((word for word in words if word in set(others).union(*map(_names, groups))), "")
 
 
 def _keep(group: typer.Typer, name: str) -> None:
-    """Leaves only what has a name, if one is given."""
+    """Keeps only the command or group of a name, if one is given."""
     if name:
         group.registered_commands = [command for command in group.registered_commands if name in _names_of_command(command)]
         group.registered_groups = [inner for inner in group.registered_groups if inner.name == name]
@@ -98,5 +98,5 @@ def _names(group: typer.Typer) -> set[str]:
 
 
 def _names_of_command(command: typer.models.CommandInfo) -> set[str]:
-    """The name that a command was given, or that its function gives it."""
+    """The name of a command, or of its function if it has none."""
     return {command.name or command.callback.__name__.replace("_", "-")} if command.callback is not None else set()

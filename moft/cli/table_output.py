@@ -1,4 +1,4 @@
-"""Tables on stdout: drawn on a terminal, plain columns elsewhere."""
+"""Tables on stdout: with lines on a terminal, as plain columns elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows under their column names; off a terminal every row is one line, whatever its width."""
+    """Prints rows under their column names; if stdout is not a terminal, every row is one line of any width."""
     if not sys.stdout.isatty():
         for line in aligned([columns, *rows]):
             print(line)

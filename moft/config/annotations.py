@@ -1,4 +1,4 @@
-"""What an annotation asks for: a component, a record, a list, a mapping or a choice of these, or a value for pydantic."""
+"""The shape of a setting, from its type annotation: a component, a record, a list, a mapping, a choice, or a plain value."""
 
 from __future__ import annotations
 
@@ -31,33 +31,40 @@ class Unsupported(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Value:
-    """Anything that pydantic validates."""
+class ValueShape:
+    """A plain value, which pydantic validates."""
 
     annotation: Any
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A component, selected by name; a factory is called later, with what stands left of its star. A list is `several`."""
+class ComponentShape:
+    """A component, selected by name.
+
+    Args:
+        kind: of component, such as `losses`.
+        is_factory: whether the engine supplies more arguments later.
+        default: the component to take when none is named.
+        from_list: the component that a list stands for.
+    """
 
     kind: str
     is_factory: bool
     default: Default | None = None
-    several: FromList | None = None
+    from_list: FromList | None = None
 
 
 @dataclass(frozen=True)
-class Record:
-    """A dataclass; `names` are what its field `name` allows, where it is one of several to choose from."""
+class RecordShape:
+    """A dataclass; `names` are what its field `name` allows, if it is one of several to choose from."""
 
     type: type[Any]
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Many:
-    """A list or tuple of items, or a mapping of names to items, under constraints of its size."""
+class ContainerShape:
+    """A list or tuple of items, or a mapping of names to items, with constraints on its size."""
 
     item: Shape
     container: type[list[Any]] | type[tuple[Any, ...]] | type[dict[str, Any]]
@@ -65,7 +72,7 @@ class Many:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class ChoiceShape:
     """One of several shapes, or None where that is allowed."""
 
     members: tuple[Shape, ...]
@@ -73,45 +80,45 @@ class OneOf:
     default: Default | None = None
 
 
-Shape = Value | Chosen | Record | Many | OneOf
+Shape = ValueShape | ComponentShape | RecordShape | ContainerShape | ChoiceShape
 
 
-def shape_of(annotation: Any, default: Default | None = None, several: FromList | None = None) -> Shape:
+def shape_of(annotation: Any, default: Default | None = None, from_list: FromList | None = None) -> Shape:
     """The shape of an annotation.
 
     Args:
         annotation: as `typing.get_type_hints(..., include_extras=True)` gives it.
         default: the component to take when none is named; an annotation's own wins.
-        several: the component that a list stands for, likewise.
+        from_list: the component that a list stands for, likewise.
 
     Raises:
-        Unsupported: components or records stand in a container other than a list, a tuple or a mapping.
+        Unsupported: components or records are in a container other than a list, a tuple or a mapping.
     """
     bare, metadata = _stripped(annotation)
     default = next((item for item in metadata if isinstance(item, Default)), default)
-    several = next((item for item in metadata if isinstance(item, FromList)), several)
+    from_list = next((item for item in metadata if isinstance(item, FromList)), from_list)
     constraints = tuple(item for item in metadata if not isinstance(item, Default | FromList))
     origin, arguments = typing.get_origin(bare), typing.get_args(bare)
     if _kind(bare):
-        return Chosen(_kind(bare), False, default, several)
+        return ComponentShape(_kind(bare), False, default, from_list)
     if origin is collections.abc.Callable and len(arguments) == 2 and arguments[0] is Ellipsis and _kind(arguments[1]):
-        return Chosen(_kind(arguments[1]), True, default, several)
+        return ComponentShape(_kind(arguments[1]), True, default, from_list)
     if isinstance(bare, type) and dataclasses.is_dataclass(bare):
-        return Record(bare, _names(bare))
+        return RecordShape(bare, _names(bare))
     if origin in (Union, types.UnionType):
-        members = tuple(shape_of(member, default, several) for member in arguments if member is not types.NoneType)
-        if any(not isinstance(member, Value) for member in members):
-            return OneOf(members, types.NoneType in arguments, default)
-        return Value(annotation)
+        members = tuple(shape_of(member, default, from_list) for member in arguments if member is not types.NoneType)
+        if any(not isinstance(member, ValueShape) for member in members):
+            return ChoiceShape(members, types.NoneType in arguments, default)
+        return ValueShape(annotation)
     if origin in (dict, collections.abc.Mapping) and arguments[0] is str:
         return _many(annotation, arguments[1], dict, constraints)
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         return _many(annotation, arguments[0], tuple, constraints)
     if origin in (list, collections.abc.Sequence):
         return _many(annotation, arguments[0], list if origin is list else tuple, constraints)
-    if origin is not None and any(not isinstance(shape_of(item), Value) for item in arguments if not isinstance(item, list)):
+    if origin is not None and any(not isinstance(shape_of(item), ValueShape) for item in arguments if not isinstance(item, list)):
         raise Unsupported(f"{annotation} cannot be filled from a config: use a list, tuple[X, ...] or dict[str, X]")
-    return Value(annotation)
+    return ValueShape(annotation)
 
 
 def default_of(annotation: Any) -> Default | None:
@@ -122,7 +129,7 @@ def default_of(annotation: Any) -> Default | None:
 def _many(annotation: Any, item: Any, container: Any, constraints: tuple[Any, ...]) -> Shape:
     """A container of components or records, or a plain value."""
     inner = shape_of(item)
-    return Value(annotation) if isinstance(inner, Value) else Many(inner, container, constraints)
+    return ValueShape(annotation) if isinstance(inner, ValueShape) else ContainerShape(inner, container, constraints)
 
 
 def _stripped(annotation: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Config files: YAML, overrides from the command line, and environment variables, made one plain mapping."""
+"""Reads a config file: YAML, overrides from the command line and environment variables, as one mapping."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The mapping that a config file holds, with the overrides in place and `${NAME}` and `~` expanded.
+    """The mapping in a config file, with overrides applied and `${NAME}` and `~` expanded.
 
     Args:
         path: a YAML file.
         overrides: `a.b=value` each, the value in YAML; later ones win.
 
     Raises:
-        ConfigError: the file is not there or malformed, an override is malformed, variables are not set; one line for each.
+        ConfigError: the file is missing or malformed, an override is malformed, or variables are not set; one line each.
     """
     config, unset = read_with_gaps(path, overrides)
     if unset:
@@ -32,10 +32,10 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def read_with_gaps(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """As `read_config`, with variables that are not set left as they stand, and for each its setting and what is wrong.
+    """As `read_config`, but variables that are not set stay in the text; each is returned with its setting and a message.
 
     Raises:
-        ConfigError: the file is not there or malformed, an override is malformed.
+        ConfigError: the file is missing or malformed, or an override is malformed.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def read_with_gaps(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str,
 
 
 def read_value(text: str, path: str) -> Any:
-    """The value that a text says, as `--set` reads it: YAML, with `${NAME}` and `~` expanded.
+    """The value of a text, read as `--set` does: YAML, with `${NAME}` and `~` expanded.
 
     Args:
         text: such as `vader` or `{name: regex, pattern: please}`.
@@ -78,27 +78,27 @@ def read_value(text: str, path: str) -> Any:
     except Malformed as error:
         raise ConfigError(f"{path}: {text!r} is malformed: {error}") from error
     if unset:
-        raise ConfigError("\n".join(f"{where}: {told}" for where, told in unset))
+        raise ConfigError("\n".join(f"{where}: {problem}" for where, problem in unset))
     return found
 
 
 def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -> None:
-    """Puts one `a.b=value` into the mapping; a component in short form on the way becomes a mapping with its name."""
+    """Applies one `a.b=value`; a component in short form on the way becomes a mapping with its name."""
     where, equals, value_text = text.partition("=")
     keys = where.strip().split(".")
     if not equals or not all(keys):
-        raise ConfigError(f"override {text!r} is malformed: it has to read 'path.to.setting=value'.")
+        raise ConfigError(f"override {text!r} is malformed: it must read 'path.to.setting=value'.")
     try:
         value = _expanded(load(value_text), tuple(keys), unset)
     except Malformed as error:
         raise ConfigError(f"override {text!r} is malformed: {error}") from error
     holder: Any = config
-    place: Callable[[Any], None] | None = None  # puts a new holder where the old one stands
+    replace_holder: Callable[[Any], None] | None = None  # in the mapping or list around it
     for depth, key in enumerate(keys):
         if holder is None or isinstance(holder, str):
             holder = {} if holder is None else {"name": holder}
-            if place is not None:
-                place(holder)
+            if replace_holder is not None:
+                replace_holder(holder)
         if isinstance(holder, list):
             index: Any = _index(holder, key, text, keys[:depth])
         elif isinstance(holder, dict):
@@ -109,29 +109,29 @@ def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -
         if depth == len(keys) - 1:
             holder[index] = value
             return
-        place = _placer(holder, index)
+        replace_holder = _setter(holder, index)
         holder = holder[index] if isinstance(holder, list) else holder.get(index)
 
 
-def _placer(holder: Any, index: Any) -> Callable[[Any], None]:
-    """What stores a value in `holder` at `index`."""
+def _setter(holder: Any, index: Any) -> Callable[[Any], None]:
+    """A function that stores a value in `holder` at `index`."""
 
-    def place(value: Any) -> None:
+    def store(value: Any) -> None:
         holder[index] = value
 
-    return place
+    return store
 
 
 def _index(holder: list[Any], key: str, text: str, above: Sequence[str]) -> int:
     """The position that `key` names in a list."""
     if not key.isdecimal() or int(key) >= len(holder):
-        allowed = f"0 to {len(holder) - 1}" if holder else "none, it is empty"
-        raise ConfigError(f"override {text!r}: {'.'.join(above)} is a list; {key!r} is none of its positions ({allowed}).")
+        allowed = f"0 to {len(holder) - 1}" if holder else "it is empty"
+        raise ConfigError(f"override {text!r}: {'.'.join(above)} is a list; {key!r} is not one of its positions ({allowed}).")
     return int(key)
 
 
 def _expanded(value: Any, path: tuple[str, ...], unset: list[tuple[str, str]]) -> Any:
-    """The same value, sharing nothing with it, with the variables in its strings replaced; those not set are noted and stay."""
+    """A deep copy with the variables in its strings replaced; those that are not set stay and are added to `unset`."""
     if isinstance(value, dict):
         return {key: _expanded(item, (*path, key), unset) for key, item in value.items()}
     if isinstance(value, list):
@@ -150,7 +150,7 @@ def _expanded(value: Any, path: tuple[str, ...], unset: list[tuple[str, str]]) -
 
 
 def _kind(value: Any) -> str:
-    """What a YAML value is, in words."""
+    """The kind of a YAML value, in words."""
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Types, values and mistakes in words: what messages about settings are made of."""
+"""Types, values and mistakes in words, for messages about settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union
 
 from annotated_types import Ge, Gt, Interval, Le, Len, Lt, MaxLen, MinLen
 
-from moft.config.annotations import Chosen, Many, OneOf, Record, Shape, Value, shape_of
+from moft.config.annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, ValueShape, shape_of
 from moft.hooks.registry import SINGULAR
 from moft.suggestions import listed, nearest
 
@@ -67,7 +67,7 @@ def shown(value: Any) -> str:
 
 
 def reworded(error: Mapping[str, Any]) -> str:
-    """One mistake that pydantic found, without the value."""
+    """A mistake that pydantic found, in words, without the value."""
     context = {key: _number(value) for key, value in error.get("ctx", {}).items()}
     if error["type"] in _MISTAKES:
         return _MISTAKES[error["type"]].format(**context)
@@ -87,16 +87,16 @@ def suggestion(error: Mapping[str, Any]) -> str:
 def words_of_shape(shape: Shape) -> str:
     """A shape in words."""
     match shape:
-        case Chosen(kind, _, _, several):
-            return SINGULAR[kind] if several is None else f"{SINGULAR[kind]}, or a list of them"
-        case Record(record, names):
+        case ComponentShape(kind, _, _, from_list):
+            return SINGULAR[kind] if from_list is None else f"{SINGULAR[kind]}, or a list of them"
+        case RecordShape(record, names):
             return " or ".join(map(repr, names)) + " with its settings" if names else f"settings of {record.__name__}"
-        case Many(item, container):
+        case ContainerShape(item, container):
             inside = words_of_shape(item)
             return f"mapping of names to {inside}" if container is dict else f"list of {inside}"
-        case OneOf(members, allows_none):
+        case ChoiceShape(members, allows_none):
             return _choice([*map(words_of_shape, members), *(["null"] if allows_none else [])])
-        case Value(annotation):
+        case ValueShape(annotation):
             return _value_words(annotation)
 
 

@@ -1,4 +1,4 @@
-"""What can be set: the settings of a component in words, and the JSON Schema that editors complete a config from."""
+"""The settings of a component in words, and the JSON Schema of config files, from which editors complete them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from moft.config.annotations import Chosen, Many, OneOf, Record, Shape, Unsupported, Value, shape_of
+from moft.config.annotations import (
+    ChoiceShape,
+    ComponentShape,
+    ContainerShape,
+    RecordShape,
+    Shape,
+    Unsupported,
+    ValueShape,
+    shape_of,
+)
 from moft.config.error_messages import words_of
 from moft.config.signature import Parameter, fields_of, help_of, signature_of
 from moft.config.validation import adapter_of
@@ -24,11 +33,11 @@ class Setting:
     """One setting of a component or a record.
 
     Args:
-        name: as the config file calls it.
+        name: in the config file.
         type: in words.
-        default: as a config file would have it; None also where there is none.
+        default: as in a config file; None also if there is none.
         is_required: whether the config has to give it.
-        help: its meaning, from the docstring's `Args`; empty where that has nothing.
+        help: its meaning, from the docstring's `Args`; empty if it is not there.
     """
 
     name: str
@@ -42,7 +51,7 @@ def settings_of(target: Callable[..., Any]) -> list[Setting]:
     """The settings of a component's target.
 
     Raises:
-        PluginError: its signature is none that a config can fill.
+        PluginError: a config cannot fill its signature.
     """
     return _settings(target, signature_of(target, getattr(target, "__name__", type(target).__name__)).settings)
 
@@ -51,7 +60,7 @@ def settings_of_record(record: type[Any]) -> list[Setting]:
     """The settings of a record, which are its fields.
 
     Raises:
-        PluginError: a field has an annotation that no config can fill.
+        PluginError: a config cannot fill the annotation of a field.
     """
     return _settings(record, fields_of(record))
 
@@ -60,7 +69,7 @@ def json_schema(annotation: Any, plugins: Plugins) -> dict[str, Any]:
     """The JSON Schema of an annotation, in which a component is any of those registered.
 
     Raises:
-        PluginError: the annotation is none that a config can fill.
+        PluginError: a config cannot fill the annotation.
     """
     return _finished(_Schemas(plugins), annotation)
 
@@ -69,16 +78,16 @@ def component_schema(kind: str, name: str, plugins: Plugins) -> dict[str, Any]:
     """The JSON Schema of one component with its settings.
 
     Raises:
-        PluginError: there is no such component, it cannot be imported, or its signature is none that a config can fill.
+        PluginError: the component is unknown or cannot be imported, or a config cannot fill its signature.
     """
     schemas = _Schemas(plugins)
     offer = plugins.offer(kind, name)
-    own = schemas.component(kind, offer)
-    return {"$schema": DIALECT, **own, **({"$defs": schemas.definitions} if schemas.definitions else {})}
+    schema = schemas.component(kind, offer)
+    return {"$schema": DIALECT, **schema, **({"$defs": schemas.definitions} if schemas.definitions else {})}
 
 
 class _Schemas:
-    """Gathers a definition for each component and record on the way, so that they may contain each other."""
+    """Collects a definition for each component and record, so that they may contain each other."""
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
@@ -86,20 +95,20 @@ class _Schemas:
 
     def of(self, shape: Shape) -> dict[str, Any]:
         match shape:
-            case Value(annotation):
+            case ValueShape(annotation):
                 return self._value(annotation)
-            case Chosen(kind, _, default, several):
+            case ComponentShape(kind, _, default, from_list):
                 named = one = self._chosen(kind)
                 if default is not None and (unnamed := self._unnamed(kind, default)):
                     one = {"anyOf": [named, unnamed]}
-                return one if several is None else {"anyOf": [one, {"type": "array", "items": named, "minItems": 1}]}
-            case Record(record, names):
+                return one if from_list is None else {"anyOf": [one, {"type": "array", "items": named, "minItems": 1}]}
+            case RecordShape(record, names):
                 return self._record(record, names)
-            case Many(item, container, constraints):
+            case ContainerShape(item, container, constraints):
                 if container is dict:
                     return {"type": "object", "additionalProperties": self.of(item), **self._limits(dict[str, Any], constraints)}
                 return {"type": "array", "items": self.of(item), **self._limits(list[Any], constraints)}
-            case OneOf(members, allows_none):
+            case ChoiceShape(members, allows_none):
                 return {"anyOf": [*map(self.of, members), *([{"type": "null"}] if allows_none else [])]}
 
     def component(self, kind: str, offer: Offer) -> dict[str, Any]:
@@ -112,7 +121,7 @@ class _Schemas:
     def _settings(
         self, parameters: tuple[Parameter, ...], meanings: Mapping[str, str], owner: str, named: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The schema of a mapping of settings, which `named` come before."""
+        """The schema of a mapping of settings; the properties `named` come first."""
         properties, required = dict(named), list(named)
         for parameter in parameters:
             try:
@@ -134,7 +143,7 @@ class _Schemas:
         return schema
 
     def _limits(self, container: Any, constraints: tuple[Any, ...]) -> dict[str, Any]:
-        """What the constraints of a container say of its size."""
+        """The limits that constraints set on the size of a container."""
         schema = self._value(Annotated[(container, *constraints)]) if constraints else {}
         return {key: value for key, value in schema.items() if key.startswith(("min", "max"))}
 
@@ -148,7 +157,7 @@ class _Schemas:
         return {"$ref": f"#/$defs/{key}"}
 
     def _unnamed(self, kind: str, default: Default) -> dict[str, Any]:
-        """The settings of the default component, which may stand without its name; nothing when it does not work."""
+        """The settings of the default component, which needs no name; empty if the component does not work."""
         key = f"{SINGULAR[kind]}.{default.name}.default"
         if key not in self.definitions:
             self.definitions[key] = {}
@@ -165,7 +174,7 @@ class _Schemas:
         key = f"{SINGULAR[kind]}.{name}"
         try:
             self.definitions[key] = self.component(kind, offer)
-        except PluginError as error:  # one that does not work must not take the others' completion away
+        except PluginError as error:  # a broken component must not stop completion for the others
             named = {"type": "object", "properties": {"name": {"const": name}}, "required": ["name"]}
             self.definitions[key] = {**named, "description": f"Its settings are not known: {error}"}
         return {"$ref": f"#/$defs/{key}"}
@@ -180,7 +189,7 @@ class _Schemas:
 
 
 def _finished(schemas: _Schemas, annotation: Any) -> dict[str, Any]:
-    """The schema of an annotation with all that it refers to."""
+    """The schema of an annotation, with all definitions that it refers to."""
     try:
         schema = schemas.of(shape_of(annotation))
     except Unsupported as error:
@@ -205,7 +214,7 @@ def _owner(kind: str, offer: Offer) -> str:
 
 
 def _plain(default: Any) -> Any:
-    """A default as a config file would have it."""
+    """A default as in a config file."""
     if is_dataclass(default) and not isinstance(default, type):
         return {parameter.name: _plain(getattr(default, parameter.name)) for parameter in fields_of(type(default))}
     if isinstance(default, Mapping):

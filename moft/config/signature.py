@@ -1,4 +1,4 @@
-"""The settings in a signature: what stands right of the star of a builder, or the fields of a record."""
+"""The settings in a signature: the keyword-only arguments of a component, or the fields of a record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -23,13 +24,13 @@ REQUIRED: Any = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Parameter:
-    """One setting as its signature declares it.
+    """A setting as its signature declares it.
 
     Args:
-        name: as the config file calls it.
+        name: in the config file.
         annotation: its type, with constraints.
-        shape: what the annotation asks for.
-        default: what it is when the config leaves it out, as a config would say it, or `REQUIRED`.
+        shape: of the annotation.
+        default: its value if the config leaves it out, as in a config, or `REQUIRED`.
     """
 
     name: str
@@ -45,12 +46,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a component needs.
+    """The arguments of a component.
 
     Args:
-        engine: names of the arguments without default left of the star, which the engine supplies.
+        engine: names of the positional arguments without default, before the '*'; the engine supplies them.
         settings: the settings, in their order.
-        optional: names of the arguments with a default left of the star, which the engine may supply and no config can.
+        optional: names of the positional arguments with a default; the engine may supply them, a config cannot.
     """
 
     engine: tuple[str, ...]
@@ -66,7 +67,7 @@ def signature_of(target: Callable[..., Any], owner: str) -> Signature:
         owner: the component in words, for messages.
 
     Raises:
-        PluginError: a setting has no annotation or one that no config can fill, or the signature takes `**kwargs`.
+        PluginError: a setting has no annotation, or one that a config cannot fill, or the signature takes `**kwargs`.
     """
     function = _function(target)
     if function is None:
@@ -96,7 +97,7 @@ def fields_of(record: type[Any]) -> tuple[Parameter, ...]:
     """The fields of a dataclass as settings.
 
     Raises:
-        PluginError: a field has an annotation that no config can fill.
+        PluginError: a config cannot fill the annotation of a field.
     """
     owner = f"record {record.__name__}"
     hints = _hints(record, owner, None)
@@ -120,7 +121,7 @@ def help_of(target: Any) -> Mapping[str, str]:
         section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
         if not section:
             continue
-        body = inspect.cleandoc(section[1])
+        body = textwrap.dedent(section[1])
         for entry in re.split(r"\n(?=\S)", body):
             match = re.match(r"(\w+)(?: \([^)]*\))?:\s*(.*)", entry, re.DOTALL)
             if match:
@@ -129,7 +130,7 @@ def help_of(target: Any) -> Mapping[str, str]:
 
 
 def _parameter(name: str, annotation: Any, default: Any, owner: str) -> Parameter:
-    """A setting, with its default in the words of a config file where these are known."""
+    """A setting, with its default as a config file would have it, if that is known."""
     try:
         shape = shape_of(annotation)
     except Unsupported as error:
@@ -140,7 +141,7 @@ def _parameter(name: str, annotation: Any, default: Any, owner: str) -> Paramete
 
 
 def _function(target: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The function that carries the annotations of a target; None where there is nothing to annotate."""
+    """The function with the annotations of a target; None if it takes no arguments."""
     if isinstance(target, functools.partial):
         return _function(target.func)
     if inspect.isclass(target):
@@ -162,7 +163,7 @@ def _parameters(target: Callable[..., Any], function: Callable[..., Any]) -> Ite
 
 
 def _hints(holder: Any, owner: str, names: dict[str, Any] | None) -> dict[str, Any]:
-    """The annotations of a function, a class or a record, with the text of `from __future__` made types."""
+    """The annotations of a function, a class or a record, as types, also those that `from __future__` keeps as text."""
     try:
         return typing.get_type_hints(holder, globalns=names, include_extras=True)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""YAML as most people read it: the scalars of YAML 1.2, and no key twice."""
+"""Reads and writes YAML with the scalars of YAML 1.2; keys that are given twice are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 
 class Malformed(Exception):  # noqa: N818
-    """A YAML text that cannot be read.
+    """A text that is not valid YAML.
 
     Args:
         message: what is wrong, on one line.
@@ -22,10 +22,10 @@ class Malformed(Exception):  # noqa: N818
 
 
 def load(text: str) -> Any:
-    """What a YAML text says, in mappings with text keys, lists, text, numbers, booleans and None.
+    """The value of a YAML text: mappings with text keys, lists, text, numbers, booleans and None.
 
     Raises:
-        Malformed: a syntax error, a key given twice, a key that is no text, an unknown tag, an endless alias.
+        Malformed: a syntax error, a key given twice, a key that is not text, an unknown tag, an endless alias.
     """
     loader = None
     try:
@@ -113,23 +113,23 @@ for _tag, _pattern, _first in _SCALARS:
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "merge", "map", "seq")}
 
 
-def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """A whole number; a leading zero means nothing."""
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """A whole number; leading zeros are ignored."""
     text = str(loader.construct_scalar(node))
     base = {"0x": 16, "0o": 8}.get(text[:2], 10)
     return int(text, base)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def _check(node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
-    """Refuses what a YAML reader would take in silence: a key twice, a key that is no text, a node inside itself."""
+    """Refuses what a YAML reader would accept silently: a key given twice, a key that is not text, a node inside itself."""
     line = node.start_mark.line + 1
     if node.tag not in _TAGS:
         raise Malformed(f"tag {node.tag!r} is not allowed.", line)
     if any(node is other for other in above):
-        raise Malformed("an alias stands inside what it names.", line)
+        raise Malformed("an alias refers to something that contains it.", line)
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _check(item, (*above, node))
@@ -142,7 +142,7 @@ def _check(node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
                 continue
             if key.tag != "tag:yaml.org,2002:str":
                 text = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-                raise Malformed(f"the key {text} is no text; put it in quotes.", where)
+                raise Malformed(f"the key {text} is not text; put it in quotes.", where)
             if key.value in lines:
                 raise Malformed(f"key {key.value!r} is given twice, first on line {lines[key.value]}.", where)
             lines[key.value] = where

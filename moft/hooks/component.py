@@ -1,4 +1,4 @@
-"""What a plugin offers: a name, where the code is, and one line on what it does."""
+"""The record that a plugin offers to moft: a name, the code behind it, and a one-line summary."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from moft.errors import PluginError
+from moft.suggestions import one_line
 
 
 @dataclass(frozen=True)
 class Component:
-    """One thing that a config file can select by name.
+    """A component that a config selects by name.
 
     Args:
         name: lower case with dashes; unique within its kind.
-        target: a callable, or `"package.module:Name"`, which is imported only when the component is used.
+        target: a callable, or `"package.module:Name"`, which is imported when the component is first used.
         summary: one line for `moft plugins`.
         packages: packages, by the name that is imported, that it needs and that its distribution installs with an extra only.
         extra: name of that extra.
@@ -46,15 +47,13 @@ class Component:
         if not colon or not module or not attribute:
             raise PluginError(f"component {self.name!r}: target {self.target!r} is not of the form 'package.module:Name'.")
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            target = getattr(importlib.import_module(module), attribute)
         except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"component {self.name!r}: cannot import {self.target!r} ({type(error).__name__}: {error})."
-            ) from error
-        if not callable(found):
-            raise PluginError(f"component {self.name!r}: {self.target!r} is a {type(found).__name__}, which cannot be called.")
-        target: Callable[..., Any] = found
-        return target
+            raise PluginError(f"component {self.name!r}: cannot import {self.target!r} ({one_line(error)}).") from error
+        if not callable(target):
+            raise PluginError(f"component {self.name!r}: {self.target!r} is a {type(target).__name__}, which cannot be called.")
+        loaded: Callable[..., Any] = target
+        return loaded
 
 
 def _is_installed(package: str) -> bool:

@@ -1,4 +1,4 @@
-"""The plugin manager: an object that loads plugins one by one, keeps what they offer, and selects by name."""
+"""The plugin manager: loads plugins, keeps the components that they offer, and selects them by name."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from moft.hooks import specs
 from moft.hooks.component import Component
 from moft.hooks.plugin_file import module_of
 from moft.hooks.registry import DISABLE, KINDS, SINGULAR, Broken, Clash, Offer, Origin
+from moft.renames import new_name
 from moft.suggestions import listed, nearest, one_line
 
-GROUP = "moft"
-OWN = "moft"
-"""The distribution of the shipped plugins."""
+ENTRY_POINTS = "moft"
+"""The group of entry points of plugins."""
+SHIPPED = "moft"
+"""The distribution with the plugins that come with moft."""
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """One plugin's implementation of one hook; called with all of the hook's arguments, it takes those that it names."""
+    """A plugin's implementation of a hook; a call with all arguments of the hook passes on those that it names."""
 
     origin: Origin
     hook: str
@@ -38,7 +40,7 @@ class Implementation:
 
 
 class Plugins:
-    """The plugins of one process: empty when made, filled by `load`, `register` and `register_file`."""
+    """A set of plugins, empty at first; `load`, `register` and `register_file` add plugins."""
 
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager("moft")
@@ -53,11 +55,11 @@ class Plugins:
         self._offers: dict[str, list[Offer]] = {}
 
     def registered(self) -> list[Origin]:
-        """The plugins that work, in the order of registration."""
+        """The working plugins, in the order of registration."""
         return list(self._origins.values())
 
     def disabled(self) -> list[Origin]:
-        """The installed plugins that were blocked by name."""
+        """The installed plugins that were disabled by name."""
         return list(self._disabled)
 
     def broken(self) -> list[Broken]:
@@ -65,28 +67,30 @@ class Plugins:
         return [*self._unloaded, *self._failed.values()]
 
     def load(self, disable: Iterable[str] = ()) -> None:
-        """Registers every installed plugin; one that fails is recorded in `broken`, and the others work.
+        """Registers all installed plugins; one that fails is added to `broken`, and the others work.
 
         Args:
-            disable: names of plugins to leave out, beside those that `MOFT_DISABLE_PLUGINS` lists.
+            disable: names of plugins to leave out, in addition to those in `MOFT_DISABLE_PLUGINS`.
 
         Raises:
-            PluginError: a name to disable is no installed plugin's.
+            PluginError: a plugin to disable is not installed.
         """
-        found = list(importlib.metadata.entry_points(group=GROUP))
-        # a distribution reads its metadata anew each time that it is asked for its name
+        found = list(importlib.metadata.entry_points(group=ENTRY_POINTS))
+        # the name and version of a distribution are read from its metadata on every access
         dists = {id(entry.dist): entry.dist for entry in found if entry.dist}
         owners = {key: (dist.name, dist.version) for key, dist in dists.items()}
-        # of two with one name the shipped one comes first, wherever the other is installed
-        entries = sorted(found, key=lambda entry: (entry.name, owners.get(id(entry.dist), ("", ""))[0] != OWN))
+        # of two plugins with one name, the one that comes with moft is registered first
+        entries = sorted(found, key=lambda entry: (entry.name, owners.get(id(entry.dist), ("", ""))[0] != SHIPPED))
         names = [entry.name for entry in entries]
-        blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""} | set(disable)
-        for name in sorted(blocked - set(names)):
+        disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""} | set(disable)
+        for name in sorted(disabled - set(names)):
+            if new := new_name("plugin", name):
+                raise PluginError(f"cannot disable plugin {name!r}: it is now called {new!r}.")
             hint = nearest(name, names)
-            raise PluginError(f"cannot disable plugin {name!r}: it is not installed.{hint} Known: {listed(names)}.")
+            raise PluginError(f"cannot disable plugin {name!r}: it is not installed.{hint} Installed plugins: {listed(names)}.")
         for entry in entries:
             origin = Origin(entry.name, *owners.get(id(entry.dist), ("", "")))
-            if entry.name in blocked:
+            if entry.name in disabled:
                 self._disabled.append(origin)
                 continue
             try:
@@ -100,19 +104,19 @@ class Plugins:
         """Registers a module or an object with hooks.
 
         Raises:
-            PluginError: the name is taken, or a hook of the plugin is misspelt or malformed; nothing has changed then.
+            PluginError: the name is taken, or a hook of the plugin is misspelt or malformed; nothing is registered then.
         """
         self._add(plugin, Origin(name))
 
     def register_file(self, path: Path | str, *, is_preferred: bool = False) -> None:
-        """Registers a Python file as a plugin that is called as its path; a second time, nothing happens.
+        """Registers a Python file as a plugin, under its path; a second call has no effect.
 
         Args:
             path: of the file.
-            is_preferred: a name that other plugins offer too is its own, and no clash.
+            is_preferred: its components are taken if other plugins offer the same names, instead of a clash.
 
         Raises:
-            PluginError: the file is not there, cannot be imported, or has wrong hooks.
+            PluginError: the file does not exist, cannot be imported, or has wrong hooks.
         """
         file = Path(path).resolve()
         if file not in self._files:
@@ -122,7 +126,7 @@ class Plugins:
                 self._preferred.add(str(path))
 
     def copy(self) -> Plugins:
-        """Another manager with the same plugins, so that files registered there are not known here."""
+        """Another manager with the same plugins; plugins registered there are not added here."""
         other = Plugins()
         for origin in self._origins.values():
             other._add(self._manager.get_plugin(origin.plugin), origin)
@@ -131,10 +135,10 @@ class Plugins:
         return other
 
     def origin_of(self, module: str) -> Origin | None:
-        """The plugin whose package, or file, a module belongs to; None where it is no plugin's.
+        """The plugin whose package or file a module belongs to, or None.
 
         Args:
-            module: its whole name, such as `moft_hinge.loss`.
+            module: its full name, such as `moft_hinge.loss`.
         """
         for origin in self._origins.values():
             home = _home(self._manager.get_plugin(origin.plugin))
@@ -143,15 +147,15 @@ class Plugins:
         return None
 
     def offers(self, kind: str) -> list[Offer]:
-        """What the plugins offer of a kind, in the order of registration; a hook that fails is recorded in `broken`."""
+        """The components of a kind that plugins offer, in the order of registration; a hook that fails is added to `broken`."""
         if kind not in KINDS:
-            raise PluginError(f"no kind of component is called {kind!r}.{nearest(kind, KINDS)} Kinds: {listed(KINDS)}.")
+            raise PluginError(f"unknown kind of component {kind!r}.{nearest(kind, KINDS)} Kinds: {listed(KINDS)}.")
         if kind not in self._offers:
             self._offers[kind] = [offer for hook in self.implementations(f"moft_{kind}") for offer in self._offered(hook)]
         return list(self._offers[kind])
 
     def select(self, kind: str, name: str) -> Component:
-        """The component of a kind that has a name.
+        """The component of a kind with a name.
 
         Raises:
             PluginError: no plugin offers it, or more than one does.
@@ -174,10 +178,10 @@ class Plugins:
             missing += " These plugins are broken: " + "; ".join(f"{b.origin}: {b.reason.rstrip('.')}" for b in broken) + "."
         if self._disabled:
             missing += f" These plugins are disabled: {listed(origin.plugin for origin in self._disabled)}."
-        raise PluginError(f"no {SINGULAR[kind]} is called {name!r}.{nearest(name, names)} Known: {listed(names)}.{missing}")
+        raise PluginError(f"unknown {SINGULAR[kind]} {name!r}.{nearest(name, names)} Known {kind}: {listed(names)}.{missing}")
 
     def clashes(self) -> list[Clash]:
-        """The names that are offered more than once; every other name works."""
+        """The names that are offered more than once; all other names work."""
         found = []
         for kind in KINDS:
             by_name = defaultdict(list)
@@ -187,16 +191,16 @@ class Plugins:
         return found
 
     def implementations(self, hook: str) -> list[Implementation]:
-        """Each plugin's implementation of a hook, to be called one by one."""
+        """The implementations of a hook, one per plugin."""
         caller = getattr(self._manager.hook, hook)
         return [Implementation(self._origins[impl.plugin_name], hook, impl) for impl in caller.get_hookimpls()]
 
     def failed(self, hook: Implementation, reason: str) -> None:
-        """Records that a plugin's hook does not work."""
+        """Adds a hook to `broken`."""
         self._failed.setdefault((hook.origin.plugin, hook.hook), Broken(hook.origin, f"hook {hook.hook} {reason}"))
 
     def _offered(self, hook: Implementation) -> list[Offer]:
-        """What one plugin offers; nothing when its hook fails."""
+        """The components that a plugin offers; none if its hook fails."""
         try:
             found = list(hook())
         except (Exception, SystemExit) as error:
@@ -204,17 +208,17 @@ class Plugins:
             return []
         for item in found:
             if not isinstance(item, Component):
-                self.failed(hook, f"offers {item!r}, which is a {type(item).__name__} and no Component.")
+                self.failed(hook, f"offers {item!r}, which is a {type(item).__name__} and not a Component.")
                 return []
         origin = hook.origin
         return [Offer(component, origin.plugin, origin.package, origin.version) for component in found]
 
     def _add(self, plugin: object, origin: Origin) -> None:
-        """Registers a plugin whose hooks are all known, or leaves everything as it was."""
+        """Registers a plugin, or raises an error and changes nothing."""
         if origin.plugin in self._origins:
-            raise PluginError(f"plugin {origin} is refused: plugin {self._origins[origin.plugin]} has this name already.")
+            raise PluginError(f"plugin {origin} is refused: plugin {self._origins[origin.plugin]} already has this name.")
         if self._manager.is_registered(plugin):
-            raise PluginError(f"plugin {origin} is refused: it is registered already, as {self._manager.get_name(plugin)!r}.")
+            raise PluginError(f"plugin {origin} is refused: it is already registered, as {self._manager.get_name(plugin)!r}.")
         self._check(plugin, origin)
         try:
             self._manager.register(plugin, origin.plugin)
@@ -227,7 +231,7 @@ class Plugins:
         self._offers.clear()
 
     def _check(self, plugin: object, origin: Origin) -> None:
-        """Refuses what pluggy would accept and never call."""
+        """Refuses hooks that pluggy would accept and never call."""
         if inspect.isclass(plugin):
             raise PluginError(f"plugin {origin} is refused: {plugin.__name__} is a class; register an instance of it.")
         hooks = 0
@@ -251,6 +255,6 @@ class Plugins:
 
 
 def _home(plugin: object) -> str:
-    """The package that a plugin's module is in, or the module itself where it stands alone."""
+    """The package of a plugin's module, or the module itself if it is in no package."""
     name = plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__
     return name if hasattr(plugin, "__path__") else name.rpartition(".")[0] or name

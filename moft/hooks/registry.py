@@ -1,4 +1,4 @@
-"""What the plugin manager knows of plugins: where one comes from, what it offers, and what is wrong with it."""
+"""Kinds of components, and records about plugins: their origin, what they offer, what is broken, and clashes of names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DISABLE = "MOFT_DISABLE_PLUGINS"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plugin comes from.
+    """The name of a plugin and its package.
 
     Args:
         plugin: its name.
@@ -41,7 +41,7 @@ class Origin:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file that a config names, and no installed plugin."""
+        """Whether it is a plugin file and not an installed package."""
         return bool(self.package) and self.package == self.plugin and not self.version
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin, or a hook of one, that does not work, and the reason in one line."""
+    """A plugin or a hook that does not work, with the reason in one line."""
 
     origin: Origin
     reason: str
@@ -68,7 +68,7 @@ class Offer:
 
     @property
     def origin(self) -> Origin:
-        """The plugin, its package and version together."""
+        """The plugin with its package and version."""
         return Origin(self.plugin, self.package, self.version)
 
     @property
@@ -95,7 +95,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Clash:
-    """One name of one kind that is offered more than once."""
+    """A name of a kind that is offered more than once."""
 
     kind: str
     name: str

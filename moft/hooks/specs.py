@@ -1,7 +1,7 @@
-"""Every hook of moft on one page. A hook only offers; the config file selects by name.
+"""The hooks of moft that plugins implement.
 
-An offer hook takes nothing and yields `Component` records. Observers are told what happens in a run;
-one that raises is reported once and does not end the run.
+An offer hook takes no arguments and yields `Component` records, which configs select by name. Observer hooks are called during
+runs; one that raises is reported once and does not end the run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ hookimpl = pluggy.HookimplMarker("moft")
 
 @hookspec
 def moft_tasks() -> Iterable[Component]:
-    """Offer tasks: where lists come from, and what model scores them. Target: `(context: Context, *, ...) -> Task`.
+    """Offer tasks, which read data and provide the model. Target: `(context: Context, *, ...) -> Task`.
 
     A task class with `starting_config` also serves `moft new config`.
 
@@ -37,7 +37,7 @@ def moft_tasks() -> Iterable[Component]:
 
 @hookspec
 def moft_methods() -> Iterable[Component]:
-    """Offer methods: ways to come by a policy. Target: `(*, ...) -> Method`.
+    """Offer methods, which train a policy. Target: `(*, ...) -> Method`.
 
     Example:
         @hookimpl
@@ -48,7 +48,7 @@ def moft_methods() -> Iterable[Component]:
 
 @hookspec
 def moft_losses() -> Iterable[Component]:
-    """Offer losses of one list. Target: `(*, ...) -> Loss`.
+    """Offer losses of one objective on one list. Target: `(*, ...) -> Loss`.
 
     Example:
         @hookimpl
@@ -59,7 +59,7 @@ def moft_losses() -> Iterable[Component]:
 
 @hookspec
 def moft_scalarizers() -> Iterable[Component]:
-    """Offer scalarizers: losses of all objectives to one number. Target: `(*, ...) -> Scalarizer`.
+    """Offer scalarizers, which combine the losses of all objectives into one number. Target: `(*, ...) -> Scalarizer`.
 
     Example:
         @hookimpl
@@ -70,7 +70,7 @@ def moft_scalarizers() -> Iterable[Component]:
 
 @hookspec
 def moft_conditioners() -> Iterable[Component]:
-    """Offer conditioners: tradeoff to injection. Target: `(spec: ModelSpec, *, ...) -> Conditioner`.
+    """Offer conditioners, which turn a tradeoff into an injection. Target: `(spec: ModelSpec, *, ...) -> Conditioner`.
 
     Example:
         @hookimpl
@@ -81,7 +81,7 @@ def moft_conditioners() -> Iterable[Component]:
 
 @hookspec
 def moft_samplers() -> Iterable[Component]:
-    """Offer samplers of weights or betas. Target: `(size: int, *, ...) -> Sampler`.
+    """Offer samplers of objective weights or betas. Target: `(size: int, *, ...) -> Sampler`.
 
     Example:
         @hookimpl
@@ -92,7 +92,7 @@ def moft_samplers() -> Iterable[Component]:
 
 @hookspec
 def moft_evaluators() -> Iterable[Component]:
-    """Offer evaluators: a steered policy to values per list.
+    """Offer evaluators, which measure a steered policy list by list.
 
     Target: `(objectives: tuple[Objective, ...], main: Objective | None, *, ...) -> Evaluator`.
 
@@ -105,18 +105,18 @@ def moft_evaluators() -> Iterable[Component]:
 
 @hookspec
 def moft_indicators() -> Iterable[Component]:
-    """Offer indicators: a front to one number. Target: `(*, ...) -> Indicator`.
+    """Offer indicators, which summarise a front by one number. Target: `(*, ...) -> Indicator`.
 
     Example:
         @hookimpl
         def moft_indicators():
-            yield Component("my-width", "my_package.indicator:Width", "largest distance of two points")
+            yield Component("my-width", "my_package.indicator:Width", "largest distance between two points")
     """
 
 
 @hookspec
 def moft_scorers() -> Iterable[Component]:
-    """Offer scorers: a response to a prompt to one number. Target: `(*, ...) -> Scorer`.
+    """Offer scorers, which rate a response to a prompt by one number. Target: `(*, ...) -> Scorer`.
 
     Example:
         @hookimpl
@@ -127,14 +127,14 @@ def moft_scorers() -> Iterable[Component]:
 
 @hookspec
 def moft_trackers() -> Iterable[Component]:
-    """Offer trackers: what happens in a run, to where its user looks at runs. Target: `(run: Run, *, ...) -> Tracker`.
+    """Offer trackers, which send curves and results of a run to another program. Target: `(run: Run, *, ...) -> Tracker`.
 
-    A tracker is told only of runs whose config names it; an observer is told of every run.
+    A tracker is used only in runs whose config names it; an observer is called in every run.
 
     Example:
         @hookimpl
         def moft_trackers():
-            yield Component("my-board", "my_package.tracker:Board", "losses and fronts, to my board")
+            yield Component("my-board", "my_package.tracker:Board", "losses and fronts on my board")
     """
 
 
@@ -143,7 +143,7 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
     """Add commands to the command line.
 
     Args:
-        app: the whole of `moft`.
+        app: the application `moft`.
         data: the group `moft data`.
 
     Example:
@@ -157,7 +157,7 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
 
 @hookspec
 def moft_run_started(run: Run) -> None:
-    """A run begins, or goes on after a resume.
+    """A run starts, or continues after a resume.
 
     Example:
         @hookimpl
@@ -172,7 +172,7 @@ def moft_step_ended(run: Run, step: int, values: Mapping[str, float | str]) -> N
 
     Args:
         run: the run.
-        step: steps of this job so far, from 1.
+        step: number of the step in this job, from 1.
         values: `job`, `epoch`, `epochs`, `progress` (0 to 1), `loss`, `gradient`, `learning_rate`, `seconds` (of the job),
             `lists` (seen by the job so far); after an evaluation its values too.
 
@@ -185,12 +185,12 @@ def moft_step_ended(run: Run, step: int, values: Mapping[str, float | str]) -> N
 
 @hookspec
 def moft_points_measured(run: Run, done: int, points: int) -> None:
-    """So many points of a front are measured; told only where the evaluator takes long, such as one that generates text.
+    """Points of a front were measured. Called only if the evaluator takes long, such as one that generates text.
 
     Args:
         run: the run.
-        done: points so far, from 1.
-        points: all that are measured, the base model among them where it is.
+        done: number of points measured so far, from 1.
+        points: number of points to measure, with the base model if it is measured too.
 
     Example:
         @hookimpl
@@ -212,7 +212,7 @@ def moft_front_profiled(run: Run, front: Front) -> None:
 
 @hookspec
 def moft_run_ended(run: Run, error: BaseException | None) -> None:
-    """A run ended; `error` is None when it ended well.
+    """A run ended; `error` is None if it succeeded.
 
     Example:
         @hookimpl

@@ -1,4 +1,4 @@
-"""A config file, read, checked and resolved with the plugins that it names."""
+"""Reads a config file, registers its plugin files, and resolves its settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moft.types import Run
 
 
 def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
-    """A config file, checked whole; plugins that it names are registered first.
+    """The resolved settings of a config file; plugin files that it names are registered first.
 
     Raises:
         ConfigError: the file or its settings have mistakes; one line each.
@@ -26,10 +26,10 @@ def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> R
 
 
 def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, Tracker]:
-    """The trackers of a run that writes to `path`, by what messages call them; nothing is opened or sent yet.
+    """The trackers of a run that writes to `path`, by their names in messages; nothing is opened or sent yet.
 
     Raises:
-        ConfigError: one cannot be had, such as for a library that is missing.
+        ConfigError: one cannot be used, for example because its library is missing.
     """
     run, made = Run(path.name, path, resolved.plain), {}
     for index, name in enumerate(entry["name"] for entry in resolved.plain["trackers"]):
@@ -39,6 +39,6 @@ def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, T
 
 
 def register_plugin_files(files: Any, plugins: Plugins, *, is_preferred: bool = False) -> None:
-    """Registers the plugin files that a config names; with `is_preferred`, before installed plugins of the same names."""
+    """Registers the plugin files of a config; with `is_preferred`, they replace installed plugins of the same names."""
     for file in plugin_files(files):
         plugins.register_file(Path(file).expanduser(), is_preferred=is_preferred)

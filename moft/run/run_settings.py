@@ -1,4 +1,4 @@
-"""The whole of a config file, as records."""
+"""The settings of a config file, as dataclasses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
 from moft.setting_types import Count, Default, Factory, NonNegativeCount
 
 MOST_POINTS = 10_000
-"""Of a grid that is measured."""
+"""Largest number of points of a measured grid."""
 
 Split = Literal["train", "validation", "test"]
 
 
 def _usual_indicators() -> Any:
-    """Names, as a config file would give them."""
+    """Default indicators, by name as in a config file."""
     return ["spacing", "coverage", "monotonicity"]
 
 
@@ -30,18 +30,18 @@ class ProfileSettings:
 
     Args:
         evaluator: the metric.
-        validation_evaluator: the metric by which the best weights are chosen during training, where the other one costs too much;
-            null for the same.
-        grid: whose grid the weights are taken from.
-        indicators: what is said of the front beside its hypervolume.
-        points: weights of the grid, at most 10,000.
-        validation_points: weights of the grid that is measured during training; null for the vertices and the centroid.
-        edges: further weights between every two vertices, for the pictures; 0 for none.
-        split: the split that results are reported on.
-        reference: the hypervolume's reference point, one value for each objective; null for the origin.
-        validation_reference: the same during training; null for `reference`, or for the origin under a `validation_evaluator`,
-            whose values are others.
-        bootstrap_samples: of the bootstrap over lists, 2 or more.
+        validation_evaluator: the metric that selects the best weights during training, if `evaluator` takes too long; null for
+            the same metric.
+        grid: the sampler whose grid gives the objective weights.
+        indicators: numbers about the front, in addition to its hypervolume.
+        points: number of points of the grid, at most 10,000.
+        validation_points: number of points of the grid that is measured during training; null for the vertices and the centroid.
+        edges: extra points between every two vertices, for the pictures; 0 for none.
+        split: the split that is measured for the results.
+        reference: reference point of the hypervolume, one value for each objective; null for the origin.
+        validation_reference: the same during training; null for `reference`, or for the origin with a `validation_evaluator`,
+            which has other values.
+        bootstrap_samples: number of bootstrap samples for the intervals, 2 or more.
     """
 
     evaluator: Factory[Evaluator]
@@ -62,13 +62,13 @@ class RunSettings:
     """A config file.
 
     Args:
-        task: where lists come from, and what is tuned.
-        method: the way to come by a policy.
+        task: the data, and the model that is tuned.
+        method: how the policy is trained.
         profile: how the policy is measured.
         trainer: how losses are minimised.
-        seed: of everything that is drawn.
+        seed: of all random numbers.
         plugins: files of further plugins, such as ./mine.py.
-        trackers: what shows runs beside the files of the run folder.
+        trackers: services that runs are logged to, in addition to the files of the run folder.
     """
 
     task: Factory[Task]
@@ -84,7 +84,7 @@ def plugin_files(files: Any) -> list[str]:
     """The files of plugins that a config names.
 
     Raises:
-        ConfigError: it is no list of them, or two have the same name.
+        ConfigError: it is not a list of files, or two have the same name.
     """
     if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
         raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")

@@ -1,4 +1,4 @@
-"""What plugin authors test with: contracts, whose AssertionError says which promise was broken, and a toy task."""
+"""For the tests of plugins: a contract for each kind, whose AssertionError gives the broken rule, and a toy task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of plugins: name them by `pytest_plugins = ["moft.testing.fixtures"]`. They need pytest."""
+"""pytest fixtures for the tests of plugins; load them with `pytest_plugins = ["moft.testing.fixtures"]`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from moft.testing.toy import ToyTask
 
 @pytest.fixture
 def fresh_plugins() -> Plugins:
-    """A plugin manager with nothing in it; `load()` would read what is installed, `register(plugin, name)` adds one."""
+    """An empty plugin manager; `register(plugin, name)` adds a plugin, `load()` all that are installed."""
     return Plugins()
 
 
 @pytest.fixture
 def toy_task() -> ToyTask:
-    """The toy task: two objectives, a known front, nothing to read."""
+    """The toy task: two objectives with a known front, and no files."""
     return toy.toy_task()
 
 
 @pytest.fixture
 def toy_policy(toy_task: ToyTask) -> Policy:
-    """A policy for the toy task that answers every tradeoff with other scores."""
+    """A policy for the toy task whose scores differ for every tradeoff."""
     return toy.toy_policy(toy_task)

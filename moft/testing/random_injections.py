@@ -1,4 +1,4 @@
-"""Injections for the contracts: random ones for a model, and the tensors of one by name."""
+"""Random and neutral injections to check models with, and the tensors of an injection by name."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def injected_tensors(injection: Injection) -> dict[str, Tensor]:
         for number, delta in enumerate(deltas):
             parts = {"dense": delta.dense, "a": delta.a, "b": delta.b}
             found |= {f"deltas {layer} {number} {kind}": part for kind, part in parts.items()}
-    found |= {f"gates {layer}": own for layer, own in injection.gates.items()}
+    found |= {f"gates {layer}": gates for layer, gates in injection.gates.items()}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
 def single_injections(spec: ModelSpec, rows: int, generator: Generator) -> dict[str, Injection]:
-    """Random injections, each into one place of a model, by what they are; every row is different."""
+    """Random injections, each into one site or layer of a model, by a description; every row is different."""
 
     def random(*shape: int) -> Tensor:
         return torch.randn(rows, *shape, generator=generator)
@@ -50,7 +50,7 @@ def single_injections(spec: ModelSpec, rows: int, generator: Generator) -> dict[
 
 
 def neutral_injection(spec: ModelSpec, rows: int) -> Injection:
-    """Scales and gates of one, shifts and deltas of zero, wherever the model reads them; no prefix."""
+    """Scales and gates of one, shifts and deltas of zero, in every slot of the model; no prefix."""
     modulation: dict[str, tuple[Tensor | None, Tensor | None]] = {}
     deltas: dict[str, tuple[Delta, ...]] = {}
     if "modulation" in spec.slots:

@@ -1,4 +1,4 @@
-"""A two-objective task with a known front, and a policy for it: nothing to read, seconds to train."""
+"""The toy task, with two objectives and a known front, and a policy for it; without files, trained in seconds."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from moft.engine.seed import generator_for
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context, Model, Policy, Task, Trainer
 from moft.setting_types import Count, Fraction
-from moft.testing.contracts.assertions import own_randomness, perturbed
+from moft.testing.contracts.assertions import forked_randomness, perturbed
 from moft.types import Batch, Batches, Injection, ModelSpec, Nouns, Objective, Slot, betas_of
 
 FEATURES = 6
 
 
 class ToyTask:
-    """Lists of items whose two labels are linear in six features, opposed to a degree.
+    """Lists of items with two labels that are linear in six features and conflict to a chosen degree.
 
-    With scores s the best that linear scalarisation of ListNet losses allows is `reference + log(sum_j w_j softmax(z_j))`
-    at beta one, so every front of the task is known: `best_scores`.
+    The scores that minimise a weighted sum of ListNet losses at beta 1 are `reference + log(sum_j w_j softmax(z_j))`, so every
+    front of the task is known: `best_scores`.
 
     Args:
         context: device and seed; nothing is cached.
-        lists: of the training split; the others have a quarter as many each.
-        conflict: 0 makes both objectives the same, 1 makes them opposites.
-        items_per_batch: items of a batch, padding included.
+        lists: number of lists in the training split; the other splits have a quarter as many each.
+        conflict: from 0 (both objectives are the same) to 1 (they are opposites).
+        items_per_batch: number of items in a batch, with padding.
     """
 
     nouns = Nouns()
@@ -93,7 +93,7 @@ class ToyTask:
 
 
 class Shift(Conditioner):
-    """A shift at the first site, linear in the tradeoff: the least that makes a policy answer tradeoffs apart.
+    """A shift at the first site, linear in the tradeoff: the simplest conditioner.
 
     Args:
         spec: of the model.
@@ -120,22 +120,22 @@ def toy_task(**settings: Any) -> ToyTask:
 
 
 def toy_policy(task: Task) -> Policy:
-    """A policy for a task whose models read modulation, with random parameters: it answers every tradeoff with other scores.
+    """A policy for a task whose models read modulation, with random parameters: its scores differ for every tradeoff.
 
     Args:
-        task: prepared; the toy task, or one's own.
+        task: prepared.
     """
-    with own_randomness():
+    with forked_randomness():
         model = task.model(len(task.objectives))
         policy = ConditionedPolicy(model, Shift(model.spec), betas_of(task.objectives))
     return perturbed(policy)
 
 
 def best_scores(batch: Batch, weights: Tensor) -> Tensor:
-    """`[batch, list]`, the optimum of linear scalarisation of ListNet losses at beta one, up to a shift per list.
+    """`[batch, list]`, the scores that minimise a weighted sum of ListNet losses at beta 1, up to a shift per list.
 
     Args:
-        batch: of the toy task, or any other whose objectives have dense labels.
+        batch: of the toy task, or of any other task whose objectives have dense labels.
         weights: `[batch, m]` or `[1, m]`.
 
     Source: arXiv 2410.08316, equation 12, solved for free scores.

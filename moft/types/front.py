@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from moft.types.nouns import Nouns
 from moft.types.tradeoff import Tradeoff
 
 MAIN = "main"
@@ -50,6 +51,7 @@ class Front:
         split: the split of the data that was measured.
         notes: what a reader has to know of these points.
         answered: `[n, m]`, the weights that the policy answered in place of those of the grid; None where it answers any.
+        nouns: what the task calls its lists and items.
     """
 
     objectives: tuple[str, ...]
@@ -59,6 +61,7 @@ class Front:
     split: str
     notes: tuple[str, ...] = ()
     served: Tensor | None = None
+    nouns: Nouns = field(default_factory=Nouns)
 
     @property
     def points(self) -> Tensor:

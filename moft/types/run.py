@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from moft.types.nouns import Nouns
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,10 @@ class Run:
         name: the run's name.
         folder: where it writes, or None when it does not.
         config: the resolved config.
+        nouns: what its task calls lists and items; `list` and `item` until the task is built.
     """
 
     name: str
     folder: Any
     config: Mapping[str, Any]
+    nouns: Nouns = field(default_factory=Nouns)

@@ -1,4 +1,4 @@
-"""A front as a table."""
+"""Prints a front as a table."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from moft.api import Front
 
-MOST_ROWS = 21
+MAX_ROWS = 21
 
 
 def print_front(front: Front) -> None:
-    """Prints a front on stdout: drawn on a terminal, plain columns elsewhere."""
+    """Prints a front on stdout: a drawn table on a terminal, plain columns elsewhere."""
     columns, rows = front_table(front)
     if sys.stdout.isatty():
         from rich import box
@@ -35,12 +35,12 @@ def print_front(front: Front) -> None:
 
 
 def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
-    """The columns and rows: weights, each objective's mean, and the main values' where there are any.
+    """The columns and rows: weights, mean of each objective, and mean of the main values if there are any.
 
-    A front of more points than fit is shown at evenly spaced ones, the first and last among them.
+    Of a front with more than `MAX_ROWS` points, evenly spaced ones are shown, including the first and the last.
     """
-    whole = front.tradeoffs.expand(len(front.tradeoffs))
-    weights, betas = whole.weights.tolist(), whole.betas.tolist()
+    tradeoffs = front.tradeoffs.expand(len(front.tradeoffs))
+    weights, betas = tradeoffs.weights.tolist(), tradeoffs.betas.tolist()
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
     varies = any(row != betas[0] for row in betas)
@@ -61,19 +61,20 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
 
 
 def captions(front: Front) -> list[str]:
-    """What a reader of the table has to know: metric and split, notes, and how many points are left out."""
+    """The lines below the table: metric, split and number of lists, notes, and how many points are left out."""
     total = len(front.points)
-    shown = [f"{MOST_ROWS} of {total} points are shown."] if total > MOST_ROWS else []
-    return [f"{front.metric}, on {front.split}.", *front.notes, *shown]
+    shown = [f"{MAX_ROWS} of {total} points are shown."] if total > MAX_ROWS else []
+    lists = front.nouns.count_lists(front.measured.values.shape[1])
+    return [f"{front.metric}, on {lists} of the {front.split} split.", *front.notes, *shown]
 
 
 def _shown(count: int) -> list[int]:
     """The rows to show of `count`."""
-    if count <= MOST_ROWS:
+    if count <= MAX_ROWS:
         return list(range(count))
-    return [round(step * (count - 1) / (MOST_ROWS - 1)) for step in range(MOST_ROWS)]
+    return [round(step * (count - 1) / (MAX_ROWS - 1)) for step in range(MAX_ROWS)]
 
 
 def _mean(value: float) -> str:
-    """A mean with four decimals, or a dash where no list counted."""
+    """A mean with four decimals, or a dash if it is NaN."""
     return "-" if math.isnan(value) else f"{value:z.4f}"

@@ -1,4 +1,4 @@
-"""Shows how a run goes: progress on a terminal, plain lines elsewhere, and each front as a table."""
+"""Shows the progress of a run, live on a terminal and as plain lines elsewhere, and prints each front as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """Observes the runs of a process, one after the other."""
+    """Observes the runs of a process, one after another."""
 
     def __init__(self) -> None:
         self._display: Display | None = None
@@ -21,38 +21,38 @@ class Console:
 
     @hookimpl
     def moft_run_started(self, run: Run) -> None:
-        """Says where the run writes."""
-        self._display, self._is_in_run = None, True  # a run that broke off may have left its own
-        self._shown().started(run.name, run.folder)
+        """Prints where the run writes."""
+        self._display, self._is_in_run = None, True  # a run that was killed may have left a display
+        self._display_of_run().on_start(run.name, run.folder)
 
     @hookimpl
-    def moft_step_ended(self, values: Mapping[str, float | str]) -> None:
-        """Shows the step, if it is time to."""
-        self._shown().stepped(values)
+    def moft_step_ended(self, run: Run, values: Mapping[str, float | str]) -> None:
+        """Shows the step, if a new display is due."""
+        self._display_of_run().on_step(values, run.nouns.lists)
 
     @hookimpl
     def moft_points_measured(self, done: int, points: int) -> None:
-        """Shows how many points are measured."""
-        self._shown().measured(done, points)
+        """Shows how many points of a front are measured."""
+        self._display_of_run().on_points_measured(done, points)
 
     @hookimpl
     def moft_front_profiled(self, front: Front) -> None:
         """Prints the front on stdout."""
         from moft_console.front_table import print_front
 
-        if self._display is not None:  # a front may be measured outside of any run
-            self._display.paused()
+        if self._display is not None:  # there is none if a front is measured outside a run
+            self._display.pause()
             self._display = self._display if self._is_in_run else None
         print_front(front)
 
     @hookimpl
     def moft_run_ended(self, run: Run, error: BaseException | None) -> None:
-        """Says how the run ended, and forgets it."""
-        self._shown().ended(run.name, error)
+        """Prints how the run ended, and discards its display."""
+        self._display_of_run().on_end(run.name, error)
         self._display, self._is_in_run = None, False
 
-    def _shown(self) -> Display:
-        """The display of this run."""
+    def _display_of_run(self) -> Display:
+        """The display of the current run, made when it is first needed."""
         if self._display is None:
             from moft_console.progress_display import display_for_stderr
 

@@ -1,4 +1,4 @@
-"""Progress as live bars on a terminal, one for each job."""
+"""Live progress bars on a terminal, one for each job."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from moft_console.time_left import Pace, beginning, ending
+from moft_console.time_left import Pace, end_line, start_line
 
-EVERY = 0.2  # seconds between two drawings
+INTERVAL = 0.2  # seconds between two updates of the screen
 
 
-class Bar:
+class ProgressBar:
     """Draws the jobs of a run.
 
     Args:
         console: the terminal.
-        clock: seconds that only grow.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
@@ -28,46 +28,46 @@ class Bar:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
-    def started(self, name: str, folder: Any) -> None:
-        self._write(beginning(name, folder))
+    def on_start(self, name: str, folder: Any) -> None:
+        self._write(start_line(name, folder))
 
-    def stepped(self, values: Mapping[str, float | str]) -> None:
+    def on_step(self, values: Mapping[str, float | str], lists: str = "lists") -> None:
         status = self._pace.after(values)
-        progress = self._drawn()
+        progress = self._bars()
         is_new = status.job not in self._tasks
         if is_new:
             self._tasks[status.job] = progress.add_task(status.job, total=1.0, words="")
         now = self._clock()
-        is_due = is_new or bool(status.evaluation) or status.progress == 1 or now - self._last >= EVERY
+        is_due = is_new or bool(status.evaluation) or status.progress == 1 or now - self._last >= INTERVAL
         if is_due:
             self._last = now
         progress.update(
-            self._tasks[status.job], completed=status.progress or 0.0, words="  ".join(status.words()), refresh=is_due
+            self._tasks[status.job], completed=status.progress or 0.0, words="  ".join(status.words(lists)), refresh=is_due
         )
 
-    def measured(self, done: int, points: int) -> None:
-        if done == 1:  # another front
+    def on_points_measured(self, done: int, points: int) -> None:
+        if done == 1:  # a new front
             self._measuring = Pace(self._clock)
-        status, progress = self._measuring.after({"job": "measuring", "progress": done / points}), self._drawn()
+        status, progress = self._measuring.after({"job": "measuring", "progress": done / points}), self._bars()
         if status.job not in self._tasks:
             self._tasks[status.job] = progress.add_task(status.job, total=1.0, words="")
         words = "  ".join([f"{done} of {points} points", *status.words()[1:]])
         progress.update(self._tasks[status.job], completed=done / points, words=words, refresh=True)
 
-    def paused(self) -> None:
+    def pause(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress, self._tasks = None, {}
 
-    def ended(self, name: str, error: BaseException | None) -> None:
-        self.paused()
-        self._write(ending(name, error, self._clock() - self._began))
+    def on_end(self, name: str, error: BaseException | None) -> None:
+        self.pause()
+        self._write(end_line(name, error, self._clock() - self._began))
 
-    def _drawn(self) -> Progress:
-        """The bars, started when the first step ends or when something else was printed since."""
+    def _bars(self) -> Progress:
+        """The bars; started at the first step, and again after something else was printed."""
         if self._progress is None:
             job, words = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[words]}", markup=False)
-            # stdout stays as it is: rich would send it to the console of the bars, which is stderr
+            # redirect_stdout would send what is printed to the console of the bars, which is stderr
             self._progress = Progress(job, BarColumn(20), words, console=self._console, auto_refresh=False, redirect_stdout=False)
             self._progress.start()
         return self._progress

@@ -1,4 +1,4 @@
-"""Where progress goes: a live bar on a terminal, plain lines elsewhere."""
+"""The display of a run's progress: live bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ from typing import Any, Protocol
 
 
 class Display(Protocol):
-    """Shows one run."""
+    """Shows the progress of one run."""
 
-    def started(self, name: str, folder: Any) -> None:
-        """The run called `name` begins, and writes to `folder` or to nothing."""
+    def on_start(self, name: str, folder: Any) -> None:
+        """The run `name` begins; it writes to `folder`, or to nothing if that is None."""
 
-    def stepped(self, values: Mapping[str, float | str]) -> None:
-        """A step of a job ended, with `values` as the hook describes them; any may be missing."""
+    def on_step(self, values: Mapping[str, float | str], lists: str = "lists") -> None:
+        """A step of a job ended.
 
-    def measured(self, done: int, points: int) -> None:
-        """So many points of a front are measured."""
+        Args:
+            values: as the hook `moft_step_ended` describes them; any may be missing.
+            lists: what the task calls several lists.
+        """
 
-    def paused(self) -> None:
-        """Something else is printed next."""
+    def on_points_measured(self, done: int, points: int) -> None:
+        """`done` of `points` points of a front are measured."""
 
-    def ended(self, name: str, error: BaseException | None) -> None:
-        """The run is over; `error` is None when it ended well."""
+    def pause(self) -> None:
+        """Something else is about to be printed."""
+
+    def on_end(self, name: str, error: BaseException | None) -> None:
+        """The run ended; `error` is None if it succeeded."""
 
 
 def display_for_stderr() -> Display:
-    """A live bar where stderr is a terminal that can move its cursor, else plain lines."""
+    """Live bars if stderr is a terminal that can move its cursor, else plain lines."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from rich.console import Console
 
-        from moft_console.progress_bar import Bar
+        from moft_console.progress_bar import ProgressBar
 
-        return Bar(Console(stderr=True, highlight=False), time.monotonic)
-    from moft_console.progress_lines import Lines
+        return ProgressBar(Console(stderr=True, highlight=False), time.monotonic)
+    from moft_console.progress_lines import ProgressLines
 
-    return Lines(sys.stderr, time.monotonic)
+    return ProgressLines(sys.stderr, time.monotonic)

@@ -1,21 +1,21 @@
-"""Progress as plain lines, for logs."""
+"""Progress as plain lines of text, for logs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from moft_console.time_left import Pace, beginning, ending
+from moft_console.time_left import Pace, end_line, start_line
 
-EVERY = 10.0  # seconds
+INTERVAL = 10.0  # seconds
 
 
-class Lines:
+class ProgressLines:
     """Writes a line every ten seconds at most, and at each evaluation.
 
     Args:
         stream: where to write.
-        clock: seconds that only grow.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
@@ -23,32 +23,32 @@ class Lines:
         self._pace, self._measuring = Pace(clock), Pace(clock)
         self._began = self._last = clock()
 
-    def started(self, name: str, folder: Any) -> None:
-        self._write(beginning(name, folder))
+    def on_start(self, name: str, folder: Any) -> None:
+        self._write(start_line(name, folder))
 
-    def stepped(self, values: Mapping[str, float | str]) -> None:
+    def on_step(self, values: Mapping[str, float | str], lists: str = "lists") -> None:
         status = self._pace.after(values)
         now = self._clock()
-        if not status.evaluation and now - self._last < EVERY:
+        if not status.evaluation and now - self._last < INTERVAL:
             return
         self._last = now
         others = [f"{name} {value:z.4f}" for name, value in status.evaluation.items() if name != "hypervolume"]
-        self._write("  ".join([status.job, *status.words(), *others]))
+        self._write("  ".join([status.job, *status.words(lists), *others]))
 
-    def measured(self, done: int, points: int) -> None:
-        if done == 1:  # another front
+    def on_points_measured(self, done: int, points: int) -> None:
+        if done == 1:  # a new front
             self._measuring = Pace(self._clock)
         status, now = self._measuring.after({"job": "measuring", "progress": done / points}), self._clock()
-        if done < points and now - self._last < EVERY:
+        if done < points and now - self._last < INTERVAL:
             return
         self._last = now
         self._write("  ".join([f"measured {done} of {points} points", *status.words()[1:]]))
 
-    def paused(self) -> None:
+    def pause(self) -> None:
         self._stream.flush()
 
-    def ended(self, name: str, error: BaseException | None) -> None:
-        self._write(ending(name, error, self._clock() - self._began))
+    def on_end(self, name: str, error: BaseException | None) -> None:
+        self._write(end_line(name, error, self._clock() - self._began))
 
     def _write(self, line: str) -> None:
         print(line, file=self._stream, flush=True)

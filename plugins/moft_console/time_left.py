@@ -1,4 +1,4 @@
-"""How fast a job goes, how long it will take, and what it last measured."""
+"""Rate, time left and last evaluation of a job, worked out from its steps."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ STEP_VALUES = frozenset({"job", "epoch", "epochs", "progress", "loss", "gradient
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a job after a step; None is what is not.
+    """What is known about a job after a step; None where a value is unknown.
 
     Args:
         job: its name.
         progress: 0 to 1.
         rate: lists per second.
-        left: seconds to its end.
+        left: seconds until its end.
         loss: of the last step.
         hypervolume: of the last evaluation.
-        evaluation: what this step's evaluation measured; empty when there was none.
+        evaluation: values of this step's evaluation; empty if there was none.
     """
 
     job: str
@@ -31,13 +31,17 @@ class Status:
     hypervolume: float | None = None
     evaluation: Mapping[str, float] = field(default_factory=dict)
 
-    def words(self) -> list[str]:
-        """What is known, in short words: percent, rate, time left, loss, hypervolume."""
+    def words(self, lists: str = "lists") -> list[str]:
+        """What is known as short texts: percent, rate, time left, loss, hypervolume.
+
+        Args:
+            lists: what the task calls several lists.
+        """
         words = []
         if self.progress is not None:
             words.append(f"{self.progress:4.0%}")
         if self.rate is not None:
-            words.append(f"{self.rate:.{0 if self.rate >= 10 else 1}f} lists/s")
+            words.append(f"{self.rate:.{0 if self.rate >= 10 else 1}f} {lists}/s")
         if self.left is not None:
             words.append(f"{duration(self.left)} left")
         if self.loss is not None:
@@ -48,17 +52,17 @@ class Status:
 
 
 class Pace:
-    """Follows the jobs of a run, by its own clock: a resumed job's seconds count work of earlier sessions.
+    """Rate and time left of the jobs of a run, by its own clock: the seconds of a resumed job include earlier sessions.
 
     Args:
-        clock: seconds that only grow.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._job = ""
         self._start = (0.0, 0.0, 0.0)
-        self._seconds: float | None = None  # of the job at its start here
+        self._seconds: float | None = None  # of the job, at `_start`
         self._hypervolume: float | None = None
 
     def after(self, values: Mapping[str, float | str]) -> Status:
@@ -68,7 +72,8 @@ class Pace:
         seconds = _number(values, "seconds")
         if job != self._job:
             self._hypervolume = None
-        if job != self._job or (seconds is not None and seconds == self._seconds):  # steps told together begin with their last
+        # steps with the same seconds were reported together: the last of them is the start
+        if job != self._job or (seconds is not None and seconds == self._seconds):
             self._job, self._seconds = job, seconds
             self._start = (now, progress or 0.0, lists or 0.0)
         then, first_progress, first_lists = self._start
@@ -91,14 +96,14 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def ending(name: str, error: BaseException | None, seconds: float) -> str:
-    """How a run ended, in a line; what went wrong is for whoever raised it to say."""
+def end_line(name: str, error: BaseException | None, seconds: float) -> str:
+    """One line on how a run ended; the error itself is printed by the caller of the run."""
     how = "done in" if error is None else "stopped after" if isinstance(error, KeyboardInterrupt) else "failed after"
     return f"run {name}: {how} {duration(seconds)}"
 
 
-def beginning(name: str, folder: object) -> str:
-    """Where a run writes, in a line."""
+def start_line(name: str, folder: object) -> str:
+    """One line on where a run writes."""
     return f"run {name}: writes to {folder}" if folder is not None else f"run {name}: writes nothing"
 
 

@@ -1,4 +1,4 @@
-"""Runs in an MLflow experiment."""
+"""Tracks runs in an MLflow experiment."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from moft.api import Count, Front, Run
-from moft_trackers.optional_libraries import library
-from moft_trackers.resume_id import mark, marked
-from moft_trackers.tracked_values import file_of, flattened, front_numbers, is_due, numbers_of
+from moft_trackers.optional_libraries import import_library
+from moft_trackers.resume_id import read_resume_id, write_resume_id
+from moft_trackers.tracked_values import file_of, flatten, front_numbers, is_due, numbers_of
 
 _FILES = ("front.json", "front.csv", "front.png")
-_TOGETHER = 100  # parameters that a server takes at a time
-_LONGEST = 500  # characters of a parameter that every server takes
+_PARAMETERS_PER_CALL = 100  # the limit of a server
+_MAX_CHARACTERS = 500  # of the value of a parameter; every server allows as many
 
 
 class OnMLflow:
     """A run of an MLflow experiment: losses, rates and evaluations of every job, the front's files, the config.
 
     Args:
-        run: to be shown.
-        uri: of a server or a database, such as `sqlite:///runs.db`; null for what the environment variable
-            `MLFLOW_TRACKING_URI` says, and where it is not set, MLflow's own default, the database `mlflow.db` here.
-        experiment: that the run belongs to; made if it is not there.
-        every: steps between two that are shown; the evaluated ones always are.
+        run: to be tracked.
+        uri: of a server or a database, such as `sqlite:///runs.db`; null for the environment variable `MLFLOW_TRACKING_URI`,
+            or if that is not set, for MLflow's default, the database `mlflow.db` in the current folder.
+        experiment: of the run; created if it does not exist.
+        every: log every n-th step; evaluated steps are always logged.
 
     Raises:
         ConfigError: mlflow is not installed.
@@ -33,23 +33,23 @@ class OnMLflow:
 
     def __init__(self, run: Run, *, uri: str | None = None, experiment: str = "moft", every: Count = 1) -> None:
         self._run, self._uri, self._experiment, self._every = run, uri, experiment, every
-        self._library, self._entities = library("mlflow", "mlflow"), library("mlflow.entities", "mlflow")
+        self._library, self._entities = import_library("mlflow", "mlflow"), import_library("mlflow.entities", "mlflow")
         self._client: Any = None
         self._id = ""
 
     def run_started(self) -> None:
         self._client = self._library.MlflowClient(tracking_uri=self._uri)
-        self._id = marked(self._run, "mlflow")
+        self._id = read_resume_id(self._run, "mlflow")
         if self._id:
             self._client.update_run(self._id, status="RUNNING")
             return
         found = self._client.get_experiment_by_name(self._experiment)
         experiment = self._client.create_experiment(self._experiment) if found is None else found.experiment_id
         self._id = str(self._client.create_run(experiment, run_name=self._run.name).info.run_id)
-        mark(self._run, "mlflow", self._id)
-        settings = [(_key(name), text[:_LONGEST]) for name, text in flattened(self._run.config).items()]
-        for start in range(0, len(settings), _TOGETHER):
-            part = [self._entities.Param(name, text) for name, text in settings[start : start + _TOGETHER]]
+        write_resume_id(self._run, "mlflow", self._id)
+        settings = [(_key(name), text[:_MAX_CHARACTERS]) for name, text in flatten(self._run.config).items()]
+        for start in range(0, len(settings), _PARAMETERS_PER_CALL):
+            part = [self._entities.Param(name, text) for name, text in settings[start : start + _PARAMETERS_PER_CALL]]
             self._client.log_batch(self._id, params=part)
 
     def step_ended(self, step: int, values: Mapping[str, float | str]) -> None:
@@ -68,7 +68,7 @@ class OnMLflow:
         self._client.set_terminated(self._id, status=status)
 
     def _log(self, numbers: Mapping[str, float], step: int) -> None:
-        """Numbers of one step, in one call."""
+        """Logs the numbers of one step in one call."""
         now = int(time.time() * 1000)
         metrics = [self._entities.Metric(_key(name), value, now, step) for name, value in numbers.items()]
         if metrics:
@@ -76,5 +76,5 @@ class OnMLflow:
 
 
 def _key(name: str) -> str:
-    """A name with only those characters that MLflow takes."""
+    """A name with only the characters that MLflow allows."""
     return re.sub(r"[^\w\-. :/]", "_", name)

@@ -1,4 +1,4 @@
-"""The libraries of trackers, which moft itself does not need."""
+"""Imports the optional library of a tracker, with a clear error if it is not installed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from moft import ConfigError
 
 
-def library(module: str, tracker: str) -> Any:
-    """A module of a tracker's library, imported now.
+def import_library(module: str, tracker: str) -> Any:
+    """Imports a module of a tracker's library.
 
     Args:
-        module: its whole name.
-        tracker: that needs it; the extra of moft that brings it is called the same.
+        module: its full name.
+        tracker: that needs it; also the name of the extra of moft that installs it.
 
     Raises:
-        ConfigError: it cannot be imported.
+        ConfigError: the import fails.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"tracker {tracker!r} cannot import {module} ({error}); pip install 'moft[{tracker}]', or leave the tracker out."
+            f"tracker {tracker!r} cannot import {module} ({error}); run pip install 'moft[{tracker}]' or remove the tracker."
         ) from error

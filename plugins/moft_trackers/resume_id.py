@@ -1,4 +1,4 @@
-"""What a tracker has to know again when its run is resumed, kept in the run folder."""
+"""Keeps the ID that a tracker's service gave a run in the run folder, so that a resumed run continues there."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from moft.api import Run, atomic_write
 
 
-def marked(run: Run, tracker: str) -> str:
-    """What was kept when the run began; empty for a new run."""
+def read_resume_id(run: Run, tracker: str) -> str:
+    """The ID of the run; empty for a new run."""
     file = _file(run, tracker)
     return file.read_text(encoding="utf-8") if file is not None and file.is_file() else ""
 
 
-def mark(run: Run, tracker: str, text: str) -> None:
-    """Keeps `text` for when the run is resumed."""
+def write_resume_id(run: Run, tracker: str, resume_id: str) -> None:
+    """Keeps the ID of the run until it is resumed."""
     file = _file(run, tracker)
     if file is not None:
         file.parent.mkdir(exist_ok=True)
-        atomic_write(file, text.encode())
+        atomic_write(file, resume_id.encode())
 
 
 def _file(run: Run, tracker: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Runs on TensorBoard."""
+"""Tracks runs with TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from moft import ConfigError
 from moft.api import Count, Front, Run
-from moft_trackers.optional_libraries import library
+from moft_trackers.optional_libraries import import_library
 from moft_trackers.tracked_values import file_of, front_numbers, front_table, is_due, numbers_of
 
 
@@ -17,9 +17,9 @@ class OnTensorBoard:
     """Event files for TensorBoard: losses, rates and evaluations of every job, the front and its picture, the config.
 
     Args:
-        run: to be shown.
-        folder: where the files go, in a folder of the run's name; null for `tensorboard` in the run folder.
-        every: steps between two that are shown; the evaluated ones always are.
+        run: to be tracked.
+        folder: for event files, in a subfolder with the name of the run; null for `tensorboard` in the run folder.
+        every: log every n-th step; evaluated steps are always logged.
 
     Raises:
         ConfigError: TensorBoard is not installed, or there is no folder to write to.
@@ -27,11 +27,11 @@ class OnTensorBoard:
 
     def __init__(self, run: Run, *, folder: str | None = None, every: Count = 1) -> None:
         if folder is None and run.folder is None:
-            raise ConfigError("tracker 'tensorboard' has nowhere to write, as the run has no folder; set folder.")
+            raise ConfigError("tracker 'tensorboard' needs the setting folder, because the run has no folder.")
         self._run, self._every = run, every
         self._folder = Path(run.folder) / "tensorboard" if folder is None else Path(folder).expanduser() / run.name
-        library("tensorboard", "tensorboard")
-        self._open = library("torch.utils.tensorboard", "tensorboard").SummaryWriter
+        import_library("tensorboard", "tensorboard")
+        self._open = import_library("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer: Any = None
 
     def run_started(self) -> None:
@@ -60,5 +60,5 @@ class OnTensorBoard:
 
 
 def _text(value: float | None) -> str:
-    """A number as a table shows it."""
+    """A number as text for the table."""
     return "" if value is None else f"{value:.4f}"

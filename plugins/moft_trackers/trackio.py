@@ -1,4 +1,4 @@
-"""Runs in a trackio project."""
+"""Tracks runs in a trackio project."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from moft.api import Count, Front, Run
-from moft_trackers.optional_libraries import library
-from moft_trackers.resume_id import mark, marked
-from moft_trackers.tracked_values import board_front, is_due, numbers_of
+from moft_trackers.optional_libraries import import_library
+from moft_trackers.resume_id import read_resume_id, write_resume_id
+from moft_trackers.tracked_values import front_for_board, is_due, numbers_of
 
 
 class OnTrackio:
     """A run of a trackio project: losses, rates and evaluations of every job, the front and its picture, the config.
 
-    Without `space` it stays on this machine, in the folder that `TRACKIO_DIR` names; `trackio show` shows it.
+    Without `space`, the data stay on this machine, in the folder `TRACKIO_DIR`; `trackio show` opens the dashboard.
 
     Args:
-        run: to be shown.
-        project: that the run belongs to.
-        space: of Hugging Face, such as `me/my-runs`, that it is sent to; null sends nothing, unless trackio's own environment
-            variables say so.
-        every: steps between two that are shown; the evaluated ones always are.
+        run: to be tracked.
+        project: of the run.
+        space: Hugging Face Space that the data are sent to, such as `me/my-runs`; null sends nothing, unless trackio's
+            environment variables say so.
+        every: log every n-th step; evaluated steps are always logged.
 
     Raises:
         ConfigError: trackio is not installed.
@@ -29,11 +29,11 @@ class OnTrackio:
 
     def __init__(self, run: Run, *, project: str = "moft", space: str | None = None, every: Count = 1) -> None:
         self._run, self._project, self._space, self._every = run, project, space, every
-        self._library = library("trackio", "trackio")
+        self._library = import_library("trackio", "trackio")
         self._board: Any = None
 
     def run_started(self) -> None:
-        name = marked(self._run, "trackio")
+        name = read_resume_id(self._run, "trackio")
         self._board = self._library.init(
             project=self._project,
             name=name or self._run.name,
@@ -44,14 +44,14 @@ class OnTrackio:
             auto_log_cpu=False,
             auto_log_gpu=False,
         )
-        mark(self._run, "trackio", str(self._board.name))
+        write_resume_id(self._run, "trackio", str(self._board.name))
 
     def step_ended(self, step: int, values: Mapping[str, float | str]) -> None:
         if is_due(step, values, self._every):
             self._board.log(numbers_of(values), step=step)
 
     def front_profiled(self, front: Front) -> None:
-        self._board.log(board_front(self._library, self._run, front))
+        self._board.log(front_for_board(self._library, self._run, front))
 
     def run_ended(self, error: BaseException | None) -> None:
         self._board.finish()

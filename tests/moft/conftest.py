@@ -16,7 +16,7 @@ from moft.engine.training.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.files.safetensors import save_tensors
 from moft.run.report.front_record import Cost, Measured, front_record, list_values
-from moft.types import Front, ListValues, Tradeoff
+from moft.types import Front, ListValues, Nouns, Tradeoff
 
 
 class Slope:
@@ -55,6 +55,7 @@ class Made:
         notes: of the front.
         parameters: that were trained.
         indicators: of the front.
+        nouns: of the task.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class Made:
     notes: tuple[str, ...] = ()
     parameters: int = 1000
     indicators: tuple[Any, ...] = (Slope(),)
+    nouns: Nouns = field(default_factory=Nouns)
 
     def write(self) -> Path:
         """Makes the folder."""
@@ -108,6 +110,7 @@ class Made:
             "NDCG@10 (linear gain; lists without gain are skipped)",
             "test",
             self.notes,
+            nouns=self.nouns,
         )
         front = replace(front, **self.front)
         reference = torch.zeros(m) if self.reference is None else torch.tensor(self.reference)

@@ -1,4 +1,4 @@
-"""`moft compare`: runs side by side, with verdicts on each pair."""
+"""`moft compare`: a table and a picture of several runs, with a significance test for each pair."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ def add(app: typer.Typer) -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that moft profile wrote.")],
-    over_seeds: Annotated[bool, typer.Option("--over-seeds", help="Average runs that differ in their seed alone.")] = False,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders written by moft profile.")],
+    over_seeds: Annotated[bool, typer.Option("--over-seeds", help="Average runs that differ only in their seed.")] = False,
     pool: Annotated[
-        str | None, typer.Option("--pool", metavar="SETTING", help="Put the lists of runs that differ in it together: task.fold.")
+        str | None,
+        typer.Option("--pool", metavar="SETTING", help="Join the lists of runs that differ only in this setting: task.fold."),
     ] = None,
-    samples: Annotated[int, typer.Option("--bootstrap-samples", help="Of the bootstrap over lists.")] = 1000,
+    samples: Annotated[int, typer.Option("--bootstrap-samples", help="Number of bootstrap samples, at least 100.")] = 1000,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to make; default comparisons/ and the names of the runs.")
+        Path | None, typer.Option("--out", help="Folder to create; default comparisons/ and the names of the runs.")
     ] = None,
 ) -> None:
-    """Compare runs: one table, a verdict on each pair, one picture."""
+    """Compare runs: a table, a significance test for each pair, a picture."""
     if samples < FEWEST_SAMPLES:
         raise ConfigError(f"--bootstrap-samples {samples}: must be at least {FEWEST_SAMPLES}; fewer give unreliable intervals.")
     if out is not None and out.exists():
-        raise RunError(f"{out}: is there already; choose another --out or remove it.")
+        raise RunError(f"{out}: already exists; choose another --out or remove it.")
     from moft.cli.table_output import print_table
     from moft.files.atomic_write import atomic_folder, atomic_write
     from moft.files.json import write_json
@@ -46,6 +47,7 @@ def compare(
     from moft.run.comparison.seeds_and_folds import entries_of
     from moft.run.report.figure_style import png
     from moft.run.report.front_files import read_measured
+    from moft.run.report.front_record import nouns_of
 
     entries = entries_of([read_measured(path) for path in runs], over_seeds=over_seeds, pool=pool)
     record = comparison_record(entries, samples=samples)
@@ -57,7 +59,8 @@ def compare(
         atomic_write(folder / "comparison.png", picture)
     for header, *rows in _fitting(run_rows(record)):
         print_table(header, rows)
-    typer.echo(f"\n{record['metric']}; {record['split']}, {record['lists']} lists, {len(record['weights'])} points")
+    lists = nouns_of(record).count_lists(record["lists"])
+    typer.echo(f"\n{record['metric']}; {record['split']}, {lists}, {len(record['weights'])} points")
     typer.echo(f"Intervals: {record['intervals']}")
     if record["verdicts"]:
         header, *rows = verdict_rows(record)
@@ -70,7 +73,7 @@ def compare(
 
 
 def _fitting(rows: list[list[str]]) -> list[list[list[str]]]:
-    """The table in as many parts as a terminal's width asks for, the names in each; whole where it is not shown on one."""
+    """The table split into parts that fit the terminal, each with the names; the whole table if there is no terminal."""
     widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
     room = shutil.get_terminal_size().columns
     if not sys.stdout.isatty() or sum(widths) <= room:
@@ -84,16 +87,16 @@ def _fitting(rows: list[list[str]]) -> list[list[list[str]]]:
 
 
 def _joined(names: list[str]) -> str:
-    """A folder's name for what is compared."""
+    """A folder name from the names of the compared runs."""
     short = names if len(names) <= 3 else [names[0], f"{len(names) - 1}-others"]
     text = "-vs-".join(short)
     return "".join(letter if letter.isalnum() or letter in "-_.=" else "-" for letter in text)[:100].strip("-.")
 
 
 def _free(path: Path) -> Path:
-    """The path, with a number behind it where something is there."""
-    tried, count = path, 1
-    while tried.exists():
+    """The path, with a number appended if it exists."""
+    candidate, count = path, 1
+    while candidate.exists():
         count += 1
-        tried = path.with_name(f"{path.name}-{count}")
-    return tried
+        candidate = path.with_name(f"{path.name}-{count}")
+    return candidate

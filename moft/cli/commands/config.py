@@ -1,4 +1,4 @@
-"""`moft config`: checks config files, and writes the schema that editors complete them from."""
+"""`moft config`: checks config files, and writes a JSON Schema for editors."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ from moft.hooks.plugin_manager import Plugins
 
 def add(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = command_group("Check config files, and make the schema that editors complete them from.")
+    group = command_group("Check config files, or write a JSON Schema for editors.")
     group.command("check")(check)
     group.command("schema")(schema)
     app.add_typer(group, name="config")
 
 
-def check(context: typer.Context, files: Annotated[list[Path], typer.Argument(help="Config files, YAML.")]) -> None:
-    """Tell every mistake of config files, without running anything."""
+def check(context: typer.Context, files: Annotated[list[Path], typer.Argument(help="Config files in YAML.")]) -> None:
+    """Report every mistake in config files, without running anything."""
     plugins: Plugins = context.obj
     from moft.run.checks.config_mistakes import mistakes_of
 
     mistakes = {file: mistakes_of(file, plugins) for file in files}
-    for file, found in mistakes.items():
-        if not found:
+    for file, lines in mistakes.items():
+        if not lines:
             typer.echo(f"{file}: no mistakes.")
-    told = [line for found in mistakes.values() for line in found]
-    if told:
-        raise ConfigError("\n".join(told))
+    if any(mistakes.values()):
+        raise ConfigError("\n".join(line for lines in mistakes.values() for line in lines))
 
 
 def schema(
     context: typer.Context,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
     files: Annotated[
-        list[Path] | None, typer.Option("--plugin", help="A plugin file whose components belong there too; may be repeated.")
+        list[Path] | None, typer.Option("--plugin", help="Plugin file whose components are included; may be repeated.")
     ] = None,
 ) -> None:
-    """Write the JSON Schema of config files, with every installed component, for editors."""
+    """Write a JSON Schema of config files with all installed components."""
     plugins: Plugins = context.obj
     from moft.config.json_schema import json_schema
     from moft.files.atomic_write import atomic_write

@@ -1,4 +1,4 @@
-"""`moft new`: a config, an example or a plugin package to start from, each of which works as it is."""
+"""`moft new`: writes a config, an example or a plugin package to start from, each of which already works."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAIN = ("observer", "command")
 WORDS = (*SINGULAR.values(), *PLAIN)
 _SUMMARIES = {
     "task": "lists from NumPy files",
-    "method": "a plain model for equal weights",
+    "method": "one model, trained for equal weights",
     "loss": "hinge loss of every ordered pair",
     "scalarizer": "the largest weighted loss",
     "conditioner": "a scale at the last site",
@@ -42,7 +42,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 def add(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = command_group("Make something to start from.")
+    group = command_group("Write a config, an example or a plugin package to start from.")
     group.command("config")(config)
     group.command("example")(example)
     group.command("plugin")(plugin)
@@ -51,22 +51,22 @@ def add(app: typer.Typer) -> None:
 
 def plugin(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What it offers is called so; the package is moft-NAME.")],
-    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(WORDS)}.")] = "loss",
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to make; default moft-NAME.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the component, lower case with dashes; the package is called moft-NAME.")],
+    kind: Annotated[str, typer.Option("--kind", help=f"Kind of plugin: {', '.join(WORDS)}.")] = "loss",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default moft-NAME.")] = None,
 ) -> None:
-    """Write a plugin package that installs, passes its own test and appears in `moft plugins`."""
+    """Write a plugin package that already installs, works and passes its tests."""
     plugins: Plugins = context.obj
     word = SINGULAR.get(kind, kind)
     if word not in WORDS:
-        raise ConfigError(f"--kind {kind!r}: is no kind of plugin.{nearest(kind, WORDS)} Kinds: {listed(WORDS)}.")
+        raise ConfigError(f"--kind {kind!r}: unknown kind of plugin.{nearest(kind, WORDS)} Kinds: {listed(WORDS)}.")
     name = name.removeprefix("moft-")
     _refuse_name(name, word, plugins)
     if word == "command" and name in {"data", *BUILT_IN, *plugin_command_names(plugins)}:
-        raise PluginError(f"plugin name {name!r}: 'moft {name}' is there already.")
+        raise PluginError(f"plugin name {name!r}: 'moft {name}' already exists.")
     folder = Path(f"moft-{name}") if out is None else out
     if folder.exists():
-        raise ConfigError(f"{folder}: is there already; choose another --out or remove it.")
+        raise ConfigError(f"{folder}: already exists; choose another --out or remove it.")
     from moft.files.atomic_write import atomic_folder
 
     with atomic_folder(folder) as temporary:
@@ -81,21 +81,21 @@ def plugin(
 
 
 def _refuse_name(name: str, word: str, plugins: Plugins) -> None:
-    """Nothing, when a plugin can be called so."""
+    """Checks that a plugin can have a name."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigError(
-            f"plugin name {name!r}: must be lower-case letters, digits and single dashes, begin with a letter, and be no word of "
-            "Python, such as 'my-hinge'."
+            f"plugin name {name!r}: must consist of lower-case letters, digits and single dashes, begin with a letter, and not "
+            "be a Python keyword; for example 'my-hinge'."
         )
     kind = next((kind for kind in KINDS if SINGULAR[kind] == word), None)
     for offer in plugins.offers(kind) if kind else ():
         if offer.component.name == name:
-            raise PluginError(f"plugin name {name!r}: plugin {offer.origin} offers a {word} of this name already.")
+            raise PluginError(f"plugin name {name!r}: plugin {offer.origin} already offers a {word} of this name.")
     module = f"moft_{name.replace('-', '_')}"
     taken = next((origin for origin in plugins.registered() if origin.plugin == name.replace("-", "_")), None)
     if taken is not None or importlib.util.find_spec(module) is not None:
         whose = f"plugin {taken}" if taken is not None else f"an installed package {module!r}"
-        raise PluginError(f"plugin name {name!r}: {whose} is there already.")
+        raise PluginError(f"plugin name {name!r}: {whose} already exists.")
 
 
 def _files(name: str, word: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`moft plugins`: what is installed, from whom, what is broken, and the settings of one component."""
+"""`moft plugins`: lists components and broken plugins, or shows the settings of one component."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def add(app: typer.Typer) -> None:
 
 def plugins(
     context: typer.Context,
-    kind: Annotated[str | None, typer.Argument(help=f"One of {', '.join(KINDS)}.", show_default="all")] = None,
-    name: Annotated[str | None, typer.Argument(help="A component, to see its settings.")] = None,
+    kind: Annotated[str | None, typer.Argument(help=f"Kind of component: {', '.join(KINDS)}.", show_default="all")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a component, to show its settings.")] = None,
 ) -> None:
-    """List what plugins offer, or show the settings of one component."""
+    """List the components of all plugins, or show the settings of one."""
     show(context.obj, kind, name)
 
 
 def show(installed: Plugins, kind: str | None = None, name: str | None = None) -> None:
-    """Prints what plugins offer, all or of a kind, or one component with its settings.
+    """Prints the components of all kinds or of one, or one component with its settings.
 
     Raises:
-        PluginError: there is no such kind or component, or the component cannot be imported.
+        PluginError: the kind or component is unknown, or the component cannot be imported.
     """
     if kind is not None and kind not in _KIND_OF:
-        raise PluginError(f"no kind of component is called {kind!r}.{nearest(kind, _KIND_OF)} Kinds: {listed(KINDS)}.")
+        raise PluginError(f"unknown kind of component {kind!r}.{nearest(kind, _KIND_OF)} Kinds: {listed(KINDS)}.")
     if kind is not None and name is not None:
         _show(installed, _KIND_OF[kind], name)
     else:
@@ -45,7 +45,7 @@ def show(installed: Plugins, kind: str | None = None, name: str | None = None) -
 
 
 def _list(installed: Plugins, kinds: tuple[str, ...]) -> None:
-    """The components of some kinds, then what has to be installed for them, and whatever is wrong."""
+    """Prints the components of some kinds, then missing packages, clashes, broken and disabled plugins."""
     offers = [(SINGULAR[kind], offer) for kind in kinds for offer in installed.offers(kind)]
     rows = [(k, o.component.name, o.component.summary, o.plugin, o.package, o.version) for k, o in offers]
     if rows:
@@ -64,7 +64,7 @@ def _list(installed: Plugins, kinds: tuple[str, ...]) -> None:
 
 
 def _show(installed: Plugins, kind: str, name: str) -> None:
-    """One component: where it is from, its settings, and their JSON Schema."""
+    """Prints the plugin of a component, its settings, and their JSON Schema."""
     from moft.config.json_schema import component_schema, settings_of
 
     offer = installed.offer(kind, name)
@@ -81,7 +81,7 @@ def _show(installed: Plugins, kind: str, name: str) -> None:
 
 
 def _short(default: Any) -> str:
-    """A default as a config file would have it; a component without settings is its name."""
+    """A default as in a config file; a component without settings is shown by its name."""
     if isinstance(default, dict) and set(default) == {"name"}:
         return str(default["name"])
     if isinstance(default, dict):

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from moft.cli.option_help import DIAL_HELP
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
-from moft.run.policy.parse_weights import in_words, parsed_dial
+from moft.run.policy.parse_weights import dial_text, parse_dial
 
 
 def add(app: typer.Typer) -> None:
@@ -20,14 +21,14 @@ def add(app: typer.Typer) -> None:
 def profile(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    split: Annotated[str | None, typer.Option("--split", help="train, validation or test; default the run's own.")] = None,
-    points: Annotated[int | None, typer.Option("--points", help="Weights of the grid; default the run's own.")] = None,
-    dial: Annotated[
-        str, typer.Option("--dial", help="Times the trained ones; above 1 moves to the base. One, or 1,3 or clicks=3.")
-    ] = "1",
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; default RUN/profiles/....")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="train, validation or test; default that of the run.")] = None,
+    points: Annotated[
+        int | None, typer.Option("--points", help="Points of the grid, at most 10,000; default those of the run.")
+    ] = None,
+    dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default RUN/profiles/SPLIT-POINTS.")] = None,
 ) -> None:
-    """Measure a trained policy again, elsewhere on the front."""
+    """Measure a trained policy again: on another split, with more points or at another dial."""
     plugins: Plugins = context.obj
     from moft.run.run_settings import MOST_POINTS
 
@@ -42,16 +43,16 @@ def profile(
 
     opened = open_run(run, plugins)
     settings = with_changes(opened.settings.profile, split=split, points=points)
-    factors = parsed_dial(dial, opened.names)
+    factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
-    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{in_words(factors, '-')}")
+    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
-        raise RunError(f"{target}: is there already; choose another --out or remove it.")
+        raise RunError(f"{target}: already exists; choose another --out or remove it.")
     cost = cost_of(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
-    notes = [] if is_as_trained else [f"Measured at {in_words(factors)} times the trained betas."]
+    notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
     with atomic_folder(target) as folder:
         write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
     observers.front_profiled(measured.front)

@@ -1,4 +1,4 @@
-"""`moft sweep`: many runs from one config file."""
+"""`moft sweep`: trains one config with many settings or seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moft.hooks.plugin_manager import Plugins
 if TYPE_CHECKING:
     from moft.run.sweep.sweep import Sweep
 
-PROGRAM = (sys.executable, "-P", "-m", "moft.cli.child_process")  # -P: files of the working folder are no modules
+PROGRAM = (sys.executable, "-P", "-m", "moft.cli.child_process")  # -P: files in the working folder must not be imported
 
 
 def add(app: typer.Typer) -> None:
@@ -26,24 +26,36 @@ def add(app: typer.Typer) -> None:
 
 def sweep(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="Config file, YAML.")],
+    config: Annotated[Path, typer.Argument(help="Config file in YAML.")],
     overs: Annotated[
         list[str] | None,
-        typer.Option("--over", metavar="A.B=VALUE,VALUE", help="Vary one setting; repeated, all combinations are run."),
+        typer.Option(
+            "--over",
+            metavar="A.B=VALUE,VALUE",
+            help="Setting to vary and its values; if repeated, all combinations are run.",
+        ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Runs of each, from the config's own seed on.")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help="Seeds for each combination, from the seed of the config on; default 1."),
+    ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one setting of all runs; may be repeated.")
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting of all runs; may be repeated.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the runs; default runs/NAME-OF-THE-CONFIG-sweep.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the run folders; default runs/, the name of the config and -sweep.")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Runs at a time; default one for each GPU, or what the cores allow.")
+        int | None, typer.Option("--workers", min=1, help="Runs at a time; default one per GPU, or as many as the cores allow.")
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Print the runs and how far they are, and do nothing.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Check all runs and print their state; train nothing.")] = False,
 ) -> None:
-    """Train many runs from one config, side by side; what is done already is left alone."""
+    """Train one config with many settings or seeds.
+
+    Several runs are trained at a time, and finished ones are skipped.
+    """
     plugins: Plugins = context.obj
-    from moft.run.sweep.sweep import counted, plan_sweep, run_sweep
+    from moft.run.sweep.sweep import count_states, plan_sweep, run_sweep
 
     folder = out if out is not None else Path("runs") / f"{config.stem}-sweep"
     planned = plan_sweep(config, folder, overs or (), overrides or (), seeds, plugins)
@@ -51,22 +63,22 @@ def sweep(
     if plan:
         states = planned.states()
         print_table(("state", "run"), [(state, str(folder / name)) for name, state in states.items()])
-        typer.echo(f"\n{counted(states)}; {len(shares)} at a time")
+        typer.echo(f"\n{count_states(states)}; {len(shares)} at a time")
         for reason in planned.unknown:
-            typer.echo(f"Not checked, whether the method goes with the model: {reason}")
+            typer.echo(f"Not checked whether the method fits the model: {reason}")
         return
     try:
         failed = run_sweep(planned, PROGRAM, shares, lambda line: typer.echo(line, err=True))
     except KeyboardInterrupt:
-        typer.echo("Stopped; what was learned up to the last checkpoints is kept, and the same command goes on.", err=True)
+        typer.echo("Stopped. The last checkpoints are kept; the same command continues from them.", err=True)
         raise
     _print_folders(planned, {end.job.name for end in failed})
     if failed:
-        raise RunError("\n".join(f"{end.job.name}: {end.trouble} (log: {end.job.log})" for end in failed))
+        raise RunError("\n".join(f"{end.job.name}: {end.error} (log: {end.job.log})" for end in failed))
 
 
 def _print_folders(planned: Sweep, failed: set[str]) -> None:
-    """The folders of the runs that are done, and how to compare them."""
+    """Prints the folders of the finished runs, and the command that compares them."""
     for run in planned.runs:
         if run.name not in failed:
             typer.echo(run.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from moft.engine.distributed.fsdp import check_launch, shard
@@ -12,7 +13,7 @@ from moft.interfaces.process_group import ModuleT, ProcessGroup, T
 
 
 class Processes(ProcessGroup):
-    """Who writes, and who waits: `torchrun` or `accelerate launch` starts several processes of one command.
+    """The process group of a run: `torchrun` or `accelerate launch` starts several processes of one command.
 
     Args:
         is_cpu: True keeps off any GPU.
@@ -31,6 +32,12 @@ class Processes(ProcessGroup):
         self.is_sharding = sharding == "full"
 
     @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        device: torch.device = self._state.device
+        return device
+
+    @property
     def is_main(self) -> bool:
         """True in the one process that writes files."""
         return bool(self._state.is_main_process)
@@ -44,7 +51,7 @@ class Processes(ProcessGroup):
             trouble = str(error) or type(error).__name__
             raise
         finally:
-            trouble = self._told(trouble)
+            trouble = broadcast_from_main(trouble, self.count)
         if trouble:
             raise RunError(f"the main process stopped: {trouble}")
         return found
@@ -63,13 +70,15 @@ class Processes(ProcessGroup):
         return module
 
     def end(self) -> None:
-        """Parts from the others; without it a process complains when it ends."""
+        """Leaves the group; without it a process complains when it ends."""
         self._state.destroy_process_group()
 
-    def _told(self, text: str) -> str:
-        """The main process's text, in every process."""
-        if self.count == 1:
-            return text
-        from accelerate.utils import broadcast_object_list
 
-        return str(broadcast_object_list([text])[0])
+def broadcast_from_main(value: T, count: int) -> T:
+    """The main process's value in each of `count` processes, which all call it; rounding may make their own values differ."""
+    if count == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    received: T = broadcast_object_list([value])[0]
+    return received

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from moft.engine.losses.objective_losses import LabelStatistics
 from moft.interfaces import Trainer
-from moft.types import Objective
+from moft.types import Nouns, Objective
 
 
 def loss_scale(statistics: LabelStatistics, *, is_balanced: bool) -> Tensor:
@@ -27,11 +27,23 @@ def loss_scale(statistics: LabelStatistics, *, is_balanced: bool) -> Tensor:
     return scale.float()
 
 
-def note_unlabelled(statistics: LabelStatistics, objectives: Sequence[Objective], trainer: Trainer) -> None:
-    """Notes, for every objective that some training lists say nothing of, how many these are."""
+def note_unlabelled(
+    statistics: LabelStatistics,
+    objectives: Sequence[Objective],
+    trainer: Trainer,
+    nouns: Nouns = Nouns(),  # noqa: B008 - a frozen record
+) -> None:
+    """Notes how many training lists have no labels that an objective can learn from, for each objective with such lists.
+
+    Args:
+        statistics: of the training labels.
+        objectives: in order.
+        trainer: keeps the notes.
+        nouns: the task's word for lists.
+    """
     for objective, labelled in zip(objectives, statistics.labelled.tolist(), strict=True):
         if labelled < statistics.lists:
             trainer.note(
-                f"{objective.name}: {statistics.lists - int(labelled)} of {statistics.lists} training lists say nothing of it "
-                "and are left out of its mean."
+                f"{objective.name}: {statistics.lists - int(labelled)} of {statistics.lists} training {nouns.lists} have no "
+                "usable labels for it and are left out of its mean."
             )

@@ -39,7 +39,7 @@ class ScalarisedLosses:
         task = problem.task
         self._losses, self._scalarizer = ObjectiveLosses(task.objectives, loss), scalarizer or _weighted_sum
         statistics = label_statistics(self._losses, task.batches("train"), problem.betas)
-        note_unlabelled(statistics, task.objectives, trainer)
+        note_unlabelled(statistics, task.objectives, trainer, task.nouns)
         self._scale = loss_scale(statistics, is_balanced=is_balanced).to(device)
         self._betas = problem.betas.to(device)
 

@@ -1,18 +1,19 @@
-"""What an adaptive sampler has learned, as a job and its checkpoints hold it."""
+"""How an adaptive sampler learns from the evaluations of a job, and is saved with its checkpoints."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
 from moft.engine.checks.return_values import failing_as
 from moft.engine.checks.sampler_draws import state_of, watched_weights_of
+from moft.engine.distributed.processes import broadcast_from_main
 from moft.errors import ConfigError
 from moft.interfaces.sampler import Feedback
 
-_LEARNED = "sampler."  # begins its names among the states of generators
+_PREFIX = "sampler."  # of its names among the random states of a checkpoint
 
 
 def evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
@@ -20,15 +21,15 @@ def evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
     return frozenset(math.ceil(epochs * index / evaluations) for index in range(1, evaluations + 1))
 
 
-def refuse_unevaluated(evaluated: Collection[int], epochs: int) -> None:
-    """Nothing, when an adaptive sampler would be told something that more training follows.
+def check_evaluated_before_end(evaluated: Collection[int], epochs: int) -> None:
+    """Checks that an adaptive sampler gets values before the last epoch, so that some training can follow them.
 
     Args:
         evaluated: epochs, from 1, after which there is an evaluation.
         epochs: of the job.
 
     Raises:
-        ConfigError: it never would.
+        ConfigError: it would get none.
     """
     if not set(evaluated) - {epochs}:
         raise ConfigError(
@@ -37,8 +38,8 @@ def refuse_unevaluated(evaluated: Collection[int], epochs: int) -> None:
         )
 
 
-def refuse_without_evaluations(feedback: Feedback | None, evaluated: Collection[int], epochs: int) -> None:
-    """Nothing, when an adaptive sampler, if there is one, is told something that more training follows.
+def check_feedback(feedback: Feedback | None, evaluated: Collection[int], epochs: int) -> None:
+    """Checks that the adaptive sampler of a job, if there is one, can learn from evaluations and be saved.
 
     Args:
         feedback: of the job.
@@ -46,31 +47,31 @@ def refuse_without_evaluations(feedback: Feedback | None, evaluated: Collection[
         epochs: of the job.
 
     Raises:
-        ConfigError: it never is.
-        PluginError: its state is none that a checkpoint can keep, or it fails.
-        ShapeError: what it watches are no weights.
+        ConfigError: no evaluation precedes the last epoch.
+        PluginError: a checkpoint cannot keep its state, or it fails.
+        ShapeError: its watched weights are not vectors.
     """
     if feedback is not None:
-        refuse_unevaluated(evaluated, epochs)
+        check_evaluated_before_end(evaluated, epochs)
         watched_weights_of(feedback.sampler)
         state_of(feedback.sampler)
 
 
-def learned(feedback: Feedback | None) -> dict[str, Tensor]:
+def sampler_state(feedback: Feedback | None) -> dict[str, Tensor]:
     """The state of the sampler as a checkpoint keeps it; empty where there is none."""
-    return {} if feedback is None else {f"{_LEARNED}{name}": value for name, value in state_of(feedback.sampler).items()}
+    return {} if feedback is None else {f"{_PREFIX}{name}": value for name, value in state_of(feedback.sampler).items()}
 
 
-def learned_again(feedback: Feedback | None, kept: Mapping[str, Tensor]) -> None:
-    """Gives the sampler back what `learned` gave."""
+def restore_sampler(feedback: Feedback | None, states: Mapping[str, Tensor]) -> None:
+    """Gives the sampler back what `sampler_state` returned."""
     if feedback is not None:
-        names = [name for name in kept if name.startswith(_LEARNED)]
-        feedback.sampler.restore({name.removeprefix(_LEARNED): kept[name] for name in names})
+        names = [name for name in states if name.startswith(_PREFIX)]
+        feedback.sampler.restore({name.removeprefix(_PREFIX): states[name] for name in names})
 
 
-def learn(feedback: Feedback | None, agreed: Callable[[Tensor], Tensor]) -> None:
-    """Tells the sampler what the policy reaches; `agreed` makes that the same in all processes."""
+def inform_sampler(feedback: Feedback | None, processes: int) -> None:
+    """Gives the sampler the values that the policy reaches at its watched weights, the same in each of the processes."""
     if feedback is not None:
-        values = agreed(feedback.measure(watched_weights_of(feedback.sampler)).cpu())
+        values = broadcast_from_main(feedback.measure(watched_weights_of(feedback.sampler)).cpu(), processes)
         with failing_as(f"sampler {type(feedback.sampler).__name__} failed on observe({list(values.shape)})"):
             feedback.sampler.observe(values)

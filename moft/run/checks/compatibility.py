@@ -1,4 +1,4 @@
-"""Whether a method goes with a task's model, and the measuring with its objectives, told before anything is trained."""
+"""Checks before training that method, model, sampler and profile of a run are compatible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moft.engine.checks.return_values import number_of
 from moft.engine.checks.sampler_draws import grid_of
 from moft.engine.losses.objective_losses import refuse_names
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
-from moft.engine.training.adaptive_sampling import evaluated_epochs, refuse_unevaluated
+from moft.engine.training.adaptive_sampling import check_evaluated_before_end, evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.interfaces import Context, EarlyChecks, KnowsModelSpec, Method, Policy, Task
@@ -22,33 +22,33 @@ from moft.types import Objective, Tradeoff, betas_of
 
 
 def check_fit(method: Method[Policy], task: Task) -> None:
-    """Nothing, when a method goes with the model that a task will give, as far as both can tell; it is not changed by that.
+    """Checks that a method supports the model of a task, if both can say so before training.
 
     Raises:
         ConfigError: it does not.
-        DataError: the task's data, on which the model depends, are not there or faulty.
+        DataError: the model depends on data that are missing or malformed.
     """
     if isinstance(task, KnowsModelSpec) and isinstance(method, EarlyChecks):
         method.check(task.objectives, task.model_spec)
 
 
 def check_adaptive_sampler(settings: RunSettings, m: int) -> None:
-    """Nothing, when a method's adaptive sampler, if it has one, is told what the policy reaches while it is trained.
+    """Checks that the policy is evaluated during training if the method has an adaptive sampler, which needs the values.
 
     Raises:
-        ConfigError: nothing is measured in time for it.
+        ConfigError: it is not, or too late.
     """
     method, trainer = settings.method, settings.trainer
     if isinstance(method, UsesAdaptiveSampler) and method.is_adaptive(m):
-        refuse_unevaluated(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
+        check_evaluated_before_end(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
 
 
 def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) -> None:
-    """Nothing, when a front over these objectives can be measured so; indicators are tried on values that equal the weights.
+    """Checks that a front over these objectives can be measured; indicators are called once, with the weights as values.
 
     Raises:
-        ConfigError: objectives cannot be called so, or the grid or the reference point does not go with them.
-        PluginError: the grid's sampler or an indicator fails, or returns what it should not.
+        ConfigError: a name of an objective is not allowed, or the grid or the reference point does not fit the objectives.
+        PluginError: the grid's sampler or an indicator fails, or returns something invalid.
     """
     refuse_names(objectives)
     m = len(objectives)
@@ -58,17 +58,19 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     try:
         Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:
-        raise ConfigError(f"[profile.grid] lays out what cannot be measured: {error}") from error
+        raise ConfigError(f"[profile.grid] gives invalid weights: {error}") from error
     for indicator in settings.indicators:
         number_of(indicator, grid, grid)
 
 
-def early_misfit(settings: RunSettings) -> str:
-    """Why it cannot be known yet whether a run's method goes with its model; empty where it does.
+def check_before_training(settings: RunSettings) -> str:
+    """Runs all checks that need no training.
+
+    Returns: why it cannot be checked yet that the method supports the model; empty if that was checked.
 
     Raises:
-        ConfigError: it does not go.
-        PluginError: a component that is asked fails.
+        ConfigError: settings are not compatible.
+        PluginError: a component fails.
     """
     task = settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
     check_profile(settings.profile, task.objectives)
@@ -80,19 +82,19 @@ def early_misfit(settings: RunSettings) -> str:
     return ""
 
 
-def refuse_ensembles(method: Any) -> None:
-    """Nothing, unless the policy of a method is known to hold several models; told by what its `policy` is annotated to give.
+def check_trains_one_model(method: Any) -> None:
+    """Checks that a method trains one model, by the annotated type of its policy: only such a policy can be sharded.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: it trains several.
     """
     try:
-        given = get_type_hints(type(method).policy).get("return")
-    except (NameError, TypeError):  # names that are imported for type checkers alone; such a policy is refused when it is built
+        annotated = get_type_hints(type(method).policy).get("return")
+    except (NameError, TypeError):  # names imported only for type checkers; such a policy is refused when it is built
         return
-    for policy in get_args(given) or (given,):
+    for policy in get_args(annotated) or (annotated,):
         if isinstance(policy, type) and issubclass(policy, NearestPolicy | SoupPolicy):
             raise ConfigError(
                 f"[trainer.sharding] 'full' is for methods that train one model, such as cos-dpo; {type(method).__name__} trains "
-                "several side by side. Set sharding: none."
+                "several at the same time. Set sharding: none."
             )

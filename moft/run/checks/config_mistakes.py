@@ -1,4 +1,4 @@
-"""Every mistake of a config file at once, without running anything."""
+"""Finds all mistakes of a config file at once, without running anything."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from moft.run.run_settings import RunSettings, plugin_files
 
 
 def mistakes_of(config: Path, plugins: Plugins) -> list[str]:
-    """The mistakes of a config file, one line each: the file, the line there, the setting, what is wrong; none when it is sound.
+    """The mistakes of a config file, one line each: file, line number, setting and what is wrong.
 
-    What a component refuses when it is built is a mistake too. Data are not read, and no model is loaded.
+    Components are built, so what they refuse is included. Data are not read, and no model is loaded.
 
     Args:
         config: a YAML file.
-        plugins: the installed ones; files that the config names are registered in a copy.
+        plugins: the installed ones; plugin files of the config are registered in a copy.
     """
     try:
         content, unset = read_with_gaps(config)
     except ConfigError as error:
         return str(error).splitlines()
-    found = [f"{where}: {text}" for where, text in unset]
+    mistakes = [f"{where}: {text}" for where, text in unset]
     plugins = plugins.copy()
     try:
         for index, file in enumerate(plugin_files(content.get("plugins", ()))):
             try:
                 plugins.register_file(Path(file).expanduser())
             except PluginError as error:
-                found.append(f"plugins.{index}: {error}")
+                mistakes.append(f"plugins.{index}: {error}")
     except ConfigError as error:
-        found.append(str(error))
+        mistakes.append(str(error))
     gaps = {where for where, _ in unset}
     try:
         resolved = resolve(RunSettings, content, plugins)
     except MoftError as error:
-        found += [line for line in str(error).splitlines() if line.partition(": ")[0] not in gaps]
+        mistakes += [line for line in str(error).splitlines() if line.partition(": ")[0] not in gaps]
     else:
-        found += [] if gaps else building_mistakes(resolved)
+        mistakes += [] if gaps else building_mistakes(resolved)
     lines = lines_of(config.read_text(encoding="utf-8"))
-    places = sorted(((_line(text, lines), text) for text in dict.fromkeys(found)), key=lambda place: place[0])
+    places = sorted(((_line(text, lines), text) for text in dict.fromkeys(mistakes)), key=lambda place: place[0])
     return [f"{config}:{line}: {text}" for line, text in places]
 
 
 def _line(mistake: str, lines: dict[str, int]) -> int:
-    """Where in the file a mistake is: the line of the innermost setting of its path that is there."""
-    told = mistake.removeprefix("[")
-    known = [path for path in lines if told.startswith(path) and told[len(path) : len(path) + 1] in (":", ".", "]", " ")]
+    """The line number of a mistake: that of the innermost setting of its path that is in the file."""
+    text = mistake.removeprefix("[")
+    known = [path for path in lines if text.startswith(path) and text[len(path) : len(path) + 1] in (":", ".", "]", " ")]
     return lines[max(known, key=len)] if known else 1

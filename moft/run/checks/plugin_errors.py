@@ -1,4 +1,4 @@
-"""What a run is told of plugins: one that failed in its midst, and those that it was made with and that are not there."""
+"""Error messages about the plugins of a run: which one failed, and which ones are missing."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ _TRACE = "MOFT_TRACE=1 shows where."
 
 
 def plugin_fault(error: BaseException, plugins: Plugins) -> str | None:
-    """Which plugin raised what no user can cause, or broke a promise, in words; None where none did.
+    """Which plugin caused an unexpected error or returned something invalid, in words; None if no plugin did.
 
     Args:
-        error: as it ended the run; the innermost function of a plugin that it passed is the plugin's whose fault it is, and where
-            it passed none, the error may say whose.
-        plugins: those of the run.
+        error: that ended the run. The plugin is that of the innermost plugin function in its traceback; without one, the
+            error may name the module.
+        plugins: of the run.
     """
-    # the engine may have told already which part of it failed, and not whose it is
+    # the engine may already have said which component failed, but not whose it is
     cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ is not None else error
     blamed = error.module if isinstance(error, MoftError) else ""
     expected = isinstance(cause, MoftError | OSError | torch.OutOfMemoryError | KeyboardInterrupt)
     if not blamed and (expected or not isinstance(cause, Exception | SystemExit)):
         return None
-    passed = [] if expected else [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(cause.__traceback__)]
-    modules = [blamed, *passed]
+    in_traceback = (
+        [] if expected else [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(cause.__traceback__)]
+    )
+    modules = [blamed, *in_traceback]
     origin = next((found for module in reversed(modules) if (found := plugins.origin_of(module)) is not None), None)
     if origin is None or str(origin) in str(error):
         return None
@@ -39,26 +41,26 @@ def plugin_fault(error: BaseException, plugins: Plugins) -> str | None:
     return f"plugin {origin} failed ({reason})"
 
 
-def told_fault(error: Exception, plugins: Plugins) -> PluginError | None:
-    """The error of a plugin that failed outside training, with its name; None where none did."""
+def plugin_error(error: Exception, plugins: Plugins) -> PluginError | None:
+    """The error of a command other than training in which a plugin failed; None for other errors."""
     fault = plugin_fault(error, plugins)
     return None if fault is None else PluginError(f"{fault}. {_TRACE}")
 
 
-def stopped(path: Path, fault: str) -> RunError:
-    """The error of a run that a plugin ended, which says what is left of it."""
-    left = (
-        "The last checkpoint is kept: repair the plugin, then go on by --resume."
+def run_plugin_error(path: Path, fault: str) -> RunError:
+    """The error of a run in which a plugin failed, with how to continue."""
+    next_step = (
+        "The last checkpoint is kept: fix the plugin, then continue with --resume."
         if path.exists()
-        else "Nothing was learned yet, so nothing is left."
+        else "Nothing was trained yet, so no folder is left."
     )
-    return RunError(f"{path}: {fault}. {left} {_TRACE}")
+    return RunError(f"{path}: {fault}. {next_step} {_TRACE}")
 
 
 def missing_plugins(folder: RunFolder, plugins: Plugins) -> str:
-    """A sentence on the plugins that a run was made with and that are not there; empty when all are."""
-    kept = read_json(folder.versions).get("plugins", {}) if folder.versions.exists() else {}
-    here = {origin.plugin for origin in plugins.registered()}
+    """A sentence about the plugins of a run that are not installed; empty if all are."""
+    used = read_json(folder.versions).get("plugins", {}) if folder.versions.exists() else {}
+    installed = {origin.plugin for origin in plugins.registered()}
     files = {Path(file).name for file in folder.resolved_config().get("plugins", ())}
-    gone = [f"{name!r} ({source})" for name, source in kept.items() if name not in here and Path(name).name not in files]
-    return f" The run was made with plugins that are not there: {listed(gone)}." if gone else ""
+    missing = [f"{name!r} ({source})" for name, source in used.items() if name not in installed and Path(name).name not in files]
+    return f" The run was made with plugins that are not installed: {listed(missing)}." if missing else ""

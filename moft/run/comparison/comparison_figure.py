@@ -1,4 +1,4 @@
-"""The picture of a comparison: what each reaches in numbers, and all fronts over each other, pair by pair."""
+"""The picture of a comparison: hypervolumes, and all fronts in one panel for each pair of objectives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from moft.engine.fronts.hypervolume import nondominated
 from moft.run.report.figure_style import CYCLE, DOTS, INK, MUTED, shortened, styled
 from moft.run.report.front_figure import short_metric
-from moft.run.report.front_record import main_title
+from moft.run.report.front_record import main_title, nouns_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-WIDTH = 7.6  # inches: narrow, so that text is still read on a phone
+WIDTH = 7.6  # inches: narrow, so that text is still legible on a phone
 MARKERS = "osD^vP<*"
 SIZES = {"o": 6.5, "s": 6.0, "D": 5.8, "^": 7.0, "v": 7.0, "P": 7.2, "<": 7.0, "*": 9.0}
-"""Points across, so that markers look alike in size."""
-TITLE, LINE = 0.62, 0.2  # inches: of the title with the space around it, of each line below it
-ROW = 0.34  # of one entry among the numbers
+"""Marker sizes in points, chosen so that all markers look equally large."""
+TITLE, LINE = 0.62, 0.2  # inches: height of the title with the space around it, and of each line below it
+ROW = 0.34  # inches: height of one entry above the panels
 SAME = 1e-9
 
 
 def comparison_figure(record: Mapping[str, Any]) -> Figure:
-    """Hypervolume and main objective of each entry, which is also the legend, above a panel for each pair of objectives.
+    """Hypervolume and main objective of each entry (also the legend), above a panel for each pair of objectives.
 
-    Over several seeds a panel shows attainment surfaces in place of points.
+    With several seeds, a panel shows attainment surfaces in place of points.
 
     Args:
         record: the content of `comparison.json`; NaN may be None.
@@ -68,30 +68,30 @@ def comparison_figure(record: Mapping[str, Any]) -> Figure:
 
 
 def colour_and_marker(index: int) -> tuple[str, str]:
-    """How the entry of this index is drawn: no two of the first 64 alike, the first eight in every respect apart."""
+    """Colour and marker of an entry, by its index. The first 64 are unique; the first eight share neither colour nor marker."""
     around, at = divmod(index, len(CYCLE))
     return CYCLE[at], MARKERS[(at + around) % len(MARKERS)]
 
 
 def _header(figure: Figure, record: Mapping[str, Any], lines: Sequence[str], height: float) -> None:
-    sizes = [(record["lists"], "list"), (len(record["weights"]), "point")]
-    lists, points = (f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in sizes)
-    title = f"{short_metric(record['metric'])} on {record['split']}, {lists}, {points} each"
+    lists, count = nouns_of(record).count_lists(record["lists"]), len(record["weights"])
+    points = f"{count:,} point{'' if count == 1 else 's'} each"
+    title = f"{short_metric(record['metric'])} on {record['split']}, {lists}, {points}"
     figure.text(0.015, 1 - 0.16 / height, title, fontsize=15, weight="bold", va="top")
     figure.text(0.015, 1 - 0.50 / height, "\n".join(lines), fontsize=10, color=MUTED, va="top", linespacing=1.35)
 
 
 def _what_is_drawn(record: Mapping[str, Any]) -> list[str]:
-    """What a reader of the picture has to know, line by line."""
+    """The lines below the title that explain the picture."""
     m, level = len(record["objectives"]), record["intervals"].split()[0]
-    lines = [f"Larger is better on every axis. Bars: {level} intervals over lists."]
+    lines = [f"Larger is better on every axis. Bars: {level} intervals over {nouns_of(record).lists}."]
     if _has_seeds(record):
         count = len(record["entries"][0]["seeds"])
-        bands = f" Bands: from what all {count} attain to what one does; line: what half do."
+        bands = f" Bands: from what all {count} seeds attain to what at least one attains. Lines: what half attain."
         lines.append("Dots: seeds." + (bands if m > 1 else ""))
     elif m > 1:
-        lines.append("Lines join the points that no other of the same run dominates; small: dominated.")
-    return lines + (["A panel sees two objectives alone: fronts are projected on them."] if m > 2 else [])
+        lines.append("Lines join the points that no other point of the same run dominates. Small markers: dominated.")
+    return lines + (["Each panel shows two objectives: fronts are projected on them."] if m > 2 else [])
 
 
 def _has_seeds(record: Mapping[str, Any]) -> bool:
@@ -99,7 +99,7 @@ def _has_seeds(record: Mapping[str, Any]) -> bool:
 
 
 def _numbers(figure: Figure, place: Any, record: Mapping[str, Any]) -> None:
-    """Hypervolume, and the mean over the front of the main values where there are any, with the names at the side."""
+    """Hypervolume, and the mean of the main values over the front if there are any, with the names on the left."""
     from matplotlib.ticker import MaxNLocator
 
     entries = record["entries"]
@@ -131,7 +131,7 @@ def _numbers(figure: Figure, place: Any, record: Mapping[str, Any]) -> None:
 
 
 def _pair(axes: Axes, record: Mapping[str, Any], index: int, pair: tuple[int, int]) -> None:
-    """Objective i across, objective j up."""
+    """One objective on the x axis, another one on the y axis."""
     from matplotlib.ticker import MaxNLocator
 
     names, entries, is_large = record["objectives"], record["entries"], len(record["objectives"]) == 2
@@ -152,7 +152,7 @@ def _pair(axes: Axes, record: Mapping[str, Any], index: int, pair: tuple[int, in
 
 
 def _points(axes: Axes, points: Sequence[Mapping[str, Any]], pair: tuple[int, int], at: int, scale: float) -> None:
-    """One front: its points, and the line of those that none of them dominates in these two objectives."""
+    """One front: its points, and a line through those that are not dominated in these two objectives."""
     colour, marker = colour_and_marker(at)
     values, keep = _values_and_front(points, pair)
     size = scale * SIZES[marker]
@@ -163,7 +163,7 @@ def _points(axes: Axes, points: Sequence[Mapping[str, Any]], pair: tuple[int, in
 
 
 def _intervals(axes: Axes, entries: Sequence[Mapping[str, Any]], pair: tuple[int, int]) -> None:
-    """The intervals of all points that are on their front, in one collection, which is drawn faster than many."""
+    """The intervals of all points on their fronts, in one collection: many would be slow to draw."""
     from matplotlib.collections import LineCollection
 
     segments, colours = [], []
@@ -177,14 +177,14 @@ def _intervals(axes: Axes, entries: Sequence[Mapping[str, Any]], pair: tuple[int
 
 
 def _values_and_front(points: Sequence[Mapping[str, Any]], pair: tuple[int, int]) -> tuple[Array, NDArray[np.bool_]]:
-    """`[n, 2]` values of two objectives, and `[n]`, which of the points no other dominates in them."""
+    """Values of two objectives, `[n, 2]`, and whether each point is not dominated in them, `[n]`."""
     values = _array([point["values"] for point in points])[:, pair]
     keep: NDArray[np.bool_] = nondominated(torch.from_numpy(values)).numpy()
     return values, keep
 
 
 def _frame(axes: Axes, record: Mapping[str, Any], pair: tuple[int, int]) -> None:
-    """Limits that hold every point of every seed and every base model; surfaces go on beyond them."""
+    """Sets limits that include every point of every seed and every base model; surfaces extend beyond them."""
     points = [point for entry in record["entries"] for front in entry["points"] for point in front]
     values = _array([point["values"] for point in [*points, *(entry["base"] for entry in record["entries"])]])[:, pair]
     for column, axis in zip(values.T, "xy", strict=True):
@@ -195,7 +195,7 @@ def _frame(axes: Axes, record: Mapping[str, Any], pair: tuple[int, int]) -> None
 
 
 def _surfaces(axes: Axes, attainment: Mapping[str, Any], colour: str) -> None:
-    """What all and what one of the seeds attain as a band, and what half attain as a line."""
+    """A band from what all seeds attain to what at least one attains, and a line for what half attain."""
     (left, _), (bottom, _) = axes.get_xlim(), axes.get_ylim()
     surfaces = {name: _array(attainment[name]).reshape(-1, 2) for name in ("best", "half", "all")}
     across = np.unique(np.concatenate([[left], *(corners[:, 0] for corners in surfaces.values())]))
@@ -205,14 +205,14 @@ def _surfaces(axes: Axes, attainment: Mapping[str, Any], colour: str) -> None:
 
 
 def _heights(corners: Array, across: Array, bottom: float) -> Array:
-    """For each place across, the most that is attained up; the bottom where nothing is."""
+    """For each place on the x axis, the largest y that is attained; `bottom` where nothing is."""
     reached = np.where(corners[None, :, 0] >= across[:, None], corners[None, :, 1], bottom)  # [places, vertices]
     heights: Array = reached.max(axis=1, initial=bottom)
     return heights
 
 
 def _bases(axes: Axes, entries: Sequence[Mapping[str, Any]], pair: tuple[int, int]) -> None:
-    """A black cross for the base model, or a cross for each in its entry's colour where they differ."""
+    """A black cross for the base model; where base models differ, a cross in the colour of each entry."""
     bases = _array([entry["base"]["values"] for entry in entries])
     is_one = bool((np.abs(np.nan_to_num(bases - bases[0])) <= SAME).all())
     for at, (x, y) in enumerate(bases[:1, pair] if is_one else bases[:, pair]):
@@ -223,7 +223,7 @@ def _bases(axes: Axes, entries: Sequence[Mapping[str, Any]], pair: tuple[int, in
 
 
 def _series(axes: Axes, record: Mapping[str, Any]) -> None:
-    """A single objective: its value at every point of the grid, entries side by side, seeds averaged."""
+    """A single objective: its value at every point of the grid, with entries next to each other and seeds averaged."""
     from matplotlib.ticker import MaxNLocator
 
     entries = record["entries"]

@@ -1,4 +1,4 @@
-"""What a comparison says in numbers: a row for each entry, a verdict for each pair."""
+"""The numbers of a comparison, as `comparison.json` has them: a row for each entry and a verdict for each pair."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
 from moft.engine.fronts.paired_bootstrap import Difference, paired_differences
 from moft.run.comparison.comparison_table import number
 from moft.run.comparison.seeds_and_folds import Entry
-from moft.run.report.front_record import LEVEL, main_name
+from moft.run.report.front_record import LEVEL, intervals_text, main_name
 
-SCHEMA = 1
+SCHEMA = 2
 BOOTSTRAP_SEED = 0
 MEASURES = ("hypervolume", "main")
-SAME = 1e-9  # base models whose means are closer than this are one
+SAME = 1e-9  # base models whose means differ by no more are the same
 
 
 def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, Any]:
-    """The content of `comparison.json`, schema version 1.
+    """The content of `comparison.json`, schema version 2.
 
     Args:
-        entries: measured alike.
+        entries: measured in the same way.
         samples: of the bootstrap over lists; the same lists are drawn for every entry.
     """
     first = entries[0].runs[0]
     record, lists = first[0].record, sum(len(run.tensors["lists"]) for run in first)
     counts, reference = resampled(lists, samples, BOOTSTRAP_SEED), torch.tensor(first[0].reference, dtype=torch.float64)
-    rows, drawn = [], []
+    rows, samples_of_rows = [], []
     for entry in entries:
-        row, of_samples = _measured(entry, counts, reference)
+        row, row_samples = _measured(entry, counts, reference)
         rows.append(row)
-        drawn.append(of_samples)
+        samples_of_rows.append(row_samples)
     estimates = torch.tensor([[_value(row[measure]) for row in rows] for measure in MEASURES], dtype=torch.float64)
-    found = paired_differences(estimates, torch.stack(drawn, dim=2), _speaking(entries[0]), LEVEL)
+    found = paired_differences(estimates, torch.stack(samples_of_rows, dim=2), _fewest_lists(entries[0]), LEVEL)
     names = [entry.name for entry in entries]
     verdicts = [_verdict(difference, names) for difference in found if not math.isnan(difference.p)]
     return {
@@ -49,29 +49,30 @@ def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, An
         "metric": record["metric"],
         "split": record["split"],
         "lists": lists,
+        "nouns": dict(record["nouns"]),
         "main": {"name": main_name(record)},
         "weights": first[0].tensors["weights"].tolist(),
         "reference": reference.tolist(),
         "method": hypervolume_method(len(reference)),
-        "intervals": f"{LEVEL:.0%} percentile bootstrap over lists, {samples} samples, seed {BOOTSTRAP_SEED}",
+        "intervals": intervals_text(first[0].nouns, samples, BOOTSTRAP_SEED),
         "entries": rows,
         "verdicts": verdicts,
-        "adjustment": f"Verdicts hold together at {LEVEL:.0%}: adjusted for all {len(verdicts)} of them (step-down max-t)",
+        "adjustment": f"Verdicts at {LEVEL:.0%}, adjusted for all {len(verdicts)} comparisons (step-down max-t)",
         "notes": _notes(entries, rows),
     }
 
 
-def _speaking(entry: Entry) -> int:
-    """How many lists say something of the objective, or the main one, of which fewest do; those of none are left out."""
-    whole = torch.cat([entry.together("values")[0], entry.together("main")[0].unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
+def _fewest_lists(entry: Entry) -> int:
+    """The smallest number of lists with a value, over the objectives and the main one; those without any do not count."""
+    whole = torch.cat([entry.pooled("values")[0], entry.pooled("main")[0].unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
     counts = (~whole.isnan()).all(0).sum(0)
     return int(counts[counts > 0].min()) if counts.any() else 0
 
 
 def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str, Any], Tensor]:
-    """The row of one entry, and `[samples, measures]` of the bootstrap: means over its seeds."""
-    values, mains = entry.together("values"), entry.together("main")
-    base_values, base_main = entry.together("base.values")[0], entry.together("base.main")[0]
+    """The row of one entry, and its bootstrap samples `[samples, measures]`; both are means over its seeds."""
+    values, mains = entry.pooled("values"), entry.pooled("main")
+    base_values, base_main = entry.pooled("base.values")[0], entry.pooled("base.main")[0]
     fronts = [value.double().nanmean(1) for value in values]  # [seeds], each [n, m]
     means = [main.double().nanmean(1) for main in mains]  # [seeds], each [n]
     volumes = torch.tensor([hypervolume(front, reference) for front in fronts], dtype=torch.float64)
@@ -97,7 +98,7 @@ def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str
 
 
 def _summary(by_seed: Tensor, drawn: Tensor) -> dict[str, Any]:
-    """Mean over the seeds with its interval over the lists, and each seed's own value."""
+    """Mean over the seeds with its interval over the lists, and the value of each seed."""
     return {
         "value": by_seed.mean().item(),
         "ci": interval(drawn, LEVEL).tolist(),
@@ -112,7 +113,7 @@ def _value(summary: Mapping[str, Any]) -> float:
 
 
 def _deviation(values: Tensor) -> Tensor:
-    """`[]`, of one value zero."""
+    """`[]`, the standard deviation; zero of a single value."""
     return values.std() if len(values) > 1 else values.sum() * 0
 
 
@@ -127,12 +128,12 @@ def _points(values: Tensor, main: Tensor, counts: Tensor) -> list[dict[str, Any]
 
 
 def _betas(betas: Tensor) -> list[float] | None:
-    """`[m]`, or None where points differ in them."""
+    """`[m]`, or None if the points have different betas."""
     return betas[0].tolist() if (betas == betas[0]).all() else None
 
 
 def _indicators(entry: Entry) -> dict[str, float | None]:
-    """Means over the entry's runs; None where a run lacks one."""
+    """Means over the entry's runs; None where a run lacks the indicator."""
     runs = entry.all_runs
     names = {name: None for run in runs for name in run.record["indicators"]}
     found: dict[str, float | None] = {}
@@ -143,7 +144,7 @@ def _indicators(entry: Entry) -> dict[str, float | None]:
 
 
 def _cost(entry: Entry) -> dict[str, float | None]:
-    """Means over the entry's runs: what one of its policies took; None where a run does not know."""
+    """Mean cost of the entry's runs; None where a run does not know it."""
     found: dict[str, float | None] = {}
     for key in ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"):
         values = [run.record["cost"][key] for run in entry.all_runs]
@@ -152,7 +153,7 @@ def _cost(entry: Entry) -> dict[str, float | None]:
 
 
 def _attainment(fronts: Sequence[Tensor]) -> list[dict[str, Any]]:
-    """For each pair of objectives, the attainment surfaces of the fronts seen in these two alone."""
+    """For each pair of objectives, the attainment surfaces of the fronts projected on these two."""
     surfaces = []
     for pair in combinations(range(fronts[0].shape[1]), 2):
         found = attainment_surfaces([front[:, pair] for front in fronts])
@@ -162,7 +163,7 @@ def _attainment(fronts: Sequence[Tensor]) -> list[dict[str, Any]]:
 
 def _verdict(difference: Difference, names: Sequence[str]) -> dict[str, Any]:
     first, second = names[difference.first], names[difference.second]
-    words = f"{first} and {second} not distinguishable"
+    words = f"{first} and {second} not significantly different"
     if difference.is_distinct:
         words = f"{first} above {second}" if difference.value > 0 else f"{second} above {first}"
     return {
@@ -172,32 +173,32 @@ def _verdict(difference: Difference, names: Sequence[str]) -> dict[str, Any]:
         "difference": difference.value,
         "ci": [difference.low, difference.high] if math.isfinite(difference.low) else None,
         "p": difference.p,
-        "is_distinct": difference.is_distinct,
+        "is_significant": difference.is_distinct,
         "verdict": words,
     }
 
 
 def _notes(entries: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader has to know: of the base models, betas, indicators, and what the fronts themselves say."""
+    """Notes for the reader: differences of base models, betas and indicators, and the notes of the fronts."""
     notes = []
-    apart = _other_base(rows)
-    if apart is not None:
+    other = _first_other_base(rows)
+    if other is not None:
         notes.append(
-            f"Base models differ: {rows[0]['name']} and {rows[apart]['name']} did not start from the same scores, "
-            "so their difference is not the methods' alone."
+            f"Base models differ: {rows[0]['name']} and {rows[other]['name']} did not start from the same scores, "
+            "so not all of their difference is due to the methods."
         )
     if len({str(row["betas"]) for row in rows}) > 1:
-        told = "; ".join(f"{row['name']} {_temperature_words(row['betas'])}" for row in rows)
-        notes.append(f"Betas differ: {told}.")
+        betas = "; ".join(f"{row['name']} {_beta_words(row['betas'])}" for row in rows)
+        notes.append(f"Betas differ: {betas}.")
     meanings: dict[str, dict[str, str]] = {}
     for entry in entries:
         for run in entry.all_runs:
             for name, meaning in run.record["meanings"].items():
                 meanings.setdefault(name, {}).setdefault(meaning, entry.name)
-    for name, told_by in meanings.items():
-        if len(told_by) > 1:
-            told = "; ".join(f"of {entry}: {meaning}" for meaning, entry in told_by.items())
-            notes.append(f"The indicator {name!r} is not the same for all: {told}.")
+    for name, entry_of in meanings.items():
+        if len(entry_of) > 1:
+            words = "; ".join(f"for {entry}, {meaning}" for meaning, entry in entry_of.items())
+            notes.append(f"The indicator {name!r} is not the same for all: {words}.")
     of_fronts: dict[str, dict[str, None]] = {}
     for entry in entries:
         for note in (note for run in entry.all_runs for note in run.record["notes"]):
@@ -205,15 +206,15 @@ def _notes(entries: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> list[
     return notes + [note if len(owners) == len(entries) else f"{', '.join(owners)}: {note}" for note, owners in of_fronts.items()]
 
 
-def _other_base(rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """The first row whose base model measures otherwise than that of the first row."""
+def _first_other_base(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """The first row whose base model has other values than that of the first row."""
     bases = torch.tensor([row["base"]["values"] for row in rows], dtype=torch.float64).nan_to_num()
-    apart = ((bases - bases[0]).abs() > SAME).any(1).nonzero().flatten()
-    return int(apart[0]) if len(apart) else None
+    differing = ((bases - bases[0]).abs() > SAME).any(1).nonzero().flatten()
+    return int(differing[0]) if len(differing) else None
 
 
-def _temperature_words(betas: Sequence[float] | None) -> str:
+def _beta_words(betas: Sequence[float] | None) -> str:
     if betas is None:
-        return "at several"
+        return "has several"
     same = len(set(betas)) == 1
-    return f"at {number(betas[0], 'g')}" if same else f"at ({', '.join(number(value, 'g') for value in betas)})"
+    return f"has {number(betas[0], 'g')}" if same else f"has ({', '.join(number(value, 'g') for value in betas)})"

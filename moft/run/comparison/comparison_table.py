@@ -1,4 +1,4 @@
-"""The rows of a comparison as text."""
+"""The tables of a comparison: rows for the terminal, and CSV."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MISSING = "\N{EN DASH}"
 
 
 def number(value: Any, form: str) -> str:
-    """A number in short; a dash where there is none."""
+    """A number as short text; a dash if there is none."""
     return format(value, form) if isinstance(value, int | float) and math.isfinite(value) else MISSING
 
 
 def run_rows(record: Mapping[str, Any]) -> list[list[str]]:
-    """Column names, then a row for each entry; what is said of several seeds is left out where there is one.
+    """Column names, then a row for each entry. Columns about seeds are left out if every entry has one seed.
 
     Args:
         record: the content of `comparison.json`; NaN may be None.
@@ -44,11 +44,11 @@ def run_rows(record: Mapping[str, Any]) -> list[list[str]]:
 
 
 def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
-    """Column names, then measure, verdict, difference, interval and p-value of each pair; the larger above the smaller."""
+    """Column names, then measure, verdict, difference, interval and p-value of each pair; a significant one is positive."""
     rows = [["measure", "verdict", "difference", "interval", "p"]]
     for verdict in record["verdicts"]:
         value, ends = verdict["difference"], verdict["ci"]
-        if verdict["is_distinct"] and value < 0:
+        if verdict["is_significant"] and value < 0:
             value, ends = -value, [-ends[1], -ends[0]]
         interval = MISSING if ends is None else _interval(ends, "+.3g")
         measure = main_name(record) if verdict["measure"] == MAIN else verdict["measure"]
@@ -57,7 +57,7 @@ def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
 
 
 def comparison_table(record: Mapping[str, Any]) -> str:
-    """The table as CSV, numbers in full, empty where there is none."""
+    """The table as CSV, with all digits; empty where there is no number."""
     indicators = _indicators(record)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -76,7 +76,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
 
 
 def _indicators(record: Mapping[str, Any]) -> list[str]:
-    """Names of all that any entry has."""
+    """Names of all indicators of any entry."""
     return list({name: None for entry in record["entries"] for name in entry["indicators"]})
 
 

@@ -1,4 +1,4 @@
-"""Whether runs were measured alike: only then do their numbers compare."""
+"""Checks that runs were measured in the same way, so that their numbers can be compared."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from moft.run.report.front_files import MeasuredRun
 
 GRID = 1e-6  # weights closer than this are the same: grids are float32
 _HASH = re.compile(r"[0-9a-f]{40,}")
-_OF_LISTS = ("splits", "dealt")
-"""Parts of a task's identity that say which lists there are."""
+_LIST_FIELDS = ("splits", "dealt")
+"""Fields of a task's identity that say which lists there are."""
 
 
 def check_protocol(runs: Sequence[MeasuredRun]) -> None:
-    """Nothing, when all runs were measured on the same lists, objectives, grid and reference point.
+    """Checks that all runs were measured on the same lists, objectives, grid and reference point.
 
     Raises:
-        RunError: two were not; it says which and where.
+        RunError: two were not; the message names them and the first difference.
     """
     for run in runs[1:]:
         _check_words(runs[0], run)
@@ -31,62 +31,63 @@ def check_protocol(runs: Sequence[MeasuredRun]) -> None:
 
 
 def check_measure(first: MeasuredRun, run: MeasuredRun) -> None:
-    """Nothing, when the two were measured in the same way, on whichever lists.
+    """Checks that two runs were measured in the same way; their lists may differ.
 
     Raises:
         RunError: they were not.
     """
     _check_words(first, run)
-    there, here = (_without(side.data, (*_OF_LISTS, "base")) for side in (first, run))
-    _refuse_other(first, run, "the data differ", there, here)
+    there, here = (_without(side.data, (*_LIST_FIELDS, "base")) for side in (first, run))
+    _check_equal(first, run, "the data differ", there, here)
     _check_grid(first, run)
 
 
 def check_lists(first: MeasuredRun, run: MeasuredRun) -> None:
-    """Nothing, when the two were measured on the same lists.
+    """Checks that two runs were measured on the same lists.
 
     Raises:
         RunError: they were not.
     """
     there, here = (_without(side.data, ("base",)) for side in (first, run))
-    _refuse_other(first, run, "the data differ", there, here)
+    _check_equal(first, run, "the data differ", there, here)
     if not torch.equal(first.tensors["lists"], run.tensors["lists"]):
         count, other = len(first.tensors["lists"]), len(run.tensors["lists"])
+        lists = run.nouns.lists
         raise RunError(
-            f"{run.path}: was measured on other lists of its {run.record['split']} split than {first.path} "
-            f"({count} there, {other} here); runs compare on the same lists only."
+            f"{run.path}: was measured on other {lists} of its {run.record['split']} split than {first.path} "
+            f"({count} there, {other} here); runs can only be compared on the same {lists}."
         )
 
 
 def check_disjoint(first: MeasuredRun, run: MeasuredRun, where: str) -> None:
-    """Nothing, when two runs whose lists are to be put together have none in common.
+    """Checks that two runs whose lists are to be pooled have no list in common.
 
     Args:
-        where: what tells the two apart, in words.
+        where: the difference between the two, in words, such as `task.fold=0 and task.fold=1`.
 
     Raises:
-        RunError: their lists are, or may be, the same; or they were dealt in different ways.
+        RunError: their lists are, or may be, the same; or the folds were made in different ways.
     """
-    split = first.record["split"]
+    split, lists = first.record["split"], run.nouns.lists
     if split == "train":
         raise RunError(f"{first.path} and {run.path}: training splits of {where} overlap; pool the test or validation split.")
     dealt = [side.data.get("dealt") for side in (first, run)]
     if all(isinstance(side, Mapping) for side in dealt):
         there, here = (_without(dict(side or {}), ("fold",)) for side in dealt)
-        _refuse_other(first, run, "the data differ", {"dealt": there}, {"dealt": here})
-        is_apart = dealt[0] != dealt[1]
+        _check_equal(first, run, "the data differ", {"dealt": there}, {"dealt": here})
+        is_disjoint = dealt[0] != dealt[1]
     else:
         splits = [(side.data.get("splits") or {}).get(split) for side in (first, run)]
-        is_apart = dealt == [None, None] and splits[0] is not None and splits[0] != splits[1]
-    if not is_apart:
+        is_disjoint = dealt == [None, None] and splits[0] is not None and splits[0] != splits[1]
+    if not is_disjoint:
         raise RunError(
-            f"{first.path} and {run.path}: {where} measured the same {split} lists, which would count twice; "
-            "--pool is for a setting that selects lists, such as task.fold."
+            f"{first.path} and {run.path}: {where} measured the same {split} {lists}, which would count twice; "
+            f"--pool is for a setting that selects {lists}, such as task.fold."
         )
 
 
 def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every place in which two JSON values differ, and both values; None where one has nothing."""
+    """Path and both values of every difference of two JSON values; None stands for a missing value."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         for key in [*there, *(key for key in here if key not in there)]:
             yield from differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
@@ -94,44 +95,45 @@ def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, An
         yield path, there, here
 
 
-def in_words(value: Any) -> str:
+def short_json(value: Any) -> str:
     """A JSON value on one line, content hashes by their first characters."""
     return _HASH.sub(lambda found: found.group()[:12], json.dumps(value, ensure_ascii=False))
 
 
-def _refuse_other(first: MeasuredRun, run: MeasuredRun, what: str, there: Any, here: Any) -> None:
+def _check_equal(first: MeasuredRun, run: MeasuredRun, what: str, there: Any, here: Any) -> None:
+    """Refuses the run, with the first difference of two JSON values; `what` begins the sentence."""
     found = next(differences(there, here), None)
     if found is not None:
         path, before, after = found
         place = f"{path}: " if path else ""
         raise RunError(
-            f"{run.path}: {what} from {first.path}'s ({place}{in_words(before)} there, {in_words(after)} here); "
-            "only what was measured alike compares."
+            f"{run.path}: {what} from {first.path}'s ({place}{short_json(before)} there, {short_json(after)} here); "
+            "only runs that were measured in the same way can be compared."
         )
 
 
 def _check_words(first: MeasuredRun, run: MeasuredRun) -> None:
     """Refuses other objectives, splits, conventions and reference points."""
-    _refuse_other(first, run, "the objectives differ", first.objectives, run.objectives)
+    _check_equal(first, run, "the objectives differ", first.objectives, run.objectives)
     for field in ("split", "metric"):
-        _refuse_other(first, run, f"the {field} differs", first.record[field], run.record[field])
-    _refuse_other(first, run, "the reference point differs", first.reference, run.reference)
+        _check_equal(first, run, f"the {field} differs", first.record[field], run.record[field])
+    _check_equal(first, run, "the reference point differs", first.reference, run.reference)
 
 
 def _check_grid(first: MeasuredRun, run: MeasuredRun) -> None:
     there, here = first.tensors["weights"], run.tensors["weights"]
     if len(there) != len(here):
         raise RunError(
-            f"{run.path}: the grid has {len(here)} points, {first.path}'s has {len(there)}, and more points reach a larger "
-            f"hypervolume; `moft profile RUN --points {len(there)}` measures a run again, and its folder can be compared."
+            f"{run.path}: the grid has {len(here)} points, that of {first.path} has {len(there)}, and more points reach a "
+            f"larger hypervolume; run `moft profile RUN --points {len(there)}` and compare the folder that it writes."
         )
     apart = (there - here).abs().amax(1)
     if apart.max() > GRID:
         row = int((apart > GRID).nonzero()[0])
         before, after = ([round(weight, 4) for weight in side[row].tolist()] for side in (there, here))
         raise RunError(
-            f"{run.path}: the grid differs from {first.path}'s (point {row + 1} has weights {before} there, {after} here); "
-            "hypervolumes compare over the same weights only: give both the same profile.grid."
+            f"{run.path}: the grid differs from that of {first.path} (point {row + 1} has weights {before} there, {after} here); "
+            "hypervolumes can only be compared over the same weights: give both runs the same profile.grid."
         )
 
 

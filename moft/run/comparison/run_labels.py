@@ -1,4 +1,4 @@
-"""What things that are compared are called: the shortest that tells them apart."""
+"""Short, unique labels of the runs in a comparison."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from moft.run.report.front_files import MeasuredRun
 
-_MOST_SETTINGS = 3  # in one name
-_LONGEST = 60  # characters of a name made of settings
+_MAX_SETTINGS = 3  # in one label
+_MAX_LENGTH = 60  # characters of a label made of settings
 _ENDS = " -_.,="
 
 
 def folder_names(runs: Sequence[MeasuredRun]) -> list[str]:
-    """For each run its own name, or, where two share one, as much of its path as it takes."""
+    """The name of each run; where two have the same name, as much of each path as makes them unique."""
     names = [run.name for run in runs]
     return names if len(set(names)) == len(names) else _shortest_ends([run.path.resolve().parts for run in runs])
 
 
 def entry_names(groups: Sequence[Sequence[MeasuredRun]], left_out: Sequence[str]) -> list[str]:
-    """For each group of runs the settings that tell it from the others, or what the names of its folders begin with.
+    """For each group of runs, the settings in which it differs from the others, or the common beginning of its folders' names.
 
     Args:
-        groups: runs that differ in the settings `left_out` only.
+        groups: runs that differ only in the settings `left_out`.
         left_out: paths of settings.
     """
     beginnings = [_beginning(group) for group in groups]
@@ -33,16 +33,16 @@ def entry_names(groups: Sequence[Sequence[MeasuredRun]], left_out: Sequence[str]
     paths = {path: None for settings in flat for path in settings}
     differ = [path for path in paths if len({repr(settings.get(path)) for settings in flat}) > 1]
     differ.sort(key=lambda path: (path != "method.name", path.count("."), len(path)))
-    for count in range(1, _MOST_SETTINGS + 1):
+    for count in range(1, _MAX_SETTINGS + 1):
         for chosen in combinations(differ, count):
             names = [", ".join(f"{path}={_value(settings.get(path))}" for path in chosen) for settings in flat]
-            if len(set(names)) == len(names) and max(map(len, names)) <= _LONGEST:
+            if len(set(names)) == len(names) and max(map(len, names)) <= _MAX_LENGTH:
                 return names
     return beginnings if len(set(beginnings)) == len(groups) else folder_names([group[0] for group in groups])
 
 
 def _beginning(group: Sequence[MeasuredRun]) -> str:
-    """What the folders of a group have in common."""
+    """The common beginning of the folders' names of a group."""
     columns = zip(*folder_names(group), strict=False)
     common = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, columns))
     common = common.rstrip(_ENDS).removesuffix("seed").rstrip(_ENDS)
@@ -51,7 +51,7 @@ def _beginning(group: Sequence[MeasuredRun]) -> str:
 
 
 def _shortest_ends(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """For each path the fewest last parts that no other ends in."""
+    """For each path, the fewest last parts that no other path ends in."""
     names = []
     for index, path in enumerate(paths):
         others = [other for at, other in enumerate(paths) if at != index]
@@ -61,7 +61,7 @@ def _shortest_ends(paths: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _flat(content: Any, path: str = "") -> dict[str, Any]:
-    """Every setting by its whole path."""
+    """Every setting by its full path."""
     if not isinstance(content, Mapping) or not content:
         return {path: content}
     return {

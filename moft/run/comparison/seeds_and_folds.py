@@ -1,4 +1,4 @@
-"""Which runs stand for one thing that is compared: the same settings over seeds, folds put together."""
+"""Groups runs into the entries of a comparison: averages over seeds, pools folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from moft.errors import ConfigError, MoftError, RunError
-from moft.run.comparison.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, in_words
+from moft.run.comparison.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, short_json
 from moft.run.comparison.run_labels import entry_names, folder_names
 from moft.run.report.front_files import MeasuredRun
 
@@ -22,12 +22,12 @@ _NOTHING = object()
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that is compared.
+    """One row of a comparison: a run, or several over seeds and folds.
 
     Args:
-        name: what tells it from the others.
-        seeds: that its runs were made with, one for each row of `runs`.
-        runs: for each seed, the runs whose lists are put together; in the same order for every entry.
+        name: its label.
+        seeds: the seed of each row of `runs`.
+        runs: for each seed, the runs whose lists are pooled, in the same order for every entry.
     """
 
     name: str
@@ -39,24 +39,24 @@ class Entry:
         """Its runs, seed by seed."""
         return [run for row in self.runs for run in row]
 
-    def together(self, tensor: str) -> list[Tensor]:
-        """For each seed, one tensor `[n, lists, ...]` of its runs, their lists behind each other."""
+    def pooled(self, tensor: str) -> list[Tensor]:
+        """For each seed, one tensor `[n, lists, ...]`: those of its runs, joined along the lists."""
         return [torch.cat([run.tensors[tensor] for run in row], dim=1) for row in self.runs]
 
 
 def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: str | None = None) -> list[Entry]:
-    """The runs as entries, in the order in which each is first named.
+    """The runs as entries, in the order in which they are first given.
 
     Args:
         runs: at least two.
-        over_seeds: whether runs that differ in their seed alone are one entry.
-        pool: a setting by its path, such as `task.fold`; runs that differ in it are one entry, their lists put together.
+        over_seeds: whether runs that differ only in their seed are one entry.
+        pool: path of a setting, such as `task.fold`; runs that differ only in it are one entry with all their lists.
 
     Raises:
-        ConfigError: there are fewer than two runs, or nothing is there to be grouped.
-        RunError: runs were not measured alike, one is given twice, or an entry lacks what another has.
+        ConfigError: there are fewer than two runs, or there is nothing to group.
+        RunError: runs were not measured in the same way, one is given twice, or an entry lacks a seed or fold of another.
     """
-    _refuse_few(runs)
+    _check_enough(runs)
     if pool is None:
         check_protocol(runs)
     else:
@@ -69,13 +69,13 @@ def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: s
     groups: dict[str, dict[tuple[str, str], MeasuredRun]] = {}
     for run in runs:
         cells = groups.setdefault(_key(run, left_out), {})
-        cell = (in_words(run.config.get(SEED)), in_words(_setting(run, pool)) if pool is not None else "")
+        cell = (short_json(run.config.get(SEED)), short_json(_setting(run, pool)) if pool is not None else "")
         if cell in cells:
             raise RunError(
-                f"{cells[cell].path} and {run.path}: have the same settings and {_cell_words(cell, pool)}; give each once."
+                f"{cells[cell].path} and {run.path}: have the same settings and {_cell_words(cell, pool)}; leave one of them out."
             )
         cells[cell] = run
-    _refuse_nothing_to_group(runs, groups, left_out, over_seeds, pool)
+    _check_something_to_group(runs, groups, left_out, over_seeds, pool)
     _check_pooled(runs, pool)
     _check_complete(groups, pool, over_seeds)
     names = entry_names([list(cells.values()) for cells in groups.values()], left_out)
@@ -83,10 +83,10 @@ def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: s
 
 
 def comparable_by(runs: Sequence[MeasuredRun]) -> str | None:
-    """The options by which `moft compare` takes runs of one sweep, as text; None where nothing makes them compare."""
+    """The options with which `moft compare` accepts the runs of a sweep, as text; None if there are no such options."""
     first, *others = (run.config for run in runs)
     varied = dict.fromkeys(path for config in others for path, _, _ in differences(first, config) if path != SEED)
-    has_seeds = len({in_words(run.config.get(SEED)) for run in runs}) > 1
+    has_seeds = len({short_json(run.config.get(SEED)) for run in runs}) > 1
     for pool in (None, *varied):
         with suppress(MoftError):
             entries_of(runs, over_seeds=has_seeds, pool=pool)
@@ -99,19 +99,19 @@ def _entry(name: str, cells: Mapping[tuple[str, str], MeasuredRun]) -> Entry:
     return Entry(name, tuple(map(json.loads, seeds)), tuple(tuple(cells[seed, part] for part in parts) for seed in seeds))
 
 
-def _refuse_few(runs: Sequence[MeasuredRun]) -> None:
+def _check_enough(runs: Sequence[MeasuredRun]) -> None:
     if len(runs) < 2:
         raise ConfigError(f"moft compare needs at least two runs, got {len(runs)}.")
-    seen: dict[Any, MeasuredRun] = {}
+    by_path: dict[Any, MeasuredRun] = {}
     for run in runs:
         place = run.path.resolve()
-        if place in seen:
-            raise ConfigError(f"{run.path}: is given twice; a run beside itself says nothing.")
-        seen[place] = run
+        if place in by_path:
+            raise ConfigError(f"{run.path}: is given twice; give each run once.")
+        by_path[place] = run
 
 
 def _key(run: MeasuredRun, left_out: Sequence[str]) -> str:
-    """What all runs of one entry have in common, as text."""
+    """What all runs of one entry have in common, as text: config without the settings `left_out`, and betas."""
     config = json.loads(json.dumps(run.config))
     for path in left_out:
         *above, last = path.split(".")
@@ -133,31 +133,33 @@ def _setting(run: MeasuredRun, path: str) -> Any:
     for part in path.split("."):
         place = place.get(part, _NOTHING) if isinstance(place, Mapping) else _NOTHING
     if place is _NOTHING:
-        raise ConfigError(f"--pool {path}: {run.path} has no such setting; one that selects lists is meant, such as task.fold.")
+        raise ConfigError(
+            f"--pool {path}: {run.path} has no such setting; give one that selects {run.nouns.lists}, such as task.fold."
+        )
     return place
 
 
-def _refuse_nothing_to_group(
+def _check_something_to_group(
     runs: Sequence[MeasuredRun], groups: Mapping[str, Any], left_out: Sequence[str], over_seeds: bool, pool: str | None
 ) -> None:
-    if pool is not None and len({in_words(_setting(run, pool)) for run in runs}) == 1:
-        value = in_words(_setting(runs[0], pool))
-        raise ConfigError(f"--pool {pool}: is {value} in every run, so there is nothing to put together; leave it out.")
+    if pool is not None and len({short_json(_setting(run, pool)) for run in runs}) == 1:
+        value = short_json(_setting(runs[0], pool))
+        raise ConfigError(f"--pool {pool}: is {value} in every run, so there is nothing to pool; leave it out.")
     if not over_seeds:
         return
     if all(len({cell[0] for cell in cells}) == 1 for cells in groups.values()):
         other = next((path for path, _, _ in differences(runs[0].config, runs[1].config) if path not in left_out), None)
-        seen = f" ({runs[0].path} and {runs[1].path} differ in {other})" if other is not None else ""
-        raise ConfigError(f"--over-seeds: no two runs differ in their seed alone{seen}; leave it out to compare run by run.")
+        example = f" ({runs[0].path} and {runs[1].path} differ in {other})" if other is not None else ""
+        raise ConfigError(f"--over-seeds: no two runs differ only in their seed{example}; leave it out to compare single runs.")
 
 
 def _check_pooled(runs: Sequence[MeasuredRun], pool: str | None) -> None:
-    """Runs of one value of the pooled setting saw the same lists, and runs of two values saw others."""
+    """Checks that runs with the same value of the pooled setting have the same lists, and others have other lists."""
     if pool is None:
         return
     firsts: dict[str, MeasuredRun] = {}
     for run in runs:
-        value = in_words(_setting(run, pool))
+        value = short_json(_setting(run, pool))
         check_lists(firsts.setdefault(value, run), run)
     values = list(firsts)
     for index, value in enumerate(values):
@@ -166,7 +168,7 @@ def _check_pooled(runs: Sequence[MeasuredRun], pool: str | None) -> None:
 
 
 def _check_complete(groups: Mapping[str, Mapping[tuple[str, str], MeasuredRun]], pool: str | None, over_seeds: bool) -> None:
-    """Every entry has the same seeds and the same values of the pooled setting, in all combinations."""
+    """Checks that every entry has every combination of seed and value of the pooled setting."""
     whole = groups.values()
     parts = {cell[1] for cells in whole for cell in cells}
     seeds = {cell[0] for cells in whole for cell in cells} if over_seeds else None
@@ -177,10 +179,10 @@ def _check_complete(groups: Mapping[str, Mapping[tuple[str, str], MeasuredRun]],
                 if (seed, part) not in cells:
                     run = next(iter(cells.values()))
                     other = next((c[seed, part] for c in whole if (seed, part) in c), None)
-                    seen = f", and {other.path} is one" if other is not None else ""
+                    example = f" (such as {other.path} for another entry)" if other is not None else ""
                     raise RunError(
-                        f"{run.path}: no run of its settings with {_cell_words((seed, part), pool)} is given{seen}; "
-                        "entries are averaged over the same seeds and lists, so add it or leave the others out."
+                        f"{run.path}: no run with its settings and {_cell_words((seed, part), pool)} is given{example}; "
+                        f"all entries need the same seeds and {run.nouns.lists}, so add it or leave the others out."
                     )
 
 

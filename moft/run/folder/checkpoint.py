@@ -1,4 +1,4 @@
-"""Checkpoints of jobs, the values of their steps, and notes: what a trainer keeps in a run folder."""
+"""Saves and loads the checkpoints, step values and notes of a run's jobs in its folder."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from moft.run.folder.run_folder import RunFolder
 
 FILES = ("weights", "best", "optimizer", "generators")
 KEPT = 2
-"""Checkpoints of a job that stay beside each other, so that one lost to the disk is not the only one."""
+"""Checkpoints of a job that are kept, so that a damaged one is not the only one."""
 
 
 class RunRecords:
     """The records of one run.
 
     Args:
-        folder: where they go; must be held by this process, or by the main one of several.
-        fingerprint: of the config; a checkpoint of another one is refused.
-        observers: told of every step.
-        is_main: False in the processes that only read.
+        folder: of the run; must be held by this process, or by the main one of several.
+        fingerprint: of the config; checkpoints with another one are refused.
+        observers: called after every step.
+        is_main: False in processes that only read.
     """
 
     def __init__(self, folder: RunFolder, fingerprint: str, observers: Observers, *, is_main: bool = True) -> None:
         self._folder, self._fingerprint, self._observers, self._is_main = folder, fingerprint, observers, is_main
-        self._accounts: dict[str, TrainingCost] = {}
+        self._costs: dict[str, TrainingCost] = {}
         self._journal: IO[str] | None = None
 
     @property
     def costs(self) -> Mapping[str, TrainingCost]:
-        """What each job that has ended took, in order; models that were trained together are one of them."""
-        return dict(self._accounts)
+        """The cost of each finished job, in order; models that were trained at the same time are one job."""
+        return dict(self._costs)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The sentences that jobs noted."""
-        return tuple(self._folder.noted())
+        """The notes of all jobs."""
+        return tuple(self._folder.read_notes())
 
     def finished(self, job: str) -> Mapping[str, Tensor] | None:
         done = self._folder.checkpoints / job / "finished"
         if not done.is_dir():
             return None
-        state, (weights,) = self._read(done, "weights", advice="train this job anew")
+        state, (weights,) = self._read(done, "weights", advice="train this job again")
         separate = math.nan if state["separate_seconds"] is None else state["separate_seconds"]
-        self._accounts[job] = TrainingCost(state["jobs"], state["seconds"], separate, state["parameters"])
-        self._drop_steps(job)  # of a process that was killed before it could
+        self._costs[job] = TrainingCost(state["jobs"], state["seconds"], separate, state["parameters"])
+        self._drop_steps(job)  # left by a process that was killed before it removed them
         return weights
 
     def latest(self, job: str) -> JobState | None:
@@ -66,7 +66,7 @@ class RunRecords:
         if not steps:
             self._rewind(job, 0)
             return None
-        state, tensors = self._read(steps[-1], *FILES, advice="go on from the one before it")
+        state, tensors = self._read(steps[-1], *FILES, advice="resume from the one before it")
         self._rewind(job, int(state["step"]))
         weights, best_weights, moments, generators = tensors
         return JobState(
@@ -95,7 +95,7 @@ class RunRecords:
             shutil.rmtree(old)
 
     def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
-        self._accounts[job] = account
+        self._costs[job] = account
         self._put(job, "finished", asdict(account), {"weights": weights})
         self._drop_steps(job)
 
@@ -103,15 +103,15 @@ class RunRecords:
         try:
             if self._journal is None:
                 self._journal = self._folder.steps.open("a", encoding="utf-8")
-            told = {key: None if value != value else value for key, value in values.items()}  # NaN is no JSON
-            self._journal.write(json.dumps({"step": step, **told}) + "\n")
+            row = {key: None if value != value else value for key, value in values.items()}  # JSON has no NaN
+            self._journal.write(json.dumps({"step": step, **row}) + "\n")
             self._journal.flush()
         except OSError as error:
             raise refused(self._folder.steps, error) from error
         self._observers.step_ended(step, values)
 
     def measured(self, name: str) -> list[float]:
-        """A value at every step that has it, over all sessions of the run; zero where it is not a number."""
+        """A value at every step that has it, over all sessions of the run; zero where it is NaN."""
         return [float(row[name] or 0.0) for row in read_rows(self._folder.steps) if name in row]
 
     def forget(self, job: str) -> None:
@@ -125,18 +125,18 @@ class RunRecords:
     def close(self) -> None:
         """Closes the journal."""
         if self._journal is not None:
-            with suppress(OSError):  # what could not be written has been told already
+            with suppress(OSError):  # a failed write was already reported
                 self._journal.close()
             self._journal = None
 
     def _drop_steps(self, job: str) -> None:
-        """Removes the checkpoints of a job that has ended."""
+        """Removes the checkpoints of a finished job."""
         if self._is_main:
             for old in (self._folder.checkpoints / job).glob("step-*"):
                 shutil.rmtree(old)
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """A folder of a job, whole or not at all."""
+        """Writes a checkpoint folder of a job atomically."""
         place = self._folder.checkpoints / job / name
         with atomic_folder(place) as temporary:
             for file, tensors in files.items():
@@ -146,21 +146,21 @@ class RunRecords:
                 shutil.rmtree(place)
 
     def _read(self, place: Path, *files: str, advice: str) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
-        """The numbers and tensors of a folder of a job; `advice` completes "remove it to ..."."""
+        """Numbers and tensors of a checkpoint folder of a job; `advice` completes "remove it to ..."."""
         try:
             state: dict[str, Any] = read_json(place / "state.json")
             tensors = [load_tensors(place / f"{file}.safetensors") for file in files]
         except RunError as error:
             raise RunError(f"{error} Remove {place} to {advice}.") from error
         if state.get("fingerprint") != self._fingerprint:
-            raise RunError(f"{place}: is a checkpoint of another config; remove it to {advice}.")
+            raise RunError(f"{place}: was made with another config; remove it to {advice}.")
         return state, tensors
 
     def _rewind(self, job: str, step: int) -> None:
-        """Forgets the values of a job's steps after `step`, and a last line that was cut short."""
+        """Removes the values of a job's steps after `step`, and a truncated last line."""
         if not self._is_main or not self._folder.steps.exists():
             return
-        self.close()  # an earlier job of this session may have opened it, and the file is about to be another one
+        self.close()  # an earlier job may have opened the file, which is about to be replaced
         kept = []
         for line in self._folder.steps.read_text(encoding="utf-8").splitlines():
             try:

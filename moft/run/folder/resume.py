@@ -1,4 +1,4 @@
-"""What of a config and of data training depends on: a run is gone on with where that is as it was."""
+"""Checks that a run can be resumed: config and data must be the same in all that training depends on."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from moft.files.json import read_json
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 
-_LEFT_OUT = {
+_IRRELEVANT = {
     "trainer": ("device", "checkpoint_steps", "threads", "models_at_once", "sharding"),
     "profile": ("indicators", "edges", "split", "bootstrap_samples"),
 }
-_AT_A_TIME = "batch"  # of what is measured: more take more memory, and change nothing
+_BATCH = "batch"  # how much is measured at a time: changes memory, not results
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
-    """A hash of what training depends on."""
+    """A hash of the settings that training depends on."""
     return hashlib.sha256(json.dumps(trained_part(config), sort_keys=True).encode()).hexdigest()
 
 
-def kept_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a run, which `config` may go on with.
+def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks that a run can be resumed with `config`.
+
+    Returns: the resolved config in the run folder.
 
     Raises:
-        RunError: they differ in what training depends on.
+        RunError: the two differ in a setting that training depends on.
     """
     kept = folder.resolved_config()
     if fingerprint(kept) != fingerprint(config):
         difference = _first_difference(trained_part(kept), trained_part(config))
-        raise RunError(
-            f"{folder.path}: was made with another config ({difference}); resume it with its own {folder.config.name}."
-        )
+        raise RunError(f"{folder.path}: was made with another config ({difference}); resume it with {folder.config}.")
     return kept
 
 
 def trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting but where training runs, what shows it, how its end is measured, and how much is measured at a time.
+    """The settings that training depends on.
 
-    The best weights are chosen by the front's settings.
+    Left out are: where training runs, trackers, how the final front is measured, and how much is measured at a time. The
+    other `profile` settings select the best weights.
     """
     found = {
-        key: {name: item for name, item in value.items() if name not in _LEFT_OUT[key]}
-        if key in _LEFT_OUT and isinstance(value, Mapping)
+        key: {name: item for name, item in value.items() if name not in _IRRELEVANT[key]}
+        if key in _IRRELEVANT and isinstance(value, Mapping)
         else value
         for key, value in config.items()
         if key != "trackers"
@@ -55,21 +56,21 @@ def trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_batches(settings: Any) -> Any:
-    """Settings of measuring, at any depth, without how many are measured at a time."""
+    """`profile` settings without `batch`, at any depth."""
     if isinstance(settings, Mapping):
-        return {key: _without_batches(value) for key, value in settings.items() if key != _AT_A_TIME}
+        return {key: _without_batches(value) for key, value in settings.items() if key != _BATCH}
     return settings
 
 
 def check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Refuses to go on with a run on data that have changed since it began."""
+    """Refuses to resume a run whose data have changed since it began."""
     if not folder.versions.exists():
         return
     kept, given = read_json(folder.versions)["data"], json.loads(json.dumps(identity))
     if kept != given:
         difference = _first_difference(kept, given)
         what = "base model has" if difference.startswith("base:") else "data have"
-        raise RunError(f"{folder.path}: its {what} changed since it began ({difference}); train anew with another --out.")
+        raise RunError(f"{folder.path}: its {what} changed since the run began ({difference}); train anew with another --out.")
 
 
 def _first_difference(kept: Any, given: Any, path: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The folder of a run: made once, held by one process at a time, opened again to resume or to use the policy."""
+"""Creates, opens and locks the folder of a run, and reads and writes its config, versions and notes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import read_json, write_json
+from moft.run.folder.layout import LAYOUT, check_layout
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
 
 
 class RunFolder:
-    """Where the files of one run are.
+    """The paths of the files of one run, and a lock on its folder.
 
     Args:
         path: the folder.
@@ -38,17 +39,17 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
-        """A new folder, held by this process, with the resolved config and its plugin files in it.
+        """Makes a folder with the resolved config and copies of its plugin files; this process holds its lock.
 
         Raises:
-            RunError: something is there already.
+            RunError: the path exists.
         """
-        refuse_existing(path)
+        check_is_free(path)
         folder = cls(path)
         with atomic_folder(path) as temporary:
-            folder._lock = locked(temporary)
+            folder._lock = lock_folder(temporary)
             cls(temporary).write_config(config)
-            cls(temporary).keep_plugins(config.get("plugins", ()))
+            cls(temporary).copy_plugins(config.get("plugins", ()))
         return folder
 
     @classmethod
@@ -56,22 +57,24 @@ class RunFolder:
         """An existing run.
 
         Raises:
-            RunError: there is no run.
+            RunError: there is no run, its config is damaged, or another version of moft made it.
         """
         if not (path / CONFIG).is_file():
             raise RunError(f"{path}: is not a run folder (it has no {CONFIG}); `moft train` makes one.")
-        return cls(path)
+        folder = cls(path)
+        folder.resolved_config()
+        return folder
 
     def hold(self) -> None:
-        """Keeps other processes from writing here until `release`, or until this process ends, however it ends.
+        """Keeps other processes from writing to the folder until `release`, or until this process ends.
 
         Raises:
             RunError: another process holds it.
         """
-        self._lock = locked(self.path)
+        self._lock = lock_folder(self.path)
 
     def release(self) -> None:
-        """Lets others write here."""
+        """Lets other processes write to the folder."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -80,7 +83,7 @@ class RunFolder:
         """The config that the run was made with.
 
         Raises:
-            RunError: the file is not whole.
+            RunError: the file is damaged, or another version of moft made the run.
         """
         try:
             config = load(self.config.read_text(encoding="utf-8"))
@@ -88,18 +91,19 @@ class RunFolder:
             raise RunError(f"{self.config}: is damaged ({type(error).__name__}).") from error
         if not isinstance(config, dict):
             raise RunError(f"{self.config}: is damaged; it holds no settings.")
+        check_layout(self.versions, config)
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Keeps what the run is made with from here on."""
+        """Writes `config.yaml`."""
         atomic_write(self.config, dump(dict(config)).encode())
 
     def write_versions(self, versions: Mapping[str, Any]) -> None:
-        """Keeps what the run was made with."""
-        write_json(self.versions, versions)
+        """Writes `versions.json`: what the run was made with, and the layout of this folder."""
+        write_json(self.versions, {"layout": LAYOUT, **versions})
 
     def clean(self) -> None:
-        """Removes the half-written files and folders of a process that was killed."""
+        """Removes the partly written files and folders of a process that was killed."""
         for hidden in [*self.path.glob(".*"), *self.policy.glob(".*"), *self.plugins.glob(".*"), *self.checkpoints.glob("*/.*")]:
             if hidden.is_dir():
                 shutil.rmtree(hidden, ignore_errors=True)
@@ -107,40 +111,40 @@ class RunFolder:
                 hidden.unlink()
 
     def discard(self) -> None:
-        """Removes the folder, so that a mistake leaves nothing behind."""
+        """Removes the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def noted(self) -> list[str]:
-        """The sentences that were noted for the readers of the results."""
+    def read_notes(self) -> list[str]:
+        """The notes for the readers of the results."""
         return list(read_json(self.notes)) if self.notes.exists() else []
 
-    def keep_plugins(self, files: Sequence[str]) -> None:
-        """Copies plugin files, so that the policy can be opened from anywhere, and later, by what trained it."""
+    def copy_plugins(self, files: Sequence[str]) -> None:
+        """Copies plugin files into the folder, so that the policy can be opened with them from anywhere."""
         for file in files:
             self.plugins.mkdir(exist_ok=True)
             atomic_write(self.plugins / Path(file).name, Path(file).expanduser().read_bytes())
 
     def discard_if_empty(self) -> None:
-        """Removes the folder when nothing was learned in it yet."""
+        """Removes the folder if it has neither a policy nor a checkpoint."""
         if not self.policy.exists() and not any(self.checkpoints.glob("*/*/")):
             self.discard()
 
 
-def refuse_existing(path: Path) -> None:
-    """Nothing, when a run can be made at `path`.
+def check_is_free(path: Path) -> None:
+    """Checks that a run can be made at `path`.
 
     Raises:
-        RunError: something is there already.
+        RunError: the path exists.
     """
     if (path / CONFIG).exists():
-        raise RunError(f"{path}: a run is there already; choose another --out, remove it, or go on with it by --resume.")
+        raise RunError(f"{path}: a run already exists here; choose another --out, remove it, or continue it with --resume.")
     if path.exists():
-        kind = "a folder that is no run" if path.is_dir() else "a file"
-        raise RunError(f"{path}: {kind} is there already; choose another --out or remove it.")
+        kind = "a folder that is not a run" if path.is_dir() else "a file"
+        raise RunError(f"{path}: {kind} already exists here; choose another --out or remove it.")
 
 
-def locked(folder: Path) -> IO[str]:
-    """The lock of `folder`, held until the file is closed.
+def lock_folder(folder: Path) -> IO[str]:
+    """Locks `folder` until the returned file is closed.
 
     Raises:
         RunError: another process holds it.

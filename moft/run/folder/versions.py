@@ -1,4 +1,4 @@
-"""What a run was made with: packages, plugins, device, seed, data."""
+"""The content of `versions.json`: packages, plugins, device, seed and data of a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGES = (
 )
 
 HASH = re.compile(r"[0-9a-f]{20,}")
-"""A content hash, of which messages show the first characters only."""
+"""A content hash; messages show only its first characters."""
 
 
 def versions_of(
@@ -42,10 +42,10 @@ def versions_of(
 
     Args:
         plugins: of the run.
-        files: by its name, the sha256 of each plugin file.
-        device: that trains.
+        files: the SHA-256 of each plugin file, by name.
+        device: of training.
         seed: of the run.
-        identity: of its data.
+        identity: of the data.
     """
     return {
         "python": sys.version.split()[0],
@@ -63,8 +63,8 @@ def versions_of(
     }
 
 
-def begun_in(folder: RunFolder) -> Path | None:
-    """The folder that relative places of a run's config start from; None where nothing says."""
+def start_folder(folder: RunFolder) -> Path | None:
+    """The folder that a run was started in, from which relative paths of its config start; None if unknown."""
     try:
         found = read_json(folder.versions).get("folder")
     except (RunError, AttributeError):  # a policy can be opened without this file
@@ -80,7 +80,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that moft runs from, or None when it is installed from elsewhere."""
+    """The commit of the checkout that moft runs from, or None if it is installed otherwise."""
     here = Path(__file__).resolve().parents[3]
     if not (here / ".git").exists():
         return None

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import get_args
 
 from moft.engine.checks.sampler_draws import grid_of
-from moft.engine.fronts.profile import base_values, edge_weights, findings, profiled, substitutions
+from moft.engine.fronts.base_model import base_values
+from moft.engine.fronts.edge_weights import edge_weights
+from moft.engine.fronts.front_notes import findings, substitutions
+from moft.engine.fronts.profile import profiled
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator
 from moft.run.policy.open_run import OpenedRun
@@ -19,7 +22,7 @@ from moft.run.run_settings import ProfileSettings, Split
 from moft.types import Tradeoff
 
 BOOTSTRAP_SEED = 0
-"""The same for every run, so that two runs on the same lists are resampled alike and can be compared pairwise."""
+"""The same for every run, so that runs on the same lists are resampled in the same way and can be compared in pairs."""
 
 
 def measure(
@@ -29,18 +32,17 @@ def measure(
     dial: float | Sequence[float] = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
-    """Profiles a policy on a split.
+    """Measures a policy on a split: its front, extra points for pictures, and the base model.
 
     Args:
         opened: the run.
         settings: how to measure.
-        dial: c > 0, or one for each objective; asks for c times the objectives' betas. Above 1 moves towards
-            the base model.
-        tell: is called with how many points are done, and how many there are, by an evaluator that takes long.
+        dial: factor on the trained betas, above 0, or one for each objective; above 1 is closer to the base model.
+        on_progress: called by a `LongEvaluator` with the number of points done and the number of all points.
 
     Raises:
         ShapeError: weights of the grid do not sum to one, or a dial is not positive.
-        ConfigError: the policy cannot change the ratios of betas, and other ones are asked for.
+        ConfigError: the dial changes the ratios of the betas, which the policy does not support.
     """
     task, m = opened.task, len(opened.task.objectives)
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
@@ -50,14 +52,14 @@ def measure(
     if settings.edges and m > 2 and len(grid) > 1:
         between = Tradeoff(edge_weights(m, settings.edges)[0], betas)
         if substitutions(opened.policy, between, opened.names):
-            between = None  # points of the grid again would be drawn as others
+            between = None  # the policy would serve them by points of the grid, which are drawn anyway
     counts = len(grid), 0 if between is None else len(between)
 
     def after(before: int) -> Callable[[int], None] | None:
         return None if on_progress is None else lambda done: on_progress(before + done, sum(counts) + 1)
 
-    asked, notes = Tradeoff(grid, betas).checked(), findings(opened.policy)
-    front = profiled(opened.policy, task, evaluator, asked, settings.split, notes=notes, on_progress=after(0))
+    tradeoffs, notes = Tradeoff(grid, betas).checked(), findings(opened.policy)
+    front = profiled(opened.policy, task, evaluator, tradeoffs, settings.split, notes=notes, on_progress=after(0))
     edges = None
     if between is not None:
         edges = profiled(opened.policy, task, evaluator, between, settings.split, on_progress=after(counts[0]))
@@ -66,10 +68,10 @@ def measure(
 
 
 def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:
-    """The same settings with another split or number of points, where given.
+    """The settings with another split or number of points, where given.
 
     Raises:
-        ConfigError: there is no such split.
+        ConfigError: the split does not exist.
     """
     known: tuple[Split, ...] = get_args(Split)
     chosen = next((name for name in known if name == split), settings.split)

@@ -1,4 +1,4 @@
-"""A finished run, ready to be used: its task, its policy, and tradeoffs as users write them."""
+"""Opens a finished run: restores its task and policy, to be measured or to score data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
 from moft.config.build import resolve
-from moft.engine.fronts.profile import substitutions, unmeasured
+from moft.engine.fronts.front_notes import substitutions
+from moft.engine.fronts.profile import unmeasured
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, PluginError, RunError, ShapeError
@@ -19,10 +20,11 @@ from moft.files.cache_folder import cache_folder
 from moft.files.safetensors import load_into, load_tensors
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Task
+from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.run_folder import RunFolder
-from moft.run.folder.versions import begun_in
-from moft.run.policy.parse_weights import dial_of, parsed_dial, parsed_weights, tradeoff_at, weights_of
+from moft.run.folder.versions import start_folder
+from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.score import scores_of
 from moft.run.run_config import register_plugin_files
 from moft.run.run_settings import RunSettings
@@ -31,10 +33,10 @@ from moft.types import Tradeoff, betas_of
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A finished run, ready to be used.
+    """A finished run with its task and policy.
 
     Args:
-        folder: where it is.
+        folder: of the run.
         settings: of the run.
         task: restored.
         policy: restored.
@@ -52,50 +54,50 @@ class OpenedRun:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the objectives, in order."""
+        """Names of the objectives, in order."""
         return tuple(objective.name for objective in self.task.objectives)
 
     def tradeoff(self, weights: str, dial: str = "1") -> Tradeoff:
-        """One row, from what a user types: `0.2,0.8` or `clicks=0.2,dwell=0.8`, and times the trained betas.
+        """A tradeoff of one row, from weights and a dial as text, such as `0.2,0.8` or `clicks=0.2,dwell=0.8`.
 
         Raises:
-            ConfigError: a number, a name or how many there are is wrong.
+            ConfigError: a value, a name or the number of values is wrong.
         """
-        return tradeoff_at([parsed_weights(weights, self.names)], [parsed_dial(dial, self.names)], self.trained_betas)
+        return tradeoff_at([parse_weights(weights, self.names)], [parse_dial(dial, self.names)], self.trained_betas)
 
-    def tradeoffs(self, asked: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
-        """A row for each of what is asked: weights, times the trained betas, and where they stand.
+    def tradeoffs(self, requests: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
+        """A tradeoff with a row for each request.
 
         Args:
-            asked: weights and dial as JSON has them, a list in the order of the objectives or an object by their names (a
-                dial may also be one number for all of them), or text as for `tradeoff`.
+            requests: weights, dial, and the place of the two for messages. Weights and dial are JSON values (a list in the
+                order of the objectives, or an object by their names; a dial may be one number) or text as for `tradeoff`.
 
         Raises:
-            DataError: with where, when there is another number of them than of objectives, or a name or value is wrong.
-            ConfigError: the same of a text.
+            DataError: a JSON value, a name or the number of values is wrong; the message has the place.
+            ConfigError: the same for text.
         """
         weights, factors = [], []
-        for weighted, times, where in asked:
-            is_text = isinstance(weighted, str), isinstance(times, str)
-            weights.append(parsed_weights(weighted, self.names) if is_text[0] else weights_of(weighted, self.names, where))
-            factors.append(parsed_dial(times, self.names) if is_text[1] else dial_of(times, self.names, where))
+        for row, dial, where in requests:
+            is_text = isinstance(row, str), isinstance(dial, str)
+            weights.append(parse_weights(row, self.names) if is_text[0] else weights_from_json(row, self.names, where))
+            factors.append(parse_dial(dial, self.names) if is_text[1] else dial_from_json(dial, self.names, where))
         return tradeoff_at(weights, factors, self.trained_betas)
 
     def substitutions(self, tradeoff: Tradeoff) -> tuple[str, ...]:
-        """For each row of weights that the policy has no model for, a sentence that says which weights answer."""
+        """A sentence for each row of weights that the policy has no model for, with the weights that serve it."""
         return substitutions(self.policy, tradeoff, self.names)
 
-    def betas_at(self, times: float | Sequence[float]) -> torch.Tensor:
+    def betas_at(self, dial: float | Sequence[float]) -> torch.Tensor:
         """`[1, m]`, the objectives' betas at a dial: one factor for all of them, or one for each.
 
         Raises:
-            ShapeError: their number is not that of the objectives, or one is not above 0.
+            ShapeError: there are not as many factors as objectives, or one is not above 0.
         """
-        factors = torch.tensor(times, dtype=torch.float32)
+        factors = torch.tensor(dial, dtype=torch.float32)
         if factors.dim() and factors.shape != self.trained_betas.shape[1:]:
-            raise ShapeError(f"dial {times} must be one number, or one for each of {self.trained_betas.shape[1]} objectives.")
+            raise ShapeError(f"dial {dial} must be one number, or one for each of {self.trained_betas.shape[1]} objectives.")
         if not (torch.isfinite(factors) & (factors > 0)).all():
-            raise ShapeError(f"dial {times} must be above 0; 1 is as trained, larger moves towards the base model.")
+            raise ShapeError(f"dial {dial} must be above 0; 1 is as trained, larger moves towards the base model.")
         return factors * self.trained_betas
 
     def scores(
@@ -105,39 +107,44 @@ class OpenedRun:
         *,
         dial: float | Sequence[float] = 1.0,
     ) -> list[float]:
-        """The score of every item of a file, in its order; warns of weights in whose place the nearest trained ones answer.
+        """The score of every item of a file, in its order; warns if the nearest trained weights serve some of the given ones.
 
         Args:
-            path: lists, as the task reads them; labels may be absent.
-            weights: m numbers for all lists, or m for each of them.
-            dial: times the objectives' betas, > 0; above 1 moves towards the base model. One for each objective
-                is for policies trained on betas that vary.
+            path: file in the format of the task; labels may be absent.
+            weights: m numbers for all lists, or m numbers for each list.
+            dial: factor on the trained betas, above 0; above 1 is closer to the base model. Factors that differ between
+                objectives need a policy that was trained on varying betas.
 
         Raises:
-            ShapeError: weights are not on the simplex, of another length, or the dial is not positive.
-            ConfigError: the policy cannot change the ratios of betas, and other ones are asked for.
+            ShapeError: weights are not on the simplex or not m, or the dial is not above 0.
+            ConfigError: the dial changes the ratios of the betas, which the policy does not support.
         """
         rows = torch.tensor(weights, dtype=torch.float32)
         tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.betas_at(dial)).checked()
-        for told in self.substitutions(tradeoff):
-            warnings.warn(told, stacklevel=2)
+        for sentence in self.substitutions(tradeoff):
+            warnings.warn(sentence, stacklevel=2)
         return scores_of(self.policy, self.task.read(Path(path)), tradeoff)
+
+    if not TYPE_CHECKING:  # else type checkers would accept any attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing_attribute(self, name)
 
 
 def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> OpenedRun:
     """The task and policy of a finished run.
 
     Raises:
-        RunError: there is no finished run, or its files are not whole.
+        RunError: there is no finished run, its files are damaged, or another version of moft made it.
     """
     folder = RunFolder.open(path)
     if not (folder.policy / "policy.safetensors").exists():
-        raise RunError(f"{path}: holds no finished policy; go on with its training by `moft train CONFIG --out {path} --resume`.")
+        raise RunError(f"{path}: has no finished policy; resume its training by `moft train CONFIG --out {path} --resume`.")
     config = folder.resolved_config()
     try:
-        kept = [str(folder.plugins / Path(file).name) for file in config.get("plugins", ())]
-        register_plugin_files(kept, plugins, is_preferred=True)  # the run was trained by them, whatever has been installed since
-        settings: RunSettings = resolve(RunSettings, config, plugins, home=begun_in(folder)).make()
+        copies = [str(folder.plugins / Path(file).name) for file in config.get("plugins", ())]
+        register_plugin_files(copies, plugins, is_preferred=True)  # the run was trained with them, not with newer ones
+        settings: RunSettings = resolve(RunSettings, config, plugins, home=start_folder(folder)).make()
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""Weights and betas as a user writes them, on the command line or in a file."""
+"""Parses objective weights and dials from the command line and from files."""
 
 from __future__ import annotations
 
@@ -14,28 +14,33 @@ from moft.suggestions import nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from moft.types import Tradeoff
+    from moft.types import Nouns, Tradeoff
 
 EXTREME = 1e12
-"""Betas beyond it, or below its inverse, leave nothing of the correction or of the base score in 32 bits."""
+"""Largest dial, and the inverse of the smallest: beyond, 32-bit scores lose the correction or the base score."""
 
 
-def parsed_weights(text: str, names: Sequence[str]) -> list[float]:
-    """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (objectives left out weigh nothing).
+def parse_weights(text: str, names: Sequence[str]) -> list[float]:
+    """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (omitted objectives have weight 0).
 
     Raises:
-        ConfigError: their number, a name or a value is wrong.
+        ConfigError: a value, a name or the number of values is wrong.
     """
     weights = _entries(text, names, "--weights", left_out=0.0)
     _check([weights], f"--weights {text!r}")
     return weights
 
 
-def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
+def read_weights_file(path: Path, names: Sequence[str], nouns: Nouns | None = None) -> list[list[float]]:
     """A row of weights for each list, from a file with a JSON array of numbers on each line.
 
+    Args:
+        path: of the file.
+        names: of the objectives.
+        nouns: of the task, for messages.
+
     Raises:
-        DataError: a line is malformed; the message names it.
+        DataError: a line is malformed; the message has its number.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -44,47 +49,49 @@ def weights_of_file(path: Path, names: Sequence[str]) -> list[list[float]]:
     rows = []
     for number, line in enumerate(lines, start=1):
         where = f"{path}:{number}"
-        row = json_of(line, where, "the weights of one list, such as [0.2, 0.8]")
+        row = json_of(line, where, f"the weights of one {nouns.list if nouns else 'list'}, such as [0.2, 0.8]")
         if not isinstance(row, list) or len(row) != len(names) or not all(map(_is_number, row)):
-            raise DataError(f"{where}: {line[:40]!r} are not {len(names)} weights, one for each of {', '.join(names)}.")
+            raise DataError(
+                f"{where}: {line[:40]!r} is not an array of {len(names)} weights, one for each of {', '.join(names)}."
+            )
         rows.append(_checked([float_of(value) for value in row], where))
     return rows
 
 
-def parsed_dial(text: str, names: Sequence[str]) -> list[float]:
-    """Times the trained betas, in the order of `names`.
+def parse_dial(text: str, names: Sequence[str]) -> list[float]:
+    """Factors on the trained betas, in the order of `names`.
 
     Args:
-        text: `2` for all objectives, `1,3` in order, or `clicks=1,dwell=3` (objectives left out stay as trained).
+        text: `2` for all objectives, `1,3` in order, or `clicks=1,dwell=3` (omitted objectives have factor 1).
         names: of the objectives.
 
     Raises:
-        ConfigError: their number, a name or a value is wrong.
+        ConfigError: a value, a name or the number of values is wrong.
     """
     is_one = "," not in text and "=" not in text
     factors = [_number(text, text, "--dial")] * len(names) if is_one else _entries(text, names, "--dial", left_out=1.0)
     return [checked_dial(factor) for factor in factors]
 
 
-def in_words(factors: Sequence[float], separator: str = ", ") -> str:
-    """Factors of betas as short text: one number where all are the same."""
+def dial_text(factors: Sequence[float], separator: str = ", ") -> str:
+    """A dial as short text: one number if all its factors are equal."""
     return separator.join(f"{factor:g}" for factor in (factors[:1] if len(set(factors)) == 1 else factors))
 
 
-def weights_of(value: object, names: Sequence[str], where: str) -> list[float]:
-    """Weights in the order of `names`, from a list of them, or an object by name (objectives left out weigh nothing).
+def weights_from_json(value: object, names: Sequence[str], where: str) -> list[float]:
+    """Weights in the order of `names`, from a list, or an object by name (omitted objectives have weight 0).
 
     Raises:
-        DataError: with `where`, when their number, a name or a value is wrong.
+        DataError: a value, a name or the number of values is wrong; the message begins with `where`.
     """
     return _checked(_row(value, names, where, "weights", left_out=0.0), where)
 
 
-def dial_of(value: object, names: Sequence[str], where: str) -> list[float]:
-    """Times the trained betas, in the order of `names`, from one number, a list, or an object by name.
+def dial_from_json(value: object, names: Sequence[str], where: str) -> list[float]:
+    """Factors on the trained betas in the order of `names`, from one number, a list, or an object by name.
 
     Raises:
-        DataError: with `where`, when their number, a name or a value is wrong.
+        DataError: a value, a name or the number of values is wrong; the message begins with `where`.
     """
     row = [float_of(value)] * len(names) if _is_number(value) else _row(value, names, where, "dial", left_out=1.0)  # type: ignore[arg-type]
     for factor in row:
@@ -97,7 +104,7 @@ def dial_of(value: object, names: Sequence[str], where: str) -> list[float]:
 
 
 def tradeoff_at(weights: Sequence[Sequence[float]], factors: Sequence[Sequence[float]], trained_betas: Tensor) -> Tradeoff:
-    """Tradeoffs with `factors`, a row for all or for each of weights, times the trained betas."""
+    """Tradeoffs of weights, with `factors` (one row, or one for each row of weights) times the trained betas."""
     import torch
 
     from moft.types import Tradeoff
@@ -106,7 +113,7 @@ def tradeoff_at(weights: Sequence[Sequence[float]], factors: Sequence[Sequence[f
 
 
 def checked_dial(dial: float) -> float:
-    """Itself, when it is positive and scores can hold it.
+    """The dial itself, if it is in range.
 
     Raises:
         ConfigError: it is not.
@@ -128,7 +135,7 @@ def _row(value: object, names: Sequence[str], where: str, what: str, *, left_out
         known = ", ".join(names)
         for name in value:
             if name not in names:
-                raise DataError(f"{where}: {what}: {name!r} is no objective.{nearest(name, names)} Objectives: {known}.")
+                raise DataError(f"{where}: {what}: {name!r} is not an objective.{nearest(name, names)} Objectives: {known}.")
         value = [value.get(name, left_out) for name in names]
     if not isinstance(value, list) or len(value) != len(names) or not all(map(_is_number, value)):
         shown = json.dumps(value, ensure_ascii=False, default=str)[:60]
@@ -137,7 +144,7 @@ def _row(value: object, names: Sequence[str], where: str, what: str, *, left_out
 
 
 def _checked(row: list[float], where: str) -> list[float]:
-    """A row of weights of a file, when they are on the simplex."""
+    """A row of weights of a file, if it is on the simplex."""
     try:
         _check([row], where)
     except ConfigError as error:
@@ -158,7 +165,7 @@ def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -
     given: dict[str, float] = {}
     for name, equals, value in named:
         if not equals or name.strip() not in names or name.strip() in given:
-            twice = "is given twice." if name.strip() in given else f"is no objective.{nearest(name.strip(), names)}"
+            twice = "is given twice." if name.strip() in given else f"is not an objective.{nearest(name.strip(), names)}"
             trouble = twice if equals else f"is not of the form objective={kind}."
             raise ConfigError(f"{option} {text!r}: {name.strip()!r} {trouble} Objectives: {', '.join(names)}.")
         given[name.strip()] = _number(value, text, option)
@@ -169,7 +176,7 @@ def _number(text: str, whole: str, option: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigError(f"{option} {whole!r}: {text!r} is no number.") from error
+        raise ConfigError(f"{option} {whole!r}: {text!r} is not a number.") from error
 
 
 def _check(rows: Sequence[Sequence[float]], where: str) -> None:

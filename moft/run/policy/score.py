@@ -1,4 +1,4 @@
-"""Scores of a policy in the order of the data, whatever order the batches come in."""
+"""Scores every item of a dataset with a policy, in the order of the data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from moft.types import Batches, Tradeoff
 
 
 def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[float]:
-    """The score of every item, list after list.
+    """The score of every item, list by list.
 
     Args:
-        policy: to be asked.
-        batches: the lists.
+        policy: gives the scores.
+        batches: the lists, in any order.
         tradeoff: one row for all lists, or one for each.
     """
     by_list: dict[int, list[float]] = {}

@@ -1,4 +1,4 @@
-"""How pictures look, and how they become files."""
+"""The style of all pictures, and their conversion to PNG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "text.color": INK,
-    "text.parse_math": False,  # names are the user's, and may hold a dollar
+    "text.parse_math": False,  # names come from the user and may contain a dollar sign
     "text.usetex": False,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -48,7 +48,7 @@ DOTS = 150  # per inch
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Everything drawn inside looks alike, whatever the machine's own settings are."""
+    """Draws everything inside in moft's style, whatever matplotlib's settings on this machine are."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
@@ -63,7 +63,7 @@ def png(figure: Figure) -> bytes:
     return content.getvalue()
 
 
-def shortened(text: str, most: int) -> str:
-    """The text on one line, its middle left out where it is longer than `most` characters."""
+def shortened(text: str, length: int) -> str:
+    """The text on one line, without its middle if it is longer than `length` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[: most - most // 2 - 1]}…{line[-(most // 2) :]}"
+    return line if len(line) <= length else f"{line[: length - length // 2 - 1]}…{line[-(length // 2) :]}"

@@ -1,4 +1,4 @@
-"""The picture of a front: pair by pair of objectives, beside the base model."""
+"""The picture of a front: a panel for each pair of objectives, with the base model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from moft.engine.fronts.hypervolume import nondominated
 from moft.run.report.figure_style import ACCENT, DOTS, ELSEWHERE, INK, MUTED, WIDTH, shortened, styled
-from moft.run.report.front_record import main_name, main_title
+from moft.run.report.front_record import main_name, main_title, nouns_of
 from moft.types import MAIN
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 BETWEEN = 1 - 1e-5
-"""Weight on two objectives from which a point lies between them: weights are float32."""
+"""Total weight on two objectives from which a point counts as lying between them: weights are float32."""
 HEADER = 0.95  # inches
 
 
@@ -46,7 +46,7 @@ class _Points:
 
 
 def front_figure(record: Mapping[str, Any]) -> Figure:
-    """The front: a panel for each pair of objectives (one alone gets its values), and one for the main objective if there is any.
+    """A panel for each pair of objectives (with one objective, for its values), and one for the main objective if there is one.
 
     Args:
         record: the content of `front.json`.
@@ -89,7 +89,7 @@ def short_metric(metric: str) -> str:
 
 
 def _colours() -> Colormap:
-    """Perceptually uniform, without the ends that vanish on white."""
+    """A perceptually uniform colour map, without the ends that are hard to see on white."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
@@ -102,7 +102,7 @@ def _header(figure: Figure, record: Mapping[str, Any], height: float) -> None:
     low, high = volume["ci"]
     if low is not None and high is not None:
         value += f"  [{low:.4g}, {high:.4g}]"
-    lists = f"{record['lists']:,} list{'' if record['lists'] == 1 else 's'}"
+    lists = nouns_of(record).count_lists(record["lists"])
     title = f"{short_metric(record['metric'])} on {record['split']}, {lists}: hypervolume {value}"
     left = 0.012
     figure.text(left, 1 - 0.24 / height, title, fontsize=16, weight="bold", va="top")
@@ -111,12 +111,12 @@ def _header(figure: Figure, record: Mapping[str, Any], height: float) -> None:
 
 
 def _pairs(figure: Figure, cells: Any, points: _Points, extra: _Points, base: _Points, names: Sequence[str], metric: str) -> None:
-    """A panel for each pair, below the diagonal; columns share their x axis and rows their y axis."""
+    """A panel for each pair, below the diagonal; columns share the x axis and rows the y axis."""
     from matplotlib.ticker import MaxNLocator
 
     m, columns, rows = len(names), dict[int, Any](), dict[int, Any]()
     longest, ticks = (40, 8) if m == 2 else (max(14, 72 // (m - 1)), 4)
-    unit = f" ({metric})" if m <= 5 else ""  # small panels have no room for it, and the header says it
+    unit = f" ({metric})" if m <= 5 else ""  # small panels have no room for it, and it is in the header
     for down in range(1, m):
         for across in range(down):
             axes = figure.add_subplot(cells[down - 1, across], sharex=columns.get(across), sharey=rows.get(down), label="pair")
@@ -132,7 +132,7 @@ def _pairs(figure: Figure, cells: Any, points: _Points, extra: _Points, base: _P
 
 
 def _pair(axes: Axes, grid: _Points, points: _Points, base: _Points, i: int, j: int) -> None:
-    """Objective i across, objective j up; of what is not in the grid, only points between these two are shown."""
+    """Objective i on the x axis, objective j on the y axis; of `points`, only those between these two are shown."""
     colours = _colours()
     mass, share = _mass_and_share(grid.weights, i, j)
     x, y = grid.values[:, i], grid.values[:, j]
@@ -159,13 +159,13 @@ def _pair(axes: Axes, grid: _Points, points: _Points, base: _Points, i: int, j: 
 
 
 def _mass_and_share(weights: Array, i: int, j: int) -> tuple[Array, Array]:
-    """`[n]` twice: how much weight the two objectives have together, and the second one's share of it."""
+    """`[n]` twice: total weight of the two objectives, and the share of it that is on the second."""
     mass = weights[:, i] + weights[:, j]
     return mass, weights[:, j] / np.where(mass > 0, mass, 1)
 
 
 def _aside(figure: Figure, place: Any, grid: _Points, base: _Points, names: Sequence[str], title: str, unit: str) -> None:
-    """The main values' panel, where there are any, and under it the legend."""
+    """The panel of the main values if there are any, and the legend below it."""
     m = len(names)
     legend = place
     if np.isfinite(grid.main).any():
@@ -185,12 +185,12 @@ def _aside(figure: Figure, place: Any, grid: _Points, base: _Points, names: Sequ
 
 
 def _numbers(grid: _Points) -> Array:
-    """1 to n, as the points are counted in tables."""
+    """1 to n, as tables number the points."""
     return np.arange(1, len(grid.main) + 1, dtype=np.float64)
 
 
 def _series(axes: Axes, x: Array, values: Array, ci: Array, base: float, base_ci: Array, tints: Any = None) -> None:
-    """Values with intervals from left to right, over the base model's line and band."""
+    """Values with intervals from left to right, over a line and a band for the base model."""
     from matplotlib.ticker import MaxNLocator
 
     if np.isfinite(base):

@@ -1,4 +1,4 @@
-"""A measured front as it lies on the disk: what it says, and its values list by list."""
+"""Reads a measured front from its folder: `front.json` and `lists.safetensors`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from torch import Tensor
 from moft.errors import RunError
 from moft.files.json import read_json
 from moft.files.safetensors import load_tensors
-from moft.run.report.front_record import SCHEMA
+from moft.run.folder.layout import check_schema
+from moft.run.report.front_record import SCHEMA, nouns_of
+from moft.types import Nouns
 
 RECORD = "front.json"
 LISTS = "lists.safetensors"
-_FIELDS = ("objectives", "metric", "split", "points", "indicators", "meanings", "notes")
+_FIELDS = ("objectives", "metric", "split", "points", "indicators", "meanings", "notes", "run")
 _INNER = {
+    "nouns": ("list", "item"),
     "hypervolume": ("reference",),
     "cost": ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"),
     "run": ("name", "config", "data"),
@@ -27,12 +30,12 @@ _TENSORS = ("values", "main", "lists", "weights", "betas", "base.values", "base.
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A folder with a front: a run, or what `moft profile` made of one.
+    """A folder with a front: a run, or a profile of one by `moft profile`.
 
     Args:
         path: the folder.
         record: the content of its `front.json`.
-        tensors: those of its `lists.safetensors`; values `[n, lists, m]`, and so on.
+        tensors: the content of its `lists.safetensors`; values `[n, lists, m]`, and so on.
     """
 
     path: Path
@@ -41,30 +44,35 @@ class MeasuredRun:
 
     @property
     def name(self) -> str:
-        """Of the folder; with its run's, where it is one of the run's profiles."""
+        """Name of the folder; for a profile of a run, `RUN/PROFILE`."""
         path = self.path.resolve()
         return f"{path.parents[1].name}/{path.name}" if path.parent.name == "profiles" else path.name
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Of the run that was measured."""
+        """Config of the run that was measured."""
         config: Mapping[str, Any] = self.record["run"]["config"]
         return config
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What its task says of its lists."""
+        """Identity of the data of the run."""
         data: Mapping[str, Any] = self.record["run"]["data"]
         return data
 
     @property
+    def nouns(self) -> Nouns:
+        """What its task calls lists and items."""
+        return nouns_of(self.record)
+
+    @property
     def objectives(self) -> list[str]:
-        """Names, in order."""
+        """Names of the objectives, in order."""
         return list(self.record["objectives"])
 
     @property
     def reference(self) -> list[float]:
-        """`[m]`, the hypervolume's reference point."""
+        """`[m]`, the reference point of the hypervolume."""
         return list(self.record["hypervolume"]["reference"])
 
 
@@ -72,7 +80,7 @@ def read_measured(path: Path) -> MeasuredRun:
     """The front in the folder `path`.
 
     Raises:
-        RunError: there is none, it is not whole, or it does not say what run it is of.
+        RunError: there is none, it is damaged, or another version of moft wrote it.
     """
     if not path.is_dir():
         kind = "is a file; give the folder of a run" if path.exists() else "there is no such folder"
@@ -80,15 +88,12 @@ def read_measured(path: Path) -> MeasuredRun:
     file = path / RECORD
     if not file.exists():
         if (path / "config.yaml").exists():
-            raise RunError(f"{path}: is not finished (it has no {RECORD}); go on with it by `moft train ... --resume`.")
-        raise RunError(f"{path}: holds no measured front (it has no {RECORD}); `moft train` and `moft profile` make one.")
+            raise RunError(f"{path}: is not finished (it has no {RECORD}); resume it by `moft train ... --resume`.")
+        raise RunError(f"{path}: has no measured front ({RECORD}); `moft train` and `moft profile` write one.")
     record = read_json(file)
     if not isinstance(record, Mapping):
         raise RunError(f"{file}: is damaged; it holds no fields.")
-    if record.get("schema") != SCHEMA:
-        raise RunError(f"{file}: has schema {record.get('schema')!r}; this version of moft reads {SCHEMA}.")
-    if "run" not in record:
-        raise RunError(f"{file}: does not say which run it is of, as older versions wrote it; measure it anew by `moft profile`.")
+    check_schema(record.get("schema"), SCHEMA, file)
     lacking = [field for field in _FIELDS if field not in record]
     for name, fields in _INNER.items():
         inner = record.get(name)
@@ -101,7 +106,7 @@ def read_measured(path: Path) -> MeasuredRun:
 
 
 def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuses tensors that are not those of the record."""
+    """Refuses tensors that do not belong to the record."""
     for name in _TENSORS:
         if name not in tensors:
             raise RunError(f"{path / LISTS}: is damaged; it lacks {name!r}.")
@@ -117,6 +122,6 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
     for name, shape in shapes.items():
         if list(tensors[name].shape) != shape:
             raise RunError(
-                f"{path / LISTS}: {name!r} has shape {list(tensors[name].shape)}, and {RECORD} beside it tells of {shape}; "
-                "they are not of one front."
+                f"{path / LISTS}: {name!r} has shape {list(tensors[name].shape)}, but {RECORD} next to it needs {shape}; "
+                "the two files are not from the same front."
             )

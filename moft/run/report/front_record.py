@@ -1,4 +1,4 @@
-"""What a front says in numbers: points with intervals, hypervolume, indicators, cost; as JSON, CSV and tensors."""
+"""The numbers of a front (points with intervals, hypervolume, indicators, cost) as JSON, CSV and tensors."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from moft.engine.training.job_records import TrainingCost
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
 from moft.run.run_settings import ProfileSettings
-from moft.types import MAIN, Front, ListValues
+from moft.types import MAIN, Front, ListValues, Nouns
 
-SCHEMA = 1
+SCHEMA = 2
 LEVEL = 0.95
-FARTHEST = 1e30
-"""Size of a value of a reference point; products of ten of them are numbers still."""
+MAX_REFERENCE = 1e30
+"""Largest absolute value in a reference point; products of ten such values are still finite."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that one profile of a policy measured.
+    """Everything that was measured of a policy.
 
     Args:
-        front: over the grid; hypervolume and indicators are of these points.
-        edges: between every two vertices, for pictures; None when none were asked for.
-        base: of the base model, one tradeoff row.
-        reference: `[m]`, the hypervolume's reference point.
-        samples: of the bootstrap.
-        seed: of the bootstrap.
+        front: over the grid; hypervolume and indicators are computed from these points.
+        edges: points between every two vertices, for pictures; None if there are none.
+        base: values of the base model, one tradeoff row.
+        reference: `[m]`, the reference point of the hypervolume.
+        samples: number of bootstrap samples.
+        seed: seed of the bootstrap.
     """
 
     front: Front
@@ -50,11 +50,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Cost:
-    """What it took to come by a policy.
+    """The cost of training a policy.
 
     Args:
-        policy: training, the base model's left out.
-        base_seconds: spent on the base model.
+        policy: training, without the base model.
+        base_seconds: training the base model.
     """
 
     policy: TrainingCost
@@ -62,27 +62,31 @@ class Cost:
 
 
 def reference_point(given: Sequence[float] | None, m: int, setting: str = "reference") -> Tensor:
-    """`[m]`, the hypervolume's reference point; the origin when none is given.
+    """`[m]`, the reference point of the hypervolume; the origin if none is given.
 
     Raises:
-        ConfigError: it has another length than there are objectives, or is so far away that no volume could be told.
+        ConfigError: its length is not the number of objectives, or a value is too large.
     """
     if given is None:
         return torch.zeros(m, dtype=torch.float64)
     if len(given) != m:
         raise ConfigError(
-            f"[profile.{setting}] has {len(given)} values, {list(given)}; there are {m} objectives, and each needs one."
+            f"[profile.{setting}] has {len(given)} values, {list(given)}, for {m} objectives; give one value for each objective."
         )
-    if not all(abs(value) <= FARTHEST for value in given):
-        raise ConfigError(f"[profile.{setting}] has values beyond {FARTHEST:g}, {list(given)}; a hypervolume would overflow.")
+    if not all(abs(value) <= MAX_REFERENCE for value in given):
+        raise ConfigError(
+            f"[profile.{setting}] has values beyond {MAX_REFERENCE:g}, {list(given)}; a hypervolume would overflow."
+        )
     return torch.tensor(given, dtype=torch.float64)
 
 
 def validation_reference_point(settings: ProfileSettings, m: int) -> Tensor:
-    """`[m]`, the same for the hypervolume by which the best weights are chosen; the origin for another metric than the front's.
+    """`[m]`, the reference point of the hypervolume that selects the best weights during training.
+
+    It is `validation_reference`; without one, `reference`, or the origin if there is a `validation_evaluator`.
 
     Raises:
-        ConfigError: it has another length than there are objectives.
+        ConfigError: its length is not the number of objectives.
     """
     if settings.validation_reference is not None:
         return reference_point(settings.validation_reference, m, "validation_reference")
@@ -92,14 +96,14 @@ def validation_reference_point(settings: ProfileSettings, m: int) -> Tensor:
 def front_record(
     measured: Measured, indicators: Sequence[Indicator], cost: Cost, notes: Sequence[str], run: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The content of `front.json`, schema version 1.
+    """The content of `front.json`, schema version 2.
 
     Args:
         measured: the profile.
-        indicators: what is said of the front beside its hypervolume.
+        indicators: to be computed from the front.
         cost: of the policy.
-        notes: what a reader has to know.
-        run: `name`, resolved `config` and identity of the `data` of the run, so that the file can be compared by itself.
+        notes: for the reader.
+        run: `name`, resolved `config` and identity of the `data` of the run, so that `moft compare` needs no other file.
     """
     front = measured.front
     counts = resampled(front.measured.values.shape[1], measured.samples, measured.seed)
@@ -113,6 +117,7 @@ def front_record(
         "metric": front.metric,
         "split": front.split,
         "lists": front.measured.values.shape[1],
+        "nouns": asdict(front.nouns),
         "points": point_records(front, counts),
         "edges": [] if measured.edges is None else point_records(measured.edges, counts),
         "base": _values_record(measured.base, counts)[0],
@@ -129,7 +134,7 @@ def front_record(
         },
         "indicators": {indicator.name: number_of(indicator, points, weights) for indicator in indicators},
         "meanings": {indicator.name: indicator.meaning for indicator in indicators},
-        "intervals": f"{LEVEL:.0%} percentile bootstrap over lists, {measured.samples} samples, seed {measured.seed}",
+        "intervals": intervals_text(front.nouns, measured.samples, measured.seed),
         "cost": {**asdict(cost.policy), "separate_seconds": separate, "base_seconds": cost.base_seconds},
         "notes": [*front.notes, *notes],
         "run": dict(run),
@@ -137,7 +142,7 @@ def front_record(
 
 
 def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
-    """Every point of a front: what was asked for, what was measured, and its intervals."""
+    """Every point of a front: its tradeoff, values and intervals."""
     tradeoffs = front.tradeoffs.expand(len(front.tradeoffs))
     values = _values_record(front.measured, counts)
     records = [
@@ -150,14 +155,24 @@ def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
 
 
 def main_name(record: Mapping[str, Any]) -> str:
-    """What columns call the main values of a front or a comparison; `main` where its file does not say."""
+    """The name of the main values of a front or a comparison in columns; `main` if its file has none."""
     return str((record.get("main") or {}).get("name", MAIN))
 
 
 def main_title(record: Mapping[str, Any]) -> str:
-    """The same for titles, with a capital."""
+    """The same for titles, capitalised."""
     called = main_name(record)
     return "Main objective" if called == MAIN else called[:1].upper() + called[1:]
+
+
+def intervals_text(nouns: Nouns, samples: int, seed: int) -> str:
+    """How intervals were computed, in words; the first word is the level."""
+    return f"{LEVEL:.0%} percentile bootstrap over {nouns.lists}, {samples} samples, seed {seed}"
+
+
+def nouns_of(record: Mapping[str, Any]) -> Nouns:
+    """What the task of a front or a comparison calls its lists and items."""
+    return Nouns(**record["nouns"])
 
 
 def front_table(record: Mapping[str, Any]) -> str:
@@ -177,7 +192,7 @@ def front_table(record: Mapping[str, Any]) -> str:
 
 
 def list_values(measured: Measured) -> dict[str, Tensor]:
-    """Per-list values as tensors, from which runs can be compared list by list."""
+    """The values of every list as tensors, so that runs can be compared list by list."""
     front = measured.front
     tradeoffs = front.tradeoffs.expand(len(front.tradeoffs))
     return {
@@ -192,7 +207,7 @@ def list_values(measured: Measured) -> dict[str, Tensor]:
 
 
 def _values_record(measured: ListValues, counts: Tensor) -> list[dict[str, Any]]:
-    """For each tradeoff: means and intervals of the objectives and of the main one."""
+    """For each tradeoff, means and intervals of the objectives and the main one."""
     ci = interval(bootstrap_means(measured.values, counts), LEVEL)  # [n, m, 2]
     main_ci = interval(bootstrap_means(measured.main.unsqueeze(-1), counts), LEVEL).squeeze(1)  # [n, 2]
     records = [

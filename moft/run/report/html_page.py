@@ -1,4 +1,4 @@
-"""The page and the picture that a run is shown by: `report.html` and `front.png`."""
+"""Writes `report.html`, a page about one run, and `front.png`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 from moft.run.report.figure_style import png
 from moft.run.report.front_figure import front_figure, short_metric
-from moft.run.report.front_record import main_name, main_title
+from moft.run.report.front_record import main_name, main_title, nouns_of
 from moft.run.report.training_figure import training_figure
 from moft.types import MAIN
 
@@ -30,7 +30,7 @@ MISSING = "\N{EN DASH}"
 
 
 def write_report(record: Mapping[str, Any], run: RunFolder, target: Path) -> None:
-    """Writes `front.png` and `report.html` into `target`; both are made before either is written.
+    """Writes `front.png` and `report.html` into `target`; an error while making them leaves neither.
 
     Args:
         record: the content of `front.json`; NaN may be None.
@@ -44,19 +44,21 @@ def write_report(record: Mapping[str, Any], run: RunFolder, target: Path) -> Non
 
 
 def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> str:
-    """The page, complete in itself: it loads nothing and needs no script.
+    """The page as HTML; it loads no other files and needs no script.
 
     Args:
         record: the content of `front.json`.
-        run: whose steps, versions and config are told.
-        picture: of the front, PNG.
+        run: whose steps, versions and config the page shows.
+        picture: of the front, as PNG.
     """
     steps = read_rows(run.steps)
     versions = read_json(run.versions) if run.versions.exists() else None
-    data = (versions or {}).get("data") or {}
+    data, nouns = (versions or {}).get("data") or {}, nouns_of(record)
     return _template().render(
         name=run.path.resolve().name,
         record=record,
+        nouns=nouns,
+        headings={"lists": nouns.lists, "items": nouns.items},
         metric=short_metric(record["metric"]),
         level=record["intervals"].split()[0],
         main=main_title(record),
@@ -77,7 +79,7 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
 
 @functools.cache
 def _template() -> Template:
-    """Read once: a process may write many reports."""
+    """The template, read once per process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent)
@@ -94,7 +96,7 @@ def _template() -> Template:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the two largest units that say something: "1 h 7 min"."""
+    """Seconds in the two largest units that are not zero, such as "1 h 7 min"."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -118,14 +120,14 @@ def _number(value: Any, form: str) -> str:
 
 
 def _is_front(record: Mapping[str, Any]) -> list[bool]:
-    """For each point, whether none dominates it."""
+    """For each point, whether it is not dominated."""
     values = [[value if _is_known(value) else math.nan for value in point["values"]] for point in record["points"]]
     keep: list[bool] = nondominated(torch.tensor(values, dtype=torch.float64).reshape(len(values), -1)).tolist()
     return keep
 
 
 def _shared_betas(points: Sequence[Mapping[str, Any]]) -> list[float] | None:
-    """The betas of all points, or None when they differ."""
+    """The betas of all points, or None if they differ."""
     first: list[float] = points[0]["betas"]
     return first if all(point["betas"] == first for point in points) else None
 
@@ -135,7 +137,7 @@ def _reference(reference: Sequence[float]) -> str:
 
 
 def _ranges(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """For each objective, what it reaches over the points, and the base model; places on a bar are in percent."""
+    """For each objective, its range over the points, and the base model; positions on the bar are in percent."""
     rows = [
         (name, [point["values"][index] for point in record["points"]], record["base"]["values"][index])
         for index, name in enumerate(record["objectives"])
@@ -154,7 +156,7 @@ def _ranges(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _breakable(name: str) -> Any:
-    """The name as markup that a narrow column may break after each underscore."""
+    """The name as markup that may be broken after each underscore."""
     from markupsafe import Markup, escape
 
     return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
@@ -166,7 +168,7 @@ def _is_table(content: Any) -> bool:
 
 
 def _in_words(content: Any) -> str:
-    """Any value of a JSON file on one line, content hashes by their first characters."""
+    """Any JSON value on one line, with content hashes shortened."""
     if content is None:
         return MISSING
     if isinstance(content, Mapping):

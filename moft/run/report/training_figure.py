@@ -1,4 +1,4 @@
-"""How training went, as a picture: loss and validation of every job."""
+"""The picture of a run's training: loss and validation of every job over its steps."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ALWAYS = {"step", "job", "jobs", "loss", "gradient", "learning_rate", "progress", "epoch", "epochs", "seconds", "lists"}
-"""What every step says; all else was measured at an evaluation."""
+"""Values that every step has; all others come from an evaluation."""
 LOSS = ("loss",)
 COLUMNS = 3
-"""Of panels; as many as one job can have, so that a job stays on one row."""
+"""Panels in a row; one job has no more, so all its panels are in one row."""
 
 
 def training_figure(steps: Sequence[Mapping[str, Any]], main: str = MAIN) -> Figure:
@@ -27,7 +27,7 @@ def training_figure(steps: Sequence[Mapping[str, Any]], main: str = MAIN) -> Fig
 
     Args:
         steps: rows of `steps.jsonl`; at least one.
-        main: what the main values are called.
+        main: name of the main values.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -59,7 +59,7 @@ def training_figure(steps: Sequence[Mapping[str, Any]], main: str = MAIN) -> Fig
 
 
 def _panels_of(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """What the panels of one job show: its loss, its hypervolume, and all else that was measured."""
+    """The panels of one job: its loss, its hypervolume, and all other values of its evaluations."""
     measured = list(dict.fromkeys(key for row in rows for key in row if key not in ALWAYS and _is_number(row[key])))
     others = tuple(key for key in measured if key != "hypervolume")
     volume = [("hypervolume",)] if "hypervolume" in measured else []
@@ -81,7 +81,7 @@ def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...]
     if len(keys) > 1:
         low, high = axes.get_ylim()
         lines = -(-len(keys) // 2)
-        axes.set_ylim(low - (high - low) * lines * 0.09, high)  # the legend's room
+        axes.set_ylim(low - (high - low) * lines * 0.09, high)  # room for the legend
         axes.legend(fontsize=9, loc="lower left", ncols=2, borderaxespad=0.2)
 
 
@@ -90,7 +90,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over a window of a twentieth of the steps, narrower at the ends."""
+    """Moving mean over a twentieth of the steps, with a narrower window at both ends."""
     half, count = len(values) // 40, len(values)
     kernel = np.ones(2 * half + 1)
     total, seen = np.convolve(values, kernel), np.convolve(np.ones(count), kernel)

@@ -1,4 +1,4 @@
-"""Writes a measured front into a folder."""
+"""Writes all files of a measured front into a folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from moft.run.run_settings import ProfileSettings
 def write_results(
     measured: Measured, settings: ProfileSettings, target: Path, *, cost: Cost, notes: Sequence[str], run: RunFolder
 ) -> Mapping[str, Any]:
-    """Writes the front (JSON, CSV, picture), the report and the values per list into `target`.
+    """Writes the front (JSON, CSV, picture), the report and the values of every list into `target`.
 
     Returns: the content of `front.json`.
     """
@@ -43,10 +43,10 @@ def write_results(
 
 
 def cost_of(folder: RunFolder) -> Cost:
-    """What a finished run cost, as its front says.
+    """The cost of a finished run, read from its front.
 
     Raises:
-        RunError: the front does not say.
+        RunError: the front is damaged.
     """
     record = read_json(folder.front)
     given = record.get("cost") if isinstance(record, Mapping) else None

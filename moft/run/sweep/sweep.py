@@ -1,4 +1,4 @@
-"""Many runs from one config: planned and checked as a whole, then run side by side; what is done is left alone."""
+"""Plans many runs from one config, checks all of them, and runs those that are not done, several at a time."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from moft.config.yaml12 import dump
 from moft.errors import ConfigError, MoftError, RunError
 from moft.files.atomic_write import atomic_write
 from moft.hooks.plugin_manager import Plugins
-from moft.run.checks.compatibility import early_misfit
-from moft.run.folder.resume import kept_config
-from moft.run.folder.run_folder import RunFolder, locked, refuse_existing
+from moft.run.checks.compatibility import check_before_training
+from moft.run.folder.resume import check_same_config
+from moft.run.folder.run_folder import RunFolder, check_is_free, lock_folder
 from moft.run.run_config import read_settings
 from moft.run.run_settings import RunSettings
-from moft.run.sweep.combinations import combinations, name_of, overrides_of, varied
-from moft.run.sweep.worker_processes import Ended, Job, run_jobs, shares_of
+from moft.run.sweep.combinations import combinations, folder_name, overrides_of, parse_over
+from moft.run.sweep.worker_processes import Job, JobResult, run_jobs, shares_of
 
 RECORDS = ".sweep"
-"""The folder of a sweep's logs and configs; hidden, so that `DIR/*` are the runs."""
+"""The folder of a sweep's logs and configs; hidden, so that `DIR/*` matches only the runs."""
 
 
 class State(StrEnum):
-    """How far a run is."""
+    """The state of a run."""
 
     DONE = "done"
     MEASURE = "to measure again"
-    HALF = "half-done"
+    UNFINISHED = "unfinished"
     NEW = "to do"
 
 
@@ -49,26 +49,26 @@ class SweepRun:
 
     @property
     def name(self) -> str:
-        """What differs from the other runs, and the seed."""
+        """Name of its folder: the varied settings and the seed."""
         return self.folder.name
 
     @property
     def state(self) -> State:
-        """How far it is.
+        """Whether it is done.
 
         Raises:
-            RunError: something else is in its place.
+            RunError: its folder has another run or is not a run.
         """
         if not self.folder.exists():
             return State.NEW
         run = RunFolder(self.folder)
         if not run.config.is_file():
-            refuse_existing(self.folder)
-        kept = kept_config(run, self.config)
-        ends = (run.front, self.folder / "report.html")  # the first and the last that is written of the results
+            check_is_free(self.folder)
+        kept = check_same_config(run, self.config)
+        ends = (run.front, self.folder / "report.html")  # the first and the last of the results that are written
         if not all(end.exists() for end in ends):
-            return State.HALF
-        changed = run.config.stat().st_mtime_ns  # when it was made, or since then resumed to be measured otherwise
+            return State.UNFINISHED
+        changed = run.config.stat().st_mtime_ns  # when it was made, or resumed with other profile settings
         is_measured = kept["profile"] == self.config["profile"] and all(end.stat().st_mtime_ns >= changed for end in ends)
         return State.DONE if is_measured else State.MEASURE
 
@@ -79,8 +79,8 @@ class Sweep:
 
     Args:
         folder: that holds their folders.
-        runs: in the order in which they begin.
-        unknown: why it cannot be known yet whether the method of some run goes with its model.
+        runs: in the order in which they start.
+        unknown: why it cannot be checked yet for some runs that the method supports the model.
     """
 
     folder: Path
@@ -88,14 +88,14 @@ class Sweep:
     unknown: tuple[str, ...] = ()
 
     def states(self) -> dict[str, State]:
-        """How far each run is, by name.
+        """The state of each run, by name.
 
         Raises:
-            RunError: something else is in the place of the sweep, or of a run.
+            RunError: the folder of the sweep or of a run holds something else.
         """
         if (self.folder / "config.yaml").exists() or (self.folder.exists() and not self.folder.is_dir()):
             kind = "a run" if self.folder.is_dir() else "a file"
-            raise RunError(f"{self.folder}: is {kind}, no folder of a sweep; choose another --out.")
+            raise RunError(f"{self.folder}: is {kind}, not the folder of a sweep; choose another --out.")
         states, mistakes = {}, []
         for run in self.runs:
             try:
@@ -103,19 +103,19 @@ class Sweep:
             except RunError as error:
                 mistakes.append(str(error))
         if mistakes:
-            others = f" The same goes for {len(mistakes) - 1} more." if len(mistakes) > 1 else ""
+            others = f" The same is true of {len(mistakes) - 1} more." if len(mistakes) > 1 else ""
             raise RunError(f"{mistakes[0]}{others}")
         return states
 
     def log(self, run: SweepRun) -> Path:
-        """What a run said."""
+        """The log of a run."""
         return self.folder / RECORDS / f"{run.name}.log"
 
     def shares(self, workers: int | None) -> list[dict[str, str]]:
         """The environment variables of each worker.
 
         Args:
-            workers: how many; None for what the machine has.
+            workers: how many; None for as many as the machine allows.
         """
         trainers = [run.config["trainer"] for run in self.runs]
         threads = max((trainer["threads"] or 0 for trainer in trainers), default=0) or None
@@ -126,20 +126,20 @@ class Sweep:
 def plan_sweep(
     config: Path, folder: Path, overs: Sequence[str], overrides: Sequence[str], seeds: int | None, plugins: Plugins
 ) -> Sweep:
-    """Every run of a sweep, each with its settings checked, and whether they go together; nothing is written.
+    """Plans every run of a sweep and checks its settings; nothing is written.
 
     Args:
-        config: the file that all runs have in common.
-        folder: that holds the run folders.
+        config: the config file of all runs.
+        folder: for the run folders.
         overs: `path=a,b,c` each; all combinations are run.
         overrides: `path=value` each, for all runs.
-        seeds: how many, from the config's own on; None for that one, or for those that are varied.
-        plugins: where components come from.
+        seeds: how many, from the seed of the config on; None for that one, or if seeds are varied.
+        plugins: offer the components.
 
     Raises:
-        MoftError: one line for each mistake.
+        MoftError: settings are wrong; one line for each mistake.
     """
-    values = varied(overs)
+    values = parse_over(overs)
     if not values and seeds is None:
         raise ConfigError("nothing to sweep; give --over path.to.setting=a,b,c, --seeds N, or both.")
     if "seed" in values and seeds is not None:
@@ -151,15 +151,15 @@ def plan_sweep(
         try:
             resolved = read_settings(config, overrides_of(chosen, overrides), plugins)
             settings: RunSettings = resolved.make()
-            together = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
-            if together not in unknown:  # asking opens data or a model's config, so once for what is the same
-                unknown[together] = early_misfit(settings)
+            checked = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
+            if checked not in unknown:  # the check opens data or the config of a model, so it is made once for equal settings
+                unknown[checked] = check_before_training(settings)
         except MoftError as error:
             mistakes += _without_values(str(error), chosen).splitlines()
             continue
         first = resolved.plain["seed"]
         for seed in range(first, first + (seeds or 1)):
-            name = name_of({**chosen, "seed": str(seed)} if "seed" not in values else chosen)
+            name = folder_name({**chosen, "seed": str(seed)} if "seed" not in values else chosen)
             runs.append(SweepRun(folder / name, {**resolved.plain, "seed": seed}))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
@@ -169,68 +169,68 @@ def plan_sweep(
 
 def run_sweep(
     sweep: Sweep, program: Sequence[str], shares: Sequence[Mapping[str, str]], on_progress: Callable[[str], object]
-) -> list[Ended]:
-    """Makes every run that is not done, and goes on with those that are half-done.
+) -> list[JobResult]:
+    """Runs everything that is not done, and resumes unfinished runs.
 
     Args:
         sweep: from `plan_sweep`.
-        program: the words that start `moft` in a process of its own, which ends when its input does.
+        program: the command that starts `moft` in a process of its own, which ends when its stdin is closed.
         shares: environment variables of each worker.
-        tell: given a line for each run that ends.
+        on_progress: called with a line of text for each run that ends.
 
     Returns: the runs that failed.
 
     Raises:
-        RunError: something else is in the place of a run, or another sweep is running there.
+        RunError: the folder of a run holds something else, or another sweep is running there.
     """
     sweep.states()  # refused before anything is written
     with _held(sweep.folder):
         states = sweep.states()
         left = [run for run in sweep.runs if states[run.name] is not State.DONE]
-        total, done, failed = len(sweep.runs), len(sweep.runs) - len(left), list[Ended]()
-        on_progress(f"{counted(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
+        total, done, failed = len(sweep.runs), len(sweep.runs) - len(left), list[JobResult]()
+        on_progress(f"{count_states(states)}; {len(shares)} at a time, logs in {sweep.folder / RECORDS}")
 
-        def ended(job: Ended) -> None:
+        def report(result: JobResult) -> None:
             nonlocal done
-            if job.trouble:
-                failed.append(job)
-                on_progress(f"{done} of {total} done; failed after {job.seconds:.1f} s: {job.job.name}")
+            if result.error:
+                failed.append(result)
+                on_progress(f"{done} of {total} done; failed after {result.seconds:.1f} s: {result.job.name}")
             else:
                 done += 1
-                on_progress(f"{done} of {total} done; in {job.seconds:.1f} s: {job.job.name}")
+                on_progress(f"{done} of {total} done; in {result.seconds:.1f} s: {result.job.name}")
 
-        run_jobs((_job(sweep, run, program) for run in left), shares, ended)
+        run_jobs((_job(sweep, run, program) for run in left), shares, report)
         return failed
 
 
-def counted(states: Mapping[str, State]) -> str:
-    """How many runs there are, and in what state."""
-    found = list(states.values())
-    parts = ", ".join(f"{found.count(state)} {state}" for state in State if state in found)
-    return f"{len(found)} {'run' if len(found) == 1 else 'runs'}: {parts}"
+def count_states(states: Mapping[str, State]) -> str:
+    """How many runs there are in each state, in words."""
+    values = list(states.values())
+    parts = ", ".join(f"{values.count(state)} {state}" for state in State if state in values)
+    return f"{len(values)} {'run' if len(values) == 1 else 'runs'}: {parts}"
 
 
 def _job(sweep: Sweep, run: SweepRun, program: Sequence[str]) -> Job:
-    """`moft train` of one run, from a config of its own, so that a change of the common file meanwhile changes nothing."""
+    """`moft train` of one run, from its own copy of the config, so that the common file can be edited meanwhile."""
     config = sweep.folder / RECORDS / f"{run.name}.yaml"
     atomic_write(config, dump(dict(run.config)).encode())
     return Job(run.name, (*program, "train", str(config), "--out", str(run.folder), "--resume"), sweep.log(run))
 
 
 def _without_values(text: str, chosen: Mapping[str, str]) -> str:
-    """The text with paths where it quotes overrides, so that a path that leads nowhere is told once for all its values."""
+    """The text with the path in place of `path=value`, so that an unknown setting is reported once for all its values."""
     for path, value in chosen.items():
         text = text.replace(repr(f"{path}={value}"), repr(path))
     return text
 
 
 def _refuse_twins(runs: Sequence[SweepRun]) -> None:
-    """Refuses two runs in one folder, and one run in two folders."""
+    """Refuses two runs with one folder, and two folders with one run."""
     names: set[str] = set()
     configs: dict[str, str] = {}
     for run in runs:
-        if run.name.lower() in names:  # some file systems do not tell large letters from small ones
-            raise ConfigError(f"--over: two runs are called {run.name!r}, large letters aside; give each value once.")
+        if run.name.lower() in names:  # some file systems ignore upper and lower case
+            raise ConfigError(f"--over: two runs are called {run.name!r}, apart from upper and lower case; give each value once.")
         twin = configs.setdefault(json.dumps(run.config, sort_keys=True), run.name)
         if twin != run.name:
             raise ConfigError(f"--over: {twin!r} and {run.name!r} are the same run; leave one of them out.")
@@ -239,11 +239,11 @@ def _refuse_twins(runs: Sequence[SweepRun]) -> None:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Keeps other sweeps out of a folder, until this process ends, however it ends."""
+    """Locks a folder against other sweeps, at most until this process ends."""
     records = folder / RECORDS
     records.mkdir(parents=True, exist_ok=True)
     try:
-        lock = locked(records)
+        lock = lock_folder(records)
     except RunError as error:
         raise RunError(f"{folder}: another sweep is running there; wait for it to end.") from error
     try:

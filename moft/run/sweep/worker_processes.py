@@ -1,4 +1,4 @@
-"""Commands in processes of their own, several side by side, each with its share of the machine."""
+"""Runs commands in worker processes, several at a time, each with its share of the machine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 THREADS = "OMP_NUM_THREADS"
 DEVICES = "CUDA_VISIBLE_DEVICES"
 PAUSE = 0.05
-"""Seconds between two looks at the processes."""
+"""Seconds between two checks of the processes."""
 GRACE = 30.0
-"""Seconds that a process has to end after an interrupt."""
+"""Seconds that a process has to end after SIGINT."""
 ERROR = "moft: error: "
 
 
@@ -28,9 +28,9 @@ class Job:
     """A command to run.
 
     Args:
-        name: what it is called.
-        command: its words.
-        log: file to which its output is added.
+        name: for messages.
+        command: program and arguments.
+        log: file to which its output is appended.
     """
 
     name: str
@@ -39,18 +39,18 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A command that has ended.
+class JobResult:
+    """The result of a command.
 
     Args:
-        job: which.
-        seconds: that it took.
-        trouble: why it failed, on one line; empty when it did not.
+        job: the command.
+        seconds: how long it took.
+        error: why it failed, on one line; empty if it succeeded.
     """
 
     job: Job
     seconds: float
-    trouble: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,18 @@ class _Running:
     log_begin: int
 
 
-def run_jobs(jobs: Iterable[Job], shares: Sequence[Mapping[str, str]], ended: Callable[[Ended], object]) -> None:
-    """Runs all jobs, as many at a time as there are shares; one that fails does not keep the others from running.
+def run_jobs(jobs: Iterable[Job], shares: Sequence[Mapping[str, str]], on_end: Callable[[JobResult], object]) -> None:
+    """Runs all jobs, as many at a time as there are shares; the others run on if one fails.
 
-    A job reads from a pipe that is closed when this process ends, however it ends.
+    The stdin of a job is a pipe that is closed when this process ends, even if it is killed.
 
     Args:
-        jobs: in the order in which they begin.
+        jobs: in the order in which they start.
         shares: environment variables of each worker.
-        ended: told of each job.
+        on_end: called with the result of each job.
 
     Raises:
-        KeyboardInterrupt: on SIGINT and on SIGTERM, once the running jobs were interrupted and have ended.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after the running jobs were interrupted and have ended.
     """
     waiting, free = deque(jobs), deque(range(len(shares)))
     running: dict[int, _Running] = {}
@@ -81,25 +81,25 @@ def run_jobs(jobs: Iterable[Job], shares: Sequence[Mapping[str, str]], ended: Ca
             while waiting or running:
                 while waiting and free:
                     worker = free.popleft()
-                    running[worker] = _started(waiting.popleft(), shares[worker])
-                over = [worker for worker, one in running.items() if one.process.poll() is not None]
-                for worker in over:
-                    ended(_ended(running.pop(worker)))
+                    running[worker] = _start(waiting.popleft(), shares[worker])
+                finished = [worker for worker, job in running.items() if job.process.poll() is not None]
+                for worker in finished:
+                    on_end(_result(running.pop(worker)))
                     free.append(worker)
-                if not over:
+                if not finished:
                     time.sleep(PAUSE)
     finally:
-        _stop([one.process for one in running.values()])
+        _stop([job.process for job in running.values()])
 
 
 def shares_of(runs: int, workers: int | None, *, threads: int | None, is_cpu: bool) -> list[dict[str, str]]:
-    """The environment variables of each worker: a GPU where there is one, and its part of the cores.
+    """The environment variables of each worker: its GPU if there are any, and its number of threads.
 
     Args:
-        runs: no more workers than these.
-        workers: how many; None for one on each GPU, or on the CPU as many as have cores for their threads.
-        threads: of each run; None for those that `OMP_NUM_THREADS` says, or one.
-        is_cpu: True keeps off any GPU.
+        runs: number of runs; there are no more workers than runs.
+        workers: how many; None for one on each GPU, or on the CPU as many as the cores allow.
+        threads: of each run; None for `OMP_NUM_THREADS`, or one.
+        is_cpu: whether no GPU is used.
     """
     devices = [] if is_cpu else visible_devices()
     if workers is None:
@@ -114,9 +114,9 @@ def visible_devices() -> list[str]:
     """The CUDA devices that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
     import torch
 
-    count = torch.cuda.device_count()  # asks the driver's library; no device is taken
-    named = [name.strip() for name in os.environ.get(DEVICES, "").split(",") if name.strip()]
-    return named[:count] or [str(index) for index in range(count)]
+    count = torch.cuda.device_count()  # asks the driver; no device is occupied
+    names = [name.strip() for name in os.environ.get(DEVICES, "").split(",") if name.strip()]
+    return names[:count] or [str(index) for index in range(count)]
 
 
 def cores() -> int:
@@ -131,13 +131,13 @@ def _has_other_accelerator() -> bool:
 
 
 def _threads_of_environment() -> int:
-    """What `OMP_NUM_THREADS` says, or one."""
+    """The value of `OMP_NUM_THREADS`, or one."""
     first = os.environ.get(THREADS, "").partition(",")[0].strip()
     return max(1, int(first)) if first.isdecimal() else 1
 
 
-def _started(job: Job, share: Mapping[str, str]) -> _Running:
-    """The job in a process and session of its own, so that an interrupt from the terminal reaches it only through `_stop`."""
+def _start(job: Job, share: Mapping[str, str]) -> _Running:
+    """Starts a job in its own session, so that an interrupt from the terminal reaches it only through `_stop`."""
     with job.log.open("ab") as log:
         begin = log.tell()
         process = subprocess.Popen(
@@ -146,28 +146,28 @@ def _started(job: Job, share: Mapping[str, str]) -> _Running:
     return _Running(job, process, time.monotonic(), begin)
 
 
-def _ended(one: _Running) -> Ended:
-    if one.process.stdin is not None:
-        one.process.stdin.close()
-    return Ended(one.job, time.monotonic() - one.began, _trouble(one))
+def _result(running: _Running) -> JobResult:
+    if running.process.stdin is not None:
+        running.process.stdin.close()
+    return JobResult(running.job, time.monotonic() - running.began, _failure(running))
 
 
-def _trouble(one: _Running) -> str:
-    """Why a process failed: the signal that ended it, its last error, or the last thing that it said."""
-    code = one.process.returncode
+def _failure(running: _Running) -> str:
+    """Why a process failed: the signal that ended it, its last error, or the last line of its output; empty if it did not."""
+    code = running.process.returncode
     if code == 0:
         return ""
     if code < 0:
-        hint = "; the system does so when memory is short, which fewer --workers may mend" if code == -signal.SIGKILL else ""
+        hint = "; the system does this when memory runs out, so try fewer --workers" if code == -signal.SIGKILL else ""
         return f"killed by {signal.Signals(-code).name}{hint}."
-    said = one.job.log.read_bytes()[one.log_begin :].decode(errors="replace")
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    output = running.job.log.read_bytes()[running.log_begin :].decode(errors="replace")
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
-    return (errors or lines or [f"ended with {code} and said nothing."])[-1]
+    return (errors or lines or [f"ended with exit code {code} and no output."])[-1]
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Interrupts processes and waits until they have ended; those that do not are killed, and all are on a second interrupt."""
+    """Interrupts processes and waits for them; kills those that do not end in time, and all of them on a second interrupt."""
     try:
         for process in processes:
             process.send_signal(signal.SIGINT)
@@ -185,7 +185,7 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM as an interrupt, where signals can be handled: in the main thread."""
+    """Handles SIGTERM like SIGINT, if this is the main thread, the only one that can handle signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner
 from moft.testing.contracts.assertions import (
+    broken_rule,
     drawn_weights,
-    own_randomness,
+    forked_randomness,
     perturbed,
     require,
     require_finite,
@@ -34,27 +35,28 @@ _SPEC = ModelSpec(
 
 
 def check_conditioner(build: Callable[[ModelSpec], Conditioner], spec: ModelSpec = _SPEC) -> None:
-    """Checks what every conditioner promises, for tradeoffs of two and of five entries.
+    """Checks the contract of conditioners, for tradeoffs of two and of five entries.
 
-    It fills the slots it names and no others, with tensors of the model's shapes, one row for each row of the vector and rows
-    apart from each other; it reads the vector; every parameter is used, and from the start some can learn; saved parameters
-    are all there is to it; a model that lacks its slots is refused. One whose `per_row` is False is asked for one row at a time.
+    It fills exactly the slots that it names, with tensors of the model's shapes. Each row of its output depends on the same row
+    of the vector only, and does depend on it. Every parameter is used, and at least one has a gradient from the start. Saved
+    parameters restore it completely. It refuses a model that lacks its slots. If `per_row` is False, it is called with one row at
+    a time.
 
     Args:
-        build: a model's spec to conditioner.
+        build: makes a conditioner for the spec of a model.
         spec: to build for; its `tradeoff_size` is replaced.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     for size in (2, 5):
         sized = replace(spec, tradeoff_size=size)
         on = f"vectors of {size} entries"
-        with own_randomness():
+        with forked_randomness():
             fresh, other = build(sized), build(sized)
         require_kind(fresh, Conditioner, "a moft.api.Conditioner", f"a model's spec, {on}")
         require_kind(
-            getattr(fresh, "slots", None), frozenset, "`slots`, a frozenset of the slots that it fills", "the conditioner itself"
+            getattr(fresh, "slots", None), frozenset, "`slots`, a frozenset of the slots that it fills", "the conditioner"
         )
         vectors = drawn_weights(_ROWS, size, Generator().manual_seed(0))
         subject = perturbed(fresh)
@@ -64,7 +66,7 @@ def check_conditioner(build: Callable[[ModelSpec], Conditioner], spec: ModelSpec
         other.load_state_dict(subject.state_dict())
         loaded, expected = injected_tensors(_injection(other.eval(), vectors)), injected_tensors(_injection(subject, vectors))
         for name, tensor in expected.items():
-            require_same(loaded[name], tensor, "loaded with another's parameters, it does the same", f"{name}, {on}")
+            require_same(loaded[name], tensor, "the same output after saved parameters are loaded", f"{name}, {on}")
     _check_refusal(build, spec)
 
 
@@ -78,7 +80,7 @@ def _check_slots(subject: Conditioner, spec: ModelSpec, vectors: Tensor, on: str
     kept = vectors.clone()
     injection = _injection(subject, vectors)
     require_kind(injection, Injection, "an Injection", on)
-    require(torch.equal(vectors, kept), "the vector left as it was", "it was changed in place", on)
+    require(torch.equal(vectors, kept), "the vector is not changed", "it was changed in place", on)
     for site, pair in injection.modulation.items():
         require(isinstance(pair, tuple) and len(pair) == 2, f"a pair (scale, shift) for site {site!r}", type(pair).__name__, on)
     rows = len(vectors) if subject.per_row else 1
@@ -89,10 +91,15 @@ def _check_slots(subject: Conditioner, spec: ModelSpec, vectors: Tensor, on: str
         "gates": bool(injection.gates),
     }
     names = {slot for slot, full in filled.items() if full}
-    require(names == set(subject.slots) and bool(names), f"fills the slots it names, {sorted(subject.slots)}", sorted(names), on)
+    require(
+        names == set(subject.slots) and bool(names),
+        f"exactly the slots in `slots` are filled, {sorted(subject.slots)}",
+        sorted(names),
+        on,
+    )
     unknown = (set(injection.modulation) - set(spec.sites)) | (set(injection.deltas) - set(spec.shapes))
     unknown |= set(injection.gates) - set(spec.ranks)
-    require(not unknown, "only sites and layers of the model", sorted(unknown), on)
+    require(not unknown, "only sites and layers that the model has", sorted(unknown), on)
     for name, tensor in injected_tensors(injection).items():
         expected = _expected_shape(name, spec, rows)
         fits = tensor.dim() == len(expected) and all(want in (-1, got) for want, got in zip(expected, tensor.shape, strict=True))
@@ -102,7 +109,7 @@ def _check_slots(subject: Conditioner, spec: ModelSpec, vectors: Tensor, on: str
         for delta in deltas:
             if delta.a is not None and delta.b is not None:
                 ranks = delta.a.shape[1], delta.b.shape[2]
-                require(ranks[0] == ranks[1], f"one rank for both factors of {layer}", ranks, on)
+                require(ranks[0] == ranks[1], f"both factors of {layer} have the same rank", ranks, on)
 
 
 def _expected_shape(name: str, spec: ModelSpec, rows: int) -> tuple[int, ...]:
@@ -124,8 +131,8 @@ def _check_rows(subject: Conditioner, vectors: Tensor, on: str) -> None:
         together = injected_tensors(subject(vectors))
         for row, alone in enumerate(apart):
             for name, tensor in alone.items():
-                promise = "a row gives the same alone as among others"
-                require_same(together[name][row : row + 1], tensor, promise, f"{name}, row {row}, {on}")
+                rule = "a row gives the same result alone and in a batch"
+                require_same(together[name][row : row + 1], tensor, rule, f"{name}, row {row}, {on}")
     moved = any(not torch.equal(tensor, apart[1][name]) for name, tensor in apart[0].items())
     require(moved, "different vectors give different injections", "two rows are equal in every tensor", on)
 
@@ -140,17 +147,17 @@ def _check_learning(fresh: Conditioner, subject: Conditioner, vectors: Tensor, o
         unused = [name for name, slope in zip(parameters, slopes, strict=True) if slope is None]
         require(not unused, "every parameter is used", f"no gradient for {', '.join(unused)}", f"{on}, {state}")
         learns = any(slope is not None and bool(slope.any()) for slope in slopes)
-        require(learns, "some parameter has a gradient", "all are zero", f"{on}, {state}")
+        require(learns, "at least one parameter has a gradient other than zero", "all gradients are zero", f"{on}, {state}")
 
 
 def _check_refusal(build: Callable[[ModelSpec], Conditioner], spec: ModelSpec) -> None:
     bare = ModelSpec(spec.tradeoff_size, spec.hidden_size)
-    promise, on = "a model that lacks its slots is refused with a ConfigError", "a model without slots"
+    rule, on = "a model that lacks its slots is refused with a ConfigError", "a model without slots"
     try:
-        with own_randomness():
+        with forked_randomness():
             build(bare)
     except ConfigError:
         return
     except Exception as error:
-        raise AssertionError(f"promised: {promise}. Seen: {type(error).__name__}: {error}. On: {on}.") from error
-    require(False, promise, "it was built", on)
+        raise broken_rule(rule, error, on) from error
+    require(False, rule, "it was built", on)

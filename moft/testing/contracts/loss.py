@@ -13,19 +13,20 @@ _Lists = tuple[Tensor, Tensor, Tensor]
 
 
 def check_loss(loss: Loss) -> None:
-    """Checks what every loss promises, on random lists of distinct labels >= 0.
+    """Checks the contract of losses, on random lists of distinct labels >= 0.
 
-    One cost for each list of any leading axes, in float64 and half precision too; lists apart from each other; padding and the
-    order of items without effect; gradients that are finite, and zero where the mask is; nothing, without gradient, from a
-    list of no item or of one; less cost when the best item gains; finite values for rewards of 10,000.
+    It gives one cost for each list, with any number of batch axes, also in float64 and half precision. A list costs the same
+    alone and in a batch. Padding and the order of items do not matter. Gradients are finite, and zero for masked items. A list
+    with fewer than two items costs zero and has no gradient. A larger reward for the best item lowers the cost. Costs are finite
+    for rewards of 10,000.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     _check_shapes(loss)
     _check_masks(loss)
     _check_order(loss)
-    _check_silence(loss)
+    _check_short_lists(loss)
     _check_direction(loss)
     _check_precision(loss)
 
@@ -34,15 +35,15 @@ def _check_shapes(loss: Loss) -> None:
     for leading in ((), (4,), (2, 3), (2, 1, 3)):
         rewards, labels, mask = _lists(*leading)
         on = f"rewards of shape {list(rewards.shape)}"
-        kept = rewards.clone(), labels.clone(), mask.clone()
+        before = rewards.clone(), labels.clone(), mask.clone()
         costs = loss(rewards, labels, mask)
         require_kind(costs, Tensor, f"a cost for each list, a tensor {list(leading)}", on)
         require(tuple(costs.shape) == leading, f"a cost for each list, {list(leading)}", f"shape {list(costs.shape)}", on)
-        untouched = all(torch.equal(now, before) for now, before in zip((rewards, labels, mask), kept, strict=True))
-        require(untouched, "inputs left as they were", "one was changed in place", on)
-        rows = zip(*(tensor.reshape(-1, _ITEMS) for tensor in kept), strict=True)
+        untouched = all(torch.equal(now, then) for now, then in zip((rewards, labels, mask), before, strict=True))
+        require(untouched, "inputs are not changed", "one was changed in place", on)
+        rows = zip(*(tensor.reshape(-1, _ITEMS) for tensor in before), strict=True)
         alone = torch.stack([loss(*row) for row in rows])
-        require_same(costs.reshape(-1), alone, "a list costs the same alone as among others", on)
+        require_same(costs.reshape(-1), alone, "a list costs the same alone and in a batch", on)
 
 
 def _check_masks(loss: Loss) -> None:
@@ -56,7 +57,7 @@ def _check_masks(loss: Loss) -> None:
         padding = rewards.new_full((4, 3), 1e4).detach(), labels.new_full((4, 3), 7.0), mask.new_zeros(4, 3)
         pairs = zip((rewards, labels, mask), padding, strict=True)
         longer = [torch.cat([more, one] if place == "before" else [one, more], dim=-1) for one, more in pairs]
-        require_same(loss(*longer), costs, "masked items change nothing", f"lists with three masked items {place} them")
+        require_same(loss(*longer), costs, "masked items do not change the cost", f"lists with three masked items {place} them")
 
 
 def _check_order(loss: Loss) -> None:
@@ -64,11 +65,14 @@ def _check_order(loss: Loss) -> None:
     order = torch.randperm(_ITEMS, generator=Generator().manual_seed(1))
     again = loss(rewards[:, order], labels[:, order], mask[:, order])
     require_same(
-        again, loss(rewards, labels, mask), "the order of the items changes nothing", "lists of distinct labels, permuted"
+        again,
+        loss(rewards, labels, mask),
+        "the order of the items does not change the cost",
+        "lists of distinct labels, permuted",
     )
 
 
-def _check_silence(loss: Loss) -> None:
+def _check_short_lists(loss: Loss) -> None:
     for items, kind in ((0, "no item that counts"), (1, "one item that counts")):
         rewards, labels, mask = _lists(3)
         mask[1] = torch.arange(_ITEMS) < items
@@ -76,9 +80,9 @@ def _check_silence(loss: Loss) -> None:
         costs = loss(rewards, labels, mask)
         (slope,) = torch.autograd.grad(costs.sum(), rewards)
         on = f"a list with {kind}, beside others"
-        require(float(costs[1].detach()) == 0.0, "a list that says nothing costs exactly zero", costs[1].item(), on)
-        require(bool((slope[1] == 0).all()), "a list that says nothing passes no gradient", slope[1].tolist(), on)
-        require_finite(slope, "a list that says nothing leaves the others' gradients finite", on)
+        require(float(costs[1].detach()) == 0.0, "a list with fewer than two items costs exactly zero", costs[1].item(), on)
+        require(bool((slope[1] == 0).all()), "a list with fewer than two items passes no gradient", slope[1].tolist(), on)
+        require_finite(slope, "a list with fewer than two items leaves the gradients of other lists finite", on)
 
 
 def _check_direction(loss: Loss) -> None:
@@ -88,19 +92,19 @@ def _check_direction(loss: Loss) -> None:
     gained = rewards.scatter(-1, best, 1e-2)
     before, after = loss(rewards, labels, mask), loss(gained, labels, mask)
     seen = f"{before.tolist()} became {after.tolist()}"
-    require(bool((after < before).all()), "a larger reward of the best item lowers the cost", seen, "rewards of zero")
+    require(bool((after < before).all()), "a larger reward for the best item lowers the cost", seen, "rewards of zero")
 
 
 def _check_precision(loss: Loss) -> None:
     rewards, labels, mask = _lists(4)
     exact = loss(rewards, labels, mask)
-    require(exact.dtype == torch.float64, "float64 rewards cost float64", exact.dtype, "float64 lists")
+    require(exact.dtype == torch.float64, "the cost of float64 rewards is float64", exact.dtype, "float64 lists")
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         rounded = rewards.to(dtype)
         costs = loss(rounded, labels.float(), mask)
         expected = loss(rounded.double(), labels, mask)
-        promise = "the cost is that of float64, within the precision of the rewards"
-        require_same(costs, expected, promise, f"rewards of {dtype}", tolerance=1e-5 if dtype == torch.float32 else 0.05)
+        rule = "the cost agrees with that in float64, within the precision of the rewards"
+        require_same(costs, expected, rule, f"rewards of {dtype}", tolerance=1e-5 if dtype == torch.float32 else 0.05)
     for dtype in (torch.float32, torch.float64):
         extreme = (1e4 * rewards.sign()).to(dtype).requires_grad_()
         costs = loss(extreme, labels.to(dtype), mask)

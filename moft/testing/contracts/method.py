@@ -15,7 +15,7 @@ from moft.engine.training.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Method, Policy, Problem, Task
-from moft.testing.contracts.assertions import own_randomness, require, require_finite, require_same
+from moft.testing.contracts.assertions import forked_randomness, require, require_finite, require_same
 from moft.testing.contracts.policy import check_policy
 from moft.testing.toy import toy_task
 
@@ -24,18 +24,18 @@ _SEED = 0
 
 
 def check_method(method: Method[Any], task: Task | None = None) -> None:
-    """Checks what every method promises, by training on a small task, four times.
+    """Checks the contract of methods, by training on a small task, four times.
 
-    A policy that keeps the contract of policies, untrained and trained; training that changes finite parameters, in place; the
-    same policy for the same seed; jobs that a resumed run had finished are not trained again, and give the same policy;
-    weights that a new, untrained policy takes over and then does the same.
+    The policy meets the contract of policies, untrained and trained. Training changes it in place, and its parameters stay
+    finite. The same seed gives the same policy. A resumed run does not repeat finished jobs and gives the same policy. A new
+    policy that loads the saved weights is the same.
 
     Args:
         method: to check.
         task: prepared, with at least two lists in a batch; None is the toy task.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     problem = unmeasured(task if task is not None else toy_task(lists=16))
     batch = next(iter(problem.task.batches("test")))
@@ -43,27 +43,27 @@ def check_method(method: Method[Any], task: Task | None = None) -> None:
     require(isinstance(untrained, Policy), "a policy", type(untrained).__name__, "policy(problem)")
     _check_same(start, untrained, "the same policy for the same seed", "policy(problem), twice")
     check_policy(untrained, batch, problem.betas)
-    records = _Kept()
+    records = _RecordsInMemory()
     trained = _trained(method, problem, records)
     on = f"train, {_EPOCHS} epochs"
-    moved = [name for name, value in own_state(trained).items() if not torch.equal(value, own_state(start)[name])]
-    require(bool(moved), "training changes the policy in place", "every parameter is as it was", on)
+    changed = [name for name, value in own_state(trained).items() if not torch.equal(value, own_state(start)[name])]
+    require(bool(changed), "training changes the policy in place", "no parameter has changed", on)
     for name, value in own_state(trained).items():
-        require_finite(value.float(), "what is trained is finite", f"{name}, {on}")
-    require(bool(records.jobs), "everything is trained as a job of the trainer", "no job ended", on)
+        require_finite(value.float(), "trained parameters are finite", f"{name}, {on}")
+    require(bool(records.jobs), "training is done in jobs of the trainer", "no job ended", on)
     check_policy(trained, batch, problem.betas)
-    _check_same(_trained(method, problem, _Kept()), trained, "the same policy for the same seed", "train, twice")
-    taken = records.steps
+    _check_same(_trained(method, problem, _RecordsInMemory()), trained, "the same policy for the same seed", "train, twice")
+    steps = records.steps
     resumed = _trained(method, problem, records)
-    promise = "a job that had finished is not trained again"
-    require(records.steps == taken, promise, f"{records.steps - taken} more steps", "train, resumed at its end")
+    rule = "a job that had finished is not trained again"
+    require(records.steps == steps, rule, f"{records.steps - steps} more steps", "train, resumed at its end")
     _check_same(resumed, trained, "the same policy after a resume", "train, resumed at its end")
     start.load_state_dict(trained.state_dict())
-    _check_same(start, trained, "an untrained policy takes saved weights over", "load_state_dict")
+    _check_same(start, trained, "a new policy can load the saved weights", "load_state_dict")
 
 
-class _Kept(NoRecords):
-    """Keeps the weights of jobs that ended, and counts steps."""
+class _RecordsInMemory(NoRecords):
+    """Keeps the weights of finished jobs in memory, and counts steps."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Mapping[str, Tensor]] = {}
@@ -72,7 +72,7 @@ class _Kept(NoRecords):
     def finished(self, job: str) -> Mapping[str, Tensor] | None:  # type: ignore[override]
         return self.jobs.get(job)
 
-    def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
+    def finish(self, job: str, weights: Mapping[str, Tensor], cost: TrainingCost) -> None:
         self.jobs[job] = {name: value.clone() for name, value in weights.items()}
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
@@ -80,22 +80,22 @@ class _Kept(NoRecords):
 
 
 def _untrained(method: Method[Any], problem: Problem) -> Any:
-    with own_randomness():
+    with forked_randomness():
         seed_initialisation(_SEED, "policy")
         return method.policy(problem)
 
 
-def _trained(method: Method[Any], problem: Problem, records: _Kept) -> Any:
+def _trained(method: Method[Any], problem: Problem, records: _RecordsInMemory) -> Any:
     policy = _untrained(method, problem)
     settings = TrainerSettings(epochs=_EPOCHS, learning_rate=1e-2, evaluations=1, device="cpu")
-    with own_randomness():
+    with forked_randomness():
         trainer = AccelerateTrainer(settings, seed=_SEED, records=records, resume=bool(records.jobs))
         method.train(policy, problem, trainer)
     return policy.eval()
 
 
-def _check_same(found: Any, expected: Any, promise: str, on: str) -> None:
+def _check_same(found: Any, expected: Any, rule: str, on: str) -> None:
     ours, theirs = own_state(found), own_state(expected)
-    require(ours.keys() == theirs.keys(), promise, f"parameters {sorted(ours.keys() ^ theirs.keys())} in one only", on)
+    require(ours.keys() == theirs.keys(), rule, f"parameters {sorted(ours.keys() ^ theirs.keys())} in one only", on)
     for name, value in theirs.items():
-        require_same(ours[name].float(), value.float(), promise, f"{name}, {on}", tolerance=0.0)
+        require_same(ours[name].float(), value.float(), rule, f"{name}, {on}", tolerance=0.0)

@@ -12,20 +12,20 @@ from moft.types import Injection, Inputs, ModelSpec
 
 
 def check_model(model: Model, inputs: Inputs) -> None:
-    """Checks what every model promises, on a copy with noise on its parameters (a last layer may start at zero).
+    """Checks the contract of models, on a copy with noise on its parameters, because a last layer may start at zero.
 
-    Scores `[batch, list]`, finite, rows apart from each other; every place that its spec names is read, row by row, with a
-    gradient; a neutral injection changes nothing.
+    Scores are `[batch, list]` and finite, and a row scores the same alone and in a batch. Every site and layer in its spec is
+    used, row by row, with a gradient. A neutral injection does not change the scores.
 
     Args:
         model: to check; it is not changed.
         inputs: of at least two rows.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     rows = min(len(value) for value in inputs.values())
-    require(rows > 1, "a check on at least two rows", f"{rows}", "the inputs given")
+    require(rows > 1, "at least two rows to check with", f"{rows}", "the inputs given")
     spec = model.spec
     _check_spec(spec)
     subject = perturbed(model)
@@ -36,7 +36,9 @@ def check_model(model: Model, inputs: Inputs) -> None:
         require_same(subject(inputs, Injection()), plain, "the same scores twice", "no injection, called again", tolerance=0.0)
         _check_rows(subject, inputs, Injection(), plain, "no injection")
         neutral = subject(inputs, neutral_injection(spec, rows))
-        require_same(neutral, plain, "scales and gates of one, shifts and deltas of zero change nothing", "a neutral injection")
+        require_same(
+            neutral, plain, "scales and gates of one, shifts and deltas of zero do not change the scores", "a neutral injection"
+        )
     for what, injection in single_injections(spec, rows, Generator().manual_seed(0)).items():
         _check_injection(subject, inputs, injection, plain, what)
 
@@ -49,7 +51,10 @@ def _check_spec(spec: ModelSpec) -> None:
     ):
         agree = (slot in spec.slots) == bool(places)
         require(
-            agree, f"{kind} named exactly when the slot {slot!r} is read", f"{sorted(spec.slots)} and {list(places)}", "its spec"
+            agree,
+            f"{kind} are named if and only if the slot {slot!r} is read",
+            f"{sorted(spec.slots)} and {list(places)}",
+            "its spec",
         )
     require(spec.tradeoff_size >= 1 and spec.hidden_size >= 1, "sizes of at least one", spec, "its spec")
 
@@ -62,10 +67,10 @@ def _check_injection(subject: Model, inputs: Inputs, injection: Injection, plain
     require(scores.shape == plain.shape, f"scores {list(plain.shape)}", f"shape {list(scores.shape)}", what)
     require_finite(scores, "scores are finite", what)
     changed = bool(((scores - plain).abs() > 1e-6).any())
-    require(changed, "every place that its spec names is read", "the scores did not change", what)
+    require(changed, "every site and layer in its spec is used", "the scores did not change", what)
     slopes = torch.autograd.grad((scores * scores.detach().sign()).sum(), tensors, allow_unused=True)
     reached = any(slope is not None and bool(slope.any()) for slope in slopes)
-    require(reached, "a gradient reaches the injection", "none did", what)
+    require(reached, "a gradient reaches the injection", "no gradient", what)
     with torch.no_grad():
         _check_rows(subject, inputs, injection, scores, what)
 
@@ -73,5 +78,5 @@ def _check_injection(subject: Model, inputs: Inputs, injection: Injection, plain
 def _check_rows(subject: Model, inputs: Inputs, injection: Injection, scores: Tensor, what: str) -> None:
     for row in range(len(scores)):
         alone = subject({name: value[row : row + 1] for name, value in inputs.items()}, injection_row(injection, row))
-        promise = "a row scores the same alone as among others"
-        require_same(scores[row : row + 1], alone, promise, f"row {row}, {what}", tolerance=1e-4)
+        rule = "a row scores the same alone and in a batch"
+        require_same(scores[row : row + 1], alone, rule, f"row {row}, {what}", tolerance=1e-4)

@@ -1,4 +1,4 @@
-"""The contract of plugins: hooks that are known, and components that are offered as they should be."""
+"""The contract of plugins: known hooks, and components and commands that moft can use."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ from moft.config.signature import signature_of
 from moft.errors import PluginError
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import KINDS, SINGULAR, Offer
-from moft.suggestions import one_line
-from moft.testing.contracts.assertions import require
-from moft.testing.single_plugin import registered
+from moft.testing.contracts.assertions import broken_rule, require
+from moft.testing.single_plugin import register_alone
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_ALONE = ("methods", "losses", "scalarizers", "indicators", "scorers")
-"""Kinds that are built from their settings alone."""
+_SETTINGS_ONLY = ("methods", "losses", "scalarizers", "indicators", "scorers")
+"""Kinds that are built from their settings alone, without arguments of the engine."""
 
 
 def check_plugin(plugin: object) -> None:
-    """Checks what every plugin promises, whatever it offers.
+    """Checks the contract of plugins, whatever they offer.
 
-    Hooks that moft knows, none of which raises; components with a name of lower case and dashes, once each, a summary of one
-    line, and a target that can be imported; settings that a config can fill, each with its meaning under `Args`, and none left of
-    the star; commands that have a help text.
+    moft knows the hooks, and none of them raises. Each component has a name in lower case with dashes, a summary of one line and
+    a target that can be imported; names are not repeated. A config can fill the settings, each is described under `Args`, and
+    none comes before the '*' of the signature. Commands have a help text.
 
     Args:
         plugin: a module, or an object, with hooks.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
-    plugins = registered(plugin, "plugin")
+    plugins = register_alone(plugin, "plugin")
     for kind in KINDS:
         offers = plugins.offers(kind)
         broken = plugins.broken()
-        require(not broken, f"moft_{kind} yields components", broken[0].reason if broken else "", "the plugin itself")
+        require(not broken, f"moft_{kind} yields components", broken[0].reason.removesuffix(".") if broken else "", "the plugin")
         names = [offer.component.name for offer in offers]
         twice = sorted({name for name in names if names.count(name) > 1})
         require(not twice, "a name is offered once", f"{', '.join(twice)} twice", f"moft_{kind}")
@@ -55,11 +54,12 @@ def _check_component(plugins: Plugins, kind: str, offer: Offer) -> None:
         settings = settings_of(offer.load())
         component_schema(kind, name, plugins)
     except PluginError as error:
-        raise AssertionError(f"promised: a target with settings that a config can fill. Seen: {error} On: {on}.") from error
-    lost = signature_of(offer.load(), on).optional if kind in _ALONE else ()
-    require(not lost, "settings stand right of the star", f"{', '.join(lost)} left of it, where no config can set it", on)
+        raise broken_rule("a target with settings that a config can fill", error, on) from error
+    unsettable = signature_of(offer.load(), on).optional if kind in _SETTINGS_ONLY else ()
+    found = f"{', '.join(unsettable)} before it, where a config cannot set it"
+    require(not unsettable, "settings come after the '*' of the signature", found, on)
     bare = [setting.name for setting in settings if not setting.help]
-    require(not bare, "every setting has its meaning under Args", f"nothing of {', '.join(bare)}", on)
+    require(not bare, "every setting is described under `Args`", f"no description of {', '.join(bare)}", on)
 
 
 def _check_commands(plugins: Plugins) -> None:
@@ -68,8 +68,7 @@ def _check_commands(plugins: Plugins) -> None:
         try:
             hook(app=groups["moft"], data=groups["moft data"])
         except Exception as error:
-            told = f"promised: moft_commands raises nothing. Seen: {one_line(error)}. On: two empty groups."
-            raise AssertionError(told) from error
+            raise broken_rule("moft_commands does not raise", error, "two empty groups") from error
         added = [(f"{words} {name}", command) for words, group in groups.items() for name, command in _commands(group)]
         require(bool(added), "moft_commands adds a command", "none", "two empty groups")
         for words, command in added:
@@ -77,10 +76,10 @@ def _check_commands(plugins: Plugins) -> None:
 
 
 def _commands(group: typer.Typer) -> list[tuple[str, typer.core.TyperCommand]]:
-    """The commands of a group by name; one that typer cannot parse is told."""
+    """The commands of a group by name; a command that typer cannot parse breaks the contract."""
     if not group.registered_commands and not group.registered_groups:
         return []
     try:
         return list(typer.main.get_group(group).commands.items())  # type: ignore[arg-type]
     except Exception as error:
-        raise AssertionError(f"promised: commands that typer can parse. Seen: {one_line(error)}. On: moft_commands.") from error
+        raise broken_rule("commands that typer can parse", error, "moft_commands") from error

@@ -10,13 +10,13 @@ from moft.testing.contracts.assertions import drawn_weights, require, require_fi
 
 
 def check_scalarizer(scalarizer: Scalarizer) -> None:
-    """Checks what every scalarizer promises, for one, two and five objectives.
+    """Checks the contract of scalarizers, for one, two and five objectives.
 
-    One number for each row, rows apart from each other; objectives in any order; more when all losses grow in proportion;
-    finite, with finite gradients, at vertices and for losses of zero; inputs left as they were.
+    It gives one number for each row, the same alone and in a batch. The order of the objectives does not matter, and doubled
+    losses give a larger number. Values and gradients are finite at vertices and for losses of zero. Inputs are not changed.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     generator = Generator().manual_seed(0)
     for m in (1, 2, 5):
@@ -27,16 +27,16 @@ def check_scalarizer(scalarizer: Scalarizer) -> None:
         values = scalarizer(losses, weights)
         require_kind(values, Tensor, "one number for each row, a tensor [4]", on)
         untouched = torch.equal(losses, kept[0]) and torch.equal(weights, kept[1])
-        require(untouched, "inputs left as they were", "one was changed in place", on)
+        require(untouched, "inputs are not changed", "one was changed in place", on)
         require(values.shape == (4,), "one number for each row, [4]", f"shape {list(values.shape)}", on)
         require(values.dtype == torch.float64, "float64 losses give float64", values.dtype, on)
         alone = torch.cat([scalarizer(losses[row : row + 1], weights[row : row + 1]) for row in range(4)])
-        require_same(values, alone, "a row gives the same alone as among others", on)
+        require_same(values, alone, "a row gives the same result alone and in a batch", on)
         flipped = scalarizer(losses.flip(1), weights.flip(1))
-        require_same(flipped, values, "the order of the objectives changes nothing", on)
+        require_same(flipped, values, "the order of the objectives does not change the value", on)
         larger = scalarizer(2 * losses, weights)
         seen = f"{values.tolist()} became {larger.tolist()}"
-        require(bool((larger > values).all()), "twice the losses give more", seen, on)
+        require(bool((larger > values).all()), "doubled losses give a larger value", seen, on)
         _check_edges(scalarizer, m)
 
 

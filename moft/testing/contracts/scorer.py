@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moft.interfaces import Scorer
-from moft.testing.contracts.assertions import require, require_finite, require_same, untouched_randomness
+from moft.testing.contracts.assertions import require, require_finite, require_same, unused_global_generator
 
 _PROMPTS = (
     "How was your day?",
@@ -35,18 +35,18 @@ _RESPONSES = (
 
 
 def check_scorer(scorer: Scorer) -> None:
-    """Checks what every scorer promises, on texts plain and odd.
+    """Checks the contract of scorers, on ordinary and unusual texts.
 
-    A meaning; one finite float32 on the CPU for each response, an empty one too, and none for no response; the same number on
-    every call, alone and among others, whatever their order; texts without letters, in other scripts and of a few thousand
-    words; nothing drawn from the global generator.
+    It has a meaning. It gives one finite float32 on the CPU for each response: also for an empty one, texts without letters, in
+    other scripts and of a few thousand words. A response scores the same on every call, alone and in a batch, in any order. The
+    global generator is not used.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     meaning = getattr(scorer, "meaning", None)
     is_sentence = isinstance(meaning, str) and bool(meaning.strip()) and "\n" not in meaning
-    require(is_sentence, "a meaning, in one line of words", repr(meaning), "the scorer itself")
+    require(is_sentence, "`meaning`, one line of text", repr(meaning), "the scorer")
     for count in (0, 1, len(_RESPONSES)):
         _scored(scorer, _PROMPTS[:count], _RESPONSES[:count], f"{count} responses")
     on = f"{len(_RESPONSES)} different responses"
@@ -54,19 +54,21 @@ def check_scorer(scorer: Scorer) -> None:
     again = _scored(scorer, list(_PROMPTS), list(_RESPONSES), on)
     require(torch.equal(scores, again), "the same texts have the same scores on every call", (scores - again).tolist(), on)
     backwards = _scored(scorer, _PROMPTS[::-1], _RESPONSES[::-1], f"{on}, backwards")
-    require_same(backwards.flip(0), scores, "the order of the responses changes nothing", f"{on}, backwards", tolerance=1e-4)
+    require_same(
+        backwards.flip(0), scores, "the order of the responses does not change the scores", f"{on}, backwards", tolerance=1e-4
+    )
     for prompt, response, score in zip(_PROMPTS, _RESPONSES, scores, strict=True):
         on = f"the response {_short(response)}, alone"
         alone = _scored(scorer, [prompt], [response], on)
-        require_same(alone, score.reshape(1), "a response scores the same alone as among others", on, tolerance=1e-4)
+        require_same(alone, score.reshape(1), "a response scores the same alone and in a batch", on, tolerance=1e-4)
 
 
 def _scored(scorer: Scorer, prompts: Sequence[str], responses: Sequence[str], on: str) -> Tensor:
-    """`[n]`, the scores, which are what a scorer returns at all."""
+    """`[n]`, the scores, with type, shape and device checked."""
     given = list(prompts), list(responses)
-    with untouched_randomness("nothing is drawn from the global generator", on):
+    with unused_global_generator("the global generator is not used", on):
         scores = scorer(prompts, responses)
-    require((list(prompts), list(responses)) == given, "inputs left as they were", "one was changed in place", on)
+    require((list(prompts), list(responses)) == given, "inputs are not changed", "one was changed in place", on)
     require(isinstance(scores, Tensor), "a tensor", type(scores).__name__, on)
     require(scores.dtype == torch.float32, "scores in float32", scores.dtype, on)
     require(scores.device.type == "cpu", "scores on the CPU", scores.device, on)

@@ -10,12 +10,13 @@ from torch import Generator, Tensor
 
 from moft.interfaces import Task
 from moft.testing.contracts.assertions import (
-    own_randomness,
+    broken_rule,
+    forked_randomness,
     require,
     require_finite,
     require_kind,
     require_same,
-    untouched_randomness,
+    unused_global_generator,
 )
 from moft.types import Batch, Batches, Injection, Nouns
 
@@ -24,25 +25,26 @@ _SEEDS = range(5)
 
 
 def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
-    """Checks what every task promises once it is prepared.
+    """Checks the contract of tasks.
 
-    Objectives with names of their own; in every split batches of agreeing shapes, with masks within the items and finite values;
-    every list once, numbered from zero; a fixed order without a generator, and with one an order of its seed; a list's
-    content the same in any batch; a model for any size of tradeoff; a state that can be restored; an identity fit for JSON.
+    Objectives have different names. In every split, the shapes of a batch agree, masks are False at padding and values are
+    finite. Lists are numbered from zero and occur once, with the same content in any batch. Their order is fixed without a
+    generator, and depends on the seed with one. There is a model for any size of tradeoff. The state can be restored, and JSON
+    can hold the identity.
 
     Args:
         task: prepared; a small one, since every split is read several times.
         splits: to check.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     names = [objective.name for objective in task.objectives]
-    require(bool(names) and len(set(names)) == len(names), "objectives with names of their own", names, "the task")
-    require_kind(task.nouns, Nouns, "nouns for lists and items, a `Nouns`", "the task")
+    require(bool(names) and len(set(names)) == len(names), "objectives with different names", names, "the task")
+    require_kind(task.nouns, Nouns, "`nouns`, a moft.api.Nouns", "the task")
     for split in splits:
         on = f"split {split!r}"
-        with own_randomness(), untouched_randomness("batches draw from the given generator alone", on):
+        with forked_randomness(), unused_global_generator("only the given generator is used", on):
             batches = task.batches(split)
             content = _check_content(batches, len(names), on)
         _check_order(task, split, content, len(names))
@@ -51,7 +53,7 @@ def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
 
 
 def _check_content(batches: Batches, m: int, on: str) -> dict[int, Tensor]:
-    """What stands in each list, by its number, once the batches are known to be sound."""
+    """The content of each list by its number, after a check of the batches."""
     content: dict[int, Tensor] = {}
     for number, batch in enumerate(batches):
         _check_batch(batch, m, f"batch {number} of {on}")
@@ -60,7 +62,7 @@ def _check_content(batches: Batches, m: int, on: str) -> dict[int, Tensor]:
             batch.lists.tolist() == planned, "a batch holds the planned lists, in order", batch.lists.tolist(), f"{planned}, {on}"
         )
         for row, index in enumerate(planned):
-            require(index not in content, "every list once", f"list {index} twice", on)
+            require(index not in content, "every list occurs once", f"list {index} twice", on)
             content[index] = _row_content(batch, row)
     numbers = sorted(content)
     require(numbers == list(range(len(numbers))), "lists numbered from zero without a gap", f"{numbers[:10]} ...", on)
@@ -88,8 +90,8 @@ def _check_batch(batch: Batch, m: int, on: str) -> None:
     ):
         require(tensor.dtype == dtype, f"{name} of {dtype}", tensor.dtype, on)
     outside = batch.mask & ~batch.items.unsqueeze(-1)
-    require(not bool(outside.any()), "only items are judged", f"{int(outside.sum())} judged places of padding", on)
-    require(bool(batch.items.any(1).all()), "every list has an item", "one has none", on)
+    require(not bool(outside.any()), "the mask is False at padding", f"{int(outside.sum())} entries of padding that are True", on)
+    require(bool(batch.items.any(1).all()), "every list has an item", "a list without items", on)
     for name, tensor in (("labels", batch.labels), ("reference", batch.reference), ("main", batch.main), *batch.inputs.items()):
         if tensor.is_floating_point():
             require_finite(tensor, f"{name} are finite, at padding too", on)
@@ -98,23 +100,23 @@ def _check_batch(batch: Batch, m: int, on: str) -> None:
 def _check_order(task: Task, split: str, content: dict[int, Tensor], m: int) -> None:
     on = f"split {split!r}"
     fixed = _order(task.batches(split))
-    require(_order(task.batches(split)) == fixed, "the same order each time without a generator", "another", on)
+    require(_order(task.batches(split)) == fixed, "the same order each time without a generator", "another order", on)
     orders = [_order(task.batches(split, Generator().manual_seed(seed))) for seed in _SEEDS]
     again = [_order(task.batches(split, Generator().manual_seed(seed))) for seed in _SEEDS]
-    require(orders == again, "the same order for the same seed", "another", on)
+    require(orders == again, "the same order for the same seed", "another order", on)
     distinct = len(content) < 3 or any(order != orders[0] for order in orders)
-    require(distinct, "an order drawn from the generator", "the same for five seeds", on)
+    require(distinct, "an order drawn from the generator", "the same order for five seeds", on)
     shuffled = _check_content(task.batches(split, Generator().manual_seed(0)), m, f"{on}, shuffled")
-    require(len(shuffled) == len(content), "every list in any order", f"{len(shuffled)} of {len(content)}", on)
+    require(len(shuffled) == len(content), "every list occurs in any order", f"{len(shuffled)} of {len(content)}", on)
     for index, found in shuffled.items():
-        require_same(found, content[index], "a list is the same in any batch", f"list {index} of {on}", tolerance=1e-4)
+        require_same(found, content[index], "a list has the same content in any batch", f"list {index} of {on}", tolerance=1e-4)
 
 
 def _check_model(task: Task, split: str) -> None:
     batch = next(iter(task.batches(split)))
     for size in (1, 4):
         on = f"model({size})"
-        with own_randomness():
+        with forked_randomness():
             model = task.model(size)
         require(model.spec.tradeoff_size == size, f"a spec with tradeoff_size {size}", model.spec.tradeoff_size, on)
         with torch.no_grad():
@@ -133,7 +135,7 @@ def _check_records(task: Task) -> None:
     try:
         json.dumps(dict(task.identity()))
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"promised: an identity fit for JSON. Seen: {error}. On: identity().") from error
+        raise broken_rule("an identity that JSON can hold", error, "identity()") from error
 
 
 def _order(batches: Batches) -> list[int]:
@@ -142,7 +144,7 @@ def _order(batches: Batches) -> list[int]:
 
 
 def _row_content(batch: Batch, row: int) -> Tensor:
-    """What one list holds, without padding: `[items, 2 * m + 2]`."""
+    """The content of one list, without padding: `[items, 2 * m + 2]`."""
     items = batch.items[row]
     columns = [
         batch.labels[row][items],

@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from moft.interfaces import Tracker
-from moft.suggestions import one_line
-from moft.testing.contracts.assertions import require
-from moft.testing.contracts.observer import told
+from moft.testing.contracts.assertions import broken_rule, require
+from moft.testing.example_runs import run_events
 from moft.types import Run
 
 _FRONT = {
@@ -32,44 +31,44 @@ _PICTURE = bytes.fromhex(
 
 
 def check_tracker(build: Callable[[Run], Tracker]) -> None:
-    """Checks what every tracker promises, by telling it of made-up runs.
+    """Checks the contract of trackers, with the events of example runs.
 
-    Building it writes nothing into the run folder; none of its methods raises, whether a run ends well or badly, with steps and
-    without, for the first time, resumed in the same folder, and in another; what it is told is left as it was.
+    Building it writes nothing into the run folder. None of its methods raises: in runs that finish and runs that fail, with and
+    without steps, new and resumed in the same folder, and in another folder. The values that it gets are not changed.
 
     Args:
-        build: run to tracker; it should show runs where a test may.
+        build: makes the tracker of a run; it should write where a test may.
 
     Raises:
-        AssertionError: what was promised, what was seen, and on which input.
+        AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
     with TemporaryDirectory() as folder:
         tracker: Any = None
-        for hook, arguments, on in told(Path(folder)):
+        for hook, arguments, on in run_events(Path(folder)):
             method, run = hook.removeprefix("moft_"), arguments.pop("run")
             if method == "points_measured":
-                continue  # trackers are not told
+                continue  # which trackers do not get
             if method == "run_started":
                 tracker = _built(build, run, on)
             if method == "front_profiled":
                 (run.folder / "front.json").write_text(json.dumps(_FRONT), encoding="utf-8")
                 (run.folder / "front.csv").write_text("first,second\n", encoding="utf-8")
                 (run.folder / "front.png").write_bytes(_PICTURE)
-            kept = deepcopy(arguments.get("values"))
+            before = deepcopy(arguments.get("values"))
             try:
                 getattr(tracker, method)(**arguments)
             except Exception as error:
-                raise AssertionError(f"promised: {method} raises nothing. Seen: {one_line(error)}. On: {on}.") from error
-            require(arguments.get("values") == kept, "values left as they were", arguments.get("values"), f"{method}, {on}")
+                raise broken_rule(f"{method} does not raise", error, on) from error
+            require(arguments.get("values") == before, "values are not changed", arguments.get("values"), f"{method}, {on}")
 
 
 def _built(build: Callable[[Run], Tracker], run: Run, on: str) -> Tracker:
-    """The tracker of a run, which has opened nothing yet."""
+    """The tracker of a run, before `run_started`."""
     before = sorted(run.folder.rglob("*"))
     tracker: object = build(run)
     methods = ("run_started", "step_ended", "front_profiled", "run_ended")
-    lacking = [name for name in methods if not callable(getattr(tracker, name, None))]
-    require(isinstance(tracker, Tracker), f"methods {', '.join(methods)}", f"no {', '.join(lacking)}", on)
+    missing = [name for name in methods if not callable(getattr(tracker, name, None))]
+    require(isinstance(tracker, Tracker), f"methods {', '.join(methods)}", f"no {', '.join(missing)}", on)
     written = [path.name for path in sorted(run.folder.rglob("*")) if path not in before]
-    require(not written, "nothing is opened before the run has begun", f"{written} in the run folder", on)
+    require(not written, "nothing is written before `run_started`", f"{written} in the run folder", on)
     return tracker  # type: ignore[return-value]

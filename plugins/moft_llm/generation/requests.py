@@ -11,7 +11,7 @@ import torch
 
 import moft
 from moft import ConfigError, DataError
-from moft.api import Assignment, Tradeoff, generator_for
+from moft.api import Assignment, Tradeoff, generator_for, new_name
 from moft_llm.data.example import Prompt, prompt_line, prompt_lines, prompt_of
 from moft_llm.generation.detokenize import texts_after
 from moft_llm.generation.generate import Decoding, as_trained, generated
@@ -157,7 +157,8 @@ def requests_of(path: Path, weights: str | None, dial: str) -> list[Request]:
         entry = prompt_line(line, place, _FORM)
         unknown = sorted(set(entry) - {"prompt", "weights", "dial"})
         if unknown:
-            raise DataError(f"{place}: {unknown[0]!r} is not known; a line is {_FORM}.")
+            reason = f"now called {new!r}" if (new := new_name("prompt key", unknown[0])) else "not known"
+            raise DataError(f"{place}: {unknown[0]!r} is {reason}; a line is {_FORM}.")
         for name in ("weights", "dial"):
             if isinstance(entry.get(name), str):
                 raise DataError(f"{place}: {name} {entry[name]!r} is text; give numbers, in a list or by objective.")

@@ -119,9 +119,9 @@ def test_without_such_a_plugin_there_is_no_group_data(run):
     ("broken", "reason"),
     [
         (Adds(error=RuntimeError("no\nlicence")), "RuntimeError: no licence"),
-        (SetsCallback(), "it sets the callback of 'moft', which is not a plugin's to set"),
-        (Adds(name="train"), "'moft train' is there already"),
-        (Adds(name="data"), "'moft data' is there already"),
+        (SetsCallback(), "it sets the callback of 'moft', which plugins may not set"),
+        (Adds(name="train"), "'moft train' already exists"),
+        (Adds(name="data"), "'moft data' already exists"),
     ],
 )
 def test_a_plugin_that_cannot_add_its_commands_is_named_and_the_others_work(run, broken, reason):
@@ -156,7 +156,7 @@ def test_only_the_command_that_is_named_is_read(run, monkeypatch):
 def test_two_plugins_with_one_command_name_the_second(run):
     code, out, err = run("toy", first=Adds(), second=Adds(lambda: print("other")))
     assert (code, out) == (0, "done\n")
-    assert err == ["moft: plugin 'second' adds no commands ('moft toy' is there already)."]
+    assert err == ["moft: plugin 'second' adds no commands ('moft toy' already exists)."]
 
 
 def test_a_command_finds_the_plugins_in_its_context():

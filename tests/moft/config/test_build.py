@@ -95,12 +95,13 @@ def test_none_switches_an_optional_component_off(plugins):
 
 def test_an_unknown_component_says_the_nearest_and_all(mistakes):
     assert mistakes(Loss, "sqare", "method.loss") == [
-        "method.loss: no loss is called 'sqare'. Did you mean 'square'? Known: dividing, gone, plain, reading, square, weighted."
+        "method.loss: unknown loss 'sqare'. Did you mean 'square'? "
+        "Known losses: dividing, gone, plain, reading, square, weighted."
     ]
 
 
 def test_a_component_needs_a_name(mistakes):
-    known = "Known: dividing, gone, plain, reading, square, weighted."
+    known = "Known losses: dividing, gone, plain, reading, square, weighted."
     assert mistakes(Loss, {"power": 1}) == [f"x: needs the name of a loss. {known}"]
     assert mistakes(Loss, {"name": 3}) == [f"x: needs the name of a loss, got 3. {known}"]
 
@@ -182,8 +183,8 @@ def test_a_choice_of_records_is_made_by_name(plugins, toys):
 
 def test_a_choice_of_records_says_its_names(toys, mistakes):
     choice = toys.Neural | toys.Scores
-    assert mistakes(choice, "score") == ["x: needs a name, one of neural, scores, got 'score'. Did you mean 'scores'?"]
-    assert mistakes(choice, {"column": 4}) == ["x: needs a name, one of neural, scores, which is missing."]
+    assert mistakes(choice, "score") == ["x: the name must be one of neural, scores, got 'score'. Did you mean 'scores'?"]
+    assert mistakes(choice, {"column": 4}) == ["x: the name must be one of neural, scores, and it is missing."]
     assert mistakes(choice, 3) == ["x: must be 'neural' with its settings or 'scores' with its settings, got 3."]
 
 
@@ -207,7 +208,7 @@ def test_one_or_many_components(plugins, toys):
     [
         (list[Loss], "plain", "x: must be a list of loss, got 'plain'."),
         (dict[str, Loss], ["plain"], "x: must be a mapping of names to loss, got ['plain']."),
-        (list[Loss], ["plain", "plane"], "x.1: no loss is called 'plane'."),
+        (list[Loss], ["plain", "plane"], "x.1: unknown loss 'plane'."),
     ],
 )
 def test_a_container_says_what_it_holds(mistakes, annotation, value, line):

@@ -77,8 +77,8 @@ def forgets_the_star(power=1):
     [
         (
             forgets_the_star,
-            r"x: loss 'bad' of plugin 'odd' has power left of its star, where no config can set it; settings stand right of the "
-            r"star, as in \(\*, power: float = 1\.0\)\.",
+            r"x: loss 'bad' of plugin 'odd' has power before the '\*' of its signature, where a config cannot set it; settings "
+            r"come after it, as in \(\*, power: float = 1\.0\)\.",
         ),
         (no_annotation, "loss 'bad' of plugin 'odd': setting 'power' has no annotation, so it cannot be checked."),
         (catch_all, r"loss 'bad' of plugin 'odd': its signature takes \*\*settings; every setting has to be named."),
@@ -96,7 +96,10 @@ def forgets_the_star(power=1):
             not_for_configs,
             "loss 'bad' of plugin 'odd': setting 'power' has annotation .*memoryview.*, which no config value can fill.",
         ),
-        (wants_spec, "x: loss 'bad' of plugin 'odd' wants spec left of its star, which nothing gives it here."),
+        (
+            wants_spec,
+            r"x: loss 'bad' of plugin 'odd' has spec before the '\*' of its signature, which moft does not supply here.",
+        ),
     ],
 )
 def test_a_signature_that_no_config_can_fill_is_the_plugins_fault(target, message):
@@ -110,7 +113,9 @@ def test_what_the_engine_may_leave_out_is_no_setting_and_told_only_where_it_is_s
 
     plugins = offering(fine=target)
     assert resolve(Factory[Loss], "fine", plugins).make()(3) == 3 * 2 * 1
-    with pytest.raises(PluginError, match=r"loss 'fine' of plugin 'odd' has extra left of its star, where no config can set it"):
+    with pytest.raises(
+        PluginError, match=r"loss 'fine' of plugin 'odd' has extra before the '\*' of its signature, where a config cannot set it"
+    ):
         resolve(Factory[Loss], {"name": "fine", "extra": 5}, plugins)
 
 

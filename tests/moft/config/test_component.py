@@ -24,7 +24,7 @@ def test_a_factory_of_a_component_waits_for_the_engine(plugins):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("sqare", "--loss cost: no loss is called 'sqare'. Did you mean 'square'?"),
+        ("sqare", "--loss cost: unknown loss 'sqare'. Did you mean 'square'?"),
         ({"name": "square", "power": -1}, "--loss cost.power: must be greater than 0, got -1."),
         ({"name": "square", "powr": 1}, "--loss cost.powr: unknown setting. Did you mean 'power'?"),
         (3, "--loss cost: must be a loss: a name, or a mapping with a name, got 3."),

@@ -76,9 +76,9 @@ def test_a_key_that_overrides_a_merged_one_is_not_given_twice(config):
         ("a: 1\nb: c: d", "a.yaml:2: mapping values are not allowed here."),
         ("a: 1\nb: [1, 2", "a.yaml:2: while parsing a flow sequence: expected ',' or ']', but got '<stream end>'."),
         ("a:\n\tb: 1", "a.yaml:2: while scanning for the next token: found character '\\t' that cannot start any token."),
-        ("a: 1\n2: b", "a.yaml:2: the key 2 is no text; put it in quotes."),
+        ("a: 1\n2: b", "a.yaml:2: the key 2 is not text; put it in quotes."),
         ("a: !!python/object:os.system x", "a.yaml:1: tag 'tag:yaml.org,2002:python/object:os.system' is not allowed."),
-        ("a: &x [*x]", "a.yaml:1: an alias stands inside what it names."),
+        ("a: &x [*x]", "a.yaml:1: an alias refers to something that contains it."),
         ("a: !!int x", "a.yaml:1: a value does not fit its tag (invalid literal for int() with base 10: 'x')."),
         ("a: 1\nb: \x07", "a.yaml:2: character '\\x07' is not allowed in YAML."),
     ],
@@ -175,14 +175,14 @@ def test_an_override_changes_one_of_two_aliases(config):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("a", "override 'a' is malformed: it has to read 'path.to.setting=value'."),
-        ("=1", "override '=1' is malformed: it has to read 'path.to.setting=value'."),
-        ("a..b=1", "override 'a..b=1' is malformed: it has to read 'path.to.setting=value'."),
+        ("a", "override 'a' is malformed: it must read 'path.to.setting=value'."),
+        ("=1", "override '=1' is malformed: it must read 'path.to.setting=value'."),
+        ("a..b=1", "override 'a..b=1' is malformed: it must read 'path.to.setting=value'."),
         ("a=[1", "override 'a=[1' is malformed: while parsing a flow sequence: expected ',' or ']', but got '<stream end>'."),
         ("a.b=1", "override 'a.b=1': a is 3 and has no setting 'b'."),
-        ("list.2=1", "override 'list.2=1': list is a list; '2' is none of its positions (0 to 1)."),
-        ("list.x=1", "override 'list.x=1': list is a list; 'x' is none of its positions (0 to 1)."),
-        ("empty.0=1", "override 'empty.0=1': empty is a list; '0' is none of its positions (none, it is empty)."),
+        ("list.2=1", "override 'list.2=1': list is a list; '2' is not one of its positions (0 to 1)."),
+        ("list.x=1", "override 'list.x=1': list is a list; 'x' is not one of its positions (0 to 1)."),
+        ("empty.0=1", "override 'empty.0=1': empty is a list; '0' is not one of its positions (it is empty)."),
     ],
 )
 def test_a_malformed_override_is_quoted(config, override, message):

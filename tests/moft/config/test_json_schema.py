@@ -57,6 +57,20 @@ def test_settings_come_with_type_default_and_meaning(toys):
     assert (target.type, target.default, target.help) == ("'softmax' or 'sum'", "softmax", "how labels are normalised.")
 
 
+def test_the_meaning_of_an_only_setting_has_all_its_lines():
+    class Lone:
+        """One setting.
+
+        Args:
+            size: how many, a text that
+                goes on.
+        """
+
+        def __init__(self, *, size: int): ...
+
+    assert [setting.help for setting in settings_of(Lone)] == ["how many, a text that goes on."]
+
+
 def test_what_stands_left_of_the_star_is_no_setting(toys):
     assert [setting.name for setting in settings_of(toys.Simplex)] == ["share", "low", "high"]
 
@@ -129,7 +143,7 @@ def test_one_component_has_a_schema_with_what_it_contains(plugins):
 
 
 def test_the_schema_of_an_unknown_component_says_the_nearest(plugins):
-    with pytest.raises(PluginError, match=r"no loss is called 'sqare'. Did you mean 'square'\?"):
+    with pytest.raises(PluginError, match=r"unknown loss 'sqare'. Did you mean 'square'\?"):
         component_schema("losses", "sqare", plugins)
 
 

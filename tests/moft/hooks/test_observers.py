@@ -67,14 +67,14 @@ def test_an_observer_that_raises_is_told_once_and_the_others_are_called(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "moft: plugin 'failing' failed in moft_step_ended (RuntimeError: no network); the run goes on."
+        "moft: plugin 'failing' failed in moft_step_ended (RuntimeError: no network); the run continues."
     ]
     assert before.lines == after.lines == [("step", 1, 0.0), ("step", 2, 0.0)]
 
 
 def test_an_observer_that_leaves_the_process_does_not_end_the_run(capsys):
     observers_of(failing=Failing(SystemExit(3))).step_ended(1, {})
-    assert "plugin 'failing' failed in moft_step_ended (SystemExit: 3); the run goes on." in capsys.readouterr().err
+    assert "plugin 'failing' failed in moft_step_ended (SystemExit: 3); the run continues." in capsys.readouterr().err
 
 
 def test_an_interrupt_in_an_observer_ends_the_run():
@@ -135,7 +135,7 @@ def test_a_tracker_that_fails_is_reported_once_and_the_others_go_on(capsys):
     assert [line[0] for line in failing.lines] == ["run_started", "front_profiled", "run_ended"]
     assert len(other.lines) == 5
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "moft: tracker 'one' failed in step_ended (OSError: no way there); the run goes on."
+    assert line == "moft: tracker 'one' failed in step_ended (OSError: no way there); the run continues."
 
 
 def test_a_tracker_that_cannot_start_is_told_nothing_more(capsys):

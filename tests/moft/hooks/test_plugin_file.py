@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path):
 def test_a_file_that_is_no_python_file_is_said_so(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text(MINE)
-    with pytest.raises(PluginError, match=r"plugin file '.*mine.txt' is no Python file: its name has to end in '.py'"):
+    with pytest.raises(PluginError, match=r"plugin file '.*mine.txt' is not a Python file: its name must end in '.py'"):
         Plugins().register_file(path)
 
 

@@ -152,7 +152,10 @@ def test_disabling_what_is_not_installed_is_refused(installed, monkeypatch):
     monkeypatch.setenv("MOFT_DISABLE_PLUGINS", "consle")
     with pytest.raises(PluginError) as caught:
         plugins.load()
-    assert str(caught.value) == "cannot disable plugin 'consle': it is not installed. Did you mean 'console'? Known: console."
+    assert (
+        str(caught.value)
+        == "cannot disable plugin 'consle': it is not installed. Did you mean 'console'? Installed plugins: console."
+    )
 
 
 def test_a_misspelt_hook_is_refused_with_plugin_and_hook_and_nothing_changes():
@@ -218,14 +221,14 @@ def test_a_plugin_without_hooks_is_refused():
 def test_a_name_that_is_taken_is_refused():
     plugins = Plugins()
     plugins.register(Toy("one"), "toy")
-    with pytest.raises(PluginError, match="plugin 'toy' is refused: plugin 'toy' has this name already"):
+    with pytest.raises(PluginError, match="plugin 'toy' is refused: plugin 'toy' already has this name"):
         plugins.register(Toy("two"), "toy")
 
 
 def test_an_object_is_registered_once():
     plugins, toy = Plugins(), Toy("one")
     plugins.register(toy, "toy")
-    with pytest.raises(PluginError, match="plugin 'again' is refused: it is registered already, as 'toy'"):
+    with pytest.raises(PluginError, match="plugin 'again' is refused: it is already registered, as 'toy'"):
         plugins.register(toy, "again")
 
 
@@ -245,13 +248,11 @@ def test_an_offer_that_is_no_component_is_broken_and_told_once():
     assert names(plugins) == names(plugins) == []
     plugins.register(Toy("one"), "toy")
     assert names(plugins) == ["one"]
-    assert [b.reason for b in plugins.broken()] == ["hook moft_losses offers 'listnet', which is a str and no Component."]
+    assert [b.reason for b in plugins.broken()] == ["hook moft_losses offers 'listnet', which is a str and not a Component."]
 
 
 def test_an_unknown_kind_says_the_kinds():
-    with pytest.raises(
-        PluginError, match=r"no kind of component is called 'loses'. Did you mean 'losses'\? Kinds: tasks, methods"
-    ):
+    with pytest.raises(PluginError, match=r"unknown kind of component 'loses'. Did you mean 'losses'\? Kinds: tasks, methods"):
         Plugins().offers("loses")
 
 
@@ -267,7 +268,7 @@ def test_an_unknown_name_says_the_nearest_all_known_and_what_did_not_load(instal
     with pytest.raises(PluginError) as caught:
         plugins.select("losses", "lisnet")
     assert str(caught.value) == (
-        "no loss is called 'lisnet'. Did you mean 'listnet'? Known: ipo, listnet. These plugins are broken: "
+        "unknown loss 'lisnet'. Did you mean 'listnet'? Known losses: ipo, listnet. These plugins are broken: "
         "'bad' (bad-package 1.2): cannot be imported (ImportError: no sklearn). These plugins are disabled: off."
     )
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from moft.engine.fronts.profile import edge_weights
+from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.training.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.run.report.front_record import Cost, Measured, front_record
-from moft.types import Front, ListValues, Tradeoff
+from moft.types import Front, ListValues, Nouns, Tradeoff
 
 METRIC = "NDCG@10 (gain 2^label - 1; lists without gain are skipped)"
 
@@ -32,7 +32,7 @@ class Width:
 def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
     """Makes the content of a `front.json` of m objectives, as it is read back from the disk."""
 
-    def make(m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), betas_of=None, lists=12):
+    def make(m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), betas_of=None, lists=12, nouns=None):
         names = names or tuple(f"objective_{index}" for index in range(m))
         generator = torch.Generator().manual_seed(m)
         level, noise = torch.rand(m, generator=generator), 0.05 * torch.randn(lists, m, generator=generator)
@@ -44,7 +44,7 @@ def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
 
         def front(weights):
             betas = torch.ones(1, m) if betas_of is None else betas_of(weights)
-            return Front(names, Tradeoff(weights, betas), measured(weights), metric, split, tuple(notes))
+            return Front(names, Tradeoff(weights, betas), measured(weights), metric, split, tuple(notes), nouns=nouns or Nouns())
 
         inside = torch.arange(1, 4).div(4).unsqueeze(1)
         grid = torch.eye(m)

@@ -71,7 +71,7 @@ def test_a_mistake_ends_every_process(config, warm, tmp_path):
     for code, out, err in together(warm, ["train", config, "--out", tmp_path / "run"]):
         assert (code, out) == (2, "")
         assert len(err.splitlines()) == 1
-        assert "a folder that is no run is there already" in err
+        assert "a folder that is not a run already exists here" in err
 
 
 def test_one_process_is_the_main_one_and_waits_for_nobody():

@@ -44,7 +44,7 @@ def test_a_missing_library_is_told_before_anything_begins(words, config, moft, t
     said = moft("train", config, "--out", tmp_path / "run", "--set", "trackers=[{name: wandb, project: mine}]", *words)
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert "[trackers.0] tracker 'wandb' cannot import wandb (" in said.mistakes[0]
-    assert "pip install 'moft[wandb]', or leave the tracker out." in said.mistakes[0]
+    assert "run pip install 'moft[wandb]' or remove the tracker." in said.mistakes[0]
     assert not (tmp_path / "run").exists()
 
 
@@ -52,7 +52,7 @@ def test_a_mistake_in_the_settings_of_a_tracker_is_told_with_its_path(config, mo
     said = moft("train", config, "--plan", "--set", "trackers=[tensorbord, {name: wandb, mode: of}]")
     first, second = said.mistakes
     assert said.code == 2
-    assert "trackers.0: no tracker is called 'tensorbord'. Did you mean 'tensorboard'?" in first
+    assert "trackers.0: unknown tracker 'tensorbord'. Did you mean 'tensorboard'?" in first
     assert "trackers.1.mode: " in second
 
 

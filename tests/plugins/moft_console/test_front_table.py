@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from moft.api import Front, ListValues, Tradeoff
-from moft_console.front_table import MOST_ROWS, captions, front_table, print_front
+from moft.api import Front, ListValues, Nouns, Tradeoff
+from moft_console.front_table import MAX_ROWS, captions, front_table, print_front
 
 
 def front_of(n: int, *, has_main: bool = True) -> Front:
@@ -65,16 +65,20 @@ def test_an_objective_that_no_list_speaks_of_has_a_dash():
 def test_a_long_front_is_shown_from_end_to_end_in_few_rows():
     front = front_of(101)
     _, rows = front_table(front)
-    assert len(rows) == MOST_ROWS
+    assert len(rows) == MAX_ROWS
     assert (rows[0][0], rows[-1][0]) == ("0.00 1.00", "1.00 0.00")
-    assert captions(front)[-1] == f"{MOST_ROWS} of 101 points are shown."
+    assert captions(front)[-1] == f"{MAX_ROWS} of 101 points are shown."
 
 
 def test_metric_split_and_notes_are_the_caption():
     assert captions(replace(front_of(2), notes=("Nearest points answered.",))) == [
-        "NDCG@10, on test.",
+        "NDCG@10, on 3 lists of the test split.",
         "Nearest points answered.",
     ]
+
+
+def test_the_caption_counts_lists_in_the_tasks_nouns():
+    assert captions(replace(front_of(2), nouns=Nouns("query", "document"))) == ["NDCG@10, on 3 queries of the test split."]
 
 
 def test_off_a_terminal_the_table_is_plain_columns_on_stdout(capsys):
@@ -85,7 +89,7 @@ def test_off_a_terminal_the_table_is_plain_columns_on_stdout(capsys):
         "  weights  clicks   price    main",
         "0.00 1.00  0.0000  1.0000  0.5000",
         "1.00 0.00  1.0000  0.5000  0.5000",
-        "NDCG@10, on test.",
+        "NDCG@10, on 3 lists of the test split.",
     ]
 
 

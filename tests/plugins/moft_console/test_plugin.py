@@ -7,13 +7,13 @@ import sys
 
 import torch
 
-from moft.api import Front, ListValues, Run, Tradeoff
+from moft.api import Front, ListValues, Nouns, Run, Tradeoff
 from moft.hooks.observers import Observers
 from moft.hooks.plugin_manager import Plugins
 from moft_console.plugin import Console
-from moft_console.progress_bar import Bar
+from moft_console.progress_bar import ProgressBar
 from moft_console.progress_display import display_for_stderr
-from moft_console.progress_lines import Lines
+from moft_console.progress_lines import ProgressLines
 
 FRONT = Front(
     ("clicks", "price"),
@@ -41,7 +41,19 @@ def test_a_run_is_told_on_stderr_and_its_front_on_stdout(capsys):
     assert begin == "run toy: writes to runs/toy"
     assert step == "policy  100%  loss 0.5000  hypervolume 0.2500"
     assert end.startswith("run toy: done in ")
-    assert captured.out.splitlines()[-1] == "NDCG@10, on test."
+    assert captured.out.splitlines()[-1] == "NDCG@10, on 2 lists of the test split."
+
+
+def test_the_rate_is_in_the_nouns_of_the_runs_task(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    told = observers()
+    told.run_started()
+    told.name_lists(Nouns("query", "document"))
+    for step in (1, 2):
+        now[0] = 10.0 * step
+        told.step_ended(step, {"job": "policy", "lists": 300 * step})
+    assert capsys.readouterr().err.splitlines()[-1] == "policy  30 queries/s"
 
 
 def test_a_front_alone_is_printed_without_a_run(capsys):
@@ -62,12 +74,12 @@ def test_two_runs_follow_each_other(capsys):
 
 
 def test_a_terminal_has_a_bar_and_anything_else_has_lines(monkeypatch):
-    assert isinstance(display_for_stderr(), Lines)
+    assert isinstance(display_for_stderr(), ProgressLines)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(display_for_stderr(), Bar)
+    assert isinstance(display_for_stderr(), ProgressBar)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(display_for_stderr(), Lines)
+    assert isinstance(display_for_stderr(), ProgressLines)
 
 
 def test_the_plugin_itself_imports_nothing_slow():

@@ -6,43 +6,43 @@ import io
 
 import pytest
 
-from moft_console.progress_lines import EVERY, Lines
+from moft_console.progress_lines import INTERVAL, ProgressLines
 
 
 @pytest.fixture
 def shown():
-    """Lines on a stream, by a clock that the test moves: `(lines, clock, text)`."""
+    """ProgressLines on a stream, by a clock that the test moves: `(lines, clock, text)`."""
     clock, stream = [0.0], io.StringIO()
-    return Lines(stream, lambda: clock[0]), clock, stream.getvalue
+    return ProgressLines(stream, lambda: clock[0]), clock, stream.getvalue
 
 
 def test_a_line_comes_every_ten_seconds_at_most(shown):
     lines, clock, text = shown
-    for second in range(int(3 * EVERY)):
+    for second in range(int(3 * INTERVAL)):
         clock[0] = float(second)
-        lines.stepped({"job": "policy", "progress": second / 100, "loss": 0.5})
+        lines.on_step({"job": "policy", "progress": second / 100, "loss": 0.5})
     assert text().count("\n") == 2
 
 
 def test_an_evaluation_always_has_a_line_with_all_its_values(shown):
     lines, _, text = shown
-    lines.stepped({"job": "policy", "progress": 0.5, "loss": 0.5, "hypervolume": 0.25, "clicks": 0.75})
+    lines.on_step({"job": "policy", "progress": 0.5, "loss": 0.5, "hypervolume": 0.25, "clicks": 0.75})
     assert text() == "policy   50%  loss 0.5000  hypervolume 0.2500  clicks 0.7500\n"
 
 
 def test_missing_values_are_left_out(shown):
     lines, clock, text = shown
-    clock[0] = EVERY
-    lines.stepped({})
+    clock[0] = INTERVAL
+    lines.on_step({})
     assert text() == "training\n"
 
 
 def test_begin_and_end_are_lines(shown):
     lines, clock, text = shown
-    lines.started("toy", "runs/toy")
-    lines.paused()
+    lines.on_start("toy", "runs/toy")
+    lines.pause()
     clock[0] = 5.0
-    lines.ended("toy", None)
+    lines.on_end("toy", None)
     assert text() == "run toy: writes to runs/toy\nrun toy: done in 0:05\n"
 
 
@@ -50,5 +50,5 @@ def test_points_are_told_every_ten_seconds_and_the_last_always(shown):
     lines, clock, text = shown
     for done in range(1, 5):
         clock[0] = 6.0 * (done - 1)
-        lines.measured(done, 4)
+        lines.on_points_measured(done, 4)
     assert text() == "measured 3 of 4 points  0:06 left\nmeasured 4 of 4 points  0:00 left\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moft_console.time_left import Pace, Status, beginning, duration, ending
+from moft_console.time_left import Pace, Status, duration, end_line, start_line
 
 
 class Clock:
@@ -72,6 +72,7 @@ def test_the_values_of_a_step_are_no_evaluation():
 def test_a_status_has_words_for_what_it_knows():
     assert Status("a").words() == []
     assert Status("a", rate=0.64).words() == ["0.6 lists/s"]
+    assert Status("a", rate=20.0).words("queries") == ["20 queries/s"]
     status = Status("a", 0.42, 310.4, 65.0, 0.5, 0.1)
     assert status.words() == [" 42%", "310 lists/s", "1:05 left", "loss 0.5000", "hypervolume 0.1000"]
 
@@ -82,8 +83,8 @@ def test_durations(seconds, text):
 
 
 def test_beginnings_and_endings():
-    assert beginning("toy", "runs/toy") == "run toy: writes to runs/toy"
-    assert beginning("toy", None) == "run toy: writes nothing"
-    assert ending("toy", None, 65) == "run toy: done in 1:05"
-    assert ending("toy", ValueError("x"), 65) == "run toy: failed after 1:05"
-    assert ending("toy", KeyboardInterrupt(), 65) == "run toy: stopped after 1:05"
+    assert start_line("toy", "runs/toy") == "run toy: writes to runs/toy"
+    assert start_line("toy", None) == "run toy: writes nothing"
+    assert end_line("toy", None, 65) == "run toy: done in 1:05"
+    assert end_line("toy", ValueError("x"), 65) == "run toy: failed after 1:05"
+    assert end_line("toy", KeyboardInterrupt(), 65) == "run toy: stopped after 1:05"

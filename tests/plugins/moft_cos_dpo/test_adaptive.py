@@ -35,5 +35,5 @@ def test_the_values_at_the_watched_weights_and_the_objectives_temperatures_are_m
 def test_temperatures_cannot_be_drawn_adaptively(plugins):
     method = resolve(Method, {"name": "cos-dpo", "betas": ADAPTIVE}, plugins).make()
     problem = Problem(toy_task(), lambda policy: {}, lambda policy, tradeoff: tradeoff.weights)
-    with pytest.raises(ConfigError, match=r"\[method\.betas\] is told nothing of what the policy reaches, and "):
+    with pytest.raises(ConfigError, match=r"\[method\.betas\] cannot be an adaptive sampler: only method\.sampler receives "):
         method.policy(problem)

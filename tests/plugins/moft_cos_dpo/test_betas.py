@@ -213,12 +213,12 @@ def test_the_objectives_own_temperatures_as_a_sampler_change_nothing():
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "other ratios": (
         {"betas": {"name": "fixed", "value": [1.0, 3.0]}},
-        "[method.betas] is always [1.0, 3.0], no multiple of the objectives' [1.0, 1.0]; "
+        "[method.betas] is always [1.0, 3.0], which is not a multiple of the objectives' own betas, [1.0, 1.0]; "
         "set task.objectives.NAME.beta of first, second instead.",
     ),
     "a beta of zero": (
         {"betas": {"name": "fixed", "value": [1.0, 0.0]}},
-        "[method.betas] is always [1.0, 0.0], no multiple of the objectives' [1.0, 1.0]; "
+        "[method.betas] is always [1.0, 0.0], which is not a multiple of the objectives' own betas, [1.0, 1.0]; "
         "set task.objectives.NAME.beta of first, second instead.",
     ),
     "nothing to tell the model by": (

@@ -327,4 +327,4 @@ def test_lists_that_say_nothing_are_left_out_and_told(trained):
     losses = ObjectiveLosses(task.objectives, ListNet())
     assert label_statistics(losses, task.batches("train"), ONE).share.tolist() == [0.5, 1.0]
     trained(task=task, records=notes)
-    assert notes.texts == ["first: 5 of 10 training lists say nothing of it and are left out of its mean."]
+    assert notes.texts == ["first: 5 of 10 training lists have no usable labels for it and are left out of its mean."]

@@ -223,7 +223,7 @@ def test_memory_that_runs_out_is_told_in_one_line(trained, match, tmp_path):
             trained(name="short")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert match(r"out of memory \([\d.]+ \wiB more were asked for\)\. .*lower task\.tokens_per_batch \(512\)", str(raised.value))
+    assert match(r"out of memory \([\d.]+ \wiB more were requested\)\. .*lower task\.tokens_per_batch \(512\)", str(raised.value))
     assert "\n" not in str(raised.value)
 
 

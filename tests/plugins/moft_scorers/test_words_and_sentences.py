@@ -116,8 +116,8 @@ def test_the_meaning_says_which_way_is_better():
         ({"name": "brevity", "longest": 0}, "--scorer a.longest: must be greater than 0, got 0."),
         (
             "brevty",
-            "--scorer a: no scorer is called 'brevty'. Did you mean 'brevity'? "
-            "Known: brevity, classifier, length, onnx, regex, vader.",
+            "--scorer a: unknown scorer 'brevty'. Did you mean 'brevity'? "
+            "Known scorers: brevity, classifier, length, onnx, regex, vader.",
         ),
     ],
 )

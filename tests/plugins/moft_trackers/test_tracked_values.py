@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from moft_trackers.resume_id import mark, marked
-from moft_trackers.tracked_values import file_of, flattened, front_numbers, front_table, is_due, numbers_of
+from moft_trackers.resume_id import read_resume_id, write_resume_id
+from moft_trackers.tracked_values import file_of, flatten, front_numbers, front_table, is_due, numbers_of
 
 STEP = {"job": "base", "epoch": 1, "epochs": 2, "progress": 0.5, "loss": 0.5, "learning_rate": 1e-3, "seconds": 1.0, "lists": 8}
 
@@ -40,13 +40,13 @@ def test_the_numbers_of_a_front_are_those_of_its_file(run):
 def test_a_config_becomes_one_text_for_each_setting():
     config = {"method": {"name": "cos-dpo", "sampler": {"alpha": [1, 2]}}, "seed": 0, "trackers": {}}
     expected = {"method.name": "cos-dpo", "method.sampler.alpha": "[1, 2]", "seed": "0", "trackers": "{}"}
-    assert flattened(config) == expected
+    assert flatten(config) == expected
 
 
 def test_what_is_marked_is_there_when_the_run_is_resumed(run):
-    assert marked(run, "wandb") == ""
-    mark(run, "wandb", "id-1")
-    assert (marked(run, "wandb"), marked(run, "mlflow")) == ("id-1", "")
+    assert read_resume_id(run, "wandb") == ""
+    write_resume_id(run, "wandb", "id-1")
+    assert (read_resume_id(run, "wandb"), read_resume_id(run, "mlflow")) == ("id-1", "")
     nowhere = replace(run, folder=None)
-    mark(nowhere, "wandb", "id-2")
-    assert marked(nowhere, "wandb") == ""
+    write_resume_id(nowhere, "wandb", "id-2")
+    assert read_resume_id(nowhere, "wandb") == ""

@@ -39,7 +39,7 @@ def test_every_shipped_component_is_offered_and_loads():
 @pytest.mark.usefixtures("absent")
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_a_missing_library_is_told_with_what_to_install(name, run):
-    with pytest.raises(ConfigError, match=rf"tracker '{name}' cannot import {name} \(.*\); pip install 'moft\[{name}\]', or"):
+    with pytest.raises(ConfigError, match=rf"tracker '{name}' cannot import {name} \(.*\); run pip install 'moft\[{name}\]' or"):
         TARGETS[name].load()(run)
 
 
@@ -63,7 +63,7 @@ def test_tensorboard_gets_scalars_by_step_a_table_and_the_picture(run, front, bo
 def test_tensorboard_writes_where_it_is_told(run, front, board, tmp_path):
     on_progress("tensorboard", run, front, folder=str(tmp_path / "boards"))
     assert board.of("SummaryWriter") == [{"log_dir": str(tmp_path / "boards" / "first")}]
-    with pytest.raises(ConfigError, match=r"'tensorboard' has nowhere to write, as the run has no folder; set folder\."):
+    with pytest.raises(ConfigError, match=r"'tensorboard' needs the setting folder, because the run has no folder\."):
         TARGETS["tensorboard"].load()(replace(run, folder=None))
 
 

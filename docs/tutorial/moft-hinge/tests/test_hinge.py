@@ -1,4 +1,4 @@
-"""The loss keeps its contract, and its formula."""
+"""Tests what the plugin offers, the contract of losses, and the formula."""
 
 import torch
 from moft_hinge import plugin
@@ -7,14 +7,14 @@ from moft_hinge.loss import Hinge
 from moft.testing import check_loss, check_plugin
 
 
-def test_it_is_offered_as_it_should_be():
+def test_the_plugin_meets_its_contract():
     check_plugin(plugin)
 
 
-def test_it_keeps_the_contract_of_losses():
+def test_the_loss_meets_its_contract():
     check_loss(Hinge())
 
 
-def test_a_pair_apart_by_less_than_the_margin_costs_the_rest():
+def test_a_pair_closer_than_the_margin_costs_the_difference():
     rewards, labels = torch.tensor([[0.25, 0.0]]), torch.tensor([[1.0, 0.0]])
     assert Hinge(margin=1.0)(rewards, labels, labels >= 0).item() == 1.0 - 0.25

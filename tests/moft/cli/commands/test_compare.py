@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from moft.types import Nouns
+
 FILES = ["comparison.csv", "comparison.json", "comparison.png"]
 
 
@@ -21,7 +23,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_two_runs_are_told_apart_in_words_and_files(made, moft, here):
+def test_a_significant_difference_is_in_words_and_files(made, moft, here):
     said = moft("compare", made("low"), made("high", lift=0.1), "--out", "out")
     assert (said.code, said.mistakes) == (0, [])
     assert "high above low" in said.out
@@ -35,10 +37,16 @@ def test_two_runs_are_told_apart_in_words_and_files(made, moft, here):
     assert (here / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_equal_runs_are_not_distinguishable(made, moft, here):
+def test_lists_are_called_as_the_task_calls_them(made, moft, here):
+    said = moft("compare", *(made(name, nouns=Nouns("query", "document")) for name in ("one", "two")))
+    assert "; test, 40 queries, 5 points\n" in said.out
+    assert "Intervals: 95% percentile bootstrap over queries, " in said.out
+
+
+def test_equal_runs_are_not_significantly_different(made, moft, here):
     said = moft("compare", made("one"), made("two"))
     assert said.code == 0
-    assert said.out.count("one and two not distinguishable") == 2
+    assert said.out.count("one and two not significantly different") == 2
     assert " above " not in said.out
 
 
@@ -111,12 +119,12 @@ MISTAKES = {
     "one run": (("one",), "moft compare needs at least two runs, got 1."),
     "a run twice": (("one", "one"), "is given twice"),
     "no such run": (("one", "none"), "none: there is no such folder."),
-    "no front": (("one", "empty"), "empty: holds no measured front (it has no front.json)"),
+    "no front": (("one", "empty"), "empty: has no measured front (front.json)"),
     "another protocol": (("one", "other"), "other: the metric differs from one's"),
     "few samples": (("one", "two", "--bootstrap-samples", "99"), "--bootstrap-samples 99: must be at least 100"),
     "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
     "nothing over seeds": (("one", "two", "--over-seeds"), "one and two: have the same settings and seed=0"),
-    "something is there": (("one", "two", "--out", "empty"), "empty: is there already; choose another --out"),
+    "something is there": (("one", "two", "--out", "empty"), "empty: already exists; choose another --out"),
 }
 
 

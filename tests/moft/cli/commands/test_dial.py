@@ -57,7 +57,7 @@ def test_a_front_is_measured_at_unequal_temperatures(steerable, moft):
     assert moft("profile", steerable, "--dial", "first=0.5", "--points", "3").code == 0
     found = json.loads((steerable / "profiles" / "test-3-dial-0.5-1" / "front.json").read_text())
     assert all(point["betas"] == [0.5, 0.5] for point in found["points"])  # the second was trained at 0.5
-    assert found["notes"][-1] == "Measured at 0.5, 1 times the trained betas."
+    assert found["notes"][-1] == "Measured at a dial of 0.5, 1."
     as_trained = json.loads((steerable / "front.json").read_text())["points"]
     assert [point["values"] for point in found["points"]] != [point["values"] for point in as_trained]
 
@@ -85,8 +85,8 @@ WRONG = {
     "-1,1": "--dial -1: must be above 0",
     "1,nan": "--dial nan: must be above 0",
     "1,2,3": "--dial '1,2,3': 3 values for 2 objectives: first, second.",
-    "third=2": "--dial 'third=2': 'third' is no objective.",
-    "hot": "--dial 'hot': 'hot' is no number.",
+    "third=2": "--dial 'third=2': 'third' is not an objective.",
+    "hot": "--dial 'hot': 'hot' is not a number.",
 }
 
 

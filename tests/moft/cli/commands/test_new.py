@@ -92,10 +92,10 @@ def test_the_entry_point_names_the_module_with_the_hooks(package):
     ("kind", "said"),
     [
         ("loss", "with a loss called `my-own`"),
-        ("loss", "what stands right of the star in its signature can be set there"),
+        ("loss", "The arguments after the `*` of its `__init__` are its settings."),
         (
             "conditioner",
-            "It has no settings; one stands right of a star, as in\n`def __init__(self, spec, *, share: float = 0.5)`",
+            "It has no settings. To add one, put it after a `*`, as in\n`def __init__(self, spec, *, share: float = 0.5)`",
         ),
         ("indicator", "with an indicator called `my-own`"),
         ("indicator", "`def __init__(self, *, share: float = 0.5)`"),
@@ -120,17 +120,17 @@ def test_what_to_do_next_is_told(moft, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["My_Loss"], "plugin name 'My_Loss': must be lower-case letters, digits and single dashes, begin with a letter"),
-        (["two--dashes"], "plugin name 'two--dashes': must be lower-case letters"),
-        (["lambda"], "plugin name 'lambda': must be .* no word of Python"),
+        (["My_Loss"], "plugin name 'My_Loss': must consist of lower-case letters, digits and single dashes, begin with a letter"),
+        (["two--dashes"], "plugin name 'two--dashes': must consist of lower-case letters"),
+        (["lambda"], "plugin name 'lambda': must consist of .* not be a Python keyword"),
         (
             ["soft", "--kind", "los"],
-            r"--kind 'los': is no kind of plugin. Did you mean 'loss'\? Kinds: task, .*, observer, command",
+            r"--kind 'los': unknown kind of plugin. Did you mean 'loss'\? Kinds: task, .*, observer, command",
         ),
-        (["listnet"], r"plugin name 'listnet': plugin 'losses' \(moft .*\) offers a loss of this name already"),
-        (["cos-dpo", "--kind", "scorer"], r"plugin name 'cos-dpo': plugin 'cos_dpo' \(moft .*\) is there already"),
-        (["train", "--kind", "command"], "plugin name 'train': 'moft train' is there already"),
-        (["soft", "--out", "taken"], "taken: is there already; choose another --out or remove it"),
+        (["listnet"], r"plugin name 'listnet': plugin 'losses' \(moft .*\) already offers a loss of this name"),
+        (["cos-dpo", "--kind", "scorer"], r"plugin name 'cos-dpo': plugin 'cos_dpo' \(moft .*\) already exists"),
+        (["train", "--kind", "command"], "plugin name 'train': 'moft train' already exists"),
+        (["soft", "--out", "taken"], "taken: already exists; choose another --out or remove it"),
     ],
 )
 def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(words, told, moft, match, tmp_path, monkeypatch):

@@ -135,8 +135,8 @@ def test_a_component_without_settings_is_said_so(listing):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["losss"], "no kind of component is called 'losss'. Did you mean 'losses'? Kinds: tasks, methods, losses, scalarizers"),
-        (["losses", "sqare"], "no loss is called 'sqare'. Did you mean 'square'? Known: plain, square."),
+        (["losss"], "unknown kind of component 'losss'. Did you mean 'losses'? Kinds: tasks, methods, losses, scalarizers"),
+        (["losses", "sqare"], "unknown loss 'sqare'. Did you mean 'square'? Known losses: plain, square."),
         (["samplers", "simplex"], "plugin 'toys': component 'simplex': cannot import 'no_such_module:Simplex' (ModuleNotFound"),
     ],
 )

@@ -36,7 +36,7 @@ def test_measured_again_as_it_was_it_gives_the_same_points(finished, moft, tmp_p
 def test_far_above_the_trained_temperatures_lies_the_base_model(finished, moft, tmp_path):
     assert moft("profile", finished, "--dial", "1e6", "--out", tmp_path / "front").code == 0
     found = front(tmp_path / "front")
-    assert found["notes"][-1] == "Measured at 1e+06 times the trained betas."
+    assert found["notes"][-1] == "Measured at a dial of 1e+06."
     assert all(point["betas"] == [1e6, 0.5e6] for point in found["points"])
     assert all(point["values"] == pytest.approx(found["base"]["values"], abs=1e-6) for point in found["points"])
 
@@ -71,7 +71,7 @@ def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
     target.write_text("mine") if kind == "file" else target.mkdir()
     said = moft("profile", finished, "--out", target)
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert f"{target}: is there already; choose another --out or remove it." in said.mistakes[0]
+    assert f"{target}: already exists; choose another --out or remove it." in said.mistakes[0]
     assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
 
 

@@ -115,10 +115,10 @@ WORDS = {
     "negative weights": (("--weights", "1.5,-0.5"), "weights must be finite and not negative"),
     "weights that are no numbers": (("--weights", "nan,1"), "weights must be finite and not negative"),
     "too few weights": (("--weights", "1"), "1 values for 2 objectives: first, second"),
-    "an unknown objective": (("--weights", "frist=1"), "'frist' is no objective. Did you mean 'first'?"),
+    "an unknown objective": (("--weights", "frist=1"), "'frist' is not an objective. Did you mean 'first'?"),
     "an objective given twice": (("--weights", "first=0.5,first=0.5"), "'first' is given twice"),
     "no weights": ((), "needs either --weights or --weights-file"),
-    "weights twice": (("--weights", "1,0", "--weights-file", "w"), "needs either --weights or --weights-file, and not both"),
+    "weights twice": (("--weights", "1,0", "--weights-file", "w"), "needs either --weights or --weights-file, not both"),
     "a dial of zero": (("--weights", "1,0", "--dial", "0"), "--dial 0: must be above 0"),
     "a negative dial": (("--weights", "1,0", "--dial", "-2"), "--dial -2: must be above 0"),
     "a file of weights that is not there": (("--weights-file", "gone.jsonl"), "gone.jsonl: cannot be read"),
@@ -140,14 +140,14 @@ def test_a_mistake_is_told_in_one_line(words, told, finished, lists, moft, tmp_p
     [
         ("[0.5, 0.5]\n[0.5 0.5]\n", "weights.jsonl:2: '[0.5 0.5]' is no JSON (Expecting ',' delimiter)"),
         ("[0.5, 0.5]\n[0.9, 0.5]\n", "weights.jsonl:2: weights must sum to 1"),
-        ("[0.5, 0.5]\n", "weights.jsonl: has 1 lines, and"),
+        ("[0.5, 0.5]\n", "weights.jsonl: has 1 line, but {data} has 8 queries; give one line of weights for each query."),
     ],
 )
 def test_a_mistake_in_a_file_of_weights_is_told_in_one_line(text, told, finished, lists, moft, tmp_path):
     (tmp_path / "weights.jsonl").write_text(text)
     said = moft("score", finished, lists / "test.txt", "--weights-file", tmp_path / "weights.jsonl")
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
-    assert told in said.mistakes[0]
+    assert told.format(data=lists / "test.txt") in said.mistakes[0]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def damaged(run, name):
 RUNS = {
     "truncated": "policy.safetensors: is cut short or no safetensors file",
     "truncated task": "task.safetensors: is cut short or no safetensors file",
-    "unfinished": "run: holds no finished policy; go on with its training by `moft train CONFIG --out",
+    "unfinished": "run: has no finished policy; resume its training by `moft train CONFIG --out",
     "other shapes": "the model [8",
     "other task": "the saved state of the ranking task lacks 'columns'",
     "no config": "run: is not a run folder (it has no config.yaml)",

@@ -12,7 +12,7 @@ import pytest
 
 from moft.config.yaml12 import load
 from moft.errors import RunError
-from moft.run.folder.run_folder import locked
+from moft.run.folder.run_folder import lock_folder
 
 MOFT = "import sys; from moft.cli.app import main; sys.exit(main())"
 
@@ -40,10 +40,10 @@ def test_a_plan_lists_every_run_and_how_far_it_is_and_writes_nothing(config, sta
     rows = [line.split() for line in said.out.splitlines()]
     assert rows[1:4] == [
         ["done", str(started / "seed=0")],
-        ["half-done", str(started / "seed=1")],
+        ["unfinished", str(started / "seed=1")],
         ["to", "do", str(started / "seed=2")],
     ]
-    assert "3 runs: 1 done, 1 half-done, 1 to do; 2 at a time" in said.out
+    assert "3 runs: 1 done, 1 unfinished, 1 to do; 2 at a time" in said.out
     assert entries(tmp_path) == before
 
 
@@ -80,11 +80,14 @@ MISTAKES = {
     "a value that is not allowed": (("--over", "trainer.epochs=2,few"), "trainer.epochs: must be a whole number"),
     "a component that is none": (("--over", "method.loss=listnet,listmet"), "Did you mean 'listnet'?"),
     "an empty value": (("--over", "trainer.epochs=1,"), "value 2 is empty"),
-    "no value": (("--over", "trainer.epochs="), "gives no value"),
+    "no value": (("--over", "trainer.epochs="), "has no value"),
     "a path twice": (("--over", "trainer.epochs=1", "--over", "trainer.epochs=2"), "trainer.epochs is varied twice"),
     "a path that is also set": (("--over", "seed=1,2", "--set", "seed=3"), "seed is varied by --over"),
     "a value twice": (("--over", "trainer.epochs=2,2"), "two runs are called 'trainer.epochs=2,seed=0'"),
-    "names that differ in case": (("--over", "task.data=A,a"), "two runs are called 'task.data=a,seed=0', large letters aside"),
+    "names that differ in case": (
+        ("--over", "task.data=A,a"),
+        "two runs are called 'task.data=a,seed=0', apart from upper and lower case",
+    ),
     "the same run twice": (
         ("--over", "method=cos-dpo,{name: cos-dpo}"),
         "'method=cos-dpo,seed=0' and 'method=name-cos-dpo-",
@@ -123,14 +126,22 @@ def test_runs_of_another_config_are_left_alone(plan, config, started, moft, tmp_
 
 
 PLACES = {
-    "a run": ("run", lambda folder: ((folder / "run").mkdir(), (folder / "run" / "config.yaml").touch()), "run: is a run, no"),
-    "a file": ("run", lambda folder: (folder / "run").touch(), "run: is a file, no folder of a sweep; choose another --out."),
+    "a run": ("run", lambda folder: ((folder / "run").mkdir(), (folder / "run" / "config.yaml").touch()), "run: is a run, not"),
+    "a file": (
+        "run",
+        lambda folder: (folder / "run").touch(),
+        "run: is a file, not the folder of a sweep; choose another --out.",
+    ),
     "in a file": ("small.yaml/run", lambda folder: None, "Not a directory"),
-    "a folder that is no run": ("run", lambda folder: (folder / "run" / "seed=0").mkdir(parents=True), "a folder that is no run"),
+    "a folder that is no run": (
+        "run",
+        lambda folder: (folder / "run" / "seed=0").mkdir(parents=True),
+        "a folder that is not a run",
+    ),
     "two folders that are no runs": (
         "run",
         lambda folder: [(folder / "run" / f"seed={seed}").mkdir(parents=True) for seed in (0, 1)],
-        "The same goes for 1 more.",
+        "The same is true of 1 more.",
     ),
 }
 
@@ -147,7 +158,7 @@ def test_what_is_no_sweep_is_left_alone(name, make, told, config, moft, tmp_path
 
 def test_two_sweeps_do_not_share_a_folder(config, moft, tmp_path):
     (tmp_path / "sweep" / ".sweep").mkdir(parents=True)
-    other = locked(tmp_path / "sweep" / ".sweep")
+    other = lock_folder(tmp_path / "sweep" / ".sweep")
     said = moft("sweep", config, "--seeds", 2, "--out", tmp_path / "sweep")
     other.close()
     assert said.code == 2
@@ -211,7 +222,7 @@ def test_runs_overlap_and_are_those_of_train_and_one_that_fails_is_told_with_its
     log = tmp_path / "sweep" / ".sweep" / f"{bad.name}.log"
     assert f"(log: {log})" in said.mistakes[0]
     assert "job 'policy'" in log.read_text()
-    assert "2 runs: 1 done, 1 half-done" in moft(*swept, "--plan").out
+    assert "2 runs: 1 done, 1 unfinished" in moft(*swept, "--plan").out
     assert load((bad / "config.yaml").read_text())["method"]["loss"]["own"] == "b"
     assert moft("train", config, *words, "--out", tmp_path / "alone").code == 0
     assert learned(good) == learned(tmp_path / "alone")
@@ -244,7 +255,7 @@ def sweeping(config, warm, tmp_path):
 def is_held(run):
     """Whether a process writes the run."""
     try:
-        locked(run).close()
+        lock_folder(run).close()
     except RunError:
         return True
     except FileNotFoundError:  # it has not begun
@@ -261,7 +272,7 @@ def test_a_sweep_killed_mid_way_takes_its_runs_along_and_ends_as_one_that_never_
         assert time.monotonic() < until, "a run goes on without its sweep"
         time.sleep(0.01)
     planned = moft(*words, "--plan").out
-    assert "half-done" in planned
+    assert "unfinished" in planned
     assert " done" not in planned
     said = moft(*words)
     runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
@@ -280,10 +291,10 @@ def test_an_interrupted_sweep_keeps_checkpoints_and_says_how_to_go_on(sweeping, 
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     said = (tmp_path / "said").read_text()
-    assert "Stopped; what was learned up to the last checkpoints is kept, and the same command goes on." in said
+    assert "Stopped. The last checkpoints are kept; the same command continues from them." in said
     assert said.endswith("moft: interrupted.\n")
     assert "Traceback" not in said
     runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
     assert not any(is_held(run) for run in runs)
     assert any(list(run.glob("checkpoints/policy/step-*")) for run in runs)
-    assert "half-done" in moft(*words, "--plan").out
+    assert "unfinished" in moft(*words, "--plan").out

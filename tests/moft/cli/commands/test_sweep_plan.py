@@ -21,4 +21,4 @@ def test_a_plan_without_data_says_once_what_it_could_not_check(config, moft, tmp
     said = moft("sweep", config, *words)
     assert (said.code, said.mistakes) == (0, [])
     (line,) = [line for line in said.out.splitlines() if line.startswith("Not checked")]
-    assert line.startswith("Not checked, whether the method goes with the model: 'nowhere': no such file or folder")
+    assert line.startswith("Not checked whether the method fits the model: 'nowhere': no such file or folder")

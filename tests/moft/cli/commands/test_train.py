@@ -33,7 +33,8 @@ def test_a_run_writes_what_it_promises_and_nothing_half_done(finished):
     assert [name for name in FILES if not (finished / name).is_file()] == []
     assert sorted(path.name for path in finished.rglob(".*")) == [".lock"]
     record = json.loads((finished / "front.json").read_text())
-    assert (record["schema"], record["objectives"], record["split"]) == (1, ["first", "second"], "test")
+    assert (record["schema"], record["objectives"], record["split"]) == (2, ["first", "second"], "test")
+    assert record["nouns"] == {"list": "query", "item": "document"}
     assert [point["weights"] for point in record["points"]] == [[1, 0], [0.5, 0.5], [0, 1]]
     assert all(point["betas"] == [1, 0.5] for point in record["points"])
     assert record["cost"]["jobs"] == 1
@@ -88,7 +89,9 @@ def test_a_run_that_is_there_is_left_alone(config, finished, moft, tmp_path, mat
     before = contents(tmp_path)
     said = moft("train", config, "--out", tmp_path / "run")
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert match("run: a run is there already; choose another --out, remove it, or go on with it by --resume", said.mistakes[0])
+    assert match(
+        "run: a run already exists here; choose another --out, remove it, or continue it with --resume", said.mistakes[0]
+    )
     assert contents(tmp_path) == before
 
 
@@ -107,11 +110,11 @@ def test_a_plan_in_the_place_of_a_run_says_so_and_one_that_resumes_has_to_go_wit
     words = ("train", config, "--out", tmp_path / "run", "--plan")
     said = moft(*words)
     assert (said.code, said.mistakes) == (0, [])
-    there = "A run is there already: choose another --out, remove it, or go on with it by --resume."
+    there = "A run already exists there: choose another --out, remove it, or continue it with --resume."
     assert said.out.splitlines()[:2] == [f"Writes to: {tmp_path / 'run'}", there]
     said = moft(*words, "--resume")
     assert said.code == 0
-    assert said.out.startswith(f"Goes on in: {tmp_path / 'run'}\nTask: ")
+    assert said.out.startswith(f"Continues in: {tmp_path / 'run'}\nTask: ")
     said = moft(*words, "--resume", "--set", "seed=9")
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert "was made with another config (seed: 0 there, 9 here)" in said.mistakes[0]
@@ -183,9 +186,13 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
 def test_where_nothing_lies_beyond_the_reference_point_the_run_says_what_weights_it_keeps(config, moft, tmp_path):
     said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.reference=[2, 2]")
     assert said.code == 0
-    assert any("moft: note: The validation front has no hypervolume" in line for line in said.mistakes)
+    assert any("moft: note: The hypervolume on the validation split was zero" in line for line in said.mistakes)
     notes = json.loads((tmp_path / "run" / "notes.json").read_text())
-    assert [note for note in notes if note.startswith("The validation front has no hypervolume at any evaluation")]
+    assert [
+        note
+        for note in notes
+        if note.startswith("The hypervolume on the validation split was zero or missing at every evaluation")
+    ]
 
 
 def test_a_reference_point_too_far_away_is_refused_before_training(config, moft, tmp_path):
@@ -198,7 +205,7 @@ def test_a_reference_point_too_far_away_is_refused_before_training(config, moft,
 def test_the_reference_of_validation_has_a_value_for_each_objective(config, moft, tmp_path):
     said = moft("train", config, "--out", tmp_path / "run", "--set", "profile.validation_reference=[2]")
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert "[profile.validation_reference] has 1 values, [2.0]; there are 2 objectives" in said.mistakes[0]
+    assert "[profile.validation_reference] has 1 values, [2.0], for 2 objectives" in said.mistakes[0]
 
 
 FAILING = """
@@ -245,7 +252,7 @@ def failing(config, tmp_path) -> Callable[[int], list[str]]:
 def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(failing, moft, tmp_path, match, steps):
     said = moft(*failing(6), "--out", tmp_path / "run")
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert match(r"job 'policy', step \d+: loss nan .* is not finite, on lists \d+ of the training split", said.mistakes[0])
+    assert match(r"job 'policy', step \d+: loss nan .* is not finite, on query \d+ of the training split", said.mistakes[0])
     kept = sorted((tmp_path / "run" / "checkpoints" / "policy").iterdir())
     last = int(kept[-1].name.removeprefix("step-"))
     assert f"step {last + 1}:" in said.mistakes[0]
@@ -258,7 +265,8 @@ def test_an_absurd_rate_stops_the_run(config, moft, tmp_path, match):
     words = ("--set", "trainer.learning_rate=1e38", "--set", "trainer.warmup=0", "--set", "task.base={name: scores, column: 1}")
     said = moft("train", config, "--out", tmp_path / "run", *words)
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert match(r"job 'policy', step \d+: .* is not finite, on lists .* train anew at a lower rate", said.mistakes[0])
+    told = r"job 'policy', step \d+: .* is not finite, on queries .* start a new run with a lower trainer\.learning_rate\.$"
+    assert match(told, said.mistakes[0])
 
 
 @pytest.mark.slow
@@ -278,7 +286,7 @@ def test_a_truncated_checkpoint_is_told_and_the_one_before_it_serves(failing, co
     said = moft(*resumed, "--out", run, "--resume")
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert f"{damaged}: is cut short" in said.mistakes[0]
-    assert f"Remove {newest} to go on from the one before it." in said.mistakes[0]
+    assert f"Remove {newest} to resume from the one before it." in said.mistakes[0]
     shutil.rmtree(newest)
     assert moft(*resumed, "--out", run, "--resume").code == 0
     assert learned(run) == learned(whole)
@@ -291,7 +299,7 @@ def test_a_checkpoint_of_another_run_is_refused(config, finished, failing, moft,
     shutil.copytree(finished / "checkpoints" / "base", run / "checkpoints" / "base")
     said = moft(*failing(4), "--out", run, "--resume")
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert match("base/finished: is a checkpoint of another config; remove it", said.mistakes[0])
+    assert match("base/finished: was made with another config; remove it", said.mistakes[0])
 
 
 LIMITED = """

@@ -39,8 +39,8 @@ SETTINGS = {
         "method={name: dpo-ls, points: 1}",
         "a grid over 2 objectives needs at least 2 points",
     ),
-    "a misspelt component": ("method.sampler=dirichlett", "no sampler is called 'dirichlett'. Did you mean 'dirichlet'?"),
-    "an unknown method": ("method=magic", "method: no method is called 'magic'"),
+    "a misspelt component": ("method.sampler=dirichlett", "unknown sampler 'dirichlett'. Did you mean 'dirichlet'?"),
+    "an unknown method": ("method=magic", "method: unknown method 'magic'"),
     "a misspelt setting": ("method.samplr=dirichlet", "method.samplr: unknown setting. Did you mean 'sampler'?"),
     "heads that do not divide the width": ("task.heads=3", "heads: 3 heads do not divide a width of 16"),
     "heads that do not divide the base ranker's width": (
@@ -52,7 +52,7 @@ SETTINGS = {
     "more folds than lists": ("task.folds=41", "40 lists cannot be dealt into 41 folds"),
     "a grid of too few points": ("profile.points=1", "needs at least 2 points"),
     "an evaluator of null": ("profile.evaluator=null", "profile.evaluator: must be an evaluator"),
-    "a reference of the wrong length": ("profile.reference=[0.0]", r"\[profile.reference\] has 1 values, \[0.0\]; there are 2"),
+    "a reference of the wrong length": ("profile.reference=[0.0]", r"\[profile.reference\] has 1 values, \[0.0\], for 2 obj"),
     "a misspelt split": ("profile.split=tset", "profile.split: must be 'train', 'validation' or 'test', got 'tset'"),
     "a task of null": ("task=null", "task: must be a task: .* got null"),
     "a method of null": ("method=null", "method: must be a method: .* got null"),
@@ -65,7 +65,7 @@ SETTINGS = {
     "a base model that is not there": ("task.base={name: lightgbm, path: gone.txt}", "gone.txt: cannot read a LightGBM model"),
     "an unknown base": (
         "task.base={name: magic}",
-        "task.base: needs a name, one of neural, scores, lightgbm, lambdamart, got 'magic'",
+        "task.base: the name must be one of neural, scores, lightgbm, lambdamart, got 'magic'",
     ),
     "a base ranker without a main objective": ("task.main=null", "'neural' is trained on the main objective, and task.main is"),
     "a plain model under weights that vary": ("method.conditioner=null", "null cannot follow weights that vary"),

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -16,12 +17,12 @@ from accelerate.state import AcceleratorState
 
 from moft.cli.app import main
 from moft.engine.distributed import fsdp, processes
-from moft.engine.training.training_loop import Loop
+from moft.engine.training.training_loop import TrainingLoop
 from moft.errors import RunError
 from moft.run.report import figure_style, html_page
 
 PROCESSES = 2
-step_of, shard_of = Loop._step, fsdp.shard
+step_of, shard_of = TrainingLoop._step, fsdp.shard
 
 
 def done(job: dict[str, Any]) -> dict[str, Any]:
@@ -30,10 +31,10 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
     AcceleratorState._reset_state(True)
     sizes: list[list[int]] = []
 
-    def stopped(loop, data, step, number):
-        if number > job.get("steps", number):
+    def stopped(loop, data, step):
+        if loop.progress.step >= job.get("steps", math.inf):
             raise RunError("stopped by the test")
-        return step_of(loop, data, step, number)
+        return step_of(loop, data, step)
 
     def weighed(module, device):
         frozen = [one for one in module.parameters() if not one.requires_grad]
@@ -45,7 +46,7 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
         here = [one.to_local() for one in module.parameters() if not one.requires_grad]
         sizes.append([before, sum(one.numel() * one.element_size() for one in here)])
 
-    Loop._step, processes.shard = stopped, weighed
+    TrainingLoop._step, processes.shard = stopped, weighed
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(job["words"])

@@ -15,7 +15,7 @@ from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Method, Model
-from moft.run.checks.compatibility import refuse_ensembles
+from moft.run.checks.compatibility import check_trains_one_model
 from moft.types import Injection, ModelSpec
 
 CPU = torch.device("cpu")
@@ -170,7 +170,7 @@ def test_what_cannot_be_sharded_is_refused(alone):
 @pytest.mark.parametrize("name", ["dpo-ls", "dpo-soup", "mo-dpo"])
 def test_a_method_of_several_models_is_refused_before_anything_is_made(plugins, name):
     with pytest.raises(ConfigError, match=r"methods that train one model, such as cos-dpo; \w+ trains several"):
-        refuse_ensembles(method(plugins, name))
+        check_trains_one_model(method(plugins, name))
 
 
 def test_a_method_of_one_model_or_of_nobody_knows_how_many_passes(plugins):
@@ -178,8 +178,8 @@ def test_a_method_of_one_model_or_of_nobody_knows_how_many_passes(plugins):
         def policy(self, problem: Unknown) -> Unknown:  # noqa: F821
             return None
 
-    refuse_ensembles(method(plugins, "cos-dpo"))
-    refuse_ensembles(Secret())
+    check_trains_one_model(method(plugins, "cos-dpo"))
+    check_trains_one_model(Secret())
 
 
 def test_one_process_shards_nothing(config, moft, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from moft.engine.training.training_loop import Loop
+from moft.engine.training.training_loop import TrainingLoop
 from moft.errors import RunError
 
 DRIVER = Path(__file__).with_name("driver.py")
@@ -88,8 +88,10 @@ def test_a_job_goes_on_with_another_number_of_processes(together, config, moft, 
     begun = base_steps(steps(tmp_path / "one"))
     stop = begun + (last - begun) // 2
     with monkeypatch.context() as patch:
-        plain = Loop._step
-        patch.setattr(Loop, "_step", lambda loop, *given: stopped() if done_with(loop, stop - begun) else plain(loop, *given))
+        plain = TrainingLoop._step
+        patch.setattr(
+            TrainingLoop, "_step", lambda loop, *given: stopped() if done_with(loop, stop - begun) else plain(loop, *given)
+        )
         assert moft(*words, "--out", tmp_path / "to-two").code == 2
     cache = {"cache": os.environ["MOFT_CACHE"]}
     ended = together(
@@ -105,7 +107,7 @@ def test_a_job_goes_on_with_another_number_of_processes(together, config, moft, 
 
 def done_with(loop, steps):
     """Whether the policy's job has taken so many steps."""
-    return loop.jobs.name == "policy" and loop.step >= steps
+    return loop.job.name == "policy" and loop.progress.step >= steps
 
 
 def stopped():

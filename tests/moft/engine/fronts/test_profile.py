@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moft.engine.fronts.profile import BasePolicy, profiled
+from moft.engine.fronts.base_model import BasePolicy
+from moft.engine.fronts.profile import profiled
 from moft.interfaces import Context
 from moft.testing.toy import ToyTask
 from moft.types import ListValues, Tradeoff
@@ -48,6 +49,6 @@ def test_an_objective_that_no_list_says_anything_of_is_named():
 
     task = ToyTask(Context(torch.device("cpu"), 0, None), lists=8)
     name = task.objectives[1].name
-    told = f"{name}: no list of the test split says anything of it, so it has no value here, and the front no hypervolume."
+    told = f"{name}: no list of the test split could be measured for it, so it has no value and the front no hypervolume."
     assert profiled(BasePolicy(task), task, Half(), ASKED, "test").notes == (told,)
     assert profiled(BasePolicy(task), task, Zeros(), ASKED, "test").notes == ()

@@ -166,6 +166,6 @@ def test_a_front_says_which_weights_were_answered():
     front = profiled(NearestPolicy(plain_models(3), GRID, ONE), task, Zeros(), asked, "test")
     assert front.served.tolist() == [[1.0, 0.0], [1.0, 0.0]]
     assert front.notes == (
-        "Weights first=0.9, second=0.1 are off the grid that was trained; the nearest of it, first=1, second=0, answer.",
+        "Weights first=0.9, second=0.1: no model was trained for these; the nearest one, for first=1, second=0, is used.",
     )
     assert profiled(SoupPolicy(plain_models(2), ONE), task, Zeros(), asked, "test").served is None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from moft.engine.policies.item_mlp import ItemNetwork
-from moft.engine.training.adaptive_sampling import learned, learned_again
+from moft.engine.training.adaptive_sampling import restore_sampler, sampler_state
 from moft.engine.training.job_records import JobState, NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
@@ -120,11 +120,11 @@ def test_a_job_killed_at_any_step_resumes_with_what_the_sampler_had_learned():
 def test_a_checkpoint_holds_the_state_of_the_sampler_under_names_of_its_own():
     sampler, other = Follower(), Follower()
     sampler.observe(torch.ones(1, 2))
-    kept = learned(Feedback(sampler, torch.Tensor.clone)) | {"draws": torch.zeros(1)}
+    kept = sampler_state(Feedback(sampler, torch.Tensor.clone)) | {"draws": torch.zeros(1)}
     assert sorted(kept) == ["draws", "sampler.mean"]
-    learned_again(Feedback(other, torch.Tensor.clone), kept)
+    restore_sampler(Feedback(other, torch.Tensor.clone), kept)
     assert other.mean.equal(sampler.mean)
-    assert learned(None) == {}
+    assert sampler_state(None) == {}
 
 
 @pytest.mark.parametrize(("epochs", "evaluations"), [(3, 0), (3, 1), (1, 5)])

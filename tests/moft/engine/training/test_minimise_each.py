@@ -16,16 +16,19 @@ from torch.testing import assert_close
 from moft import PluginError, RunError
 from moft.engine.policies.dedicated_models import DedicatedModels
 from moft.engine.policies.item_mlp import ItemNetwork
-from moft.engine.training import training_loop as loop_module
-from moft.engine.training.ensemble import Clock, Cores, fitting
+from moft.engine.training.cpu_threads import CpuThreads
+from moft.engine.training.ensemble_memory import models_that_fit
 from moft.engine.training.job_records import JobState, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
+from moft.engine.training.training_clock import TrainingClock
+from moft.engine.training.training_loop import TrainingLoop
 from moft.interfaces import Context
 from moft.testing.toy import FEATURES, ToyTask
 from moft.types import Batch
 
 SETTINGS = TrainerSettings(epochs=3, learning_rate=1e-2, device="cpu", checkpoint_steps=1, evaluations=3, max_grad_norm=0.05)
+FREE_BYTES = "moft.engine.training.ensemble_memory._free_bytes"
 WEIGHTS = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
 
 
@@ -130,7 +133,7 @@ def test_two_cores_give_the_same_as_one():
 def test_one_stacked_forward_trains_with_the_same_losses(monkeypatch):
     turns, stacked = Memory(), Memory()
     trained(turns)
-    monkeypatch.setattr(loop_module.Loop, "takes_turns", property(lambda self: False))
+    monkeypatch.setattr(TrainingLoop, "uses_cpu_ensemble", property(lambda self: False))
     trained(stacked)
     assert [v["loss"] for v in stacked.values] == pytest.approx([v["loss"] for v in turns.values], abs=1e-5)
     assert [v["gradient"] for v in stacked.values] == pytest.approx([v["gradient"] for v in turns.values], rel=1e-3)
@@ -228,7 +231,7 @@ def test_the_account_says_jobs_parameters_and_both_times():
 
 
 def test_the_estimate_scales_steps_and_evaluations_by_what_one_model_took():
-    clock = Clock(torch.device("cpu"), {})
+    clock = TrainingClock(torch.device("cpu"))
     clock.spent = {
         "steps": 10.0,
         "steps, timed together": 2.0,
@@ -237,10 +240,10 @@ def test_the_estimate_scales_steps_and_evaluations_by_what_one_model_took():
         "evaluations, timed together": 1.0,
         "evaluations, timed alone": 0.5,
     }
-    assert clock.account(3, 7) == TrainingCost(3, 14.0, 3 * (10.0 * 0.5 + 4.0 * 0.5), 7)
-    assert clock.account(1, 7) == TrainingCost(1, 14.0, 14.0, 7)
+    assert clock.cost(3, 7) == TrainingCost(3, 14.0, 3 * (10.0 * 0.5 + 4.0 * 0.5), 7)
+    assert clock.cost(1, 7) == TrainingCost(1, 14.0, 14.0, 7)
     del clock.spent["steps, timed alone"]
-    assert math.isnan(clock.account(3, 7).separate_seconds)
+    assert math.isnan(clock.cost(3, 7).separate_seconds)
 
 
 def test_a_loss_that_is_not_finite_names_the_model_and_the_lists():
@@ -248,26 +251,26 @@ def test_a_loss_that_is_not_finite_names_the_model_and_the_lists():
         trained(Memory(), broken=1)
 
 
-def test_cores_give_every_answer_in_order_and_put_the_threads_back():
+def test_threads_give_every_result_in_order_and_restore_the_thread_count():
     torch.set_num_threads(2)
-    cores = Cores([nn.Linear(2, 2) for _ in range(5)])
-    assert cores.each(lambda index: index * index, 5) == [0, 1, 4, 9, 16]
-    assert set(cores.each(lambda index: torch.get_num_threads(), 5)) == {1}
+    threads = CpuThreads([nn.Linear(2, 2) for _ in range(5)])
+    assert threads.map(lambda index: index * index, 5) == [0, 1, 4, 9, 16]
+    assert set(threads.map(lambda index: torch.get_num_threads(), 5)) == {1}
     assert torch.get_num_threads() == 2
-    cores.close()
+    threads.close()
 
 
 def test_models_that_draw_random_numbers_stay_in_one_thread():
     torch.set_num_threads(2)
-    assert Cores([nn.Dropout(0.5), nn.Dropout(0.5)])._pool is None
-    assert Cores([nn.Dropout(0.0), nn.Dropout(0.0)])._pool is not None
+    assert CpuThreads([nn.Dropout(0.5), nn.Dropout(0.5)])._pool is None
+    assert CpuThreads([nn.Dropout(0.0), nn.Dropout(0.0)])._pool is not None
 
 
 def test_an_error_in_a_thread_is_raised():
     torch.set_num_threads(2)
-    cores = Cores([nn.Linear(1, 1)] * 2)
+    threads = CpuThreads([nn.Linear(1, 1)] * 2)
     with pytest.raises(RunError, match="broken"):
-        cores.each(lambda index: (_ for _ in ()).throw(RunError("broken")), 2)
+        threads.map(lambda index: (_ for _ in ()).throw(RunError("broken")), 2)
     assert torch.get_num_threads() == 2
 
 
@@ -277,12 +280,13 @@ def test_as_many_models_are_trained_together_as_memory_allows(monkeypatch):
     saved = inputs.nbytes + model.weight.nbytes
     need = 5 * model.weight.nbytes + 2 * saved
     for models in (1, 2, 3):
-        monkeypatch.setattr("moft.engine.training.ensemble._free_bytes", lambda device, models=models: 2 * need * models + 100)
-        assert fitting([model] * 3, [lambda: model(inputs).exp().sum()], torch.device("cpu")) in (models, max(1, models - 1))
-    monkeypatch.setattr("moft.engine.training.ensemble._free_bytes", lambda device: 0)
-    assert fitting([model] * 3, [lambda: model(inputs).sum()], torch.device("cpu")) == 1
-    monkeypatch.setattr("moft.engine.training.ensemble._free_bytes", lambda device: 10**12)
-    assert fitting([model] * 3, [lambda: model(inputs).sum()], torch.device("cpu")) == 3
+        monkeypatch.setattr(FREE_BYTES, lambda device, models=models: 2 * need * models + 100)
+        found = models_that_fit([model] * 3, [lambda: model(inputs).exp().sum()], torch.device("cpu"))
+        assert found in (models, max(1, models - 1))
+    monkeypatch.setattr(FREE_BYTES, lambda device: 0)
+    assert models_that_fit([model] * 3, [lambda: model(inputs).sum()], torch.device("cpu")) == 1
+    monkeypatch.setattr(FREE_BYTES, lambda device: 10**12)
+    assert models_that_fit([model] * 3, [lambda: model(inputs).sum()], torch.device("cpu")) == 3
 
 
 def test_models_that_are_trained_together_cannot_draw():
@@ -294,7 +298,8 @@ def test_models_that_are_trained_together_cannot_draw():
         trainer.draw(None)
         return plain.corrections(batch, models).sum(-1)
 
-    with pytest.raises(PluginError, match=r"Trainer\.draw is for the loss that Trainer\.minimise calls"):
+    told = r"^Trainer\.draw can only be called within the `loss_of` that Trainer\.minimise was given\.$"
+    with pytest.raises(PluginError, match=told):
         trainer.minimise_each("job", plain.models, lambda generator: task.batches("train", generator), losses_of)
 
 
@@ -308,7 +313,7 @@ def test_a_resumed_run_keeps_its_group_whatever_memory_there_is_now(dies_at, mon
         with pytest.raises(Killed):
             trained(records)
         records.dies_at = None
-    monkeypatch.setattr("moft.engine.training.ensemble._free_bytes", lambda device: 0)
+    monkeypatch.setattr(FREE_BYTES, lambda device: 0)
     found = trained(records, resume=True).state_dict()
     assert list(records.done) == ["job"]
     assert all(found[name].equal(value) for name, value in expected.items())

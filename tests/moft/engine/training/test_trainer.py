@@ -17,7 +17,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import RunError
 from moft.interfaces import Context
 from moft.testing.toy import FEATURES, ToyTask
-from moft.types import Batch, Batches, Injection
+from moft.types import Batch, Batches, Injection, Nouns
 
 SETTINGS = TrainerSettings(epochs=3, evaluations=0, device="cpu", checkpoint_steps=1)
 
@@ -174,14 +174,14 @@ def test_evaluations_are_spread_and_include_the_last_epoch(epochs, evaluations):
 def test_a_loss_that_is_not_finite_stops_the_job_and_names_step_and_lists():
     task, records = _task(), Memory()
     model = ItemNetwork(FEATURES, 2)
-    trainer = AccelerateTrainer(SETTINGS, seed=0, records=records)
+    trainer = AccelerateTrainer(SETTINGS, seed=0, records=records, nouns=Nouns("query", "document"))
     bad = int(next(iter(task.batches("train"))).lists[0])
 
     def loss_of(batch: Batch) -> torch.Tensor:
         cost = model(batch.inputs, Injection()).square().sum(-1)
         return cost + torch.where(batch.lists == bad, torch.nan, 0.0)
 
-    with pytest.raises(RunError, match=rf"job 'job', step \d+: loss nan .* on lists {bad} of the training split") as error:
+    with pytest.raises(RunError, match=rf"job 'job', step \d+: loss nan .* on query {bad} of the training split") as error:
         trainer.minimise("job", model, lambda generator: task.batches("train", generator), loss_of)
     assert "\n" not in str(error.value)
     assert all(value.isfinite().all() for value in model.state_dict().values())

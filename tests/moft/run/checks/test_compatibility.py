@@ -61,8 +61,8 @@ UNFIT = {
     "method={name: cos-dpo, scalarizer: {name: pbi, ideal: [1]}}": "[method.scalarizer.ideal] has length 1, and there are 2",
     "method.sampler={name: dirichlet, alpha: [1]}": "alpha has 1 entries, give one number or 2 of them",
     "profile.points=1": "a grid over 2 objectives needs at least 2 points",
-    "profile.grid={name: log-uniform, low: 1, high: 2}": "[profile.grid] lays out what cannot be measured: weights must sum to 1",
-    "profile.reference=[0.0]": "[profile.reference] has 1 values, [0.0]; there are 2 objectives",
+    "profile.grid={name: log-uniform, low: 1, high: 2}": "[profile.grid] gives invalid weights: weights must sum to 1",
+    "profile.reference=[0.0]": "[profile.reference] has 1 values, [0.0], for 2 objectives",
 }
 
 
@@ -141,7 +141,7 @@ def test_a_plan_without_data_says_what_it_could_not_check(config, moft, tmp_path
     said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", "task.data=nowhere")
     assert (said.code, said.mistakes) == (0, [])
     (line,) = [line for line in said.out.splitlines() if line.startswith("Not checked")]
-    assert line.startswith("Not checked, whether the method goes with the model: 'nowhere': no such file or folder")
+    assert line.startswith("Not checked whether the method fits the model: 'nowhere': no such file or folder")
 
 
 def test_prefixes_longer_than_the_context_are_refused_with_the_figure(moft, tiny_models, made_up_lists, tmp_path):

@@ -37,10 +37,10 @@ def with_cause(error, cause):
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (torch.OutOfMemoryError(ON_GPU), "out of memory (2.50 GiB more were asked for)"),
-        (RuntimeError(ON_CPU), "out of memory (100.00 GiB more were asked for)"),
+        (torch.OutOfMemoryError(ON_GPU), "out of memory (2.50 GiB more were requested)"),
+        (RuntimeError(ON_CPU), "out of memory (100.00 GiB more were requested)"),
         (MemoryError(), "out of memory"),
-        (with_cause(PluginError("loss Large failed"), RuntimeError(ON_CPU)), "out of memory (100.00 GiB more were asked for)"),
+        (with_cause(PluginError("loss Large failed"), RuntimeError(ON_CPU)), "out of memory (100.00 GiB more were requested)"),
         (RuntimeError("shapes"), None),
         (KeyboardInterrupt(), None),
     ],
@@ -61,8 +61,8 @@ def test_a_run_that_is_short_of_memory_says_what_to_lower_and_leaves_nothing(con
     said = moft("train", config, "--out", run, *(word for one in settings for word in ("--set", one)))
     assert said.code == 2
     assert said.mistakes == [
-        f"moft: error: {run}: out of memory (2.50 GiB more were asked for). Begin anew with less at a time: lower "
-        "task.items_per_batch (64), raise trainer.gradient_accumulation_steps by as much for the same step, "
+        f"moft: error: {run}: out of memory (2.50 GiB more were requested). Train anew with smaller batches: lower "
+        "task.items_per_batch (64) and raise trainer.gradient_accumulation_steps by the same factor, "
         "or set trainer.models_at_once: 1."
     ]
     assert not run.exists()
@@ -75,6 +75,4 @@ def test_a_command_that_is_short_of_memory_is_one_line(finished, moft, monkeypat
     monkeypatch.setattr("moft.run.policy.open_run.open_run", full)
     said = moft("profile", finished)
     assert (said.code, len(said.mistakes)) == (2, 1)
-    assert said.mistakes[0].startswith(
-        "moft: error: out of memory (2.50 GiB more were asked for): take less at a time, by --batch"
-    )
+    assert said.mistakes[0].startswith("moft: error: out of memory (2.50 GiB more were requested): use a smaller --batch")

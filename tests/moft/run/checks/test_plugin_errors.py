@@ -53,7 +53,7 @@ def test_a_plugin_that_raises_while_training_is_named_and_the_run_goes_on_once_i
     assert said.code == 2
     (told,) = said.mistakes
     assert told.startswith(f"moft: error: {run}: plugin '{file}' failed (loss Failing failed on rewards [")
-    advice = "The last checkpoint is kept: repair the plugin, then go on by --resume. MOFT_TRACE=1 shows where."
+    advice = "The last checkpoint is kept: fix the plugin, then continue with --resume. MOFT_TRACE=1 shows where."
     assert told.endswith(f"] (ValueError: of mine)). {advice}")
     assert list((run / "checkpoints" / "policy").iterdir())
     assert moft(*words(SOUND), "--resume").code == 0
@@ -67,7 +67,7 @@ def test_a_plugin_that_raises_at_once_leaves_nothing(fault, words, moft, tmp_pat
     said = moft(*words(0, fault))
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert f"plugin '{tmp_path / 'mine.py'}' failed (" in said.mistakes[0]
-    assert "Nothing was learned yet, so nothing is left." in said.mistakes[0]
+    assert "Nothing was trained yet, so no folder is left." in said.mistakes[0]
     assert not (tmp_path / "run").exists()
 
 
@@ -101,9 +101,7 @@ def test_a_run_whose_plugin_is_gone_says_which_when_it_is_opened(finished: Path,
     (run / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
     config = (run / "config.yaml").read_text(encoding="utf-8")
     (run / "config.yaml").write_text(config.replace("name: listnet", "name: hinge"), encoding="utf-8")
-    with pytest.raises(
-        RunError, match=r"(?s)cannot be opened: task.base.loss: no loss is called 'hinge'.*'hinge' \(moft-hinge 1.2\)"
-    ):
+    with pytest.raises(RunError, match=r"(?s)cannot be opened: task.base.loss: unknown loss 'hinge'.*'hinge' \(moft-hinge 1.2\)"):
         library.open_run(run, device="cpu")
 
 

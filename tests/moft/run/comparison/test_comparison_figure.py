@@ -16,6 +16,7 @@ from moft.run.comparison.comparison_record import comparison_record
 from moft.run.comparison.seeds_and_folds import entries_of
 from moft.run.report.figure_style import png
 from moft.run.report.front_files import read_measured
+from moft.types import Nouns
 
 
 @pytest.fixture
@@ -51,6 +52,14 @@ def test_there_is_a_panel_for_each_pair_and_the_numbers_above(m, record_of):
     assert ("projected" in texts_of(figure)) == (m > 2)
 
 
+def test_lists_are_called_as_the_task_calls_them(record_of):
+    nouns = Nouns("query", "document")
+    text = texts_of(comparison_figure(record_of(("a", {"nouns": nouns}), ("b", {"nouns": nouns}))))
+    assert "on test, 40 queries, 5 points each" in text
+    assert "95% intervals over queries." in text
+    assert "list" not in text
+
+
 def test_a_line_joins_the_points_that_are_not_dominated(record_of):
     record = record_of(("a", {"spread": 0.5, "points": 9}), ("b", {"spread": 0.5, "points": 9}))
     (panel,) = axes_of(comparison_figure(record), "pair")
@@ -72,7 +81,7 @@ def test_over_seeds_a_line_shows_what_half_of_them_attain(record_of):
         assert y == pytest.approx(reached.max() if len(reached) else bottom)
     assert line[0, 0] == pytest.approx(left)
     assert line[-1, 1] == pytest.approx(bottom)
-    assert "Bands: from what all 3 attain" in texts_of(panel.figure)
+    assert "Bands: from what all 3 seeds attain" in texts_of(panel.figure)
 
 
 def crosses(axes):

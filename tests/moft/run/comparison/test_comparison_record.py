@@ -17,6 +17,7 @@ from moft.run.comparison.comparison_record import comparison_record
 from moft.run.comparison.comparison_table import MISSING, comparison_table, run_rows, verdict_rows
 from moft.run.comparison.seeds_and_folds import entries_of
 from moft.run.report.front_files import read_measured
+from moft.types import Nouns
 
 
 class Slope:
@@ -89,13 +90,20 @@ def test_pooled_lists_are_those_of_one_longer_front(compared):
     assert entry["hypervolume"]["ci"] == interval(drawn).tolist()
 
 
-def test_the_larger_is_above_and_the_equal_are_not_distinguishable(compared):
+def test_the_larger_is_above_and_the_equal_are_not_significantly_different(compared):
     record, _ = compared(("a", {}), ("b", {"lift": 0.1}), ("c", {}))
     told = {(v["measure"], v["first"], v["second"]): v["verdict"] for v in record["verdicts"]}
     for measure in ("hypervolume", "main"):
         assert told[measure, "a", "b"] == "b above a"
         assert told[measure, "b", "c"] == "b above c"
-        assert told[measure, "a", "c"] == "a and c not distinguishable"
+        assert told[measure, "a", "c"] == "a and c not significantly different"
+
+
+def test_the_nouns_of_the_task_are_kept(compared):
+    record, _ = compared(("a", {"nouns": Nouns("query", "document")}), ("b", {"nouns": Nouns("query", "document")}))
+    assert (record["schema"], record["nouns"]) == (2, {"list": "query", "item": "document"})
+    assert record["intervals"] == "95% percentile bootstrap over queries, 200 samples, seed 0"
+    assert {verdict["is_significant"] for verdict in record["verdicts"]} == {False}
 
 
 def test_a_verdict_is_written_as_the_larger_above_the_smaller(compared):
@@ -161,8 +169,8 @@ def test_the_table_of_seeds_tells_their_deviation(compared):
 
 NOTES = {
     "base models": ({"base": 0.1}, "Base models differ: a and b did not start from the same scores"),
-    "betas": ({"beta": 2.0}, "Betas differ: a at 1; b at 2."),
-    "indicators": ({"indicators": (Slope(),)}, "The indicator 'slope' is not the same for all: of a: smallest value"),
+    "betas": ({"beta": 2.0}, "Betas differ: a has 1; b has 2."),
+    "indicators": ({"indicators": (Slope(),)}, "The indicator 'slope' is not the same for all: for a, smallest value"),
     "a front's own": ({"notes": ("Mind this.",)}, "b: Mind this."),
 }
 

@@ -7,6 +7,7 @@ import pytest
 from moft import MoftError
 from moft.run.comparison.seeds_and_folds import entries_of
 from moft.run.report.front_files import read_measured
+from moft.types import Nouns
 
 SPLITS = {name: {"lists": 40, "items": 360, "sha256": [letter * 64]} for name, letter in (("train", "0"), ("test", "2"))}
 OTHER = {
@@ -32,7 +33,7 @@ OTHER = {
         r'splits.validation.sha256: \["111111111111"\] there, \["ffffffffffff"\] here',
     ),
     "another fold": ({"fold": 1}, r"dealt: null there, \{.*\} here"),
-    "more points": ({"points": 9}, r"the grid has 9 points, .*/first's has 5, .* `moft profile RUN --points 5`"),
+    "more points": ({"points": 9}, r"the grid has 9 points, that of .*/first has 5, .* `moft profile RUN --points 5`"),
     "fewer lists": ({"lists": 30}, "splits.train.lists: 40 there, 30 here"),
 }
 
@@ -61,6 +62,15 @@ def test_lists_that_differ_though_the_data_do_not_are_refused(made):
     runs = [read_measured(made(name)) for name in ("first", "second")]
     runs[1].tensors["lists"][0] = 77
     with pytest.raises(MoftError, match="other lists of its test split"):
+        entries_of(runs)
+
+
+def test_lists_that_differ_are_called_as_the_task_calls_them(made):
+    runs = [read_measured(made(name, nouns=Nouns("query", "document"))) for name in ("first", "second")]
+    runs[1].tensors["lists"][0] = 77
+    with pytest.raises(
+        MoftError, match=r"on other queries of its test split .*; runs can only be compared on the same queries\."
+    ):
         entries_of(runs)
 
 

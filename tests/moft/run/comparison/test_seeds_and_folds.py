@@ -55,15 +55,15 @@ def test_folds_are_put_together_in_one_order(read):
     runs = grid_of(read, folds=(2, 0, 1))
     entries = entries_of(runs, pool="task.fold")
     assert [[run.config["task"]["fold"] for run in entry.all_runs] for entry in entries] == [[0, 1, 2]] * 2
-    (values,) = entries[0].together("values")
+    (values,) = entries[0].pooled("values")
     expected = torch.cat([runs[at].tensors["values"] for at in (1, 2, 0)], dim=1)
     assert torch.equal(values, expected)
 
 
 def test_folds_and_seeds_go_together(read):
     entries = entries_of(grid_of(read, seeds=(0, 1), folds=(0, 1, 2)), over_seeds=True, pool="task.fold")
-    assert [len(entry.together("values")) for entry in entries] == [2, 2]
-    assert all(values.shape == (5, 120, 2) for values in entries[0].together("values"))
+    assert [len(entry.pooled("values")) for entry in entries] == [2, 2]
+    assert all(values.shape == (5, 120, 2) for values in entries[0].pooled("values"))
 
 
 def test_without_over_seeds_seeds_stay_apart_when_folds_are_pooled(read):
@@ -126,23 +126,31 @@ def test_a_run_given_twice_is_refused_whatever_it_is_called(made):
 
 def test_a_seed_that_another_entry_has_is_named(read):
     runs = grid_of(read, seeds=(0, 1))
-    refused(runs[:3], f"{runs[2].path}: no run of its settings with seed=1 is given, and {runs[1].path} is one", over_seeds=True)
+    refused(
+        runs[:3],
+        f"{runs[2].path}: no run with its settings and seed=1 is given (such as {runs[1].path} for another entry)",
+        over_seeds=True,
+    )
 
 
 def test_a_fold_that_another_entry_has_is_named(read):
     runs = grid_of(read, seeds=(0, 1), folds=(0, 1))
     how = {"over_seeds": True, "pool": "task.fold"}
-    refused(runs[:-1], f"no run of its settings with seed=1 and task.fold=1 is given, and {runs[3].path} is one", **how)
+    refused(
+        runs[:-1],
+        f"no run with its settings and seed=1 and task.fold=1 is given (such as {runs[3].path} for another entry)",
+        **how,
+    )
 
 
 def test_two_runs_of_one_seed_are_refused(read):
     runs = [read("a"), read("b"), read("c", seed=1)]
-    refused(runs, f"{runs[0].path} and {runs[1].path}: have the same settings and seed=0; give each once", over_seeds=True)
+    refused(runs, f"{runs[0].path} and {runs[1].path}: have the same settings and seed=0; leave one of them out", over_seeds=True)
 
 
 def test_runs_without_a_common_seed_group_are_refused(read):
     runs = grid_of(read)
-    told = f"--over-seeds: no two runs differ in their seed alone ({runs[0].path} and {runs[1].path} differ in method.name)"
+    told = f"--over-seeds: no two runs differ only in their seed ({runs[0].path} and {runs[1].path} differ in method.name)"
     refused(runs, told, over_seeds=True)
 
 

@@ -89,7 +89,7 @@ def test_a_damaged_checkpoint_is_told_with_the_way_out(file, cut, records, folde
     records().save("job", state(4))
     path = folder.checkpoints / "job" / "step-000000004" / f"{file}.safetensors"
     path.write_bytes(path.read_bytes()[:20]) if cut else path.unlink()
-    told = rf"{re.escape(str(path))}: is .* Remove {re.escape(str(path.parent))} to go on from the one before it\.$"
+    told = rf"{re.escape(str(path))}: is .* Remove {re.escape(str(path.parent))} to resume from the one before it\.$"
     with pytest.raises(RunError, match=told):
         records().latest("job")
 
@@ -105,9 +105,9 @@ def test_a_damaged_state_is_told(text, records, folder):
 def test_a_checkpoint_of_another_config_is_refused(records):
     records().save("job", state(3))
     records().finish("done", {}, TrainingCost(1, 1.0, 1.0, 2))
-    with pytest.raises(RunError, match=r"step-000000003: is a checkpoint of another config"):
+    with pytest.raises(RunError, match=r"step-000000003: was made with another config"):
         records("theirs").latest("job")
-    with pytest.raises(RunError, match="finished: is a checkpoint of another config; remove it to train this job anew"):
+    with pytest.raises(RunError, match="finished: was made with another config; remove it to train this job again"):
         records("theirs").finished("done")
 
 

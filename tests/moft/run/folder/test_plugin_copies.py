@@ -9,7 +9,7 @@ import pytest
 
 from moft.errors import RunError
 from moft.files.json import read_json
-from moft.run.folder.plugin_copies import allow_repair, check_same_plugins, keep_again, kept_hashes
+from moft.run.folder.plugin_copies import allow_repair, check_same_plugins, plugin_hashes, update_copies
 from moft.run.folder.run_folder import RunFolder
 
 VANISHING = """
@@ -42,7 +42,7 @@ def folder(tmp_path, file):
 def test_a_folder_keeps_the_plugins_from_its_first_moment_on(folder, file):
     file.write_text("second = 2\n")
     assert (folder.plugins / "mine.py").read_text() == "first = 1\n"
-    assert kept_hashes(folder) == {"mine.py": sha256(b"first = 1\n").hexdigest()}
+    assert plugin_hashes(folder) == {"mine.py": sha256(b"first = 1\n").hexdigest()}
 
 
 def test_a_plugin_that_is_gone_by_then_leaves_no_folder(tmp_path):
@@ -58,8 +58,8 @@ def test_a_run_is_not_gone_on_with_by_a_plugin_that_has_changed(folder, file):
     with pytest.raises(RunError) as error:
         check_same_plugins(folder, [str(file)])
     assert str(error.value) == (
-        f"{folder.path}: the plugin file {file} has changed since it began (mine.py: {there} there, {here} here); "
-        f"put back what {folder.plugins / 'mine.py'} has, or train anew with another --out."
+        f"{folder.path}: the plugin file {file} has changed since the run began (mine.py: {there} there, {here} here); "
+        f"restore it from {folder.plugins / 'mine.py'}, or train anew with another --out."
     )
     assert (folder.plugins / "mine.py").read_text() == "first = 1\n"
 
@@ -69,20 +69,20 @@ def test_a_plugin_of_a_run_that_an_error_ended_may_be_repaired_once_and_a_note_s
     for text, repairs in (("second = 2\n", 1), ("second = 2\n", 1)):
         file.write_text(text)
         check_same_plugins(folder, [str(file)])
-        keep_again(folder, [str(file)])
+        update_copies(folder, [str(file)])
         assert (folder.plugins / "mine.py").read_text() == text
         assert len(read_json(folder.notes)) == repairs
-    assert read_json(folder.notes)[0].startswith("The plugin file mine.py was repaired on the way: sha256 ")
+    assert read_json(folder.notes)[0].startswith("The plugin file mine.py was changed during the run: SHA-256 ")
     assert [path.name for path in folder.plugins.iterdir()] == ["mine.py"]
     file.write_text("third = 3\n")
-    with pytest.raises(RunError, match="has changed since it began"):
+    with pytest.raises(RunError, match="has changed since the run began"):
         check_same_plugins(folder, [str(file)])
 
 
 def test_a_run_that_kept_no_plugin_yet_keeps_what_it_goes_on_with(folder, file):
     (folder.plugins / "mine.py").unlink()
     check_same_plugins(folder, [str(file)])
-    keep_again(folder, [str(file)])
+    update_copies(folder, [str(file)])
     assert (folder.plugins / "mine.py").read_text() == "first = 1\n"
     assert not folder.notes.exists()
 
@@ -100,4 +100,4 @@ def test_what_is_kept_is_what_trained_though_the_file_is_gone_by_the_end(config,
     file.write_text(VANISHING + "# edited\n")
     said = moft(*words, "--resume")
     assert said.code == 2
-    assert said.mistakes[0].startswith(f"moft: error: {run}: the plugin file {file} has changed since it began (mine.py: ")
+    assert said.mistakes[0].startswith(f"moft: error: {run}: the plugin file {file} has changed since the run began (mine.py: ")

@@ -32,9 +32,9 @@ def test_what_is_there_already_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for name, told in (
-        ("run", r"a run is there already; .* or go on with it by --resume"),
-        ("file", r"a file is there already; choose another --out or remove it"),
-        ("folder", r"a folder that is no run is there already"),
+        ("run", r"a run already exists here; .* or continue it with --resume"),
+        ("file", r"a file already exists here; choose another --out or remove it"),
+        ("folder", r"a folder that is not a run already exists here"),
     ):
         with pytest.raises(RunError, match=told):
             RunFolder.create(tmp_path / name, CONFIG)

@@ -8,14 +8,15 @@ import torch
 from moft.errors import ConfigError, DataError
 from moft.run.policy.parse_weights import (
     checked_dial,
-    dial_of,
-    in_words,
-    parsed_dial,
-    parsed_weights,
+    dial_from_json,
+    dial_text,
+    parse_dial,
+    parse_weights,
+    read_weights_file,
     tradeoff_at,
-    weights_of,
-    weights_of_file,
+    weights_from_json,
 )
+from moft.types import Nouns
 
 NAMES = ("clicks", "dwell", "quality")
 
@@ -30,22 +31,22 @@ NAMES = ("clicks", "dwell", "quality")
     ],
 )
 def test_weights_are_read_in_order_or_by_name(text, weights):
-    assert parsed_weights(text, NAMES) == weights
+    assert parse_weights(text, NAMES) == weights
 
 
 MISTAKES = {
     "0.2,0.3": "2 values for 3 objectives: clicks, dwell, quality",
     "1,0,0,0": "4 values for 3 objectives",
-    "": "'' is no number",
-    "0.5,half,0": "'half' is no number",
+    "": "'' is not a number",
+    "0.5,half,0": "'half' is not a number",
     "0.5,0.5,0.5": "weights must sum to 1",
     "1.5,-0.5,0": "weights must be finite and not negative",
     "nan,0.5,0.5": "weights must be finite and not negative",
     "inf,0,0": "weights must be finite and not negative",
-    "click=1": "'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "click=1": "'click' is not an objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
     "clicks=0.5,clicks=0.5": "'clicks' is given twice.",
     "clicks=0.5,0.5": "'0.5' is not of the form objective=weight.",
-    "clicks=half,dwell=0.5": "'half' is no number",
+    "clicks=half,dwell=0.5": "'half' is not a number",
     "clicks=0.5,dwell=0.4": "weights must sum to 1",
 }
 
@@ -53,7 +54,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("text", "told"), MISTAKES.items())
 def test_a_mistake_in_weights_is_told_in_one_line(text, told):
     with pytest.raises(ConfigError) as error:
-        parsed_weights(text, NAMES)
+        parse_weights(text, NAMES)
     assert str(error.value).startswith(f"--weights {text!r}: ")
     assert told in str(error.value)
     assert "\n" not in str(error.value)
@@ -62,7 +63,7 @@ def test_a_mistake_in_weights_is_told_in_one_line(text, told):
 def test_a_file_has_a_row_for_each_list(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text("[1, 0, 0]\n[0.25, 0.25, 0.5]\n")
-    assert weights_of_file(path, NAMES) == [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
+    assert read_weights_file(path, NAMES) == [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +75,10 @@ def test_a_file_has_a_row_for_each_list(tmp_path):
         ("[" * 100_000, "is not JSON that can be read (nested too deep, or a number of too many digits)"),
         (f"[{10**400}, 0, 0]", "weights must be finite and not negative"),
         (f"[{-(10**400)}, 0, 0]", "weights must be finite and not negative"),
-        ("[0.5, 0.5]", "'[0.5, 0.5]' are not 3 weights, one for each of clicks, dwell, quality"),
-        ('{"clicks": 1}', "are not 3 weights"),
-        ('[1, "0", 0]', "are not 3 weights"),
-        ("[true, false, false]", "are not 3 weights"),
+        ("[0.5, 0.5]", "'[0.5, 0.5]' is not an array of 3 weights, one for each of clicks, dwell, quality"),
+        ('{"clicks": 1}', "is not an array of 3 weights"),
+        ('[1, "0", 0]', "is not an array of 3 weights"),
+        ("[true, false, false]", "is not an array of 3 weights"),
         ("[0.5, 0.5, 0.5]", "weights must sum to 1"),
         ("[2, -1, 0]", "weights must be finite and not negative"),
         ("[NaN, 0, 1]", "weights must be finite and not negative"),
@@ -87,14 +88,21 @@ def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text(f"[1, 0, 0]\n{line}\n[0, 1, 0]\n")
     with pytest.raises(DataError) as error:
-        weights_of_file(path, NAMES)
+        read_weights_file(path, NAMES)
     assert str(error.value).startswith(f"{path}:2: ")
     assert told in str(error.value)
 
 
+def test_a_line_that_is_not_json_is_told_in_the_nouns_of_the_task(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text("0.5, 0.5")
+    with pytest.raises(DataError, match="a line is the weights of one query, such as"):
+        read_weights_file(path, NAMES, Nouns("query", "document"))
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
-        weights_of_file(tmp_path / "gone", NAMES)
+        read_weights_file(tmp_path / "gone", NAMES)
 
 
 @pytest.mark.parametrize("dial", [0.0, -1.0, float("nan")])
@@ -112,7 +120,7 @@ def test_a_temperature_that_scores_cannot_hold_is_refused(dial):
 def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_bytes(b"\xef\xbb\xbf[1, 0, 0]\r\n")
-    assert weights_of_file(path, NAMES) == [[1.0, 0.0, 0.0]]
+    assert read_weights_file(path, NAMES) == [[1.0, 0.0, 0.0]]
 
 
 def test_temperatures_are_multiples_of_the_trained_ones():
@@ -133,15 +141,15 @@ def test_temperatures_are_multiples_of_the_trained_ones():
     ],
 )
 def test_temperatures_are_one_number_or_one_for_each_objective_in_order_or_by_name(text, factors):
-    assert parsed_dial(text, NAMES) == factors
+    assert parse_dial(text, NAMES) == factors
 
 
 WRONG_TEMPERATURES = {
-    "hot": "--dial 'hot': 'hot' is no number.",
-    "": "--dial '': '' is no number.",
+    "hot": "--dial 'hot': 'hot' is not a number.",
+    "": "--dial '': '' is not a number.",
     "1,3": "--dial '1,3': 2 values for 3 objectives: clicks, dwell, quality.",
-    "1,x,3": "--dial '1,x,3': 'x' is no number.",
-    "click=2": "--dial 'click=2': 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
+    "1,x,3": "--dial '1,x,3': 'x' is not a number.",
+    "click=2": "--dial 'click=2': 'click' is not an objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality.",
     "clicks=2,clicks=3": "--dial 'clicks=2,clicks=3': 'clicks' is given twice. Objectives: clicks, dwell, quality.",
     "clicks=2,3": "--dial 'clicks=2,3': '3' is not of the form objective=dial. Objectives: clicks, dwell, quality.",
     "1,0,1": "--dial 0: must be above 0; 1 is as trained, larger moves towards the base model.",
@@ -154,28 +162,28 @@ WRONG_TEMPERATURES = {
 @pytest.mark.parametrize(("text", "told"), WRONG_TEMPERATURES.items())
 def test_a_mistake_in_temperatures_is_told_in_one_line(text, told):
     with pytest.raises(ConfigError) as error:
-        parsed_dial(text, NAMES)
+        parse_dial(text, NAMES)
     assert str(error.value) == told
 
 
 @pytest.mark.parametrize(("factors", "text"), [([2.0, 2.0], "2"), ([1.0, 3.0], "1, 3"), ([1e6, 1e6], "1e+06"), ([0.5], "0.5")])
 def test_factors_of_temperatures_are_told_as_they_were_given(factors, text):
-    assert in_words(factors) == text
+    assert dial_text(factors) == text
 
 
 def test_an_entry_of_a_file_has_weights_in_order_or_by_name_and_a_temperature():
-    assert weights_of([0.25, 0.25, 0.5], NAMES, "a:1") == [0.25, 0.25, 0.5]
-    assert weights_of({"quality": 1}, NAMES, "a:1") == [0.0, 0.0, 1.0]
-    assert dial_of(2, NAMES, "a:1") == [2.0, 2.0, 2.0]
-    assert dial_of([1, 2, 3], NAMES, "a:1") == [1.0, 2.0, 3.0]
-    assert dial_of({"dwell": 3}, NAMES, "a:1") == [1.0, 3.0, 1.0]
+    assert weights_from_json([0.25, 0.25, 0.5], NAMES, "a:1") == [0.25, 0.25, 0.5]
+    assert weights_from_json({"quality": 1}, NAMES, "a:1") == [0.0, 0.0, 1.0]
+    assert dial_from_json(2, NAMES, "a:1") == [2.0, 2.0, 2.0]
+    assert dial_from_json([1, 2, 3], NAMES, "a:1") == [1.0, 2.0, 3.0]
+    assert dial_from_json({"dwell": 3}, NAMES, "a:1") == [1.0, 3.0, 1.0]
 
 
 @pytest.mark.parametrize(
     ("value", "told"),
     [
         ([0.5, 0.5], "weights [0.5, 0.5] must be 3 numbers, one for each of clicks, dwell, quality."),
-        ({"click": 1}, "weights: 'click' is no objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality."),
+        ({"click": 1}, "weights: 'click' is not an objective. Did you mean 'clicks'? Objectives: clicks, dwell, quality."),
         ({"clicks": "1"}, 'weights ["1", 0.0, 0.0] must be 3 numbers'),
         ([True, False, False], "must be 3 numbers"),
         ("0.2,0.3,0.5", 'weights "0.2,0.3,0.5" must be 3 numbers'),
@@ -187,7 +195,7 @@ def test_an_entry_of_a_file_has_weights_in_order_or_by_name_and_a_temperature():
 )
 def test_a_mistake_in_the_weights_of_an_entry_names_where_it_is(value, told):
     with pytest.raises(DataError) as error:
-        weights_of(value, NAMES, "asked.jsonl:3")
+        weights_from_json(value, NAMES, "asked.jsonl:3")
     assert str(error.value).startswith("asked.jsonl:3: ")
     assert told in str(error.value)
 
@@ -206,6 +214,6 @@ def test_a_mistake_in_the_weights_of_an_entry_names_where_it_is(value, told):
 )
 def test_a_mistake_in_the_temperature_of_an_entry_names_where_it_is(value, told):
     with pytest.raises(DataError) as error:
-        dial_of(value, NAMES, "asked.jsonl:3")
+        dial_from_json(value, NAMES, "asked.jsonl:3")
     assert str(error.value).startswith("asked.jsonl:3: ")
     assert told in str(error.value)

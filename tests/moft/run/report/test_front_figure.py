@@ -14,6 +14,7 @@ from moft.engine.fronts.hypervolume import nondominated
 from moft.run.report.figure_style import STYLE, png, shortened
 from moft.run.report.front_figure import front_figure, short_metric
 from moft.run.report.training_figure import training_figure
+from moft.types import Nouns
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -94,11 +95,11 @@ def test_the_front_of_a_pair_is_ringed_and_dominated_points_are_not(recorded):
 
 @pytest.mark.parametrize("m", [2, 5])
 def test_axes_are_named_by_objective_and_metric(recorded, m):
-    record = recorded(m)
+    record = recorded(m, nouns=Nouns("query", "document"))
     texts = said(front_figure(record))
     assert all(f"{name} (NDCG@10)" in texts for name in record["objectives"])
     volume = record["hypervolume"]
-    expected = f"NDCG@10 on test, {record['lists']} lists: hypervolume {volume['value']:.4g}"
+    expected = f"NDCG@10 on test, {record['lists']} queries: hypervolume {volume['value']:.4g}"
     assert any(text.startswith(expected) for text in texts)
 
 

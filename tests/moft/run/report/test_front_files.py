@@ -10,6 +10,9 @@ import torch
 from moft import RunError
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.run.report.front_files import read_measured
+from moft.types import Nouns
+
+BEFORE = "a version of moft before 0.2.0, which this version cannot read; train the run anew."
 
 
 def changed(folder, change):
@@ -33,6 +36,13 @@ def test_a_front_is_read_as_it_was_written(made):
     assert run.tensors["values"].shape == (4, 40, 2)
 
 
+def test_a_front_says_what_its_task_calls_lists(made):
+    run = read_measured(made("mine", nouns=Nouns("query", "document")))
+    assert run.record["nouns"] == {"list": "query", "item": "document"}
+    assert run.record["intervals"].startswith("95% percentile bootstrap over queries, ")
+    assert run.nouns == Nouns("query", "document")
+
+
 def test_what_is_no_folder_is_refused(made, tmp_path):
     assert refusal(tmp_path / "nothing") == f"{tmp_path / 'nothing'}: there is no such folder."
     file = made("mine") / "front.json"
@@ -40,9 +50,9 @@ def test_what_is_no_folder_is_refused(made, tmp_path):
 
 
 def test_a_folder_without_a_front_is_refused(tmp_path, match):
-    assert match(r"holds no measured front \(it has no front.json\); `moft train`", refusal(tmp_path))
+    assert match(r"has no measured front \(front.json\); `moft train`", refusal(tmp_path))
     (tmp_path / "config.yaml").write_text("")
-    assert match(r"is not finished \(it has no front.json\); go on with it by `moft train ... --resume`", refusal(tmp_path))
+    assert match(r"is not finished \(it has no front.json\); resume it by `moft train ... --resume`", refusal(tmp_path))
 
 
 def test_a_damaged_record_is_refused(made, match):
@@ -64,9 +74,10 @@ def test_a_damaged_record_is_refused(made, match):
 
 
 def test_another_version_s_record_is_refused(made, match):
-    assert match("has schema 2; this version of moft reads 1", refusal(changed(made("new"), lambda r: r.update(schema=2))))
-    told = refusal(changed(made("old"), lambda record: record.pop("run")))
-    assert match("does not say which run it is of.* `moft profile`", told)
+    assert match("has schema 3; this version of moft reads 2", refusal(changed(made("new"), lambda r: r.update(schema=3))))
+    old = changed(made("old"), lambda record: record.update(schema=1))
+    assert refusal(old) == f"{old / 'front.json'}: was made by {BEFORE}"
+    assert match("is damaged; it lacks 'run'", refusal(changed(made("damaged"), lambda record: record.pop("run"))))
 
 
 def test_damaged_lists_are_refused(made, match):
@@ -76,7 +87,7 @@ def test_damaged_lists_are_refused(made, match):
     save_tensors(file, {name: value for name, value in tensors.items() if name != "main"})
     assert match("lists.safetensors: is damaged; it lacks 'main'", refusal(folder))
     save_tensors(file, tensors | {"values": torch.zeros(3, 40, 2)})
-    assert match(r"'values' has shape \[3, 40, 2\], and front.json beside it tells of \[5, 40, 2\]", refusal(folder))
+    assert match(r"'values' has shape \[3, 40, 2\], but front.json next to it needs \[5, 40, 2\]", refusal(folder))
     file.write_bytes(b"\0" * 9)
     assert match("is cut short or no safetensors file", refusal(folder))
     file.unlink()

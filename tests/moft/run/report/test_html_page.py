@@ -15,6 +15,7 @@ from moft.errors import RunError
 from moft.run.folder.run_folder import RunFolder
 from moft.run.report import html_page
 from moft.run.report.html_page import duration, write_report
+from moft.types import Nouns
 
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 EVIL = "<script>alert('x')</script>"
@@ -74,6 +75,16 @@ def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(reco
     text = page(record, run).text
     assert [text.count(word) for word in ("minus KL (nats)", "Minus KL (nats)")] == [2, 3]
     assert "main objective" not in text.lower()
+
+
+def test_lists_and_items_are_called_as_the_task_calls_them(recorded, run):
+    run.write_versions({"data": {"splits": {"test": {"lists": 12, "items": 90}}}})
+    record = recorded(2, metric="NDCG@10 (linear gain)", nouns=Nouns("query", "document"))
+    text = page(record, run).text
+    assert "on 12 queries of the test split" in text
+    assert "means over queries" in text
+    assert all(word in text for word in ("queries", "documents", "every query"))
+    assert not re.search(r"\b(lists|items?)\b", text.replace("lists.safetensors", ""))
 
 
 def test_both_files_are_written_and_the_page_holds_the_picture(recorded, run):
@@ -136,7 +147,7 @@ def test_what_is_missing_is_left_out(recorded, run):
     text = page(record, run).text
     assert not re.search(r"\b(nan|None)\b", text)
     assert "Main objective" not in text
-    assert "Made with" not in text
+    assert "Environment" not in text
     assert text.count("\N{EN DASH}") > len(record["points"])
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from moft.config.yaml12 import load
 from moft.errors import ConfigError
-from moft.run.sweep.combinations import LONGEST_NAME, combinations, name_of, overrides_of, varied
+from moft.run.sweep.combinations import MAX_NAME, combinations, folder_name, overrides_of, parse_over
 
 VALUES = {
     "plain": ("a.b=1, x,null", ["1", "x", "null"]),
@@ -26,22 +26,22 @@ VALUES = {
 
 @pytest.mark.parametrize(("text", "expected"), VALUES.values(), ids=VALUES)
 def test_commas_split_unless_something_encloses_them(text, expected):
-    assert varied([text]) == {"a.b": expected}
+    assert parse_over([text]) == {"a.b": expected}
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.one_of(st.integers(), st.booleans(), st.text("ab,[]{}'\\\" :#", max_size=6)), min_size=1, max_size=4))
 def test_quoted_values_are_read_as_they_were(values):
     text = ",".join(json.dumps(value) for value in values)
-    assert [load(part) for part in varied([f"a={text}"])["a"]] == values
+    assert [load(part) for part in parse_over([f"a={text}"])["a"]] == values
 
 
 MALFORMED = {
-    "no values": (["a.b"], "--over 'a.b' is malformed: it has to read 'path.to.setting=a,b,c'."),
-    "no path": (["=1"], "--over '=1' is malformed: it has to read"),
-    "a hole in the path": (["a..b=1"], "--over 'a..b=1' is malformed: it has to read"),
-    "nothing": (["a= "], "--over 'a= ': gives no value."),
-    "an empty value": (["a=1,,2"], "--over 'a=1,,2': value 2 is empty; nothing is written null."),
+    "no values": (["a.b"], "--over 'a.b' is malformed: it must read 'path.to.setting=a,b,c'."),
+    "no path": (["=1"], "--over '=1' is malformed: it must read"),
+    "a hole in the path": (["a..b=1"], "--over 'a..b=1' is malformed: it must read"),
+    "nothing": (["a= "], "--over 'a= ': has no value."),
+    "an empty value": (["a=1,,2"], "--over 'a=1,,2': value 2 is empty; write null for no value."),
     "a comma at the end": (["a=1,"], "--over 'a=1,': value 2 is empty"),
     "an open bracket": (["a=[1,2"], "--over 'a=[1,2' is malformed: its brackets do not match."),
     "a closing bracket": (["a=1],[2"], "--over 'a=1],[2' is malformed: its brackets do not match."),
@@ -53,7 +53,7 @@ MALFORMED = {
 @pytest.mark.parametrize(("overs", "told"), MALFORMED.values(), ids=MALFORMED)
 def test_what_cannot_be_read_is_refused(overs, told):
     with pytest.raises(ConfigError) as caught:
-        varied(overs)
+        parse_over(overs)
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
 
@@ -74,24 +74,24 @@ def test_a_setting_that_is_varied_cannot_be_set():
 
 
 def test_a_name_shows_short_values_and_is_the_same_for_one_value_however_it_is_spelt():
-    assert name_of({"method.name": "dpo-ls", "seed": "3"}) == "method.name=dpo-ls,seed=3"
-    assert name_of({"a": "1e-3"}) == name_of({"a": "0.0010"}) == "a=0.001"
-    assert name_of({"a": "[1,2]"}) == name_of({"a": "[1,  2]"}) != name_of({"a": "[12]"})
-    assert name_of({"a": "'1'"}) != name_of({"a": "1"})
-    assert name_of({"a": "'x'"}) == name_of({"a": "x"}) == "a=x"
-    assert name_of({"a": "'x: y: z'"}).startswith("a=x-y-z-")
+    assert folder_name({"method.name": "dpo-ls", "seed": "3"}) == "method.name=dpo-ls,seed=3"
+    assert folder_name({"a": "1e-3"}) == folder_name({"a": "0.0010"}) == "a=0.001"
+    assert folder_name({"a": "[1,2]"}) == folder_name({"a": "[1,  2]"}) != folder_name({"a": "[12]"})
+    assert folder_name({"a": "'1'"}) != folder_name({"a": "1"})
+    assert folder_name({"a": "'x'"}) == folder_name({"a": "x"}) == "a=x"
+    assert folder_name({"a": "'x: y: z'"}).startswith("a=x-y-z-")
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=80), min_size=2, max_size=2, unique=True))
 def test_names_are_safe_short_and_as_many_as_the_values(texts):
-    names = [name_of({"a.b": json.dumps(text), "c": json.dumps(text), "seed": "0"}) for text in texts]
+    names = [folder_name({"a.b": json.dumps(text), "c": json.dumps(text), "seed": "0"}) for text in texts]
     assert names[0] != names[1]
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-=,") for name in names)
-    assert all(len(name) <= LONGEST_NAME for name in names)
+    assert all(len(name) <= MAX_NAME for name in names)
 
 
 def test_a_name_of_many_settings_is_cut_and_still_its_own():
     one, other = ({f"some.long.path.{i}": str(i + last * (i == 19)) for i in range(20)} for last in (0, 1))
-    assert len(name_of(one)) == len(name_of(other)) == LONGEST_NAME
-    assert name_of(one) != name_of(other)
+    assert len(folder_name(one)) == len(folder_name(other)) == MAX_NAME
+    assert folder_name(one) != folder_name(other)

@@ -40,7 +40,7 @@ def run(tmp_path):
     def go(programs, shares=({}, {})):
         found = {}
         jobs = [Job(name, (sys.executable, "-c", *words), tmp_path / f"{name}.log") for name, words in programs.items()]
-        run_jobs(jobs, shares, lambda ended: found.update({ended.job.name: ended.trouble}))
+        run_jobs(jobs, shares, lambda ended: found.update({ended.job.name: ended.error}))
         return found
 
     return go
@@ -71,8 +71,8 @@ def test_a_job_that_fails_says_why_and_the_others_run(run, tmp_path):
     assert found == {
         "mistake": "the cause.",
         "bug": "ValueError: odd",
-        "silent": "ended with 3 and said nothing.",
-        "killed": "killed by SIGKILL; the system does so when memory is short, which fewer --workers may mend.",
+        "silent": "ended with exit code 3 and no output.",
+        "killed": "killed by SIGKILL; the system does this when memory runs out, so try fewer --workers.",
         "terminated": "killed by SIGTERM.",
         "good": "",
     }
@@ -81,7 +81,7 @@ def test_a_job_that_fails_says_why_and_the_others_run(run, tmp_path):
 
 def test_a_log_keeps_what_was_said_before_and_only_what_is_new_explains_a_failure(run, tmp_path):
     run({"job": ["print('moft: error: of old.')"]})
-    assert run({"job": ["raise SystemExit(3)"]}) == {"job": "ended with 3 and said nothing."}
+    assert run({"job": ["raise SystemExit(3)"]}) == {"job": "ended with exit code 3 and no output."}
     assert (tmp_path / "job.log").read_text() == "moft: error: of old.\n"
 
 

@@ -1,4 +1,4 @@
-"""The contract of conditioners refuses every broken promise, by its words."""
+"""The contract of conditioners refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -180,30 +180,30 @@ def test_a_sound_conditioner_passes(kind):
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
         (lambda spec: nn.Linear(spec.tradeoff_size, 1), "a moft.api.Conditioner.*a Linear"),
         (Slotless, "`slots`, a frozenset of the slots that it fills.*a set"),
-        (Nothing, r"an Injection.*nothing \(None\)"),
+        (Nothing, r"an Injection; got: None"),
         (NoPair, r"a pair \(scale, shift\) for site 'input'.*Tensor"),
-        (InPlace, "the vector left as it was"),
-        (OtherSlot, "fills the slots it names"),
-        (OtherSite, "only sites and layers of the model"),
-        (GatedElsewhere, "only sites and layers of the model"),
+        (InPlace, "the vector is not changed"),
+        (OtherSlot, "exactly the slots in `slots` are filled"),
+        (OtherSite, "only sites and layers that the model has"),
+        (GatedElsewhere, "only sites and layers that the model has"),
         (GatedTooWide, r"gates inner of shape \[3, 3\]"),
         (OneAtATimeBlind, "different vectors give different injections"),
         (OneRow, "modulation input shift of shape"),
         (Infinite, "modulation input shift is finite"),
-        (TwoRanks, "one rank for both factors of first"),
-        (BatchMean, "a row gives the same alone as among others"),
+        (TwoRanks, "both factors of .* have the same rank"),
+        (BatchMean, "a row gives the same result alone and in a batch"),
         (Blind, "different vectors give different injections"),
         (Unused, "every parameter is used.*idle"),
-        (Stuck, "some parameter has a gradient"),
-        (Hidden, "loaded with another's parameters"),
+        (Stuck, "at least one parameter has a gradient other than zero"),
+        (Hidden, "the same output after saved parameters are loaded"),
         (Anywhere, "refused with a ConfigError.*it was built"),
         (Crashing, "refused with a ConfigError.*KeyError"),
     ],
 )
-def test_a_broken_conditioner_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+def test_a_broken_conditioner_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}"):
         check_conditioner(broken)

@@ -1,4 +1,4 @@
-"""The contract of evaluators refuses every broken promise, by its words."""
+"""The contract of evaluators refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -129,24 +129,24 @@ def test_a_sound_evaluator_passes():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
-        (Nameless, "a metric, in words"),
-        (Nothing, r"ListValues.*nothing \(None\)"),
-        (InPlace, "labels left as they were"),
+        (Nameless, "`metric`, a text that names the metric"),
+        (Nothing, r"ListValues; got: None"),
+        (InPlace, "labels are not changed"),
         (NoObjectives, r"values of shape \[3, 5, 2\]"),
         (OneMain, r"main of shape \[3, 5\]"),
-        (Renumbered, "every list once"),
+        (Renumbered, "every list occurs once"),
         (WithGradient, "values without gradient"),
         (Infinite, "no infinite values"),
         (SkipsByTradeoff, "NaN in main for the same lists"),
-        (NormalisedOverBatch, "the same values in any portions.*list by list"),
+        (NormalisedOverBatch, "the same values however lists and tradeoffs are batched.*list by list"),
         (InOrderOfBatches, "batches in reverse order"),
-        (AgainstFirstTradeoff, "the same values in any portions.*tradeoff 1 alone"),
+        (AgainstFirstTradeoff, "the same values however lists and tradeoffs are batched.*tradeoff 1 alone"),
     ],
 )
-def test_a_broken_evaluator_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+def test_a_broken_evaluator_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}"):
         check_evaluator(broken(), _steered(), _batches())
 
 

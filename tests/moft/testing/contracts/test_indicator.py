@@ -1,4 +1,4 @@
-"""The contract of indicators refuses every broken promise, by its words."""
+"""The contract of indicators refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def test_a_sound_indicator_passes():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
-        (Nameless, "a name, in words"),
-        (Meaningless, "a meaning, in words"),
+        (Nameless, "`name`, a text that is not empty"),
+        (Meaningless, "`meaning`, a text that is not empty"),
         (AsTensor, "a float"),
         (Deviation, "a finite number"),
-        (Sorting, "inputs left as they were"),
-        (First, "the order of the points changes nothing"),
+        (Sorting, "inputs are not changed"),
+        (First, "the order of the points does not change the value"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:std")
-def test_a_broken_indicator_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}.*Seen: .*On: "):
+def test_a_broken_indicator_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}.*; got: .*; input: "):
         check_indicator(broken())

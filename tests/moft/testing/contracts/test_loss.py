@@ -1,4 +1,4 @@
-"""The contract of losses refuses every broken promise, by its words."""
+"""The contract of losses refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moft.testing import check_loss
 
 
 def sound(rewards, labels, mask):
-    """A loss that keeps every promise: the cross entropy of two softmaxes."""
+    """A loss that keeps every rule: the cross entropy of two softmaxes."""
     lowest = torch.finfo(rewards.dtype).min
     targets = labels.to(rewards.dtype).masked_fill(~mask, lowest).softmax(-1)
     logs = rewards.masked_fill(~mask, lowest).log_softmax(-1).masked_fill(~mask, 0.0)
@@ -103,28 +103,28 @@ def test_a_sound_loss_passes():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
         (lambda rewards, labels, mask: None, r"a cost for each list, a tensor \[\]"),
         (_one_row_only, "a cost for each list"),
-        (_in_place, "inputs left as they were"),
-        (_mean_over_others, "a list costs the same alone as among others"),
+        (_in_place, "inputs are not changed"),
+        (_mean_over_others, "a list costs the same alone and in a batch"),
         (_nan_gradient, "gradients are finite"),
         (_masked_gradient, "a masked item gets no gradient"),
         (_all_items, "a masked item gets no gradient"),
-        (_by_position, "the order of the items changes nothing"),
-        (_never_silent, "a list that says nothing costs exactly zero"),
-        (_gradient_of_one_item, "a list that says nothing passes no gradient"),
-        (_upside_down, "a larger reward of the best item lowers the cost"),
-        (_single_precision, "float64 rewards cost float64"),
+        (_by_position, "the order of the items does not change the cost"),
+        (_never_silent, "a list with fewer than two items costs exactly zero"),
+        (_gradient_of_one_item, "a list with fewer than two items passes no gradient"),
+        (_upside_down, "a larger reward for the best item lowers the cost"),
+        (_single_precision, "the cost of float64 rewards is float64"),
         (_half_overflow, "within the precision of the rewards"),
         (_naive_exponential, "costs are finite"),
         (_nan_gradient_far_out, "gradients are finite"),
-        (_nan_gradient_beside_silence, "leaves the others' gradients finite"),
+        (_nan_gradient_beside_silence, "leaves the gradients of other lists finite"),
     ],
 )
-def test_a_broken_loss_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=rf"promised: .*{promise}.*Seen: .*On: "):
+def test_a_broken_loss_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=rf"expected: .*{rule}.*; got: .*; input: "):
         check_loss(broken)
 
 
@@ -132,5 +132,5 @@ def test_masked_items_that_change_the_cost_without_a_gradient_are_refused():
     def counts_padding(rewards, labels, mask):
         return sound(rewards, labels, mask) * rewards.shape[-1]
 
-    with pytest.raises(AssertionError, match="masked items change nothing"):
+    with pytest.raises(AssertionError, match="masked items do not change the cost"):
         check_loss(counts_padding)

@@ -72,15 +72,15 @@ def test_a_sound_method_passes():
 
 
 @pytest.mark.parametrize(
-    ("method", "promise"),
+    ("method", "rule"),
     [
-        (Idle, "training changes the policy in place. Seen: every parameter is as it was. On: train, 2 epochs"),
-        (Apart, "everything is trained as a job of the trainer. Seen: no job ended. On: train, 2 epochs"),
-        (Restless, "a job that had finished is not trained again. Seen: .* more steps. On: train, resumed at its end"),
-        (Random, "the same policy for the same seed. Seen: .* On: model.output.bias, train, twice"),
-        (Growing, "the same policy for the same seed. Seen: .* On: .*, twice"),
+        (Idle, "training changes the policy in place; got: no parameter has changed; input: train, 2 epochs"),
+        (Apart, "training is done in jobs of the trainer; got: no job ended; input: train, 2 epochs"),
+        (Restless, "a job that had finished is not trained again; got: .* more steps; input: train, resumed at its end"),
+        (Random, "the same policy for the same seed; got: .*; input: model.output.bias, train, twice"),
+        (Growing, "the same policy for the same seed; got: .*; input: .*, twice"),
     ],
 )
-def test_a_method_that_breaks_a_promise_is_told_which(method, promise):
-    with pytest.raises(AssertionError, match=f"promised: {promise}"):
+def test_a_method_that_breaks_a_rule_is_told_which(method, rule):
+    with pytest.raises(AssertionError, match=f"expected: {rule}"):
         check_method(method())

@@ -1,4 +1,4 @@
-"""The contract of models refuses every broken promise, by its words."""
+"""The contract of models refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -147,39 +147,39 @@ def test_a_model_of_fewer_slots_passes():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
         (ThreeAxes, r"scores \[3, list\]"),
         (Infinite, "scores are finite"),
         (Drawing, "the same scores twice"),
         (BatchMean, "a row scores the same alone.*no injection"),
         (FirstRow, "a row scores the same alone.*a scale at site 'input'"),
-        (AddsScale, "scales and gates of one, shifts and deltas of zero change nothing"),
-        (NoShift, "every place that its spec names is read.*a shift at site 'input'"),
-        (NoPrefix, "every place that its spec names is read.*a prefix"),
-        (NoDeltas, "every place that its spec names is read.*a dense delta of layer 'last'"),
-        (GatesUnread, "every place that its spec names is read.*gates of layer 'inner'"),
-        (GatesAdded, "scales and gates of one, shifts and deltas of zero change nothing"),
+        (AddsScale, "scales and gates of one, shifts and deltas of zero do not change the scores"),
+        (NoShift, "every site and layer in its spec is used.*a shift at site 'input'"),
+        (NoPrefix, "every site and layer in its spec is used.*a prefix"),
+        (NoDeltas, "every site and layer in its spec is used.*a dense delta of layer 'last'"),
+        (GatesUnread, "every site and layer in its spec is used.*gates of layer 'inner'"),
+        (GatesAdded, "scales and gates of one, shifts and deltas of zero do not change the scores"),
         (Detached, "a gradient reaches the injection"),
         (Longer, r"scores \[3, 5\].*a prefix"),
     ],
 )
-def test_a_broken_model_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+def test_a_broken_model_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}"):
         check_model(broken(), _inputs())
 
 
 @pytest.mark.parametrize(
-    ("spec", "promise"),
+    ("spec", "rule"),
     [
-        (replace(SPEC, sites=()), "sites named exactly when the slot 'modulation' is read"),
-        (replace(SPEC, slots=frozenset({"modulation"})), "shapes named exactly when the slot 'deltas' is read"),
-        (replace(SPEC, ranks={"inner": 2}), "ranks named exactly when the slot 'gates' is read"),
+        (replace(SPEC, sites=()), "sites are named if and only if the slot 'modulation' is read"),
+        (replace(SPEC, slots=frozenset({"modulation"})), "shapes are named if and only if the slot 'deltas' is read"),
+        (replace(SPEC, ranks={"inner": 2}), "ranks are named if and only if the slot 'gates' is read"),
         (replace(SPEC, tradeoff_size=0), "sizes of at least one"),
     ],
 )
-def test_a_spec_that_contradicts_itself_is_refused(spec, promise):
-    with pytest.raises(AssertionError, match=promise):
+def test_a_spec_that_contradicts_itself_is_refused(spec, rule):
+    with pytest.raises(AssertionError, match=rule):
         check_model(Sound(spec), _inputs())
 
 

@@ -71,15 +71,15 @@ def test_the_shipped_observer_passes(capsys):
 
 
 @pytest.mark.parametrize(
-    ("observer", "promise"),
+    ("observer", "rule"),
     [
-        (Hopeful, "moft_step_ended raises nothing. Seen: KeyError: 'hypervolume'. On: run 1, new, step 1"),
-        (Careless, "moft_run_ended raises nothing. Seen: AttributeError: .* On: run 1, new, ended well"),
-        (Meddling, "values left as they were. Seen: .*'loss': 0.0.* On: moft_step_ended, run 1, new, step 1"),
-        (Offering, "one of the hooks moft_run_started, .* Seen: none. On: the plugin itself"),
-        (Misspelt, "hooks that moft knows. Seen: plugin 'observer' is refused: moft has no hook 'moft_step_begun'"),
+        (Hopeful, "moft_step_ended does not raise; got: KeyError: 'hypervolume'; input: run 1, new, step 1"),
+        (Careless, "moft_run_ended does not raise; got: AttributeError: .*; input: run 1, new, ended well"),
+        (Meddling, "values are not changed; got: .*'loss': 0.0.*; input: moft_step_ended, run 1, new, step 1"),
+        (Offering, "one of the hooks moft_run_started, .*; got: none; input: the plugin"),
+        (Misspelt, "hooks that moft knows; got: plugin 'observer' is refused: moft has no hook 'moft_step_begun'"),
     ],
 )
-def test_an_observer_that_breaks_a_promise_is_told_which(observer, promise):
-    with pytest.raises(AssertionError, match=f"promised: {promise}"):
+def test_an_observer_that_breaks_a_rule_is_told_which(observer, rule):
+    with pytest.raises(AssertionError, match=f"expected: {rule}"):
         check_observer(observer())

@@ -84,29 +84,32 @@ def test_sound_plugins_pass():
 
 
 @pytest.mark.parametrize(
-    ("plugin", "promise"),
+    ("plugin", "rule"),
     [
-        (object(), "hooks that moft knows. Seen: plugin 'plugin' is refused: it has no hook"),
-        (Offers(ValueError("away")), "moft_losses yields components. Seen: hook moft_losses failed .ValueError: away"),
-        (Offers("listnet"), "moft_losses yields components. Seen: .*offers 'listnet', which is a str"),
-        (Offers(*[Component("a", Fine, "x")] * 2), "a name is offered once. Seen: a twice. On: moft_losses"),
-        (Offers(Component("My_Loss", Fine, "x")), "a name of lower-case .* Seen: 'My_Loss'. On: loss 'My_Loss'"),
-        (Offers(Component("a", Fine)), "a summary, in one line. Seen: ''. On: loss 'a'"),
+        (object(), "hooks that moft knows; got: plugin 'plugin' is refused: it has no hook"),
+        (Offers(ValueError("away")), "moft_losses yields components; got: hook moft_losses failed .ValueError: away"),
+        (Offers("listnet"), "moft_losses yields components; got: .*offers 'listnet', which is a str"),
+        (Offers(*[Component("a", Fine, "x")] * 2), "a name is offered once; got: a twice; input: moft_losses"),
+        (Offers(Component("My_Loss", Fine, "x")), "a name of lower-case .*; got: 'My_Loss'; input: loss 'My_Loss'"),
+        (Offers(Component("a", Fine)), "a summary, in one line; got: ''; input: loss 'a'"),
         (
             Offers(Component("a", "gone:Loss", "x")),
-            "a target with settings .* Seen: plugin 'plugin': component 'a': cannot",
+            "a target with settings .*; got: plugin 'plugin': component 'a': cannot",
         ),
-        (Offers(Component("a", Untyped, "x")), "a target with settings .* Seen: .*setting 'power' has no annotation"),
+        (Offers(Component("a", Untyped, "x")), "a target with settings .*; got: .*setting 'power' has no annotation"),
         (
             Offers(Component("a", Starless, "x")),
-            "settings stand right of the star. Seen: power left of it, where no config can set",
+            r"settings come after the '\*' of the signature; got: power before it, where a config cannot set it",
         ),
-        (Offers(Component("a", Bare, "x")), "every setting has its meaning under Args. Seen: nothing of power. On: loss 'a'"),
-        (AddsNothing(), "moft_commands adds a command. Seen: none. On: two empty groups"),
-        (Adds(help=None), "a command has a help text. Seen: none. On: 'moft hello'"),
-        (Adds(annotation="NoSuchType"), "commands that typer can parse. Seen: NameError"),
+        (
+            Offers(Component("a", Bare, "x")),
+            "every setting is described under `Args`; got: no description of power; input: loss 'a'",
+        ),
+        (AddsNothing(), "moft_commands adds a command; got: none; input: two empty groups"),
+        (Adds(help=None), "a command has a help text; got: none; input: 'moft hello'"),
+        (Adds(annotation="NoSuchType"), "commands that typer can parse; got: NameError"),
     ],
 )
-def test_a_plugin_that_breaks_a_promise_is_told_which(plugin, promise):
-    with pytest.raises(AssertionError, match=f"promised: {promise}"):
+def test_a_plugin_that_breaks_a_rule_is_told_which(plugin, rule):
+    with pytest.raises(AssertionError, match=f"expected: {rule}"):
         check_plugin(plugin)

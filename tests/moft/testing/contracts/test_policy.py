@@ -1,4 +1,4 @@
-"""The contract of policies refuses every broken promise, by its words."""
+"""The contract of policies refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -127,23 +127,23 @@ def test_a_sound_policy_passes():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
         (OneAxis, r"scores \[4, 3\]"),
         (Infinite, "scores of items are finite"),
         (FirstRow, "a list scores the same alone"),
-        (FixedTemperature, r"all betas times c give s0 \+ \(s - s0\) / c"),
-        (ForgetsReference, r"all betas times c give s0 \+ \(s - s0\) / c"),
+        (FixedTemperature, r"betas multiplied by c give the scores s0 \+ \(s - s0\) / c"),
+        (ForgetsReference, r"betas multiplied by c give the scores s0 \+ \(s - s0\) / c"),
         (ShortGrid, r"steered scores \[4, 4, 3\]"),
-        (SwappedGrid, "one row of a tradeoff serves all lists"),
-        (OneRowUnanswered, "answers serve every row once"),
-        (AnswersAtOne, "the model and injection of an answer give the policy's scores"),
+        (SwappedGrid, "`steer` gives the same scores as a call with one row"),
+        (OneRowUnanswered, "`assignments` cover every row once"),
+        (AnswersAtOne, "the model and injection of an assignment give the policy's scores"),
         (Drawing, "the same scores twice"),
         (OneRatio, "a list scores the same alone"),
     ],
 )
-def test_a_broken_policy_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+def test_a_broken_policy_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}"):
         check_policy(broken(), _batch())
 
 

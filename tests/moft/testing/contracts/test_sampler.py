@@ -1,4 +1,4 @@
-"""The contract of samplers refuses every broken promise, by its words."""
+"""The contract of samplers refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_vectors_off_the_simplex_pass_when_they_may():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
         (Nothing, r"vectors, a tensor \[1, 1\]"),
         (NoGrid, r"a grid, a tensor \[n, 1\]"),
@@ -114,14 +114,14 @@ def test_vectors_off_the_simplex_pass_when_they_may():
         (Negative, "no entry is negative"),
         (Zero, "no vector is all zero"),
         (Unscaled, "every vector sums to one"),
-        (Global, "from the given generator alone"),
+        (Global, "only the given generator is used"),
         (Stateful, "the same seed gives the same draws"),
         (LongGrid, "between one and 21 points"),
-        (RandomGrid, "a grid draws nothing"),
-        (SharedGrid, "the same grid on every call, of the caller's own"),
-        (RepeatingGrid, "no point twice"),
+        (RandomGrid, "the global generator is not used by `grid`"),
+        (SharedGrid, "a new tensor with the same points on every call"),
+        (RepeatingGrid, "all points are different"),
     ],
 )
-def test_a_broken_sampler_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}.*Seen: .*On: "):
+def test_a_broken_sampler_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}.*; got: .*; input: "):
         check_sampler(broken)

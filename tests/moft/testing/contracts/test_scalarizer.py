@@ -1,4 +1,4 @@
-"""The contract of scalarizers refuses every broken promise, by its words."""
+"""The contract of scalarizers refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def _in_place(losses, weights):
 
 BROKEN = [
     (lambda losses, weights: None, "one number for each row, a tensor"),
-    (_in_place, "inputs left as they were"),
+    (_in_place, "inputs are not changed"),
     (lambda losses, weights: sound(losses, weights).sum(), "one number for each row"),
     (lambda losses, weights: sound(losses.float(), weights.float()), "float64 losses give float64"),
-    (lambda losses, weights: sound(losses / losses.sum(), weights), "a row gives the same alone"),
+    (lambda losses, weights: sound(losses / losses.sum(), weights), "a row gives the same result alone"),
     (lambda losses, weights: sound(losses, weights) + losses[:, 0], "the order of the objectives"),
-    (lambda losses, weights: sound(losses, weights).neg(), "twice the losses give more"),
+    (lambda losses, weights: sound(losses, weights).neg(), "doubled losses give a larger value"),
     (lambda losses, weights: (losses * weights).sum(-1) + losses.log().sum(-1), "values are finite"),
     (
         lambda losses, weights: losses.square().sum(-1).sqrt() + sound(losses, weights) * torch.sqrt(losses.sum(-1)),
@@ -36,7 +36,7 @@ def test_a_sound_scalarizer_passes():
     check_scalarizer(sound)
 
 
-@pytest.mark.parametrize(("broken", "promise"), BROKEN)
-def test_a_broken_scalarizer_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}.*Seen: .*On: "):
+@pytest.mark.parametrize(("broken", "rule"), BROKEN)
+def test_a_broken_scalarizer_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}.*; got: .*; input: "):
         check_scalarizer(broken)

@@ -1,4 +1,4 @@
-"""The contract of scorers refuses every broken promise, by its words."""
+"""The contract of scorers refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -89,22 +89,22 @@ def test_a_sound_scorer_passes():
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "rule"),
     [
-        (Meaningless, "a meaning, in one line"),
-        (Rambling, "a meaning, in one line"),
+        (Meaningless, "`meaning`, one line of text"),
+        (Rambling, "`meaning`, one line of text"),
         (AsList, "a tensor"),
         (Exact, "scores in float32"),
         (Column, "a score for each response"),
         (Trained, "scores without gradient"),
-        (Mean, r"a score is finite.*On: the response ''"),
+        (Mean, r"a score is finite.*; input: the response ''"),
         (Counting, "the same texts have the same scores"),
-        (PathOrName, "the order of the responses changes nothing"),
+        (PathOrName, "the order of the responses does not change the scores"),
         (Relative, "a response scores the same alone"),
-        (Sorting, "inputs left as they were"),
-        (Noisy, "nothing is drawn from the global generator"),
+        (Sorting, "inputs are not changed"),
+        (Noisy, "the global generator is not used"),
     ],
 )
-def test_a_broken_scorer_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+def test_a_broken_scorer_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}"):
         check_scorer(broken())

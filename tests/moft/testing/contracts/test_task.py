@@ -1,4 +1,4 @@
-"""The contract of tasks refuses every broken promise, by its words."""
+"""The contract of tasks refuses every broken rule, by its words."""
 
 from __future__ import annotations
 
@@ -121,10 +121,10 @@ def _empty_list(self, batch):
 
 
 BROKEN = [
-    (_kind(objectives=()), "objectives with names of their own"),
-    (_kind(nouns="query"), "nouns for lists and items"),
-    (_kind(objectives=(Objective("first"), Objective("first"))), "objectives with names of their own"),
-    (_kind(order=lambda self, split, generator: torch.randperm(LISTS)), "from the given generator alone"),
+    (_kind(objectives=()), "objectives with different names"),
+    (_kind(nouns="query"), "`nouns`, a moft.api.Nouns"),
+    (_kind(objectives=(Objective("first"), Objective("first"))), "objectives with different names"),
+    (_kind(order=lambda self, split, generator: torch.randperm(LISTS)), "only the given generator is used"),
     (_changed(labels=lambda batch: batch.labels[..., :1]), r"labels of shape \[4, 4, 2\]"),
     (_changed(mask=lambda batch: batch.mask[..., :1]), "mask of shape"),
     (_changed(reference=lambda batch: batch.reference[:1]), "reference of shape"),
@@ -132,24 +132,24 @@ BROKEN = [
     (_changed(lists=lambda batch: batch.lists[:1]), "lists of shape"),
     (_changed(inputs=_features(lambda features: features[:1])), "input 'features' with 4 rows"),
     (_changed(items=lambda batch: batch.items.float()), "items of torch.bool"),
-    (_changed(mask=lambda batch: torch.ones_like(batch.mask)), "only items are judged"),
+    (_changed(mask=lambda batch: torch.ones_like(batch.mask)), "the mask is False at padding"),
     (_kind(record=_empty_list), "every list has an item"),
     (_changed(labels=lambda batch: batch.labels / 0.0), "labels are finite"),
     (_changed(reference=_nan_padding), "reference are finite, at padding too"),
     (_changed(inputs=_features(lambda features: features / 0.0)), "features are finite"),
     (_changed(lists=lambda batch: batch.lists.flip(0)), "a batch holds the planned lists"),
-    (_kind(order=lambda self, split, generator: Sound.order(self, split, generator) % 5), "every list once"),
+    (_kind(order=lambda self, split, generator: Sound.order(self, split, generator) % 5), "every list occurs once"),
     (_kind(order=lambda self, split, generator: Sound.order(self, split, generator) + 1), "numbered from zero without a gap"),
     (_kind(batches=_nothing), "at least one list"),
     (_kind(order=_fixed_order_that_turns), "the same order each time without a generator"),
     (_kind(order=_unrepeatable), "the same order for the same seed"),
     (_kind(order=lambda self, split, generator: torch.arange(LISTS)), "an order drawn from the generator"),
-    (_kind(order=_loses_one), "every list in any order"),
-    (_kind(record=_counting), "a list is the same in any batch"),
+    (_kind(order=_loses_one), "every list occurs in any order"),
+    (_kind(record=_counting), "a list has the same content in any batch"),
     (_kind(model=lambda self, size: Scores(2)), "a spec with tradeoff_size 1"),
     (_kind(model=lambda self, size: Flat(size)), r"scores \[4, 4\]"),
     (_kind(restore=lambda self, state: setattr(self, "offset", state["offset"] + 1)), "the same state after restoring it"),
-    (_kind(identity=lambda self: {"path": Path("data")}), "an identity fit for JSON"),
+    (_kind(identity=lambda self: {"path": Path("data")}), "an identity that JSON can hold"),
 ]
 
 
@@ -158,7 +158,7 @@ def test_a_sound_task_passes():
     check_task(Sound(), ["test"])
 
 
-@pytest.mark.parametrize(("broken", "promise"), BROKEN, ids=[promise for _, promise in BROKEN])
-def test_a_broken_task_is_refused_with_the_promise(broken, promise):
-    with pytest.raises(AssertionError, match=f"promised: .*{promise}"):
+@pytest.mark.parametrize(("broken", "rule"), BROKEN, ids=[rule for _, rule in BROKEN])
+def test_a_broken_task_is_refused_with_the_rule(broken, rule):
+    with pytest.raises(AssertionError, match=f"expected: .*{rule}"):
         check_task(broken())

@@ -50,20 +50,20 @@ class Short:
         self.run_started = self.run_ended = print
 
 
-def test_a_tracker_that_keeps_its_promises_passes():
+def test_a_tracker_that_keeps_its_contract_passes():
     check_tracker(Diary)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (Early, r"nothing is opened before the run has begun\. Seen: \['diary.txt'\] in the run folder"),
-        (Hopeful, r"step_ended raises nothing\. Seen: KeyError: 'hypervolume'\. On: run 1, new, step 1"),
-        (Meddling, r"values left as they were\. Seen: .*'loss': 0\.0"),
-        (Careless, r"run_ended raises nothing\. Seen: AttributeError: .* On: run 1, new, ended well"),
-        (Short, r"methods run_started, .*\. Seen: no step_ended, front_profiled\. On: run 1, new"),
+        (Early, r"nothing is written before `run_started`\; got: \['diary.txt'\] in the run folder"),
+        (Hopeful, r"step_ended does not raise\; got: KeyError: 'hypervolume'\; input: run 1, new, step 1"),
+        (Meddling, r"values are not changed\; got: .*'loss': 0\.0"),
+        (Careless, r"run_ended does not raise\; got: AttributeError: .*; input: run 1, new, ended well"),
+        (Short, r"methods run_started, .*\; got: no step_ended, front_profiled\; input: run 1, new"),
     ],
 )
-def test_a_broken_promise_is_told(build, message):
+def test_a_broken_rule_is_told(build, message):
     with pytest.raises(AssertionError, match=message):
         check_tracker(build)

@@ -139,7 +139,7 @@ def test_a_config_selects_a_reader_by_name(plugins):
     assert resolve(Reader, {"name": "hh", "paths": {"helpful": "a.json"}}, plugins).make() == HH({"helpful": "a.json"})
     made = resolve(Reader, {"name": "rated", "path": "a", "labels": ["x"]}, plugins).make()
     assert made == Rated("a", labels=["x"])
-    with pytest.raises(ConfigError, match=r"needs a name, one of lists, pku-saferlhf, rated, pairs, hh"):
+    with pytest.raises(ConfigError, match=r"the name must be one of lists, pku-saferlhf, rated, pairs, hh"):
         resolve(Reader, {"path": "a"}, plugins, "task.data")
 
 

@@ -131,7 +131,7 @@ def test_weights_off_the_grid_are_told(tuned, capsys):
     path = tuned("{name: dpo-ls, points: 3}")
     capsys.readouterr()
     assert main(["generate", str(path), "Day 3: ", "--weights", "0.33,0.67", *WORDS]) == 0
-    assert capsys.readouterr().err.startswith("moft: note: Weights brief=0.33, calm=0.67 are off the grid that was trained;")
+    assert capsys.readouterr().err.startswith("moft: note: Weights brief=0.33, calm=0.67: no model was trained for these;")
 
 
 @pytest.mark.parametrize("method", ["{name: dpo-soup}", "{name: cos-dpo, conditioner: hpt, betas: dirichlet}"])
@@ -150,7 +150,7 @@ MISTAKES = [
     ({"prompt": "x", "weights": [1]}, "{path}:2: weights [1] must be 2 numbers, one for each of brief, calm."),
     ({"prompt": "x", "weights": [0.5, 0.2]}, "{path}:2: weights must sum to 1"),
     ({"prompt": "x", "weights": "0.5,0.5"}, "{path}:2: weights '0.5,0.5' is text; give numbers, in a list or by objective."),
-    ({"prompt": "x", "weights": {"brave": 1}}, "{path}:2: weights: 'brave' is no objective."),
+    ({"prompt": "x", "weights": {"brave": 1}}, "{path}:2: weights: 'brave' is not an objective."),
     ({"prompt": "x", "weights": [1, 0], "dial": 0}, "{path}:2: dial 0 must be between"),
     ({"prompt": "", "weights": [1, 0]}, "{path}:2: the prompt has no tokens; give at least one."),
     ({"text": "x"}, "{path}:2: has no 'prompt'; a line is"),

@@ -168,7 +168,7 @@ MISTAKES = [
     (["{prompts}"], "moft data sample needs --scorer NAME=KIND, such as --scorer positive=vader; it may be repeated."),
     (["{prompts}", "--scorer", "vader"], "--scorer 'vader' is not of the form NAME=KIND, as in positive=vader."),
     (["{prompts}", *SHORT, *SHORT], "--scorer 'short' is given twice."),
-    (["{prompts}", "--scorer", "nice=vadre"], "--scorer nice: no scorer is called 'vadre'. Did you mean 'vader'?"),
+    (["{prompts}", "--scorer", "nice=vadre"], "--scorer nice: unknown scorer 'vadre'. Did you mean 'vader'?"),
     (
         ["{prompts}", "--template", "USER:", *SHORT],
         "--template 'USER:' must be chat, none, or a format that has {{prompt}} once.",

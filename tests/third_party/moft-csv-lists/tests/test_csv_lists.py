@@ -35,3 +35,10 @@ def test_a_label_is_that_of_its_column(task, tmp_path):
     (tmp_path / "few.csv").write_text("list,one,two,first,second\n0,1,2,3,4\n0,5,6,7,8\n")
     (batch,) = task.read(tmp_path / "few.csv")
     assert batch.labels.tolist() == [[[3.0, 4.0], [7.0, 8.0]]]
+
+
+def test_other_content_is_other_data(task, tmp_path):
+    before = task.identity()
+    (tmp_path / "test.csv").write_text("list,one,two,first,second\n0,1,2,3,4\n0,5,6,7,8\n")
+    assert before["splits"]["train"] == task.identity()["splits"]["train"]
+    assert before["splits"]["test"] != task.identity()["splits"]["test"]

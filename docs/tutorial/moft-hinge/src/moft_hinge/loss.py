@@ -7,7 +7,7 @@ class Hinge:
     """Mean of `max(0, margin - (r_i - r_j))` over the pairs with label i above label j.
 
     Args:
-        margin: the reward difference from which on a pair costs nothing. A larger value moves further from the base.
+        margin: reward difference from which a pair costs nothing. Larger values move further from the base model.
     """
 
     def __init__(self, *, margin: Positive = 1.0):

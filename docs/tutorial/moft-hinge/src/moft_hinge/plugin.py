@@ -1,4 +1,4 @@
-"""Offers the loss; the target is text, so that listing plugins imports nothing."""
+"""Offers the loss to moft. The target is a string, so moft imports the code only when a config uses it."""
 
 from moft import Component, hookimpl
 

@@ -1,10 +1,11 @@
-"""Tables of the story task, of the conditioners, and of trainings on a GPU."""
+"""Tables of results of language models: stories, the dial, and trainings on a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from moft_docs.formats import between, name_of, p_value, significant
 from moft_docs.markdown import table
 
 
@@ -12,10 +13,10 @@ def story_tables(content: Mapping[str, Any]) -> str:
     """Means of each scorer by its own weight, and how surely they rise."""
     weights = [f"{weight:.1f}" for weight in content["weights"]]
     rows = [
-        [name, *(f"{mean:.2f}" for mean in found["means"]), f"{found['tau']:.2f}", _between(found["ends"][0], found["ends"][1:])]
+        [name, *(f"{mean:.2f}" for mean in found["means"]), f"{found['tau']:.2f}", between(found["ends"][0], found["ends"][1:])]
         for name, found in content["objectives"].items()
     ]
-    text = table(["weight", *weights, "Kendall's tau", "last less first"], rows, numbers=True)
+    text = table(["weight", *weights, "Kendall's tau", "last minus first"], rows, numbers=True)
     return f"{text}\n\n{content['prompts']} prompts."
 
 
@@ -36,25 +37,25 @@ def gpu_tables(content: Mapping[str, Any]) -> str:
             for number, run in enumerate(content["runs"], start=1)
             for name, side in run[kind]["sides"].items()
         ]
-        headers = ["training", "pairs per second", "times TRL's", "GB", "of TRL's", "utilisation"]
+        headers = ["training", "pairs per second", "times TRL's", "memory in GB", "of TRL's memory", "utilisation"]
         length, share = f"{padding['mean_length']:,.0f}", f"{padding['trl']:.0%}"
-        said = f"`{kind}`: a response with its prompt has {length} tokens, and {share} of TRL's batches are padding."
+        said = f"`{kind}`: {length} tokens on average in a prompt with its response; {share} of TRL's batches are padding."
         parts += [said, table(headers, rows, numbers=True)]
     return "\n\n".join(parts)
 
 
 def dial_table(content: Mapping[str, Any]) -> str:
-    """Scores of generated text at the vertices, at several betas, and how far it is from the base model."""
+    """Scores of generated text at the vertices, at several settings of the dial, and how far it is from the base model."""
     rows = [[row["name"], *(f"{value:.2f}" for value in row["values"]), f"{row['kl']:.0f}"] for row in content["rows"]]
     return table(["at", *content["objectives"], "KL from the base"], rows, numbers=True)
 
 
 def story_method_tables(content: Mapping[str, Any]) -> str:
-    """One-shot training beside separate models: hypervolume, also of each seed, KL from the base, and seconds, with verdicts."""
+    """One-shot training beside dedicated models: hypervolume, also of each seed, KL from the base, and seconds, with verdicts."""
     rows = [
         [
-            f"`{name}`",
-            f"{found['hypervolume']['value']:.3g} [{found['hypervolume']['ci'][0]:.3g}, {found['hypervolume']['ci'][1]:.3g}]",
+            name_of(name),
+            significant(found["hypervolume"]["value"], found["hypervolume"]["ci"], 3),
             ", ".join(f"{value:.3g}" for value in found["hypervolume"]["by_seed"]),
             *(f"{ratio:.2f}" for ratio in found["vertex_ratio"]),
             f"{found['indicators']['monotonicity']:.2f}",
@@ -68,39 +69,21 @@ def story_method_tables(content: Mapping[str, Any]) -> str:
     ]
     vertices = [f"{name} at its vertex" for name in content["objectives"]]
     headers = ["", "hypervolume", "of each seed", *vertices, "monotonicity", "KL from the base", "parameters", "models"]
-    text = table([*headers, "seconds", "share"], rows, numbers=True)
-    said = [
-        f"`{verdict['first']}` less `{verdict['second']}` {verdict['difference']:.3g}, "
-        f"{'told apart' if verdict['is_distinct'] else 'not told apart'} (p {verdict['p']:.2g})"
+    differences = [
+        [
+            f"{name_of(verdict['first'])} minus {name_of(verdict['second'])}",
+            f"{verdict['difference']:+.3g}",
+            p_value(verdict["p"]),
+            "significant" if verdict["is_significant"] else "not significant",
+        ]
         for verdict in content["verdicts"]
         if verdict["measure"] == "hypervolume"
     ]
-    return f"{text}\n\nPaired differences: {'; '.join(said)}. {content['adjustment']}."
-
-
-def conditioner_tables(content: Mapping[str, Any]) -> str:
-    """Hypervolume, vertex ratios and cost of every conditioner."""
-    rows = [
+    return "\n\n".join(
         [
-            name,
-            _scaled(found["hypervolume"], found["hypervolume_ci"]),
-            _scaled(found["more_than_concat"], found["more_than_concat_ci"]),
-            *(f"{value:.2f}" for value in found["ratio"]),
-            f"{min(found['ratio']):.2f}",
-            f"{found['monotonicity']:.2f}",
-            f"{found['main']:.3f}",
-            f"{found['parameters']:,}",
-            f"{found['seconds_to_concat']:.2f}",
+            table([*headers, "seconds", "share of time"], rows, numbers=True),
+            "Paired differences of the hypervolume:",
+            table(["", "difference", "p", "result"], differences, numbers=True, words=(0, 3)),
+            f"{content['adjustment']}.",
         ]
-        for name, found in content["variants"].items()
-    ]
-    headers = ["", "hypervolume / 1e-3", "more than concat", "I", "II", "III", "IV", "V", "least", "monotonicity", "main"]
-    return table([*headers, "parameters", "time beside concat"], rows, numbers=True)
-
-
-def _scaled(value: float, ci: Sequence[float]) -> str:
-    return _between(1000 * value, [1000 * end for end in ci])
-
-
-def _between(value: float, ci: Sequence[float]) -> str:
-    return f"{value:.2f} [{ci[0]:.2f}, {ci[1]:.2f}]"
+    )

@@ -40,7 +40,7 @@ def test_what_is_no_list_is_as_before(plugins, value):
     [
         ([], "method.conditioner.parts: must have at least 1 entries, got []."),
         (["film"] * 4, "method.conditioner.parts: must have at most 3 entries, got ['film', 'film', 'film', 'film']."),
-        (["film", "fil"], "method.conditioner.parts.1: no conditioner is called 'fil'. Did you mean 'film'?"),
+        (["film", "fil"], "method.conditioner.parts.1: unknown conditioner 'fil'. Did you mean 'film'?"),
         ([["film"]], "method.conditioner.parts.0: must be a conditioner: a name, or a mapping with a name, got ['film']."),
         (3, "method.conditioner: must be a conditioner: a name, or a mapping with a name, or a list of conditioners, got 3."),
     ],
@@ -53,10 +53,10 @@ def test_a_mistake_in_a_list_has_its_place(mistakes, value, line):
 def test_a_list_that_stands_inside_itself_is_refused(mistakes):
     value = ["film"]
     value.append({"name": "both", "parts": value})
-    assert mistakes(Method, told(value), "method") == ["method.conditioner.parts.1.parts: stands inside itself."]
+    assert mistakes(Method, told(value), "method") == ["method.conditioner.parts.1.parts: contains itself."]
     value = {"name": "film"}
     value["inner"] = value
-    assert mistakes(Method, told(value), "method") == ["method.conditioner.inner: stands inside itself."]
+    assert mistakes(Method, told(value), "method") == ["method.conditioner.inner: contains itself."]
 
 
 def test_one_value_in_two_places_is_no_cycle(plugins):

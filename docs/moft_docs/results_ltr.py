@@ -1,0 +1,159 @@
+"""Tables of results of rankers: methods, vertices, conditioners, and the paper's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moft_docs.formats import between, name_of, p_value, thousandfold
+from moft_docs.markdown import table
+
+HYPERVOLUME = "hypervolume / 1e-3"
+NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+
+
+def vertex_tables(content: Mapping[str, Any]) -> str:
+    """Vertex ratios of every variant, then the values behind them."""
+    variants = content["variants"]
+    label, first = next(iter(variants.items()))
+    names = first["objectives"]
+    ratios = [
+        [
+            variant,
+            *(f"{ratio:.2f}" for ratio in found["ratio"]),
+            f"{min(found['ratio']):.2f}",
+            between(1000 * found["hypervolume"], [1000 * end for end in found["hypervolume_ci"]]),
+            f"{found['main']:.3f}",
+            f"{found['seconds']:.1f}",
+        ]
+        for variant, found in variants.items()
+    ]
+    values = [[variant, *(f"{value:.3f}" for value in found["one_shot"])] for variant, found in variants.items()]
+    values += [
+        [label, *(f"{value:.3f}" for value in first[key])]
+        for label, key in (("dedicated models", "plain"), ("base ranker", "base"))
+    ]
+    parts = [
+        "Vertex ratio: the value of the policy at the vertex of an objective, divided by that of a dedicated model.",
+        table(["variant", *names, "least", HYPERVOLUME, "main", "seconds"], ratios, numbers=True),
+        f"NDCG@10 of each objective at its vertex. Dedicated models and base ranker are those of *{label}*.",
+        table(["variant", *names], values, numbers=True),
+    ]
+    if len(variants) == 1:
+        intervals = [
+            [name, between(ratio, ci), f"[{gain[0]:+.3f}, {gain[1]:+.3f}]"]
+            for name, ratio, ci, gain in zip(names, first["ratio"], first["ratio_ci"], first["above_base_ci"], strict=True)
+        ]
+        parts += ["95 % intervals:", table(["objective", "vertex ratio", "policy minus base ranker"], intervals, numbers=True)]
+    return "\n\n".join(parts)
+
+
+def one_shot_table(content: Mapping[str, Any]) -> str:
+    """One policy beside eleven dedicated models."""
+    rows = [
+        ["hypervolume, relative to 11 dedicated models (95 % interval)", between(content["ratio"], content["ratio_ci"], 3)],
+        ["the same, least of the seeds", f"{content['ratio_least']:.3f}"],
+        ["seconds, one policy", f"{content['one_shot_seconds']:.1f}"],
+        ["seconds, 11 dedicated models", f"{content['plain_seconds']:.1f}"],
+        ["training time, relative to 11 dedicated models", f"{content['share_of_time']:.3f}"],
+        ["monotonicity, each seed", ", ".join(f"{value:.3f}" for value in content["monotonicity"])],
+        ["training lists", f"{content['lists']:,}"],
+    ]
+    return table(["", "measured"], rows, numbers=True)
+
+
+def method_tables(content: Mapping[str, Any]) -> str:
+    """The methods side by side, then the differences between the first of them and each of the others."""
+    entries = content["entries"]
+    rows = [
+        [
+            name_of(name),
+            thousandfold(entry["hypervolume"]),
+            f"{entry['main']['value']:.4f} ± {entry['main']['deviation']:.3f}",
+            *(f"{entry['indicators'][key]:.3f}" for key in ("spacing", "coverage", "monotonicity")),
+            f"{entry['cost']['jobs']:g}",
+            f"{entry['cost']['seconds']:.1f}",
+            f"{entry['cost']['separate_seconds']:.1f}",
+            f"{entry['cost']['parameters']:,.0f}",
+        ]
+        for name, entry in entries.items()
+    ]
+    headers = ["method", HYPERVOLUME, "main ± over the front", "spacing", "coverage", "monotonicity"]
+    one, against = list(entries)[:2]
+    return "\n\n".join(
+        [
+            table([*headers, "jobs", "seconds", "seconds, one by one", "parameters"], rows, numbers=True),
+            f"Training `{one}` takes {content['share_of_time']:.3f} of the time of the jobs of `{against}`, one by one.",
+            f"Paired differences, `{one}` minus each other method:",
+            _differences(content["verdicts"], one),
+            f"{content['lists']:,} lists, {len(content['objectives'])} objectives. {content['adjustment']}.",
+        ]
+    )
+
+
+def optima_table(content: Mapping[str, Any]) -> str:
+    """What the two kinds of optima reach."""
+    rows = [
+        [f"{m} objectives, {name}", f"{volume:.4f}", f"{main:.4f}"]
+        for m, found in content["found"].items()
+        for name, (volume, main) in found.items()
+    ]
+    return table(["optimum", "hypervolume", "mean main"], rows, numbers=True)
+
+
+def paper_rows(content: Mapping[str, Any]) -> str:
+    """Table 1 of the paper, its numbers beside those measured here."""
+    names = ("dpo-ls", "dpo-soup", "mo-dpo", "cos-dpo")
+    ours = [content["entries"][name] for name in names]
+    rows = [
+        [f"{HYPERVOLUME}, paper", "1.648", "1.468", "1.263", "2.039"],
+        [f"{HYPERVOLUME}, here", *(f"{1000 * entry['hypervolume']['value']:.3f}" for entry in ours)],
+        ["main NDCG@10 ± over the front, paper", "0.355 ± 0.029", "0.382 ± 0.032", "0.360 ± 0.024", "0.432 ± 0.028"],
+        [
+            "main NDCG@10 ± over the front, here",
+            *(f"{entry['main']['value']:.3f} ± {entry['main']['deviation']:.3f}" for entry in ours),
+        ],
+        ["seconds, paper", "14,649", "6,062", "27,060", "4,043"],
+        ["seconds, one by one, here", *(f"{entry['cost']['separate_seconds']:,.0f}" for entry in ours)],
+        ["parameters, paper", "551,232", "250,615", "801,792", "50,432"],
+        ["parameters, here", *(f"{entry['cost']['parameters']:,.0f}" for entry in ours)],
+    ]
+    return table(["", "DPO-LS", "DPO Soup", "MO-DPO", "Weight-COS-DPO"], rows, numbers=True)
+
+
+def conditioner_tables(content: Mapping[str, Any]) -> str:
+    """Hypervolume, vertex ratios and cost of every conditioner."""
+    rows = [
+        [
+            name_of(name),
+            thousandfold({"value": found["hypervolume"], "ci": found["hypervolume_ci"]}),
+            thousandfold({"value": found["more_than_concat"], "ci": found["more_than_concat_ci"]}),
+            *(f"{value:.2f}" for value in found["ratio"]),
+            f"{min(found['ratio']):.2f}",
+            f"{found['monotonicity']:.2f}",
+            f"{found['main']:.3f}",
+            f"{found['parameters']:,}",
+            f"{found['seconds_to_concat']:.2f}",
+        ]
+        for name, found in content["variants"].items()
+    ]
+    numerals = NUMERALS[: len(next(iter(content["variants"].values()))["ratio"])]
+    headers = ["conditioner", HYPERVOLUME, "more than concat", *numerals, "least", "monotonicity", "main"]
+    return table([*headers, "parameters", "time beside concat"], rows, numbers=True)
+
+
+def _differences(verdicts: list[Mapping[str, Any]], one: str) -> str:
+    """The differences between one entry and the others, with what the verdict on each is."""
+    rows = []
+    for verdict in verdicts:
+        if one not in (verdict["first"], verdict["second"]):
+            continue
+        is_first = verdict["first"] == one
+        sign, other = (1, verdict["second"]) if is_first else (-1, verdict["first"])
+        ends = verdict["ci"] or [float("nan")] * 2
+        low, high = ends if is_first else [-ends[1], -ends[0]]
+        difference = sign * verdict["difference"]
+        result = f"`{one}` is {'higher' if difference > 0 else 'lower'}" if verdict["is_significant"] else "not significant"
+        interval = f"[{low:+.3g}, {high:+.3g}]"
+        rows.append([verdict["measure"], f"`{other}`", f"{difference:+.3g}", interval, p_value(verdict["p"]), result])
+    return table(["measure", "against", "difference", "95 % interval", "p", "result"], rows, numbers=True, words=(0, 1, 5))

@@ -1,0 +1,6 @@
+"""Help texts of options that several commands share."""
+
+from __future__ import annotations
+
+WEIGHTS_HELP = "Objective weights, which sum to 1: 0.2,0.8 in order, or clicks=0.2,dwell=0.8."
+DIAL_HELP = "Factor on the trained betas: 1 as trained, above 1 towards the base model, below 1 away from it."

@@ -1,0 +1,52 @@
+"""Optimizer moments and random states of a job, as a checkpoint keeps them and as a resumed job takes them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moft.engine.distributed.fsdp import part_of, whole
+from moft.engine.training.adaptive_sampling import restore_sampler, sampler_state
+from moft.engine.training.training_job import TrainerState, TrainingJob
+
+
+def optimizer_moments(job: TrainingJob, optimizers: Sequence[Any]) -> dict[str, Tensor]:
+    """Copies of the optimizers' state on the CPU, by `parameter|moment`; all processes call it together."""
+    names = {parameter: name for name, parameter in job.module.named_parameters()}
+    return {
+        f"{names[parameter]}|{moment}": whole(value.detach()).cpu().clone()
+        for optimizer in optimizers
+        for parameter, state in optimizer.state.items()
+        for moment, value in state.items()
+    }
+
+
+def restore_moments(job: TrainingJob, optimizers: Sequence[Any], moments: Mapping[str, Tensor], device: torch.device) -> None:
+    """Gives the optimizers back what `optimizer_moments` returned."""
+    parameters = dict(job.module.named_parameters())
+    owners = {member: owner for owner in optimizers for group in owner.param_groups for member in group["params"]}
+    for key, value in moments.items():
+        name, _, moment = key.rpartition("|")
+        parameter = parameters[name]
+        # The step counter too: a fused optimizer keeps it where the parameters are.
+        owners[parameter].state[parameter][moment] = part_of(value.to(device), parameter)
+
+
+def random_states(job: TrainingJob, trainer: TrainerState) -> dict[str, Tensor]:
+    """The states of the generators that training draws from, and of the adaptive sampler."""
+    states = {"draws": trainer.generator.get_state(), "global": torch.get_rng_state()} | sampler_state(job.feedback)
+    if trainer.device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(trainer.device)
+    return states
+
+
+def restore_random_states(job: TrainingJob, trainer: TrainerState, states: Mapping[str, Tensor]) -> None:
+    """Takes back what `random_states` returned."""
+    trainer.generator.set_state(states["draws"])
+    torch.set_rng_state(states["global"])
+    restore_sampler(job.feedback, states)
+    if "cuda" in states and trainer.device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], trainer.device)

@@ -1,0 +1,55 @@
+"""Refuses run folders and fronts that another version of moft wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moft.errors import RunError
+from moft.files.json import read_json
+
+LAYOUT = 2
+"""Of a run folder, written into its `versions.json`; 1, which no folder says, was before 0.2.0."""
+
+_OLD_SETTINGS = {"trainer": ("clip", "accumulation", "together"), "profile": ("samples",)}
+"""Settings of the first layout; every resolved config of it has some of them, as it has all defaults."""
+
+
+def check_layout(versions: Path, config: Mapping[str, Any]) -> None:
+    """Checks that this version of moft reads a run folder.
+
+    Args:
+        versions: the `versions.json` of the run. It may be missing: a policy can be copied without it, and a run that was
+            stopped early has none. The config decides then.
+        config: the resolved config of the run.
+
+    Raises:
+        RunError: another version wrote the folder.
+    """
+    try:
+        layout = read_json(versions).get("layout", 1)
+    except (RunError, AttributeError):  # missing or damaged
+        layout = 1 if _has_old_settings(config) else LAYOUT
+    _check(layout, LAYOUT, "layout", versions.parent)
+
+
+def check_schema(schema: Any, expected: int, file: Path) -> None:
+    """Checks that this version of moft reads a file of a run, by the schema number that the file gives.
+
+    Raises:
+        RunError: another version wrote the file.
+    """
+    _check(schema, expected, "schema", file)
+
+
+def _check(number: Any, expected: int, kind: str, path: Path) -> None:
+    if number == 1:
+        raise RunError(f"{path}: was made by a version of moft before 0.2.0, which this version cannot read; train the run anew.")
+    if number != expected:
+        raise RunError(f"{path}: has {kind} {number!r}; this version of moft reads {expected}.")
+
+
+def _has_old_settings(config: Mapping[str, Any]) -> bool:
+    parts = ((config.get(part), names) for part, names in _OLD_SETTINGS.items())
+    return any(name in part for part, names in parts if isinstance(part, Mapping) for name in names)
