@@ -80,4 +80,4 @@ def test_mistakes_are_told(words, told, new_config):
 def test_a_task_that_is_not_there_is_told_with_the_nearest_one(moft):
     said = moft("new", "config", "lltr", "--data", "x")
     assert said.code == 2
-    assert said.mistakes[0].startswith("moft: error: no task is called 'lltr'. Did you mean 'ltr'?")
+    assert said.mistakes[0].startswith("moft: error: unknown task 'lltr'. Did you mean 'ltr'?")
