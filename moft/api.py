@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from moft.config.build import component
 from moft.config.config_file import read_value
+from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import failing_as, injection_of
 from moft.engine.checks.sampler_draws import draws_of, grid_of
 from moft.engine.data.in_memory_lists import batches_of
@@ -33,6 +34,7 @@ from moft.interfaces import (
     AdaptiveSampler,
     Assignment,
     Conditioner,
+    ConfigRequest,
     Context,
     Evaluator,
     Feedback,
@@ -82,6 +84,7 @@ __all__ = [
     "Batches",
     "ConditionedPolicy",
     "Conditioner",
+    "ConfigRequest",
     "Context",
     "Count",
     "DedicatedModels",
@@ -162,9 +165,11 @@ __all__ = [
     "new_name",
     "nondominated",
     "note_unlabelled",
+    "objective_name",
     "profiled",
     "read_value",
     "refuse_misfit",
+    "rendered_config",
     "seed_initialisation",
     "unmeasured",
     "wheel_member",

@@ -31,7 +31,7 @@ SLOW = (
     "numpy",
     "scipy",
     "sklearn",
-    "pymoo",
+    "moocore",
     "transformers",
     "peft",
     "accelerate",

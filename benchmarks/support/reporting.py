@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "results"
-PACKAGES = ("moft", "torch", "numpy", "accelerate", "pymoo", "moocore")
+PACKAGES = ("moft", "torch", "numpy", "accelerate", "moocore")
 
 
 def machine(*more: str) -> dict[str, Any]:

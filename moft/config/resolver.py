@@ -113,6 +113,8 @@ class Resolver:
             offer = self.plugins.offer(shape.kind, name)
         except PluginError as error:
             return self._mistake(path, str(error))
+        if offer.requirement:
+            return self._mistake(path, f"{kind} {name!r} {offer.requirement}")
         owner = f"{kind} {name!r} of plugin {offer.origin}"
         target = offer.load()
         signature = signature_of(target, owner)

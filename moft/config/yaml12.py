@@ -73,6 +73,12 @@ def dump(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
+def inline_yaml(value: Any) -> str:
+    """A value on one line, such as `{column: 4}`, that can stand anywhere in a YAML text."""
+    text = yaml.dump([value], Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=True, width=float("inf"))
+    return str(text).strip()[1:-1]
+
+
 class _Loader(yaml.SafeLoader):
     """Reads `1e-3` as a number, `on` and `2024-01-01` as text, `010` as ten and `1:30` as text."""
 

@@ -71,6 +71,16 @@ class Offer:
         """The plugin with its package and version."""
         return Origin(self.plugin, self.package, self.version)
 
+    @property
+    def requirement(self) -> str:
+        """What has to be installed before the component works, as the end of a sentence; empty where nothing is missing."""
+        missing = self.component.missing_packages()
+        if not missing:
+            return ""
+        packages = f"package {missing[0]}" if len(missing) == 1 else f"packages {' and '.join(missing)}"
+        source = f"'{self.package}[{self.component.extra}]'" if self.component.extra and self.version else " ".join(missing)
+        return f"needs the {packages}: pip install {source}."
+
     def load(self) -> Callable[..., Any]:
         """The component's target, imported.
 

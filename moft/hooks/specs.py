@@ -26,6 +26,8 @@ hookimpl = pluggy.HookimplMarker("moft")
 def moft_tasks() -> Iterable[Component]:
     """Offer tasks, which read data and provide the model. Target: `(context: Context, *, ...) -> Task`.
 
+    A task class with `starting_config` also serves `moft new config`.
+
     Example:
         @hookimpl
         def moft_tasks():

@@ -13,7 +13,7 @@ from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer
 from moft.interfaces.scorer import Scorer
-from moft.interfaces.task import Context, KnowsModelSpec, Task
+from moft.interfaces.task import ConfigRequest, Context, KnowsModelSpec, Task, WritesStartingConfig
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -21,6 +21,7 @@ __all__ = [
     "AdaptiveSampler",
     "Assignment",
     "Conditioner",
+    "ConfigRequest",
     "Context",
     "EarlyChecks",
     "Evaluator",
@@ -45,4 +46,5 @@ __all__ = [
     "Tracker",
     "Trainer",
     "UsesAdaptiveSampler",
+    "WritesStartingConfig",
 ]

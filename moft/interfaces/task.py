@@ -74,6 +74,38 @@ class Task(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ConfigRequest:
+    """What a user gave `moft new config` to start from.
+
+    Args:
+        data: a file, a folder or a name, as typed.
+        labels: columns or names of labels by objective, as typed; empty where the data has to say.
+        model: of the base model, a file, a folder or a name, as typed; None where none was given.
+        cache: moft's cache folder, where fetched data and models are.
+    """
+
+    data: str
+    labels: Mapping[str, str]
+    model: str | None
+    cache: Path
+
+
+@runtime_checkable
+class WritesStartingConfig(Protocol):
+    """A task class that writes a config to start from; `moft new config` asks it by the task's name."""
+
+    @classmethod
+    def starting_config(cls, request: ConfigRequest) -> str:
+        """The text of a config, with comments, that trains on the data as it is.
+
+        Raises:
+            ConfigError: the request has something that the task cannot use.
+            DataError: the data cannot be read or trained on.
+        """
+        ...
+
+
 @runtime_checkable
 class KnowsModelSpec(Protocol):
     """A task that knows its model before anything is trained, so that a method can be checked against it."""

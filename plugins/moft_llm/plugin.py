@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 @hookimpl
 def moft_tasks() -> Iterable[Component]:
     """Offers the task."""
-    yield Component("llm", "moft_llm.task:LLM", "alignment of a language model on prompts with labelled responses")
+    summary = "alignment of a language model on prompts with labelled responses"
+    yield Component("llm", "moft_llm.task:LLM", summary, packages=("transformers", "peft"), extra="llm")
 
 
 @hookimpl

@@ -11,7 +11,19 @@ import torch
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Model, ModelSpec, NonNegativeCount, Nouns, Objective, PathOrName, Trainer
+from moft.api import (
+    Batches,
+    ConfigRequest,
+    Context,
+    Count,
+    Model,
+    ModelSpec,
+    NonNegativeCount,
+    Nouns,
+    Objective,
+    PathOrName,
+    Trainer,
+)
 from moft_llm.data.chat_template import Template, check_format
 from moft_llm.data.example import Example
 from moft_llm.data.filtering import Faulty, check_scorable
@@ -26,6 +38,7 @@ from moft_llm.network.architecture import learned_positions, shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA, adapted_ranks
+from moft_llm.starting_config import starting_config
 
 DEFAULT_MAX_LENGTH = 1024
 """Tokens of a prompt and a response where the config names no limit and the model's context is longer."""
@@ -117,6 +130,10 @@ class LLM:
             Objective(name, label.beta, loss=label.loss, label=label.description(name)) for name, label in objectives.items()
         )
         self.main: Objective | None = None
+
+    @classmethod
+    def starting_config(cls, request: ConfigRequest) -> str:
+        return starting_config(request)
 
     def prepare(self, trainer: Trainer) -> None:
         if self.source["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there

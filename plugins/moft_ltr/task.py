@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batches, Context, Count, Default, Model, ModelSpec, NonNegativeCount, Nouns, Objective, PathOrName, Trainer
+from moft.api import (
+    Batches,
+    ConfigRequest,
+    Context,
+    Count,
+    Default,
+    Model,
+    ModelSpec,
+    NonNegativeCount,
+    Nouns,
+    Objective,
+    PathOrName,
+    Trainer,
+)
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
@@ -23,6 +36,7 @@ from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_tran
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, open_splits
 from moft_ltr.network.list_transformer import Ranker, check_heads
+from moft_ltr.starting_config import starting_config
 
 STATE = ("columns", "scaling.logarithm", "scaling.mean", "scaling.deviation", "reference")
 """Keys that every saved state has. The base ranker adds keys of its own."""
@@ -95,6 +109,10 @@ class LTR:
             for name, label in objectives.items()
         )
         self.main = None if main is None else Objective("main", gain=main.gain, label=_describe_main(main))
+
+    @classmethod
+    def starting_config(cls, request: ConfigRequest) -> str:
+        return starting_config(request)
 
     def prepare(self, trainer: Trainer) -> None:
         train = self._open_splits()["train"]

@@ -12,7 +12,10 @@ def moft_scorers() -> Iterator[Component]:
     """The six shipped scorers."""
     yield Component("brevity", "moft_scorers.brevity:Brevity", "few words in a sentence")
     yield Component("length", "moft_scorers.length:Length", "many words, few, or near a number of them")
-    yield Component("vader", "moft_scorers.vader:Vader", "positive sentiment, by a lexicon of English")
+    vader = "positive sentiment, by a lexicon of English"
+    yield Component("vader", "moft_scorers.vader:Vader", vader, packages=("vaderSentiment",), extra="scorers")
     yield Component("regex", "moft_scorers.regex:Regex", "matches of a regular expression")
-    yield Component("classifier", "moft_scorers.classifier:Classifier", "a label or a reward by a transformers classifier")
-    yield Component("onnx", "moft_scorers.onnx_classifier:Onnx", "an output of a text classifier in ONNX")
+    classifier = "a label or a reward by a transformers classifier"
+    yield Component("classifier", "moft_scorers.classifier:Classifier", classifier, packages=("transformers",), extra="scorers")
+    onnx = "an output of a text classifier in ONNX"
+    yield Component("onnx", "moft_scorers.onnx_classifier:Onnx", onnx, packages=("onnxruntime", "tokenizers"), extra="scorers")

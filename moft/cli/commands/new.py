@@ -1,4 +1,4 @@
-"""`moft new plugin`: writes a plugin package to start from, which already works."""
+"""`moft new`: writes a config, an example or a plugin package to start from, each of which already works."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from moft.cli.command_group import command_group
+from moft.cli.commands.new_config import config
+from moft.cli.commands.new_example import example
 from moft.cli.plugin_commands import plugin_command_names
 from moft.errors import ConfigError, PluginError
 from moft.hooks.plugin_manager import Plugins
@@ -18,8 +20,8 @@ from moft.hooks.registry import KINDS, SINGULAR
 from moft.suggestions import listed, nearest
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-BUILT_IN = tuple(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
-"""The commands of moft itself, which have a file each."""
+BUILT_IN = tuple(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if not path.stem.startswith("new_"))
+"""The commands of moft itself, which have a file each; those of `moft new` are in further files."""
 PLAIN = ("observer", "command")
 """Kinds whose hooks do the work themselves, without a component."""
 WORDS = (*SINGULAR.values(), *PLAIN)
@@ -39,8 +41,10 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the command."""
-    group = command_group("Write a plugin package to start from.")
+    """Adds the commands."""
+    group = command_group("Write a config, an example or a plugin package to start from.")
+    group.command("config")(config)
+    group.command("example")(example)
     group.command("plugin")(plugin)
     app.add_typer(group, name="new")
 

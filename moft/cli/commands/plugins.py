@@ -45,17 +45,18 @@ def show(installed: Plugins, kind: str | None = None, name: str | None = None) -
 
 
 def _list(installed: Plugins, kinds: tuple[str, ...]) -> None:
-    """Prints the components of some kinds, then clashes, broken and disabled plugins."""
+    """Prints the components of some kinds, then missing packages, clashes, broken and disabled plugins."""
     offers = [(SINGULAR[kind], offer) for kind in kinds for offer in installed.offers(kind)]
     rows = [(k, o.component.name, o.component.summary, o.plugin, o.package, o.version) for k, o in offers]
     if rows:
         print_table(("kind", "name", "summary", "plugin", "package", "version"), rows)
     else:
         typer.echo(f"No plugin offers {listed(kinds)}.")
+    needs = [f"{k} {o.component.name} {o.requirement}" for k, o in offers if o.requirement]
     clashes = [str(clash) for clash in installed.clashes() if clash.kind in kinds]
     broken = [f"{item.origin}: {item.reason}" for item in installed.broken()]
     disabled = [str(origin) for origin in installed.disabled()]
-    for title, lines in (("Clashes", clashes), ("Broken", broken), ("Disabled", disabled)):
+    for title, lines in (("Need more packages", needs), ("Clashes", clashes), ("Broken", broken), ("Disabled", disabled)):
         if lines:
             typer.echo(f"\n{title}:")
             for line in lines:

@@ -43,7 +43,7 @@ def hypervolume(points: Tensor, reference: Tensor) -> float:
     Raises:
         ShapeError: `points` and `reference` disagree on m.
 
-    Source: Zitzler and Thiele 1998, section 4. Computed by pymoo, which calls moocore.
+    Source: Zitzler and Thiele 1998, section 4. Computed by moocore.
     """
     if points.dim() != 2 or reference.shape != points.shape[1:]:
         raise ShapeError(
@@ -64,16 +64,14 @@ class VolumeAbove:
     """The volume above one reference point, of any number of fronts; larger is better."""
 
     def __init__(self, reference: Tensor, directions: int) -> None:
-        # both libraries minimise, so signs are flipped
+        import moocore
+
+        # moocore minimises: what is maximised changes its sign
         flipped = -reference.detach().cpu().double().numpy()
         self._compute: Any
         if _is_exact(len(flipped)):
-            from pymoo.indicators.hv import HV
-
-            self._compute = HV(ref_point=flipped)
+            self._compute = lambda points: moocore.hypervolume(points, ref=flipped)
         else:
-            import moocore
-
             self._compute = lambda points: moocore.hv_approx(points, ref=flipped, nsamples=directions, seed=0)
 
     def __call__(self, points: Tensor) -> float:

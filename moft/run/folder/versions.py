@@ -25,7 +25,6 @@ PACKAGES = (
     "accelerate",
     "transformers",
     "peft",
-    "pymoo",
     "moocore",
     "safetensors",
     "scikit-learn",

@@ -46,13 +46,15 @@ def load_model(
     Raises:
         DataError: there is no such folder or name; it holds no causal model, safetensors or tokenizer; or weights are missing or
             not finite.
-        ConfigError: bitsandbytes is not installed, or the settings exclude each other.
+        ConfigError: transformers or bitsandbytes is not installed, or the settings exclude each other.
     """
     name, gguf = model_path(name, gguf, cache)
     if quantization == "4bit" and gguf is not None:
         raise ConfigError("[task.quantization] 4bit cannot be combined with gguf: GGUF files are dequantized when they are read.")
     if quantization == "4bit" and find_spec("bitsandbytes") is None:
         raise ConfigError("[task.quantization] 4bit needs the package bitsandbytes: pip install bitsandbytes.")
+    if find_spec("transformers") is None:  # a config's task is refused earlier
+        raise ConfigError("a language model needs the package transformers: pip install 'moft[llm]'.")
     check_model_path(name, gguf)
     with quiet():
         if gguf is not None:

@@ -203,7 +203,7 @@ def test_without_the_package_the_extra_is_named(plugins, monkeypatch, onnx_file,
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError) as caught:
         component(Scorer, {"name": "onnx", "model": str(path)}, plugins, "--scorer safe")
-    assert str(caught.value) == "[--scorer safe] scorer 'onnx' needs the package onnxruntime: pip install 'moft[scorers]'."
+    assert str(caught.value) == "--scorer safe: scorer 'onnx' needs the package onnxruntime: pip install 'moft[scorers]'."
 
 
 def test_no_response_has_no_score(onnx_file, tmp_path):

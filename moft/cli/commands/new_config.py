@@ -1,0 +1,63 @@
+"""`moft new config`: a config with comments that trains on the user's data as it is, written by the task's plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moft.errors import ConfigError
+from moft.files.cache_folder import cache_folder
+from moft.hooks.plugin_manager import Plugins
+
+
+def config(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help="Name of a task: ltr for a ranker, llm for a language model.")],
+    data: Annotated[str | None, typer.Option("--data", help="Your data, as the task reads it.")] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="NAME=COLUMN", help="An objective and the column of its label; may be repeated."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The base model to start from.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
+) -> None:
+    """Write a config with comments that trains on your data as it is."""
+    if data is None:
+        raise ConfigError(f"moft new config needs --data, such as moft new config {kind} --data PATH.")
+    if out is not None and out.exists():
+        raise ConfigError(f"{out}: already exists; choose another --out or remove it.")
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"{out}: cannot be written, because the folder {out.parent} does not exist.")
+    plugins: Plugins = context.obj
+    offer = plugins.offer("tasks", kind)
+    if offer.requirement:
+        raise ConfigError(f"task {kind!r} {offer.requirement}")
+    from moft.files.atomic_write import atomic_write
+    from moft.interfaces import ConfigRequest, WritesStartingConfig
+
+    task: object = offer.load()
+    if not isinstance(task, WritesStartingConfig):
+        raise ConfigError(f"task {kind!r} writes no starting config; `moft plugins task {kind}` lists its settings.")
+    text = task.starting_config(ConfigRequest(data, _labels(labels or []), model, cache_folder()))
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    atomic_write(out, text.encode())
+    typer.echo(f"Wrote {out}. Next:")
+    typer.echo(f"  moft train {out} --plan")
+    typer.echo(f"  moft train {out}")
+
+
+def _labels(texts: list[str]) -> dict[str, str]:
+    """Columns by objective, from texts of the form NAME=COLUMN."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        name, _, column = text.rpartition("=")
+        if not name or not column:
+            raise ConfigError(f"--label {text!r} is not of the form NAME=COLUMN, as in clicks=134.")
+        if name in labels:
+            raise ConfigError(f"--label {name!r} is given twice.")
+        labels[name] = column
+    return labels

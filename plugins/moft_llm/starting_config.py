@@ -1,0 +1,186 @@
+"""The config that `moft new config llm` writes: the reader and the objectives from the data itself, every line explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from moft import ConfigError, DataError
+from moft.api import ConfigRequest, objective_name, rendered_config
+from moft_llm.data.example import LIST_FORMAT, Example, Prompt
+from moft_llm.data.file_formats import SUFFIXES, Row
+from moft_llm.data.filtering import Faulty, filter_lists
+from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated, Reader
+from moft_llm.data.pair_readers import HH, LAST, Pairs
+from moft_llm.data.sources import rows, split_files
+from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
+
+TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
+
+PKU = {"prompt", "response_0", "response_1", "better_response_id", "safer_response_id"}
+LAYOUTS = (
+    f"lists ({LIST_FORMAT}), pairs (chosen, rejected and, where these are not chats, prompt), PKU-SafeRLHF, HH transcripts, "
+    "and rated responses (prompt, response and columns of numbers)"
+)
+
+FEW = 1000
+"""Training lists below which the config makes more than one pass."""
+
+BINARY: Mapping[str, object] = {"loss": {"name": "listnet", "target": "sum"}}
+"""The settings of an objective whose labels are 0 and 1: DPO."""
+
+GRADED: Mapping[str, object] = {"transform": "standardise", "sharpness": 1.5}
+"""Those of an objective with other labels."""
+
+SHARES = (Shares(), Shares(train=0.6, validation=0.2, test=0.2))
+"""Of few lists, the first may leave a split empty; then the second is tried, with as many seeds as the next number says."""
+
+SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the data holds, and the settings that read it.
+
+    Args:
+        reader: of the rows.
+        splits: that leave none empty.
+        faulty: `refuse` where there is nothing to leave out.
+        opened: the lists.
+    """
+
+    reader: Reader
+    splits: Splits
+    faulty: Faulty
+    opened: OpenedSplits
+
+    @property
+    def objectives(self) -> list[str]:
+        """The labels that prefer one response to another in some training list, in the order of the data."""
+        names = dict.fromkeys(name for example in self.train for name in example.labels)
+        return [name for name in names if any(_prefers(example, name) for example in self.train)]
+
+    @property
+    def train(self) -> Sequence[Example]:
+        """The training lists."""
+        return self.opened.examples["train"]
+
+
+def starting_config(request: ConfigRequest) -> str:
+    """The text of a config that tunes a language model on a file, a folder or a dataset of the hub.
+
+    Raises:
+        ConfigError: labels are given, which the data names itself.
+        DataError: the data cannot be read, is in no layout that moft knows, or prefers no response.
+    """
+    if request.labels:
+        raise ConfigError("--label is for rankers; the task 'llm' takes the names of the labels from the data.")
+    found = _found(request.data)
+    if not found.objectives:
+        raise DataError(f"{request.data}: no label prefers one response of a training list to another.")
+    return rendered_config(TEMPLATE, _values(request, found))
+
+
+def _found(data: str) -> Found:
+    """The reader that fits the data, and the splits that it can be dealt into."""
+    first = next(iter(rows(data)), None)
+    if first is None:
+        raise DataError(f"{data}: holds no list.")
+    reader = _reader(data, first)
+    if _is_stored(data):
+        lists = [example for split in SPLITS for example in reader.examples(split)]
+        splits: Splits = Stored()
+    else:
+        lists = list(reader.examples())
+        splits = _shares({example.prompt for example in filter_lists(lists, "drop").examples})
+    faulty: Faulty = "drop" if filter_lists(lists, "drop").notes else "refuse"
+    return Found(reader, splits, faulty, open_splits(reader, splits, faulty))
+
+
+def _reader(data: str, row: Row) -> Reader:
+    """The reader of rows like this one.
+
+    Raises:
+        DataError: there is none.
+    """
+    columns = row.values.keys()
+    if {"prompt", "responses"} <= columns:
+        return Lists(data)
+    if columns >= PKU:
+        return PkuSafeRLHF(data)
+    if _is_transcript(row.values.get("chosen")) or isinstance(row.values.get("text"), list):
+        return HH({"preferred": data})
+    if {"chosen", "rejected"} <= columns and ("prompt" in columns or isinstance(row["chosen"], list)):
+        return Pairs(data)
+    numbers = [name for name, value in row.values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    if {"prompt", "response"} <= columns and numbers:
+        return Rated(data, labels=numbers)
+    raise DataError(f"{row.where}: has {', '.join(map(str, columns)) or 'nothing'}, which is no layout of these: {LAYOUTS}.")
+
+
+def _is_transcript(value: Any) -> bool:
+    return isinstance(value, str) and LAST in value
+
+
+def _is_stored(data: str) -> bool:
+    """Whether a folder has a file for each split."""
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        return False
+    files = [file for file in folder.iterdir() if file.suffix in SUFFIXES]
+    try:
+        return all(split_files(files, folder, split) for split in SPLITS)
+    except DataError:
+        return False
+
+
+def _shares(prompts: Set[Prompt]) -> Shares:
+    """Shares that give every split some of the prompts: the default ones, else larger ones, else those with another seed."""
+    seeded = (replace(SHARES[-1], seed=seed) for seed in range(1, SEEDS if len(prompts) >= len(SPLITS) else 1))
+    candidates = chain(SHARES, seeded)
+    return next((shares for shares in candidates if {shares.of(prompt) for prompt in prompts} == set(SPLITS)), SHARES[0])
+
+
+def _objective(label: str, is_binary: bool, train: Sequence[Example]) -> tuple[str, dict[str, object], int]:
+    """Name and settings of the objective of a label, and the number of training lists that it orders."""
+    name = objective_name(label)
+    settings: dict[str, object] = {} if name == label else {"label": label}
+    return name, settings | dict(BINARY if is_binary else GRADED), sum(_prefers(example, label) for example in train)
+
+
+def _prefers(example: Example, name: str) -> bool:
+    return len({value for value in example.labels.get(name, ()) if value is not None}) > 1
+
+
+def _values(request: ConfigRequest, found: Found) -> dict[str, object]:
+    """What the template asks for."""
+    train = found.train
+    labels = (value for example in train for name in found.objectives for value in example.labels.get(name, ()))
+    is_binary = all(value in (0.0, 1.0, None) for value in labels)
+    return {
+        "lists": ", ".join(f"{len(examples):,} {split}" for split, examples in found.opened.examples.items()),
+        "model": request.model,
+        "data": _settings(found.reader),
+        "is_binary": is_binary,
+        "objectives": [_objective(label, is_binary, train) for label in found.objectives],
+        "training_lists": len(train),
+        "splits": _settings(found.splits),
+        "faulty": found.faulty,
+        "is_chat": any(not isinstance(example.prompt, str) for example in train),
+        "epochs": 3 if len(train) < FEW else 1,
+    }
+
+
+def _settings(record: Reader | Splits) -> Mapping[str, Any]:
+    """A record as a config gives it, with its name first and without defaults, except for the shares of splits."""
+    given = asdict(record)
+    defaults = {field.name: field.default for field in fields(record)}
+    kept = {key: value for key, value in given.items() if key != "name" and (value != defaults[key] or _is_share(record, key))}
+    return {"name": given["name"], **kept}
+
+
+def _is_share(record: Reader | Splits, key: str) -> bool:
+    return isinstance(record, Shares) and key != "seed"

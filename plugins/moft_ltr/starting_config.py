@@ -1,0 +1,199 @@
+"""The config that `moft new config ltr` writes: objectives from the data's label columns, every line explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from moft import ConfigError, DataError
+from moft.api import ConfigRequest, objective_name, rendered_config
+from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
+from moft_ltr.data.columns import MSLR_COLUMNS, MSLR_LABELS, column_number
+from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
+from moft_ltr.data.label_transforms import Transform, transform_labels
+from moft_ltr.data.mslr_sample import LABELS
+from moft_ltr.data.splits import SPLITS
+from moft_ltr.data.statistics import Values, label_facts
+
+TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
+
+SILENT = "all documents of each training query have the same value"
+
+GUESSED = 2
+"""Objectives that are proposed where nothing says which columns are labels."""
+
+HIGHEST_GRADE = 5
+"""Whole numbers up to here are taken for grades."""
+
+LARGEST_SCORE = 255
+"""Labels up to here may be scores of a fixed range; larger ones are taken for counts, times or money."""
+
+SKEWED = 0.2
+"""Whole numbers whose mean is below this share of the largest one are taken for counts."""
+
+LARGEST_COUNT = 50
+"""Whole numbers below this are taken for counts, however they are spread."""
+
+PASSES: Sequence[tuple[int, tuple[int, int]]] = ((100, (40, 100)), (1000, (15, 50)))
+"""With fewer training queries than the first number: epochs of the base ranker, and of the policy."""
+
+MANY = (15, 30)
+"""The same with more training queries."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An objective of the config.
+
+    Args:
+        name: of the objective.
+        column: as the config gives it, a number or the data's own name.
+        transform: of its labels.
+        comment: what its labels look like.
+    """
+
+    name: str
+    column: int | str
+    transform: Transform
+    comment: str
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings of the objective."""
+        settings: dict[str, object] = {"column": self.column}
+        if self.transform != "none":
+            settings["transform"] = self.transform
+        if self.transform == "min-max":
+            settings["loss"] = {"name": "listnet", "sharpness": 10}
+        return settings
+
+
+def starting_config(request: ConfigRequest) -> str:
+    """The text of a config that trains a ranker on a folder of splits.
+
+    Raises:
+        ConfigError: a label is not of the form NAME=COLUMN.
+        DataError: the folder cannot be read, no label column can be learned from, or the model is not one of LightGBM.
+    """
+    folder = find_data(request.data, request.cache)
+    files = {split: open_dataset(split_file(folder, split), request.cache) for split in SPLITS}
+    train = files["train"]
+    if len({file.columns for file in files.values()}) > 1:
+        counts = ", ".join(f"{split} has {file.columns}" for split, file in files.items())
+        raise DataError(f"{request.data}: the splits differ in columns ({counts}). Write the last column out, as in 9:0.")
+    if request.model is not None:
+        read_model_text(LightGBMModel(request.model))
+    labels, is_guessed = _labels(train, request.labels)
+    most = min(GUESSED, train.columns - 1) if is_guessed else len(labels)
+    proposals, silent = _proposals(labels, files, most)
+    if request.labels and silent:
+        raise DataError(f"{train.source}: {SILENT} for the label {silent[0]!r} in column {request.labels[silent[0]]}.")
+    if not proposals:
+        raise DataError(f"{train.source}: {SILENT} in any label column. Name others, as in --label clicks=134.")
+    known = set() if is_guessed else {column_number(train, column, "--label") for column in labels.values()}
+    values = _values(request, files, proposals[::-1] if is_guessed else proposals, _left_out(train, known, proposals))
+    return rendered_config(TEMPLATE, values | {"is_guessed": is_guessed, "silent": [] if is_guessed else silent})
+
+
+def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int | str], bool]:
+    """Label columns by the name of their objective, and whether they are guessed: then all columns, the last one first."""
+    if given:
+        for name, column in given.items():
+            if column not in data.labels and not (column.isascii() and column.isdigit()):
+                known = f" Labels that the data names: {', '.join(data.labels)}." if data.labels else ""
+                raise ConfigError(f"--label {name}={column}: {column!r} is not the number of a column.{known}")
+        return {name: column if column in data.labels else int(column) for name, column in given.items()}, False
+    if data.labels:
+        return {objective_name(name): name for name in data.labels}, False
+    if data.columns == MSLR_COLUMNS:
+        return dict(LABELS), False
+    return {f"column-{column}": column for column in range(data.columns, 0, -1)}, True
+
+
+def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> list[int]:
+    """Label columns that are not objectives and would be inputs otherwise."""
+    if data.columns == MSLR_COLUMNS:
+        known = known | set(MSLR_LABELS)
+    objectives = {column_number(data, proposal.column, "--label") for proposal in proposals}
+    return sorted(known - objectives - set(data.labels.values()))
+
+
+def _proposals(labels: Mapping[str, int | str], files: Mapping[str, Dataset], most: int) -> tuple[list[Proposal], list[str]]:
+    """The first objectives that can be learned from, and the labels before the last of them that cannot."""
+    proposals: list[Proposal] = []
+    silent = []
+    for name, column in labels.items():
+        if len(proposals) == most:
+            break
+        proposal = _proposal(name, column, files)
+        if proposal is None:
+            silent.append(name)
+        else:
+            proposals.append(proposal)
+    return proposals, silent
+
+
+def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Proposal | None:
+    """An objective for a label column; None where its labels are the same within every training query."""
+    train = files["train"]
+    number = column_number(train, column, f"--label {name}")
+    values = np.array(train.features[:, number - 1])
+    low = min(float(file.features[:, number - 1].min()) for file in files.values())
+    transform = _transform(values, low)
+    changed = transform_labels(values, train.offsets, transform)
+    facts = label_facts(name, changed.astype(np.float64), train.offsets)
+    if facts.constant == len(train):
+        return None
+    raw = label_facts(name, values.astype(np.float64), train.offsets)
+    comment = f"from {raw.low:.4g} to {raw.high:.4g}, {raw.nonzero:.0%} other than zero"
+    return Proposal(name, column, transform, comment)
+
+
+def _transform(values: np.ndarray[tuple[int], np.dtype[np.float32]], low: float) -> Transform:
+    """The transform that fits labels of this kind; `docs/how-to/own-data.md` has the table."""
+    high, is_whole = float(values.max()), bool((values == np.round(values)).all())
+    if low < 0:
+        return "min-max"
+    if is_whole and high <= HIGHEST_GRADE:
+        return "none"
+    is_skewed = float(values.mean()) < SKEWED * high
+    if high > LARGEST_SCORE or (is_whole and (is_skewed or high < LARGEST_COUNT)):
+        return "log1p"
+    return "min-max"
+
+
+def _values(
+    request: ConfigRequest,
+    files: Mapping[str, Dataset],
+    proposals: Sequence[Proposal],
+    left_out: Sequence[int],
+) -> dict[str, object]:
+    """What the template asks for."""
+    train, first = files["train"], proposals[0]
+    base_epochs, epochs = next((passes for below, passes in PASSES if len(train) < below), MANY)
+    main = {"column": first.column, "transform": first.transform, "gain": "linear"} if _is_constant(train) else None
+    return {
+        "queries": ", ".join(f"{len(file):,} {split}" for split, file in files.items()),
+        "columns": train.columns,
+        "data": request.data,
+        "proposals": proposals,
+        "left_out": list(left_out),
+        "main": main,
+        "model": request.model,
+        "base_epochs": base_epochs,
+        "epochs": epochs,
+        "short": sum(int((np.diff(file.offsets) < 2).sum()) for file in files.values()),
+    }
+
+
+def _is_constant(data: Dataset) -> bool:
+    """Whether the relevance is the same within every query."""
+    facts = label_facts("relevance", _relevance(data), data.offsets)
+    return facts.constant == len(data)
+
+
+def _relevance(data: Dataset) -> Values:
+    return np.array(data.relevance, dtype=np.float64)

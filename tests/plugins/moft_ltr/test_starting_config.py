@@ -1,0 +1,176 @@
+"""`moft new config ltr`: a config from the label columns of the data, which trains as it is."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from moft.config.yaml12 import load
+from moft_ltr.data.dataset_folder import Lists, write_dataset
+
+QUICK = [word for setting in ("task.base.epochs=1", "trainer.epochs=1", "profile.points=3") for word in ("--set", setting)]
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes a folder of svmlight files from the columns of its items, two to a query, and names it `shop`."""
+    monkeypatch.chdir(tmp_path)
+
+    def folder(rows, relevance=(1, 0), last=(), splits=("train", "vali", "test")):
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        for number, split in enumerate(splits):
+            lines = [
+                f"{relevance[item % 2]} qid:{10 * number + item // 2} " + " ".join(f"{c}:{v}" for c, v in enumerate(row, start=1))
+                for item, row in enumerate(rows)
+            ]
+            (tmp_path / "shop" / f"{split}.txt").write_text("\n".join([*lines, *last]) + "\n", encoding="utf-8")
+        return "shop"
+
+    return folder
+
+
+@pytest.fixture
+def written(moft):
+    """The config that the command prints, as text and as a mapping."""
+
+    def of(data, *more):
+        said = moft("new", "config", "ltr", "--data", data, *more)
+        assert (said.code, said.mistakes) == (0, [])
+        return said.out, load(said.out)
+
+    return of
+
+
+def fetched(folder, labels, columns=6):
+    """A folder of converted splits whose data names its labels, as a fetched dataset has them."""
+    draws = np.random.default_rng(0)
+    for split in ("train", "vali", "test"):
+        features = draws.random((8, columns), dtype=np.float32)
+        lists = Lists(np.arange(0, 9, 2), np.arange(4), np.zeros(4, dtype=np.int64))
+        folder.mkdir(parents=True, exist_ok=True)
+        grades = np.tile(np.array([1, 0], dtype=np.float32), 4)
+        write_dataset(folder / split, [(features, grades)], lists, columns=columns, source="made", labels=labels)
+    return folder
+
+
+def test_what_is_written_for_text_files_trains_as_it_is(moft, write, tmp_path):
+    data = write([(0.3, 4, 0), (0.1, 0, 2), (0.2, 3, 3), (0.9, 9, 0)])
+    assert moft("new", "config", "ltr", "--data", data, "--out", "shop.yaml").out.splitlines() == [
+        "Wrote shop.yaml. Next:",
+        "  moft train shop.yaml --plan",
+        "  moft train shop.yaml",
+    ]
+    assert moft("config", "check", "shop.yaml").out == "shop.yaml: no mistakes.\n"
+    said = moft("train", "shop.yaml", *QUICK)
+    assert (said.code, (tmp_path / "runs" / "shop" / "front.json").exists()) == (0, True)
+
+
+def test_what_is_written_for_a_fetched_dataset_has_its_labels_and_trains(moft, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    fetched(tmp_path / "cache" / "data" / "shop", {"clicks": 5, "price, net": 6})
+    assert moft("new", "config", "ltr", "--data", "shop", "--out", "shop.yaml").code == 0
+    text = (tmp_path / "shop.yaml").read_text(encoding="utf-8")
+    assert load(text)["task"]["objectives"]["clicks"]["column"] == "clicks"
+    assert "CHANGE THIS" not in text
+    assert moft("config", "check", "shop.yaml").code == 0
+    assert moft("train", "shop.yaml", *QUICK).code == 0
+
+
+def test_every_line_is_explained_by_itself_or_by_the_line_above(written, write):
+    text, _ = written(write([(0.3, 4, 0), (0.1, 0, 2)]))
+    lines = text.splitlines()
+    alone = ("task:", "method:", "trainer:", "profile:", "  name: ltr", "  objectives:", "  evaluator:", "seed:")
+    assert [line for line in lines if "#" not in line and not line.startswith(alone)] == []
+
+
+def test_columns_are_guessed_and_said_to_be_where_nothing_names_them(written, write):
+    text, config = written(write([(0.3, 0.5, 4, 1), (0.1, 0.4, 0, 1)]))
+    assert list(config["task"]["objectives"]) == ["column-2", "column-3"]  # the last column is the same for all
+    assert "CHANGE THIS" in text
+
+
+def test_labels_that_the_user_names_are_the_objectives(written, write):
+    text, config = written(write([(0.3, 4, 0), (0.1, 0, 2)]), "--label", "clicks=3", "--label", "dwell=2")
+    assert {name: label["column"] for name, label in config["task"]["objectives"].items()} == {"clicks": 3, "dwell": 2}
+    assert "CHANGE THIS" not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0, 4), {}),
+        ((0, 30), {"transform": "log1p"}),
+        ((0.0, 900.5), {"transform": "log1p"}),
+        ((80, 100), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
+        ((0.1, 0.9), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
+        ((-3, 2), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
+    ],
+    ids=["grades", "counts", "money", "scores", "shares", "negative"],
+)
+def test_the_transform_fits_the_labels(values, expected, written, write):
+    _, config = written(write([(0.3, values[0]), (0.1, values[1])]), "--label", "label=2")
+    assert config["task"]["objectives"]["label"] == {"column": 2, **expected}
+
+
+def test_queries_of_one_document_are_dropped_where_there_are_some(written, write):
+    text, config = written(write([(0.3, 4), (0.1, 0)], last=["1 qid:99 1:0.5 2:1"]), "--label", "clicks=2")
+    assert config["task"]["short_lists"] == "drop"
+    assert "(3 here)" in text
+
+
+def test_a_label_stands_in_for_relevance_that_ranks_nothing(moft, written, write):
+    _, config = written(write([(0.3, 4), (0.1, 0)], relevance=(0, 0)), "--label", "clicks=2")
+    assert config["task"]["main"] == {"column": 2, "transform": "none", "gain": "linear"}
+
+
+def test_a_model_of_lightgbm_is_the_base_ranker(written, write, tmp_path):
+    data = write([(0.3, 4), (0.1, 0)])
+    (tmp_path / "model.txt").write_text("tree\nnum_class=1\nmax_feature_idx=0\nend of trees\n", encoding="utf-8")
+    _, config = written(data, "--label", "clicks=2", "--model", "model.txt")
+    assert config["task"]["base"] == {"name": "lightgbm", "path": "model.txt"}
+
+
+def test_all_label_columns_of_mslr_leave_the_inputs(written, write):
+    rows = [tuple([0.5] * 131 + [100, 5, 3, 1, 2]), tuple([0.2] * 131 + [90, 4, 0, 0, 0])]
+    _, config = written(write(rows))
+    assert list(config["task"]["objectives"])[:2] == ["query-url-clicks", "url-clicks"]
+    _, config = written("shop", "--label", "clicks=135")
+    assert config["task"]["exclude"] == [132, 133, 134, 136]
+
+
+def test_labels_of_the_data_that_rank_nothing_are_left_out_and_named(written, tmp_path):
+    folder = fetched(tmp_path / "data", {"clicks": 5, "bought": 6})
+    for split in ("train", "vali", "test"):
+        features = np.load(folder / split / "features.npy")
+        features[:, 5] = 1
+        np.save(folder / split / "features.npy", features)
+    text, config = written(folder)
+    assert list(config["task"]["objectives"]) == ["clicks"]
+    assert "above another: bought." in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data", "away"], "'away': no such file or folder"),
+        (["--data", "shop/train.txt"], "shop/train.txt: is not a folder"),
+        (["--data", "shop", "--label", "clicks=9"], "--label clicks asks for column 9; the file has columns 1 to 2"),
+        (["--data", "shop", "--label", "clicks=dwell"], "--label clicks=dwell: 'dwell' is not the number of a column"),
+        (["--data", "shop", "--label", "same=1"], "the same value for the label 'same' in column 1"),
+        (["--data", "shop", "--model", "none.txt"], "none.txt: cannot read a LightGBM model there"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(words, told, moft, write):
+    write([(0.3, 4), (0.3, 0)])
+    said = moft("new", "config", "ltr", *words)
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert re.search(re.escape(told), said.mistakes[0])
+
+
+def test_data_without_a_label_that_ranks_is_refused(moft, write):
+    said = moft("new", "config", "ltr", "--data", write([(0.3, 4), (0.3, 4)]))
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "the same value in any label column" in said.mistakes[0]
