@@ -187,7 +187,7 @@ def vertices(objectives: list[str]) -> dict[str, Any]:
     """A result of the study of the vertices, as its program writes it."""
     m = len(objectives)
     row = {
-        **{key: [0.1 * (j + 1) for j in range(m)] for key in ("one_shot", "plain", "base")},
+        **{key: [0.1 * (j + 1) for j in range(m)] for key in ("policy", "dedicated", "base")},
         "objectives": objectives,
         "lists": 175,
         "ratio": [0.9] * (m - 1) + [0.75],
@@ -197,7 +197,7 @@ def vertices(objectives: list[str]) -> dict[str, Any]:
         "hypervolume_ci": [0.004, 0.006],
         "main": 0.36,
         "seconds": 12.5,
-        "plain_seconds": 50.0,
+        "dedicated_seconds": 50.0,
     }
     setup = {"split": "validation", "seeds": 3, "folds": 1}
     machine = {"processor": "P", "cores": 2, "python": "3.11", "packages": {"torch": "2"}, "date": "2026-01-01"}

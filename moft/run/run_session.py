@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft.config.build import Resolved
-from moft.engine.distributed.processes import Processes
+from moft.engine.distributed.processes import Processes, broadcast_from_main
 from moft.errors import ConfigError, DataError, PluginError, ShapeError
 from moft.hooks.observers import Observers
 from moft.hooks.plugin_manager import Plugins
@@ -70,7 +70,8 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
     """
     settings: RunSettings = resolved.make()
     processes = Processes(is_cpu=settings.trainer.is_cpu, sharding=settings.trainer.sharding)
-    is_resumed = resume and path.exists()
+    # Asked in the main process alone: another might look only after that one has made the folder.
+    is_resumed = broadcast_from_main(resume and path.exists(), processes.count)
     try:
         if processes.is_sharding:
             check_trains_one_model(settings.method)

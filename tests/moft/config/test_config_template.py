@@ -9,7 +9,7 @@ from moft import ConfigError
 from moft.api import Objective
 from moft.config.config_template import objective_name, rendered_config
 from moft.config.yaml12 import inline_yaml, load
-from moft.engine.losses.objective_losses import RESERVED, refuse_names
+from moft.engine.losses.objective_losses import RESERVED, check_objective_names
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_a_template_keeps_its_comments_and_its_last_line_end(tmp_path):
 
 @pytest.mark.parametrize("label", ["clicks", "price, net", "a=b", " spaced ", "two\nlines", "", *RESERVED])
 def test_every_label_gets_a_name_that_an_objective_can_have(label):
-    refuse_names([Objective(objective_name(label))])
+    check_objective_names([Objective(objective_name(label))])
     try:
-        refuse_names([Objective(label)])
+        check_objective_names([Objective(label)])
     except ConfigError:
         return
     assert objective_name(label) == label

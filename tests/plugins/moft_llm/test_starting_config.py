@@ -119,9 +119,9 @@ def test_a_folder_with_a_file_for_each_split_keeps_them(save, written, tmp_path)
         ([{"question": "q", "answer": "a"}], [], "data.jsonl:1: has question, answer, which is no layout of these: lists"),
         ([{"chosen": "a", "rejected": "b"}], [], "has chosen, rejected, which is no layout of these"),
         ([], [], "data.jsonl: holds no list"),
-        ([{"prompt": "q", "responses": ["a", "b"], "labels": {"x": [1]}}], [], "'x' has 1 labels for 2 responses"),
+        ([{"prompt": "q", "responses": ["a", "b"], "labels": {"x": [1]}}], [], "'x' has 1 values for 2 responses"),
         ([{"prompt": f"q {i}", "responses": ["a", "b"], "labels": {"x": [1, 1]}} for i in range(9)], [], "no label prefers one"),
-        ([{"prompt": "q", "responses": ["a", "b"], "labels": {"x": [1, 0]}}], [], "each split needs one"),
+        ([{"prompt": "q", "responses": ["a", "b"], "labels": {"x": [1, 0]}}], [], "each split needs at least one"),
         (rows_of("lists"), ["--label", "x=3"], "--label is for rankers"),
     ],
 )

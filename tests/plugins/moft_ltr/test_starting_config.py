@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moft.config.yaml12 import load
-from moft_ltr.data.dataset_folder import Lists, write_dataset
+from moft_ltr.data.dataset_folder import QueryIndex, write_dataset
 
 QUICK = [word for setting in ("task.base.epochs=1", "trainer.epochs=1", "profile.points=3") for word in ("--set", setting)]
 
@@ -48,7 +48,7 @@ def fetched(folder, labels, columns=6):
     draws = np.random.default_rng(0)
     for split in ("train", "vali", "test"):
         features = draws.random((8, columns), dtype=np.float32)
-        lists = Lists(np.arange(0, 9, 2), np.arange(4), np.zeros(4, dtype=np.int64))
+        lists = QueryIndex(np.arange(0, 9, 2), np.arange(4), np.zeros(4, dtype=np.int64))
         folder.mkdir(parents=True, exist_ok=True)
         grades = np.tile(np.array([1, 0], dtype=np.float32), 4)
         write_dataset(folder / split, [(features, grades)], lists, columns=columns, source="made", labels=labels)
@@ -157,10 +157,10 @@ def test_labels_of_the_data_that_rank_nothing_are_left_out_and_named(written, tm
     [
         (["--data", "away"], "'away': no such file or folder"),
         (["--data", "shop/train.txt"], "shop/train.txt: is not a folder"),
-        (["--data", "shop", "--label", "clicks=9"], "--label clicks asks for column 9; the file has columns 1 to 2"),
+        (["--data", "shop", "--label", "clicks=9"], "--label clicks: there is no column 9; the file has columns 1 to 2"),
         (["--data", "shop", "--label", "clicks=dwell"], "--label clicks=dwell: 'dwell' is not the number of a column"),
         (["--data", "shop", "--label", "same=1"], "the same value for the label 'same' in column 1"),
-        (["--data", "shop", "--model", "none.txt"], "none.txt: cannot read a LightGBM model there"),
+        (["--data", "shop", "--model", "none.txt"], "none.txt: cannot read the LightGBM model"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(words, told, moft, write):

@@ -23,8 +23,8 @@ def test_the_policy_has_a_model_for_each_weighting_from_one_start():
     m = len(problem.task.objectives)
     assert_close(policy.grid, grid.weights(m))
     assert_close(grid.weights(2), torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]))
-    assert len(policy.plain) == len(policy.grid)
-    policy.plain.check_one_start()
+    assert len(policy.dedicated) == len(policy.grid)
+    policy.dedicated.check_one_start()
 
 
 def test_a_sampler_that_fails_is_blamed():
