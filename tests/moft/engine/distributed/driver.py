@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from moft.errors import RunError
 from moft.run.report import figure_style, html_page
 
 PROCESSES = 2
-step_of, shard_of = TrainingLoop._step, fsdp.shard
+step_of, shard_of, begin = TrainingLoop._step, fsdp.shard, processes.Processes.__init__
 
 
 def done(job: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,12 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
         here = [one.to_local() for one in module.parameters() if not one.requires_grad]
         sizes.append([before, sum(one.numel() * one.element_size() for one in here)])
 
-    TrainingLoop._step, processes.shard = stopped, weighed
+    def begin_late(self, **settings):
+        begin(self, **settings)
+        if not self.is_main:
+            time.sleep(job.get("late", 0))
+
+    TrainingLoop._step, processes.shard, processes.Processes.__init__ = stopped, weighed, begin_late
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(job["words"])

@@ -96,8 +96,8 @@ def test_a_job_goes_on_with_another_number_of_processes(together, config, moft, 
     cache = {"cache": os.environ["MOFT_CACHE"]}
     ended = together(
         {"words": [*words, *shard, "--out", str(tmp_path / "to-two")], **cache},
-        {"words": [*words, *shard, "--out", str(tmp_path / "to-one")], **cache, "steps": stop - begun},
-    )
+        {"words": [*words, *shard, "--out", str(tmp_path / "to-one")], **cache, "steps": stop - begun, "late": 2},
+    )  # the late one finds the folder that the main process has made, and still knows that the run is new
     assert [process["code"] for process in ended[0]] == [0, 0], ended[0]
     assert [process["code"] for process in ended[1]] == [2, 2], ended[1]
     assert moft(*words, "--out", tmp_path / "to-one").code == 0
