@@ -198,15 +198,15 @@ def _surfaces(axes: Axes, attainment: Mapping[str, Any], colour: str) -> None:
     """A band from what all seeds attain to what at least one attains, and a line for what half attain."""
     (left, _), (bottom, _) = axes.get_xlim(), axes.get_ylim()
     surfaces = {name: _array(attainment[name]).reshape(-1, 2) for name in ("best", "half", "all")}
-    across = np.unique(np.concatenate([[left], *(corners[:, 0] for corners in surfaces.values())]))
-    heights = {name: _heights(corners, across, bottom) for name, corners in surfaces.items()}
+    across = np.unique(np.concatenate([[left], *(surface[:, 0] for surface in surfaces.values())]))
+    heights = {name: _heights(surface, across, bottom) for name, surface in surfaces.items()}
     axes.fill_between(across, heights["all"], heights["best"], step="pre", color=colour, alpha=0.2, linewidth=0, zorder=2)
     axes.step([*across, across[-1]], [*heights["half"], bottom], where="pre", color=colour, linewidth=1.7, zorder=3)
 
 
-def _heights(corners: Array, across: Array, bottom: float) -> Array:
+def _heights(surface: Array, across: Array, bottom: float) -> Array:
     """For each place on the x axis, the largest y that is attained; `bottom` where nothing is."""
-    reached = np.where(corners[None, :, 0] >= across[:, None], corners[None, :, 1], bottom)  # [places, vertices]
+    reached = np.where(surface[None, :, 0] >= across[:, None], surface[None, :, 1], bottom)  # [places, vertices]
     heights: Array = reached.max(axis=1, initial=bottom)
     return heights
 

@@ -157,7 +157,7 @@ def _attainment(fronts: Sequence[Tensor]) -> list[dict[str, Any]]:
     surfaces = []
     for pair in combinations(range(fronts[0].shape[1]), 2):
         found = attainment_surfaces([front[:, pair] for front in fronts])
-        surfaces.append({"objectives": list(pair), **{name: corners.tolist() for name, corners in found.items()}})
+        surfaces.append({"objectives": list(pair), **{name: surface.tolist() for name, surface in found.items()}})
     return surfaces
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from moft.errors import RunError
 from moft.files.json import read_json
+from moft.renames import RENAMES
 
 LAYOUT = 2
 """Of a run folder, written into its `versions.json`; 1, which no folder says, was before 0.2.0."""
 
-_OLD_SETTINGS = {"trainer": ("clip", "accumulation", "together"), "profile": ("samples",)}
-"""Settings of the first layout; every resolved config of it has some of them, as it has all defaults."""
+_OLD_SETTINGS = [rename.old.split(".") for rename in RENAMES if rename.kind == "setting" and "*" not in rename.old]
+"""Settings of the first layout; every resolved config of it has some of them, because it has all defaults."""
 
 
 def check_layout(versions: Path, config: Mapping[str, Any]) -> None:
@@ -51,5 +52,4 @@ def _check(number: Any, expected: int, kind: str, path: Path) -> None:
 
 
 def _has_old_settings(config: Mapping[str, Any]) -> bool:
-    parts = ((config.get(part), names) for part, names in _OLD_SETTINGS.items())
-    return any(name in part for part, names in parts if isinstance(part, Mapping) for name in names)
+    return any(isinstance(part := config.get(group), Mapping) and name in part for group, name in _OLD_SETTINGS)
