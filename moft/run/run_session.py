@@ -100,8 +100,10 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
             records.close()
             folder.release()
         observers.run_ended(None)
-    finally:
-        processes.end()
+    except BaseException as error:
+        processes.end(error)
+        raise
+    processes.end()
 
 
 def _reopen(path: Path, config: Mapping[str, Any]) -> RunFolder:

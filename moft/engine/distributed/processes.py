@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from traceback import clear_frames
 
 import torch
 from torch import Tensor
@@ -69,8 +71,20 @@ class Processes(ProcessGroup):
         shard(module, self._state.device)
         return module
 
-    def end(self) -> None:
-        """Leaves the group; without it a process complains when it ends."""
+    def end(self, error: BaseException | None = None) -> None:
+        """Leaves the group; without it a process complains when it ends.
+
+        Models that still hold the group are freed first. If one were the last to hold it, the group would be destroyed with the
+        model, while Python's lock is held; the group's thread may need that lock, and both would wait forever.
+
+        Args:
+            error: that ended the run; its traceback holds models.
+        """
+        if self.count > 1:
+            while error is not None:
+                clear_frames(error.__traceback__)
+                error = error.__cause__ or error.__context__
+            gc.collect()
         self._state.destroy_process_group()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
+from torch.nn.parallel import DistributedDataParallel
 
 from moft.cli.app import main
 from moft.engine.distributed import fsdp, processes
@@ -24,13 +26,16 @@ from moft.run.report import figure_style, html_page
 
 PROCESSES = 2
 step_of, shard_of, begin = TrainingLoop._step, fsdp.shard, processes.Processes.__init__
+leave = PartialState.destroy_process_group
 
 
 def done(job: dict[str, Any]) -> dict[str, Any]:
-    """What became of a command: its exit code, what it said, and bytes of frozen weights, whole and here, for each model."""
+    """What became of a command: its exit code, what it said, bytes of frozen weights, whole and here, for each model,
+    and how many models still held the group of processes when it was left."""
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(job["port"]), MOFT_CACHE=job["cache"])
     AcceleratorState._reset_state(True)
     sizes: list[list[int]] = []
+    held: list[int] = []
 
     def stopped(loop, data, step):
         if loop.progress.step >= job.get("steps", math.inf):
@@ -47,16 +52,21 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
         here = [one.to_local() for one in module.parameters() if not one.requires_grad]
         sizes.append([before, sum(one.numel() * one.element_size() for one in here)])
 
+    def left(state):
+        held.append(sum(type(one) is DistributedDataParallel for one in gc.get_objects()))
+        leave(state)
+
     def begin_late(self, **settings):
         begin(self, **settings)
         if not self.is_main:
             time.sleep(job.get("late", 0))
 
     TrainingLoop._step, processes.shard, processes.Processes.__init__ = stopped, weighed, begin_late
+    PartialState.destroy_process_group = left
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(job["words"])
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "bytes": sizes}
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "bytes": sizes, "held": held}
 
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ def test_a_job_goes_on_with_another_number_of_processes(together, config, moft, 
     )  # the late one finds the folder that the main process has made, and still knows that the run is new
     assert [process["code"] for process in ended[0]] == [0, 0], ended[0]
     assert [process["code"] for process in ended[1]] == [2, 2], ended[1]
+    assert [process["held"] for job in ended for process in job] == [[0]] * 4, "a model that is freed later may hang its process"
     assert moft(*words, "--out", tmp_path / "to-one").code == 0
     for name in ("to-two", "to-one"):
         same_run(tmp_path / "one", tmp_path / name, steps, atol=1e-3)  # of a bias that moves nothing, and learns from rounding
