@@ -27,7 +27,7 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
 
     from benchmarks.support.experiments import Experiments
     from moft.engine.fronts.hypervolume import hypervolume
-    from moft.engine.fronts.profile import profiled
+    from moft.engine.fronts.measure_front import measure_front
     from moft.hooks.plugin_manager import Plugins
     from moft.run.run_config import read_settings
     from moft.types import Tradeoff
@@ -53,7 +53,7 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
             evaluator = settings.profile.evaluator(task.objectives, task.main)
             shares = FIRST_SHARES if method else (0.5,)
             fronts = [
-                profiled(outcome.policy, task, evaluator, Tradeoff(grid, 2 * torch.tensor([[share, 1 - share]])), split)
+                measure_front(outcome.policy, task, evaluator, Tradeoff(grid, 2 * torch.tensor([[share, 1 - share]])), split)
                 for share in shares
             ]
             equal = fronts[len(fronts) // 2]

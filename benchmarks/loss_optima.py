@@ -65,7 +65,7 @@ def main() -> None:
 def _measure(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]]:
     """Hypervolume and mean main score of each mixture."""
     from benchmarks.methods import CONFIGS
-    from moft.api import AccelerateTrainer, Context, hypervolume, profiled
+    from moft.api import AccelerateTrainer, Context, hypervolume, measure_front
     from moft.hooks.plugin_manager import Plugins
     from moft.run.run_config import read_settings
     from moft_ltr.data.synthetic import Synthetic, make_synthetic
@@ -83,7 +83,7 @@ def _measure(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]]
     grid = Tradeoff(settings.profile.grid(m).grid(settings.profile.points).float(), betas)
     found = {}
     for name, is_geometric in (("arithmetic (DPO-LS, Weight-COS-DPO)", False), ("geometric (MO-DPO)", True)):
-        front = profiled(Optimum(is_geometric=is_geometric), task, evaluator, grid, "test")
+        front = measure_front(Optimum(is_geometric=is_geometric), task, evaluator, grid, "test")
         found[name] = (hypervolume(front.points, torch.zeros(m)), float(front.main.mean()))
     return found
 

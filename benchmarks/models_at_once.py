@@ -48,9 +48,9 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
     evaluator = settings.profile.evaluator(task.objectives, task.main)
 
     def points(policy: Any, tradeoff: Tradeoff) -> torch.Tensor:
-        from moft.engine.fronts.profile import profiled
+        from moft.engine.fronts.measure_front import measure_front
 
-        return profiled(policy, task, evaluator, tradeoff, "validation").points
+        return measure_front(policy, task, evaluator, tradeoff, "validation").points
 
     def train(mode: str) -> tuple[float, Any, list[Any]]:
         from moft.engine.training.job_records import NoRecords, TrainingCost

@@ -81,12 +81,12 @@ def parts_of_a_step(task: LTR, method: Any, repeats: int, *, steps: int | None =
     """
     import torch
 
-    from moft.api import ObjectiveLosses, Tradeoff, unmeasured
+    from moft.api import ObjectiveLosses, Tradeoff, problem_without_validation
     from moft_losses.listnet import ListNet
     from moft_samplers.dirichlet import Dirichlet
 
     torch.set_num_threads(1)
-    policy = method.policy(unmeasured(task))
+    policy = method.policy(problem_without_validation(task))
     losses, sampler = ObjectiveLosses(task.objectives, ListNet()), Dirichlet(len(task.objectives), vertices=0.3)
     parameters = list(policy.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=True)

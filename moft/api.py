@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NoReturn
 from moft.config.build import component
 from moft.config.config_file import read_value
 from moft.config.config_template import objective_name, rendered_config
-from moft.engine.checks.return_values import failing_as, injection_of
-from moft.engine.checks.sampler_draws import draws_of, grid_of
+from moft.engine.checks.return_values import checked_injection, failing_as
+from moft.engine.checks.sampler_draws import checked_draws, checked_grid
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
 from moft.engine.fronts.base_model import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
-from moft.engine.fronts.profile import profiled, unmeasured
+from moft.engine.fronts.measure_front import measure_front, problem_without_validation
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
@@ -144,21 +144,22 @@ __all__ = [
     "betas_of",
     "check_scalarizer",
     "check_slots",
+    "checked_draws",
+    "checked_grid",
+    "checked_injection",
     "component",
     "download_wheel",
-    "draws_of",
     "failing_as",
     "float_of",
     "generator_for",
-    "grid_of",
     "hypervolume",
     "injected_linear",
-    "injection_of",
     "is_sharded",
     "json_of",
     "label_statistics",
     "length_grouped",
     "loss_scale",
+    "measure_front",
     "minimise_at",
     "modulated",
     "modulated_linear",
@@ -166,12 +167,11 @@ __all__ = [
     "nondominated",
     "note_unlabelled",
     "objective_name",
-    "profiled",
+    "problem_without_validation",
     "read_value",
     "refuse_misfit",
     "rendered_config",
     "seed_initialisation",
-    "unmeasured",
     "wheel_member",
 ]
 

@@ -14,7 +14,7 @@ import torch
 
 from moft.config.build import resolve
 from moft.config.json_schema import settings_of
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.trainer import AccelerateTrainer
@@ -249,7 +249,7 @@ def test_every_task_has_a_model_that_keeps_its_contract(offer: Offer, tasks: dic
 @every("methods")
 @pytest.mark.parametrize("task", [offer.component.name for offer in LOADED.offers("tasks")])
 def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
-    problem = unmeasured(tasks[task])
+    problem = problem_without_validation(tasks[task])
     seed_initialisation(0, "policy")
     policy = built(Method, "methods", offer, ON_TASK.get((offer.component.name, task))).policy(problem)
     check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.betas)
@@ -266,7 +266,7 @@ def test_every_method_trains_as_its_contract_says(offer: Offer) -> None:
 def test_every_conditioner_goes_with_a_task_or_is_refused_by_the_names_of_both(
     offer: Offer, task: str, tasks: dict[str, Task]
 ) -> None:
-    problem = unmeasured(tasks[task])
+    problem = problem_without_validation(tasks[task])
     wanted = built(Factory[Conditioner], "conditioners", offer)
     seed_initialisation(0, "policy")
     model = tasks[task].model(2 * M)
@@ -290,7 +290,7 @@ def test_every_conditioner_goes_with_a_task_or_is_refused_by_the_names_of_both(
     ],
 )
 def test_every_evaluator_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
-    problem = unmeasured(tasks[task])
+    problem = problem_without_validation(tasks[task])
     seed_initialisation(0, "policy")
     policy = perturbed(resolve(Method, {"name": "cos-dpo", **ON_TASK.get(("cos-dpo", task), {})}, LOADED).make().policy(problem))
     steered = policy.steer(Tradeoff(torch.eye(M), problem.betas))

@@ -13,7 +13,7 @@ import torch
 from moft import cache_folder
 from moft.engine.fronts.base_model import base_values
 from moft.engine.fronts.hypervolume import hypervolume
-from moft.engine.fronts.profile import profiled
+from moft.engine.fronts.measure_front import measure_front
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
@@ -97,13 +97,13 @@ class Experiments:
         validated = validation_grid(settings.profile, m) if weights is None else weights
 
         def validate(policy: Policy) -> dict[str, float]:
-            front = profiled(policy, task, evaluator, Tradeoff(validated, problem.betas), "validation")
+            front = measure_front(policy, task, evaluator, Tradeoff(validated, problem.betas), "validation")
             if len(validated) == 1:
                 return {"hypervolume": float((front.points[0] * validated[0]).sum())}
             return {"hypervolume": hypervolume(front.points, torch.zeros(m))}
 
         def measure(policy: Policy, tradeoff: Tradeoff) -> torch.Tensor:
-            return profiled(policy, task, evaluator, tradeoff, "validation").points
+            return measure_front(policy, task, evaluator, tradeoff, "validation").points
 
         problem = Problem(task, validate, measure)
         seed_initialisation(settings.seed, "policy")
@@ -112,7 +112,7 @@ class Experiments:
         costs = CostRecords()
         settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed, records=costs))
         seconds, processor = time.perf_counter() - wall_start, time.process_time() - processor_start
-        front = profiled(policy, task, evaluator, Tradeoff(grid, problem.betas), split)
+        front = measure_front(policy, task, evaluator, Tradeoff(grid, problem.betas), split)
         base, data = base_values(task, evaluator, split), task.identity()
         return Outcome(front, base, seconds, processor, policy, costs.total, resolved.plain, data)
 

@@ -210,7 +210,7 @@ def train(training: MoftTraining) -> None:
     """Prepares the task, replies with its memory, then trains, one turn for each line on the standard input."""
     import torch
 
-    from moft.api import AccelerateTrainer, Context, TrainerSettings, seed_initialisation, unmeasured
+    from moft.api import AccelerateTrainer, Context, TrainerSettings, problem_without_validation, seed_initialisation
     from moft_llm.data.label_transforms import TextLabel
     from moft_llm.network.lora import LoRA
     from moft_llm.task import LLM
@@ -247,7 +247,7 @@ def train(training: MoftTraining) -> None:
     timer = StepTimer(training.steps_per_turn, training.device)
     trainer = AccelerateTrainer(settings, seed=0, records=StepReporter(timer))
     task.prepare(trainer)
-    problem = unmeasured(PlannedTask(task, training.plan))
+    problem = problem_without_validation(PlannedTask(task, training.plan))
     seed_initialisation(0, "policy")
     policy = method.policy(problem)
     if training.is_perturbed:

@@ -134,10 +134,10 @@ class TimedTraining:
         threads: int = 1,
         after_step: Callable[[float], None] | None = None,
     ) -> None:
-        from moft.api import TrainerSettings, seed_initialisation, unmeasured
+        from moft.api import TrainerSettings, problem_without_validation, seed_initialisation
 
         seed_initialisation(0, "policy")
-        self.problem: Problem = unmeasured(task)
+        self.problem: Problem = problem_without_validation(task)
         self.method = method
         self.policy: Policy = method.policy(self.problem)
         self._settings = TrainerSettings(epochs=epochs, evaluations=0, device="cpu", threads=threads)

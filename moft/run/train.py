@@ -1,4 +1,4 @@
-"""All that `moft train` does to turn a config into a finished run folder, step by step."""
+"""The steps of `moft train` after its config is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from moft.config.build import Resolved
-from moft.engine.checks.return_values import policy_of
+from moft.engine.checks.return_values import checked_policy
 from moft.engine.distributed.fsdp import is_sharded
 from moft.engine.policies.state_dict import whole_state
 from moft.engine.seed import seed_initialisation
@@ -39,7 +39,7 @@ def train_run(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool 
         plugins: their observers are called.
         resume: goes on with the run at `path` if there is one.
 
-    Returns: None in all but the main process of several that train together; the main one writes.
+    Returns: the run folder; None in processes other than the main one.
 
     Raises:
         RunError: the folder exists, belongs to another config, or training stopped.
@@ -53,25 +53,25 @@ def _train(session: RunSession) -> None:
     """The steps of a run, from its settings to the files of its front."""
     settings, records, profile = session.settings, session.records, session.settings.profile
 
-    # Build the task and the trainer. What the trainer minimises is a job, which TrainingLoop runs and `--resume` takes up.
+    # Build the task and the trainer. Everything that is trained is a job of the trainer, which `--resume` continues.
     task: Task = settings.task(Context(session.processes.device, settings.seed, cache_folder(), session.processes))
     session.observers.name_lists(task.nouns)
     trainer = AccelerateTrainer(
         settings.trainer, seed=settings.seed, records=records, resume=session.is_resumed, nouns=task.nouns
     )
 
-    # Check what can be checked before anything is trained.
+    # Check the settings.
     check_profile(profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
     evaluators = evaluators_of(profile, task)
     problem = problem_of(task, evaluators.validation, profile, session.observers.points_measured)
 
-    # Prepare the task (its data, its base model) and the untrained policy.
+    # Prepare the task (its data, its base model) and the untrained policy. Check that method, data and evaluators fit them.
     with session.before_training():
         with suppress(DataError):  # the task's preparation says more about its data
             check_fit(settings.method, task)
         task.prepare(trainer)
-        base_jobs = set(records.costs)
+        base_jobs = set(records.costs)  # of the base model alone: on a resume, the policy's jobs are read by `train` below
         check_same_data(session.folder, task.identity())
         task.batches(profile.split)  # a fault in these lists is found now, not after training
         policy = _untrained_policy(session, problem)
@@ -81,16 +81,18 @@ def _train(session: RunSession) -> None:
         versions = versions_of(session.plugins, hashes, trainer.device, settings.seed, task.identity())
         session.folder.write_versions(versions)
 
-    # Train the policy, which keeps the weights of its best evaluation on the validation split.
+    # Train the policy. The method is a plugin, such as CosDPO in plugins/moft_cos_dpo/method.py. Its `train` calls
+    # AccelerateTrainer.minimise, which runs TrainingLoop. The loop keeps the weights of the best evaluation on the
+    # validation split.
     settings.method.train(policy, problem, trainer)
-    if trainer.is_main and (volumes := records.measured("hypervolume")) and not any(volumes):
+    if trainer.is_main and (volumes := records.history("hypervolume")) and not any(volumes):
         trainer.note(NO_HYPERVOLUME)
     policy.eval()
     if not trainer.is_main and not is_sharded(policy):
-        return
+        return  # only the main process measures and writes, but every process holds a part of a sharded policy
     _save(session, task, policy)
 
-    # Measure the policy over the grid of weightings, and write front.json, tables, pictures and report.
+    # Measure the policy over a grid of objective weights, and write tables, pictures, the report and front.json.
     opened = OpenedRun(session.folder, settings, task, policy)
     measured = measure(opened, profile, on_progress=session.observers.points_measured)
     if trainer.is_main:
@@ -104,7 +106,7 @@ def _untrained_policy(session: RunSession, problem: Problem) -> Policy:
     """The method's policy, drawn from the run's seed, on the devices that will train it."""
     method = session.settings.method
     seed_initialisation(session.settings.seed, "policy")
-    policy = policy_of(method, method.policy(problem))
+    policy = checked_policy(method, method.policy(problem))
     return session.processes.sharded(policy) if session.processes.is_sharding else policy
 
 
@@ -118,7 +120,7 @@ def _save(session: RunSession, task: Task, policy: Policy) -> None:
 
 
 def _cost(session: RunSession, base_jobs: set[str]) -> Cost:
-    """What the policy's jobs cost, and the seconds of the base model's."""
+    """What training the policy cost, and the seconds that training the base model took."""
     costs = session.records.costs
-    policy = sum((cost for job, cost in costs.items() if job not in base_jobs), TrainingCost())
-    return Cost(policy, base_seconds=sum(costs[job].seconds for job in base_jobs))
+    policy_cost = sum((cost for job, cost in costs.items() if job not in base_jobs), TrainingCost())
+    return Cost(policy_cost, base_seconds=sum(costs[job].seconds for job in base_jobs))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from moft.engine.checks.return_values import check_metric
-from moft.engine.checks.sampler_draws import grid_of
+from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.fronts.hypervolume import hypervolume
-from moft.engine.fronts.profile import profiled
+from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator, LongEvaluator, Policy, Problem, Task
 from moft.run.report.front_record import validation_reference_point
 from moft.run.run_settings import ProfileSettings
@@ -64,11 +64,13 @@ def problem_of(task: Task, evaluator: Evaluator, settings: ProfileSettings, on_p
 
     def validate(policy: Policy) -> dict[str, float]:
         tradeoffs = Tradeoff(grid, betas_of(task.objectives))
-        front = profiled(policy, task, evaluator, tradeoffs, "validation", on_progress=lambda done: on_progress(done, len(grid)))
+        front = measure_front(
+            policy, task, evaluator, tradeoffs, "validation", on_progress=lambda done: on_progress(done, len(grid))
+        )
         return _values(front, reference)
 
     def measure(policy: Policy, tradeoff: Tradeoff) -> Tensor:
-        return profiled(policy, task, evaluator, tradeoff, "validation").points
+        return measure_front(policy, task, evaluator, tradeoff, "validation").points
 
     return Problem(task, validate, measure)
 
@@ -97,7 +99,7 @@ def check_long_evaluators(
 
 def validation_grid(settings: ProfileSettings, m: int) -> Tensor:
     """`[n, m]`, the weights that are measured during training."""
-    return grid_of(settings.grid(m), settings.validation_points or m + 1, m)
+    return checked_grid(settings.grid(m), settings.validation_points or m + 1, m)
 
 
 def _values(front: Front, reference: Tensor) -> dict[str, float]:

@@ -43,7 +43,7 @@ _ONE_BY_ONE = (
 
 
 class CosDPO:
-    """Conditioned one-shot DPO: weights, and betas if asked for, are drawn while training, and the model is conditioned on them.
+    """COS-DPO (conditioned one-shot DPO): trains one model, conditioned on objective weights that are drawn in training.
 
     Args:
         sampler: of the weights.
@@ -51,11 +51,15 @@ class CosDPO:
             needs a `fixed` sampler.
         loss: of the objectives that name none of their own.
         scalarizer: makes one number of the objectives' losses.
-        betas: sampler of betas; the model can then be asked for betas in any ratio. Only ratios count, and a share
-            of the sum below 0.01 is drawn as 0.01. Null, or one that always gives the same, trains at the objectives' own.
-        balance: `gradient` divides each objective's loss by the size of its gradient at the reference, so that a weight means
-            a share of the pull, whatever the labels and the beta; `none` leaves losses as in the paper.
-        draws: tradeoffs per list and step; more lower the variance and cost proportionally more.
+        betas: sampler of betas. The model is then also conditioned on betas, so that the policy serves them in any ratio. Only
+            ratios count: draws are divided by their sum, and a share below 0.01 counts as 0.01. Null trains at the
+            objectives' own betas. A sampler that always gives the same values has to give a multiple of these, and trains
+            at it.
+        balance: `gradient` divides each objective's loss by the norm of its gradient at the reference, so that a weight is the
+            objective's share of the gradient when training starts, whatever its labels and beta; `none` leaves the losses as
+            in the paper.
+        draws: tradeoffs drawn for each list and step. More of them lower the variance of the gradient; the cost of a step grows
+            in proportion.
         share_draws: True draws one tradeoff for all lists of a batch, as in the paper; False one for each list.
 
     Source: arXiv 2410.08316, equation 12, and with betas that vary equation 16. Balance and a draw per list are ours.
@@ -74,9 +78,11 @@ class CosDPO:
         share_draws: bool = False,
     ) -> None:
         self._sampler, self._conditioner, self._loss, self._scalarizer = sampler, conditioner, loss, scalarizer
-        self._betas, self._is_balanced, self._draws, self._share_draws = betas, balance == "gradient", draws, share_draws
+        self._betas, self._is_balanced = betas, balance == "gradient"
+        self._draws, self._share_draws = draws, share_draws
 
     def policy(self, problem: Problem) -> ConditionedPolicy | TemperaturePolicy:
+        """The untrained policy: for betas that vary, a `TemperaturePolicy`; for fixed ones, a `ConditionedPolicy`."""
         size, betas = self._vector_size_and_betas(problem.task.objectives)
         model = problem.task.model(size)
         device = next(model.parameters()).device
@@ -95,20 +101,22 @@ class CosDPO:
 
     def train(self, policy: ConditionedPolicy | TemperaturePolicy, problem: Problem, trainer: Trainer) -> None:
         task, m = problem.task, len(problem.task.objectives)
-        sampler, beta_sampler = self._sampler(m), None if self._betas is None else self._betas(m)
+        sampler = self._sampler(m)
+        beta_sampler = None if self._betas is None else self._betas(m)
         betas_of_step = betas_of_steps(policy, beta_sampler, trainer, self._draws, shared=self._share_draws)
         if policy.conditioner is not None and not policy.conditioner.per_row:
             trainer.note(_ONE_BY_ONE)
 
         # How much each objective's loss counts follows from the training labels, before any model is run.
-        losses, betas_vary = ObjectiveLosses(task.objectives, self._loss), isinstance(policy, TemperaturePolicy)
+        losses = ObjectiveLosses(task.objectives, self._loss)
+        betas_vary = isinstance(policy, TemperaturePolicy)
         trained_at = torch.ones(1, m) if betas_vary else betas_of_step().cpu()
         statistics = label_statistics(losses, task.batches("train"), trained_at)
         note_unlabelled(statistics, task.objectives, trainer, task.nouns)
         scale = loss_scale(statistics, is_balanced=self._is_balanced).to(next(policy.parameters()).device)
 
         def loss_of(batch: Batch) -> Tensor:
-            """`[batch]`: the losses of all objectives at weights that are drawn for this step, scalarised with these weights."""
+            """`[batch]`: draws weights for this step, and scalarises the losses of all objectives with them."""
             drawn = trainer.draw(sampler, self._draws, shared=self._share_draws)  # [batch, draws, m]
             weights, betas = drawn.flatten(0, 1), betas_of_step()  # [batch * draws, m], and the same or [1, m]
             if self._draws > 1:
@@ -116,7 +124,8 @@ class CosDPO:
             correction = policy.correction(batch, Tradeoff(weights, betas))  # [batch * draws, list]
             scaled = losses(correction, batch, betas) * scale  # [batch * draws, m]
             if self._is_balanced and betas_vary:
-                # at the reference the gradient is proportional to the beta, and `scale` was taken at equal ones
+                # At the reference, a loss's gradient is proportional to its beta, and `scale` was computed at equal betas. The
+                # geometric mean keeps the product of all factors at 1, so that only their ratios change, as in `scale`.
                 scaled = scaled * betas.log().mean(-1, keepdim=True).exp() / betas
             return self._scalarizer(scaled, weights).view(drawn.shape[:2]).mean(dim=1)
 
@@ -134,7 +143,7 @@ class CosDPO:
         )
 
     def _vector_size_and_betas(self, objectives: Sequence[Objective]) -> tuple[int, Tensor]:
-        """Width of the vector that conditioners read, m or with betas that vary 2 m, and some betas, `[n, m]`."""
+        """The width of the vector that conditioners read (m, or 2 m if betas vary), and betas of training, `[n, m]`."""
         m = len(objectives)
         check_scalarizer(self._scalarizer, m)
         betas, betas_vary = checked_betas(objectives, self._sampler, self._betas, is_conditioned=self._conditioner is not None)

@@ -16,8 +16,8 @@ from moft.api import (
     Objective,
     Sampler,
     betas_of,
-    draws_of,
-    injection_of,
+    checked_draws,
+    checked_injection,
     refuse_misfit,
 )
 
@@ -69,12 +69,12 @@ def check_conditioner(make: Factory[Conditioner], spec: ModelSpec) -> None:
         conditioner = make(spec)
         refuse_misfit(spec, conditioner)
         rows, size = 2 if conditioner.per_row else 1, spec.tradeoff_size
-        injection_of(conditioner, torch.full((rows, size), 1 / size), spec)
+        checked_injection(conditioner, torch.full((rows, size), 1 / size), spec)
 
 
 def _draws(sampler: Sampler, m: int) -> Tensor:
     """`[n, m]`, some draws of a sampler, always the same."""
-    return draws_of(sampler, _DRAWS, Generator().manual_seed(0), m)
+    return checked_draws(sampler, _DRAWS, Generator().manual_seed(0), m)
 
 
 def _not_adaptive(sampler: Sampler) -> Sampler:

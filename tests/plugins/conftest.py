@@ -23,7 +23,7 @@ from moft.api import (
     Policy,
     Tradeoff,
     TrainerSettings,
-    unmeasured,
+    problem_without_validation,
 )
 from moft.config.build import resolve
 from moft.engine.seed import seed_initialisation
@@ -74,7 +74,7 @@ def optimum(plugins: Any) -> Callable[..., tuple[Policy, Callable[[list[float]],
     def found(method: Any, betas: list[float]) -> tuple[Policy, Callable[[list[float]], torch.Tensor]]:
         task = FreeTask(betas)
         made = resolve(Method, method, plugins).make()
-        problem = unmeasured(task)
+        problem = problem_without_validation(task)
         seed_initialisation(0, "policy")
         policy = made.policy(problem)
         settings = TrainerSettings(

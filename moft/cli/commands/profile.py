@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -11,6 +12,9 @@ from moft.cli.option_help import DIAL_HELP
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.parse_weights import dial_text, parse_dial
+
+if TYPE_CHECKING:
+    from moft.run.run_settings import ProfileSettings
 
 
 def add(app: typer.Typer) -> None:
@@ -36,20 +40,21 @@ def profile(
         raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
-    from moft.run.policy.measure import measure, with_changes
+    from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
-    from moft.run.report.write_front import cost_of, write_results
+    from moft.run.report.front_files import read_cost
+    from moft.run.report.write_front import write_results
     from moft.types import Run
 
     opened = open_run(run, plugins)
-    settings = with_changes(opened.settings.profile, split=split, points=points)
+    settings = _with_changes(opened.settings.profile, split=split, points=points)
     factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
     name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
-    cost = cost_of(opened.folder)
+    cost = read_cost(opened.folder.front)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
@@ -58,3 +63,18 @@ def profile(
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")
+
+
+def _with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:
+    """The settings with another split or number of points, where given.
+
+    Raises:
+        ConfigError: the split does not exist.
+    """
+    from moft.run.run_settings import Split
+
+    known: tuple[Split, ...] = get_args(Split)
+    chosen = next((name for name in known if name == split), settings.split)
+    if split not in (None, chosen):
+        raise ConfigError(f"--split {split!r}: splits are {', '.join(known)}.")
+    return replace(settings, split=chosen, points=settings.points if points is None else points)

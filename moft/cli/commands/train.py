@@ -21,7 +21,7 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/ and the name of the config.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: runs/NAME-OF-CONFIG.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run if there is one.")] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Check the config and print what would be trained; train nothing.")
@@ -36,9 +36,9 @@ def train(
     resolved = read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        unknown = check_before_training(resolved.make())
-        trackers_of(resolved, folder, plugins)
-        _print_plan(resolved.plain, folder, plugins, resume, unknown)
+        why_unchecked = check_before_training(resolved.make())
+        trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
+        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked)
         return
     finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
@@ -48,8 +48,8 @@ def train(
         typer.echo(f"Report: {finished.path / 'report.html'}")
 
 
-def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, unknown: str) -> None:
-    """What `moft train` would do with these settings."""
+def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str) -> None:
+    """Prints what `moft train` would do with these settings; `why_unchecked` is empty if everything could be checked."""
     from moft.config.yaml12 import dump
     from moft.run.folder.resume import check_same_config
     from moft.run.folder.run_folder import RunFolder, check_is_free
@@ -72,7 +72,7 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
     typer.echo(
         f"Measures: {profile['points']} points on the {profile['split']} split, {profile['bootstrap_samples']} bootstrap samples"
     )
-    if unknown:
-        typer.echo(f"Not checked whether the method fits the model: {unknown}")
+    if why_unchecked:
+        typer.echo(f"Not checked whether the method fits the model: {why_unchecked}")
     typer.echo("Settings, with defaults filled in:\n")
     typer.echo(dump(settings).rstrip())

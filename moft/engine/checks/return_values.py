@@ -50,7 +50,7 @@ def failing_as(what: str) -> Iterator[None]:
 
 
 @blaming
-def injection_of(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> Injection:
+def checked_injection(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> Injection:
     """What a conditioner injects for each row of `vector`, `[batch, tradeoff_size]`.
 
     Raises:
@@ -81,7 +81,7 @@ def injection_of(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) -> I
 
 
 @blaming
-def values_of(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues:
+def checked_values(evaluator: Evaluator, found: object, n: int, m: int) -> ListValues:
     """What an evaluator measured, in the order of the split.
 
     Args:
@@ -124,7 +124,7 @@ def check_metric(evaluator: Evaluator) -> None:
 
 
 @blaming
-def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
+def checked_number(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
     """The value of an indicator for a front.
 
     Args:
@@ -144,7 +144,7 @@ def number_of(indicator: Indicator, points: Tensor, weights: Tensor) -> float:
 
 
 @blaming
-def policy_of(method: Method[Policy], found: object) -> Policy:
+def checked_policy(method: Method[Policy], found: object) -> Policy:
     """What a method's `policy` returned, once it is known to be a policy.
 
     Raises:
@@ -155,7 +155,7 @@ def policy_of(method: Method[Policy], found: object) -> Policy:
     return found
 
 
-def losses_per_list(losses: object, lists: int, job: str) -> Tensor:
+def checked_losses(losses: object, lists: int, job: str) -> Tensor:
     """`[batch]`, what a method's `loss_of` gave for the lists of a batch.
 
     Raises:

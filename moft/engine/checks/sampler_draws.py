@@ -12,7 +12,7 @@ from moft.interfaces import AdaptiveSampler, Sampler
 
 
 @blaming
-def draws_of(sampler: Sampler, count: int, generator: Generator, size: int | None = None) -> Tensor:
+def checked_draws(sampler: Sampler, count: int, generator: Generator, size: int | None = None) -> Tensor:
     """`[count, size]`, draws of a sampler.
 
     Args:
@@ -32,7 +32,7 @@ def draws_of(sampler: Sampler, count: int, generator: Generator, size: int | Non
 
 
 @blaming
-def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
+def checked_grid(sampler: Sampler, points: int, size: int) -> Tensor:
     """`[n, size]` float32, a sampler's grid of at most `points` points.
 
     Raises:
@@ -46,7 +46,7 @@ def grid_of(sampler: Sampler, points: int, size: int) -> Tensor:
 
 
 @blaming
-def watched_weights_of(sampler: AdaptiveSampler) -> Tensor:
+def checked_watched_weights(sampler: AdaptiveSampler) -> Tensor:
     """`[n, m]`, the weights at which an adaptive sampler wants values.
 
     Raises:
@@ -60,7 +60,7 @@ def watched_weights_of(sampler: AdaptiveSampler) -> Tensor:
 
 
 @blaming
-def state_of(sampler: AdaptiveSampler) -> Mapping[str, Tensor]:
+def checked_state(sampler: AdaptiveSampler) -> Mapping[str, Tensor]:
     """What an adaptive sampler has learned, as a checkpoint can keep it.
 
     Raises:

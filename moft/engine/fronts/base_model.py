@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from moft.engine.fronts.profile import profiled
+from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Assignment, Evaluator, Policy, Task
 from moft.types import Batch, Injection, ListValues, Tradeoff, betas_of
 
@@ -38,7 +38,7 @@ class BasePolicy(Policy):
 
 
 def base_values(task: Task, evaluator: Evaluator, split: str, *, on_progress: Callable[[int], None] | None = None) -> ListValues:
-    """The values of the base model, for one tradeoff row; `on_progress` is called as by `profiled`."""
+    """The values of the base model, for one tradeoff row; `on_progress` is called as by `measure_front`."""
     betas = betas_of(task.objectives)
     weights = torch.full_like(betas, 1 / betas.shape[1])
-    return profiled(BasePolicy(task), task, evaluator, Tradeoff(weights, betas), split, on_progress=on_progress).measured
+    return measure_front(BasePolicy(task), task, evaluator, Tradeoff(weights, betas), split, on_progress=on_progress).measured

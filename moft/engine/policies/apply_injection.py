@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moft.engine.checks.return_values import injection_of
+from moft.engine.checks.return_values import checked_injection
 from moft.errors import ConfigError, PluginError
 from moft.interfaces import Conditioner, Model
 from moft.types import Delta, Injection, Inputs, ModelSpec, Slot
@@ -59,7 +59,9 @@ def conditioned_outputs(model: Model, conditioner: Conditioner | None, inputs: I
         vector: `[batch, tradeoff_size]`.
     """
     if conditioner is None or conditioner.per_row:
-        together: Tensor = model(inputs, Injection() if conditioner is None else injection_of(conditioner, vector, model.spec))
+        together: Tensor = model(
+            inputs, Injection() if conditioner is None else checked_injection(conditioner, vector, model.spec)
+        )
         return together
     outputs = vector.new_zeros(0)
     for rows, injection in vector_by_vector(conditioner, vector, model.spec):
@@ -75,7 +77,7 @@ def vector_by_vector(conditioner: Conditioner, vector: Tensor, spec: ModelSpec) 
     different, places = torch.unique(vector, dim=0, return_inverse=True)
     for index in range(len(different)):
         rows = (places == index).nonzero().squeeze(1)
-        yield rows, injection_of(conditioner, different[index : index + 1], spec).select(torch.zeros_like(rows))
+        yield rows, checked_injection(conditioner, different[index : index + 1], spec).select(torch.zeros_like(rows))
 
 
 def modulated(hidden: Tensor, injection: Injection, site: str) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from moft.engine.checks.return_values import injection_of
+from moft.engine.checks.return_values import checked_injection
 from moft.engine.policies.apply_injection import conditioned_outputs, refuse_misfit, vector_by_vector
 from moft.errors import ConfigError
 from moft.interfaces import Assignment, Conditioner, Model, Policy
@@ -115,7 +115,7 @@ def common_multiple(tradeoff: Tradeoff, trained: Tensor) -> Tensor:
 def _assignments(model: Model, conditioner: Conditioner | None, vector: Tensor, divisor: Tensor) -> Sequence[Assignment]:
     """One assignment for all rows of `vector`, or one for each different row where the conditioner serves one at a time."""
     if conditioner is None or conditioner.per_row:
-        injection = Injection() if conditioner is None else injection_of(conditioner, vector, model.spec)
+        injection = Injection() if conditioner is None else checked_injection(conditioner, vector, model.spec)
         return [Assignment(torch.arange(len(vector), device=vector.device), model, injection, divisor)]
     return [
         Assignment(rows, model, injection, divisor[rows]) for rows, injection in vector_by_vector(conditioner, vector, model.spec)

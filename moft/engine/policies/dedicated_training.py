@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moft.engine.checks.sampler_draws import grid_of
+from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.objective_losses import ObjectiveLosses, label_statistics
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy
@@ -35,7 +35,7 @@ class WeightGrid:
         Raises:
             MoftError: the sampler cannot make such a grid.
         """
-        return grid_of(self.sampler(m), self.points, m)
+        return checked_grid(self.sampler(m), self.points, m)
 
     def policy(self, problem: Problem) -> NearestPolicy:
         """An untrained model for each weighting, on the device of the task's model."""

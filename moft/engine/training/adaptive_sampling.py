@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from torch import Tensor
 
 from moft.engine.checks.return_values import failing_as
-from moft.engine.checks.sampler_draws import state_of, watched_weights_of
+from moft.engine.checks.sampler_draws import checked_state, checked_watched_weights
 from moft.engine.distributed.processes import broadcast_from_main
 from moft.errors import ConfigError
 from moft.interfaces.sampler import Feedback
@@ -53,13 +53,13 @@ def check_feedback(feedback: Feedback | None, evaluated: Collection[int], epochs
     """
     if feedback is not None:
         check_evaluated_before_end(evaluated, epochs)
-        watched_weights_of(feedback.sampler)
-        state_of(feedback.sampler)
+        checked_watched_weights(feedback.sampler)
+        checked_state(feedback.sampler)
 
 
 def sampler_state(feedback: Feedback | None) -> dict[str, Tensor]:
     """The state of the sampler as a checkpoint keeps it; empty where there is none."""
-    return {} if feedback is None else {f"{_PREFIX}{name}": value for name, value in state_of(feedback.sampler).items()}
+    return {} if feedback is None else {f"{_PREFIX}{name}": value for name, value in checked_state(feedback.sampler).items()}
 
 
 def restore_sampler(feedback: Feedback | None, states: Mapping[str, Tensor]) -> None:
@@ -72,6 +72,6 @@ def restore_sampler(feedback: Feedback | None, states: Mapping[str, Tensor]) -> 
 def inform_sampler(feedback: Feedback | None, processes: int) -> None:
     """Gives the sampler the values that the policy reaches at its watched weights, the same in each of the processes."""
     if feedback is not None:
-        values = broadcast_from_main(feedback.measure(watched_weights_of(feedback.sampler)).cpu(), processes)
+        values = broadcast_from_main(feedback.measure(checked_watched_weights(feedback.sampler)).cpu(), processes)
         with failing_as(f"sampler {type(feedback.sampler).__name__} failed on observe({list(values.shape)})"):
             feedback.sampler.observe(values)

@@ -48,7 +48,7 @@ class CpuEnsemble:
             with lock:  # the first model of a step loads for all of them
                 if index not in loaded:
                     loaded.pop(index - 2, None)
-                    loaded[index] = [data.load(plan) for plan in steps[index].plans]
+                    loaded[index] = [data.load(lists) for lists in steps[index].micro_batches]
                 return loaded[index]
 
         def take(turn: int) -> StepResult | None:

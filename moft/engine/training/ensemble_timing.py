@@ -73,9 +73,9 @@ class _SingleModel:
         trainer, losses = self._trainer, torch.zeros(0)
         devices = [trainer.device] if trainer.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            for plan in step.plans:
+            for lists in step.micro_batches:
                 with trainer.autocast():
-                    losses = self._job.losses_of(data.load(plan), (0,)).float()
+                    losses = self._job.losses_of(data.load(lists), (0,)).float()
                 torch.autograd.backward(losses.sum() / step.divisor)
         norm: Tensor = torch.nn.utils.clip_grad_norm_(self._parameters, trainer.settings.max_grad_norm or math.inf)
         torch.stack([losses.detach().sum(), norm]).tolist()

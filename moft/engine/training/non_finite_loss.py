@@ -43,8 +43,8 @@ def _lists_to_name(result: StepResult, step: Step, trainer: TrainerState) -> lis
     from accelerate.utils import gather_object
 
     batches = []
-    for plan, losses in zip(step.plans, result.losses, strict=True):
-        lists, rows = share_of(plan, trainer.accelerator)
+    for lists_of_batch, losses in zip(step.micro_batches, result.losses, strict=True):
+        lists, rows = share_of(lists_of_batch, trainer.accelerator)
         batches.append((lists[:rows], losses.cpu()))
     bad: list[int] = gather_object([index for lists, losses in batches for index in lists[~losses.isfinite()].tolist()])
     return bad or gather_object([index for lists, _ in batches for index in lists.tolist()])

@@ -20,7 +20,7 @@ class Step:
     """An optimizer step to take.
 
     Args:
-        plans: the lists of each of its batches; there are several under gradient accumulation.
+        micro_batches: the lists of each of its batches; there are several under gradient accumulation.
         learning_rate: of this step.
         epoch: counted from 0.
         divisor: mean lists per step in this epoch. The sum of the losses over a step is divided by it.
@@ -30,7 +30,7 @@ class Step:
         is_last: True for the last step of an epoch.
     """
 
-    plans: Sequence[Tensor]
+    micro_batches: Sequence[Tensor]
     learning_rate: float
     epoch: int
     divisor: float
@@ -63,11 +63,11 @@ class StepResult:
 def steps_of_epoch(job: TrainingJob, settings: TrainerSettings, data: Batches, epoch: int) -> list[Step]:
     """All steps of an epoch, counted from 0, over its batches."""
     size = settings.gradient_accumulation_steps
-    plans = [data.plan[first : first + size] for first in range(0, len(data), size)]
-    count, lists = len(plans), list(accumulate(sum(map(len, batches)) for batches in plans))
+    batches_of_steps = [data.plan[first : first + size] for first in range(0, len(data), size)]
+    count, lists = len(batches_of_steps), list(accumulate(sum(map(len, batches)) for batches in batches_of_steps))
     return [
         Step(
-            plans=batches,
+            micro_batches=batches,
             # taken in the middle of the step, so that no step has a rate of zero
             learning_rate=job.learning_rate * learning_rate_factor((epoch + (index + 0.5) / count) / job.epochs, settings),
             epoch=epoch,
@@ -77,5 +77,5 @@ def steps_of_epoch(job: TrainingJob, settings: TrainerSettings, data: Batches, e
             lists=epoch * data.lists + lists[index],
             is_last=index + 1 == count,
         )
-        for index, batches in enumerate(plans)
+        for index, batches in enumerate(batches_of_steps)
     ]

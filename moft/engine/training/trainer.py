@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.engine.checks.return_values import losses_per_list
-from moft.engine.checks.sampler_draws import draws_of
+from moft.engine.checks.return_values import checked_losses
+from moft.engine.checks.sampler_draws import checked_draws
 from moft.engine.distributed.fsdp import check_launch, is_sharded
 from moft.engine.policies.state_dict import load_whole
 from moft.engine.seed import generator_for
@@ -87,7 +87,7 @@ class AccelerateTrainer(Trainer):
         state = self._state
         if not state.lists:
             raise PluginError("Trainer.draw can only be called within the `loss_of` that Trainer.minimise was given.")
-        drawn = draws_of(sampler, per_list if shared else state.lists * per_list, state.generator)
+        drawn = checked_draws(sampler, per_list if shared else state.lists * per_list, state.generator)
         whole = drawn.reshape(-1, per_list, drawn.shape[-1]).expand(state.lists, -1, -1)  # [lists, per_list, size]
         share = whole[state.accelerator.process_index :: state.accelerator.num_processes]
         return (share if len(share) else whole[:1]).to(state.device)
@@ -109,7 +109,7 @@ class AccelerateTrainer(Trainer):
             module.to(self.device)
 
         def losses_of(batch: Batch, models: Sequence[int]) -> Tensor:
-            return losses_per_list(loss_of(batch), len(batch), job).unsqueeze(0)  # [1, batch]
+            return checked_losses(loss_of(batch), len(batch), job).unsqueeze(0)  # [1, batch]
 
         measure = None if evaluate is None else lambda models: [evaluate()]
         epochs, rate = epochs or self.settings.epochs, learning_rate or self.settings.learning_rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -32,31 +33,31 @@ class TrainingLoop:
 
     Args:
         job: what to train.
-        trainer: what all jobs share.
+        state: what all jobs of the trainer share.
     """
 
-    def __init__(self, job: TrainingJob, trainer: TrainerState) -> None:
-        self.job, self.trainer, self.settings, self.accelerator = job, trainer, trainer.settings, trainer.accelerator
-        self.progress = JobProgress(job, trainer)
-        self.timing = EnsembleTiming(self.progress.clock, job, trainer)
-        self.models = tuple(range(len(job.models)))
+    def __init__(self, job: TrainingJob, state: TrainerState) -> None:
+        self.job, self.state, self.settings, self.accelerator = job, state, state.settings, state.accelerator
+        self.progress = JobProgress(job, state)
+        self.timing = EnsembleTiming(self.progress.clock, job, state)
+        self.model_indices = tuple(range(len(job.models)))
         self.trained = [[parameter for parameter in model.parameters() if parameter.requires_grad] for model in job.models]
         self.max_norm, self.is_sharded = self.settings.max_grad_norm or math.inf, is_sharded(job.module)
         self.loss: nn.Module = LossModule(job)
         self.optimizers: list[Any]
         self.cpu_ensemble: CpuEnsemble | None = None
         if self.uses_cpu_ensemble:
-            self.optimizers = [adamw(parameters, job, trainer) for parameters in self.trained]
-            self.cpu_ensemble = CpuEnsemble(job, self.optimizers, self.max_norm, trainer.autocast)
+            self.optimizers = [adamw(parameters, job, state) for parameters in self.trained]
+            self.cpu_ensemble = CpuEnsemble(job, self.optimizers, self.max_norm, state.autocast)
         else:
-            self.optimizers = [adamw([parameter for parameters in self.trained for parameter in parameters], job, trainer)]
+            self.optimizers = [adamw([parameter for parameters in self.trained for parameter in parameters], job, state)]
             if not self.is_sharded:  # a sharded model gathers and reduces by itself
                 self.loss, *self.optimizers = self.accelerator.prepare(self.loss, *self.optimizers)
 
     @property
     def uses_cpu_ensemble(self) -> bool:
-        """Whether each of several models has its own passes, on one core each; else all models share every pass."""
-        return len(self.models) > 1 and self.trainer.device.type == "cpu" and self.accelerator.num_processes == 1
+        """True if each model of an ensemble is trained on a CPU core of its own; otherwise all models share every pass."""
+        return len(self.model_indices) > 1 and self.state.device.type == "cpu" and self.accelerator.num_processes == 1
 
     def run(self) -> None:
         """Trains to the last epoch, and leaves the models with their best weights."""
@@ -65,24 +66,25 @@ class TrainingLoop:
         check_feedback(job.feedback, evaluated, job.epochs)
         progress.clock.start()
         for epoch in range(progress.epoch, job.epochs):
-            data = job.batches(generator_for(self.trainer.seed, job.order, "order", epoch))
+            data = job.batches(generator_for(self.state.seed, job.order, "order", epoch))
             steps = steps_of_epoch(job, settings, data, epoch)
             while block := self._next_block(steps, epoch):
                 with self.timing.steps(data, block):
                     results = self.cpu_ensemble(data, block) if self.cpu_ensemble else [self._step(data, block[0])]
                 for step, result in zip(block, results, strict=False):  # an ensemble stops after one that is not finite
-                    check_finite(result, step, progress.step + 1, job, self.trainer)
+                    check_finite(result, step, progress.step + 1, job, self.state)
                     progress.advance(step)
-                    self._record(step, result, self._evaluate() if step.is_last and progress.epoch in evaluated else {})
+                    evaluation = self._evaluate() if step.is_last and progress.epoch in evaluated else {}
+                    self._record(step, result, evaluation)
                     if progress.step % settings.checkpoint_steps == 0:
                         progress.save(self.optimizers)
         progress.finish()
-        self.trainer.lists = 0
+        self.state.lists = 0
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory(self.loss, *self.optimizers)
 
     def _next_block(self, steps: Sequence[Step], epoch: int) -> Sequence[Step]:
-        """The steps to take before the next record or checkpoint: one, but for an ensemble on the CPU; none after an epoch."""
+        """The steps to take at once: one, or up to the next checkpoint for an ensemble on the CPU. Empty after an epoch."""
         if self.progress.epoch != epoch:
             return ()
         every = self.settings.checkpoint_steps
@@ -90,46 +92,50 @@ class TrainingLoop:
         return steps[self.progress.epoch_step : self.progress.epoch_step + size]
 
     def _step(self, data: Batches, step: Step) -> list[StepResult]:
-        """One optimizer step of all models in shared passes; the result of each model."""
+        """Takes one optimizer step of all models, which share every pass, and returns the result of each model."""
         (optimizer,) = self.optimizers
         set_learning_rate(optimizer, step.learning_rate)
-        losses, totals = [], torch.zeros(len(self.models), device=self.trainer.device)
-        for index, plan in enumerate(step.plans):
-            lists, rows = share_of(plan, self.accelerator)
-            batch, is_last = data.load(lists), index == len(step.plans) - 1
-            self.trainer.lists = len(plan) if len(self.models) == 1 else 0  # models of an ensemble cannot share a draw
-            with torch.enable_grad() if is_last or self.is_sharded else self.accelerator.no_sync(self.loss):
-                with self.trainer.autocast():
-                    values = self.loss(batch, self.models).float()[:, :rows]  # [models, rows]
+        losses, totals = [], torch.zeros(len(self.model_indices), device=self.state.device)
+        for index, lists_of_batch in enumerate(step.micro_batches):
+            lists, rows = share_of(lists_of_batch, self.accelerator)
+            batch = data.load(lists)
+            # `Trainer.draw` reads for how many lists to draw. 0 makes it raise: the models of an ensemble cannot share a draw.
+            self.state.lists = len(lists_of_batch) if len(self.model_indices) == 1 else 0
+            # Each process accumulates gradients by itself, and the last batch of a step averages them over the processes.
+            is_last_batch = index == len(step.micro_batches) - 1
+            with nullcontext() if is_last_batch or self.is_sharded else self.accelerator.no_sync(self.loss):
+                with self.state.autocast():
+                    values = self.loss(batch, self.model_indices).float()[:, :rows]  # [models, rows]
+                # A step's loss is the sum over all processes, not the average, so it is multiplied by their number.
                 self.accelerator.backward(values.sum() / step.divisor * self.accelerator.num_processes)
             losses.append(values.detach())
             totals += losses[-1].sum(1) / step.divisor
         clip = clip_together if self.is_sharded else self.accelerator.clip_grad_norm_
         norms = torch.stack([clip(parameters, self.max_norm) for parameters in self.trained])
         loss, gradient = torch.stack([self.accelerator.reduce(totals), norms]).tolist()
-        results = [StepResult([rows[model] for rows in losses], loss[model], gradient[model]) for model in self.models]
+        results = [StepResult([rows[model] for rows in losses], loss[model], gradient[model]) for model in self.model_indices]
         if all(result.is_finite for result in results):
             optimizer.step()
         optimizer.zero_grad()
         return results
 
     def _evaluate(self) -> dict[str, float]:
-        """Measures the models, keeps the weights of each that is at its best, and returns the means of the values."""
+        """Evaluates the models, keeps the weights of each that is better than before, and returns the means of the values."""
         if self.job.evaluate is None:
             return {}
         processes = self.accelerator.num_processes
-        measured = broadcast_from_main([dict(values) for values in self.job.evaluate(self.models)], processes)
+        measured = broadcast_from_main([dict(values) for values in self.job.evaluate(self.model_indices)], processes)
         inform_sampler(self.job.feedback, processes)
-        self.timing.evaluated(self.job.evaluate)
+        self.timing.evaluated(self.job.evaluate)  # may evaluate one model of an ensemble again, to time it alone
         self.progress.best.update(measured)
         return {name: sum(float(values[name]) for values in measured) / len(measured) for name in measured[0]}
 
     def _record(self, step: Step, results: Sequence[StepResult], evaluation: Mapping[str, float]) -> None:
         """Records a step: mean loss per list and model, largest gradient norm, evaluation if there was one, and progress."""
-        lists, count = sum(map(len, step.plans)), len(results)
+        lists_in_step, count = sum(map(len, step.micro_batches)), len(results)
         values: dict[str, float | str] = {"job": self.job.name} | ({"jobs": count} if count > 1 else {})
         values |= {
-            "loss": sum(result.loss for result in results) / count * step.divisor / lists,
+            "loss": sum(result.loss for result in results) / count * step.divisor / lists_in_step,
             "gradient": max(result.gradient for result in results),
             "learning_rate": step.learning_rate,
             **evaluation,
@@ -140,11 +146,11 @@ class TrainingLoop:
             "lists": step.lists,
         }
         if self.accelerator.is_main_process:
-            self.trainer.records.step(self.progress.step, values)
+            self.state.records.step(self.progress.step, values)
 
-    def restore(self, state: JobState) -> None:
+    def restore(self, checkpoint: JobState) -> None:
         """Goes back to a checkpoint."""
-        self.progress.restore(state, self.optimizers)
+        self.progress.restore(checkpoint, self.optimizers)
 
     def close(self) -> None:
         """Ends the threads, if there are any."""

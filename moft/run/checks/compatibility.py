@@ -7,8 +7,8 @@ from typing import Any, get_args, get_type_hints
 
 import torch
 
-from moft.engine.checks.return_values import number_of
-from moft.engine.checks.sampler_draws import grid_of
+from moft.engine.checks.return_values import checked_number
+from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.losses.objective_losses import check_objective_names
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
 from moft.engine.training.adaptive_sampling import check_evaluated_before_end, evaluated_epochs
@@ -54,13 +54,13 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     m = len(objectives)
     reference_point(settings.reference, m)
     validation_reference_point(settings, m)
-    grid = grid_of(settings.grid(m), settings.points, m)
+    grid = checked_grid(settings.grid(m), settings.points, m)
     try:
         Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:
         raise ConfigError(f"[profile.grid] gives invalid weights: {error}") from error
     for indicator in settings.indicators:
-        number_of(indicator, grid, grid)
+        checked_number(indicator, grid, grid)
 
 
 def check_before_training(settings: RunSettings) -> str:

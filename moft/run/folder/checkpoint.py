@@ -110,7 +110,7 @@ class RunRecords:
             raise refused(self._folder.steps, error) from error
         self._observers.step_ended(step, values)
 
-    def measured(self, name: str) -> list[float]:
+    def history(self, name: str) -> list[float]:
         """A value at every step that has it, over all sessions of the run; zero where it is NaN."""
         return [float(row[name] or 0.0) for row in read_rows(self._folder.steps) if name in row]
 

@@ -1,24 +1,18 @@
-"""Measures a policy over a grid of objective weights."""
+"""Measures a trained run: its front, the edges between vertices, and the base model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import get_args
 
-from moft.engine.checks.sampler_draws import grid_of
+from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.fronts.base_model import base_values
 from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.fronts.front_notes import findings, substitutions
-from moft.engine.fronts.profile import profiled
-from moft.errors import ConfigError
+from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator
 from moft.run.policy.open_run import OpenedRun
-from moft.run.report.front_record import (
-    Measured,
-    reference_point,
-)
-from moft.run.run_settings import ProfileSettings, Split
+from moft.run.report.front_record import Measured, reference_point
+from moft.run.run_settings import ProfileSettings
 from moft.types import Tradeoff
 
 BOOTSTRAP_SEED = 0
@@ -32,13 +26,16 @@ def measure(
     dial: float | Sequence[float] = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
-    """Measures a policy on a split: its front, extra points for pictures, and the base model.
+    """Measures the policy of a run on one split of the data.
+
+    The result has the front over a grid of objective weights, points on the edges between vertices for the pictures, and the
+    base model.
 
     Args:
         opened: the run.
         settings: how to measure.
         dial: factor on the trained betas, above 0, or one for each objective; above 1 is closer to the base model.
-        on_progress: called by a `LongEvaluator` with the number of points done and the number of all points.
+        on_progress: called with the number of points done and of all points, after each point; only by a `LongEvaluator`.
 
     Raises:
         ShapeError: weights of the grid do not sum to one, or a dial is not positive.
@@ -47,34 +44,24 @@ def measure(
     task, m = opened.task, len(opened.task.objectives)
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
     betas = opened.betas_at(dial)
-    grid = grid_of(settings.grid(m), settings.points, m)
-    between = None
+    grid = checked_grid(settings.grid(m), settings.points, m)
+    edge_tradeoffs = None
     if settings.edges and m > 2 and len(grid) > 1:
-        between = Tradeoff(edge_weights(m, settings.edges)[0], betas)
-        if substitutions(opened.policy, between, opened.names):
-            between = None  # the policy would serve them by points of the grid, which are drawn anyway
-    counts = len(grid), 0 if between is None else len(between)
+        edge_tradeoffs = Tradeoff(edge_weights(m, settings.edges)[0], betas)
+        if substitutions(opened.policy, edge_tradeoffs, opened.names):
+            edge_tradeoffs = None  # points of the grid would serve them, and these are shown anyway
+    grid_points, edge_points = len(grid), 0 if edge_tradeoffs is None else len(edge_tradeoffs)
+    all_points = grid_points + edge_points + 1  # the base model is one point
 
-    def after(before: int) -> Callable[[int], None] | None:
-        return None if on_progress is None else lambda done: on_progress(before + done, sum(counts) + 1)
+    def progress_from(done_before: int) -> Callable[[int], None] | None:
+        return None if on_progress is None else lambda done: on_progress(done_before + done, all_points)
 
-    tradeoffs, notes = Tradeoff(grid, betas).checked(), findings(opened.policy)
-    front = profiled(opened.policy, task, evaluator, tradeoffs, settings.split, notes=notes, on_progress=after(0))
-    edges = None
-    if between is not None:
-        edges = profiled(opened.policy, task, evaluator, between, settings.split, on_progress=after(counts[0]))
-    base = base_values(task, evaluator, settings.split, on_progress=after(sum(counts)))
-    return Measured(front, edges, base, reference_point(settings.reference, m), settings.bootstrap_samples, BOOTSTRAP_SEED)
-
-
-def with_changes(settings: ProfileSettings, *, split: str | None, points: int | None) -> ProfileSettings:
-    """The settings with another split or number of points, where given.
-
-    Raises:
-        ConfigError: the split does not exist.
-    """
-    known: tuple[Split, ...] = get_args(Split)
-    chosen = next((name for name in known if name == split), settings.split)
-    if split not in (None, chosen):
-        raise ConfigError(f"--split {split!r}: splits are {', '.join(known)}.")
-    return replace(settings, split=chosen, points=settings.points if points is None else points)
+    policy, split = opened.policy, settings.split
+    tradeoffs, notes = Tradeoff(grid, betas).checked(), findings(policy)
+    front = measure_front(policy, task, evaluator, tradeoffs, split, notes=notes, on_progress=progress_from(0))
+    edge_front = None
+    if edge_tradeoffs is not None:
+        edge_front = measure_front(policy, task, evaluator, edge_tradeoffs, split, on_progress=progress_from(grid_points))
+    base = base_values(task, evaluator, split, on_progress=progress_from(grid_points + edge_points))
+    reference = reference_point(settings.reference, m)
+    return Measured(front, edge_front, base, reference, settings.bootstrap_samples, BOOTSTRAP_SEED)

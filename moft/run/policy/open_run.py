@@ -12,7 +12,7 @@ import torch
 
 from moft.config.build import resolve
 from moft.engine.fronts.front_notes import substitutions
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, PluginError, RunError, ShapeError
@@ -151,7 +151,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> OpenedRun
     task = settings.task(Context(place, settings.seed, cache_folder()))
     task.restore(load_tensors(folder.policy / "task.safetensors"))
     seed_initialisation(settings.seed, "policy")
-    policy = settings.method.policy(unmeasured(task))
+    policy = settings.method.policy(problem_without_validation(task))
     stored = folder.policy / "policy.safetensors"
     load_into(own_state(policy), load_tensors(stored), stored)
     policy.eval().to(place)

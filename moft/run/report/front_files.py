@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
+from moft.engine.training.job_records import TrainingCost
 from moft.errors import RunError
 from moft.files.json import read_json
 from moft.files.safetensors import load_tensors
 from moft.run.folder.layout import check_schema
-from moft.run.report.front_record import SCHEMA, nouns_of
+from moft.run.report.front_record import SCHEMA, Cost, nouns_of
 from moft.types import Nouns
 
 RECORD = "front.json"
@@ -103,6 +105,22 @@ def read_measured(path: Path) -> MeasuredRun:
     tensors = load_tensors(path / LISTS)
     _check_whole(record, tensors, path)
     return MeasuredRun(path, record, tensors)
+
+
+def read_cost(front: Path) -> Cost:
+    """The cost of a finished run, from its `front.json`.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    record = read_json(front)
+    given = record.get("cost") if isinstance(record, Mapping) else None
+    cost: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    for field in _INNER["cost"]:
+        if field not in cost:
+            raise RunError(f"{front}: is damaged; it lacks 'cost.{field}'.")
+    separate = math.nan if cost["separate_seconds"] is None else cost["separate_seconds"]
+    return Cost(TrainingCost(cost["jobs"], cost["seconds"], separate, cost["parameters"]), cost["base_seconds"])
 
 
 def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moft.engine.checks.return_values import number_of
+from moft.engine.checks.return_values import checked_number
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
 from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
 from moft.engine.training.job_records import TrainingCost
@@ -132,7 +132,7 @@ def front_record(
             "mean": main.mean().item(),
             "deviation": main.std().item() if len(main) > 1 else 0.0,
         },
-        "indicators": {indicator.name: number_of(indicator, points, weights) for indicator in indicators},
+        "indicators": {indicator.name: checked_number(indicator, points, weights) for indicator in indicators},
         "meanings": {indicator.name: indicator.meaning for indicator in indicators},
         "intervals": intervals_text(front.nouns, measured.samples, measured.seed),
         "cost": {**asdict(cost.policy), "separate_seconds": separate, "base_seconds": cost.base_seconds},

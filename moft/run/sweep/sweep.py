@@ -65,11 +65,10 @@ class SweepRun:
         if not run.config.is_file():
             check_is_free(self.folder)
         kept = check_same_config(run, self.config)
-        ends = (run.front, self.folder / "report.html")  # the first and the last of the results that are written
-        if not all(end.exists() for end in ends):
+        if not run.front.exists():  # the last of the results that are written
             return State.UNFINISHED
         changed = run.config.stat().st_mtime_ns  # when it was made, or resumed with other profile settings
-        is_measured = kept["profile"] == self.config["profile"] and all(end.stat().st_mtime_ns >= changed for end in ends)
+        is_measured = kept["profile"] == self.config["profile"] and run.front.stat().st_mtime_ns >= changed
         return State.DONE if is_measured else State.MEASURE
 
 

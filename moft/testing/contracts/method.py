@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.job_records import NoRecords, TrainingCost
@@ -37,7 +37,7 @@ def check_method(method: Method[Any], task: Task | None = None) -> None:
     Raises:
         AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
-    problem = unmeasured(task if task is not None else toy_task(lists=16))
+    problem = problem_without_validation(task if task is not None else toy_task(lists=16))
     batch = next(iter(problem.task.batches("test")))
     untrained, start = _untrained(method, problem), _untrained(method, problem)
     require(isinstance(untrained, Policy), "a policy", type(untrained).__name__, "policy(problem)")

@@ -26,8 +26,8 @@ from moft.api import (
     TrainerSettings,
     label_statistics,
     loss_scale,
+    problem_without_validation,
     seed_initialisation,
-    unmeasured,
 )
 from moft.config.build import resolve
 from moft.hooks.plugin_manager import Plugins
@@ -53,7 +53,7 @@ def built(**settings: Any) -> CosDPO:
 
 
 def trained(method: CosDPO, task: ToyTask, *, epochs: int = 1, policy: Policy | None = None) -> Any:
-    problem = unmeasured(task)
+    problem = problem_without_validation(task)
     seed_initialisation(0, "policy")
     made = method.policy(problem) if policy is None else policy
     trainer = AccelerateTrainer(TrainerSettings(epochs=epochs, learning_rate=1e-2, evaluations=0, device="cpu"), seed=0)
@@ -158,7 +158,7 @@ def watched(betas: Scripted, **settings: Any) -> tuple[Tensor, Tensor]:
         **settings,
     )
     task = toy(lists=6, items_per_batch=10_000)
-    policy = method.policy(unmeasured(task))
+    policy = method.policy(problem_without_validation(task))
     seen.clear()  # a policy is built with a look at the scalarizer
     asked: list[Tensor] = []
     correction: Callable[[Batch, Tradeoff], Tensor] = policy.correction
@@ -239,13 +239,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("settings", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_before_anything_is_trained(settings, told):
     with pytest.raises(ConfigError) as error:
-        built(**settings).policy(unmeasured(toy()))
+        built(**settings).policy(problem_without_validation(toy()))
     assert str(error.value) == told
 
 
 def test_a_policy_for_temperatures_that_vary_needs_a_sampler_of_them():
     task = toy(lists=8)
-    policy = built(betas="dirichlet").policy(unmeasured(task))
+    policy = built(betas="dirichlet").policy(problem_without_validation(task))
     with pytest.raises(ConfigError, match=r"^\[method.betas\] null cannot train a policy for betas that vary.$"):
         trained(built(), task, policy=policy)
 

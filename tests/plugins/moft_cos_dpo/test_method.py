@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from moft import ConfigError
 from moft.api import loss_scale
 from moft.config.build import resolve
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, label_statistics
 from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
@@ -54,7 +54,7 @@ def trained(plugins) -> Callable[..., ConditionedPolicy]:
 
     def made(*, epochs=1, task=None, records=None, rate=1e-2, seed=0, **settings: Any) -> ConditionedPolicy:
         method = resolve(Method, {"name": "cos-dpo", **settings}, plugins).make()
-        problem = unmeasured(task or toy())
+        problem = problem_without_validation(task or toy())
         seed_initialisation(seed, "policy")
         policy = method.policy(problem)
         trainer = AccelerateTrainer(
@@ -202,7 +202,7 @@ def test_every_list_has_its_own_draws_unless_they_are_shared(draws, shared, plug
         share_draws=shared,
     )
     task = toy(lists=6, items_per_batch=10_000)
-    problem = unmeasured(task)
+    problem = problem_without_validation(task)
     trainer = AccelerateTrainer(TrainerSettings(epochs=1, evaluations=0, device="cpu"), seed=0)
     policy = method.policy(problem)
     counts.clear()  # a policy is built with a look at the sampler and the scalarizer
@@ -244,7 +244,7 @@ def test_a_conditioner_of_one_row_at_a_time_trains_as_another_and_is_told(draws,
             scalarizer=resolve(Scalarizer, "linear", plugins).make(),
             draws=draws,
         )
-        problem = unmeasured(toy(lists=6))
+        problem = problem_without_validation(toy(lists=6))
         seed_initialisation(0, "policy")
         policy = method.policy(problem)
         settings = TrainerSettings(epochs=2, learning_rate=1e-2, evaluations=0, device="cpu")
@@ -286,7 +286,7 @@ def test_a_plain_model_goes_with_fixed_weights_only(trained):
 def test_a_sampler_that_does_not_fit_is_told_before_anything_is_trained(plugins):
     method = resolve(Method, {"name": "cos-dpo", "sampler": {"name": "dirichlet", "alpha": [1, 1, 1]}}, plugins).make()
     with pytest.raises(ConfigError, match="alpha has 3 entries"):
-        method.policy(unmeasured(toy()))
+        method.policy(problem_without_validation(toy()))
 
 
 def test_without_balance_a_mean_is_over_labelled_lists():

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from moft import ConfigError
 from moft.config.build import resolve
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.dedicated_models import SoupPolicy
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
@@ -32,7 +32,7 @@ def test_at_a_vertex_it_reaches_the_target_and_between_them_averages_parameters(
 
 
 def test_models_of_different_starts_are_refused(plugins):
-    problem = unmeasured(ToyTask(Context(torch.device("cpu"), 0, None)))
+    problem = problem_without_validation(ToyTask(Context(torch.device("cpu"), 0, None)))
     method = resolve(Method, "dpo-soup", plugins).make()
     policy = method.policy(problem)
     with torch.no_grad():

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from moft import ConfigError, DataError
 from moft.config.build import resolve
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
 from moft.interfaces import Method
@@ -59,7 +59,7 @@ def test_its_ranker_and_its_metric_keep_theirs(prepared, plugins):
     task = prepared()
     batches = list(task.batches("test"))
     check_model(task.model(2), batches[0].inputs)
-    policy = resolve(Method, "cos-dpo", plugins).make().policy(unmeasured(task))
+    policy = resolve(Method, "cos-dpo", plugins).make().policy(problem_without_validation(task))
     check_policy(policy, batches[0])
     check_evaluator(NDCG(task.objectives, task.main), policy.steer(Tradeoff(torch.eye(2), torch.ones(1, 2))), batches)
 

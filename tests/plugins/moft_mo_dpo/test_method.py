@@ -8,7 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft.config.build import resolve
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.dedicated_models import DedicatedModels
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import seed_initialisation
@@ -65,7 +65,7 @@ def test_the_shifted_rewards_are_those_of_the_equation():
 @pytest.mark.parametrize("point", [[1.0, 0.0], [0.0, 1.0], [1 - 1e-6, 1e-6], [1e-6, 1 - 1e-6]])
 def test_it_is_finite_at_vertices_and_at_tiny_weights(point, plugins):
     task = ToyTask(Context(torch.device("cpu"), 0, None), lists=12)
-    problem = unmeasured(task)
+    problem = problem_without_validation(task)
     method = resolve(Method, {"name": "mo-dpo", "grid": {"name": "fixed", "value": point}, "points": 1}, plugins).make()
     seed_initialisation(0, "policy")
     policy = method.policy(problem)

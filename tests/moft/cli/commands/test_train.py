@@ -178,6 +178,7 @@ def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finishe
     assert moft("train", config, "--out", tmp_path / "run", "--resume", *words).code == 0
     record = json.loads((tmp_path / "run" / "front.json").read_text())
     assert (record["split"], "5 samples" in record["intervals"]) == ("validation", True)
+    assert record["cost"] == json.loads((finished / "front.json").read_text())["cost"]
     assert load((tmp_path / "run" / "config.yaml").read_text())["profile"]["split"] == "validation"
     assert learned(tmp_path / "run")[0] == learned(finished)[0]
     assert steps(tmp_path / "run") == steps(finished)

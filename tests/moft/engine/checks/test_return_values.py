@@ -12,14 +12,14 @@ from moft import ConfigError, PluginError
 from moft.api import Conditioner, Injection, ListValues, ModelSpec
 from moft.engine.checks.return_values import (
     check_metric,
+    checked_injection,
+    checked_losses,
+    checked_number,
+    checked_policy,
+    checked_values,
     failing_as,
-    injection_of,
-    losses_per_list,
-    number_of,
-    policy_of,
-    values_of,
 )
-from moft.engine.checks.sampler_draws import draws_of, grid_of, state_of, watched_weights_of
+from moft.engine.checks.sampler_draws import checked_draws, checked_grid, checked_state, checked_watched_weights
 from moft.engine.policies.apply_injection import refuse_misfit
 from moft.errors import MoftError, ShapeError
 
@@ -78,12 +78,12 @@ def told(call, *arguments):
     ],
 )
 def test_draws_that_are_no_vectors_are_told_with_their_sampler(found, message):
-    assert told(draws_of, Returns(found), 3, Generator(), 2).startswith(message)
+    assert told(checked_draws, Returns(found), 3, Generator(), 2).startswith(message)
 
 
 def test_draws_and_grids_as_promised_pass():
-    assert draws_of(Returns(torch.ones(3, 5)), 3, Generator()).shape == (3, 5)
-    assert grid_of(Returns(WEIGHTS.double()), 11, 2).dtype == torch.float32
+    assert checked_draws(Returns(torch.ones(3, 5)), 3, Generator()).shape == (3, 5)
+    assert checked_grid(Returns(WEIGHTS.double()), 11, 2).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_draws_and_grids_as_promised_pass():
     ],
 )
 def test_a_grid_of_another_size_is_told_with_its_sampler(found, message):
-    assert told(grid_of, Returns(found), 11, 2).startswith(message)
+    assert told(checked_grid, Returns(found), 11, 2).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_grid_of_another_size_is_told_with_its_sampler(found, message):
     ],
 )
 def test_what_an_adaptive_sampler_watches_are_weights(found, message):
-    assert told(watched_weights_of, Returns(found)).startswith(message)
+    assert told(checked_watched_weights, Returns(found)).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_an_adaptive_sampler_watches_are_weights(found, message):
     ],
 )
 def test_the_state_of_an_adaptive_sampler_is_tensors_by_name(found, message):
-    assert told(state_of, Returns(found)) == message
+    assert told(checked_state, Returns(found)) == message
 
 
 ROWS = torch.ones(2, 4)
@@ -147,12 +147,12 @@ ROWS = torch.ones(2, 4)
     ],
 )
 def test_what_is_no_injection_for_the_model_is_told_with_its_conditioner(found, message):
-    assert told(injection_of, Injects(found), WEIGHTS, SPEC) == message
+    assert told(checked_injection, Injects(found), WEIGHTS, SPEC) == message
 
 
 def test_an_injection_as_promised_passes():
     sound = Injection({"last": (ROWS, None), "input": (None, None)})
-    assert injection_of(Injects(sound), WEIGHTS, SPEC) is sound
+    assert checked_injection(Injects(sound), WEIGHTS, SPEC) is sound
 
 
 def test_an_injection_through_which_nothing_can_learn_is_told_while_it_is_to_be_learned():
@@ -168,11 +168,11 @@ def test_an_injection_through_which_nothing_can_learn_is_told_while_it_is_to_be_
 
     deaf = Deaf()
     with pytest.raises(ShapeError, match="conditioner Deaf returned an Injection without a gradient; it must") as caught:
-        injection_of(deaf, WEIGHTS, SPEC)
+        checked_injection(deaf, WEIGHTS, SPEC)
     assert caught.value.module == __name__  # by which its plugin is found
     with torch.no_grad():
-        assert injection_of(deaf, WEIGHTS, SPEC).modulation
-    assert injection_of(deaf.requires_grad_(False), WEIGHTS, SPEC).modulation  # frozen on purpose
+        assert checked_injection(deaf, WEIGHTS, SPEC).modulation
+    assert checked_injection(deaf.requires_grad_(False), WEIGHTS, SPEC).modulation  # frozen on purpose
 
 
 def test_what_is_no_conditioner_or_does_not_say_what_it_fills_is_refused():
@@ -224,12 +224,12 @@ def measured(n=2, lists=3, m=2):
     ],
 )
 def test_values_of_other_shapes_are_told_with_their_evaluator(found, message):
-    assert told(values_of, Returns(found), found, 2, 2).startswith(message)
+    assert told(checked_values, Returns(found), found, 2, 2).startswith(message)
 
 
 def test_values_as_promised_come_in_the_order_of_the_split():
     given = ListValues(torch.arange(12.0).view(2, 3, 2), torch.zeros(2, 3), torch.tensor([2, 0, 1]))
-    found = values_of(Returns(given), given, 2, 2)
+    found = checked_values(Returns(given), given, 2, 2)
     assert found.lists.tolist() == [0, 1, 2]
     assert torch.equal(found.values, given.values[:, [1, 2, 0]])
 
@@ -250,22 +250,24 @@ def test_an_evaluator_without_its_metric_in_words_is_told():
     ],
 )
 def test_what_is_no_number_is_told_with_its_indicator(found, message):
-    assert told(number_of, Returns(found), WEIGHTS, WEIGHTS) == message
+    assert told(checked_number, Returns(found), WEIGHTS, WEIGHTS) == message
 
 
 def test_an_indicator_without_name_or_meaning_is_told():
-    assert number_of(Returns(3), WEIGHTS, WEIGHTS) == 3.0
+    assert checked_number(Returns(3), WEIGHTS, WEIGHTS) == 3.0
     bare = lambda points, weights: 1.0  # noqa: E731
-    assert told(number_of, bare, WEIGHTS, WEIGHTS).startswith(
+    assert told(checked_number, bare, WEIGHTS, WEIGHTS).startswith(
         "indicator function has no name; it needs a text, which is printed with the number."
     )
 
 
 def test_a_method_without_a_policy_and_losses_that_are_not_per_list_are_told():
-    assert told(policy_of, Returns(None), None) == "method Returns: policy returned nothing (None); it has to return a Policy."
+    assert (
+        told(checked_policy, Returns(None), None) == "method Returns: policy returned nothing (None); it has to return a Policy."
+    )
     message = "job 'policy': loss_of returned a tensor of shape () for 3 lists; it has to return a loss for each."
-    assert told(losses_per_list, torch.tensor(1.0), 3, "policy") == message
-    assert losses_per_list(ROWS[:, 0], 2, "policy") is not None
+    assert told(checked_losses, torch.tensor(1.0), 3, "policy") == message
+    assert checked_losses(ROWS[:, 0], 2, "policy") is not None
 
 
 @pytest.mark.parametrize("error", [ShapeError("told"), OSError("disk"), torch.OutOfMemoryError("full")])
@@ -290,4 +292,4 @@ def test_an_infinite_indicator_is_told(found):
             return found
 
     with pytest.raises(PluginError, match=r"indicator Far returned -?inf; it has to return a finite number"):
-        number_of(Far(), torch.zeros(2, 2), torch.eye(2))
+        checked_number(Far(), torch.zeros(2, 2), torch.eye(2))

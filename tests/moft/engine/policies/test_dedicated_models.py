@@ -8,7 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from moft import ConfigError
-from moft.engine.fronts.profile import profiled
+from moft.engine.fronts.measure_front import measure_front
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.interfaces import Context, Model
@@ -165,9 +165,9 @@ def test_a_front_says_which_weights_were_answered():
             lists = batches.lists
             return ListValues(torch.zeros(len(steered.tradeoff), lists, 2), torch.zeros(2, lists), torch.arange(lists))
 
-    front = profiled(NearestPolicy(plain_models(3), GRID, ONE), task, Zeros(), asked, "test")
+    front = measure_front(NearestPolicy(plain_models(3), GRID, ONE), task, Zeros(), asked, "test")
     assert front.served.tolist() == [[1.0, 0.0], [1.0, 0.0]]
     assert front.notes == (
         "Weights first=0.9, second=0.1: no model was trained for these; the nearest one, for first=1, second=0, is used.",
     )
-    assert profiled(SoupPolicy(plain_models(2), ONE), task, Zeros(), asked, "test").served is None
+    assert measure_front(SoupPolicy(plain_models(2), ONE), task, Zeros(), asked, "test").served is None

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import PluginError
-from moft.engine.fronts.profile import unmeasured
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.dedicated_training import WeightGrid
 from moft.interfaces import Context
 from moft.testing.toy import ToyTask
@@ -17,7 +17,7 @@ from moft_samplers.das_dennis import DasDennis
 
 
 def test_the_policy_has_a_model_for_each_weighting_from_one_start():
-    problem = unmeasured(ToyTask(Context(torch.device("cpu"), 0, None), lists=8))
+    problem = problem_without_validation(ToyTask(Context(torch.device("cpu"), 0, None), lists=8))
     grid = WeightGrid(partial(DasDennis, partitions=2), 3)
     policy = grid.policy(problem)
     m = len(problem.task.objectives)

@@ -199,4 +199,4 @@ def test_what_was_measured_in_all_sessions_is_told_and_a_missing_number_is_null(
     second = records()
     second.step(3, {"job": "job", "hypervolume": float("nan")})
     assert json.loads(folder.steps.read_text().splitlines()[-1])["hypervolume"] is None
-    assert second.measured("hypervolume") == [0.5, 0.0]
+    assert second.history("hypervolume") == [0.5, 0.0]

@@ -5,7 +5,7 @@ from moft_one_weighting import plugin
 from moft_one_weighting.method import OneWeighting
 
 from moft import ConfigError
-from moft.api import unmeasured
+from moft.api import problem_without_validation
 from moft.testing import check_method, check_plugin, toy_task
 
 
@@ -20,4 +20,4 @@ def test_contract():
 
 def test_weights_of_another_length_are_refused():
     with pytest.raises(ConfigError, match="2 weights are needed"):
-        OneWeighting(weights=[1.0], loss=squares).policy(unmeasured(toy_task()))
+        OneWeighting(weights=[1.0], loss=squares).policy(problem_without_validation(toy_task()))

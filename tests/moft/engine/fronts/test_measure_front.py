@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from moft.engine.fronts.base_model import BasePolicy
-from moft.engine.fronts.profile import profiled
+from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Context
 from moft.testing.toy import ToyTask
 from moft.types import ListValues, Tradeoff
@@ -35,9 +35,25 @@ class Slow(Zeros):
 @pytest.mark.parametrize(("evaluator", "expected"), [(Zeros(), []), (Slow(), [1, 2])])
 def test_an_evaluator_that_takes_long_says_how_far_it_is(evaluator, expected):
     task, told = ToyTask(Context(torch.device("cpu"), 0, None), lists=8), []
-    front = profiled(BasePolicy(task), task, evaluator, ASKED, "test", on_progress=told.append)
+    front = measure_front(BasePolicy(task), task, evaluator, ASKED, "test", on_progress=told.append)
     assert told == expected
     assert front.points.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_the_policy_is_measured_in_eval_mode_and_keeps_its_own_even_if_that_fails(is_training):
+    class Fails(Zeros):
+        def __call__(self, steered, batches):
+            modes.append(steered.policy.training)
+            raise ValueError("failed")
+
+    task, modes = ToyTask(Context(torch.device("cpu"), 0, None), lists=8), []
+    policy = BasePolicy(task).train(is_training)
+    with pytest.raises(ValueError, match="failed"):
+        measure_front(policy, task, Fails(), ASKED, "test")
+    assert (modes, policy.training) == ([False], is_training)
+    measure_front(policy, task, Zeros(), ASKED, "test")
+    assert policy.training == is_training
 
 
 def test_an_objective_that_no_list_says_anything_of_is_named():
@@ -50,5 +66,5 @@ def test_an_objective_that_no_list_says_anything_of_is_named():
     task = ToyTask(Context(torch.device("cpu"), 0, None), lists=8)
     name = task.objectives[1].name
     told = f"{name}: no list of the test split could be measured for it, so it has no value and the front no hypervolume."
-    assert profiled(BasePolicy(task), task, Half(), ASKED, "test").notes == (told,)
-    assert profiled(BasePolicy(task), task, Zeros(), ASKED, "test").notes == ()
+    assert measure_front(BasePolicy(task), task, Half(), ASKED, "test").notes == (told,)
+    assert measure_front(BasePolicy(task), task, Zeros(), ASKED, "test").notes == ()

@@ -1,0 +1,34 @@
+"""`front.json` marks a finished run: it is there only when all other results are."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from moft.errors import RunError
+from moft.run.report.front_files import read_measured
+
+
+@pytest.mark.parametrize("is_measured_before", [True, False])
+def test_a_run_whose_report_cannot_be_written_is_not_finished(is_measured_before, config, finished, moft, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    if not is_measured_before:
+        for name in ("front.json", "front.csv", "front.png", "lists.safetensors", "report.html"):
+            (run / name).unlink()
+
+    def fail(*arguments):
+        raise RunError("report.html: cannot be written.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("moft.run.report.write_front.write_report", fail)
+        said = moft("train", config, "--out", run, "--resume", "--set", "profile.split=validation")
+    assert (said.code, said.mistakes) == (2, ["moft: error: report.html: cannot be written."])
+    with pytest.raises(RunError, match=r"run: is not finished \(it has no front.json\)"):
+        read_measured(run)
+
+    assert moft("train", config, "--out", run, "--resume", "--set", "profile.split=validation").code == 0
+    written = {name: (run / name).stat().st_mtime_ns for name in ("front.json", "front.csv", "front.png", "report.html")}
+    assert max(written, key=written.__getitem__) == "front.json"
+    assert read_measured(run).record["split"] == "validation"
