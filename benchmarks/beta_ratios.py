@@ -25,7 +25,7 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
     """Fronts of the three policies at every ratio, and the oracle's."""
     import torch
 
-    from benchmarks.support.experiments import Experiments
+    from benchmarks.support.train_and_measure import Experiments
     from moft.engine.fronts.hypervolume import hypervolume
     from moft.engine.fronts.measure_front import measure_front
     from moft.hooks.plugin_manager import Plugins

@@ -24,7 +24,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     """Hypervolumes, seconds and monotonicity, over seeds of training on one dataset."""
     import torch
 
-    from benchmarks.support.experiments import Experiments, dedicated_model
+    from benchmarks.support.train_and_measure import Experiments, dedicated_model
     from moft.engine.fronts.bootstrap import bootstrap_hypervolume, interval, resampled
     from moft.engine.fronts.hypervolume import hypervolume
     from moft_indicators.monotonicity import Monotonicity

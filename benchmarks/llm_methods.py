@@ -34,10 +34,10 @@ TARGET_SHARE = 0.2
 def main() -> None:
     """Prints the table and writes JSON."""
     from benchmarks.support.reporting import machine, print_table, write_result
+    from moft.run.comparison.comparable_runs import check_protocol
     from moft.run.comparison.comparison_record import comparison_record
-    from moft.run.comparison.protocol import check_protocol
     from moft.run.comparison.seeds_and_folds import Entry
-    from moft.run.report.front_files import read_measured
+    from moft.run.report.read_front import read_measured
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="+", metavar="NAME=FOLDER,...", help=f"one of them must be {BASELINE}")

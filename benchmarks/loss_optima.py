@@ -64,7 +64,7 @@ def main() -> None:
 
 def _measure(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]]:
     """Hypervolume and mean main score of each mixture."""
-    from benchmarks.methods import CONFIGS
+    from benchmarks.cos_dpo_vs_baselines import CONFIGS
     from moft.api import AccelerateTrainer, Context, hypervolume, measure_front
     from moft.hooks.plugin_manager import Plugins
     from moft.run.run_config import read_settings

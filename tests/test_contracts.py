@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.config.json_schema import settings_of
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
+
+GAP = 3  # between the columns of a table on a terminal
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -26,3 +29,17 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows with their columns padded to one width, two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def split_to_terminal(rows: list[list[str]]) -> list[list[list[str]]]:
+    """The table split by columns into parts that fit the terminal, each with the first column; whole if there is no terminal."""
+    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    room = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or sum(widths) <= room:
+        return [rows]
+    parts: list[list[int]] = [[0]]
+    for column, width in enumerate(widths[1:], start=1):
+        if len(parts[-1]) > 1 and sum(widths[at] for at in parts[-1]) + width > room:
+            parts.append([0])
+        parts[-1].append(column)
+    return [[[row[at] for at in part] for row in rows] for part in parts]

@@ -19,7 +19,7 @@ from moft.config.annotations import (
 )
 from moft.config.error_messages import words_of
 from moft.config.signature import Parameter, fields_of, help_of, signature_of
-from moft.config.validation import adapter_of
+from moft.config.value_validation import adapter_of
 from moft.errors import PluginError
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import SINGULAR, Offer

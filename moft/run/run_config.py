@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from moft.config.build import Resolved, resolve
+from moft.config.build_component import Resolved, resolve
 from moft.config.config_file import read_config
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Tracker

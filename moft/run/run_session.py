@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moft.config.build import Resolved
+from moft.config.build_component import Resolved
 from moft.engine.distributed.processes import Processes, broadcast_from_main
 from moft.errors import ConfigError, DataError, PluginError, ShapeError
 from moft.hooks.observers import Observers

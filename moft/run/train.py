@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from moft.config.build import Resolved
+from moft.config.build_component import Resolved
 from moft.engine.checks.return_values import checked_policy
 from moft.engine.distributed.fsdp import is_sharded
 from moft.engine.policies.state_dict import whole_state
@@ -27,7 +27,7 @@ from moft.run.policy.open_run import OpenedRun
 from moft.run.report.front_record import Cost
 from moft.run.report.write_front import write_results
 from moft.run.run_session import RunSession, open_session
-from moft.run.validation import NO_HYPERVOLUME, check_long_evaluators, evaluators_of, problem_of
+from moft.run.validation_split import NO_HYPERVOLUME, check_long_evaluators, evaluators_of, problem_of
 
 
 def train_run(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = False) -> RunFolder | None:

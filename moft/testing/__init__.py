@@ -16,7 +16,7 @@ from moft.testing.contracts.scalarizer import check_scalarizer
 from moft.testing.contracts.scorer import check_scorer
 from moft.testing.contracts.task import check_task
 from moft.testing.contracts.tracker import check_tracker
-from moft.testing.toy import ToyTask, best_scores, toy_policy, toy_task
+from moft.testing.toy_task_and_policy import ToyTask, best_scores, toy_policy, toy_task
 
 __all__ = [
     "ToyTask",

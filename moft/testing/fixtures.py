@@ -6,8 +6,8 @@ import pytest
 
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Policy
-from moft.testing import toy
-from moft.testing.toy import ToyTask
+from moft.testing import toy_task_and_policy as toy
+from moft.testing.toy_task_and_policy import ToyTask
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from moft.types.batch import Batch, Batches, Inputs
 from moft.types.front import MAIN, Front, ListValues
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
-from moft.types.nouns import Nouns
 from moft.types.objective import LossFunction, Objective, betas_of
-from moft.types.run import Run
+from moft.types.run_info import Run
+from moft.types.task_nouns import Nouns
 from moft.types.tradeoff import Tradeoff
 
 __all__ = [

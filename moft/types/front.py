@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from moft.types.nouns import Nouns
+from moft.types.task_nouns import Nouns
 from moft.types.tradeoff import Tradeoff
 
 MAIN = "main"

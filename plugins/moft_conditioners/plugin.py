@@ -20,4 +20,4 @@ def moft_conditioners() -> Iterator[Component]:
     )
     yield Component("hyper-lora", "moft_conditioners.hyper_lora:HyperLoRA", "low-rank changes of layers, gated by the tradeoff")
     yield Component("hypernetwork", "moft_conditioners.hypernetwork:Hypernetwork", "whole layers made from the tradeoff")
-    yield Component("mix", "moft_conditioners.mix:Mix", "several conditioners at once")
+    yield Component("mix", "moft_conditioners.mixed_conditioners:Mix", "several conditioners at once")

@@ -71,9 +71,9 @@ def generate(
     from moft.api import atomic_write
 
     _check_folder(out)
-    from moft_llm.data.example import prompt_of
-    from moft_llm.generation.llm_run import LLMRun
-    from moft_llm.generation.requests import Request, read_requests
+    from moft_llm.data.preference_example import prompt_of
+    from moft_llm.generation.opened_llm_run import LLMRun
+    from moft_llm.generation.prompt_requests import Request, read_requests
 
     decoding = _decoding(max_new_tokens, greedy, sampling_temperature, top_p, top_k, batch)
     if file is not None:
@@ -119,7 +119,7 @@ def export(
     if out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
     from moft_llm.export.export import export_tradeoff
-    from moft_llm.generation.llm_run import LLMRun
+    from moft_llm.generation.opened_llm_run import LLMRun
 
     llm_run = LLMRun(run, "moft export")
     tradeoff = llm_run.opened.tradeoff(weights, dial)
@@ -170,8 +170,8 @@ def sample(
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
     _check_folder(out)
     from moft.api import atomic_write
-    from moft_llm.sampling.openings import Openings
-    from moft_llm.sampling.partial_file import SUFFIX
+    from moft_llm.sampling.generated_prompts import Openings
+    from moft_llm.sampling.interrupted_sampling import SUFFIX
     from moft_llm.sampling.sample_responses import SamplingRequest, sample_responses
     from moft_llm.sampling.scorer_options import scorers_of
 

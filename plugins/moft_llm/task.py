@@ -25,10 +25,10 @@ from moft.api import (
     Trainer,
 )
 from moft_llm.data.chat_template import Template, check_format
-from moft_llm.data.example import Example
 from moft_llm.data.filtering import Faulty, check_scorable
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.list_readers import Lists, Reader
+from moft_llm.data.preference_example import Example
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from moft_samplers.dirichlet_base import DirichletBase
+from moft_samplers.dirichlet_settings import DirichletBase
 
 
 class Dirichlet(DirichletBase):

@@ -7,7 +7,7 @@ from itertools import combinations
 import torch
 from torch import Generator, Tensor
 
-from moft_samplers.dirichlet_base import DirichletBase
+from moft_samplers.dirichlet_settings import DirichletBase
 
 _HALF = 2.0**-31  # half the distance between two of torch's Sobol points; keeps them above zero
 

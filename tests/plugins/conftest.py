@@ -25,7 +25,7 @@ from moft.api import (
     TrainerSettings,
     problem_without_validation,
 )
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.engine.seed import seed_initialisation
 
 LABELS = torch.tensor([[[2.0, 0.0, 1.0], [0.0, 1.0, 0.5], [1.0, 2.0, 0.0]], [[0.0, 1.5, 0.2], [1.0, 0.0, 0.3], [0.5, 0.7, 2.0]]])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +11,6 @@ from moft.errors import ConfigError, RunError
 
 FEWEST_SAMPLES = 100
 COMPARISONS = Path("comparisons")
-GAP = 3  # between the columns of a table on a terminal
 
 
 def add(app: typer.Typer) -> None:
@@ -38,7 +35,7 @@ def compare(
         raise ConfigError(f"--bootstrap-samples {samples}: must be at least {FEWEST_SAMPLES}; fewer give unreliable intervals.")
     if out is not None and out.exists():
         raise RunError(f"{out}: already exists; choose another --out or remove it.")
-    from moft.cli.table_output import print_table
+    from moft.cli.table_output import print_table, split_to_terminal
     from moft.files.atomic_write import atomic_folder, atomic_write
     from moft.files.json import write_json
     from moft.run.comparison.comparison_figure import comparison_figure
@@ -46,8 +43,8 @@ def compare(
     from moft.run.comparison.comparison_table import comparison_table, run_rows, verdict_rows
     from moft.run.comparison.seeds_and_folds import entries_of
     from moft.run.report.figure_style import png
-    from moft.run.report.front_files import read_measured
     from moft.run.report.front_record import nouns_of
+    from moft.run.report.read_front import read_measured
 
     entries = entries_of([read_measured(path) for path in runs], over_seeds=over_seeds, pool=pool)
     record = comparison_record(entries, samples=samples)
@@ -57,7 +54,7 @@ def compare(
         write_json(folder / "comparison.json", record)
         atomic_write(folder / "comparison.csv", comparison_table(record).encode())
         atomic_write(folder / "comparison.png", picture)
-    for header, *rows in _fitting(run_rows(record)):
+    for header, *rows in split_to_terminal(run_rows(record)):
         print_table(header, rows)
     lists = nouns_of(record).count_lists(record["lists"])
     typer.echo(f"\n{record['metric']}; {record['split']}, {lists}, {len(record['weights'])} points")
@@ -70,20 +67,6 @@ def compare(
         typer.echo("\n" + "\n".join(f"Note: {note}" for note in record["notes"]))
     typer.echo(f"\nTable: {target / 'comparison.csv'}")
     typer.echo(f"Picture: {target / 'comparison.png'}")
-
-
-def _fitting(rows: list[list[str]]) -> list[list[list[str]]]:
-    """The table split into parts that fit the terminal, each with the names; the whole table if there is no terminal."""
-    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
-    room = shutil.get_terminal_size().columns
-    if not sys.stdout.isatty() or sum(widths) <= room:
-        return [rows]
-    parts: list[list[int]] = [[0]]
-    for column, width in enumerate(widths[1:], start=1):
-        if len(parts[-1]) > 1 and sum(widths[at] for at in parts[-1]) + width > room:
-            parts.append([0])
-        parts[-1].append(column)
-    return [[[row[at] for at in part] for row in rows] for part in parts]
 
 
 def _joined(names: list[str]) -> str:

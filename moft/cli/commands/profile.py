@@ -42,7 +42,7 @@ def profile(
     from moft.hooks.observers import Observers
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
-    from moft.run.report.front_files import read_cost
+    from moft.run.report.read_front import read_cost
     from moft.run.report.write_front import write_results
     from moft.types import Run
 

@@ -84,7 +84,7 @@ def _print_folders(planned: Sweep, failed: set[str]) -> None:
             typer.echo(run.folder)
     if not failed and len(planned.runs) > 1:
         from moft.run.comparison.seeds_and_folds import comparable_by
-        from moft.run.report.front_files import read_measured
+        from moft.run.report.read_front import read_measured
 
         options = comparable_by([read_measured(run.folder) for run in planned.runs])
         if options is not None:

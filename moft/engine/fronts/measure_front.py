@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from moft.engine.checks.return_values import checked_values
-from moft.engine.fronts.front_notes import missing_values, substitutions
+from moft.engine.fronts.front_caveats import missing_values, substitutions
 from moft.interfaces import Evaluator, LongEvaluator, Policy, Problem, Task
 from moft.types import Front, Tradeoff
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moft.config.build import building_mistakes, resolve
+from moft.config.build_component import building_mistakes, resolve
 from moft.config.config_file import read_with_gaps
 from moft.config.yaml12 import lines_of
 from moft.errors import ConfigError, MoftError, PluginError

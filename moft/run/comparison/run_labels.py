@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, takewhile
 from typing import Any
 
-from moft.run.report.front_files import MeasuredRun
+from moft.run.report.read_front import MeasuredRun
 
 _MAX_SETTINGS = 3  # in one label
 _MAX_LENGTH = 60  # characters of a label made of settings

@@ -12,9 +12,16 @@ import torch
 from torch import Tensor
 
 from moft.errors import ConfigError, MoftError, RunError
-from moft.run.comparison.protocol import check_disjoint, check_lists, check_measure, check_protocol, differences, short_json
+from moft.run.comparison.comparable_runs import (
+    check_disjoint,
+    check_lists,
+    check_measure,
+    check_protocol,
+    differences,
+    short_json,
+)
 from moft.run.comparison.run_labels import entry_names, folder_names
-from moft.run.report.front_files import MeasuredRun
+from moft.run.report.read_front import MeasuredRun
 
 SEED = "seed"
 _NOTHING = object()

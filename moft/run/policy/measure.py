@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.fronts.base_model import base_values
 from moft.engine.fronts.edge_weights import edge_weights
-from moft.engine.fronts.front_notes import findings, substitutions
+from moft.engine.fronts.front_caveats import findings, substitutions
 from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator
 from moft.run.policy.open_run import OpenedRun

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-from moft.config.build import resolve
-from moft.engine.fronts.front_notes import substitutions
+from moft.config.build_component import resolve
+from moft.engine.fronts.front_caveats import substitutions
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation

@@ -17,7 +17,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Method, Policy, Problem, Task
 from moft.testing.contracts.assertions import forked_randomness, require, require_finite, require_same
 from moft.testing.contracts.policy import check_policy
-from moft.testing.toy import toy_task
+from moft.testing.toy_task_and_policy import toy_task
 
 _EPOCHS = 2
 _SEED = 0

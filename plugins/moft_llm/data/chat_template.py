@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft_llm.data.example import Message, Prompt
+from moft_llm.data.preference_example import Message, Prompt
 
 PLACEHOLDER = "{prompt}"
 

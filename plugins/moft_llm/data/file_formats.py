@@ -9,7 +9,7 @@ from typing import Any
 
 from moft import ConfigError, DataError
 from moft.api import json_of
-from moft_llm.data.example import text_of
+from moft_llm.data.preference_example import text_of
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 

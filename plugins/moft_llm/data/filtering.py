@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
-from moft_llm.data.example import Example
+from moft_llm.data.preference_example import Example
 
 Faulty = Literal["refuse", "drop"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moft import DataError
 from moft.api import Loss, Positive
-from moft_llm.data.example import Example
+from moft_llm.data.preference_example import Example
 
 Transform = Literal["none", "standardise", "min-max"]
 

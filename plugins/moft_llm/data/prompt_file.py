@@ -8,7 +8,7 @@ from typing import Any
 
 from moft import DataError
 from moft.api import json_of
-from moft_llm.data.example import Prompt, prompt_of
+from moft_llm.data.preference_example import Prompt, prompt_of
 
 
 def read_prompts(path: Path) -> tuple[list[Prompt], list[str]]:

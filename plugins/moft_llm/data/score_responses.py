@@ -9,7 +9,7 @@ from torch import Tensor
 
 from moft import PluginError
 from moft.api import Scorer, failing_as
-from moft_llm.data.example import short_repr
+from moft_llm.data.preference_example import short_repr
 
 
 def score_responses(scorers: Mapping[str, Scorer], prompts: Sequence[str], responses: Sequence[str]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from moft import DataError
 from moft_llm.data.chat_template import Template, tokenize_responses
-from moft_llm.data.example import Example
+from moft_llm.data.preference_example import Example
 
 CHUNK = 1024
 """Prompts that are tokenized at a time; more need more memory."""

@@ -13,7 +13,7 @@ from moft import RunError
 from moft.api import Tradeoff
 
 if TYPE_CHECKING:
-    from moft_llm.generation.llm_run import LLMRun
+    from moft_llm.generation.opened_llm_run import LLMRun
 
 PICTURE = "front.png"
 

@@ -13,11 +13,11 @@ from moft import ConfigError, DataError
 from moft.api import Assignment, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
 from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
-from moft_llm.generation.assignments import unpack_assignment
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.log_probabilities import log_probabilities
+from moft_llm.generation.policy_models import unpack_assignment
 from moft_llm.generation.prompt_checks import check_context
 
 MAIN = "minus KL (nats)"

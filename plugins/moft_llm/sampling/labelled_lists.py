@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moft.api import Scorer
-from moft_llm.data.example import Prompt, prompt_json, scorer_prompt
+from moft_llm.data.preference_example import Prompt, prompt_json, scorer_prompt
 from moft_llm.data.score_responses import score_responses
 
 

@@ -14,7 +14,7 @@ import torch
 from moft import ConfigError, DataError, cache_folder
 from moft.api import Scorer, generator_for
 from moft_llm.data.chat_template import Template
-from moft_llm.data.example import Prompt, prompt_json, scorer_prompt
+from moft_llm.data.preference_example import Prompt, prompt_json, scorer_prompt
 from moft_llm.data.prompt_file import read_prompts
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
@@ -23,9 +23,9 @@ from moft_llm.generation.prompt_checks import check_context
 from moft_llm.loading.content_hash import content_hash
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
+from moft_llm.sampling.generated_prompts import Openings, base_assignments, write_openings
+from moft_llm.sampling.interrupted_sampling import PartialFile
 from moft_llm.sampling.labelled_lists import SampledLists, distinct_responses, label_lists
-from moft_llm.sampling.openings import Openings, base_assignments, write_openings
-from moft_llm.sampling.partial_file import PartialFile
 
 _MAX_BATCHES = 8  # between two writes of responses
 _MAX_SECONDS = 30.0  # between two writes: slower ones sample fewer batches, so that an interrupt loses little

@@ -14,7 +14,7 @@ import pytest
 
 from moft import Component, ConfigError, hookimpl
 from moft.api import Conditioner, Count, Default, Factory, Fraction, FromList, Loss, ModelSpec, Positive, Sampler
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.hooks.plugin_manager import Plugins
 
 

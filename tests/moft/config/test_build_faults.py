@@ -10,7 +10,7 @@ import pytest
 
 from moft import Component, ConfigError, PluginError, hookimpl
 from moft.api import Factory, Loss, Positive, Sampler
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.hooks.plugin_manager import Plugins
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 
 from moft.api import Conditioner, Default, Factory, FromList
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.config.error_messages import words_of
 from moft.config.json_schema import component_schema
 from moft.interfaces import Method

@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from moft.api import Conditioner, Factory, ModelSpec
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.testing import check_conditioner
 from moft_conditioners.encoders import MLP, Fourier
 from moft_conditioners.film import FiLM

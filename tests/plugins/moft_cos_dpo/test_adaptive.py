@@ -7,7 +7,7 @@ import torch
 
 from moft import ConfigError
 from moft.api import AccelerateTrainer, Method, TrainerSettings, seed_initialisation
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.interfaces import Problem
 from moft.testing import toy_task
 

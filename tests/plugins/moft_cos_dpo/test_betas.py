@@ -29,10 +29,10 @@ from moft.api import (
     problem_without_validation,
     seed_initialisation,
 )
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.hooks.plugin_manager import Plugins
 from moft.testing import check_policy
-from moft.testing.toy import ToyTask
+from moft.testing.toy_task_and_policy import ToyTask
 from moft_cos_dpo.method import CosDPO
 
 LOADED = Plugins()

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from moft import ConfigError
 from moft.api import loss_scale
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, label_statistics
 from moft.engine.policies.conditioned_policy import ConditionedPolicy
@@ -22,7 +22,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Conditioner, Context, Method, Sampler, Scalarizer
 from moft.setting_types import Factory
 from moft.testing import check_policy
-from moft.testing.toy import ToyTask, best_scores
+from moft.testing.toy_task_and_policy import ToyTask, best_scores
 from moft.types import Batch, Tradeoff
 from moft_losses.listnet import ListNet
 

@@ -7,13 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.dedicated_models import SoupPolicy
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Method
-from moft.testing.toy import ToyTask
+from moft.testing.toy_task_and_policy import ToyTask
 
 
 def centred(scores: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from moft.api import Batch, ConditionedPolicy, Context, Injection, Model, ModelSpec, Objective, Steered, Tradeoff
 from moft.testing import check_evaluator
-from moft.testing.toy import ToyTask
+from moft.testing.toy_task_and_policy import ToyTask
 from moft_llm.preference_evaluator import Preference
 from moft_losses.listnet import ListNet
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Task

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.seed import seed_initialisation

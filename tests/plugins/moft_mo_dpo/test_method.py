@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.dedicated_models import DedicatedModels
 from moft.engine.policies.item_mlp import ItemNetwork
@@ -15,7 +15,7 @@ from moft.engine.seed import seed_initialisation
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Context, Method
-from moft.testing.toy import FEATURES, ToyTask
+from moft.testing.toy_task_and_policy import FEATURES, ToyTask
 from moft.types import Tradeoff
 from moft_mo_dpo.method import _Margins, shifted_corrections
 

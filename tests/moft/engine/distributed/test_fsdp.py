@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.testing import assert_close
 
-from moft.config.build import component
+from moft.config.build_component import component
 from moft.engine.distributed.fsdp import clip_together, is_sharded, optimizer_groups, part_of, shard, whole
 from moft.engine.policies.state_dict import load_own, own_copy, own_state, whole_state
 from moft.engine.training.trainer import AccelerateTrainer

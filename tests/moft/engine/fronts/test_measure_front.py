@@ -8,7 +8,7 @@ import torch
 from moft.engine.fronts.base_model import BasePolicy
 from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Context
-from moft.testing.toy import ToyTask
+from moft.testing.toy_task_and_policy import ToyTask
 from moft.types import ListValues, Tradeoff
 
 ASKED = Tradeoff(torch.eye(2), torch.ones(1, 2))

@@ -15,7 +15,7 @@ from moft.engine.policies.item_mlp import ItemNetwork
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Context
 from moft.testing import check_conditioner, check_policy
-from moft.testing.toy import FEATURES, ToyTask
+from moft.testing.toy_task_and_policy import FEATURES, ToyTask
 from moft.types import Injection, ModelSpec, Tradeoff
 
 

@@ -13,7 +13,7 @@ from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.interfaces import Context, Model
 from moft.testing import check_policy
-from moft.testing.toy import FEATURES, ToyTask
+from moft.testing.toy_task_and_policy import FEATURES, ToyTask
 from moft.types import Batch, Injection, ListValues, ModelSpec, Tradeoff
 
 ONE = torch.ones(1, 2)

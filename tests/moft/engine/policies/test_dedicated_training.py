@@ -12,7 +12,7 @@ from moft import PluginError
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.dedicated_training import WeightGrid
 from moft.interfaces import Context
-from moft.testing.toy import ToyTask
+from moft.testing.toy_task_and_policy import ToyTask
 from moft_samplers.das_dennis import DasDennis
 
 

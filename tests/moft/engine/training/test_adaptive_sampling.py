@@ -16,7 +16,7 @@ from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Context, Feedback
-from moft.testing.toy import FEATURES, ToyTask
+from moft.testing.toy_task_and_policy import FEATURES, ToyTask
 from moft.types import Batch, Injection
 
 SETTINGS = TrainerSettings(epochs=3, evaluations=3, device="cpu", checkpoint_steps=1)

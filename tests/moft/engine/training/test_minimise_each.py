@@ -24,7 +24,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.engine.training.training_clock import TrainingClock
 from moft.engine.training.training_loop import TrainingLoop
 from moft.interfaces import Context
-from moft.testing.toy import FEATURES, ToyTask
+from moft.testing.toy_task_and_policy import FEATURES, ToyTask
 from moft.types import Batch
 
 SETTINGS = TrainerSettings(epochs=3, learning_rate=1e-2, device="cpu", checkpoint_steps=1, evaluations=3, max_grad_norm=0.05)

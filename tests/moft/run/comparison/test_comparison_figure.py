@@ -15,7 +15,7 @@ from moft.run.comparison.comparison_figure import colour_and_marker, comparison_
 from moft.run.comparison.comparison_record import comparison_record
 from moft.run.comparison.seeds_and_folds import entries_of
 from moft.run.report.figure_style import png
-from moft.run.report.front_files import read_measured
+from moft.run.report.read_front import read_measured
 from moft.types import Nouns
 
 

@@ -16,7 +16,7 @@ from moft.engine.fronts.hypervolume import hypervolume
 from moft.run.comparison.comparison_record import comparison_record
 from moft.run.comparison.comparison_table import MISSING, comparison_table, run_rows, verdict_rows
 from moft.run.comparison.seeds_and_folds import entries_of
-from moft.run.report.front_files import read_measured
+from moft.run.report.read_front import read_measured
 from moft.types import Nouns
 
 

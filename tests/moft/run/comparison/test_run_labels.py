@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moft.run.comparison.run_labels import entry_names, folder_names
-from moft.run.report.front_files import MeasuredRun
+from moft.run.report.read_front import MeasuredRun
 
 
 def run_at(path, **config):

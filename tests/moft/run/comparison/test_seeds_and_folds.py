@@ -9,7 +9,7 @@ import torch
 
 from moft import ConfigError, RunError
 from moft.run.comparison.seeds_and_folds import comparable_by, entries_of
-from moft.run.report.front_files import read_measured
+from moft.run.report.read_front import read_measured
 
 METHODS = ("cos-dpo", "dpo-ls")
 

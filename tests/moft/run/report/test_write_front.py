@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from moft.errors import RunError
-from moft.run.report.front_files import read_measured
+from moft.run.report.read_front import read_measured
 
 
 @pytest.mark.parametrize("is_measured_before", [True, False])

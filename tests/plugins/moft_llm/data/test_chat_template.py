@@ -6,7 +6,7 @@ import pytest
 
 from moft import ConfigError, DataError
 from moft_llm.data.chat_template import CONTEXT, Template, tokenize_responses, tokenize_texts
-from moft_llm.data.example import Message
+from moft_llm.data.preference_example import Message
 
 HERE = "data.jsonl:7"
 CHAT = (Message("user", "one"), Message("assistant", "two"), Message("user", "three"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
-from moft_llm.data.example import Example
 from moft_llm.data.filtering import FilteredLists, check_scorable, filter_lists
+from moft_llm.data.preference_example import Example
 
 
 def example(*responses: str, where: str = "data.jsonl:1") -> Example:

@@ -7,9 +7,9 @@ import torch
 from torch.testing import assert_close
 
 from moft import DataError
-from moft.config.build import resolve
-from moft_llm.data.example import Example
+from moft.config.build_component import resolve
 from moft_llm.data.label_transforms import TextLabel, check_labels, has_preference, label_columns
+from moft_llm.data.preference_example import Example
 
 LABELS = torch.tensor([[1.0, 4.0, 2.0, 9.0], [3.0, 3.0, 3.0, 0.0], [5.0, -2.0, 0.0, 0.0]], dtype=torch.float64)
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]]).bool()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.example import Example, Message
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.pair_readers import HH, Pairs
+from moft_llm.data.preference_example import Example, Message
 
 ROOT = Path(__file__).resolve().parents[4]
 USER = {"role": "user", "content": "p"}

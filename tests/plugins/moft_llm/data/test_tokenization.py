@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from moft import ConfigError, DataError
-from moft_llm.data.example import Example
 from moft_llm.data.label_transforms import TextLabel
+from moft_llm.data.preference_example import Example
 from moft_llm.data.tokenization import tokenize
 
 EXAMPLES = [

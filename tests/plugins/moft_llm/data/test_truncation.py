@@ -7,7 +7,7 @@ import pytest
 from moft import DataError
 from moft_llm.data import truncation
 from moft_llm.data.chat_template import Template
-from moft_llm.data.example import Example
+from moft_llm.data.preference_example import Example
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from moft.api import Assignment, ConditionedPolicy, Injection, Tradeoff
 from moft.testing import check_model
 from moft_conditioners.hyper_lora import HyperLoRA
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
-from moft_conditioners.mix import Mix
+from moft_conditioners.mixed_conditioners import Mix
 from moft_llm.export.export import merge_lora
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate

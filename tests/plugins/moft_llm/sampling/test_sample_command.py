@@ -13,8 +13,8 @@ from moft.cli.app import main
 from moft_llm.data.list_readers import Lists
 from moft_llm.generation.decoding import Decoding
 from moft_llm.sampling import sample_responses as module
-from moft_llm.sampling.openings import Openings
-from moft_llm.sampling.partial_file import PartialFile
+from moft_llm.sampling.generated_prompts import Openings
+from moft_llm.sampling.interrupted_sampling import PartialFile
 from moft_llm.sampling.sample_responses import SamplingRequest, sample_responses
 
 SHORT = ["--scorer", "short={name: length, aim: shorter}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
-from moft_llm.data.example import Message, label_of, prompt_of, text_of
+from moft_llm.data.preference_example import Message, label_of, prompt_of, text_of
 
 HERE = "data.jsonl:7"
 

@@ -11,11 +11,11 @@ import torch
 import moft
 from moft import ConfigError, DataError
 from moft.api import Assignment, Tradeoff, generator_for
-from moft_llm.generation.assignments import is_as_trained
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
-from moft_llm.generation.requests import Request
+from moft_llm.generation.policy_models import is_as_trained
+from moft_llm.generation.prompt_requests import Request
 from moft_llm.task import LLM
 
 APPROXIMATE = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from moft import DataError
-from moft_llm.data.example import short_repr
+from moft_llm.data.preference_example import short_repr
 
 SUFFIX = ".partial"
 _HASHED = {"model": "from another model", "prompts": "for other prompts"}  # settings whose values are hashes

@@ -6,7 +6,7 @@ import pytest
 
 from moft import MoftError
 from moft.run.comparison.seeds_and_folds import entries_of
-from moft.run.report.front_files import read_measured
+from moft.run.report.read_front import read_measured
 from moft.types import Nouns
 
 SPLITS = {name: {"lists": 40, "items": 360, "sha256": [letter * 64]} for name, letter in (("train", "0"), ("test", "2"))}

@@ -3,7 +3,7 @@
 The numbers are those of the folders; the rows are the base model and, for each folder, its vertices.
 
 Run it:  moft profile runs/stories --points 4 --dial 2
-         python benchmarks/llm_dial.py runs/stories runs/stories/profiles/test-4-dial-2
+         python benchmarks/llm_dial_vs_kl.py runs/stories runs/stories/profiles/test-4-dial-2
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from moft.types.nouns import Nouns
+from moft.types.task_nouns import Nouns
 
 
 @dataclass(frozen=True)

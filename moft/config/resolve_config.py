@@ -13,7 +13,7 @@ from moft.config.annotations import ChoiceShape, ComponentShape, ContainerShape,
 from moft.config.deferred_component import DeferredComponent, raise_with_path
 from moft.config.error_messages import shown, words_of_shape
 from moft.config.signature import Parameter, fields_of, signature_of
-from moft.config.validation import validated
+from moft.config.value_validation import validated
 from moft.errors import PluginError
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import SINGULAR

@@ -14,7 +14,7 @@ from moft_conditioners.film import FiLM
 from moft_conditioners.hyper_lora import HyperLoRA
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_conditioners.hypernetwork import Hypernetwork
-from moft_conditioners.mix import Mix, scaled
+from moft_conditioners.mixed_conditioners import Mix, scaled
 
 SPEC = ModelSpec(3, 8, frozenset({"modulation", "deltas", "prefix"}), ("input", "output"), {"input": (8, 5), "last": (1, 8)})
 EVERY = [Concat, FiLM, HyperPromptTuning, Hypernetwork, HyperLoRA]

@@ -5,9 +5,9 @@ at a time, and its best checkpoint on the validation split is measured on the te
 compare` reads, and are compared as with `--over-seeds` (and `--pool task.fold`). The target: hypervolume and mean main score of
 Weight-COS-DPO are at least those of every baseline, in at most a fifth of the time of DPO-LS's separate jobs.
 
-Run it:  MSLR=path/to/mslr python benchmarks/methods.py mslr --folds 5 --out runs/methods-mslr
-         python benchmarks/methods.py synthetic-2 --lists 300 --out runs/methods-synthetic-2
-         python benchmarks/methods.py synthetic-5 --lists 300 --out runs/methods-synthetic-5
+Run it:  MSLR=path/to/mslr python benchmarks/cos_dpo_vs_baselines.py mslr --folds 5 --out runs/methods-mslr
+         python benchmarks/cos_dpo_vs_baselines.py synthetic-2 --lists 300 --out runs/methods-synthetic-2
+         python benchmarks/cos_dpo_vs_baselines.py synthetic-5 --lists 300 --out runs/methods-synthetic-5
 Fronts that already exist in the output folder are not trained again.
 """
 
@@ -55,7 +55,7 @@ def train_all(data: str, out: Path, seeds: int, folds: int, processes: int, usua
 
 def _train_methods(job: tuple[str, Path, int, int, list[str]]) -> float:
     """Trains all methods for one seed and fold; returns the seconds."""
-    from benchmarks.support.experiments import Experiments
+    from benchmarks.support.train_and_measure import Experiments
     from moft.files.atomic_write import atomic_folder
     from moft.files.json import write_json
     from moft.files.safetensors import save_tensors
@@ -90,7 +90,7 @@ def compare_fronts(folder: Path, pool: str | None, samples: int, *, over_seeds: 
     """The comparison of all fronts in a folder, with an entry for each method."""
     from moft.run.comparison.comparison_record import comparison_record
     from moft.run.comparison.seeds_and_folds import entries_of
-    from moft.run.report.front_files import read_measured
+    from moft.run.report.read_front import read_measured
 
     paths = sorted(path.parent for path in folder.glob("*/front.json"))
     runs = [read_measured(path) for path in paths]

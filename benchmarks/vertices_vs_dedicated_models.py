@@ -5,8 +5,8 @@ conditioner) with the default number of steps and width. The vertex ratio is NDC
 the dedicated model. Queries are pooled and dealt into five folds, so that every query is measured once per seed; intervals are
 from a bootstrap over queries.
 
-Run it:  MSLR=path/to/mslr python benchmarks/vertices.py --study          (validation split: the table that led to the defaults)
-         MSLR=path/to/mslr python benchmarks/vertices.py                  (test split: the defaults, once)
+Run it:  MSLR=path/to/mslr python benchmarks/vertices_vs_dedicated_models.py --study  (validation split: chose the defaults)
+         MSLR=path/to/mslr python benchmarks/vertices_vs_dedicated_models.py  (test split: the defaults, once)
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _train_variants(job: tuple[Mapping[str, list[str]], str, int, int]) -> dict[
     """Every variant on one fold with one seed; dedicated models are trained once for each set of losses."""
     import torch
 
-    from benchmarks.support.experiments import Experiments, dedicated_model
+    from benchmarks.support.train_and_measure import Experiments, dedicated_model
 
     variants, split, fold, seed = job
     usual = [f"task.folds={FOLDS}", f"task.fold={fold}", f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from moft.config.annotations import Unsupported, shape_of
-from moft.config.resolver import Resolved, Resolver
+from moft.config.resolve_config import Resolved, Resolver
 from moft.errors import ConfigError, MoftError, PluginError
 from moft.hooks.plugin_manager import Plugins
 

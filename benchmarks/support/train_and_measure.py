@@ -20,7 +20,7 @@ from moft.engine.training.trainer import AccelerateTrainer
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem
 from moft.run.run_config import read_settings
-from moft.run.validation import validation_grid
+from moft.run.validation_split import validation_grid
 from moft.types import Front, ListValues, Tradeoff
 
 

@@ -5,7 +5,7 @@ dividing its correction. In theory, all three have the same optimum. Measured on
 are: hypervolumes with paired verdicts, and for every point of the grid and every objective the difference from the policy trained
 at 1, with its paired interval over the queries. Values are means over seeds.
 
-Run it:  python benchmarks/dial.py
+Run it:  python benchmarks/dial_vs_retraining.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     """Fronts at beta 1 of policies trained at each of the betas."""
     import torch
 
-    from benchmarks.support.experiments import Experiments
+    from benchmarks.support.train_and_measure import Experiments
     from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
     from moft.engine.fronts.hypervolume import hypervolume
     from moft.engine.fronts.paired_bootstrap import paired_differences

@@ -11,7 +11,7 @@ import pytest
 
 from moft import ConfigError, PluginError
 from moft.api import Count, Default, Factory, Fraction, Loss, NonNegative, Positive, Sampler, Scalarizer
-from moft.config.build import resolve
+from moft.config.build_component import resolve
 from moft.interfaces import Conditioner, Method
 
 # Components

@@ -11,7 +11,7 @@ from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
 from moft_llm.network.packed_attention import install
-from moft_llm.network.self_check import check_scores, generation_fault, run_trial
+from moft_llm.network.score_self_check import check_scores, generation_fault, run_trial
 
 
 @pytest.fixture

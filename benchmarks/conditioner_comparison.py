@@ -7,9 +7,9 @@ score, trained parameters, and the processor time of a training over concat's. Q
 seeds; intervals are from a bootstrap over queries. Adaptive samplers measure the validation split while they train, so they are
 not compared on it.
 
-Run it:  MSLR=path/to/mslr python benchmarks/conditioners.py mslr                   (validation split, to choose the default by)
-         MSLR=path/to/mslr python benchmarks/conditioners.py mslr --split test      (test split, once)
-         python benchmarks/conditioners.py synthetic-5 --split test --out runs/conditioners-synthetic-5
+Run it:  MSLR=path/to/mslr python benchmarks/conditioner_comparison.py mslr  (validation split, to choose the default by)
+         MSLR=path/to/mslr python benchmarks/conditioner_comparison.py mslr --split test  (test split, once)
+         python benchmarks/conditioner_comparison.py synthetic-5 --split test --out runs/conditioners-synthetic-5
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _train_variants(job: tuple[str, Mapping[str, list[str]], str, int, int]) -> 
     """Every variant, and the dedicated models, on one fold with one seed."""
     import torch
 
-    from benchmarks.support.experiments import Experiments, dedicated_model
+    from benchmarks.support.train_and_measure import Experiments, dedicated_model
 
     data, variants, split, fold, seed = job
     usual = [f"seed={seed}", "trainer.threads=1", "trainer.device=cpu"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from moft.errors import RunError
-from moft.run.report.front_files import MeasuredRun
+from moft.run.report.read_front import MeasuredRun
 
 GRID = 1e-6  # weights closer than this are the same: grids are float32
 _HASH = re.compile(r"[0-9a-f]{40,}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moft.config.validation import validated
+from moft.config.value_validation import validated
 from moft.setting_types import PathOrName, Positive
 
 
