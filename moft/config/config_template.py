@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from moft.config.yaml12 import inline_yaml
-from moft.engine.losses.objective_losses import RESERVED
+from moft.types.objective import RESERVED
 
 
 def rendered_config(template: Path, values: Mapping[str, object]) -> str:

@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from moft.errors import ConfigError
+
 
 class LossFunction(Protocol):
     """The call of a loss, without importing its interface `moft.interfaces.Loss`."""
@@ -40,3 +42,37 @@ class Objective:
 def betas_of(objectives: Sequence[Objective]) -> Tensor:
     """`[1, m]`, the objectives' own betas."""
     return torch.tensor([[objective.beta for objective in objectives]])
+
+
+RESERVED = (
+    "main",
+    "hypervolume",
+    "job",
+    "jobs",
+    "step",
+    "epoch",
+    "epochs",
+    "progress",
+    "loss",
+    "gradient",
+    "learning_rate",
+    "seconds",
+    "lists",
+)
+"""Names that moft uses for values of a step and of the front."""
+
+
+def check_objective_names(objectives: Sequence[Objective]) -> None:
+    """Checks that names do not clash with other values in tables, and can be typed in `--weights`.
+
+    Raises:
+        ConfigError: one does, or cannot.
+    """
+    for name in (objective.name for objective in objectives):
+        if name in RESERVED:
+            raise ConfigError(f"an objective cannot be called {name!r}; moft uses these names itself: {', '.join(RESERVED)}.")
+        if name != name.strip() or not name.isprintable() or not name or set(name) & set(",="):
+            raise ConfigError(
+                f"an objective cannot be called {name!r}; a name must not be empty, start or end with a space, or contain a "
+                "comma, an equals sign or a line break."
+            )

@@ -34,7 +34,8 @@ from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_spli
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
 from moft_llm.data.tokenization import TokenizedLists, check_lengths, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
-from moft_llm.network.architecture import learned_positions, shortest_window
+from moft_llm.network.architecture import learned_positions
+from moft_llm.network.attention_windows import shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA, adapted_ranks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,27 +11,6 @@ from torch import Tensor, nn
 
 from moft.errors import ConfigError
 from moft.interfaces import Conditioner, Model
-
-_FOREIGN = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
-
-
-def check_launch(sharding: str, count: int) -> None:
-    """Checks that `trainer.sharding` is possible with this many processes.
-
-    Raises:
-        ConfigError: there is one process to split models over, or Accelerate was told to split them itself.
-    """
-    for variable, name in _FOREIGN.items():
-        if os.environ.get(variable, "").lower() in ("1", "true", "yes", "on", "y", "t"):
-            raise ConfigError(
-                f"accelerate is set to {name} ({variable}); moft splits models itself: launch it without, and set "
-                "trainer.sharding: full."
-            )
-    if sharding == "full" and count == 1:
-        raise ConfigError(
-            "[trainer.sharding] 'full' splits models over processes, and this is a single one; start several by "
-            "torchrun --nproc_per_node N --no-python moft train ..., or set sharding: none."
-        )
 
 
 def shard(module: nn.Module, device: torch.device) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from traceback import clear_frames
 
 import torch
 from torch import Tensor
 
-from moft.engine.distributed.fsdp import check_launch, shard
-from moft.errors import RunError
+from moft.engine.distributed.fsdp import shard
+from moft.errors import ConfigError, RunError
 from moft.interfaces.process_group import ModuleT, ProcessGroup, T
 
 
@@ -96,3 +97,25 @@ def broadcast_from_main(value: T, count: int) -> T:
 
     received: T = broadcast_object_list([value])[0]
     return received
+
+
+_FOREIGN = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
+
+
+def check_launch(sharding: str, count: int) -> None:
+    """Checks that `trainer.sharding` is possible with this many processes.
+
+    Raises:
+        ConfigError: there is one process to split models over, or Accelerate was told to split them itself.
+    """
+    for variable, name in _FOREIGN.items():
+        if os.environ.get(variable, "").lower() in ("1", "true", "yes", "on", "y", "t"):
+            raise ConfigError(
+                f"accelerate is set to {name} ({variable}); moft splits models itself: launch it without, and set "
+                "trainer.sharding: full."
+            )
+    if sharding == "full" and count == 1:
+        raise ConfigError(
+            "[trainer.sharding] 'full' splits models over processes, and this is a single one; start several by "
+            "torchrun --nproc_per_node N --no-python moft train ..., or set sharding: none."
+        )

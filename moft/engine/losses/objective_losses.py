@@ -9,42 +9,9 @@ import torch
 from torch import Tensor
 
 from moft.engine.checks.return_values import blaming, failing_as
-from moft.errors import ConfigError, PluginError, ShapeError
+from moft.errors import PluginError, ShapeError
 from moft.interfaces import Loss, Scalarizer
 from moft.types import Batch, Objective
-
-RESERVED = (
-    "main",
-    "hypervolume",
-    "job",
-    "jobs",
-    "step",
-    "epoch",
-    "epochs",
-    "progress",
-    "loss",
-    "gradient",
-    "learning_rate",
-    "seconds",
-    "lists",
-)
-"""Names that moft uses for values of a step and of the front."""
-
-
-def check_objective_names(objectives: Sequence[Objective]) -> None:
-    """Checks that names do not clash with other values in tables, and can be typed in `--weights`.
-
-    Raises:
-        ConfigError: one does, or cannot.
-    """
-    for name in (objective.name for objective in objectives):
-        if name in RESERVED:
-            raise ConfigError(f"an objective cannot be called {name!r}; moft uses these names itself: {', '.join(RESERVED)}.")
-        if name != name.strip() or not name.isprintable() or not name or set(name) & set(",="):
-            raise ConfigError(
-                f"an objective cannot be called {name!r}; a name must not be empty, start or end with a space, or contain a "
-                "comma, an equals sign or a line break."
-            )
 
 
 def check_scalarizer(scalarizer: Scalarizer, m: int) -> None:

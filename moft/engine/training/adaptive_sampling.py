@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 
 from torch import Tensor
@@ -14,11 +13,6 @@ from moft.errors import ConfigError
 from moft.interfaces.sampler import Feedback
 
 _PREFIX = "sampler."  # of its names among the random states of a checkpoint
-
-
-def evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
-    """The epochs, from 1, after which the front is measured: evenly spread, the last one among them."""
-    return frozenset(math.ceil(epochs * index / evaluations) for index in range(1, evaluations + 1))
 
 
 def check_evaluated_before_end(evaluated: Collection[int], epochs: int) -> None:

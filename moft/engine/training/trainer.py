@@ -11,7 +11,8 @@ from torch import Generator, Tensor, nn
 
 from moft.engine.checks.return_values import checked_losses
 from moft.engine.checks.sampler_draws import checked_draws
-from moft.engine.distributed.fsdp import check_launch, is_sharded
+from moft.engine.distributed.fsdp import is_sharded
+from moft.engine.distributed.processes import check_launch
 from moft.engine.policies.state_dict import load_whole
 from moft.engine.seed import generator_for
 from moft.engine.training.ensemble_groups import groups_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,3 +55,8 @@ class TrainerSettings:
     def is_cpu(self) -> bool:
         """True if training is on the CPU, by choice or because there is no accelerator."""
         return self.device == "cpu" or not torch.accelerator.is_available()
+
+
+def evaluated_epochs(epochs: int, evaluations: int) -> frozenset[int]:
+    """The epochs, from 1, after which the front is measured: evenly spread, the last one among them."""
+    return frozenset(math.ceil(epochs * index / evaluations) for index in range(1, evaluations + 1))

@@ -14,7 +14,7 @@ from moft.engine.distributed.batch_share import share_of
 from moft.engine.distributed.fsdp import clip_together, is_sharded
 from moft.engine.distributed.processes import broadcast_from_main
 from moft.engine.seed import generator_for
-from moft.engine.training.adaptive_sampling import check_feedback, evaluated_epochs, inform_sampler
+from moft.engine.training.adaptive_sampling import check_feedback, inform_sampler
 from moft.engine.training.ensemble_on_cpu import CpuEnsemble
 from moft.engine.training.ensemble_timing import EnsembleTiming
 from moft.engine.training.job_progress import JobProgress
@@ -22,6 +22,7 @@ from moft.engine.training.job_records import JobState
 from moft.engine.training.non_finite_loss import check_finite
 from moft.engine.training.optimizer import adamw, set_learning_rate
 from moft.engine.training.step_plan import Step, StepResult, steps_of_epoch
+from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.engine.training.training_job import LossModule, TrainerState, TrainingJob
 from moft.types import Batches
 

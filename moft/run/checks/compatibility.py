@@ -9,9 +9,9 @@ import torch
 
 from moft.engine.checks.return_values import checked_number
 from moft.engine.checks.sampler_draws import checked_grid
-from moft.engine.losses.objective_losses import check_objective_names
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
-from moft.engine.training.adaptive_sampling import check_evaluated_before_end, evaluated_epochs
+from moft.engine.training.adaptive_sampling import check_evaluated_before_end
+from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.interfaces import Context, EarlyChecks, KnowsModelSpec, Method, Policy, Task
@@ -19,6 +19,7 @@ from moft.interfaces.method import UsesAdaptiveSampler
 from moft.run.report.front_record import reference_point, validation_reference_point
 from moft.run.run_settings import ProfileSettings, RunSettings
 from moft.types import Objective, Tradeoff, betas_of
+from moft.types.objective import check_objective_names
 
 
 def check_fit(method: Method[Policy], task: Task) -> None:

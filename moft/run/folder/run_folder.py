@@ -12,7 +12,7 @@ from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import read_json, write_json
-from moft.run.folder.layout import LAYOUT, check_layout
+from moft.run.folder.layout_version import LAYOUT, check_layout
 
 CONFIG = "config.yaml"
 LOCK = ".lock"

@@ -14,7 +14,7 @@ from moft.engine.training.job_records import TrainingCost
 from moft.errors import RunError
 from moft.files.json import read_json
 from moft.files.safetensors import load_tensors
-from moft.run.folder.layout import check_schema
+from moft.run.folder.layout_version import check_schema
 from moft.run.report.front_record import SCHEMA, Cost, nouns_of
 from moft.types import Nouns
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _STARTS = 512
-_MAX_WINDOW = 512  # that is tried
-_WINDOW, _COUNT = re.compile("window|chunk|block|local|span"), re.compile("^num_|^n_|layer|expert|pattern")
 
 
 def embeddings_of(network: PreTrainedModel) -> nn.Embedding:
@@ -83,31 +80,6 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel
 def layers_of(network: Any) -> list[nn.Module]:
     """The decoder's layers, in order."""
     return [layer for part in network.get_decoder().children() if isinstance(part, nn.ModuleList) for layer in part]
-
-
-def shortest_window(network: PreTrainedModel) -> int | None:
-    """Tokens that the layer with the narrowest attention window sees; None where no layer has a window."""
-    config = network.config.get_text_config()
-    kinds = getattr(config, "layer_types", None)
-    windows = [
-        getattr(config, name, None)
-        for name, kind in (("sliding_window", "sliding_attention"), ("attention_chunk_size", "chunked_attention"))
-        if kinds is None or kind in kinds
-    ]
-    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's name for such layers
-        windows.append(getattr(config, "window_size", None))
-    return min((window for window in windows if window), default=None)
-
-
-def possible_window(network: PreTrainedModel) -> int | None:
-    """The largest number in the config that may be an attention window, by its name, below known windows and `_MAX_WINDOW`.
-
-    None where there is no such number. Most such numbers are not windows, so the caller has to try it.
-    """
-    known = min(shortest_window(network) or _MAX_WINDOW + 1, _MAX_WINDOW + 1)
-    numbers = {name: value for name, value in network.config.get_text_config().to_dict().items() if type(value) is int}
-    candidates = [value for name, value in numbers.items() if _WINDOW.search(name) and not _COUNT.search(name)]
-    return max((value for value in candidates if 0 < value < known), default=None)
 
 
 def learned_positions(network: PreTrainedModel) -> int | None:

@@ -21,9 +21,9 @@ from moft_llm.network.architecture import (
     learned_positions,
     lm_head_of,
     ordinary_tokens,
-    shortest_window,
     widest_head,
 )
+from moft_llm.network.attention_windows import shortest_window
 from moft_llm.network.compilation import compile_layers, run_uncompiled
 from moft_llm.network.forward_pass import Rows, packed_pass, padded_pass
 from moft_llm.network.injection_shapes import expand_gates, expand_prefix

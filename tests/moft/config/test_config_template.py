@@ -9,7 +9,7 @@ from moft import ConfigError
 from moft.api import Objective
 from moft.config.config_template import objective_name, rendered_config
 from moft.config.yaml12 import inline_yaml, load
-from moft.engine.losses.objective_losses import RESERVED, check_objective_names
+from moft.types.objective import RESERVED, check_objective_names
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.losses.objective_losses import (
-    RESERVED,
-    ObjectiveLosses,
-    check_objective_names,
-    check_scalarizer,
-    label_statistics,
-)
+from moft.engine.losses.objective_losses import ObjectiveLosses, check_scalarizer, label_statistics
 from moft.errors import ConfigError, PluginError, ShapeError
 from moft.types import Batch, Objective
+from moft.types.objective import RESERVED, check_objective_names
 
 
 @dataclass(frozen=True)
