@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moft.errors import ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
-from moft.hooks.offered_component import Component
+from moft.hooks.component_record import Component
 from moft.hooks.specs import hookimpl
 
 __all__ = [

@@ -12,7 +12,7 @@ from moft.engine.checks.sampler_draws import checked_draws, checked_grid
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
-from moft.engine.fronts.base_model import BasePolicy, base_values
+from moft.engine.fronts.base_model_policy import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
 from moft.engine.fronts.measure_front import measure_front, problem_without_validation
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
@@ -28,7 +28,7 @@ from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import float_of, json_of
-from moft.files.wheel import download_wheel, wheel_member
+from moft.files.package_download import download_wheel, wheel_member
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from moft import cache_folder
-from moft.engine.fronts.base_model import base_values
+from moft.engine.fronts.base_model_policy import base_values
 from moft.engine.fronts.hypervolume import hypervolume
 from moft.engine.fronts.measure_front import measure_front
 from moft.engine.seed import seed_initialisation

@@ -15,7 +15,7 @@ import pluggy
 
 from moft.errors import PluginError
 from moft.hooks import specs
-from moft.hooks.offered_component import Component
+from moft.hooks.component_record import Component
 from moft.hooks.plugin_file import module_of
 from moft.hooks.registry import DISABLE, KINDS, SINGULAR, Broken, Clash, Offer, Origin
 from moft.renames import new_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moft.errors import PluginError
-from moft.hooks.offered_component import Component
+from moft.hooks.component_record import Component
 
 KINDS = (
     "tasks",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from moft.hooks.offered_component import Component
+from moft.hooks.component_record import Component
 
 if TYPE_CHECKING:
     import typer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from moft.engine.checks.sampler_draws import checked_grid
-from moft.engine.fronts.base_model import base_values
+from moft.engine.fronts.base_model_policy import base_values
 from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.fronts.front_caveats import findings, substitutions
 from moft.engine.fronts.measure_front import measure_front

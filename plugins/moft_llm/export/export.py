@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from moft import ConfigError, cache_folder
 from moft.api import Tradeoff, atomic_folder
 from moft_llm.export.model_card import CARD, ModelCard
+from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
-from moft_llm.generation.policy_models import is_as_trained, unpack_assignment
 from moft_llm.loading.model_path import model_path
 from moft_llm.loading.transformers_logging import quiet
 from moft_llm.network.language_model import LanguageModel

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from moft import ConfigError, ShapeError
 from moft.api import Assignment, Injection, is_sharded
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.policy_models import check_assignments, is_as_trained, unpack_assignment
+from moft_llm.generation.model_of_policy import check_assignments, is_as_trained, unpack_assignment
 from moft_llm.generation.prepare_model import end_tokens, generation_config, generation_mode
 from moft_llm.generation.prompt_checks import check_context, check_not_empty
 from moft_llm.network.language_model import LanguageModel

@@ -17,7 +17,7 @@ from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.log_probabilities import log_probabilities
-from moft_llm.generation.policy_models import unpack_assignment
+from moft_llm.generation.model_of_policy import unpack_assignment
 from moft_llm.generation.prompt_checks import check_context
 
 MAIN = "minus KL (nats)"

@@ -14,7 +14,7 @@ from moft.api import Assignment, Tradeoff, generator_for
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
-from moft_llm.generation.policy_models import is_as_trained
+from moft_llm.generation.model_of_policy import is_as_trained
 from moft_llm.generation.prompt_requests import Request
 from moft_llm.task import LLM
 

@@ -30,7 +30,7 @@ from moft_llm.network.injection_shapes import expand_gates, expand_prefix
 from moft_llm.network.lm_head import token_log_probabilities
 from moft_llm.network.lora import LoRA, adapters_off, add_lora, peft_config
 from moft_llm.network.lora_gates import Gates
-from moft_llm.network.response_rows import check_layout, predictions, separate_responses, trim_padding
+from moft_llm.network.prompt_response_layout import check_layout, predictions, separate_responses, trim_padding
 from moft_llm.network.score_self_check import check_scores, generation_fault, run_trial
 
 if TYPE_CHECKING:

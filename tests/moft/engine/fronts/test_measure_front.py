@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moft.engine.fronts.base_model import BasePolicy
+from moft.engine.fronts.base_model_policy import BasePolicy
 from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Context
 from moft.testing.toy_task_and_policy import ToyTask

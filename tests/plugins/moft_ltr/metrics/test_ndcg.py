@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.fronts.base_model import BasePolicy
+from moft.engine.fronts.base_model_policy import BasePolicy
 from moft.interfaces import Steered
 from moft.types import Batch, Objective, Tradeoff
 from moft_ltr.metrics.ndcg import NDCG, ndcg, ranking

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import ShapeError
-from moft_llm.network.response_rows import check_layout, predictions, separate_responses, trim_padding
+from moft_llm.network.prompt_response_layout import check_layout, predictions, separate_responses, trim_padding
 
 SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 2, -1, -1, -1, -1]])
 TOKENS = torch.arange(16).reshape(2, 8)
