@@ -29,6 +29,7 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import float_of, json_of
 from moft.files.package_download import download_wheel, wheel_member
+from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,
@@ -172,6 +173,7 @@ __all__ = [
     "refuse_misfit",
     "rendered_config",
     "seed_initialisation",
+    "user_path",
     "wheel_member",
 ]
 

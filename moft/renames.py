@@ -92,13 +92,10 @@ def new_name(kind: Kind, old: str) -> str:
         kind: as in the table, such as `prompt key`.
         old: in full, as in the table; a setting may have any names in place of `*`.
     """
-    parts = old.split(".")
     for rename in RENAMES:
-        if rename.kind != kind:
-            continue
-        pattern = rename.old.split(".")
-        is_setting = kind == "setting" and len(pattern) == len(parts)
-        if rename.old == old or (is_setting and all(want in ("*", part) for want, part in zip(pattern, parts, strict=True))):
+        # A name may have dots in it, so `*` is not held to one part of a path.
+        pattern = re.escape(rename.old).replace(r"\*", ".+") if kind == "setting" else re.escape(rename.old)
+        if rename.kind == kind and re.fullmatch(pattern, old):
             return rename.short
     return ""
 

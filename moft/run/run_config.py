@@ -8,6 +8,7 @@ from typing import Any
 
 from moft.config.build_component import Resolved, resolve
 from moft.config.config_file import read_config
+from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Tracker
 from moft.run.run_settings import RunSettings, plugin_files
@@ -41,4 +42,4 @@ def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, T
 def register_plugin_files(files: Any, plugins: Plugins, *, is_preferred: bool = False) -> None:
     """Registers the plugin files of a config; with `is_preferred`, they replace installed plugins of the same names."""
     for file in plugin_files(files):
-        plugins.register_file(Path(file).expanduser(), is_preferred=is_preferred)
+        plugins.register_file(user_path(file), is_preferred=is_preferred)

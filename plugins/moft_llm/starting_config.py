@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft.api import ConfigRequest, objective_name, rendered_config
+from moft.api import ConfigRequest, objective_name, rendered_config, user_path
 from moft_llm.data.dataset_files import rows, split_files
 from moft_llm.data.file_formats import SUFFIXES, Row
 from moft_llm.data.filtering import Faulty, filter_lists
@@ -127,7 +127,7 @@ def _is_transcript(value: Any) -> bool:
 
 def _is_stored(data: str) -> bool:
     """Whether a folder has a file for each split."""
-    folder = Path(data).expanduser()
+    folder = user_path(data)
     if not folder.is_dir():
         return False
     files = [file for file in folder.iterdir() if file.suffix in SUFFIXES]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from moft import ConfigError
+from moft.api import user_path
 
 _DEFAULT_MAX_TOKENS = 4096  # of a text, where neither model nor tokenizer has a limit
 
@@ -22,7 +22,7 @@ def load_classifier(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if not folder.is_dir() and (folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise ConfigError(
             f"model: {name} is not a folder. A model is a folder, or a name on the Hugging Face hub such as owner/model."

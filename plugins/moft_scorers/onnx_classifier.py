@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Count, NonNegativeCount, PathOrName, length_grouped
+from moft.api import Count, NonNegativeCount, PathOrName, length_grouped, user_path
 from moft_scorers.onnx_session import OnnxModel
 from moft_scorers.token_batches import score_in_batches
 
@@ -54,10 +54,10 @@ class Onnx:
         max_length: Count | None = None,
         tokens_per_batch: Count = 8192,
     ) -> None:
-        path = Path(model).expanduser()
+        path = user_path(model)
         if not path.is_file():
             raise ConfigError(f"model: {path} is not a file; it must be a model in ONNX.")
-        self._tokenizer = _tokenizer(path.with_name("tokenizer.json") if tokenizer is None else Path(tokenizer).expanduser())
+        self._tokenizer = _tokenizer(path.with_name("tokenizer.json") if tokenizer is None else user_path(tokenizer))
         self._padding = _padding_token(self._tokenizer)
         self._onnx = OnnxModel(path, ids=ids, mask=mask, types=types, output=output, padding=self._padding)
         _set_truncation(self._tokenizer, max_length, self._onnx.time)

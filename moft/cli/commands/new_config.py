@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,18 +37,23 @@ def config(
         raise ConfigError(f"task {kind!r} {offer.requirement}")
     from moft.files.atomic_write import atomic_write
     from moft.interfaces import ConfigRequest, WritesStartingConfig
+    from moft.types.objective import Objective, check_objective_names
 
+    columns = _labels(labels or [])
+    check_objective_names([Objective(name) for name in columns])
+    if "${" in data:
+        raise ConfigError(f"--data {data!r}: a config reads ${{...}} as an environment variable; rename the folder.")
     task: object = offer.load()
     if not isinstance(task, WritesStartingConfig):
         raise ConfigError(f"task {kind!r} writes no starting config; `moft plugins task {kind}` lists its settings.")
-    text = task.starting_config(ConfigRequest(data, _labels(labels or []), model, cache_folder()))
+    text = task.starting_config(ConfigRequest(data, columns, model, cache_folder()))
     if out is None:
         typer.echo(text, nl=False)
         return
     atomic_write(out, text.encode())
     typer.echo(f"Wrote {out}. Next:")
-    typer.echo(f"  moft train {out} --plan")
-    typer.echo(f"  moft train {out}")
+    typer.echo(f"  moft train {shlex.quote(str(out))} --plan")
+    typer.echo(f"  moft train {shlex.quote(str(out))}")
 
 
 def _labels(texts: list[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def example(
             typer.echo(f"Wrote {path}.")
     if len(chosen) == 1:
         for line in _commands(chosen[0]):
-            typer.echo(line.replace(f"configs/{chosen[0]}.yaml", (out / f"{chosen[0]}.yaml").as_posix()))
+            typer.echo(re.sub(r"configs/(\S+)", lambda path: shlex.quote((out / path[1]).as_posix()), line))
 
 
 def _chosen(text: str) -> list[str]:

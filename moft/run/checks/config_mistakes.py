@@ -8,6 +8,7 @@ from moft.config.build_component import building_mistakes, resolve
 from moft.config.config_file import read_with_gaps
 from moft.config.yaml12 import lines_of
 from moft.errors import ConfigError, MoftError, PluginError
+from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.run.run_settings import RunSettings, plugin_files
 
@@ -30,7 +31,7 @@ def mistakes_of(config: Path, plugins: Plugins) -> list[str]:
     try:
         for index, file in enumerate(plugin_files(content.get("plugins", ()))):
             try:
-                plugins.register_file(Path(file).expanduser())
+                plugins.register_file(user_path(file))
             except PluginError as error:
                 mistakes.append(f"plugins.{index}: {error}")
     except ConfigError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_write
 from moft.files.json import write_json
+from moft.files.user_path import user_path
 from moft.run.folder.run_folder import RunFolder
 
 _FAILED = ".failed"
@@ -24,7 +25,7 @@ def check_same_plugins(folder: RunFolder, files: Sequence[str]) -> None:
     """Refuses to resume a run with a plugin file that has changed since the run began, unless an error ended it."""
     for file, copy in _changed(folder, files):
         if not _mark(copy).exists():
-            hashes = f"{_hash(copy)[:12]} there, {_hash(Path(file).expanduser())[:12]} here"
+            hashes = f"{_hash(copy)[:12]} there, {_hash(user_path(file))[:12]} here"
             raise RunError(
                 f"{folder.path}: the plugin file {file} has changed since the run began ({copy.name}: {hashes}); restore it "
                 f"from {copy}, or train anew with another --out."
@@ -35,7 +36,7 @@ def update_copies(folder: RunFolder, files: Sequence[str]) -> None:
     """Updates the copies when a run is resumed: fixed plugins, which are noted, and plugins without a copy."""
     for file, copy in _changed(folder, files):
         before = _hash(copy)
-        atomic_write(copy, Path(file).expanduser().read_bytes())
+        atomic_write(copy, user_path(file).read_bytes())
         note = f"The plugin file {copy.name} was changed during the run: SHA-256 {before[:12]} before, {_hash(copy)[:12]} after."
         write_json(folder.notes, [*folder.read_notes(), note])
     for mark in folder.plugins.glob(f"*{_FAILED}"):
@@ -52,7 +53,7 @@ def allow_repair(folder: RunFolder) -> None:
 def _changed(folder: RunFolder, files: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """The files that differ from their copies, each with its copy."""
     copies = ((file, folder.plugins / Path(file).name) for file in files)
-    return ((file, copy) for file, copy in copies if copy.exists() and _hash(copy) != _hash(Path(file).expanduser()))
+    return ((file, copy) for file, copy in copies if copy.exists() and _hash(copy) != _hash(user_path(file)))
 
 
 def _mark(copy: Path) -> Path:

@@ -12,6 +12,7 @@ from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write
 from moft.files.json import read_json, write_json
+from moft.files.user_path import user_path
 from moft.run.folder.layout_version import LAYOUT, check_layout
 
 CONFIG = "config.yaml"
@@ -122,7 +123,7 @@ class RunFolder:
         """Copies plugin files into the folder, so that the policy can be opened with them from anywhere."""
         for file in files:
             self.plugins.mkdir(exist_ok=True)
-            atomic_write(self.plugins / Path(file).name, Path(file).expanduser().read_bytes())
+            atomic_write(self.plugins / Path(file).name, user_path(file).read_bytes())
 
     def discard_if_empty(self) -> None:
         """Removes the folder if it has neither a policy nor a checkpoint."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from moft import ConfigError, DataError
+from moft.api import user_path
 from moft_llm.data.file_formats import SUFFIXES, Row, error_text, file_rows
 from moft_llm.loading.hub import note_hub_request
 
@@ -34,7 +35,7 @@ def rows(path: str, split: str | None = None) -> Iterator[Row]:
     """
     if not path.strip():
         raise DataError("[task.data] path is empty; give a file, a folder or a dataset on the Hugging Face hub.")
-    place = Path(path).expanduser()
+    place = user_path(path)
     if place.is_dir():
         for file in _files(place, split):
             yield from file_rows(file)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from moft import ConfigError, cache_folder
-from moft.api import Tradeoff, atomic_folder
+from moft.api import Tradeoff, atomic_folder, user_path
 from moft_llm.export.model_card import CARD, ModelCard
 from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
@@ -141,7 +141,7 @@ def _dial(llm_run: LLMRun, tradeoff: Tradeoff) -> float:
 def _base_path(source: Mapping[str, str | None]) -> tuple[str, str | None]:
     """The hub name or absolute path of the base model, and its GGUF file there, if it is one."""
     name, gguf = model_path(str(source["model"]), source["gguf"], cache_folder())
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     return str(folder.resolve()) if folder.is_dir() else name, gguf
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from moft.api import user_path
 from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete
 
 
@@ -25,7 +26,7 @@ def dequantized_folder(name: str, gguf: str, cache: Path) -> Path:
     Raises:
         DataError: weights are missing in the file, or have other shapes.
     """
-    path = Path(name).expanduser() / gguf
+    path = user_path(name) / gguf
     state = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else (name, gguf)
     folder = cache / "gguf" / hashlib.sha256("\0".join(map(str, state)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     if folder.is_dir():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from moft import ConfigError, DataError, MoftError
+from moft.api import user_path
 from moft_llm.loading.model_path import check_model_path, model_path
 from moft_llm.loading.transformers_logging import quiet
 from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete, check_finite
@@ -116,7 +117,7 @@ def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedMode
 def _read(what: str, load: Any, name: str, **settings: Any) -> Any:
     """What `load` returns; its errors become one line."""
     try:
-        return load(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name, **settings)
+        return load(str(user_path(name)) if user_path(name).is_dir() else name, **settings)
     except MoftError:
         raise
     except Exception as error:  # broken files make these libraries raise errors of any class

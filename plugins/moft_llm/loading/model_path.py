@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moft import DataError
+from moft.api import user_path
 from moft_llm.loading.hub import check_hub
 from moft_llm.loading.smollm2 import NAME
 
@@ -18,14 +19,14 @@ def model_path(name: str, gguf: str | None, cache: Path | None) -> tuple[str, st
         cache: a folder with downloaded models.
     """
     name = downloaded_model(name, cache)
-    return name, gguf or _only_gguf(Path(name).expanduser())
+    return name, gguf or _only_gguf(user_path(name))
 
 
 def downloaded_model(name: str, cache: Path | None) -> str:
     """The folder in `cache` of a downloaded model of that name, unless a folder is called so; else `name` itself."""
     folder = None if cache is None else cache / "models" / name
     is_downloaded = name == Path(name).name and folder is not None and folder.is_dir()
-    return str(folder) if is_downloaded and not Path(name).expanduser().is_dir() else name
+    return str(folder) if is_downloaded and not user_path(name).is_dir() else name
 
 
 def check_model_path(name: str, gguf: str | None) -> None:
@@ -34,7 +35,7 @@ def check_model_path(name: str, gguf: str | None) -> None:
     Raises:
         DataError: it is neither; the message says what to do.
     """
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if folder.is_dir():
         files = ", ".join(sorted(path.name for path in folder.glob("*.gguf")))
         if gguf is not None and not (folder / gguf).is_file():

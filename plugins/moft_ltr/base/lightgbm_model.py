@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Count, PathOrName
+from moft.api import Count, PathOrName, user_path
 
 Floats = NDArray[np.float32]
 
@@ -55,7 +54,7 @@ def read_model_text(settings: LightGBMModel) -> str:
     Raises:
         DataError: it cannot be read, or is not a LightGBM model.
     """
-    path = Path(settings.path).expanduser()
+    path = user_path(settings.path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

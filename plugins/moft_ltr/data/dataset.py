@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from moft import DataError
+from moft.api import user_path
 from moft_ltr.data.cache_key import cache_entry
 from moft_ltr.data.dataset_folder import META, Floats, Integers, QueryIndex, check_labels, read_array, read_meta
 from moft_ltr.data.svmlight import convert
@@ -90,7 +91,7 @@ def find_data(text: str, cache: Path) -> Path:
     Raises:
         DataError: it is neither.
     """
-    path = Path(text).expanduser()
+    path = user_path(text)
     if path.exists():
         return path
     downloaded = cache / "data" / text

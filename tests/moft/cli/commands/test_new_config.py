@@ -45,8 +45,8 @@ def new_config(capsys):
 
 
 def test_the_task_writes_the_text_from_what_the_user_gave(new_config):
-    said = new_config("writing", "--data", "here", "--label", "a=b=3", "--model", "m")
-    assert said == "# here {'a=b': '3'} m\ntask: writing\n"
+    said = new_config("writing", "--data", "here", "--label", "a.b=3", "--model", "m")
+    assert said == "# here {'a.b': '3'} m\ntask: writing\n"
 
 
 def test_a_file_is_written_and_never_written_over(new_config, tmp_path, monkeypatch):
@@ -81,3 +81,22 @@ def test_a_task_that_is_not_there_is_told_with_the_nearest_one(moft):
     said = moft("new", "config", "lltr", "--data", "x")
     assert said.code == 2
     assert said.mistakes[0].startswith("moft: error: unknown task 'lltr'. Did you mean 'ltr'?")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--label", "main=5"), r"^an objective cannot be called 'main'"),
+        (("--label", "a=b=5"), r"^an objective cannot be called 'a=b'"),
+        (("--label", "a\nb=5"), r"^an objective cannot be called 'a\\nb'"),
+        (("--data", "${HOME}x"), r"^--data '\$\{HOME\}x': a config reads"),
+    ],
+)
+def test_what_a_config_could_not_say_is_refused(words, told, new_config):
+    with pytest.raises(ConfigError, match=told):
+        new_config("writing", "--data", "here", *words)
+
+
+def test_the_next_commands_can_be_pasted_into_a_shell(new_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "  moft train 'a b.yaml' --plan" in new_config("writing", "--data", "here", "--out", "a b.yaml").splitlines()

@@ -72,3 +72,10 @@ def test_an_example_that_is_not_there_is_told_with_the_nearest_one(moft):
 
 def test_a_checkout_has_its_examples_beside_the_package():
     assert examples_folder() == ROOT / "configs"
+
+
+def test_every_path_of_the_commands_is_that_of_the_copy(moft):
+    lines = moft("new", "example", "llm/demo", "--out", "with space").out.splitlines()
+    assert not any("configs/" in line for line in lines)
+    assert any("'with space/llm/demo-prompts.txt'" in line for line in lines)
+    assert lines[-1].endswith("moft train 'with space/llm/demo.yaml'")
