@@ -26,6 +26,11 @@ class Rename:
     new: str
 
     @property
+    def pattern(self) -> str:
+        """A regular expression for `old`; the `*` of a setting also stands for names with dots in them."""
+        return re.escape(self.old).replace(r"\*", ".+")
+
+    @property
     def short(self) -> str:
         """The last part of the new name, such as `beta` of `task.objectives.*.beta`."""
         return re.split(r"[. (]", self.new.removesuffix("=)"))[-1]
@@ -92,12 +97,7 @@ def new_name(kind: Kind, old: str) -> str:
         kind: as in the table, such as `prompt key`.
         old: in full, as in the table; a setting may have any names in place of `*`.
     """
-    for rename in RENAMES:
-        # A name may have dots in it, so `*` is not held to one part of a path.
-        pattern = re.escape(rename.old).replace(r"\*", ".+") if kind == "setting" else re.escape(rename.old)
-        if rename.kind == kind and re.fullmatch(pattern, old):
-            return rename.short
-    return ""
+    return next((rename.short for rename in RENAMES if rename.kind == kind and re.fullmatch(rename.pattern, old)), "")
 
 
 def missing_name(module: str, name: str) -> ImportError | AttributeError:

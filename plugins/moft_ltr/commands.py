@@ -34,7 +34,7 @@ def add(app: typer.Typer, data: typer.Typer) -> None:
 
 
 def get(
-    name: Annotated[str, typer.Argument(help="Dataset: mslr-sample (86 queries of MSLR-WEB10K, 3 MB to download).")],
+    name: Annotated[str, typer.Argument(help="Dataset: mslr-sample (84 queries of MSLR-WEB10K, 3 MB to download).")],
     out: Annotated[
         Path | None, typer.Option(help="Folder to create. Default: in moft's cache, where configs find it by its name.")
     ] = None,

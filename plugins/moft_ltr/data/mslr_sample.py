@@ -1,4 +1,4 @@
-"""Downloads the dataset `mslr-sample`: 86 queries of MSLR-WEB10K that the package rankeval ships for its tests."""
+"""Downloads the dataset `mslr-sample`: 84 complete queries of MSLR-WEB10K that the package rankeval ships for its tests."""
 
 from __future__ import annotations
 
