@@ -31,7 +31,7 @@ def measure(lists: int, split: str, overrides: list[str]) -> dict[str, Any]:
     from moft.hooks.plugin_manager import Plugins
     from moft.run.run_config import read_settings
     from moft.types import Tradeoff
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     policies = {
         "weights": [],

@@ -22,7 +22,7 @@ def make_runs(folder: Path) -> list[Path]:
     """Run folders with random fronts, each a little better than the one before."""
     import torch
 
-    from moft.engine.training.job_records import TrainingCost
+    from moft.engine.training.jobs.job_records import TrainingCost
     from moft.files.json import write_json
     from moft.files.safetensors import save_tensors
     from moft.run.report.front_record import Cost, Measured, front_record, list_values, reference_point

@@ -39,7 +39,7 @@ def measure(*, lists: Sequence[int], budget: int) -> dict[str, Any]:
     """The measurements of every size, and how they grow."""
     import numpy as np
 
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         for count in lists:

@@ -28,7 +28,7 @@ def measure(lists: int, seeds: int, overrides: list[str]) -> dict[str, Any]:
     from moft.engine.fronts.bootstrap import bootstrap_hypervolume, interval, resampled
     from moft.engine.fronts.hypervolume import hypervolume
     from moft_indicators.monotonicity import Monotonicity
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     with tempfile.TemporaryDirectory() as folder:
         make_synthetic(Path(folder) / "data", Synthetic(lists=lists))

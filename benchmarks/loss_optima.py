@@ -68,7 +68,7 @@ def _measure(m: int, lists: int, folder: Path) -> dict[str, tuple[float, float]]
     from moft.api import AccelerateTrainer, Context, hypervolume, measure_front
     from moft.hooks.plugin_manager import Plugins
     from moft.run.run_config import read_settings
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     data = folder / f"synthetic-{m}"
     make_synthetic(data, Synthetic(lists=lists, objectives=m))

@@ -53,7 +53,7 @@ def measure(epochs: int, rounds: int, overrides: list[str]) -> dict[str, Any]:
         return measure_front(policy, task, evaluator, tradeoff, "validation").points
 
     def train(mode: str) -> tuple[float, Any, list[Any]]:
-        from moft.engine.training.job_records import NoRecords, TrainingCost
+        from moft.engine.training.jobs.job_records import NoRecords, TrainingCost
 
         class CostRecords(NoRecords):
             def __init__(self) -> None:
@@ -126,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if "MSLR" not in os.environ:
-            from moft_ltr.data.synthetic import Synthetic, make_synthetic
+            from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
             make_synthetic(Path(folder) / "data", Synthetic(lists=175, items=110, features=131, objectives=5))
             os.environ["MSLR"] = str(Path(folder) / "data")

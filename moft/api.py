@@ -23,7 +23,7 @@ from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, WeightGrid, minimise_at
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import generator_for, seed_initialisation
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write

@@ -165,7 +165,7 @@ def plugins() -> Plugins:
 @pytest.fixture(scope="session")
 def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with svmlight files of 24, 8 and 8 lists: eight features, then the labels of two objectives."""
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     folder = tmp_path_factory.mktemp("lists") / "data"
     make_synthetic(folder, Synthetic(lists=24, items=6, features=8), as_text=True)

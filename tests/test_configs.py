@@ -24,7 +24,7 @@ from moft.config.yaml12 import load
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.parse_weights import parse_dial
 from moft.run.run_config import read_settings
-from moft_ltr.data.synthetic import Synthetic, make_synthetic
+from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.y*ml"))

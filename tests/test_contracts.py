@@ -52,7 +52,7 @@ from moft.testing import (
 )
 from moft.testing.contracts.assertions import perturbed
 from moft.types import Tradeoff
-from moft_ltr.data.synthetic import Synthetic, make_synthetic
+from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 FEATURES, M = 8, 2
 

@@ -35,7 +35,7 @@ from moft.files.cache_folder import cache_folder
 from moft.hooks.plugin_manager import Plugins
 from moft.run.run_config import read_settings
 from moft.run.train import train_run
-from moft_ltr.data.synthetic import Synthetic, make_synthetic
+from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.support.datasets import data_folder
 from benchmarks.support.interleaved_processes import InterleavedProcess, StepTimer, resident_memory
-from moft.engine.training.job_records import NoRecords
+from moft.engine.training.jobs.job_records import NoRecords
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from moft_llm.data.list_readers import Reader
+    from moft_llm.data.readers.list_readers import Reader
     from moft_llm.data.tokenization import TokenizedLists
 
 MODEL = "models/stories15m"
@@ -129,7 +129,7 @@ def with_prefix_positions(model: Path, folder: Path) -> Path:
 
 def reader_of(folder: Path, texts: Texts) -> Reader:
     """The reader of pairs, lists, or `long` pairs in the folder."""
-    from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated
+    from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated
 
     if texts == "long":
         return Lists(str(folder / LONG))

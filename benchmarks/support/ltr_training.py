@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.support.datasets import mslr_folder
-from moft.engine.training.job_records import NoRecords
+from moft.engine.training.jobs.job_records import NoRecords
 
 if TYPE_CHECKING:
     from moft.api import Method, Policy, Problem
@@ -37,7 +37,7 @@ SYNTHETIC_QUERIES = 105
 @contextmanager
 def mslr_queries() -> Iterator[tuple[Path, str]]:
     """A folder of real MSLR queries, or of synthetic ones of the same shape if there are none, and its description."""
-    from moft_ltr.data.synthetic import Synthetic, make_synthetic
+    from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     folder = mslr_folder()
     if folder is not None:

@@ -15,7 +15,7 @@ from moft.engine.fronts.base_model_policy import base_values
 from moft.engine.fronts.hypervolume import hypervolume
 from moft.engine.fronts.measure_front import measure_front
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import NoRecords, TrainingCost
+from moft.engine.training.jobs.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem

@@ -10,7 +10,7 @@ from moft.engine.checks.return_values import checked_policy
 from moft.engine.distributed.fsdp import is_sharded
 from moft.engine.policies.state_dict import whole_state
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.errors import DataError
 from moft.files.cache_folder import cache_folder

@@ -10,12 +10,12 @@ from typing import Any
 
 from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config, user_path
-from moft_llm.data.dataset_files import rows, split_files
-from moft_llm.data.file_formats import SUFFIXES, Row
 from moft_llm.data.filtering import Faulty, filter_lists
-from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated, Reader
-from moft_llm.data.pair_readers import HH, LAST, Pairs
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
+from moft_llm.data.readers.dataset_files import rows, split_files
+from moft_llm.data.readers.file_formats import SUFFIXES, Row
+from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
+from moft_llm.data.readers.pair_readers import HH, LAST, Pairs
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")

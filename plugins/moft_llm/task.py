@@ -27,15 +27,15 @@ from moft.api import (
 from moft_llm.data.chat_template import Template, check_format
 from moft_llm.data.filtering import Faulty, check_scorable
 from moft_llm.data.label_transforms import TextLabel, check_labels
-from moft_llm.data.list_readers import Lists, Reader
 from moft_llm.data.preference_example import Example
+from moft_llm.data.readers.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
 from moft_llm.data.tokenization import TokenizedLists, check_lengths, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
 from moft_llm.network.architecture import learned_positions
-from moft_llm.network.attention_windows import shortest_window
+from moft_llm.network.attention.attention_windows import shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA, adapted_ranks

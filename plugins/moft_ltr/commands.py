@@ -40,7 +40,7 @@ def get(
     ] = None,
 ) -> None:
     """Download a small real dataset."""
-    from moft_ltr.data import mslr_sample
+    from moft_ltr.data.example_data import mslr_sample
 
     if name != mslr_sample.NAME:
         raise DataError(f"dataset {name!r} is unknown; available: {mslr_sample.NAME}.")
@@ -66,7 +66,7 @@ def make_synthetic(
     form: Annotated[Format, typer.Option("--format", help="Converted folders, or svmlight text.")] = Format.ARRAYS,
 ) -> None:
     """Make training, validation and test data whose labels are known functions of the features."""
-    from moft_ltr.data import synthetic
+    from moft_ltr.data.example_data import synthetic
 
     settings = synthetic.Synthetic(lists, items, features, objectives, conflict, noise, seed)
     known = synthetic.make_synthetic(out, settings, as_text=form is Format.SVMLIGHT)

@@ -13,8 +13,8 @@ from moft.api import ConfigRequest, objective_name, rendered_config
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
 from moft_ltr.data.columns import MSLR_COLUMNS, MSLR_LABELS, column_number
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
+from moft_ltr.data.example_data.mslr_sample import LABELS
 from moft_ltr.data.label_transforms import Transform, transform_labels
-from moft_ltr.data.mslr_sample import LABELS
 from moft_ltr.data.splits import SPLITS
 from moft_ltr.data.statistics import Values, label_facts
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.files.safetensors import save_tensors
 from moft.run.report.front_record import Cost, Measured, front_record, list_values

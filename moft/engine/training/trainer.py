@@ -15,8 +15,8 @@ from moft.engine.distributed.fsdp import is_sharded
 from moft.engine.distributed.processes import check_launch
 from moft.engine.policies.state_dict import load_whole
 from moft.engine.seed import generator_for
-from moft.engine.training.ensemble_groups import groups_of
-from moft.engine.training.job_records import NoRecords, Records, TrainingCost
+from moft.engine.training.ensemble.ensemble_groups import groups_of
+from moft.engine.training.jobs.job_records import NoRecords, Records, TrainingCost
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.engine.training.training_job import TrainerState, TrainingJob
 from moft.engine.training.training_loop import TrainingLoop

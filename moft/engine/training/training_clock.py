@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import torch
 
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 
 
 class TrainingClock:

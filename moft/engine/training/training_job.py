@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from moft.engine.training.job_records import Records
+from moft.engine.training.jobs.job_records import Records
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Feedback
 from moft.types import Batch, Batches, Nouns

@@ -15,10 +15,10 @@ from moft.engine.distributed.fsdp import clip_together, is_sharded
 from moft.engine.distributed.processes import broadcast_from_main
 from moft.engine.seed import generator_for
 from moft.engine.training.adaptive_sampling import check_feedback, inform_sampler
-from moft.engine.training.ensemble_on_cpu import CpuEnsemble
-from moft.engine.training.ensemble_timing import EnsembleTiming
-from moft.engine.training.job_progress import JobProgress
-from moft.engine.training.job_records import JobState
+from moft.engine.training.ensemble.ensemble_on_cpu import CpuEnsemble
+from moft.engine.training.ensemble.ensemble_timing import EnsembleTiming
+from moft.engine.training.jobs.job_progress import JobProgress
+from moft.engine.training.jobs.job_records import JobState
 from moft.engine.training.non_finite_loss import check_finite
 from moft.engine.training.optimizer import adamw, set_learning_rate
 from moft.engine.training.step_plan import Step, StepResult, steps_of_epoch

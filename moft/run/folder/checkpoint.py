@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from torch import Tensor
 
-from moft.engine.training.job_records import JobState, TrainingCost
+from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write, refused
 from moft.files.json import read_json, read_rows, write_json

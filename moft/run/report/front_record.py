@@ -15,7 +15,7 @@ from torch import Tensor
 from moft.engine.checks.return_values import checked_number
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
 from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import ConfigError
 from moft.interfaces import Indicator
 from moft.run.run_settings import ProfileSettings

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import RunError
 from moft.files.json import read_json
 from moft.files.safetensors import load_tensors

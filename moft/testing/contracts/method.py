@@ -11,7 +11,7 @@ from torch import Tensor
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import NoRecords, TrainingCost
+from moft.engine.training.jobs.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Method, Policy, Problem, Task

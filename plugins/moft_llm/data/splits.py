@@ -11,8 +11,8 @@ from typing import Literal
 from moft import DataError
 from moft.api import NonNegativeCount, Positive
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
-from moft_llm.data.list_readers import Reader
 from moft_llm.data.preference_example import Example, Prompt
+from moft_llm.data.readers.list_readers import Reader
 
 SPLITS = ("train", "validation", "test")
 _SEEDS_TRIED = 1000

@@ -13,10 +13,10 @@ from torch.nn.functional import one_hot
 
 from moft import ShapeError
 from moft_llm.network.architecture import embeddings_of
-from moft_llm.network.attention_mask import additive_mask, attention_mask, positions
+from moft_llm.network.attention.attention_mask import additive_mask, attention_mask, positions
+from moft_llm.network.attention.sequence_packing import pack_rows
 from moft_llm.network.lora_gates import Gates
 from moft_llm.network.prompt_response_layout import Predictions
-from moft_llm.network.sequence_packing import pack_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

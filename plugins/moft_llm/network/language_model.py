@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from moft import ConfigError
 from moft.api import Injection, Inputs, Model, ModelSpec
-from moft_llm.network import packed_attention
 from moft_llm.network.architecture import (
     checkpoint_layers,
     disable_dropout,
@@ -23,7 +22,8 @@ from moft_llm.network.architecture import (
     ordinary_tokens,
     widest_head,
 )
-from moft_llm.network.attention_windows import shortest_window
+from moft_llm.network.attention import packed_attention
+from moft_llm.network.attention.attention_windows import shortest_window
 from moft_llm.network.compilation import compile_layers, run_uncompiled
 from moft_llm.network.forward_pass import Rows, packed_pass, padded_pass
 from moft_llm.network.injection_shapes import expand_gates, expand_prefix

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moft import ShapeError
-from moft_llm.network.attention_mask import segment_starts
+from moft_llm.network.attention.attention_mask import segment_starts
 
 
 @dataclass(frozen=True)

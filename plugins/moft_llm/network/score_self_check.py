@@ -13,7 +13,7 @@ from torch import Tensor
 from moft import ConfigError
 from moft.api import Inputs
 from moft_llm.network.architecture import embeddings_of
-from moft_llm.network.attention_windows import possible_window
+from moft_llm.network.attention.attention_windows import possible_window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

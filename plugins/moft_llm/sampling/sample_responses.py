@@ -15,7 +15,7 @@ from moft import ConfigError, DataError, cache_folder
 from moft.api import Scorer, generator_for
 from moft_llm.data.chat_template import Template
 from moft_llm.data.preference_example import Prompt, prompt_json, scorer_prompt
-from moft_llm.data.prompt_file import read_prompts
+from moft_llm.data.readers.prompt_file import read_prompts
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from moft.engine.fronts.edge_weights import edge_weights
-from moft.engine.training.job_records import TrainingCost
+from moft.engine.training.jobs.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.run.report.front_record import Cost, Measured, front_record
 from moft.types import Front, ListValues, Nouns, Tradeoff

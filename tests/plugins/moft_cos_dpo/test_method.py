@@ -16,7 +16,7 @@ from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, label_statistics
 from moft.engine.policies.conditioned_policy import ConditionedPolicy
 from moft.engine.seed import seed_initialisation
-from moft.engine.training.job_records import NoRecords
+from moft.engine.training.jobs.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.interfaces import Conditioner, Context, Method, Sampler, Scalarizer

@@ -16,10 +16,10 @@ from moft.run.policy.open_run import open_run
 from moft.run.run_config import read_settings
 from moft.run.train import train_run
 from moft_llm.loading.model_loading import load_model
+from moft_llm.network.attention.packed_attention import packed_attention
+from moft_llm.network.attention.sequence_packing import pack_rows
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
-from moft_llm.network.packed_attention import packed_attention
-from moft_llm.network.sequence_packing import pack_rows
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 

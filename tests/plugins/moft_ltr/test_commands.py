@@ -113,7 +113,9 @@ def test_get_refuses_a_set_that_it_does_not_know() -> None:
 
 def test_get_says_that_it_is_there_already_and_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("moft_ltr.data.mslr_sample.fetch_mslr_sample", lambda target: asked.append(target) or len(asked) == 1)
+    monkeypatch.setattr(
+        "moft_ltr.data.example_data.mslr_sample.fetch_mslr_sample", lambda target: asked.append(target) or len(asked) == 1
+    )
     assert "downloaded" in run("get", "mslr-sample")
     output = run("get", "mslr-sample", "--out", tmp_path / "own")
     assert asked == [tmp_path / "cache" / "data" / "mslr-sample", tmp_path / "own"]

@@ -11,7 +11,7 @@ from torch import nn
 
 from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.training.adaptive_sampling import restore_sampler, sampler_state
-from moft.engine.training.job_records import JobState, NoRecords
+from moft.engine.training.jobs.job_records import JobState, NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError

@@ -16,9 +16,9 @@ from torch.testing import assert_close
 from moft import PluginError, RunError
 from moft.engine.policies.dedicated_models import DedicatedModels
 from moft.engine.policies.item_mlp import ItemNetwork
-from moft.engine.training.cpu_threads import CpuThreads
-from moft.engine.training.ensemble_memory import models_that_fit
-from moft.engine.training.job_records import JobState, TrainingCost
+from moft.engine.training.ensemble.cpu_threads import CpuThreads
+from moft.engine.training.ensemble.ensemble_memory import models_that_fit
+from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.engine.training.training_clock import TrainingClock
@@ -28,7 +28,7 @@ from moft.testing.toy_task_and_policy import FEATURES, ToyTask
 from moft.types import Batch
 
 SETTINGS = TrainerSettings(epochs=3, learning_rate=1e-2, device="cpu", checkpoint_steps=1, evaluations=3, max_grad_norm=0.05)
-FREE_BYTES = "moft.engine.training.ensemble_memory._free_bytes"
+FREE_BYTES = "moft.engine.training.ensemble.ensemble_memory._free_bytes"
 WEIGHTS = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
 
 

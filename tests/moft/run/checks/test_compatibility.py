@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moft.run.checks import compatibility
-from moft_ltr.data.synthetic import Synthetic, make_synthetic
+from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 CONFIG = """\
 task:

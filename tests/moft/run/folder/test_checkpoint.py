@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from moft.engine.training.job_records import JobState, TrainingCost
+from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.hooks.observers import Observers
 from moft.hooks.plugin_manager import Plugins

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from moft import ConfigError
 from moft.api import AccelerateTrainer, Context, ProcessGroup, TrainerSettings
 from moft_llm.data.label_transforms import TextLabel
-from moft_llm.data.list_readers import Lists
+from moft_llm.data.readers.list_readers import Lists
 from moft_llm.task import LLM
 
 

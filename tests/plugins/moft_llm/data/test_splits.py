@@ -8,8 +8,8 @@ import pytest
 
 from moft import DataError
 from moft.config.build_component import resolve
-from moft_llm.data.list_readers import Lists
 from moft_llm.data.preference_example import Message
+from moft_llm.data.readers.list_readers import Lists
 from moft_llm.data.splits import SPLITS, Shares, Splits, Stored, open_splits
 
 

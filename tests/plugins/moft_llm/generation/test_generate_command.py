@@ -18,7 +18,7 @@ from moft.run.train import train_run
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
 from moft_llm.generation.opened_llm_run import APPROXIMATE
-from moft_ltr.data.synthetic import Synthetic, make_synthetic
+from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 pytestmark = pytest.mark.slow  # a run is trained
 

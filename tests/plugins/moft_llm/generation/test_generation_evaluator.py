@@ -25,7 +25,7 @@ from moft.api import (
 from moft.testing import check_evaluator
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_llm.data.label_transforms import TextLabel
-from moft_llm.data.list_readers import Lists
+from moft_llm.data.readers.list_readers import Lists
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
 from moft_llm.generation.generation_evaluator import Generation

@@ -10,7 +10,7 @@ import torch
 from moft import ConfigError
 from moft_llm.loading.model_loading import load_model
 from moft_llm.network.architecture import checkpoint_layers, learned_positions, ordinary_tokens, widest_head
-from moft_llm.network.attention_windows import possible_window, shortest_window
+from moft_llm.network.attention.attention_windows import possible_window, shortest_window
 from moft_llm.network.language_model import LanguageModel
 
 CPU = torch.device("cpu")

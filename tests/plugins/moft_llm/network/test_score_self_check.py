@@ -8,9 +8,9 @@ from torch import nn
 
 from moft import ConfigError
 from moft_llm.loading.model_loading import load_model
+from moft_llm.network.attention.packed_attention import install
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
-from moft_llm.network.packed_attention import install
 from moft_llm.network.score_self_check import check_scores, generation_fault, run_trial
 
 
@@ -74,7 +74,7 @@ def test_a_response_that_is_seen_by_another_is_found_though_scores_are_near(netw
 def test_a_window_that_only_the_trial_knows_of_is_found(tiny_models, monkeypatch, match):
     changes = {"attention_types": ((("global", "local"), 1),), "window_size": 24}
     base, tokenizer = load_model(str(tiny_models("gpt_neo", **changes)), device=torch.device("cpu"))
-    for module in ("attention_windows", "language_model"):
+    for module in ("attention.attention_windows", "language_model"):
         monkeypatch.setattr(f"moft_llm.network.{module}.shortest_window", lambda network: None)
     settings = {"prompt_tokens": 0, "length_normalization": False, "gradient_checkpointing": False, "lora": None}
     with pytest.raises(ConfigError) as raised:

@@ -10,7 +10,7 @@ import torch
 
 from moft import DataError
 from moft.cli.app import main
-from moft_llm.data.list_readers import Lists
+from moft_llm.data.readers.list_readers import Lists
 from moft_llm.generation.decoding import Decoding
 from moft_llm.sampling import sample_responses as module
 from moft_llm.sampling.generated_prompts import Openings

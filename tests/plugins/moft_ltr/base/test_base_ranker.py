@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
-from moft.engine.training.job_records import NoRecords
+from moft.engine.training.jobs.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.types import Injection

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from moft import ConfigError, DataError
-from moft.engine.training.job_records import NoRecords
+from moft.engine.training.jobs.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft_ltr.base.lightgbm_model import tensor_to_text

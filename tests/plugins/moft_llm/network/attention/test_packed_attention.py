@@ -11,9 +11,9 @@ from torch.testing import assert_close
 
 from moft import ShapeError
 from moft_llm.loading.model_loading import load_model
-from moft_llm.network import packed_attention as module
-from moft_llm.network.packed_attention import NAME, can_attend_packed, install, packed_attention
-from moft_llm.network.sequence_packing import Packing, pack_rows
+from moft_llm.network.attention import packed_attention as module
+from moft_llm.network.attention.packed_attention import NAME, can_attend_packed, install, packed_attention
+from moft_llm.network.attention.sequence_packing import Packing, pack_rows
 
 SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 2, -1], [0, 1, 1, 1, 2, 2, 3], [0, 0, 1, -1, -1, -1, -1]])
 HEADS, GROUPS, WIDTH, SCALE = 4, 2, 8, 0.3

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, nn
 
 from moft.engine.policies.dedicated_models import side_by_side
-from moft.engine.training.ensemble_memory import models_that_fit
+from moft.engine.training.ensemble.ensemble_memory import models_that_fit
 from moft.engine.training.training_job import TrainerState, TrainingJob
 
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 from moft import DataError
 from moft.api import PathOrName
-from moft_llm.data.dataset_files import rows
-from moft_llm.data.file_formats import Row
-from moft_llm.data.pair_readers import HH, Pairs
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt, label_of, prompt_of, short_repr, text_of
+from moft_llm.data.readers.dataset_files import rows
+from moft_llm.data.readers.file_formats import Row
+from moft_llm.data.readers.pair_readers import HH, Pairs
 
 
 @dataclass(frozen=True)

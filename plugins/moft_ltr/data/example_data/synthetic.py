@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset_folder import Floats, Integers, QueryIndex, new_folder, write_dataset
-from moft_ltr.data.synthetic_front import KnownFront
+from moft_ltr.data.example_data.synthetic_front import KnownFront
 
 SHARES = (0.54, 0.23, 0.13, 0.07, 0.03)
 """Shares of the grades 0 to 4, about as in the relevance labels of MSLR."""

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from moft import ConfigError, DataError
 from moft.api import PathOrName
-from moft_llm.data.dataset_files import rows
-from moft_llm.data.file_formats import Row
 from moft_llm.data.preference_example import Example, Message, Prompt, messages_of, prompt_of, short_repr, text_of
+from moft_llm.data.readers.dataset_files import rows
+from moft_llm.data.readers.file_formats import Row
 
 TURN = re.compile(r"\n\n(Human|Assistant):")
 LAST = "\n\nAssistant:"

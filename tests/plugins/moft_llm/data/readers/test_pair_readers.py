@@ -10,10 +10,10 @@ import pytest
 
 from moft import ConfigError, DataError
 from moft_llm.data.filtering import filter_lists
-from moft_llm.data.pair_readers import HH, Pairs
 from moft_llm.data.preference_example import Example, Message
+from moft_llm.data.readers.pair_readers import HH, Pairs
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 USER = {"role": "user", "content": "p"}
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.dataset_files import rows
+from moft_llm.data.readers.dataset_files import rows
 
 
 @pytest.fixture

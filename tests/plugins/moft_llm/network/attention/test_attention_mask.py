@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moft_llm.network.attention_mask import additive_mask, attention_mask, positions
+from moft_llm.network.attention.attention_mask import additive_mask, attention_mask, positions
 
 SEGMENTS = torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 2, -1, -1, -1, -1]])
 

@@ -11,7 +11,7 @@ import pytest
 
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.synthetic import SHARES, Synthetic, make_synthetic
+from moft_ltr.data.example_data.synthetic import SHARES, Synthetic, make_synthetic
 
 SMALL = Synthetic(lists=60, items=10, features=20)
 

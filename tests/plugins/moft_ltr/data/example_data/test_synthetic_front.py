@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft_ltr.data.synthetic_front import KnownFront, grid, ndcg
+from moft_ltr.data.example_data.synthetic_front import KnownFront, grid, ndcg
 
 
 def test_the_metric_agrees_with_sklearn() -> None:

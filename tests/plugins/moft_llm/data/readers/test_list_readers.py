@@ -11,11 +11,11 @@ import pytest
 from moft import ConfigError, DataError
 from moft.config.build_component import resolve
 from moft_llm.data.filtering import filter_lists
-from moft_llm.data.list_readers import Lists, PkuSafeRLHF, Rated, Reader
-from moft_llm.data.pair_readers import HH
 from moft_llm.data.preference_example import Example, Message
+from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
+from moft_llm.data.readers.pair_readers import HH
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from moft_llm.network.sequence_packing import Packing
+from moft_llm.network.attention.sequence_packing import Packing
 
 
 def attend_sequentially(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scale: float) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from moft_llm.network.attention_mask import attention_mask, positions
-from moft_llm.network.sequence_packing import pack_rows
+from moft_llm.network.attention.attention_mask import attention_mask, positions
+from moft_llm.network.attention.sequence_packing import pack_rows
 
 SEGMENTS = torch.tensor([[0, 0, 1, 2, 2], [0, 1, -1, -1, -1]])
 

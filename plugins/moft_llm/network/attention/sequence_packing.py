@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from moft_llm.network.attention_mask import positions
+from moft_llm.network.attention.attention_mask import positions
 
 
 class Packing(NamedTuple):

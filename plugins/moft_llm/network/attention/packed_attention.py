@@ -10,8 +10,8 @@ from torch import Tensor, library
 
 from moft import ShapeError
 from moft_llm.loading.transformers_logging import quiet
-from moft_llm.network.sequence_packing import Packing
-from moft_llm.network.unfused_attention import attend_sequentially, sequential_attention_gradients
+from moft_llm.network.attention.sequence_packing import Packing
+from moft_llm.network.attention.unfused_attention import attend_sequentially, sequential_attention_gradients
 
 NAME = "moft"
 """Name of this attention in transformers; without a packing it is `sdpa`."""
