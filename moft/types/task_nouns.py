@@ -31,10 +31,6 @@ class Nouns:
         """A number of lists in words: `1 query`, `1,200 queries`."""
         return f"{count:,} {self.list if count == 1 else self.lists}"
 
-    def count_items(self, count: int) -> str:
-        """The same for items."""
-        return f"{count:,} {self.item if count == 1 else self.items}"
-
 
 def _plural(word: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") and word[-2:-1] not in "aeiou" else f"{word}s"

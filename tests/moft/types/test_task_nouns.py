@@ -17,4 +17,3 @@ def test_a_plural_is_that_of_english(word, plural):
 def test_counts_say_one_and_many():
     nouns = Nouns("query", "document")
     assert [nouns.count_lists(1), nouns.count_lists(1200)] == ["1 query", "1,200 queries"]
-    assert [nouns.count_items(1), nouns.count_items(0)] == ["1 document", "0 documents"]
