@@ -28,19 +28,20 @@ if TYPE_CHECKING:
     from moft.run.policy.open_run import OpenedRun
 
 
-def open_run(path: Path | str, *, device: str = "auto") -> OpenedRun:
+def open_run(path: Path | str, *, device: str = "auto", trust: bool = False) -> OpenedRun:
     """Opens a finished run, with all installed plugins loaded; imports torch.
 
     Args:
         path: the run folder.
         device: `auto` takes a GPU if there is one; `cpu` does not.
+        trust: you trust the run's plugin files, which are Python code that is run; their contents are remembered as trusted.
 
     Raises:
-        RunError: there is no finished run, or its files are damaged.
+        RunError: there is no finished run, its files are damaged, or its plugin files are not trusted.
     """
     from moft.hooks.plugin_manager import Plugins
     from moft.run.policy.open_run import open_run
 
     plugins = Plugins()
     plugins.load()
-    return open_run(Path(path), plugins, device=device)
+    return open_run(Path(path), plugins, device=device, trust=trust)

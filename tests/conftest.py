@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from moft.hooks.plugin_manager import Plugins
 
 ROOT = Path(__file__).resolve().parents[1]
-
 SEEN = {"modules": 0}
 gc.set_threshold(20_000, 50, 50)  # less often than by default
 VOCABULARY = 300
@@ -71,9 +70,10 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Points `MOFT_CACHE` to a temporary folder, so that no test reads or fills the user's."""
+    """Points `MOFT_CACHE` and `MOFT_STATE` to temporary folders, so that no test reads or fills the user's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOFT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for name in ("cache", "state"):
+            patch.setenv(f"MOFT_{name.upper()}", str(tmp_path_factory.mktemp(name)))
         patch.delenv("MOFT_DISABLE_PLUGINS", raising=False)
         yield
 

@@ -18,6 +18,7 @@ from moft.hooks import specs
 from moft.hooks.component_record import Component
 from moft.hooks.plugin_file import module_of
 from moft.hooks.registry import DISABLE, KINDS, SINGULAR, Broken, Clash, Offer, Origin
+from moft.hooks.trusted_files import plugin_content, remember_named
 from moft.renames import new_name
 from moft.suggestions import listed, nearest, one_line
 
@@ -108,19 +109,24 @@ class Plugins:
         """
         self._add(plugin, Origin(name))
 
-    def register_file(self, path: Path | str, *, is_preferred: bool = False) -> None:
-        """Registers a Python file as a plugin, under its path; a second call has no effect.
+    def register_file(self, path: Path | str, *, is_preferred: bool = False, content: bytes | None = None) -> None:
+        """Registers a Python file as a plugin, under its path, which runs it; a second call has no effect.
 
         Args:
             path: of the file.
             is_preferred: its components are taken if other plugins offer the same names, instead of a clash.
+            content: of the file, which the user trusts; None for a file that the user named to be run. It is read then, and
+                its content is remembered as trusted.
 
         Raises:
             PluginError: the file does not exist, cannot be imported, or has wrong hooks.
         """
         file = Path(path).resolve()
         if file not in self._files:
-            self._add(module_of(Path(path)), Origin(str(path), str(path)))
+            if content is None:
+                content = plugin_content(Path(path))
+                remember_named(content)
+            self._add(module_of(Path(path), content), Origin(str(path), str(path)))
             self._files.add(file)
             if is_preferred:
                 self._preferred.add(str(path))

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from moft.config.build_component import Resolved, resolve
 from moft.config.config_file import read_config
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
+from moft.hooks.trusted_files import check_trusted, plugin_content
 from moft.interfaces import Tracker
 from moft.run.run_settings import RunSettings, plugin_files
 from moft.types import Run
 
 
-def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> Resolved:
+def read_settings(
+    config: Path, overrides: Sequence[str], plugins: Plugins, *, is_run: bool = True, trust: bool = False
+) -> Resolved:
     """The resolved settings of a config file; plugin files that it names are registered first.
+
+    Args:
+        config: the file.
+        overrides: `path=value` each.
+        plugins: to which the plugin files are added.
+        is_run: the user has the config run, and so its plugin files; False refuses those whose content is not trusted.
+        trust: the user trusts them now.
 
     Raises:
         ConfigError: the file or its settings have mistakes; one line each.
+        PluginError: a plugin file cannot be imported, or is not trusted.
     """
     content = read_config(config, overrides)
-    register_plugin_files(content.get("plugins", ()), plugins)
+    files = [user_path(file) for file in plugin_files(content.get("plugins", ()))]
+    if is_run:
+        for file in files:
+            plugins.register_file(file)
+    else:
+        register_trusted({file: plugin_content(file) for file in files}, plugins, trust=trust)
     return resolve(RunSettings, content, plugins)
 
 
@@ -39,7 +54,18 @@ def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, T
     return made
 
 
-def register_plugin_files(files: Any, plugins: Plugins, *, is_preferred: bool = False) -> None:
-    """Registers the plugin files of a config; with `is_preferred`, they replace installed plugins of the same names."""
-    for file in plugin_files(files):
-        plugins.register_file(user_path(file), is_preferred=is_preferred)
+def register_trusted(contents: Mapping[Path, bytes], plugins: Plugins, *, trust: bool, is_preferred: bool = False) -> None:
+    """Registers plugin files whose content the user trusts.
+
+    Args:
+        contents: of the files.
+        plugins: to which they are added.
+        trust: the user trusts them now.
+        is_preferred: see `Plugins.register_file`.
+
+    Raises:
+        PluginError: one is not trusted, or cannot be imported.
+    """
+    check_trusted(contents, is_trust_given=trust)
+    for file, content in contents.items():
+        plugins.register_file(file, is_preferred=is_preferred, content=content)

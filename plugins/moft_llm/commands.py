@@ -22,6 +22,9 @@ DialOption = Annotated[
     str, typer.Option("--dial", help="Factor on the trained betas; 1 is as trained, larger is closer to the base model.")
 ]
 MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Maximum length of a response.")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Run plugin files whose content you have not trusted yet, and remember it as trusted.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Random seed; the same seed gives the same text.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Responses at a time; more are faster and take more memory.")]
 SamplingTemperatureOption = Annotated[
@@ -58,6 +61,7 @@ def generate(
     seed: SeedOption = 0,
     batch: BatchOption = 32,
     out: Annotated[Path | None, typer.Option("--out", help="File for the output as JSON lines; default the terminal.")] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Generate responses to prompts, each at its own objective weights."""
     if bool(prompts) == (file is not None):
@@ -82,7 +86,7 @@ def generate(
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
         texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
         requests = [Request(text, weights, dial, place) for text, place in zip(texts, places, strict=True)]
-    llm_run = LLMRun(run, "moft generate")
+    llm_run = LLMRun(run, "moft generate", trust=trust)
     tradeoff = llm_run.tradeoff(requests)
     assignments = llm_run.assignments(tradeoff)
     for note in (*llm_run.opened.substitutions(tradeoff), *llm_run.approximations(assignments)):
@@ -110,6 +114,7 @@ def export(
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Weights of a merged model: float32 or bfloat16; default those of the run.")
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Export one tradeoff as a PEFT adapter, or a model with one, that works without moft."""
     if weights is None:
@@ -121,7 +126,7 @@ def export(
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
-    llm_run = LLMRun(run, "moft export")
+    llm_run = LLMRun(run, "moft export", trust=trust)
     tradeoff = llm_run.opened.tradeoff(weights, dial)
     for note in llm_run.opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {note}", err=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from moft.cli.command_group import command_group
+from moft.cli.option_help import TRUST_HELP
 from moft.errors import ConfigError
 from moft.hooks.plugin_manager import Plugins
 
@@ -21,12 +22,16 @@ def add(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def check(context: typer.Context, files: Annotated[list[Path], typer.Argument(help="Config files in YAML.")]) -> None:
-    """Report every mistake in config files, without running anything."""
+def check(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Config files in YAML.")],
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
+) -> None:
+    """Report every mistake in config files, without running anything but plugin files that you trust."""
     plugins: Plugins = context.obj
     from moft.run.checks.config_mistakes import mistakes_of
 
-    mistakes = {file: mistakes_of(file, plugins) for file in files}
+    mistakes = {file: mistakes_of(file, plugins, trust=trust) for file in files}
     for file, lines in mistakes.items():
         if not lines:
             typer.echo(f"{file}: no mistakes.")

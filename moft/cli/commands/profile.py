@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from moft.cli.option_help import DIAL_HELP
+from moft.cli.option_help import DIAL_HELP, TRUST_HELP
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.parse_weights import dial_text, parse_dial
@@ -31,6 +31,7 @@ def profile(
     ] = None,
     dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default RUN/profiles/SPLIT-POINTS.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
     """Measure a trained policy again: on another split, with more points or at another dial."""
     plugins: Plugins = context.obj
@@ -46,7 +47,7 @@ def profile(
     from moft.run.report.write_front import write_results
     from moft.types import Run
 
-    opened = open_run(run, plugins)
+    opened = open_run(run, plugins, trust=trust)
     settings = _with_changes(opened.settings.profile, split=split, points=points)
     factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moft.cli.option_help import DIAL_HELP, WEIGHTS_HELP
+from moft.cli.option_help import DIAL_HELP, TRUST_HELP, WEIGHTS_HELP
 from moft.errors import ConfigError, DataError
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.parse_weights import parse_dial, parse_weights, read_weights_file, tradeoff_at
@@ -28,6 +28,7 @@ def score(
     ] = None,
     dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="File for the scores, one per line; default the terminal.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
     """Score lists with a policy: one number per item, in the order of the file."""
     plugins: Plugins = context.obj
@@ -37,7 +38,7 @@ def score(
     from moft.run.policy.open_run import open_run
     from moft.run.policy.score import scores_of
 
-    opened = open_run(run, plugins)
+    opened = open_run(run, plugins, trust=trust)
     factors = parse_dial(dial, opened.names)
     if weights is not None:
         rows = [parse_weights(weights, opened.names)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moft.cli.option_help import TRUST_HELP
 from moft.cli.table_output import print_table
 from moft.errors import RunError
 from moft.hooks.plugin_manager import Plugins
@@ -49,6 +50,7 @@ def sweep(
         int | None, typer.Option("--workers", min=1, help="Runs at a time; default one per GPU, or as many as the cores allow.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Check all runs and print their state; train nothing.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
     """Train one config with many settings or seeds.
 
@@ -58,7 +60,7 @@ def sweep(
     from moft.run.sweep.sweep import count_states, plan_sweep, run_sweep
 
     folder = out if out is not None else Path("runs") / f"{config.stem}-sweep"
-    planned = plan_sweep(config, folder, overs or (), overrides or (), seeds, plugins)
+    planned = plan_sweep(config, folder, overs or (), overrides or (), seeds, plugins, is_run=not plan, trust=trust)
     shares = planned.shares(workers)
     if plan:
         states = planned.states()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from moft.cli.option_help import TRUST_HELP
 from moft.hooks.plugin_manager import Plugins
 
 
@@ -26,6 +27,7 @@ def train(
     plan: Annotated[
         bool, typer.Option("--plan", help="Check the config and print what would be trained; train nothing.")
     ] = False,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
@@ -33,8 +35,9 @@ def train(
     from moft.run.run_config import read_settings, trackers_of
     from moft.run.train import train_run
 
-    resolved = read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
+    is_opened = resume and config.resolve().is_relative_to(folder.resolve())  # the run's own config may be somebody else's
+    resolved = read_settings(config, overrides or (), plugins, is_run=not plan and not is_opened, trust=trust)
     if plan:
         why_unchecked = check_before_training(resolved.make())
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed

@@ -10,10 +10,11 @@ from moft.config.yaml12 import lines_of
 from moft.errors import ConfigError, MoftError, PluginError
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
+from moft.hooks.trusted_files import check_trusted, plugin_content
 from moft.run.run_settings import RunSettings, plugin_files
 
 
-def mistakes_of(config: Path, plugins: Plugins) -> list[str]:
+def mistakes_of(config: Path, plugins: Plugins, *, trust: bool = False) -> list[str]:
     """The mistakes of a config file, one line each: file, line number, setting and what is wrong.
 
     Components are built, so what they refuse is included. Data are not read, and no model is loaded.
@@ -21,6 +22,11 @@ def mistakes_of(config: Path, plugins: Plugins) -> list[str]:
     Args:
         config: a YAML file.
         plugins: the installed ones; plugin files of the config are registered in a copy.
+        trust: the user trusts its plugin files now; those whose content is not trusted are a mistake, and nothing else is
+            checked then.
+
+    Raises:
+        RunError: the plugin files cannot be remembered as trusted.
     """
     try:
         content, unset = read_with_gaps(config)
@@ -28,14 +34,24 @@ def mistakes_of(config: Path, plugins: Plugins) -> list[str]:
         return str(error).splitlines()
     mistakes = [f"{where}: {text}" for where, text in unset]
     plugins = plugins.copy()
+    contents: dict[str, tuple[Path, bytes]] = {}
     try:
         for index, file in enumerate(plugin_files(content.get("plugins", ()))):
             try:
-                plugins.register_file(user_path(file))
+                contents[f"plugins.{index}"] = user_path(file), plugin_content(user_path(file))
             except PluginError as error:
                 mistakes.append(f"plugins.{index}: {error}")
     except ConfigError as error:
         mistakes.append(str(error))
+    try:
+        check_trusted(dict(contents.values()), is_trust_given=trust)
+    except PluginError as error:
+        return [f"{config}:{_line('plugins:', lines_of(config.read_text(encoding='utf-8')))}: {error}"]
+    for where, (path, code) in contents.items():
+        try:
+            plugins.register_file(path, content=code)
+        except PluginError as error:
+            mistakes.append(f"{where}: {error}")
     gaps = {where for where, _ in unset}
     try:
         resolved = resolve(RunSettings, content, plugins)

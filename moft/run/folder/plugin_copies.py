@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from moft.errors import RunError
+from moft.errors import PluginError, RunError
 from moft.files.atomic_write import atomic_write
-from moft.files.json import write_json
+from moft.files.json import read_json, write_json
 from moft.files.user_path import user_path
+from moft.hooks.trusted_files import plugin_content
 from moft.run.folder.run_folder import RunFolder
 
 _FAILED = ".failed"
@@ -19,6 +20,27 @@ _FAILED = ".failed"
 def plugin_hashes(folder: RunFolder) -> dict[str, str]:
     """The SHA-256 of each plugin file that the run has a copy of, by file name."""
     return {copy.name: _hash(copy) for copy in sorted(folder.plugins.glob("*.py"))}
+
+
+def recorded_copies(folder: RunFolder, files: Sequence[str]) -> dict[Path, bytes]:
+    """The copies of a run's plugin files, with their contents, which are those that the run recorded.
+
+    Raises:
+        PluginError: a copy is missing, `versions.json` does not record it, or it has another content than there.
+    """
+    contents = {copy: plugin_content(copy) for copy in (folder.plugins / Path(file).name for file in files)}
+    try:
+        recorded = dict(read_json(folder.versions)["plugin_files"]) if contents else {}
+    except (RunError, KeyError, TypeError, ValueError):
+        recorded = {}
+    for copy, content in contents.items():
+        here, there = hashlib.sha256(content).hexdigest(), recorded.get(copy.name)
+        if here != there:
+            raise PluginError(
+                f"plugin file {str(copy)!r} is not the one that the run was trained with: its SHA-256 is {here[:12]}, and "
+                f"{folder.versions} has {there[:12] if isinstance(there, str) else 'none for it'}; restore it."
+            )
+    return contents
 
 
 def check_same_plugins(folder: RunFolder, files: Sequence[str]) -> None:

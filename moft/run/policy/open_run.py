@@ -22,12 +22,13 @@ from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Task
 from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
+from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import start_folder
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.score import scores_of
-from moft.run.run_config import register_plugin_files
-from moft.run.run_settings import RunSettings
+from moft.run.run_config import register_trusted
+from moft.run.run_settings import RunSettings, plugin_files
 from moft.types import Tradeoff, betas_of
 
 
@@ -131,19 +132,26 @@ class OpenedRun:
             raise missing_attribute(self, name)
 
 
-def open_run(path: Path, plugins: Plugins, *, device: str = "auto") -> OpenedRun:
+def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool = False) -> OpenedRun:
     """The task and policy of a finished run.
 
+    Args:
+        path: the run folder.
+        plugins: to which the run's plugin files are added, which runs them.
+        device: `auto` or `cpu`.
+        trust: the user trusts the run's plugin files now.
+
     Raises:
-        RunError: there is no finished run, its files are damaged, or another version of moft made it.
+        RunError: there is no finished run, its files are damaged, another version of moft made it, or it has plugin files that
+            it does not record or that the user has not trusted.
     """
     folder = RunFolder.open(path)
     if not (folder.policy / "policy.safetensors").exists():
         raise RunError(f"{path}: has no finished policy; resume its training by `moft train CONFIG --out {path} --resume`.")
     config = folder.resolved_config()
     try:
-        copies = [str(folder.plugins / Path(file).name) for file in config.get("plugins", ())]
-        register_plugin_files(copies, plugins, is_preferred=True)  # the run was trained with them, not with newer ones
+        copies = recorded_copies(folder, plugin_files(config.get("plugins", ())))
+        register_trusted(copies, plugins, trust=trust, is_preferred=True)  # the run was trained with them, not with newer ones
         settings: RunSettings = resolve(RunSettings, config, plugins, home=start_folder(folder)).make()
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error

@@ -123,7 +123,15 @@ class Sweep:
 
 
 def plan_sweep(
-    config: Path, folder: Path, overs: Sequence[str], overrides: Sequence[str], seeds: int | None, plugins: Plugins
+    config: Path,
+    folder: Path,
+    overs: Sequence[str],
+    overrides: Sequence[str],
+    seeds: int | None,
+    plugins: Plugins,
+    *,
+    is_run: bool = True,
+    trust: bool = False,
 ) -> Sweep:
     """Plans every run of a sweep and checks its settings; nothing is written.
 
@@ -134,6 +142,8 @@ def plan_sweep(
         overrides: `path=value` each, for all runs.
         seeds: how many, from the seed of the config on; None for that one, or if seeds are varied.
         plugins: offer the components.
+        is_run: see `read_settings`.
+        trust: see `read_settings`.
 
     Raises:
         MoftError: settings are wrong; one line for each mistake.
@@ -148,7 +158,7 @@ def plan_sweep(
     runs, mistakes, unknown = [], [], dict[str, str]()
     for chosen in combinations(values):
         try:
-            resolved = read_settings(config, overrides_of(chosen, overrides), plugins)
+            resolved = read_settings(config, overrides_of(chosen, overrides), plugins, is_run=is_run, trust=trust)
             settings: RunSettings = resolved.make()
             checked = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
             if checked not in unknown:  # the check opens data or the config of a model, so it is made once for equal settings

@@ -30,14 +30,15 @@ class LLMRun:
     Args:
         path: the run folder.
         command: that opens it, for messages.
+        trust: the user trusts its plugin files now.
 
     Raises:
         ConfigError: the run is of another task.
         RunError: there is no finished run.
     """
 
-    def __init__(self, path: Path, command: str) -> None:
-        self.opened = moft.open_run(path)
+    def __init__(self, path: Path, command: str, *, trust: bool = False) -> None:
+        self.opened = moft.open_run(path, trust=trust)
         if not isinstance(self.opened.task, LLM):
             task = self.opened.folder.resolved_config()["task"]
             name = task["name"] if isinstance(task, dict) else task

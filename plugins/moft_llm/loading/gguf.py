@@ -55,7 +55,7 @@ def read_gguf(name: str, gguf: str, dtype: torch.dtype) -> tuple[PreTrainedModel
     """
     config = GgufConfig(dequantize=True)
     model, loading_info = AutoModelForCausalLM.from_pretrained(
-        name, gguf_file=gguf, quantization_config=config, dtype=dtype, **LOADING_OPTIONS
+        name, gguf_file=gguf, quantization_config=config, dtype=dtype, trust_remote_code=False, **LOADING_OPTIONS
     )
     check_complete(loading_info, model, name, gguf)
-    return model, AutoTokenizer.from_pretrained(name, gguf_file=gguf)
+    return model, AutoTokenizer.from_pretrained(name, gguf_file=gguf, trust_remote_code=False)

@@ -64,7 +64,7 @@ def test_every_mistake_is_told_with_its_file_line_and_setting(moft, tmp_path, mo
     (tmp_path / "good.yaml").write_text(GOOD)
     (tmp_path / "bad.yaml").write_text(BAD)
     (tmp_path / "mine.py").write_text(MINE)
-    said = moft("config", "check", "bad.yaml", "good.yaml", "none.yaml")
+    said = moft("config", "check", "--trust", "bad.yaml", "good.yaml", "none.yaml")
     assert (said.code, said.out) == (2, "good.yaml: no mistakes.\n")
     told = [line.removeprefix("moft: error: ") for line in said.mistakes]
     assert [": ".join(line.split(": ")[:2]) for line in told[:-1]] == [
@@ -125,7 +125,7 @@ def test_what_components_refuse_when_they_are_built_is_told_for_each_of_them(mof
     path.write_text(GOOD.replace("  conditioner: {width: 8}\n", "  loss: {name: broken}\n  scalarizer: {name: refusing}\n"))
     (tmp_path / "mine.py").write_text(BUILT)
     path.write_text(f"plugins: [{tmp_path / 'mine.py'}]\n" + path.read_text())
-    said = moft("config", "check", path)
+    said = moft("config", "check", "--trust", path)
     assert said.code == 2
     assert [line.removeprefix(f"moft: error: {path}:") for line in said.mistakes] == [
         f"9: [method.loss] loss 'broken' of plugin '{tmp_path / 'mine.py'}' cannot be built "
@@ -158,7 +158,7 @@ def test_a_plugin_file_of_one_config_is_not_known_in_the_next(moft, tmp_path):
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     second.write_text(GOOD.replace("  conditioner: {width: 8}\n", "  loss: mine\n"))
     first.write_text(f"plugins: [{tmp_path / 'mine.py'}]\n" + second.read_text())
-    said = moft("config", "check", first, second)
+    said = moft("config", "check", "--trust", first, second)
     assert said.out == f"{first}: no mistakes.\n"
     assert [line.split(": ")[2:4] for line in said.mistakes] == [[f"{second}:8", "method.loss"]]
 

@@ -126,7 +126,7 @@ FAULTS = {
 def test_a_component_that_fails_or_returns_what_it_should_not_is_told_by_the_plan(setting, config, moft, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(FAULTY)
-    said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", f"plugins=[{file}]", "--set", setting)
+    said = moft("train", config, "--plan", "--trust", "--out", tmp_path / "run", "--set", f"plugins=[{file}]", "--set", setting)
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert said.mistakes[0].startswith(f"moft: error: {FAULTS[setting].format(file=file)}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,9 @@ def test_a_file_that_a_run_was_trained_by_goes_before_what_was_installed_since(f
     config.write_text(config.read_text().replace("plugins: []", "plugins: [mine.py]"))
     plugins = Plugins()
     plugins.load()
-    indicators = open_run(run, plugins, device="cpu").settings.profile.indicators
+    versions = json.loads((run / "versions.json").read_text())
+    versions["plugin_files"] = {"mine.py": sha256(MINE.encode()).hexdigest()}
+    (run / "versions.json").write_text(json.dumps(versions))
+    indicators = open_run(run, plugins, device="cpu", trust=True).settings.profile.indicators
     assert [one.meaning == "nothing" for one in indicators] == [one.name == "spacing" for one in indicators]
     assert any(one.name == "spacing" for one in indicators)
