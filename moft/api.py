@@ -58,6 +58,7 @@ from moft.interfaces import (
     UsesAdaptiveSampler,
 )
 from moft.renames import missing_name, new_name
+from moft.secret_values import redacted
 from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
 from moft.types import (
     Batch,
@@ -170,6 +171,7 @@ __all__ = [
     "objective_name",
     "problem_without_validation",
     "read_value",
+    "redacted",
     "refuse_misfit",
     "rendered_config",
     "seed_initialisation",

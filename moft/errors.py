@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from moft.secret_values import redacted
+
 
 class MoftError(Exception):
-    """Base of every expected error: the message says where, what was found and what is allowed."""
+    """Base of every expected error: the message says where, what was found and what is allowed, without secrets."""
 
     module: str = ""
     """Of the component that returned something wrong, so that its plugin can be named; empty for all other errors."""
+
+    def __str__(self) -> str:
+        return str(redacted(super().__str__()))
 
 
 class ConfigError(MoftError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from moft.renames import rename_hint
+from moft.secret_values import redacted
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -21,6 +22,6 @@ def listed(words: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Type and text of an error, on one line, with the new name where it is about an old one."""
-    text = " ".join(str(error).split()) + rename_hint(error)
+    """Type and text of an error, on one line, without secrets, with the new name where it is about an old one."""
+    text = redacted(" ".join(str(error).split())) + rename_hint(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

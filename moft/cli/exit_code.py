@@ -11,6 +11,7 @@ import typer
 
 from moft.errors import MoftError
 from moft.renames import new_name
+from moft.secret_values import redacted
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -73,10 +74,10 @@ def _file_message(error: OSError) -> str:
 def _trace(error: Exception) -> None:
     """Prints the traceback if `MOFT_TRACE` asks for it."""
     if os.environ.get(TRACE, "") not in ("", "0"):
-        traceback.print_exception(error)
+        print(redacted("".join(traceback.format_exception(error))), end="", file=sys.stderr)
 
 
 def _printed(text: str, code: int) -> int:
     """The code, after the text was printed on stderr."""
-    print(f"moft: {text}", file=sys.stderr)
+    print(f"moft: {redacted(text)}", file=sys.stderr)
     return code

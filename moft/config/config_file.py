@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from moft.config.secret_variables import VARIABLE, is_named, is_secret, value_of
 from moft.config.yaml12 import Malformed, load
 from moft.errors import ConfigError
 from moft.suggestions import nearest
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The mapping in a config file, with overrides applied and `${NAME}` and `~` expanded.
+    """The mapping in a config file, with overrides applied and `${NAME}` and `~` expanded; references to secrets stay.
 
     Args:
         path: a YAML file.
@@ -131,7 +130,7 @@ def _index(holder: list[Any], key: str, text: str, above: Sequence[str]) -> int:
 
 
 def _expanded(value: Any, path: tuple[str, ...], unset: list[tuple[str, str]]) -> Any:
-    """A deep copy with the variables in its strings replaced; those that are not set stay and are added to `unset`."""
+    """A deep copy with the variables in its strings replaced; secrets stay, and so do unset ones, which are added to `unset`."""
     if isinstance(value, dict):
         return {key: _expanded(item, (*path, key), unset) for key, item in value.items()}
     if isinstance(value, list):
@@ -140,13 +139,15 @@ def _expanded(value: Any, path: tuple[str, ...], unset: list[tuple[str, str]]) -
         return value
 
     def variable(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
+        found = value_of(match[1])
+        if not is_named(match[1]):
+            unset.append((".".join(path), f"{match[0]} does not name an environment variable, in {value!r}."))
+        elif found is None:
             unset.append((".".join(path), f"environment variable {match[0]} is not set, in {value!r}."))
-            return match[0]
-        return os.environ[match[1]]
+        return match[0] if found is None or is_secret(match[1]) else found
 
     home = os.path.expanduser(value) if value.startswith("~") else value
-    return _VARIABLE.sub(variable, home)
+    return VARIABLE.sub(variable, home)
 
 
 def _kind(value: Any) -> str:

@@ -12,10 +12,12 @@ from pydantic.errors import PydanticUserError
 
 from moft.config.annotations import Unsupported
 from moft.config.error_messages import reworded, shown, suggestion
+from moft.config.secret_variables import has_secret, unset_secrets, with_references, with_secrets
+from moft.secret_values import redacted
 
 
 def validated(annotation: Any, value: Any, path: str, home: Path | None = None) -> tuple[Any, Any, list[str]]:
-    """A value, validated and converted to its annotation.
+    """A value, its references to secrets replaced, validated and converted to its annotation.
 
     Args:
         annotation: any type that pydantic knows.
@@ -23,18 +25,27 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
         path: of the value in the config, as the user typed it.
         home: the folder that a relative `PathOrName` starts from; None leaves it unchanged.
 
-    Returns: the value, the same in types that YAML has, and the mistakes, one line each.
+    Returns: the value, the same in types that YAML has and with references to secrets, and the mistakes, one line each.
 
     Raises:
         Unsupported: pydantic does not know the type.
     """
     adapter = adapter_of(annotation)
+    is_secret = has_secret(value)
+    if is_secret and (unset := unset_secrets(value)):
+        return None, None, [f"{path or 'config'}: {text}" for text in unset]
     try:
-        found = adapter.validate_python(value, context={"home": home})
+        found = adapter.validate_python(with_secrets(value) if is_secret else value, context={"home": home})
     except ValidationError as error:
-        return None, None, _mistakes(error, value, path)
+        return None, None, _mistakes(error, value, path, is_secret=is_secret)
     mistakes = _boolean_mistakes(value, found, path)
-    return found, adapter.dump_python(found, mode="json"), mistakes
+    plain = adapter.dump_python(found, mode="json")
+    if is_secret:
+        try:
+            plain = with_references(plain, value)
+        except ValueError as error:
+            mistakes.append(f"{path or 'config'}: a secret can only be text, got {error}; give the variable another name.")
+    return found, plain, mistakes
 
 
 def adapter_of(annotation: Any) -> TypeAdapter[Any]:
@@ -56,7 +67,7 @@ def _new_adapter(annotation: Any) -> TypeAdapter[Any]:
 _cached_adapter = functools.lru_cache(maxsize=1024)(_new_adapter)
 
 
-def _mistakes(error: ValidationError, value: Any, path: str) -> list[str]:
+def _mistakes(error: ValidationError, value: Any, path: str, *, is_secret: bool) -> list[str]:
     """One line for each place in the value; the requirements of alternatives are joined by 'or'."""
     places: dict[str, tuple[list[str], str, str]] = {}
     for item in error.errors(include_url=False):
@@ -65,8 +76,9 @@ def _mistakes(error: ValidationError, value: Any, path: str) -> list[str]:
             inside = isinstance(inner, list | tuple) and isinstance(key, int) and key < len(inner)
             if inside or (isinstance(inner, Mapping) and key in inner):  # else pydantic's name of an alternative
                 where, inner = _joined(where, key), inner[key]
-        texts, _, _ = places.setdefault(where, ([], shown(item["input"]), suggestion(item)))
-        text = reworded(item)
+        got = shown(inner if is_secret else item["input"])  # what the user gave has references to secrets, and not the values
+        texts, _, _ = places.setdefault(where, ([], got, suggestion(item)))
+        text = redacted(reworded(item))
         if text not in texts:
             texts.append(text if not texts else text.removeprefix("must be "))
     outer = {

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
+from moft.config.secret_variables import has_secret
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
@@ -88,6 +89,9 @@ def plugin_files(files: Any) -> list[str]:
     """
     if not isinstance(files, list | tuple) or not all(isinstance(file, str) for file in files):
         raise ConfigError(f"plugins: must be a list of files such as ['./mine.py'], got {files!r}.")
+    for file in files:
+        if has_secret(file):
+            raise ConfigError(f"plugins: {file!r}: the place of a file cannot be a secret; give the variable another name.")
     names = [Path(file).name for file in files]
     if len(set(names)) < len(names):
         raise ConfigError(

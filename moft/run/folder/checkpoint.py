@@ -20,6 +20,7 @@ from moft.files.json import read_json, read_rows, write_json
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
 from moft.run.folder.run_folder import RunFolder
+from moft.secret_values import redacted
 
 FILES = ("weights", "best", "optimizer", "generators")
 KEPT = 2
@@ -119,6 +120,7 @@ class RunRecords:
         self._rewind(job, 0)
 
     def note(self, text: str) -> None:
+        text = redacted(text)
         if text not in self.notes:
             write_json(self._folder.notes, [*self.notes, text])
 

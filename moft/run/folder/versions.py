@@ -17,6 +17,7 @@ from moft.errors import RunError
 from moft.files.json import read_json
 from moft.hooks.plugin_manager import Plugins
 from moft.run.folder.run_folder import RunFolder
+from moft.secret_values import redacted
 
 PACKAGES = (
     "moft",
@@ -58,7 +59,7 @@ def versions_of(
         if device.type == "cuda"
         else f"{device.type}, {torch.get_num_threads()} threads",
         "seed": seed,
-        "data": identity,
+        "data": redacted(identity),
         "git_commit": _commit(),
     }
 

@@ -152,7 +152,8 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
     try:
         copies = recorded_copies(folder, plugin_files(config.get("plugins", ())))
         register_trusted(copies, plugins, trust=trust, is_preferred=True)  # the run was trained with them, not with newer ones
-        settings: RunSettings = resolve(RunSettings, config, plugins, home=start_folder(folder)).make()
+        without_trackers = {**config, "trackers": []}  # which are for training, and may need secrets
+        settings: RunSettings = resolve(RunSettings, without_trackers, plugins, home=start_folder(folder)).make()
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

@@ -98,10 +98,10 @@ class ReferenceCache:
 
     def _write(self, path: Path, key: str, scores: Tensor) -> None:
         """Writes nothing where it cannot: the cache only saves time."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({"scores": scores.cpu().contiguous()}, temporary, metadata={"key": key})
+            temporary.write_bytes(save({"scores": scores.cpu().contiguous()}, metadata={"key": key}))
             os.replace(temporary, path)

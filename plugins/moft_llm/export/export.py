@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from moft import ConfigError, cache_folder
-from moft.api import Tradeoff, atomic_folder, user_path
+from moft.api import Tradeoff, atomic_folder, redacted, user_path
 from moft_llm.export.model_card import CARD, ModelCard
 from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
@@ -68,7 +68,7 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     model, injected = unpack_assignment(assignment)
     prefix, gates = injected.prefix, {layer: values[0] for layer, values in injected.gates.items()}
     source = llm_run.task.source
-    name, gguf = _base_path(source)
+    name, gguf = redacted(_base_path(source))
     adapted = any(_lora_layers(model.network))
     if prefix is not None and adapted and source["quantization"] != "none":
         raise ConfigError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import moft
 from moft import RunError
-from moft.api import Tradeoff
+from moft.api import Tradeoff, redacted
 
 if TYPE_CHECKING:
     from moft_llm.generation.opened_llm_run import LLMRun
@@ -80,7 +80,7 @@ class ModelCard:
         has_picture = (run.path / PICTURE).exists()
         if has_picture:
             shutil.copyfile(run.path / PICTURE, folder / PICTURE)
-        (folder / CARD).write_text(self._text(has_picture=has_picture), encoding="utf-8")
+        (folder / CARD).write_text(redacted(self._text(has_picture=has_picture)), encoding="utf-8")
 
     def _text(self, *, has_picture: bool) -> str:
         opened = self.llm_run.opened

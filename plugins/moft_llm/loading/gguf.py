@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -31,12 +31,14 @@ def dequantized_folder(name: str, gguf: str, cache: Path) -> Path:
     folder = cache / "gguf" / hashlib.sha256("\0".join(map(str, state)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
+    unfinished = folder.with_name(f"unfinished-{os.getpid()}-{secrets.token_hex(4)}")
+    unfinished.mkdir(parents=True)
     try:
         model, tokenizer = read_gguf(name, gguf, torch.float32)
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
+        for weights in unfinished.glob("*.safetensors"):  # which safetensors makes readable to their owner only
+            weights.chmod((unfinished / "config.json").stat().st_mode)
         try:
             os.rename(unfinished, folder)
         except OSError:  # another process was faster

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -91,3 +93,13 @@ def counted(model, passes):
     plain = model.reference
     model.reference = lambda inputs: passes.append(1) or plain(inputs)
     return model
+
+
+def test_cached_scores_follow_the_umask(task, tmp_path):
+    before = os.umask(0o027)
+    try:
+        reference(task(One(0, 1), "cache"))
+    finally:
+        os.umask(before)
+    (kept,) = (tmp_path / "cache").rglob("*.safetensors")
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o640, 0o750)

@@ -11,6 +11,7 @@ import torch
 
 from moft import RunError
 from moft.api import Tradeoff
+from moft.secret_values import _references, remember_secret
 from moft_llm.export.export import _base_path
 from moft_llm.export.model_card import ModelCard
 
@@ -54,6 +55,14 @@ def test_other_adapters_are_loaded_over_their_model(tmp_path):
     assert 'from_pretrained("/models/mine", dtype="float32")' in code
     assert "Gguf" not in code
     assert "Gguf" not in code_of(tmp_path, gguf="a.gguf", with_prefix=True)  # its model was written dense
+
+
+def test_a_secret_in_a_card_is_its_reference(tmp_path):
+    remember_secret("/models/mine", "${MODEL_KEY}")
+    try:
+        assert 'from_pretrained("${MODEL_KEY}", dtype="float32")' in code_of(tmp_path)
+    finally:
+        _references.clear()
 
 
 def test_the_base_of_an_export_is_the_place_that_was_read(tmp_path, monkeypatch):
