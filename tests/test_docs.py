@@ -286,7 +286,7 @@ def test_the_settings_that_a_page_shows_exist(
             path.write_text(fence.text, encoding="utf-8")
     for fence in FENCES[page]:
         if fence.kind == "yaml":
-            for name in re.findall(r"\$\{(\w+)\}", fence.text):
+            for name in re.findall(r"\$\{(?:secret:)?(\w+)\}", fence.text):
                 monkeypatch.setenv(name, "somewhere")
             content, shown = load(FIRST), load(fence.text)
             assert isinstance(shown, dict), f"{name_of(page)}:{fence.line}: is no piece of a config"
