@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import math
-import shutil
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,11 +18,13 @@ from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write, refused
 from moft.files.json import read_json, read_rows, write_json
+from moft.files.leftovers import remove_own
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
-from moft.run.folder.run_folder import RunFolder
+from moft.run.folder.run_folder import CHECKPOINT, RunFolder
 
 FILES = ("weights", "best", "optimizer", "generators")
+_STEP = re.compile(r"step-\d{9,}")
 KEPT = 2
 """Checkpoints of a job that are kept, so that a damaged one is not the only one."""
 
@@ -62,7 +65,7 @@ class RunRecords:
         return weights
 
     def latest(self, job: str) -> JobState | None:
-        steps = sorted((self._folder.checkpoints / job).glob("step-*"))
+        steps = self._steps(job)
         if not steps:
             self._rewind(job, 0)
             return None
@@ -91,8 +94,8 @@ class RunRecords:
         }
         tensors = (state.weights, state.best_weights, state.moments, state.generators)
         self._put(job, f"step-{state.step:09d}", numbers, dict(zip(FILES, tensors, strict=True)))
-        for old in sorted((self._folder.checkpoints / job).glob("step-*"))[:-KEPT]:
-            shutil.rmtree(old)
+        for old in self._steps(job)[:-KEPT]:
+            remove_own(old, CHECKPOINT)
 
     def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
         self._costs[job] = account
@@ -115,7 +118,7 @@ class RunRecords:
         return [float(row[name] or 0.0) for row in read_rows(self._folder.steps) if name in row]
 
     def forget(self, job: str) -> None:
-        shutil.rmtree(self._folder.checkpoints / job, ignore_errors=True)
+        self._drop_steps(job)
         self._rewind(job, 0)
 
     def note(self, text: str) -> None:
@@ -129,11 +132,18 @@ class RunRecords:
                 self._journal.close()
             self._journal = None
 
+    def _steps(self, job: str) -> list[Path]:
+        """The checkpoints of a running job, the oldest first; what else is in its folder is not moft's."""
+        found = self._folder.checkpoints.glob(f"{glob.escape(job)}/step-*")
+        return sorted(path for path in found if _STEP.fullmatch(path.name) and path.is_dir() and not path.is_symlink())
+
     def _drop_steps(self, job: str) -> None:
-        """Removes the checkpoints of a finished job."""
+        """Removes the checkpoints of a job that is finished or forgotten."""
         if self._is_main:
-            for old in (self._folder.checkpoints / job).glob("step-*"):
-                shutil.rmtree(old)
+            for old in self._steps(job):
+                remove_own(old, CHECKPOINT)
+            with suppress(OSError):  # not empty
+                (self._folder.checkpoints / job).rmdir()
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Writes a checkpoint folder of a job atomically."""
@@ -142,8 +152,7 @@ class RunRecords:
             for file, tensors in files.items():
                 save_tensors(temporary / f"{file}.safetensors", tensors)
             write_json(temporary / "state.json", {"fingerprint": self._fingerprint, **numbers})
-            if place.exists():
-                shutil.rmtree(place)
+            remove_own(place, CHECKPOINT)
 
     def _read(self, place: Path, *files: str, advice: str) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
         """Numbers and tensors of a checkpoint folder of a job; `advice` completes "remove it to ..."."""

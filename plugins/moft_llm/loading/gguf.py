@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from moft.api import user_path
+from moft import RunError
+from moft.api import atomic_folder, user_path
 from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete
 
 
@@ -32,18 +30,14 @@ def dequantized_folder(name: str, gguf: str, cache: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
+    model, tokenizer = read_gguf(name, gguf, torch.float32)
     try:
-        model, tokenizer = read_gguf(name, gguf, torch.float32)
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        try:
-            os.rename(unfinished, folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        with atomic_folder(folder) as unfinished:
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+    except RunError:
+        if not folder.is_dir():  # else another process was faster
+            raise
     return folder
 
 

@@ -200,3 +200,15 @@ def test_what_was_measured_in_all_sessions_is_told_and_a_missing_number_is_null(
     second.step(3, {"job": "job", "hypervolume": float("nan")})
     assert json.loads(folder.steps.read_text().splitlines()[-1])["hypervolume"] is None
     assert second.history("hypervolume") == [0.5, 0.0]
+
+
+def test_what_a_user_put_beside_checkpoints_is_left_alone(records, folder):
+    for step in (1, 2, 3):
+        records().save("job", state(step))
+        mine = folder.checkpoints / "job" / "step-notes"
+        mine.mkdir(exist_ok=True)
+        (mine / "a.txt").write_text("mine")
+    assert records().latest("job").step == 3
+    records().finish("job", {"weight": torch.ones(2)}, TrainingCost(1, 1.0, 1.0, 2))
+    assert sorted(path.name for path in (folder.checkpoints / "job").iterdir()) == ["finished", "step-notes"]
+    assert (mine / "a.txt").read_text() == "mine"
