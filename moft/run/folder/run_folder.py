@@ -10,19 +10,25 @@ from typing import IO, Any
 from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write
-from moft.files.json import read_json, write_json
+from moft.files.expected_keys import check_expected, read_expected
+from moft.files.json import write_json
 from moft.files.leftovers import remove_leftovers, remove_leftovers_in, remove_own
 from moft.files.user_path import user_path
-from moft.run.folder.layout_version import LAYOUT, check_layout
+from moft.run.folder.layout_version import LAYOUT, RESTORE, check_layout
+from moft.suggestions import one_line
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
+_CONFIG = {
+    **{"task?": {"name": str}, "method?": {"name": str}, "profile?": dict, "trainer?": dict},
+    **{"seed?": int, "plugins?": [str], "trackers?": [{"name": str}]},
+}
 CHECKPOINT = ("state.json", "*.safetensors")
 """The files of a checkpoint."""
 OWN = (
     *(CONFIG, LOCK, "versions.json", "steps.jsonl", "notes.json"),
     *("front.json", "front.csv", "front.png", "report.html", "lists.safetensors"),
-    *("policy/*.safetensors", "plugins/*.py", "plugins/*.py.failed"),
+    *("policy/*.safetensors", "policy/record.json", "plugins/*.py", "plugins/*.py.failed"),
     *(f"checkpoints/*/*/{file}" for file in CHECKPOINT),
     *("checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
     *("trackers/*", "tensorboard/**/*", "wandb/**/*"),
@@ -99,11 +105,13 @@ class RunFolder:
             RunError: the file is damaged, or another version of moft made the run.
         """
         try:
-            config = load(self.config.read_text(encoding="utf-8"))
-        except (Malformed, UnicodeDecodeError) as error:
-            raise RunError(f"{self.config}: is damaged ({type(error).__name__}).") from error
-        if not isinstance(config, dict):
-            raise RunError(f"{self.config}: is damaged; it holds no settings.")
+            config: dict[str, Any] = load(self.config.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RunError(f"{self.config}: cannot be read ({error.strerror or error}).") from error
+        except (Malformed, UnicodeDecodeError, RecursionError) as error:
+            line = f", line {error.line}" if isinstance(error, Malformed) else ""
+            raise RunError(f"{self.config}: is damaged ({one_line(error).rstrip('.')}{line}). {RESTORE}") from error
+        check_expected(config, _CONFIG, self.config, RESTORE)
         check_layout(self.versions, config)
         return config
 
@@ -127,7 +135,7 @@ class RunFolder:
 
     def read_notes(self) -> list[str]:
         """The notes for the readers of the results."""
-        return list(read_json(self.notes)) if self.notes.exists() else []
+        return list(read_expected(self.notes, [str], "Restore or remove it.")) if self.notes.exists() else []
 
     def copy_plugins(self, files: Sequence[str]) -> None:
         """Copies plugin files into the folder, so that the policy can be opened with them from anywhere."""

@@ -102,6 +102,26 @@ def test_a_damaged_state_is_told(text, records, folder):
         records().latest("job")
 
 
+@pytest.mark.parametrize("change", [{"step": "x"}, {"clock": 3}, {"best": None}, {"best": ["x"]}, {"epoch": None}])
+def test_a_state_of_other_kinds_is_told_with_the_way_out(change, records, folder):
+    records().save("job", state(3))
+    path = folder.checkpoints / "job" / "step-000000003" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(RunError, match=r"state.json: is damaged; .* Remove .*step-000000003 to resume from the one before it\.$"):
+        records().latest("job")
+
+
+def test_a_number_that_is_not_finite_in_a_checkpoint_is_told(records):
+    records().save("job", replace(state(3), weights={"weight": torch.tensor([1.0, torch.nan])}))
+    with pytest.raises(RunError, match=r"weights.safetensors: 'weight' has the value nan at \[1\].* Remove .*step-000000003 to"):
+        records().latest("job")
+
+
+def test_infinity_is_null_in_the_journal(records, folder):
+    records().step(1, {"job": "job", "loss": float("inf")})
+    assert json.loads(folder.steps.read_text())["loss"] is None
+
+
 def test_a_checkpoint_of_another_config_is_refused(records):
     records().save("job", state(3))
     records().finish("done", {}, TrainingCost(1, 1.0, 1.0, 2))
