@@ -26,7 +26,7 @@ from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.files.atomic_write import atomic_folder, atomic_write
+from moft.files.atomic_write import atomic_folder, atomic_write, temporary_folder
 from moft.files.json import float_of, json_of
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
@@ -175,6 +175,7 @@ __all__ = [
     "refuse_misfit",
     "rendered_config",
     "seed_initialisation",
+    "temporary_folder",
     "user_path",
     "wheel_member",
 ]

@@ -25,3 +25,9 @@ def one_line(error: BaseException) -> str:
     """Type and text of an error, on one line, without secrets, with the new name where it is about an old one."""
     text = redacted(" ".join(str(error).split())) + rename_hint(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def short_text(value: object) -> str:
+    """A value of a file as it is shown in a message: at most forty characters of its representation."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

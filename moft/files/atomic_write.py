@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from moft.errors import RunError
+from moft.files.leftovers import remove_leftovers, temporary_beside
 
 
 def atomic_write(path: Path, content: bytes) -> None:
@@ -30,7 +30,8 @@ def atomic_write(path: Path, content: bytes) -> None:
             return
     except OSError as error:
         raise refused(path, error) from error
-    temporary = _beside(path)
+    temporary = temporary_beside(path)
+    remove_leftovers(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -45,34 +46,39 @@ def atomic_write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A new hidden folder beside `path`, to work in; it is removed in the end, unless it was renamed.
+
+    Raises:
+        RunError: `path` does not end in a name.
+        OSError: the file system refuses.
+    """
+    temporary = temporary_beside(path)
+    remove_leftovers(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target`: renamed to it when the block succeeds, and removed otherwise.
 
     Raises:
         RunError: the file system refuses, or `target` exists by then.
     """
-    temporary = _beside(target)
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        os.replace(temporary, target)
+        with temporary_folder(target) as temporary:
+            yield temporary
+            if os.path.lexists(target):  # an empty folder or a link would be replaced
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            os.replace(temporary, target)
     except OSError as error:
         raise refused(target, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def refused(path: Path, error: OSError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
     return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.")
-
-
-def _beside(path: Path) -> Path:
-    """A hidden name next to `path` that nothing else has.
-
-    Raises:
-        RunError: `path` does not end in a name.
-    """
-    if not path.name:
-        raise RunError(f"{str(path)!r}: is not the name of a file.")
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")

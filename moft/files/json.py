@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,16 @@ def float_of(number: int | float) -> float:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON, indented, whole or not at all; NaN becomes null."""
-    atomic_write(path, (json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n").encode())
+    """Writes JSON, indented, whole or not at all; NaN becomes null.
+
+    Raises:
+        RunError: a number is infinite, or the file system refuses.
+    """
+    try:
+        text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
+    except ValueError as error:
+        raise RunError(f"{path}: is not written; {next(_infinite(content), error)}.") from error
+    atomic_write(path, (text + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
@@ -57,19 +65,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path}: is missing; the run is not complete.") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: is cut short or not JSON ({error}).") from error
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a journal, one JSON object a line; a line that was cut short is left out, and a missing file has no rows."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
 
 
 def _without_nan(content: Any) -> Any:
@@ -78,3 +77,12 @@ def _without_nan(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_without_nan(value) for value in content]
     return None if isinstance(content, float) and content != content else content
+
+
+def _infinite(content: Any, path: str = "") -> Iterator[str]:
+    """Where numbers are infinite, in words."""
+    items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list | tuple) else ()
+    for key, value in items:
+        yield from _infinite(value, f"{path}.{key}" if path else str(key))
+    if isinstance(content, float) and math.isinf(content):
+        yield f"{path or 'it'} is {content}, which is not a finite number"

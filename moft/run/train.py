@@ -8,13 +8,13 @@ from pathlib import Path
 from moft.config.build_component import Resolved
 from moft.engine.checks.return_values import checked_policy
 from moft.engine.distributed.fsdp import is_sharded
-from moft.engine.policies.state_dict import whole_state
+from moft.engine.policies.state_dict import own_state, whole_state
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
-from moft.errors import DataError
+from moft.errors import DataError, PluginError
 from moft.files.cache_folder import cache_folder
-from moft.files.safetensors import save_tensors
+from moft.files.safetensors import fault_of_tensor
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem, Task
 from moft.run.checks.compatibility import check_adaptive_sampler, check_fit, check_profile
@@ -24,6 +24,7 @@ from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import OpenedRun
+from moft.run.policy.policy_files import save_policy
 from moft.run.report.front_record import Cost
 from moft.run.report.write_front import write_results
 from moft.run.run_session import RunSession, open_session
@@ -90,15 +91,14 @@ def _train(session: RunSession) -> None:
     policy.eval()
     if not trainer.is_main and not is_sharded(policy):
         return  # only the main process measures and writes, but every process holds a part of a sharded policy
-    _save(session, task, policy)
+    cost = _cost(session, base_jobs)
+    _save(session, task, policy, cost)
 
     # Measure the policy over a grid of objective weights, and write tables, pictures, the report and front.json.
     opened = OpenedRun(session.folder, settings, task, policy)
     measured = measure(opened, profile, on_progress=session.observers.points_measured)
     if trainer.is_main:
-        write_results(
-            measured, profile, session.folder.path, cost=_cost(session, base_jobs), notes=records.notes, run=session.folder
-        )
+        write_results(measured, profile, session.folder.path, cost=cost, notes=records.notes, run=session.folder)
         session.observers.front_profiled(measured.front)
 
 
@@ -107,16 +107,20 @@ def _untrained_policy(session: RunSession, problem: Problem) -> Policy:
     method = session.settings.method
     seed_initialisation(session.settings.seed, "policy")
     policy = checked_policy(method, method.policy(problem))
+    for name, value in own_state(policy).items():
+        if fault := fault_of_tensor(value):
+            raise PluginError(
+                f"method {type(method).__name__}: {name!r} of its policy {fault}, and a run keeps finite numbers; give such a "
+                "buffer persistent=False."
+            )
     return session.processes.sharded(policy) if session.processes.is_sharding else policy
 
 
-def _save(session: RunSession, task: Task, policy: Policy) -> None:
+def _save(session: RunSession, task: Task, policy: Policy, cost: Cost) -> None:
     """Saves task and policy; the parts of a sharded policy are gathered by all processes."""
-    weights, folder = whole_state(policy), session.folder
+    weights = whole_state(policy)
     if session.processes.is_main:
-        folder.policy.mkdir(exist_ok=True)
-        save_tensors(folder.policy / "task.safetensors", task.state())
-        save_tensors(folder.policy / "policy.safetensors", weights)
+        save_policy(session.folder, task.state(), weights, cost)
 
 
 def _cost(session: RunSession, base_jobs: set[str]) -> Cost:

@@ -43,7 +43,7 @@ def profile(
     from moft.hooks.observers import Observers
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
-    from moft.run.report.read_front import read_cost
+    from moft.run.policy.policy_files import training_cost
     from moft.run.report.write_front import write_results
     from moft.types import Run
 
@@ -55,7 +55,7 @@ def profile(
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
-    cost = read_cost(opened.folder.front)
+    cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]

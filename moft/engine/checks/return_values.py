@@ -97,8 +97,12 @@ def checked_values(evaluator: Evaluator, found: object, n: int, m: int) -> ListV
     if not isinstance(found, ListValues):
         raise ShapeError(f"{name} returned {in_words(found)}; it has to return ListValues.")
     lists = found.lists.numel() if isinstance(found.lists, Tensor) else 0
-    for field, shape in {"lists": (lists,), "values": (n, lists, m), "main": (n, lists)}.items():
-        given: object = getattr(found, field)
+    fields: dict[str, object] = {"lists": found.lists, "values": found.values, "main": found.main}
+    shapes: dict[str, tuple[int, ...]] = {"lists": (lists,), "values": (n, lists, m), "main": (n, lists)}
+    for name_of_more, series in found.more.items():
+        fields[f"more[{name_of_more!r}]"], shapes[f"more[{name_of_more!r}]"] = series, (n, lists)
+    for field, given in fields.items():
+        shape = shapes[field]
         found_shape = tuple(given.shape) if isinstance(given, Tensor) else in_words(given)
         if not isinstance(given, Tensor) or found_shape != shape:
             on = f"{n} tradeoffs, {lists} lists and {m} objectives"

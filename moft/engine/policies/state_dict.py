@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from moft.engine.distributed.fsdp import is_sharded, part_of, whole
 from moft.errors import ConfigError, RunError
+from moft.files.safetensors import misfit
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -44,16 +45,12 @@ def load_whole(module: nn.Module, state: Mapping[str, Tensor], job: str) -> None
     """Loads all of what `whole_state` returned at a checkpoint of `job`.
 
     Raises:
-        RunError: names or shapes are not those of the module.
+        RunError: names, shapes or kinds are not those of the module.
     """
-    own, prefix = own_state(module), f"job {job!r}: its checkpoint is of another model"
-    for what, names in (("lacks", own.keys() - state.keys()), ("has", state.keys() - own.keys())):
-        if names:
-            raise RunError(f"{prefix}: it {what} {min(names)!r}; start a new run with another --out.")
-    try:
-        load_own(module, state)
-    except RuntimeError as error:  # shapes
-        raise RunError(f"{prefix}: {str(error).splitlines()[-1].strip()}") from error
+    fault = misfit(state, own_state(module))
+    if fault:
+        raise RunError(f"job {job!r}: its checkpoint is of another model: it {fault}; start a new run with another --out.")
+    load_own(module, state)
 
 
 def own_copy(module: ModuleT) -> ModuleT:

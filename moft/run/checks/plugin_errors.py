@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from moft.errors import MoftError, PluginError, RunError
-from moft.files.json import read_json
 from moft.hooks.plugin_manager import Plugins
+from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.suggestions import listed, one_line
 
@@ -59,7 +59,7 @@ def run_plugin_error(path: Path, fault: str) -> RunError:
 
 def missing_plugins(folder: RunFolder, plugins: Plugins) -> str:
     """A sentence about the plugins of a run that are not installed; empty if all are."""
-    used = read_json(folder.versions).get("plugins", {}) if folder.versions.exists() else {}
+    used = read_versions(folder.versions).get("plugins", {}) if folder.versions.exists() else {}
     installed = {origin.plugin for origin in plugins.registered()}
     files = {Path(file).name for file in folder.resolved_config().get("plugins", ())}
     missing = [f"{name!r} ({source})" for name, source in used.items() if name not in installed and Path(name).name not in files]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import math
-import shutil
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -16,13 +17,21 @@ from torch import Tensor
 from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write, refused
-from moft.files.json import read_json, read_rows, write_json
+from moft.files.expected_keys import Expected, read_expected, read_journal
+from moft.files.json import write_json
+from moft.files.leftovers import remove_own
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
-from moft.run.folder.run_folder import RunFolder
+from moft.run.folder.run_folder import CHECKPOINT, RunFolder
 from moft.secret_values import redacted
 
 FILES = ("weights", "best", "optimizer", "generators")
+_FINISHED = {"fingerprint": str, "jobs": int, "seconds": float, "separate_seconds": (float, None), "parameters": int}
+_LATEST = {
+    **{"fingerprint": str, "step": int, "epoch": int, "epoch_step": int},
+    **{"clock": {"*": float}, "best": [(float, None)]},
+}
+_STEP = re.compile(r"step-\d{9,}")
 KEPT = 2
 """Checkpoints of a job that are kept, so that a damaged one is not the only one."""
 
@@ -56,18 +65,18 @@ class RunRecords:
         done = self._folder.checkpoints / job / "finished"
         if not done.is_dir():
             return None
-        state, (weights,) = self._read(done, "weights", advice="train this job again")
+        state, (weights,) = self._read(done, _FINISHED, "weights", advice="train this job again")
         separate = math.nan if state["separate_seconds"] is None else state["separate_seconds"]
         self._costs[job] = TrainingCost(state["jobs"], state["seconds"], separate, state["parameters"])
         self._drop_steps(job)  # left by a process that was killed before it removed them
         return weights
 
     def latest(self, job: str) -> JobState | None:
-        steps = sorted((self._folder.checkpoints / job).glob("step-*"))
+        steps = self._steps(job)
         if not steps:
             self._rewind(job, 0)
             return None
-        state, tensors = self._read(steps[-1], *FILES, advice="resume from the one before it")
+        state, tensors = self._read(steps[-1], _LATEST, *FILES, advice="resume from the one before it")
         self._rewind(job, int(state["step"]))
         weights, best_weights, moments, generators = tensors
         return JobState(
@@ -92,8 +101,8 @@ class RunRecords:
         }
         tensors = (state.weights, state.best_weights, state.moments, state.generators)
         self._put(job, f"step-{state.step:09d}", numbers, dict(zip(FILES, tensors, strict=True)))
-        for old in sorted((self._folder.checkpoints / job).glob("step-*"))[:-KEPT]:
-            shutil.rmtree(old)
+        for old in self._steps(job)[:-KEPT]:
+            remove_own(old, CHECKPOINT)
 
     def finish(self, job: str, weights: Mapping[str, Tensor], account: TrainingCost) -> None:
         self._costs[job] = account
@@ -104,8 +113,8 @@ class RunRecords:
         try:
             if self._journal is None:
                 self._journal = self._folder.steps.open("a", encoding="utf-8")
-            row = {key: None if value != value else value for key, value in values.items()}  # JSON has no NaN
-            self._journal.write(json.dumps({"step": step, **row}) + "\n")
+            unknown = {key: None for key, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
+            self._journal.write(json.dumps({"step": step, **values, **unknown}) + "\n")
             self._journal.flush()
         except OSError as error:
             raise refused(self._folder.steps, error) from error
@@ -113,10 +122,10 @@ class RunRecords:
 
     def history(self, name: str) -> list[float]:
         """A value at every step that has it, over all sessions of the run; zero where it is NaN."""
-        return [float(row[name] or 0.0) for row in read_rows(self._folder.steps) if name in row]
+        return [float(row[name] or 0.0) for row in read_steps(self._folder.steps) if name in row]
 
     def forget(self, job: str) -> None:
-        shutil.rmtree(self._folder.checkpoints / job, ignore_errors=True)
+        self._drop_steps(job)
         self._rewind(job, 0)
 
     def note(self, text: str) -> None:
@@ -131,11 +140,18 @@ class RunRecords:
                 self._journal.close()
             self._journal = None
 
+    def _steps(self, job: str) -> list[Path]:
+        """The checkpoints of a running job, the oldest first; what else is in its folder is not moft's."""
+        found = self._folder.checkpoints.glob(f"{glob.escape(job)}/step-*")
+        return sorted(path for path in found if _STEP.fullmatch(path.name) and path.is_dir() and not path.is_symlink())
+
     def _drop_steps(self, job: str) -> None:
-        """Removes the checkpoints of a finished job."""
+        """Removes the checkpoints of a job that is finished or forgotten."""
         if self._is_main:
-            for old in (self._folder.checkpoints / job).glob("step-*"):
-                shutil.rmtree(old)
+            for old in self._steps(job):
+                remove_own(old, CHECKPOINT)
+            with suppress(OSError):  # not empty
+                (self._folder.checkpoints / job).rmdir()
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Writes a checkpoint folder of a job atomically."""
@@ -144,17 +160,17 @@ class RunRecords:
             for file, tensors in files.items():
                 save_tensors(temporary / f"{file}.safetensors", tensors)
             write_json(temporary / "state.json", {"fingerprint": self._fingerprint, **numbers})
-            if place.exists():
-                shutil.rmtree(place)
+            remove_own(place, CHECKPOINT)
 
-    def _read(self, place: Path, *files: str, advice: str) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
+    def _read(self, place: Path, expected: Expected, *files: str, advice: str) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
         """Numbers and tensors of a checkpoint folder of a job; `advice` completes "remove it to ..."."""
+        way_out = f"Remove {place} to {advice}."
+        state: dict[str, Any] = read_expected(place / "state.json", expected, way_out)
         try:
-            state: dict[str, Any] = read_json(place / "state.json")
             tensors = [load_tensors(place / f"{file}.safetensors") for file in files]
         except RunError as error:
-            raise RunError(f"{error} Remove {place} to {advice}.") from error
-        if state.get("fingerprint") != self._fingerprint:
+            raise RunError(f"{error} {way_out}") from error
+        if state["fingerprint"] != self._fingerprint:
             raise RunError(f"{place}: was made with another config; remove it to {advice}.")
         return state, tensors
 
@@ -163,12 +179,14 @@ class RunRecords:
         if not self._is_main or not self._folder.steps.exists():
             return
         self.close()  # an earlier job may have opened the file, which is about to be replaced
-        kept = []
-        for line in self._folder.steps.read_text(encoding="utf-8").splitlines():
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if values.get("job") != job or values["step"] <= step:
-                kept.append(line + "\n")
-        atomic_write(self._folder.steps, "".join(kept).encode())
+        rows = (row for row in read_steps(self._folder.steps) if row["job"] != job or row["step"] <= step)
+        atomic_write(self._folder.steps, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def read_steps(journal: Path) -> list[dict[str, Any]]:
+    """The rows of a run's `steps.jsonl`; none of a run without one.
+
+    Raises:
+        RunError: a line is damaged.
+    """
+    return read_journal(journal, {"step": int, "job": str, "*": (float, None)})

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from moft.errors import RunError
-from moft.files.json import read_json
+from moft.files.expected_keys import read_expected
 from moft.renames import RENAMES
 
 LAYOUT = 2
 """Of a run folder, written into its `versions.json`; 1, which no folder says, was before 0.2.0."""
 
+RESTORE = "Restore it from a copy, or train anew with another --out."
+_VERSIONS = {
+    **{"layout?": int, "folder?": str, "data?": dict},
+    **{name: {"*": str} for name in ("packages?", "plugins?", "plugin_files?")},
+    **{"python?": str, "platform?": str, "device?": str, "seed?": int, "git_commit?": (str, None)},
+}
 _OLD_SETTINGS = [rename.old.split(".") for rename in RENAMES if rename.kind == "setting" and "*" not in rename.old]
 """Settings of the first layout; every resolved config of it has some of them, because it has all defaults."""
 
@@ -26,13 +32,21 @@ def check_layout(versions: Path, config: Mapping[str, Any]) -> None:
         config: the resolved config of the run.
 
     Raises:
-        RunError: another version wrote the folder.
+        RunError: another version wrote the folder, or `versions.json` is damaged.
     """
-    try:
-        layout = read_json(versions).get("layout", 1)
-    except (RunError, AttributeError):  # missing or damaged
-        layout = 1 if _has_old_settings(config) else LAYOUT
+    unsaid = 1 if _has_old_settings(config) else LAYOUT
+    layout = read_versions(versions).get("layout", 1) if versions.exists() else unsaid
     _check(layout, LAYOUT, "layout", versions.parent)
+
+
+def read_versions(versions: Path) -> dict[str, Any]:
+    """The content of a `versions.json`.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    content: dict[str, Any] = read_expected(versions, _VERSIONS, RESTORE)
+    return content
 
 
 def check_schema(schema: Any, expected: int, file: Path) -> None:

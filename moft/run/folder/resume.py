@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moft.errors import RunError
-from moft.files.json import read_json
+from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 from moft.secret_values import redacted
@@ -67,7 +67,7 @@ def check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     """Refuses to resume a run whose data have changed since it began."""
     if not folder.versions.exists():
         return
-    kept, given = redacted(read_json(folder.versions)["data"]), redacted(json.loads(json.dumps(identity)))
+    kept, given = redacted(read_versions(folder.versions).get("data")), redacted(json.loads(json.dumps(identity)))
     if kept != given:
         difference = _first_difference(kept, given)
         what = "base model has" if difference.startswith("base:") else "data have"

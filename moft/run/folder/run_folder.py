@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -11,12 +10,30 @@ from typing import IO, Any
 from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write
-from moft.files.json import read_json, write_json
+from moft.files.expected_keys import check_expected, read_expected
+from moft.files.json import write_json
+from moft.files.leftovers import remove_leftovers, remove_leftovers_in, remove_own
 from moft.files.user_path import user_path
-from moft.run.folder.layout_version import LAYOUT, check_layout
+from moft.run.folder.layout_version import LAYOUT, RESTORE, check_layout
+from moft.suggestions import one_line
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
+_CONFIG = {
+    **{"task?": {"name": str}, "method?": {"name": str}, "profile?": dict, "trainer?": dict},
+    **{"seed?": int, "plugins?": [str], "trackers?": [{"name": str}]},
+}
+CHECKPOINT = ("state.json", "*.safetensors")
+"""The files of a checkpoint."""
+OWN = (
+    *(CONFIG, LOCK, "versions.json", "steps.jsonl", "notes.json"),
+    *("front.json", "front.csv", "front.png", "report.html", "lists.safetensors"),
+    *("policy/*.safetensors", "policy/record.json", "plugins/*.py", "plugins/*.py.failed"),
+    *(f"checkpoints/*/*/{file}" for file in CHECKPOINT),
+    *("checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
+    *("trackers/*", "tensorboard/**/*", "wandb/**/*"),
+)
+"""What moft and its trackers write into the folder of a run, as patterns."""
 
 
 class RunFolder:
@@ -35,6 +52,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.policy = path / "policy"
         self.plugins = path / "plugins"
+        self.trackers = path / "trackers"
         self.front = path / "front.json"
         self._lock: IO[str] | None = None
 
@@ -87,11 +105,13 @@ class RunFolder:
             RunError: the file is damaged, or another version of moft made the run.
         """
         try:
-            config = load(self.config.read_text(encoding="utf-8"))
-        except (Malformed, UnicodeDecodeError) as error:
-            raise RunError(f"{self.config}: is damaged ({type(error).__name__}).") from error
-        if not isinstance(config, dict):
-            raise RunError(f"{self.config}: is damaged; it holds no settings.")
+            config: dict[str, Any] = load(self.config.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RunError(f"{self.config}: cannot be read ({error.strerror or error}).") from error
+        except (Malformed, UnicodeDecodeError, RecursionError) as error:
+            line = f", line {error.line}" if isinstance(error, Malformed) else ""
+            raise RunError(f"{self.config}: is damaged ({one_line(error).rstrip('.')}{line}). {RESTORE}") from error
+        check_expected(config, _CONFIG, self.config, RESTORE)
         check_layout(self.versions, config)
         return config
 
@@ -104,20 +124,18 @@ class RunFolder:
         write_json(self.versions, {"layout": LAYOUT, **versions})
 
     def clean(self) -> None:
-        """Removes the partly written files and folders of a process that was killed."""
-        for hidden in [*self.path.glob(".*"), *self.policy.glob(".*"), *self.plugins.glob(".*"), *self.checkpoints.glob("*/.*")]:
-            if hidden.is_dir():
-                shutil.rmtree(hidden, ignore_errors=True)
-            elif hidden.name != LOCK:
-                hidden.unlink()
+        """Removes the partly written files and folders of a process that was killed; this process must hold the folder."""
+        remove_leftovers(self.path)
+        for folder in (self.path, self.policy, self.plugins, self.trackers, self.checkpoints, *self.checkpoints.glob("*/")):
+            remove_leftovers_in(folder)
 
     def discard(self) -> None:
-        """Removes the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Removes what moft wrote, and the folder if nothing else is in it."""
+        remove_own(self.path, OWN)
 
     def read_notes(self) -> list[str]:
         """The notes for the readers of the results."""
-        return list(read_json(self.notes)) if self.notes.exists() else []
+        return list(read_expected(self.notes, [str], "Restore or remove it.")) if self.notes.exists() else []
 
     def copy_plugins(self, files: Sequence[str]) -> None:
         """Copies plugin files into the folder, so that the policy can be opened with them from anywhere."""

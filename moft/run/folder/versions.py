@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from moft.errors import RunError
-from moft.files.json import read_json
 from moft.hooks.plugin_manager import Plugins
+from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.secret_values import redacted
 
@@ -66,11 +65,8 @@ def versions_of(
 
 def start_folder(folder: RunFolder) -> Path | None:
     """The folder that a run was started in, from which relative paths of its config start; None if unknown."""
-    try:
-        found = read_json(folder.versions).get("folder")
-    except (RunError, AttributeError):  # a policy can be opened without this file
-        return None
-    return Path(found) if isinstance(found, str) else None
+    found = read_versions(folder.versions).get("folder") if folder.versions.exists() else None  # a policy opens without it
+    return None if found is None else Path(found)
 
 
 def _version(package: str) -> str | None:

@@ -13,11 +13,9 @@ import torch
 from moft.config.build_component import resolve
 from moft.engine.fronts.front_caveats import substitutions
 from moft.engine.fronts.measure_front import problem_without_validation
-from moft.engine.policies.state_dict import own_state
 from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
-from moft.files.safetensors import load_into, load_tensors
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Task
 from moft.renames import missing_attribute
@@ -26,6 +24,7 @@ from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import start_folder
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
+from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
 from moft.run.policy.score import scores_of
 from moft.run.run_config import register_trusted
 from moft.run.run_settings import RunSettings, plugin_files
@@ -146,7 +145,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
             it does not record or that the user has not trusted.
     """
     folder = RunFolder.open(path)
-    if not (folder.policy / "policy.safetensors").exists():
+    if not (folder.policy / POLICY).exists():
         raise RunError(f"{path}: has no finished policy; resume its training by `moft train CONFIG --out {path} --resume`.")
     config = folder.resolved_config()
     try:
@@ -158,10 +157,9 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     task = settings.task(Context(place, settings.seed, cache_folder()))
-    task.restore(load_tensors(folder.policy / "task.safetensors"))
+    restore_task(folder, task)
     seed_initialisation(settings.seed, "policy")
     policy = settings.method.policy(problem_without_validation(task))
-    stored = folder.policy / "policy.safetensors"
-    load_into(own_state(policy), load_tensors(stored), stored)
+    restore_policy(folder, policy)
     policy.eval().to(place)
     return OpenedRun(folder, settings, task, policy)

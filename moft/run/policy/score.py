@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from moft.errors import RunError
 from moft.interfaces import Policy
 from moft.types import Batches, Tradeoff
 
@@ -15,6 +16,9 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
         policy: gives the scores.
         batches: the lists, in any order.
         tradeoff: one row for all lists, or one for each.
+
+    Raises:
+        RunError: a score is not finite.
     """
     by_list: dict[int, list[float]] = {}
     rows = tradeoff.expand(batches.lists)
@@ -22,5 +26,12 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
         for batch in batches:
             own = rows.select(batch.lists.cpu()).to(batch.reference.device)
             for index, scores, items in zip(batch.lists.tolist(), policy(batch, own), batch.items, strict=True):
-                by_list[index] = scores[items].tolist()
+                own_scores = scores[items]
+                if not own_scores.isfinite().all():
+                    item = int((~own_scores.isfinite()).nonzero()[0]) + 1
+                    raise RunError(
+                        f"item {item} of list {index + 1}: the policy gives it the score {own_scores[item - 1].item()}, which is "
+                        "not a finite number; its features or tokens are beyond what it was trained on."
+                    )
+                by_list[index] = own_scores.tolist()
     return [score for index in sorted(by_list) for score in by_list[index]]

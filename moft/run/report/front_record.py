@@ -172,7 +172,7 @@ def intervals_text(nouns: Nouns, samples: int, seed: int) -> str:
 
 def nouns_of(record: Mapping[str, Any]) -> Nouns:
     """What the task of a front or a comparison calls its lists and items."""
-    return Nouns(**record["nouns"])
+    return Nouns(record["nouns"]["list"], record["nouns"]["item"])
 
 
 def front_table(record: Mapping[str, Any]) -> str:

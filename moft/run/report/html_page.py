@@ -13,7 +13,8 @@ import torch
 
 from moft.engine.fronts.hypervolume import nondominated
 from moft.files.atomic_write import atomic_write
-from moft.files.json import read_json, read_rows
+from moft.run.folder.checkpoint import read_steps
+from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 from moft.run.report.figure_style import png
@@ -51,8 +52,8 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         run: whose steps, versions and config the page shows.
         picture: of the front, as PNG.
     """
-    steps = read_rows(run.steps)
-    versions = read_json(run.versions) if run.versions.exists() else None
+    steps = read_steps(run.steps)
+    versions = read_versions(run.versions) if run.versions.exists() else None
     data, nouns = (versions or {}).get("data") or {}, nouns_of(record)
     return _template().render(
         name=run.path.resolve().name,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import RunError
-from moft.files.json import read_json
+from moft.files.expected_keys import check_expected, read_expected
 from moft.files.safetensors import load_tensors
 from moft.run.folder.layout_version import check_schema
 from moft.run.report.front_record import SCHEMA, Cost, nouns_of
@@ -20,13 +21,23 @@ from moft.types import Nouns
 
 RECORD = "front.json"
 LISTS = "lists.safetensors"
-_FIELDS = ("objectives", "metric", "split", "points", "indicators", "meanings", "notes", "run")
-_INNER = {
-    "nouns": ("list", "item"),
-    "hypervolume": ("reference",),
-    "cost": ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds"),
-    "run": ("name", "config", "data"),
+_NUMBER = (float, None)  # null where nothing was measured
+_RANGE = [_NUMBER]
+_VALUES = {"values": [_NUMBER], "ci": [_RANGE], "main": _NUMBER, "main_ci": _RANGE, "more?": {"*": _NUMBER}}
+_POINT = {"weights": [float], "betas": [float], **_VALUES, "served?": [float]}
+COST = {"jobs": int, "seconds": float, "separate_seconds": _NUMBER, "parameters": int, "base_seconds": float}
+_RECORD = {
+    **{"objectives": [str], "metric": str, "split": str, "lists?": int, "nouns": {"list": str, "item": str}},
+    **{"points": [_POINT], "edges?": [_POINT], "base?": _VALUES},
+    "hypervolume": {"reference": [float], "value?": _NUMBER, "ci?": _RANGE, "method?": str},
+    "main?": {"name?": str, "mean?": _NUMBER, "deviation?": _NUMBER},
+    **{"indicators": {"*": _NUMBER}, "meanings": {"*": str}, "intervals?": str, "cost": COST, "notes": [str]},
+    "run": {"name": str, "config": dict, "data": dict},
 }
+_AGAIN = "`moft train ... --resume` measures the run again, and `moft profile` writes a profile again."
+_UNMEASURED = ("values", "main", "base.values", "base.main")
+MEANS = 1e-4
+"""Largest difference between the mean of a list's values and what `front.json` has, beside rounding."""
 _TENSORS = ("values", "main", "lists", "weights", "betas", "base.values", "base.main")
 
 
@@ -92,19 +103,23 @@ def read_measured(path: Path) -> MeasuredRun:
         if (path / "config.yaml").exists():
             raise RunError(f"{path}: is not finished (it has no {RECORD}); resume it by `moft train ... --resume`.")
         raise RunError(f"{path}: has no measured front ({RECORD}); `moft train` and `moft profile` write one.")
-    record = read_json(file)
-    if not isinstance(record, Mapping):
-        raise RunError(f"{file}: is damaged; it holds no fields.")
-    check_schema(record.get("schema"), SCHEMA, file)
-    lacking = [field for field in _FIELDS if field not in record]
-    for name, fields in _INNER.items():
-        inner = record.get(name)
-        lacking += [f"{name}.{field}" for field in fields if not isinstance(inner, Mapping) or field not in inner]
-    if lacking:
-        raise RunError(f"{file}: is damaged; it lacks {lacking[0]!r}.")
-    tensors = load_tensors(path / LISTS)
+    record = read_record(file)
+    tensors = load_tensors(path / LISTS, unmeasured=_UNMEASURED)
     _check_whole(record, tensors, path)
     return MeasuredRun(path, record, tensors)
+
+
+def read_record(file: Path) -> Mapping[str, Any]:
+    """The content of a `front.json`.
+
+    Raises:
+        RunError: it is missing or damaged, or another version of moft wrote it.
+    """
+    content = read_expected(file, {}, _AGAIN)
+    check_schema(content.get("schema"), SCHEMA, file)
+    check_expected(content, _RECORD, file, _AGAIN)
+    record: Mapping[str, Any] = content
+    return record
 
 
 def read_cost(front: Path) -> Cost:
@@ -113,12 +128,11 @@ def read_cost(front: Path) -> Cost:
     Raises:
         RunError: the file is missing or damaged.
     """
-    record = read_json(front)
-    given = record.get("cost") if isinstance(record, Mapping) else None
-    cost: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
-    for field in _INNER["cost"]:
-        if field not in cost:
-            raise RunError(f"{front}: is damaged; it lacks 'cost.{field}'.")
+    return cost_of(read_expected(front, {"cost": COST}, _AGAIN)["cost"])
+
+
+def cost_of(cost: Mapping[str, Any]) -> Cost:
+    """A cost as it stands in a file."""
     separate = math.nan if cost["separate_seconds"] is None else cost["separate_seconds"]
     return Cost(TrainingCost(cost["jobs"], cost["seconds"], separate, cost["parameters"]), cost["base_seconds"])
 
@@ -143,3 +157,16 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
                 f"{path / LISTS}: {name!r} has shape {list(tensors[name].shape)}, but {RECORD} next to it needs {shape}; "
                 "the two files are not from the same front."
             )
+    by_name = {"values": [point["values"] for point in record["points"]], "main": [point["main"] for point in record["points"]]}
+    by_name |= {name: [point[name] for point in record["points"]] for name in ("weights", "betas")}
+    for name, rows in by_name.items():
+        told = torch.tensor([[math.nan if value is None else value for value in _listed(row)] for row in rows]).double()
+        found = tensors[name].double().reshape(n, lists, -1).nanmean(1) if name in _UNMEASURED else tensors[name].double()
+        if told.shape != found.shape or not torch.allclose(told, found, rtol=MEANS, atol=MEANS, equal_nan=True):
+            raise RunError(
+                f"{path / LISTS}: {name!r} is not what {RECORD} next to it has; one of the two files was changed. {_AGAIN}"
+            )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from moft.files.atomic_write import atomic_write
-from moft.files.json import read_json, write_json
+from moft.files.json import write_json
 from moft.files.safetensors import save_tensors
+from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.report.front_record import Cost, Measured, front_record, front_table, list_values
 from moft.run.report.html_page import write_report
@@ -25,7 +26,7 @@ def write_results(
 
     Returns: the content of `front.json`.
     """
-    data = read_json(run.versions)["data"]  # versions.json also has the identity of the data
+    data = read_versions(run.versions).get("data", {})  # versions.json also has the identity of the data
     origin = {"name": run.path.resolve().name, "config": run.resolved_config(), "data": data}
     record = front_record(measured, settings.indicators, cost, notes, origin)
     target.mkdir(parents=True, exist_ok=True)

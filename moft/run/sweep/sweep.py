@@ -13,6 +13,7 @@ from typing import Any
 from moft.config.yaml12 import dump
 from moft.errors import ConfigError, MoftError, RunError
 from moft.files.atomic_write import atomic_write
+from moft.files.leftovers import remove_leftovers_in
 from moft.hooks.plugin_manager import Plugins
 from moft.run.checks.compatibility import check_before_training
 from moft.run.folder.resume import check_same_config
@@ -256,6 +257,7 @@ def _held(folder: Path) -> Iterator[None]:
     except RunError as error:
         raise RunError(f"{folder}: another sweep is running there; wait for it to end.") from error
     try:
+        remove_leftovers_in(records)
         yield
     finally:
         lock.close()

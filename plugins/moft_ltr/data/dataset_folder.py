@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moft import DataError
+from moft.api import temporary_folder
 
 SCHEMA = 1
 META = "meta.json"
@@ -49,22 +48,19 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         DataError: the file system refuses, for example because the disk is full.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        try:
-            os.rename(temporary, target)
-        except OSError:
-            if not target.exists():  # else another process was faster
-                raise
+        with temporary_folder(target) as temporary:
+            yield temporary
+            try:
+                os.rename(temporary, target)
+            except OSError:
+                if not target.exists():  # else another process was faster
+                    raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(
             f"{target}: cannot be written: {reason}. Nothing was left there; free some space or choose another folder."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_dataset(

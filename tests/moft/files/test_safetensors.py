@@ -73,6 +73,45 @@ def test_tensors_of_another_model_are_refused(tensors, told, tmp_path):
         load_into({"a": torch.zeros(2)}, tensors, tmp_path)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_a_number_that_is_not_finite_is_refused_by_file_and_tensor(dtype, tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"fine": torch.ones(3), "wrong": torch.tensor([[1.0, float("nan")]]).to(dtype)})
+    told = r"'wrong' has the value nan at \[0, 1\], which is not a finite number; the file is damaged\.$"
+    with pytest.raises(RunError, match=f"^{re.escape(str(path))}: {told}"):
+        load_tensors(path)
+
+
+def test_nan_may_stand_for_what_was_not_measured_and_infinity_for_nothing(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"values": torch.tensor([1.0, float("nan")])})
+    assert load_tensors(path, unmeasured=("values",))["values"].isnan().tolist() == [False, True]
+    save_tensors(path, {"values": torch.tensor(float("inf"))})
+    with pytest.raises(RunError, match="'values' has the value inf, which is not a finite number"):
+        load_tensors(path, unmeasured=("values",))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64])
+def test_numbers_of_another_type_are_refused(dtype, tmp_path):
+    with pytest.raises(RunError, match=r"'a' has numbers of type \w+, the model float32; it belongs to another model"):
+        load_into({"a": torch.zeros(2)}, {"a": torch.ones(2, dtype=dtype)}, tmp_path)
+    target = torch.zeros(2)
+    load_into({"a": target}, {"a": torch.ones(2, dtype=torch.bfloat16)}, tmp_path)  # as trained on a GPU
+    assert target.equal(torch.ones(2))
+
+
+def test_a_file_that_may_not_be_read_is_not_called_missing(tmp_path):
+    (tmp_path / "a.safetensors").mkdir()
+    with pytest.raises(RunError, match=r"a.safetensors: cannot be read \(Is a directory\)"):
+        load_tensors(tmp_path / "a.safetensors")
+
+
+def test_an_infinite_number_is_never_written_as_json(tmp_path):
+    with pytest.raises(RunError, match=r"a.json: is not written; a\.1\.b is inf, which is not a finite number\.$"):
+        write_json(tmp_path / "a.json", {"a": [1, {"b": float("inf")}]})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_json_comes_back_with_null_for_nan(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, float("nan")], "b": (2.5,)})
     assert read_json(tmp_path / "a.json") == {"a": [1, None], "b": [2.5]}

@@ -11,6 +11,8 @@ from torch import Tensor
 from moft.engine.distributed.fsdp import part_of, whole
 from moft.engine.training.adaptive_sampling import restore_sampler, sampler_state
 from moft.engine.training.training_job import TrainerState, TrainingJob
+from moft.errors import RunError
+from moft.suggestions import one_line
 
 
 def optimizer_moments(job: TrainingJob, optimizers: Sequence[Any]) -> dict[str, Tensor]:
@@ -25,12 +27,18 @@ def optimizer_moments(job: TrainingJob, optimizers: Sequence[Any]) -> dict[str, 
 
 
 def restore_moments(job: TrainingJob, optimizers: Sequence[Any], moments: Mapping[str, Tensor], device: torch.device) -> None:
-    """Gives the optimizers back what `optimizer_moments` returned."""
+    """Gives the optimizers back what `optimizer_moments` returned.
+
+    Raises:
+        RunError: the moments are of other parameters.
+    """
     parameters = dict(job.module.named_parameters())
     owners = {member: owner for owner in optimizers for group in owner.param_groups for member in group["params"]}
     for key, value in moments.items():
         name, _, moment = key.rpartition("|")
-        parameter = parameters[name]
+        parameter = parameters.get(name)
+        if parameter is None or parameter not in owners or (value.dim() and value.shape != parameter.shape):
+            raise RunError(f"job {job.name!r}: its checkpoint is of another model: {key!r} of the optimizer does not fit it.")
         # The step counter too: a fused optimizer keeps it where the parameters are.
         owners[parameter].state[parameter][moment] = part_of(value.to(device), parameter)
 
@@ -44,9 +52,16 @@ def random_states(job: TrainingJob, trainer: TrainerState) -> dict[str, Tensor]:
 
 
 def restore_random_states(job: TrainingJob, trainer: TrainerState, states: Mapping[str, Tensor]) -> None:
-    """Takes back what `random_states` returned."""
-    trainer.generator.set_state(states["draws"])
-    torch.set_rng_state(states["global"])
-    restore_sampler(job.feedback, states)
+    """Takes back what `random_states` returned.
+
+    Raises:
+        RunError: a state is missing or damaged.
+    """
+    try:
+        trainer.generator.set_state(states["draws"])
+        torch.set_rng_state(states["global"])
+        restore_sampler(job.feedback, states)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise RunError(f"job {job.name!r}: the random states of its checkpoint are damaged ({one_line(error)}).") from error
     if "cuda" in states and trainer.device.type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], trainer.device)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from moft import DataError
-from moft.api import download_wheel, wheel_member
+from moft.api import download_wheel, temporary_folder, wheel_member
 from moft_ltr.data.dataset import Dataset, open_dataset
 from moft_ltr.data.dataset_folder import QueryIndex, content_hash, new_folder, write_dataset
 from moft_ltr.data.svmlight import convert
@@ -54,8 +54,8 @@ def fetch_mslr_sample(target: Path, *, hashes: Mapping[str, str] = SHA256) -> bo
     if target.exists():
         _check_unchanged(target, hashes)
         return False
-    with tempfile.TemporaryDirectory(prefix="moft-") as folder:
-        unpack_mslr_sample(download_wheel(PACKAGE, Path(folder), _WHEEL), target, hashes=hashes)
+    with temporary_folder(target) as folder:
+        unpack_mslr_sample(download_wheel(PACKAGE, folder, _WHEEL), target, hashes=hashes)
     return True
 
 

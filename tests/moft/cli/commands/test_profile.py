@@ -75,9 +75,18 @@ def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
     assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
 
 
-def test_a_run_without_its_results_is_told(finished, moft, tmp_path):
+def test_a_policy_that_is_not_measured_yet_is_profiled(finished, moft, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / "front.json").unlink()
+    assert moft("profile", tmp_path / "run", "--out", tmp_path / "front").code == 0
+    assert front(tmp_path / "front")["cost"] == front(finished)["cost"]
+    assert front(tmp_path / "front")["points"] == front(finished)["points"]
+
+
+def test_a_run_of_0_2_0_without_its_results_is_told(finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "front.json").unlink()
+    (tmp_path / "run" / "policy" / "record.json").unlink()
     said = moft("profile", tmp_path / "run", "--out", tmp_path / "front")
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert "front.json: is missing; the run is not complete" in said.mistakes[0]
@@ -89,7 +98,8 @@ def test_a_front_that_does_not_say_what_the_run_cost_is_damaged(content, finishe
     shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / "front.json").write_text(content)
     said = moft("profile", tmp_path / "run", "--points", "2")
-    lacking = "cost.seconds" if "jobs" in content else "cost.jobs"
+    found = {"[]": "it holds no fields", "{}": "it lacks 'cost'"}.get(content, "it lacks 'cost.seconds'")
+    again = "`moft train ... --resume` measures the run again, and `moft profile` writes a profile again."
     assert said.code == 2
-    assert said.mistakes == [f"moft: error: {tmp_path / 'run' / 'front.json'}: is damaged; it lacks '{lacking}'."]
+    assert said.mistakes == [f"moft: error: {tmp_path / 'run' / 'front.json'}: is damaged; {found}. {again}"]
     assert not (tmp_path / "run" / "profiles").exists()

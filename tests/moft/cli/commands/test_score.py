@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 
+from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.open_run import open_run
 from moft.types import Tradeoff
@@ -183,6 +184,19 @@ def damaged(run, name):
         config.write_text(config.read_text().replace("width: 16", "width: 8"))
     elif name == "other task":
         shutil.copy(policy, task)
+    elif name.startswith("NaN") or name.startswith("other kind"):
+        file = task if "task" in name else policy
+        tensors = load_tensors(file)
+        kind = "reference" if "task" in name else next(each for each, value in tensors.items() if value.is_floating_point())
+        tensors[kind] = tensors[kind] * torch.nan if "NaN" in name else tensors[kind].to(torch.int64)
+        save_tensors(file, tensors)
+    elif name.startswith("edited"):
+        file = task if "task" in name else policy
+        tensors = load_tensors(file)
+        save_tensors(file, {each: value + 1 if value.is_floating_point() else value for each, value in tensors.items()})
+    elif name == "task of other shapes":
+        tensors = load_tensors(task)
+        save_tensors(task, tensors | {"scaling.mean": torch.zeros(3, 2), "reference": torch.zeros(5)})
     elif name == "no config":
         (run / "config.yaml").unlink()
     elif name == "damaged config":
@@ -195,6 +209,12 @@ RUNS = {
     "unfinished": "run: has no finished policy; resume its training by `moft train CONFIG --out",
     "other shapes": "the model [8",
     "other task": "the saved state of the ranking task has no 'columns'",
+    "NaN": "which is not a finite number; the file is damaged.",
+    "NaN in the task": "task.safetensors: 'reference' has the value nan",
+    "other kind": "has numbers of type int64, the model float32",
+    "edited": "policy.safetensors: its content has changed since training (SHA-256",
+    "edited task": "task.safetensors: its content has changed since training (SHA-256",
+    "task of other shapes": "task.safetensors: does not fit the task LTR (ValueError",
     "no config": "run: is not a run folder (it has no config.yaml)",
     "damaged config": "config.yaml: is damaged",
 }
@@ -207,6 +227,24 @@ def test_a_run_that_is_not_whole_is_told_in_one_line(damage, told, finished, lis
     said = moft("score", tmp_path / "run", lists / "test.txt", "--weights", "1,0")
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert told in said.mistakes[0]
+    assert "plugin" not in said.mistakes[0]
+
+
+def test_a_score_that_is_not_finite_is_never_written(finished, moft, tmp_path, monkeypatch):
+    from moft.engine.policies.conditioned_policy import ConditionedPolicy
+
+    whole = ConditionedPolicy.forward
+
+    def broken(self, batch, tradeoff):
+        return whole(self, batch, tradeoff).masked_fill(batch.lists.unsqueeze(1).to(batch.reference.device) == 1, torch.inf)
+
+    monkeypatch.setattr(ConditionedPolicy, "forward", broken)
+    data = tmp_path / "data.txt"
+    data.write_text("".join(f"1 qid:{query} {' '.join(f'{column}:0.5' for column in range(1, 11))}\n" * 2 for query in (1, 2)))
+    said = moft("score", finished, data, "--weights", "1,0", "--out", tmp_path / "scores.txt")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "item 1 of list 2: the policy gives it the score inf, which is not a finite number" in said.mistakes[0]
+    assert not (tmp_path / "scores.txt").exists()
 
 
 def test_a_place_that_cannot_be_written_is_told(finished, lists, moft, tmp_path):

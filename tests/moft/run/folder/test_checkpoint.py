@@ -102,6 +102,26 @@ def test_a_damaged_state_is_told(text, records, folder):
         records().latest("job")
 
 
+@pytest.mark.parametrize("change", [{"step": "x"}, {"clock": 3}, {"best": None}, {"best": ["x"]}, {"epoch": None}])
+def test_a_state_of_other_kinds_is_told_with_the_way_out(change, records, folder):
+    records().save("job", state(3))
+    path = folder.checkpoints / "job" / "step-000000003" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(RunError, match=r"state.json: is damaged; .* Remove .*step-000000003 to resume from the one before it\.$"):
+        records().latest("job")
+
+
+def test_a_number_that_is_not_finite_in_a_checkpoint_is_told(records):
+    records().save("job", replace(state(3), weights={"weight": torch.tensor([1.0, torch.nan])}))
+    with pytest.raises(RunError, match=r"weights.safetensors: 'weight' has the value nan at \[1\].* Remove .*step-000000003 to"):
+        records().latest("job")
+
+
+def test_infinity_is_null_in_the_journal(records, folder):
+    records().step(1, {"job": "job", "loss": float("inf")})
+    assert json.loads(folder.steps.read_text())["loss"] is None
+
+
 def test_a_checkpoint_of_another_config_is_refused(records):
     records().save("job", state(3))
     records().finish("done", {}, TrainingCost(1, 1.0, 1.0, 2))
@@ -200,3 +220,15 @@ def test_what_was_measured_in_all_sessions_is_told_and_a_missing_number_is_null(
     second.step(3, {"job": "job", "hypervolume": float("nan")})
     assert json.loads(folder.steps.read_text().splitlines()[-1])["hypervolume"] is None
     assert second.history("hypervolume") == [0.5, 0.0]
+
+
+def test_what_a_user_put_beside_checkpoints_is_left_alone(records, folder):
+    for step in (1, 2, 3):
+        records().save("job", state(step))
+        mine = folder.checkpoints / "job" / "step-notes"
+        mine.mkdir(exist_ok=True)
+        (mine / "a.txt").write_text("mine")
+    assert records().latest("job").step == 3
+    records().finish("job", {"weight": torch.ones(2)}, TrainingCost(1, 1.0, 1.0, 2))
+    assert sorted(path.name for path in (folder.checkpoints / "job").iterdir()) == ["finished", "step-notes"]
+    assert (mine / "a.txt").read_text() == "mine"

@@ -82,12 +82,45 @@ def test_a_folder_is_held_by_one_process_until_it_ends(tmp_path):
 
 def test_what_a_killed_process_left_half_written_is_cleaned(tmp_path):
     folder = RunFolder.create(tmp_path / "run", CONFIG)
-    for half in (".front.json.1-ab", "policy/.policy.safetensors.1-ab", "checkpoints/base/.step-000000003.1-ab/x", "front.json"):
+    for half in (
+        ".front.json.1-ab12cd34",
+        "policy/.policy.safetensors.moft-0123ab-1-ab12cd34",
+        "checkpoints/base/.step-000000003.1-ab12cd34/x",
+        "front.json",
+    ):
         (folder.path / half).parent.mkdir(parents=True, exist_ok=True)
         (folder.path / half).write_text("")
     folder.clean()
     files = [str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()]
     assert sorted(files) == [".lock", "config.yaml", "front.json"]
+
+
+def test_what_is_not_moft_s_is_never_removed(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    mine = (".git/config", ".gitignore", ".dvc", "checkpoints/job/notes", "checkpoints/job/.keep", "policy/.x.1-ab", "plugins/.a")
+    for name in mine:
+        (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / name).write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "front.json").write_text("mine")
+    (folder.path / ".front.json.moft-0123ab-1-ab12cd34").symlink_to(tmp_path / "elsewhere")
+    (folder.path / "wandb").symlink_to(tmp_path / "elsewhere")
+    folder.clean()
+    assert (folder.path / ".front.json.moft-0123ab-1-ab12cd34").is_symlink()
+    folder.discard()
+    assert all((folder.path / name).read_text() == "mine" for name in mine)
+    assert (tmp_path / "elsewhere" / "front.json").read_text() == "mine"
+    assert not folder.config.exists()
+
+
+def test_a_discarded_folder_is_gone_with_what_trackers_wrote(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    (folder.path / "wandb" / "run-1" / "files").mkdir(parents=True)
+    (folder.path / "wandb" / "latest-run").symlink_to("run-1")
+    (folder.path / "trackers").mkdir()
+    (folder.path / "trackers" / "wandb").write_text("id")
+    folder.discard()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_discarded_only_while_nothing_was_learned(tmp_path):

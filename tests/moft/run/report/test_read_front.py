@@ -92,3 +92,22 @@ def test_damaged_lists_are_refused(made, match):
     assert match("is cut short or not a safetensors file", refusal(folder))
     file.unlink()
     assert match("lists.safetensors: is missing", refusal(folder))
+
+
+def test_lists_that_were_changed_are_refused(made, match):
+    folder = made("mine")
+    tensors = load_tensors(folder / "lists.safetensors")
+    for name in ("values", "main", "weights", "betas"):
+        save_tensors(folder / "lists.safetensors", tensors | {name: tensors[name] + 0.01})
+        assert match(f"'{name}' is not what front.json next to it has; one of the two files was changed", refusal(folder))
+
+
+@pytest.mark.parametrize("value", [None, "x", [1], {"a": 1}, True])
+@pytest.mark.parametrize("field", ["objectives", "points", "hypervolume", "indicators", "notes", "run", "nouns", "metric"])
+def test_fields_of_another_kind_are_refused_in_one_line(field, value, made):
+    folder = made("mine")
+    if (field, value) in (("metric", "x"), ("indicators", {"a": 1})):
+        return  # a metric is any text, and an indicator has any name
+    told = refusal(changed(folder, lambda record: record.update({field: value})))
+    assert "front.json: is damaged; " in told
+    assert "\n" not in told

@@ -78,14 +78,19 @@ def test_the_base_of_an_export_is_the_place_that_was_read(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, r"^{}: not finished \(it has no front\.json\)\. Continue it with `moft train \.\.\. --resume`\.$"),
         ("{", r"^{}/front\.json: damaged file\. `moft train \.\.\. --resume` measures the run again\.$"),
         ("[]", r"front\.json: damaged file"),
         ("{}", r"front\.json: damaged file"),
     ],
 )
-def test_a_run_without_a_whole_front_has_no_card(content, told, tmp_path):
-    if content is not None:
-        (tmp_path / "front.json").write_text(content)
+def test_a_run_with_a_damaged_front_has_no_card(content, told, tmp_path):
+    (tmp_path / "front.json").write_text(content)
     with pytest.raises(RunError, match=told.format(tmp_path)):
         card_of(tmp_path).check()
+
+
+def test_the_card_of_a_policy_that_is_not_measured_says_so(tmp_path):
+    card = card_of(tmp_path)
+    card.check()
+    card.write(tmp_path)
+    assert "The policy was not measured yet when this was exported." in (tmp_path / "README.md").read_text(encoding="utf-8")
