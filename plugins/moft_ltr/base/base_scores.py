@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft.api import Trainer
 from moft_ltr.base.base_ranker import Base, NeuralBase, base_weights, network_scores, train_base_ranker
-from moft_ltr.base.lambdamart import LambdaMART, train_lambdamart
+from moft_ltr.base.canonical_order import canonical_order
+from moft_ltr.base.lambdamart import Documents, LambdaMART, train_lambdamart
 from moft_ltr.base.lightgbm_model import (
     LightGBMModel,
     booster_scores,
@@ -71,11 +73,10 @@ class BaseScores:
         elif isinstance(base, LightGBMModel):
             self._weights = {"booster": text_to_tensor(read_model_text(base))}
         elif isinstance(base, LambdaMART):
-            blocks = self._blocks(splits["train"]), self._blocks(splits["validation"])
 
             def train_once() -> Mapping[str, Tensor]:
-                text = train_lambdamart(base, blocks, train, validation, budget=self._budget, seed=seed, gain=gain)
-                return {"booster": text_to_tensor(text)}
+                documents = [self._documents(stores[split], splits[split]) for split in ("train", "validation")]
+                return {"booster": text_to_tensor(train_lambdamart(base, *documents, budget=self._budget, seed=seed, gain=gain))}
 
             self._weights = dict(trainer.once("base", train_once))
         raw = self._raw_scores(train, splits["train"])
@@ -118,10 +119,20 @@ class BaseScores:
             scores = [read_column(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
         return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
 
-    def _blocks(self, parts: Sequence[QuerySubset]) -> Iterator[NDArray[np.float32]]:
-        """The unscaled inputs of every document of `parts`, block by block."""
+    def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
+        """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""
+        main, begin, blocks = store.main.cpu().numpy(), 0, []
+        labels, lengths = [], []
         for part in parts:
-            yield from feature_blocks(part.data.features, part.items, self._inputs)
+            items, own = part.items, main[begin : begin + int(part.offsets[-1])]
+            order, sizes = canonical_order(feature_blocks(part.data.features, items, self._inputs), own, np.diff(part.offsets))
+            blocks.append(feature_blocks(part.data.features, items[order], self._inputs))
+            labels.append(own[order])
+            lengths.append(sizes)
+            begin += len(items)
+        return Documents(
+            chain.from_iterable(blocks), torch.from_numpy(np.concatenate(labels)), torch.from_numpy(np.concatenate(lengths))
+        )
 
     def _booster_scores(self, part: QuerySubset, columns: Sequence[int] | None) -> NDArray[np.float32]:
         if self._booster is None:
