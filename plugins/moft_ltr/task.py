@@ -126,7 +126,16 @@ class LTR:
         for note in check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
-        self._base_scores.learn(trainer, self._stores, self._open_splits(), seed=self._context.seed, gain=gain)
+        owners = {column: name for names in (train[0].data.labels, labels) for name, column in names.items()}
+        self._base_scores.learn(
+            trainer,
+            self._stores,
+            self._open_splits(),
+            seed=self._context.seed,
+            gain=gain,
+            labels=owners,
+            are_listed=self._features is not None,
+        )
         for split, built in self._stores.items():
             self._base_scores.fill(built, self._open_splits()[split])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft.api import Trainer
 from moft_ltr.base.base_ranker import Base, NeuralBase, base_weights, network_scores, train_base_ranker
-from moft_ltr.base.lambdamart import LambdaMART, train_lambdamart
+from moft_ltr.base.canonical_order import canonical_order
+from moft_ltr.base.lambdamart import Documents, LambdaMART, train_lambdamart
 from moft_ltr.base.lightgbm_model import (
     LightGBMModel,
     booster_scores,
@@ -22,10 +24,15 @@ from moft_ltr.base.lightgbm_model import (
     tensor_to_text,
     text_to_tensor,
 )
+from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes
+from moft_ltr.base.model_text import TreeModel, parse_model
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.feature_scaling import feature_blocks, read_column
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import QuerySubset
+
+STRICT = "booster.strict"
+"""Marks the state of a run in whose data no zero could be a missing value; files that it scores are checked for it, too."""
 
 
 class BaseScores:
@@ -41,7 +48,7 @@ class BaseScores:
         self._base, self._budget, self._inputs = base, budget, inputs
         self._mean, self._deviation = 0.0, 1.0
         self._weights: dict[str, Tensor] = {}
-        self._booster: Any = None
+        self._booster: tuple[Any, TreeModel] | None = None
 
     def learn(
         self,
@@ -51,31 +58,35 @@ class BaseScores:
         *,
         seed: int,
         gain: str,
+        labels: Mapping[int, str],
+        are_listed: bool,
     ) -> None:
         """Trains or loads the base ranker, then measures the scale of its scores on the training documents.
 
         Args:
             trainer: of the run.
             stores: `train` and `validation`.
-            splits: the queries that the stores were built from.
+            splits: the queries of every split.
             seed: of the run.
             gain: of the main labels in NDCG.
+            labels: whose label a column, from 1, is.
+            are_listed: whether the user listed the inputs, so that they are not what labels left.
 
         Raises:
-            DataError: all training documents have the same score.
+            ConfigError: a model would read other columns than those that it was trained on, as far as can be known.
+            DataError: all training documents have the same score, or a model's scores are not those of the source of the data.
         """
         base, train, validation = self._base, stores["train"], stores["validation"]
         if isinstance(base, NeuralBase):
             network = train_base_ranker(base, trainer, train, validation, budget=self._budget, seed=seed, gain=gain)
             self._weights = {f"base.{name}": value.detach().cpu().clone() for name, value in network.state_dict().items()}
         elif isinstance(base, LightGBMModel):
-            self._weights = {"booster": text_to_tensor(read_model_text(base))}
+            self._load(base, trainer, splits, labels, {} if are_listed or base.columns is not None else labels)
         elif isinstance(base, LambdaMART):
-            blocks = self._blocks(splits["train"]), self._blocks(splits["validation"])
 
             def train_once() -> Mapping[str, Tensor]:
-                text = train_lambdamart(base, blocks, train, validation, budget=self._budget, seed=seed, gain=gain)
-                return {"booster": text_to_tensor(text)}
+                documents = [self._documents(stores[split], splits[split]) for split in ("train", "validation")]
+                return {"booster": text_to_tensor(train_lambdamart(base, *documents, budget=self._budget, seed=seed, gain=gain))}
 
             self._weights = dict(trainer.once("base", train_once))
         raw = self._raw_scores(train, splits["train"])
@@ -94,7 +105,7 @@ class BaseScores:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Restores a saved state."""
         self._mean, self._deviation = state["reference"].tolist()
-        self._weights = {name: value for name, value in state.items() if name.startswith("base.") or name == "booster"}
+        self._weights = {name: value for name, value in state.items() if name.startswith(("base.", "booster"))}
 
     def fill(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
         """Writes the base scores into the store that was built from `parts`."""
@@ -102,32 +113,69 @@ class BaseScores:
         store.reference.copy_((raw - self._mean) / self._deviation)
 
     def _raw_scores(self, store: ListStore, parts: Sequence[QuerySubset]) -> Tensor:
-        """`[items]`, the base ranker's scores before they are standardised."""
+        """`[items]`, the base ranker's scores before they are standardised; of trees on the CPU, with 64 bits."""
         base = self._base
         if isinstance(base, NeuralBase):
             with torch.device("meta"):  # an initialisation would draw from the global generator, for nothing
                 network = base.network(store.features.shape[1])
             network.load_state_dict(base_weights(self._weights), assign=True)
             return network_scores(network.to(store.features.device), store, self._budget)
-        if isinstance(base, LightGBMModel):
-            scores = [self._booster_scores(part, base.columns) for part in parts]
-        elif isinstance(base, LambdaMART):
-            scores = [self._booster_scores(part, None) for part in parts]
-        else:
-            number = [column_number(part.data, base.column, "task.base.column") for part in parts]
-            scores = [read_column(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
+        if isinstance(base, LightGBMModel | LambdaMART):
+            return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
+        number = [column_number(part.data, base.column, "task.base.column") for part in parts]
+        scores = [read_column(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
         return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
 
-    def _blocks(self, parts: Sequence[QuerySubset]) -> Iterator[NDArray[np.float32]]:
-        """The unscaled inputs of every document of `parts`, block by block."""
+    def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
+        """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""
+        main, begin, blocks = store.main.cpu().numpy(), 0, []
+        labels, lengths = [], []
         for part in parts:
-            yield from feature_blocks(part.data.features, part.items, self._inputs)
+            items, own = part.items, main[begin : begin + int(part.offsets[-1])]
+            order, sizes = canonical_order(feature_blocks(part.data.features, items, self._inputs), own, np.diff(part.offsets))
+            blocks.append(feature_blocks(part.data.features, items[order], self._inputs))
+            labels.append(own[order])
+            lengths.append(sizes)
+            begin += len(items)
+        return Documents(
+            chain.from_iterable(blocks), torch.from_numpy(np.concatenate(labels)), torch.from_numpy(np.concatenate(lengths))
+        )
 
-    def _booster_scores(self, part: QuerySubset, columns: Sequence[int] | None) -> NDArray[np.float32]:
+    def _load(
+        self,
+        base: LightGBMModel,
+        trainer: Trainer,
+        splits: Mapping[str, Sequence[QuerySubset]],
+        labels: Mapping[int, str],
+        left: Mapping[int, str],
+    ) -> None:
+        """Reads a model and checks it on every split; `left` are the labels that shifted the columns."""
+        text = read_model_text(base)
+        self._weights = {"booster": text_to_tensor(text)}
+        if base.missing == "refuse":
+            self._weights[STRICT] = torch.ones(1)
+        booster, model = self._trees()
+        for part in (part for parts in splits.values() for part in parts):
+            columns = self._model_columns(part)
+            check_columns(model, columns, left, part.data.labels)
+            if base.missing == "refuse":
+                check_missing(booster, model, part, columns)
+            check_against_source(booster, part, columns)
+        for note in column_notes(model, columns, labels):
+            trainer.note(note)
+
+    def _trees(self) -> tuple[Any, TreeModel]:
+        """The model as LightGBM holds it, and what its file says; both are kept."""
         if self._booster is None:
-            self._booster = load_booster(tensor_to_text(self._weights["booster"].cpu()))
-        numbers = self._inputs if columns is None else np.array(columns, dtype=np.int64) - 1
-        expected = self._booster.num_feature()
+            text = tensor_to_text(self._weights["booster"].cpu())
+            self._booster = load_booster(text), parse_model(text)
+        return self._booster
+
+    def _model_columns(self, part: QuerySubset) -> NDArray[np.int64]:
+        """`[features]`, the columns from 0 that the model reads."""
+        listed = self._base.columns if isinstance(self._base, LightGBMModel) else None
+        numbers = self._inputs if listed is None else np.array(listed, dtype=np.int64) - 1
+        expected = len(self._trees()[1].names)
         if expected != len(numbers):
             raise ConfigError(
                 f"[task.base.columns] the LightGBM model reads {expected} features, but it gets {len(numbers)} columns; "
@@ -135,5 +183,11 @@ class BaseScores:
             )
         for number in numbers:
             column_number(part.data, int(number) + 1, "task.base.columns")
-        blocks = feature_blocks(part.data.features, part.items, numbers)
-        return np.concatenate([booster_scores(self._booster, block) for block in blocks])
+        return numbers
+
+    def _booster_scores(self, part: QuerySubset) -> NDArray[np.float64]:
+        columns, (booster, model) = self._model_columns(part), self._trees()
+        if STRICT in self._weights:
+            check_missing(booster, model, part, columns)
+        blocks = feature_blocks(part.data.features, part.items, columns)
+        return np.concatenate([booster_scores(booster, block) for block in blocks])

@@ -15,7 +15,6 @@ from torch import Tensor
 from moft import DataError
 from moft.api import Count, Positive, length_grouped
 from moft_ltr.base.lightgbm_model import Floats, import_lightgbm
-from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 
@@ -47,23 +46,28 @@ class LambdaMART:
     features: Annotated[float, Gt(0), Le(1)] = 1.0
 
 
-def train_lambdamart(
-    settings: LambdaMART,
-    blocks: tuple[Iterable[Floats], Iterable[Floats]],
-    train: ListStore,
-    validation: ListStore,
-    *,
-    budget: int,
-    seed: int,
-    gain: str,
-) -> str:
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """The documents of a split, query by query, in the order that LightGBM sees them in.
+
+    Args:
+        blocks: their unscaled features, in blocks `[items, columns]`.
+        main: `[items]`, their main labels.
+        lengths: `[lists]` int64, documents of each query.
+    """
+
+    blocks: Iterable[Floats]
+    main: Tensor
+    lengths: Tensor
+
+
+def train_lambdamart(settings: LambdaMART, train: Documents, validation: Documents, *, budget: int, seed: int, gain: str) -> str:
     """Trains on `train`, keeps the trees with the best NDCG@10 on `validation`, and returns the text of the LightGBM model.
 
     Args:
         settings: of the base ranker.
-        blocks: unscaled features of the training and of the validation documents, each in blocks `[items, columns]`.
-        train: main labels and query lengths.
-        validation: main labels and query lengths.
+        train: what is learned from.
+        validation: what selects the number of trees.
         budget: documents that are ranked at once, padding included.
         seed: of the run.
         gain: of the main labels in NDCG, `linear` or `exp2`.
@@ -74,7 +78,7 @@ def train_lambdamart(
     """
     lightgbm = import_lightgbm()
     measure = _ValidationNDCG(validation, budget, gain)
-    values, grades = np.unique(train.main.cpu().numpy().astype(np.float64), return_inverse=True)
+    values, grades = np.unique(train.main.numpy().astype(np.float64), return_inverse=True)
     gains = np.exp2(values) - 1 if gain == "exp2" else values
     parameters = {
         "objective": "lambdarank",
@@ -91,9 +95,9 @@ def train_lambdamart(
         "verbosity": -1,
     }
     # LightGBM needs integer labels. `grades` index `label_gain`; the validation labels are only read by `measure`.
-    data = lightgbm.Dataset(list(blocks[0]), grades, group=train.lengths.numpy(), params=parameters)
+    data = lightgbm.Dataset(list(train.blocks), grades, group=train.lengths.numpy(), params=parameters)
     unused = np.zeros(len(validation.main))
-    check = lightgbm.Dataset(list(blocks[1]), unused, group=validation.lengths.numpy(), reference=data, params=parameters)
+    check = lightgbm.Dataset(list(validation.blocks), unused, group=validation.lengths.numpy(), reference=data, params=parameters)
     try:
         booster = lightgbm.train(
             parameters,
@@ -110,20 +114,21 @@ def train_lambdamart(
 
 
 class _ValidationNDCG:
-    """Mean NDCG@10 of the main objective over the queries of a store, from scores of all its documents."""
+    """Mean NDCG@10 of the main objective over queries, from scores of all their documents."""
 
-    def __init__(self, store: ListStore, budget: int, gain: str) -> None:
-        self._gain, main = gain, store.main.cpu()
+    def __init__(self, documents: Documents, budget: int, gain: str) -> None:
+        self._gain, main, lengths = gain, documents.main, documents.lengths
         if not (main > 0).any():
             raise DataError(
                 "[task.base] 'lambdamart' is selected by NDCG on the validation queries, but none has a main label above 0; "
                 "use another base ranker or another split."
             )
+        starts = lengths.cumsum(0) - lengths
         self._groups: list[tuple[Tensor, Tensor, Tensor]] = []  # indices, labels and items, each [lists, list]
-        for lists in length_grouped(store.lengths, budget):
-            lengths = store.lengths[lists].unsqueeze(1)
-            ranks = torch.arange(int(lengths.max()))  # [list]
-            items, indices = ranks < lengths, store.starts[lists].unsqueeze(1) + ranks.minimum(lengths - 1)
+        for lists in length_grouped(lengths, budget):
+            sizes = lengths[lists].unsqueeze(1)
+            ranks = torch.arange(int(sizes.max()))  # [list]
+            items, indices = ranks < sizes, starts[lists].unsqueeze(1) + ranks.minimum(sizes - 1)
             self._groups.append((indices, main[indices].masked_fill(~items, 0.0), items))
 
     def __call__(self, scores: NDArray[Any]) -> float:

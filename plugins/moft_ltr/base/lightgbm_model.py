@@ -12,11 +12,12 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Count, PathOrName, user_path
+from moft_ltr.base.model_text import parse_model
 
 Floats = NDArray[np.float32]
 
 MODEL_PARTS = ("num_class=", "max_feature_idx=", "end of trees")
-"""Text that every LightGBM model file contains. It is checked here because LightGBM reports a broken file on stderr only."""
+"""Text that every LightGBM model file contains."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,14 @@ class LightGBMModel:
     Args:
         path: model file, as written by LightGBM's `save_model`.
         columns: columns of the data, from 1, that are the model's features, in order; null for the inputs of the tuned ranker.
+        missing: what to do where the model scores a zero of the data otherwise than a missing value, which the data cannot tell
+            apart: `refuse` them with an error, or read each `zero` as one.
     """
 
     path: PathOrName
     name: Literal["lightgbm"] = "lightgbm"
     columns: list[Count] | None = None
+    missing: Literal["refuse", "zero"] = "refuse"
 
 
 def import_lightgbm() -> Any:
@@ -52,7 +56,7 @@ def read_model_text(settings: LightGBMModel) -> str:
     """The model file's text.
 
     Raises:
-        DataError: it cannot be read, or is not a LightGBM model.
+        DataError: it cannot be read, is not a LightGBM model, is damaged, or gives more than one score for a document.
     """
     path = user_path(settings.path)
     try:
@@ -69,30 +73,35 @@ def read_model_text(settings: LightGBMModel) -> str:
             f"[task.base.path] {settings.path}: is truncated or not a LightGBM model file: {missing[0]!r} is missing. Save the "
             "model again with save_model."
         )
+    parse_model(text)
     return text
 
 
 def load_booster(text: str) -> Any:
-    """The LightGBM booster of a model file's text.
+    """The LightGBM booster of the trees in a model file's text; LightGBM sees only what `parse_model` has checked.
 
     Raises:
         ConfigError: lightgbm is not installed.
-        DataError: LightGBM cannot read the text, or the model gives more than one score for a document.
+        DataError: the text is damaged, LightGBM cannot read it, or the model gives more than one score for a document.
     """
     lightgbm = import_lightgbm()
+    model = parse_model(text)
     try:
-        booster = lightgbm.Booster(model_str=text)
+        return lightgbm.Booster(model_str=model.text)
     except lightgbm.basic.LightGBMError as error:
         raise DataError(f"[task.base.path] LightGBM cannot read the model: {error}") from error
-    if booster.num_model_per_iteration() != 1:
-        scores = booster.num_model_per_iteration()
-        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each document; a ranker gives one.")
-    return booster
 
 
-def booster_scores(booster: Any, features: Floats) -> Floats:
-    """`[items]`, raw scores of documents with `features`, `[items, columns]`."""
-    return np.asarray(booster.predict(features, raw_score=True), dtype=np.float32)
+def booster_scores(booster: Any, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """`[items]`, raw scores of documents with `features`, `[items, columns]`.
+
+    Raises:
+        DataError: a score is not finite.
+    """
+    scores = np.asarray(booster.predict(features, raw_score=True), dtype=np.float64)
+    if not np.isfinite(scores).all():
+        raise DataError("[task.base] the LightGBM model gives a document a score that is not a finite number.")
+    return scores
 
 
 def text_to_tensor(text: str) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from moft.api import Batch, Count, ListValues, Objective, Steered
 
@@ -36,45 +38,72 @@ class NDCG:
         )
         empties = {"skip": "are skipped", "one": "count 1", "zero": "count 0"}[empty]
         self.metric = (
-            f"NDCG@{k} (gain {gains}; discount 1/log2(rank+1); queries without gain {empties}; ties keep the order of the file)"
+            f"NDCG@{k} (gain {gains}; discount 1/log2(rank+1); queries without gain {empties}; tied documents share their ranks)"
         )
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
         values, mains, lists = [], [], []
         for batch in batches:
-            order = ranking(steered(batch), batch.items, self._k)  # [n, batch, k]
+            ranked = ranking(steered(batch), batch.items, self._k)
             columns = [
-                ndcg(order, batch.labels[..., index], batch.mask[..., index], objective.gain, self._empty)
+                ndcg(ranked, batch.labels[..., index], batch.mask[..., index], objective.gain, self._empty)
                 for index, objective in enumerate(self._objectives)
             ]
             values.append(torch.stack(columns, dim=-1).cpu())  # [n, batch, m]
-            main = torch.full(order.shape[:2], math.nan)
+            main = torch.full(ranked.order.shape[:2], math.nan)
             if self._main is not None:
-                main = ndcg(order, batch.main, batch.items, self._main.gain, self._empty).cpu()
+                main = ndcg(ranked, batch.main, batch.items, self._main.gain, self._empty).cpu()
             mains.append(main)
             lists.append(batch.lists.cpu())
         return ListValues(torch.cat(values, dim=1), torch.cat(mains, dim=1), torch.cat(lists))
 
 
-def ranking(scores: Tensor, items: Tensor, k: int) -> Tensor:
-    """The `k` highest-scored documents of each query, best first; equal scores keep the order of the file.
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The documents of queries, best first, and what each rank counts.
+
+    Args:
+        order: `[n, batch, ranks]` int64, indices of the documents; all of them where scores tie, else the top k.
+        discounts: of the top ranks, `[min(k, list)]` float64.
+        shared: `[ranks]`, or `[n, batch, ranks]` where scores tie: the discount of each rank, averaged over documents of the same
+            score.
+    """
+
+    order: Tensor
+    discounts: Tensor
+    shared: Tensor
+
+
+def ranking(scores: Tensor, items: Tensor, k: int) -> Ranking:
+    """Ranks the documents of each query by their scores, of which the first `k` ranks count.
 
     Args:
         scores: `[n, batch, list]`.
-        items: `[batch, list]` bool, False for padding, which is ranked last.
+        items: `[batch, list]` bool, False for padding, which stands after all documents and is ranked last.
         k: number of ranks.
 
-    Returns: `[n, batch, min(k, list)]` int64.
+    Source of the averaging: McSherry and Najork 2008.
     """
-    hidden = scores.float().masked_fill(~items, torch.finfo(torch.float32).min)
-    return hidden.sort(dim=-1, descending=True, stable=True).indices[..., :k]
+    size = scores.shape[-1]
+    ranked, order = scores.float().masked_fill(~items, -math.inf).sort(dim=-1, descending=True, stable=True)
+    discounts = 1 / torch.log2(torch.arange(min(k, size), dtype=torch.float64, device=scores.device) + 2)
+    follows = (ranked[..., 1:] == ranked[..., :-1]) & items[:, 1:]  # [n, batch, list - 1], True where it ties with the one before
+    if not follows[..., : len(discounts)].any():
+        return Ranking(order[..., : len(discounts)], discounts, discounts)
+    places = torch.arange(size, device=scores.device)
+    first = pad(follows.logical_not() * places[1:], (1, 0)).cummax(dim=-1).values  # [n, batch, list], where its ties begin
+    last = pad(torch.where(follows, size, places[:-1]), (0, 1), value=size - 1).flip(-1).cummin(dim=-1).values.flip(-1)
+    whole = pad(discounts, (0, size - len(discounts)))  # [list]
+    sums = pad(whole.cumsum(0), (1, 0))  # [list + 1]
+    shared = torch.where(first == last, whole, (sums[last + 1] - sums[first]) / (last + 1 - first))
+    return Ranking(order, discounts, shared)
 
 
-def ndcg(order: Tensor, labels: Tensor, mask: Tensor, gain: str, empty: Empty) -> Tensor:
-    """NDCG@k of rankings, where k is the last size of `order`.
+def ndcg(ranked: Ranking, labels: Tensor, mask: Tensor, gain: str, empty: Empty) -> Tensor:
+    """NDCG@k of rankings; documents of the same score share their ranks, so that the order of the data does not matter.
 
     Args:
-        order: `[n, batch, k]`, indices of the documents, best first.
+        ranked: of the queries.
         labels: `[batch, list]`, not negative.
         mask: `[batch, list]` bool, True where the label counts.
         gain: `linear` or `exp2`.
@@ -85,10 +114,9 @@ def ndcg(order: Tensor, labels: Tensor, mask: Tensor, gain: str, empty: Empty) -
     Source: Jarvelin and Kekalainen 2002, with the logarithmic discount of Burges et al. 2005.
     """
     gains = (labels.double().exp2() - 1 if gain == "exp2" else labels.double()).masked_fill(~mask, 0.0)
-    ranks = torch.arange(order.shape[-1], dtype=torch.float64, device=order.device)
-    discount = 1 / torch.log2(ranks + 2)  # [k]
-    ideal = (gains.sort(dim=-1, descending=True).values[..., : order.shape[-1]] * discount).sum(-1)  # [batch]
-    found = gains.expand(len(order), -1, -1).gather(2, order)  # [n, batch, k]
-    values = (found * discount).sum(-1) / ideal.clamp(min=torch.finfo(torch.float64).tiny)
+    top = gains.sort(dim=-1, descending=True).values[..., : len(ranked.discounts)]
+    ideal = (top * ranked.discounts).sum(-1)  # [batch]
+    found = gains.expand(len(ranked.order), -1, -1).gather(2, ranked.order)  # [n, batch, ranks]
+    values = (found * ranked.shared).sum(-1) / ideal.clamp(min=torch.finfo(torch.float64).tiny)
     filler = {"skip": math.nan, "one": 1.0, "zero": 0.0}[empty]
     return values.masked_fill(ideal <= 0, filler)

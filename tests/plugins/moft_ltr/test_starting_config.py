@@ -128,7 +128,10 @@ def test_a_label_stands_in_for_relevance_that_ranks_nothing(moft, written, write
 
 def test_a_model_of_lightgbm_is_the_base_ranker(written, write, tmp_path):
     data = write([(0.3, 4), (0.1, 0)])
-    (tmp_path / "model.txt").write_text("tree\nnum_class=1\nmax_feature_idx=0\nend of trees\n", encoding="utf-8")
+    model = (
+        "tree\nnum_class=1\nmax_feature_idx=0\nfeature_names=a\n\nTree=0\nnum_leaves=1\nnum_cat=0\nleaf_value=0\n\nend of trees\n"
+    )
+    (tmp_path / "model.txt").write_text(model, encoding="utf-8")
     _, config = written(data, "--label", "clicks=2", "--model", "model.txt")
     assert config["task"]["base"] == {"name": "lightgbm", "path": "model.txt"}
 

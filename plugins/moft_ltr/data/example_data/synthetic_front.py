@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from moft_ltr.data.dataset_folder import Floats, Integers
 
-METRIC = "NDCG@10, linear gain, ties in the order of the data, queries without positive labels skipped"
+METRIC = "NDCG@10, linear gain, tied documents share their ranks, queries without positive labels skipped"
 CUTOFF = 10
 
 Values = npt.NDArray[np.float64]
@@ -89,14 +89,20 @@ def grid(objectives: int) -> Values:
 def ndcg(scores: Values, labels: Values) -> Values:
     """`[n, m]`, the metric of each objective when a query is ranked by each of n scores; NaN where no label is positive.
 
+    It is written without torch, which `moft data make` would take seconds to import.
+
     Args:
         scores: `[n, list]`.
         labels: `[list, m]`, not negative.
     """
-    count = min(CUTOFF, len(labels))
-    discounts = 1 / np.log2(np.arange(count) + 2)
-    best = discounts @ -np.sort(-labels, axis=0)[:count]  # [m]
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    gained = np.einsum("k,nkm->nm", discounts, labels[order])
+    size = len(labels)
+    discounts = np.where(np.arange(size) < CUTOFF, 1 / np.log2(np.arange(size) + 2), 0.0)
+    best = discounts @ -np.sort(-labels, axis=0)  # [m]
+    sums = np.concatenate([[0.0], discounts.cumsum()])
+    gained = np.empty((len(scores), labels.shape[1]))
+    for row, found in enumerate(-scores):
+        ranked = np.sort(found)
+        first, end = np.searchsorted(ranked, found, "left"), np.searchsorted(ranked, found, "right")  # [list], of its ties
+        gained[row] = (sums[end] - sums[first]) / (end - first) @ labels
     with np.errstate(invalid="ignore"):
         return np.where(best > 0, gained / best, np.nan)

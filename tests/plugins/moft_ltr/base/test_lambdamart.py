@@ -222,3 +222,38 @@ def test_lightgbm_that_lacks_a_library_is_told_with_the_reason(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(ConfigError, match=r"\[task.base\] the package lightgbm is installed, but cannot be loaded \(libgomp"):
         lightgbm_model.import_lightgbm()
+
+
+def shuffled(lists, folder, seed):
+    """A copy of the lists with the queries of each file, and the documents of each query, in another order."""
+    shutil.copytree(lists, folder)
+    draws = np.random.default_rng(seed)
+    for path in folder.glob("*.txt"):
+        rows = [row for row in path.read_text().splitlines(keepends=True) if not row.startswith("#")]
+        queries = {}
+        for row in rows:
+            queries.setdefault(row.split()[1], []).append(row)
+        names = draws.permutation(list(queries))
+        path.write_text("".join("".join(draws.permutation(queries[name])) for name in names))
+    return folder
+
+
+def test_the_order_of_the_file_changes_neither_the_trees_nor_their_number(prepared, lists, tmp_path):
+    built = prepared(base=BASE)
+    texts = {text_of(prepared(base=BASE, data=shuffled(lists, tmp_path / str(seed), seed))) for seed in range(3)}
+    assert texts == {text_of(built)}
+
+
+def test_early_stopping_does_not_see_the_order_of_the_file_where_scores_tie(prepared, lists, tmp_path):
+    """One column of two values: few documents differ in their score, and the order of the others decided."""
+    base = {**BASE, "trees": 20, "patience": 5, "leaves": 2}
+    texts = set()
+    for seed in range(3):
+        data = shuffled(lists, tmp_path / str(seed), seed)
+        for path in data.glob("*.txt"):
+            rows = [row.split() for row in path.read_text().splitlines()]
+            lines = [[*row[:2], f"1:{float(row[2][2:]) > 0:d}", *row[3:]] for row in rows]
+            path.write_text("".join(" ".join(line) + "\n" for line in lines))
+        built = prepared(base=base, data=data, features=[1])
+        texts.add((text_of(built), round(main_ndcg(built, "test"), 12)))
+    assert len(texts) == 1

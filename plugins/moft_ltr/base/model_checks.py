@@ -1,0 +1,152 @@
+"""Checks that a user's LightGBM model scores the data as it would score the source of the data."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moft import ConfigError, DataError
+from moft_ltr.base.lightgbm_model import booster_scores
+from moft_ltr.base.model_text import Integers, TreeModel
+from moft_ltr.data.feature_scaling import feature_blocks
+from moft_ltr.data.splits import QuerySubset
+
+SAMPLE = 50
+"""Queries of a split whose scores are compared with those of their lines in the file, evenly spaced."""
+
+TOLERANCE = 1e-6
+"""Largest difference of two scores, as a share of the range of the sample's scores."""
+
+SHOWN = 6
+"""Features that a note names."""
+
+
+def check_columns(model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int]) -> None:
+    """Checks that no label column shifts the columns that a model reads, and that names that both sides know agree.
+
+    Args:
+        model: the model.
+        columns: `[features]`, the column from 0 of each of its features.
+        labels: whose label a column, from 1, is, where the columns are those that labels left; empty where the user listed them.
+        named: column, from 1, of each label that the data names itself.
+
+    Raises:
+        ConfigError: a feature would be read from a column that another one stands in, as far as can be known.
+    """
+    for feature in model.used:
+        name, column = model.names[feature], int(columns[feature]) + 1
+        before = next((label for label in sorted(labels) if label < column), None)
+        if before is not None:
+            raise ConfigError(
+                f"[task.base.columns] feature {feature + 1} of the LightGBM model ({name!r}) would be read from column {column}, "
+                f"because column {before} is the label of {labels[before]!r} and no input. List the columns that the model reads "
+                "here, in its order."
+            )
+        if named.get(name, column) != column:
+            raise ConfigError(
+                f"[task.base.columns] feature {feature + 1} of the LightGBM model is {name!r}, but would be read from column "
+                f"{column}, and the data says that {name!r} is column {named[name]}. List the columns that the model reads here, "
+                "in its order."
+            )
+
+
+def column_notes(model: TreeModel, columns: Integers, labels: Mapping[int, str]) -> Iterator[str]:
+    """Sentences on what a reader has to know of the columns that a model reads.
+
+    Args:
+        model: the model.
+        columns: `[features]`, the column from 0 of each of its features.
+        labels: whose label a column, from 1, is.
+    """
+    for column in sorted({int(columns[feature]) + 1 for feature in model.used} & labels.keys()):
+        yield (
+            f"The base model reads column {column}, the label of {labels[column]!r}: its scores know this label, "
+            "so that results for it are too good."
+        )
+    if not all(re.fullmatch(r"Column_[0-9]+", name) for name in model.names):
+        shown = ", ".join(f"{model.names[feature]} from {columns[feature] + 1}" for feature in model.used[:SHOWN])
+        rest = f" and {len(model.used) - SHOWN} more" if len(model.used) > SHOWN else ""
+        yield f"The base model reads its features by column: {shown}{rest}. The data has no names to check this with."
+
+
+def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: Integers) -> None:
+    """Checks that no zero in the data could be a missing value that the model scores in another way.
+
+    Raises:
+        DataError: one could; the message names its column.
+    """
+    if not len(model.missing):
+        return
+    for block in feature_blocks(part.data.features, part.items, columns):
+        is_zero = block[:, model.missing] == 0
+        rows = np.flatnonzero(is_zero.any(axis=1))
+        if not len(rows):
+            continue
+        lost = block[rows]
+        lost[:, model.missing] = np.where(is_zero[rows], np.nan, lost[:, model.missing])
+        changed = rows[booster_scores(booster, block[rows]) != booster_scores(booster, lost)]
+        if len(changed):
+            feature = model.missing[is_zero[changed].sum(axis=0).argmax()]
+            raise DataError(
+                f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model was trained "
+                f"on missing values of this feature ({model.names[feature]!r}) and scores them otherwise than zeros, but the "
+                "data cannot tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if every "
+                "zero is a value."
+            )
+
+
+def check_against_source(booster: Any, part: QuerySubset, columns: Integers) -> None:
+    """Checks that some documents of a text file have the scores that the model gives to the numbers in the file.
+
+    Raises:
+        DataError: one has not; the message names its line.
+    """
+    source = Path(part.data.source)
+    chosen = part.lists[np.linspace(0, len(part.lists) - 1, min(SAMPLE, len(part.lists))).astype(np.int64)]
+    if not source.is_file() or not part.data.lines[chosen].all():
+        return
+    numbers, lines = _lines(source, part, chosen)
+    rows = _columns(b"".join(lines), part.data.columns)[:, columns]
+    items = np.concatenate([np.arange(part.data.offsets[index], part.data.offsets[index + 1]) for index in chosen])
+    expected = booster_scores(booster, rows)
+    found = np.concatenate([booster_scores(booster, block) for block in feature_blocks(part.data.features, items, columns)])
+    off = np.abs(expected - found) > TOLERANCE * np.ptp(expected)
+    if off.any():
+        first = int(off.argmax())
+        raise DataError(
+            f"{source}:{numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but {found[first]:.9g} after "
+            "moft has read it with 32 bits (documents that differ: "
+            f"{int(off.sum())} of {len(off)}). Use a column of scores as task.base, or train the model on 32-bit features."
+        )
+
+
+def _lines(source: Path, part: QuerySubset, chosen: NDArray[np.int64]) -> tuple[list[int], list[bytes]]:
+    """Number and text of every document's line of some queries."""
+    wanted = {int(part.data.lines[index]): int(part.data.offsets[index + 1] - part.data.offsets[index]) for index in chosen}
+    numbers: list[int] = []
+    lines: list[bytes] = []
+    left = 0
+    with source.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            left = wanted.pop(number, left)
+            if left and line.split(b"#", 1)[0].strip():
+                numbers.append(number)
+                lines.append(line if line.endswith(b"\n") else line + b"\n")
+                left -= 1
+            if not left and not wanted:
+                break
+    return numbers, lines
+
+
+def _columns(text: bytes, columns: int) -> NDArray[np.float64]:
+    """`[items, columns]`, the values of lines with all their digits."""
+    from sklearn.datasets import load_svmlight_file
+
+    features, *_ = load_svmlight_file(io.BytesIO(text), n_features=columns, zero_based=False, query_id=True, dtype=np.float64)
+    return np.asarray(features.toarray())

@@ -1,0 +1,209 @@
+"""Reads the text of a LightGBM model strictly: LightGBM itself reads beyond its memory where a number in it is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moft import DataError
+
+Integers = NDArray[np.int64]
+
+CATEGORICAL, MISSING_BITS, MISSING_IS_NAN = 1, 12, 8
+"""Bits of a node's `decision_type`."""
+
+DECISIONS = 12
+"""Values of `decision_type` are below this: 1 for categories, 2 for missing values to the left, 4 or 8 for what is missing."""
+
+INTEGERS = re.compile(r" *(?:-?[0-9]{1,10}(?: +-?[0-9]{1,10})*)? *")
+NUMBERS = re.compile(r" *(?:-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?: +-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)*)? *")
+END = "\nend of trees"
+# fmt: off
+KEYS = frozenset((
+    "num_leaves", "num_cat", "split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child",
+    "leaf_value", "leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count", "cat_boundaries",
+    "cat_threshold", "is_linear", "leaf_const", "num_features", "leaf_features", "leaf_coeff", "shrinkage",
+))
+# fmt: on
+"""Of a tree. Another one may change what the tree means."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreeModel:
+    """What a LightGBM model file says about its scores.
+
+    Args:
+        text: a model file of the same trees, written from the checked numbers alone, which LightGBM reads without harm.
+        names: of the features, in order.
+        used: `[k]`, the features, from 0, that the trees read.
+        missing: `[k]`, those of them, from 0, that had missing values (NaN) in training: trees send NaN another way than 0.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    used: Integers
+    missing: Integers
+
+
+def parse_model(text: str) -> TreeModel:
+    """Checks the whole text of a LightGBM model.
+
+    Raises:
+        DataError: it has an error, no tree, or more than one score for each document; the message says where.
+    """
+    head, _, body = text.partition("\nTree=")
+    if not body or END not in body:
+        _damaged(f"{'Tree=0' if not body else END.strip()!r} is missing")
+    header = _fields(head.split("\n")[1:], "header")
+    scores = max(_count(header, "num_class", "header"), _count(header, "num_tree_per_iteration", "header", 1))
+    if scores != 1:
+        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each document; a ranker gives one.")
+    names = tuple(header.get("feature_names", "").split(" "))
+    features = _count(header, "max_feature_idx", "header") + 1
+    if len(names) != features:
+        _damaged(f"header: max_feature_idx is {features - 1}, but feature_names has {len(names)} names")
+    chunks = ("Tree=" + body.partition(END)[0] + "\n").replace("\nTree=", "\n\0Tree=").split("\0")
+    _check_sizes(header, chunks)
+    trees = [_Tree(chunk, number, features) for number, chunk in enumerate(chunks)]
+    texts = [f"Tree={number}\n{tree.text}\n\n" for number, tree in enumerate(trees)]
+    columns = " ".join(f"Column_{number}" for number in range(features))
+    sizes = " ".join(str(len(tree)) for tree in texts)
+    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n"
+    infos = " ".join(["none"] * features)
+    safe = f"{begin}feature_names={columns}\nfeature_infos={infos}\ntree_sizes={sizes}\n\n{''.join(texts)}end of trees\n"
+    used, missing = (
+        np.unique(np.concatenate(parts)) for parts in zip(*((tree.used, tree.missing) for tree in trees), strict=True)
+    )
+    return TreeModel(safe, names, used, missing)
+
+
+class _Tree:
+    """One tree, with every number checked that a score depends on.
+
+    Args:
+        chunk: its text, from `Tree=`.
+        number: from 0.
+        features: how many features the model has.
+    """
+
+    def __init__(self, chunk: str, number: int, features: int) -> None:
+        self.where = f"tree {number}"
+        first, *lines = chunk.split("\n")
+        if first != f"Tree={number}":
+            _damaged(f"{first[:40]!r} stands where Tree={number} should")
+        self.given, self.lines = _fields(lines, self.where), list[str]()
+        for key in self.given.keys() - KEYS:
+            _damaged(f"{self.where}: {key[:40]!r} is not a line of a tree")
+        leaves = _count(self.given, "num_leaves", self.where)
+        categories = _count(self.given, "num_cat", self.where)
+        if leaves < 1:
+            _damaged(f"{self.where}: num_leaves is {leaves}")
+        self.lines += [f"num_leaves={leaves}", f"num_cat={categories}"]
+        nodes = leaves - 1
+        self._numbers("leaf_value", leaves)
+        self.used = self.missing = np.zeros(0, dtype=np.int64)
+        if nodes:
+            self._nodes(nodes, features, categories)
+        if _count(self.given, "is_linear", self.where, 0):
+            self._linear(leaves, features)
+        self.text = "\n".join(self.lines) + "\n"
+
+    def _nodes(self, nodes: int, features: int, categories: int) -> None:
+        self.used = self._integers("split_feature", nodes, 0, features)
+        thresholds = self._numbers("threshold", nodes)
+        kinds = self._integers("decision_type", nodes, 0, DECISIONS)
+        left, right = (self._integers(side, nodes, -nodes - 1, nodes) for side in ("left_child", "right_child"))
+        if not np.array_equal(np.sort(np.concatenate([left, right])), np.delete(np.arange(-nodes - 1, nodes), nodes + 1)):
+            _damaged(f"{self.where}: left_child and right_child do not name every node and leaf once")
+        reached, level = 0, np.zeros(1, dtype=np.int64)
+        while len(level):
+            reached += len(level)
+            level = np.concatenate([left[level], right[level]])
+            level = level[level >= 0]
+        if reached != nodes:
+            _damaged(f"{self.where}: {nodes - reached} nodes cannot be reached from its root")
+        self.missing = self.used[(kinds & MISSING_BITS) == MISSING_IS_NAN]
+        sets = thresholds[(kinds & CATEGORICAL) == CATEGORICAL]
+        if len(sets) and not np.isin(sets, np.arange(categories)).all():
+            _damaged(f"{self.where}: a threshold is not the number of one of its {categories} sets of categories")
+        if categories:
+            ends = self._integers("cat_boundaries", categories + 1, 0, 2**31)
+            words = self._integers("cat_threshold", int(ends[-1]), 0, 2**32)
+            if ends[0] != 0 or (np.diff(ends) < 0).any() or len(words) != ends[-1]:
+                _damaged(f"{self.where}: cat_boundaries do not ascend from 0 to {len(words)}")
+
+    def _linear(self, leaves: int, features: int) -> None:
+        self.lines.append("is_linear=1")
+        self._numbers("leaf_const", leaves)
+        counts = self._integers("num_features", leaves, 0, features + 1)
+        self.used = np.concatenate([self.used, self._integers("leaf_features", int(counts.sum()), 0, features)])
+        self._numbers("leaf_coeff", int(counts.sum()))
+
+    def _integers(self, key: str, count: int, low: int, end: int) -> Integers:
+        """`[count]`, the integers of a line, from `low` to below `end`."""
+        values = self._values(key, count, INTEGERS, np.int64)
+        if ((values < low) | (values >= end)).any():
+            wrong = values[(values < low) | (values >= end)][0]
+            _damaged(f"{self.where}: {key} has {wrong}, which is not from {low} to {end - 1}")
+        return values
+
+    def _numbers(self, key: str, count: int) -> NDArray[np.float64]:
+        """`[count]`, the finite numbers of a line."""
+        values = self._values(key, count, NUMBERS, np.float64)
+        if not np.isfinite(values).all():
+            _damaged(f"{self.where}: {key} has a number that is not finite")
+        return values
+
+    def _values(self, key: str, count: int, form: re.Pattern[str], dtype: type) -> NDArray[Any]:
+        line = self.given.get(key)
+        if line is None:
+            _damaged(f"{self.where}: {key} is missing")
+        if not form.fullmatch(line):
+            _damaged(f"{self.where}: {key} has something other than {'integers' if dtype is np.int64 else 'finite numbers'}")
+        values: NDArray[Any] = np.fromstring(line, dtype=dtype, sep=" ") if line.strip() else np.zeros(0, dtype=dtype)
+        if len(values) != count:
+            _damaged(f"{self.where}: {key} has {len(values)} numbers, not {count}")
+        self.lines.append(f"{key}={line}")
+        return values
+
+
+def _fields(lines: list[str], where: str) -> dict[str, str]:
+    """The values of lines `KEY=VALUE` by key; a line without `=` has the value ''."""
+    found: dict[str, str] = {}
+    for line in filter(None, lines):
+        key, _, value = line.partition("=")
+        if key in found:
+            _damaged(f"{where}: {key[:40]!r} is there twice")
+        found[key] = value
+    return found
+
+
+def _count(fields: Mapping[str, str], key: str, where: str, default: int | None = None) -> int:
+    """An integer of 0 or more."""
+    value = fields.get(key, None if default is None else str(default))
+    if value is None:
+        _damaged(f"{where}: {key} is missing")
+    if not re.fullmatch("[0-9]{1,9}", value):
+        _damaged(f"{where}: {key} is {value[:40]!r}, not a number of 0 or more")
+    return int(value)
+
+
+def _check_sizes(header: Mapping[str, str], chunks: list[str]) -> None:
+    """Checks the lengths of the trees in bytes, which files of newer versions hold."""
+    if "tree_sizes" not in header:
+        return
+    told, found = header["tree_sizes"].split(), [len(chunk.encode()) for chunk in chunks]
+    if len(told) != len(found):
+        _damaged(f"it has {len(found)} trees, but tree_sizes has {len(told)} numbers")
+    for number, (size, length) in enumerate(zip(told, found, strict=True)):
+        if size != str(length):
+            _damaged(f"tree {number} has {length} bytes, but tree_sizes says {size[:40]}")
+
+
+def _damaged(what: str) -> NoReturn:
+    raise DataError(f"[task.base.path] the LightGBM model is damaged: {what}. Save the model again with save_model.")
