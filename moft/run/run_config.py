@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from moft.config.build_component import Resolved, resolve
-from moft.config.config_file import read_config
+from moft.config.config_file import read_config, with_quoting_advice
+from moft.errors import ConfigError
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Tracker
@@ -23,7 +24,10 @@ def read_settings(config: Path, overrides: Sequence[str], plugins: Plugins) -> R
     """
     content = read_config(config, overrides)
     register_plugin_files(content.get("plugins", ()), plugins)
-    return resolve(RunSettings, content, plugins)
+    try:
+        return resolve(RunSettings, content, plugins)
+    except ConfigError as error:
+        raise ConfigError(with_quoting_advice(str(error), overrides)) from error
 
 
 def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, Tracker]:
