@@ -46,6 +46,7 @@ RENAMES = (
     Rename("option", "moft score --temperature", "moft score --dial"),
     Rename("option", "moft profile --temperature", "moft profile --dial"),
     Rename("option", "moft generate --temperature", "moft generate --dial"),
+    Rename("option", "moft generate --temperature", "moft generate --sampling-temperature"),
     Rename("option", "moft export --temperature", "moft export --dial"),
     Rename("option", "moft compare --samples", "moft compare --bootstrap-samples"),
     Rename("prompt key", "temperature", "dial"),
@@ -93,11 +94,13 @@ _UNEXPECTED = re.compile(r"^([\w.]+)\(\) got an unexpected keyword argument '(\w
 def new_name(kind: Kind, old: str) -> str:
     """The new name of something in its short form, such as `dial` or `--dial`; empty where it was not renamed.
 
+    Where there are several, they are joined by `or`.
+
     Args:
         kind: as in the table, such as `prompt key`.
         old: in full, as in the table; a setting may have any names in place of `*`.
     """
-    return next((rename.short for rename in RENAMES if rename.kind == kind and re.fullmatch(rename.pattern, old)), "")
+    return " or ".join(rename.short for rename in RENAMES if rename.kind == kind and re.fullmatch(rename.pattern, old))
 
 
 def missing_name(module: str, name: str) -> ImportError | AttributeError:

@@ -81,6 +81,21 @@ def read_value(text: str, path: str) -> Any:
     return found
 
 
+def with_quoting_advice(mistakes: str, overrides: Sequence[str]) -> str:
+    """Mistakes, one a line; those of an override that is not text, but has to be, also say how to quote it."""
+    values = {where.strip(): value for where, _, value in (override.partition("=") for override in overrides)}
+    texts = []
+    for line in mistakes.splitlines():
+        where, found, _ = line.partition(": must be text, got")
+        texts.append(line + _quotes(where, values[where]) if found and where in values else line)
+    return "\n".join(texts)
+
+
+def _quotes(where: str, value: str) -> str:
+    """How to quote a value, as a sentence after a space."""
+    return f""" Put text in quotes: '{where}="{value.strip()}"'."""
+
+
 def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -> None:
     """Applies one `a.b=value`; a component in short form on the way becomes a mapping with its name."""
     where, equals, value_text = text.partition("=")
@@ -90,7 +105,7 @@ def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -
     try:
         value = _expanded(load(value_text), tuple(keys), unset)
     except Malformed as error:
-        raise ConfigError(f"override {text!r} is malformed: {error}") from error
+        raise ConfigError(f"override {text!r} is malformed: {error}{_quotes(where.strip(), value_text)}") from error
     holder: Any = config
     replace_holder: Callable[[Any], None] | None = None  # in the mapping or list around it
     for depth, key in enumerate(keys):

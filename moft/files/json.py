@@ -21,10 +21,12 @@ def json_of(text: str, where: str, form: str | None = None) -> Any:
         form: what a line looks like, for messages; None names the place of the mistake in its stead.
 
     Raises:
-        DataError: it is not JSON, or Python cannot read it; the message begins with `where`.
+        DataError: it is not JSON, a key is given twice, or Python cannot read it; the message begins with `where`.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
+    except _RepeatedKeyError as error:
+        raise DataError(f"{where}: the key {str(error)!r} is given twice.") from error
     except json.JSONDecodeError as error:
         if form is None:
             place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
@@ -32,6 +34,18 @@ def json_of(text: str, where: str, form: str | None = None) -> Any:
         raise DataError(f"{where}: {text[:40]!r} is not JSON ({error.msg}); a line is {form}.") from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
+
+
+class _RepeatedKeyError(Exception):
+    """A key is given twice in an object; the message is the key."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return found
 
 
 def float_of(number: int | float) -> float:

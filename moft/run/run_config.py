@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from moft.config.build_component import Resolved, resolve
-from moft.config.config_file import read_config
+from moft.config.config_file import read_config, with_quoting_advice
+from moft.errors import ConfigError
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.trusted_files import check_trusted, plugin_content
@@ -38,7 +39,10 @@ def read_settings(
             plugins.register_file(file)
     else:
         register_trusted({file: plugin_content(file) for file in files}, plugins, trust=trust)
-    return resolve(RunSettings, content, plugins)
+    try:
+        return resolve(RunSettings, content, plugins)
+    except ConfigError as error:
+        raise ConfigError(with_quoting_advice(str(error), overrides)) from error
 
 
 def trackers_of(resolved: Resolved, path: Path, plugins: Plugins) -> dict[str, Tracker]:

@@ -14,7 +14,7 @@ from moft_llm.data.filtering import Faulty, filter_lists
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
 from moft_llm.data.readers.dataset_files import rows, split_files
 from moft_llm.data.readers.file_formats import SUFFIXES, Row
-from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
+from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader, rated_columns
 from moft_llm.data.readers.pair_readers import HH, LAST, Pairs
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 
@@ -115,9 +115,8 @@ def _reader(data: str, row: Row) -> Reader:
         return HH({"preferred": data})
     if {"chosen", "rejected"} <= columns and ("prompt" in columns or isinstance(row["chosen"], list)):
         return Pairs(data)
-    numbers = [name for name, value in row.values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
-    if {"prompt", "response"} <= columns and numbers:
-        return Rated(data, labels=numbers)
+    if {"prompt", "response"} <= columns:
+        return Rated(data, labels=rated_columns(list(rows(data))))
     raise DataError(f"{row.where}: has {', '.join(map(str, columns)) or 'nothing'}, which is no layout of these: {LAYOUTS}.")
 
 

@@ -106,6 +106,8 @@ class LLM:
             )
         if not objectives:
             raise ConfigError("[task.objectives] is empty; give at least one objective, such as helpful: {}.")
+        if unnamed := [name for name, label in objectives.items() if label.label is not None and not label.label.strip()]:
+            raise ConfigError(f"[task.objectives.{unnamed[0]}.label] is empty; name a label of the data, or leave it out.")
         check_format(template)
         if max_length is not None:
             check_lengths(max_length, max_response)

@@ -113,11 +113,17 @@ def test_an_old_option_is_refused_and_the_new_one_exists(rename: Rename, moft, p
     command, _, old = rename.old.rpartition(" ")
     said = moft(*command.split()[1:], "run", old, "2")
     assert said.code == 2
-    assert said.mistakes == [f"moft: error: {old} is now {rename.short}. Try '{command} --help'."]
+    assert said.mistakes == [f"moft: error: {old} is now {new_name('option', rename.old)}. Try '{command} --help'."]
+    assert rename.short in said.mistakes[0]
     group = typer.main.get_command(application(plugins))
     options = {option for parameter in group.commands[command.split()[1]].params for option in parameter.opts}  # type: ignore[attr-defined]
     assert rename.new == f"{command} {rename.short}"
     assert rename.short in options
+
+
+def test_an_old_option_with_two_new_ones_names_both(moft) -> None:
+    said = moft("generate", "run", "a", "--temperature", "0.7")
+    assert said.mistakes == ["moft: error: --temperature is now --dial or --sampling-temperature. Try 'moft generate --help'."]
 
 
 def test_an_option_that_never_was_is_told_as_before(moft) -> None:
@@ -274,9 +280,8 @@ def test_every_rename_has_a_row_on_its_page_and_no_other_has() -> None:
     assert rows == list(map(row_of, RENAMES))
 
 
-def test_no_old_name_is_there_twice_and_settings_stay_where_they_were() -> None:
-    keys = [(rename.kind, rename.old) for rename in RENAMES]
-    assert len(set(keys)) == len(keys)
+def test_no_rename_is_there_twice_and_settings_stay_where_they_were() -> None:
+    assert len(set(RENAMES)) == len(RENAMES)
     for rename in (rename for rename in RENAMES if rename.kind == "setting"):
         assert rename.old.rpartition(".")[0] == rename.new.rpartition(".")[0]
     assert set(VALUES) == {rename.new for rename in RENAMES if rename.kind == "setting"}

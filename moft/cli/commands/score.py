@@ -56,6 +56,8 @@ def score(
     tradeoff = tradeoff_at(rows, [factors], opened.trained_betas)
     for note in opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {note}", err=True)
+    if out is not None and out.exists():
+        raise DataError(f"{out}: already exists. Choose another path or remove it.")
     scores = scores_of(opened.policy, batches, tradeoff)
     text = "".join(f"{value:.9g}\n" for value in scores)
     if out is None:

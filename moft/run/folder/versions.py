@@ -47,6 +47,7 @@ def versions_of(
         seed: of the run.
         identity: of the data.
     """
+    count = torch.get_num_threads()
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -56,7 +57,7 @@ def versions_of(
         "folder": str(Path.cwd()),
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
-        else f"{device.type}, {torch.get_num_threads()} threads",
+        else f"{device.type}, {count} {'thread' if count == 1 else 'threads'}",
         "seed": seed,
         "data": redacted(identity),
         "git_commit": _commit(),

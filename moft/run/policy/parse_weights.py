@@ -32,7 +32,7 @@ def parse_weights(text: str, names: Sequence[str]) -> list[float]:
 
 
 def read_weights_file(path: Path, names: Sequence[str], nouns: Nouns | None = None) -> list[list[float]]:
-    """A row of weights for each list, from a file with a JSON array of numbers on each line.
+    """A row of weights for each list, from a file with a JSON array of numbers on each line; blank lines at the end are skipped.
 
     Args:
         path: of the file.
@@ -43,7 +43,7 @@ def read_weights_file(path: Path, names: Sequence[str], nouns: Nouns | None = No
         DataError: a line is malformed; the message has its number.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").rstrip().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from error
     rows = []

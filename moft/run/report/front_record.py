@@ -176,7 +176,7 @@ def nouns_of(record: Mapping[str, Any]) -> Nouns:
 
 
 def front_table(record: Mapping[str, Any]) -> str:
-    """The points of a front as CSV, one row each."""
+    """The points of a front as CSV, one row each; the main columns are empty where there is no main objective."""
     names = record["objectives"]
     header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
@@ -187,7 +187,8 @@ def front_table(record: Mapping[str, Any]) -> str:
         row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
-        writer.writerow([*row, point["main"], *point["main_ci"]])
+        main = [point["main"], *point["main_ci"]]
+        writer.writerow([*row, *("" if value is None or math.isnan(value) else value for value in main)])
     return text.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Refuses or drops empty and repeated responses, and prompts with fewer than two responses."""
+"""Refuses or drops empty and repeated responses, blank prompts, and prompts with fewer than two responses."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
-from moft_llm.data.preference_example import Example
+from moft_llm.data.preference_example import MAX_RESPONSES, Example, prompt_texts
 
 Faulty = Literal["refuse", "drop"]
+
+_BLANK = "the prompt is blank; every prompt needs text."
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,14 @@ class FilteredLists:
         empty: empty responses that were left out.
         repeated: repeated responses that were left out.
         short: prompts that were left out because fewer than two responses remained.
+        blank: prompts without text that were left out.
     """
 
     examples: tuple[Example, ...]
     empty: int = 0
     repeated: int = 0
     short: int = 0
+    blank: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -35,6 +39,7 @@ class FilteredLists:
             (self.empty, "empty responses"),
             (self.repeated, "repeated responses"),
             (self.short, "prompts with fewer than two responses"),
+            (self.blank, "prompts without text"),
         )
         return tuple(f"data: left out {count} {what}." for count, what in counts if count)
 
@@ -44,18 +49,26 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
 
     Args:
         examples: as they were read.
-        faulty: `refuse` raises at the first empty or repeated response, and at the first prompt with fewer than two; `drop`
-            leaves such responses out, and prompts with fewer than two responses left.
+        faulty: `refuse` raises at the first empty or repeated response, and at the first prompt without text or with fewer than
+            two responses; `drop` leaves such responses out, and such prompts.
 
     Raises:
-        DataError: there is such a response or prompt, and `faulty` is `refuse`.
+        DataError: there is such a response or prompt, and `faulty` is `refuse`; or a prompt has too many responses.
     """
-    usable, empty, repeated, short = [], 0, 0, 0
+    usable, empty, repeated, short, blank = [], 0, 0, 0, 0
+    examples = list(examples)
     for example in examples:
+        _check_count(example)
+        if is_blank := not any(text.strip() for text in prompt_texts(example.prompt)):
+            blank += faulty == "drop"
         texts = [response.strip() for response in example.responses]
         places = [i for i, text in enumerate(texts) if text and text not in texts[:i]]
-        if faulty == "refuse" and (fault := _fault(texts)):
-            raise DataError(f"{example.where}: {fault} Set task.faulty: drop to leave it out.")
+        if faulty == "refuse" and (fault := _BLANK if is_blank else _fault(texts)):
+            left = filter_lists(examples, "drop").examples
+            advice = "Set task.faulty: drop to leave it out." if left else "No other prompt can be trained on either."
+            raise DataError(f"{example.where}: {fault} {advice}")
+        if is_blank:
+            continue
         empty += texts.count("")
         repeated += len(texts) - len(places) - texts.count("")
         if len(places) < 2:
@@ -65,22 +78,31 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
         else:
             labels = {name: tuple(values[i] for i in places) for name, values in example.labels.items()}
             usable.append(Example(example.prompt, tuple(example.responses[i] for i in places), labels, example.where))
-    return FilteredLists(tuple(usable), empty, repeated, short)
+    return FilteredLists(tuple(usable), empty, repeated, short, blank)
 
 
 def check_scorable(examples: Iterable[Example]) -> tuple[Example, ...]:
     """The examples, checked to have responses with text. To be scored, a prompt may have one response, or repeated ones.
 
     Raises:
-        DataError: a prompt has no response, or an empty one.
+        DataError: a prompt has no response, an empty one, or too many.
     """
     checked = tuple(examples)
     for example in checked:
+        _check_count(example)
         texts = [response.strip() for response in example.responses]
         if not texts or "" in texts:
             fault = f"response {texts.index('') + 1} is empty" if texts else "the prompt has no response"
             raise DataError(f"{example.where}: {fault}; scoring needs responses with text.")
     return checked
+
+
+def _check_count(example: Example) -> None:
+    count = len(example.responses)
+    if count > MAX_RESPONSES:
+        raise DataError(
+            f"{example.where}: the prompt has {count:,} responses; at most {MAX_RESPONSES:,} are allowed. Divide them."
+        )
 
 
 def _fault(texts: Sequence[str]) -> str | None:

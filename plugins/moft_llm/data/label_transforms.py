@@ -21,6 +21,8 @@ DESCRIPTIONS = {
     "min-max": "scaled to 0..1 within the list",
 }
 
+_TINY = 1e-100
+
 
 @dataclass(frozen=True)
 class TextLabel:
@@ -48,16 +50,18 @@ class TextLabel:
             labels: `[..., list]`, finite.
             mask: `[..., list]` bool, True where a response is labelled.
         """
-        values = labels.masked_fill(~mask, 0.0)
-        count = mask.sum(-1, keepdim=True).clamp(min=1)
+        values = labels.double().masked_fill(~mask, 0.0)  # float32 would overflow
+        low, high = _extremes(values, mask)
+        spread = torch.where(high > low, high - low, torch.inf)
         if self.transform == "standardise":
+            values = values / torch.where(spread < _TINY, spread, 1.0)  # whose square would be zero
+            count = mask.sum(-1, keepdim=True).clamp(min=1)
             centred = (values - values.sum(-1, keepdim=True) / count).masked_fill(~mask, 0.0)
             deviation = (centred.square().sum(-1, keepdim=True) / count).sqrt()  # [..., 1]
-            values = centred / torch.where(has_preference(labels, mask), deviation, torch.inf)
+            values = centred / torch.where(high > low, deviation, torch.inf)
         elif self.transform == "min-max":
-            low, high = _extremes(labels, mask)
-            values = (values - low).masked_fill(~mask, 0.0) / torch.where(high > low, high - low, torch.inf)
-        return values * self.sharpness
+            values = (values - low).masked_fill(~mask, 0.0) / spread
+        return (values * self.sharpness).to(labels.dtype)
 
     def description(self, name: str) -> str:
         """What a label of the objective `name` is, for reports."""
@@ -109,6 +113,9 @@ def label_columns(
         examples: at least one.
         sizes: `[lists]` int64, responses of each.
         objectives: in order.
+
+    Raises:
+        DataError: labels that differ are equal or infinite in 32 bits.
     """
     items = torch.arange(int(sizes.max())) < sizes.unsqueeze(1)  # [lists, list]
     labels = torch.zeros(int(sizes.sum()), len(objectives))
@@ -123,7 +130,15 @@ def label_columns(
         is_labelled[items] = torch.tensor([value is not None for value in flat], dtype=torch.bool)
         prefers = has_preference(values, is_labelled)
         is_labelled &= prefers
-        labels[:, column] = settings.transformed(values, is_labelled)[items].float()
+        transformed = settings.transformed(values, is_labelled).float()
+        is_kept = torch.isfinite(transformed).all(-1, keepdim=True) & (has_preference(transformed, is_labelled) == prefers)
+        if not is_kept.all():
+            where = examples[int((~is_kept).nonzero()[0, 0])].where
+            raise DataError(
+                f"{where}: the labels for {name!r} are too large, or too close to each other, for 32 bits. "
+                f"Set task.objectives.{name}.transform: standardise, or scale them."
+            )
+        labels[:, column] = transformed[items]
         mask[:, column] = is_labelled[items]
         labelled[name] = int(prefers.sum())
     return labels, mask, labelled

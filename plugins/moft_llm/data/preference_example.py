@@ -16,6 +16,12 @@ LIST_FORMAT = '{"prompt": text or messages, "responses": [text, ...], "labels": 
 MAX_LABEL = 3.4e38
 """Labels are stored in 32 bits."""
 
+MAX_CHARACTERS = 1_000_000
+"""Of a text; a tokenizer takes seconds for a word of a million letters."""
+
+MAX_RESPONSES = 1_000
+"""To a prompt; they are scored in one forward pass."""
+
 
 @dataclass(frozen=True)
 class Message:
@@ -53,6 +59,11 @@ class Example:
 def scorer_prompt(prompt: Prompt) -> str:
     """A prompt as scorers read it: the text, or the last message of a chat."""
     return prompt if isinstance(prompt, str) else prompt[-1].content
+
+
+def prompt_texts(prompt: Prompt) -> tuple[str, ...]:
+    """The text of a prompt, or those of its messages."""
+    return (prompt,) if isinstance(prompt, str) else tuple(message.content for message in prompt)
 
 
 def prompt_json(prompt: Prompt) -> str | list[dict[str, str]]:
@@ -100,13 +111,15 @@ def messages_of(values: Sequence[Any], what: str, where: str) -> tuple[Message, 
 
 
 def text_of(value: Any, what: str, where: str) -> str:
-    """`value`, checked to be text that can be encoded.
+    """`value`, checked to be text that can be encoded and tokenized.
 
     Raises:
         DataError: it is not.
     """
     if not isinstance(value, str):
         raise DataError(f"{where}: {what} is {short_repr(value)}; it must be text.")
+    if len(value) > MAX_CHARACTERS:
+        raise DataError(f"{where}: {what} has {len(value):,} characters; at most {MAX_CHARACTERS:,} are allowed.")
     try:
         value.encode()
     except UnicodeEncodeError as error:

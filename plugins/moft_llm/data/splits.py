@@ -83,7 +83,8 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> OpenedSplits:
         stored = {split: filter_lists(data.examples(split), faulty) for split in SPLITS}
         examples = {split: filtered.examples for split, filtered in stored.items()}
         left = FilteredLists(
-            (), *(sum(getattr(filtered, what) for filtered in stored.values()) for what in ("empty", "repeated", "short"))
+            (),
+            *(sum(getattr(filtered, what) for filtered in stored.values()) for what in ("empty", "repeated", "short", "blank")),
         )
         notes = (*left.notes, *_shared(examples))
     else:
@@ -113,11 +114,17 @@ def _remedy(splits: Splits, prompts: Sequence[Prompt]) -> str:
 
 
 def _shared(examples: Mapping[str, Sequence[Example]]) -> tuple[str, ...]:
-    """A sentence for each split that shares prompts with the training split."""
-    training = {example.prompt for example in examples["train"]}
-    counts = {split: sum(example.prompt in training for example in examples[split]) for split in SPLITS[1:]}
-    return tuple(
-        f"data: {count} of {len(examples[split])} {split} prompts are also in the training split."
-        for split, count in counts.items()
-        if count
-    )
+    """A sentence for each two splits that share prompts; white space around a prompt does not make another one of it."""
+    prompts = {split: [_stripped(example.prompt) for example in examples[split]] for split in SPLITS}
+    notes = []
+    for split, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
+        known = set(prompts[other])
+        if count := sum(prompt in known for prompt in prompts[split]):
+            name = "training" if other == "train" else other
+            notes.append(f"data: {count} of {len(prompts[split])} {split} prompts are also in the {name} split.")
+    return tuple(notes)
+
+
+def _stripped(prompt: Prompt) -> Prompt:
+    """A prompt without white space around its text."""
+    return prompt.strip() if isinstance(prompt, str) else prompt

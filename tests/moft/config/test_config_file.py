@@ -7,7 +7,7 @@ import os
 import pytest
 
 from moft import ConfigError
-from moft.config.config_file import read_config
+from moft.config.config_file import read_config, with_quoting_advice
 
 
 @pytest.fixture
@@ -172,13 +172,31 @@ def test_an_override_changes_one_of_two_aliases(config):
     assert config("a: &x {p: 1}\nb: *x", "a.p=2") == {"a": {"p": 2}, "b": {"p": 1}}
 
 
+def test_an_override_that_has_to_be_text_says_how_to_quote_it():
+    found = "task.template: must be text, got a mapping of USER.\ntask.model: must be text, got null."
+    overrides = ["task.template=USER: {prompt}", "seed=1"]
+    assert with_quoting_advice(found, overrides).splitlines() == [
+        """task.template: must be text, got a mapping of USER. Put text in quotes: 'task.template="USER: {prompt}"'.""",
+        "task.model: must be text, got null.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("a", "override 'a' is malformed: it must read 'path.to.setting=value'."),
         ("=1", "override '=1' is malformed: it must read 'path.to.setting=value'."),
         ("a..b=1", "override 'a..b=1' is malformed: it must read 'path.to.setting=value'."),
-        ("a=[1", "override 'a=[1' is malformed: while parsing a flow sequence: expected ',' or ']', but got '<stream end>'."),
+        (
+            "a=[1",
+            "override 'a=[1' is malformed: while parsing a flow sequence: expected ',' or ']', but got '<stream end>'. "
+            "Put text in quotes: 'a=\"[1\"'.",
+        ),
+        (
+            "a={p} x",
+            "override 'a={p} x' is malformed: expected '<document start>', but found '<scalar>'. "
+            "Put text in quotes: 'a=\"{p} x\"'.",
+        ),
         ("a.b=1", "override 'a.b=1': a is 3 and has no setting 'b'."),
         ("list.2=1", "override 'list.2=1': list is a list; '2' is not one of its positions (0 to 1)."),
         ("list.x=1", "override 'list.x=1': list is a list; 'x' is not one of its positions (0 to 1)."),

@@ -19,6 +19,7 @@ def test_a_line_says_what_it_holds():
     [
         ("0.5, 0.5", "f:3: '0.5, 0.5' is not JSON (Extra data); a line is an object."),
         ("[" * 100_000, "f:3: is not JSON that can be read (nested too deep, or a number of too many digits)."),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "f:3: the key 'c' is given twice."),
         ("1" * 5000, "f:3: is not JSON that can be read (nested too deep, or a number of too many digits)."),
     ],
 )

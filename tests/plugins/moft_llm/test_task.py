@@ -169,6 +169,11 @@ def test_lists_to_be_scored_need_no_labels(prepared, tmp_path):
     ("settings", "error", "message"),
     [
         ({"objectives": {}}, ConfigError, "is empty; give at least one objective"),
+        (
+            {"objectives": {"brief": TextLabel(label=" ")}},
+            ConfigError,
+            r"^\[task\.objectives\.brief\.label\] is empty; name a label",
+        ),
         ({"objectives": {"brief": TextLabel(label="short")}}, DataError, "no training prompt has the label 'short'.*brief, calm"),
         ({"max_length": 4096}, ConfigError, "max_length. 4096 is longer than the context of .*: 512 tokens"),
         ({"model": "./nowhere"}, DataError, "no such folder"),

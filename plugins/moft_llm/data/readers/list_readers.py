@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,7 +69,8 @@ class Rated:
         path: file or folder of .jsonl, .json or .parquet, or `owner/name` of a dataset on the hub.
         prompt: column of the prompt.
         response: column of the response.
-        labels: columns of ratings, one for each objective; null for all columns that are numbers in the first row.
+        labels: columns of ratings, one for each objective; null for all columns of the first row whose first value that is not
+            null is a number.
     """
 
     path: PathOrName
@@ -86,16 +87,15 @@ class Rated:
         """
         lists: dict[Prompt, list[tuple[str, dict[str, float | None]]]] = {}
         places: dict[Prompt, str] = {}
-        columns = self.labels
-        for row in rows(self.path, split):
-            if columns is None:
-                columns = _rated_columns(row)
+        table = list(rows(self.path, split))
+        columns = rated_columns(table) if self.labels is None else self.labels
+        for row in table:
             prompt = prompt_of(row[self.prompt], row.where)
             places.setdefault(prompt, row.where)
             ratings = {column: label_of(row[column], column, row.where) for column in columns}
             lists.setdefault(prompt, []).append((row.text(self.response), ratings))
         for prompt, rated in lists.items():
-            labels = {column: tuple(ratings[column] for _, ratings in rated) for column in columns or []}
+            labels = {column: tuple(ratings[column] for _, ratings in rated) for column in columns}
             yield Example(prompt, tuple(response for response, _ in rated), labels, places[prompt])
 
 
@@ -135,9 +135,18 @@ def _winner(row: Row, column: str) -> tuple[float, float]:
     return (1.0, 0.0) if row[column] == 0 else (0.0, 1.0)
 
 
-def _rated_columns(row: Row) -> list[str]:
-    """The columns of a row that hold numbers."""
-    columns = [name for name, value in row.values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
-    if not columns:
-        raise DataError(f"{row.where}: no column holds a number. Name the ratings in labels. Columns: {', '.join(row.values)}.")
+def rated_columns(table: Sequence[Row]) -> list[str]:
+    """The columns of the first row that hold numbers, or null and then numbers.
+
+    Raises:
+        DataError: there is none.
+    """
+    columns = []
+    for name in table[0].values if table else ():
+        first = next((row.values[name] for row in table if row.values.get(name) is not None), None)
+        if isinstance(first, int | float) and not isinstance(first, bool):
+            columns.append(name)
+    if table and not columns:
+        known = ", ".join(map(str, table[0].values))
+        raise DataError(f"{table[0].where}: no column holds a number. Name the ratings in labels. Columns: {known}.")
     return columns

@@ -104,6 +104,14 @@ def test_scores_can_go_to_a_file(finished, lists, moft, tmp_path):
     assert (tmp_path / "scores.txt").read_text() == said.out
 
 
+def test_scores_never_replace_a_file(finished, lists, moft, tmp_path):
+    out = tmp_path / "scores.txt"
+    out.write_text("mine")
+    said = moft("score", finished, lists / "test.txt", "--weights", "1,0", "--out", out)
+    assert (said.code, said.mistakes) == (2, [f"moft: error: {out}: already exists. Choose another path or remove it."])
+    assert out.read_text() == "mine"
+
+
 def test_labels_are_not_needed_to_score(finished, lists, moft, tmp_path):
     bare = [line.partition(" 9:")[0] for line in (lists / "test.txt").read_text().splitlines() if not line.startswith("#")]
     (tmp_path / "bare.txt").write_text("\n".join(bare) + "\n")

@@ -93,6 +93,12 @@ def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
     assert told in str(error.value)
 
 
+def test_blank_lines_at_the_end_of_a_file_are_skipped(tmp_path):
+    path = tmp_path / "weights.jsonl"
+    path.write_text("[1, 0, 0]\n \n\n")
+    assert read_weights_file(path, NAMES) == [[1.0, 0.0, 0.0]]
+
+
 def test_a_line_that_is_not_json_is_told_in_the_nouns_of_the_task(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text("0.5, 0.5")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
 import pytest
 
 from moft.errors import RunError
+from moft.run.report.front_record import front_table
 from moft.run.report.read_front import read_measured
 
 
@@ -32,3 +34,11 @@ def test_a_run_whose_report_cannot_be_written_is_not_finished(is_measured_before
     written = {name: (run / name).stat().st_mtime_ns for name in ("front.json", "front.csv", "front.png", "report.html")}
     assert max(written, key=written.__getitem__) == "front.json"
     assert read_measured(run).record["split"] == "validation"
+
+
+@pytest.mark.parametrize("main", [None, math.nan])
+def test_the_main_columns_of_a_front_without_a_main_objective_are_empty(main):
+    point = {"weights": [1.0], "betas": [0.1], "values": [0.5], "ci": [[0.4, 0.6]], "main": main, "main_ci": [main, main]}
+    header, row = front_table({"objectives": ["a"], "points": [point]}).splitlines()
+    assert header == "weight:a,beta:a,a,a:low,a:high,main,main:low,main:high"
+    assert row == "1.0,0.1,0.5,0.4,0.6,,,"

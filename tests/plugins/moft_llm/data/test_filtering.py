@@ -6,7 +6,7 @@ import pytest
 
 from moft import DataError
 from moft_llm.data.filtering import FilteredLists, check_scorable, filter_lists
-from moft_llm.data.preference_example import Example
+from moft_llm.data.preference_example import Example, Message
 
 
 def example(*responses: str, where: str = "data.jsonl:1") -> Example:
@@ -32,6 +32,28 @@ def test_sound_lists_stay_as_they_are():
 def test_a_faulty_list_is_refused_by_its_place(responses, says):
     with pytest.raises(DataError, match=rf"^data\.jsonl:9: {says} Set task\.faulty: drop to leave it out\.$"):
         filter_lists([example("a", "b"), example(*responses, where="data.jsonl:9")], "refuse")
+
+
+def test_nobody_is_told_to_drop_where_nothing_would_stay():
+    told = r"^data\.jsonl:1: the prompt has 1 response; it needs at least two\. No other prompt can be trained on either\.$"
+    with pytest.raises(DataError, match=told):
+        filter_lists([example("a"), example("b", "")], "refuse")
+
+
+@pytest.mark.parametrize("prompt", ["", " \n", (Message("system", ""), Message("user", " "))])
+def test_a_blank_prompt_is_refused_by_its_place_or_left_out(prompt):
+    blank = Example(prompt, ("a", "b"), {}, "data.jsonl:9")
+    with pytest.raises(DataError, match=r"^data\.jsonl:9: the prompt is blank; every prompt needs text\. Set task\.faulty: drop"):
+        filter_lists([example("a", "b"), blank], "refuse")
+    found = filter_lists([example("a", "b"), blank], "drop")
+    assert found.examples == (example("a", "b"),)
+    assert found.notes == ("data: left out 1 prompts without text.",)
+
+
+@pytest.mark.parametrize("check", [check_scorable, lambda lists: filter_lists(lists, "drop")])
+def test_more_responses_than_fit_are_refused(check):
+    with pytest.raises(DataError, match=r"^data\.jsonl:1: the prompt has 3,000 responses; at most 1,000 are allowed\."):
+        check([example(*map(str, range(3000)))])
 
 
 def test_what_is_dropped_takes_its_labels_along_and_is_counted():

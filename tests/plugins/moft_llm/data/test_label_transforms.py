@@ -45,6 +45,27 @@ def test_a_shift_and_a_scale_of_a_list_change_nothing(transform):
     assert_close(settings.transformed(LABELS * 7 + 1e4, MASK), settings.transformed(LABELS, MASK))
 
 
+@pytest.mark.parametrize("labels", [[1e20, 0.0], [1e-25, 0.0], [3e38, -3e38], [1e-300, 0.0]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_labels_of_any_size_are_transformed(labels, dtype):
+    given, mask = torch.tensor(labels, dtype=dtype), torch.ones(2).bool()
+    if not has_preference(given, mask):
+        pytest.skip("the two are equal in 32 bits")
+    assert TextLabel(transform="standardise").transformed(given, mask).tolist() == [1.0, -1.0]
+    assert TextLabel(transform="min-max").transformed(given, mask).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings"), [((1e-60, 0.0), {}), ((1e20, 1e20 + 1e12), {}), ((3e38, 0.0), {"sharpness": 2.0})]
+)
+def test_labels_that_do_not_fit_into_32_bits_are_refused_by_row(labels, settings):
+    sizes = torch.tensor([2])
+    with pytest.raises(DataError, match=r"^data\.jsonl:1: the labels for 'good' are too large, or too close"):
+        label_columns([example(good=labels)], sizes, {"good": TextLabel(**settings)})
+    columns = label_columns([example(good=labels)], sizes, {"good": TextLabel(transform="standardise")})
+    assert_close(columns[0].abs(), torch.ones(2, 1))
+
+
 def test_a_list_differs_when_a_judged_label_is_above_another():
     assert has_preference(LABELS, MASK).squeeze(-1).tolist() == [True, False, False]
 

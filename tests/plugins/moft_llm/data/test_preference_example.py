@@ -61,3 +61,10 @@ def test_a_label_beyond_32_bits_is_one_line(value):
     with pytest.raises(DataError, match=r" label 1 is .{1,44}; it must be from -3\.4e\+38 to 3\.4e\+38, to fit into 32 bits\.$"):
         label_of(value, "label 1", HERE)
     assert label_of(3.4e38, "label 1", HERE) == 3.4e38
+
+
+def test_a_text_that_takes_seconds_to_tokenize_is_refused_by_row():
+    with pytest.raises(
+        DataError, match=r"^data\.jsonl:7: response 1 has 10,000,000 characters; at most 1,000,000 are allowed\.$"
+    ):
+        text_of("a" * 10_000_000, "response 1", "data.jsonl:7")

@@ -99,6 +99,17 @@ def test_stored_splits_are_the_files_and_shared_prompts_are_told(file_of):
     assert found.notes == ("data: 2 of 3 test prompts are also in the training split.",)
 
 
+def test_every_overlap_of_stored_splits_is_told_also_with_other_white_space(file_of):
+    file_of(["a", "b"], "train.jsonl")
+    file_of(["c", "a "], "valid.jsonl")
+    folder = file_of(["c\n", " a", "d"], "test.jsonl").parent
+    assert open_splits(Lists(str(folder)), Stored(), "refuse").notes == (
+        "data: 1 of 2 validation prompts are also in the training split.",
+        "data: 1 of 3 test prompts are also in the training split.",
+        "data: 2 of 3 test prompts are also in the validation split.",
+    )
+
+
 def test_what_is_left_out_is_told_over_all_splits(file_of):
     for name in ("train", "valid"):
         file_of(["a"], f"{name}.jsonl", ("x", "", "y"))

@@ -119,6 +119,15 @@ def test_rated_rows_of_one_prompt_are_a_list_wherever_they_stand(file_of):
     assert [example.labels for example in Rated(path, labels=["short"]).examples()] == [{"short": (1.5, 2.0)}, {"short": (0.0,)}]
 
 
+def test_a_rating_that_is_null_in_the_first_row_is_a_rating(file_of):
+    path = file_of(
+        {"prompt": "p", "response": "a", "clear": None, "short": 1, "by": None},
+        {"prompt": "p", "response": "b", "clear": 2, "short": 2, "by": "me"},
+    )
+    (example,) = Rated(path).examples()
+    assert example.labels == {"clear": (None, 2.0), "short": (1.0, 2.0)}
+
+
 def test_rated_columns_may_have_other_names_and_chats_are_grouped_too(file_of):
     chat = [{"role": "user", "content": "p"}]
     path = file_of({"question": chat, "answer": "a", "score": 1}, {"question": chat, "answer": "b", "score": 2})
