@@ -143,8 +143,8 @@ class LLM:
             raise ConfigError("[task.quantization] 4bit weights can only be tuned on a GPU. Set task.quantization: none.")
         opened = self._open()
         check_labels(opened.examples["train"], self._labels)
-        self._base.load()  # its errors come before notes
-        for note in opened.notes:
+        base = self._base.load()  # its errors come before notes
+        for note in (*base.notes, *opened.notes):
             trainer.note(note)
         for split in SPLITS:
             for note in self._tokenized(split).notes(split):
@@ -204,6 +204,11 @@ class LLM:
     def source(self) -> Mapping[str, str | None]:
         """Where the base model is from: `model`, `gguf`, `dtype` and `quantization`, as in the config."""
         return self._base.source
+
+    @property
+    def base_changes(self) -> tuple[str, ...]:
+        """How the base model differs from what transformers loads from its place, in clauses; none where it does not."""
+        return self._base.load().changes
 
     def prompt_template(self) -> Template:
         """The template of prompts, with the model's tokenizer."""

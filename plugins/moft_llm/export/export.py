@@ -1,4 +1,4 @@
-"""Exports one tradeoff of a policy for transformers and PEFT: a LoRA adapter, or a merged model with a prompt-tuning adapter."""
+"""Exports one tradeoff of a policy for transformers and PEFT: a LoRA adapter, or a merged model with its prefix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moft.api import Tradeoff, atomic_folder, redacted, user_path
 from moft_llm.export.model_card import CARD, ModelCard
 from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
-from moft_llm.loading.model_path import model_path
+from moft_llm.loading.model_path import model_path, public_name
 from moft_llm.loading.transformers_logging import quiet
 from moft_llm.network.language_model import LanguageModel
 
@@ -43,8 +43,9 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     """Writes one tradeoff into the folder `out`, completely or not at all.
 
     Without a prefix, `out` is a PEFT LoRA adapter of the base model. With a prefix, `out/model` is the base model with LoRA
-    merged, and `out/adapter` is a PEFT prompt-tuning adapter of it. Gates become part of LoRA's B. `out` also holds a model card,
-    with the picture of the front.
+    merged, and `out/adapter` is a PEFT prompt-tuning adapter of it. Where transformers does not load the base model of the run
+    by itself, `out/model` holds it with LoRA merged. Gates become part of LoRA's B. `out` also holds a model card, with the
+    picture of the front.
 
     Args:
         llm_run: the run.
@@ -70,36 +71,46 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     source = llm_run.task.source
     name, gguf = redacted(_base_path(source))
     adapted = any(_lora_layers(model.network))
-    if prefix is not None and adapted and source["quantization"] != "none":
+    is_merged = prefix is not None or bool(llm_run.task.base_changes)
+    if is_merged and adapted and source["quantization"] != "none":
+        why, advice = ("with a prefix", " without a prefix, or") if prefix is not None else ("from this base model", "")
         raise ConfigError(
-            f"task.quantization: {source['quantization']} cannot be exported with a prefix, because LoRA would be merged into "
-            "rounded weights. Train without a prefix, or without quantization."
+            f"task.quantization: {source['quantization']} cannot be exported {why}, because LoRA would be merged into rounded "
+            f"weights. Train{advice} without quantization."
         )
-    if dtype is not None and (prefix is None or source["quantization"] != "none"):
-        what = "only a float32 adapter" if prefix is None else f"the base model in {source['quantization']}"
+    if dtype is not None and (not is_merged or source["quantization"] != "none"):
+        what = f"the base model in {source['quantization']}" if is_merged else "only a float32 adapter"
         raise ConfigError(f"--dtype {dtype} has no effect, because this export is {what}. Leave it out.")
     card = ModelCard(
-        llm_run, tradeoff, name, gguf, with_prefix=prefix is not None, dtype=str(model.network.dtype).removeprefix("torch.")
+        llm_run,
+        tradeoff,
+        name,
+        gguf,
+        with_prefix=prefix is not None,
+        dtype=str(model.network.dtype).removeprefix("torch."),
+        changes=llm_run.task.base_changes,
     )
     card.check()
     with atomic_folder(out) as folder, quiet():
-        if prefix is None:
-            _write_lora(model, gates, name, folder)
-        else:
+        if is_merged:
             merged = merge_lora(model.network, gates, dtype)
             merged.network.save_pretrained(str(folder / "model"))
             model.tokenizer.save_pretrained(str(folder / "model"))
-            _write_prompt(model, prefix[0], str((out / "model").resolve()), folder / "adapter")
+        else:
+            _write_lora(model, gates, public_name(name), folder)
+        if prefix is not None:
+            _write_prompt(model, prefix[0], folder / "adapter")
         card.write(folder)
         for weights in folder.rglob("*.safetensors"):  # which safetensors makes readable to their owner only
             weights.chmod((folder / CARD).stat().st_mode)
-    if prefix is None:
+    if not is_merged:
         return [f"{out}: a PEFT LoRA adapter of {name}."]
-    summary = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}."
+    what = "".join(f"; {change}" for change in llm_run.task.base_changes)
+    summary = f"{out / 'model'}: the base model with LoRA merged, in {merged.dtype}{what}."
     if merged.rounding_error:
         share = f"{100 * merged.rounding_error:.2g} %"
         summary += f" The rounding error is {share} of LoRA's change; --dtype float32 has none, and is twice as large."
-    return [summary, f"{out / 'adapter'}: a PEFT prompt-tuning adapter of that model."]
+    return [summary, *([] if prefix is None else [f"{out / 'adapter'}: a PEFT prompt-tuning adapter of that model."])]
 
 
 def merge_lora(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = None, dtype: str | None = None) -> MergedModel:
@@ -170,8 +181,8 @@ def _write_lora(model: LanguageModel, gates: Mapping[str, Tensor], base: str, fo
     model.tokenizer.save_pretrained(str(folder))
 
 
-def _write_prompt(model: LanguageModel, prefix: Tensor, base: str, folder: Path) -> None:
-    """A PEFT prompt-tuning adapter whose virtual tokens are `prefix`, `[p, hidden]`."""
+def _write_prompt(model: LanguageModel, prefix: Tensor, folder: Path) -> None:
+    """A PEFT prompt-tuning adapter of the model beside it, whose virtual tokens are `prefix`, `[p, hidden]`."""
     from peft import PromptTuningConfig, TaskType
     from safetensors.torch import save_file
 
@@ -182,7 +193,7 @@ def _write_prompt(model: LanguageModel, prefix: Tensor, base: str, folder: Path)
         num_transformer_submodules=1,
         num_layers=model.network.config.get_text_config().num_hidden_layers,
         num_attention_heads=model.network.config.get_text_config().num_attention_heads,
-        base_model_name_or_path=base,
+        base_model_name_or_path="model",  # as seen from the folder of the export, wherever that is moved
         inference_mode=True,
     )
     config.save_pretrained(str(folder))

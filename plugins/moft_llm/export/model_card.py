@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import moft
 from moft import RunError
 from moft.api import Tradeoff, redacted
+from moft_llm.export.card_metadata import base_license, data_names
+from moft_llm.loading.model_path import public_name
 
 if TYPE_CHECKING:
     from moft_llm.generation.opened_llm_run import LLMRun
@@ -29,6 +32,18 @@ base = AutoModelForCausalLM.from_pretrained({base}{more}, dtype="{dtype}")
 model = PeftModel.from_pretrained(base, "{here}")
 tokenizer = AutoTokenizer.from_pretrained("{here}")
 ```
+"""
+_MERGED = """\
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("{here}/model")
+tokenizer = AutoTokenizer.from_pretrained("{here}/model")
+```
+"""
+_LOCAL = """\
+`{base}` is a folder of the machine that trained this adapter: put the place of your copy in for `path/to/{base}`.
+`adapter_config.json` has only its name, which is not on the hub.
 """
 _GGUF = ", gguf_file={gguf}, quantization_config=GgufConfig(dequantize=True)"
 _PREFIX = """\
@@ -57,6 +72,7 @@ class ModelCard:
         gguf: its GGUF file there, or None.
         with_prefix: whether there is a prefix beside LoRA.
         dtype: of the base model's weights in the run.
+        changes: clauses on how that model differs from what transformers loads as `base`. With any, a whole model was written.
     """
 
     llm_run: LLMRun
@@ -65,6 +81,7 @@ class ModelCard:
     gguf: str | None
     with_prefix: bool
     dtype: str
+    changes: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Checks that the front of the run can be reported, if it has one.
@@ -91,7 +108,8 @@ class ModelCard:
             f"# {name} at {', '.join(f'{objective} {value:.4g}' for objective, value in weights.items())}\n",
             f"A language model fine-tuned for {', '.join(weights)} with moft {moft.__version__} (multi-objective fine-tuning). "
             f"The policy `{name}` can be steered to any objective weights; this export is fixed at the weights above.\n",
-            f"The base model is `{self.base}`. Its licence and that of the training data apply to this model too.\n",
+            f"{'; '.join([f'The base model is `{public_name(self.base)}`', *self.changes])}. "
+            "Its licence and that of the training data apply to this model too.\n",
             "## Load the model\n",
             self._code(),
             f"The prompt template in training was `{self.llm_run.task.prompt_template().text}`.\n",
@@ -103,18 +121,29 @@ class ModelCard:
         return "\n".join(parts)
 
     def _header(self) -> str:
-        is_on_hub = not Path(self.base).is_dir()
-        lines = ["---", "library_name: peft", "pipeline_tag: text-generation"]
-        if is_on_hub:
-            lines += [f"base_model: {json.dumps(self.base)}"]
-        lines += ["tags:", "- moft", "- multi-objective", "- preference-optimization", "- lora"]
-        return "\n".join([*lines, "---", ""])
+        """The front matter that the hub reads. Names on the hub are known; files and folders have their own names alone."""
+        fields: dict[str, Any] = {
+            "library_name": "transformers" if self.changes and not self.with_prefix else "peft",
+            "pipeline_tag": "text-generation",
+            "base_model": public_name(self.base),
+            **base_license(self.base),
+            "datasets": data_names(self.llm_run.opened.folder.resolved_config()),
+            "tags": ["moft", "multi-objective", "preference-optimization", "lora"],
+        }
+        lines = [f"{name}:" + _yaml(value) for name, value in fields.items() if value]
+        return "\n".join(["---", *lines, "---", ""])
 
     def _code(self) -> str:
+        here, name = "path/to/this/folder", public_name(self.base)
         if self.with_prefix:
-            return _PREFIX.format(here="path/to/this/folder")
+            return _PREFIX.format(here=here)
+        if self.changes:
+            return _MERGED.format(here=here)
         named, more = ("", "") if self.gguf is None else (", GgufConfig", _GGUF.format(gguf=json.dumps(self.gguf)))
-        return _LORA.format(named=named, base=json.dumps(self.base), more=more, dtype=self.dtype, here="path/to/this/folder")
+        is_local = name != self.base and "/" not in name
+        base = json.dumps(f"path/to/{name}" if is_local else name)
+        code = _LORA.format(named=named, base=base, more=more, dtype=self.dtype, here=here)
+        return code + ("\n" + _LOCAL.format(base=name) if is_local else "")
 
     def _front(self) -> dict[str, Any] | None:
         """The content of `front.json`; None where the policy is not measured yet."""
@@ -156,3 +185,19 @@ class ModelCard:
 def _number(value: float | None) -> str:
     """A number as text; None where nothing was measured."""
     return "?" if value is None else f"{value:.4g}"
+
+
+def _yaml(value: str | list[str]) -> str:
+    """What follows a key in YAML; a text that YAML could read as something else is quoted as in JSON."""
+    if isinstance(value, list):
+        return "".join(f"\n-{_yaml(one)}" for one in value)
+    is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", value) and value.lower() not in (
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "null",
+    )
+    return f" {value if is_plain else json.dumps(value)}"

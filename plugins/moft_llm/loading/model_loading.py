@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,12 @@ import torch
 
 from moft import ConfigError, DataError, MoftError
 from moft.api import user_path
+from moft_llm.loading.adapters import Adapter, fetch_adapter, find_adapter, has_tokenizer, merge_adapter
+from moft_llm.loading.content_hash import content_hash
+from moft_llm.loading.error_lines import error_line
+from moft_llm.loading.model_files import check_model_files
 from moft_llm.loading.model_path import check_model_path, model_path
+from moft_llm.loading.text_decoder import has_text_decoder, is_multimodal, text_decoder
 from moft_llm.loading.transformers_logging import quiet
 from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete, check_finite
 
@@ -21,7 +27,26 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Quantization = Literal["none", "4bit"]
 
 
-def load_model(
+@dataclass(frozen=True)
+class LoadedModel:
+    """A frozen causal model in eval mode, ready to be a base.
+
+    Args:
+        network: the model.
+        tokenizer: its tokenizer, which pads with EOS where it has no padding token.
+        hash: hex SHA-256 of weights, config and tokenizer, and of an adapter that was merged.
+        notes: sentences for the user on what was made of the files.
+        changes: clauses on how the network differs from what transformers loads from the same place; none where it does not.
+    """
+
+    network: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    hash: str
+    notes: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+def load_base(
     name: str,
     *,
     gguf: str | None = None,
@@ -30,11 +55,12 @@ def load_model(
     device: torch.device,
     cache: Path | None = None,
     stays_on_cpu: bool = False,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A frozen causal model in eval mode on `device`, and its tokenizer, which pads with EOS where it has no padding token.
+) -> LoadedModel:
+    """A causal model on `device`. An adapter in its place is merged; of a multimodal model, it is the text decoder.
 
     Args:
-        name: a folder, the name of a downloaded model, or a name on the Hugging Face hub; only the last uses the network.
+        name: a folder, the name of a downloaded model, or a name on the Hugging Face hub; only the last uses the network. A
+            folder may hold a PEFT adapter, with its model or without.
         gguf: a GGUF file within it, whose weights are dequantized; None takes the only GGUF file of a folder without another
             model.
         dtype: of the weights; `auto` is float32 on a CPU, and elsewhere bfloat16 for weights saved in 16 bits.
@@ -45,8 +71,8 @@ def load_model(
         stays_on_cpu: leaves the weights on the CPU; `device` still decides their dtype.
 
     Raises:
-        DataError: there is no such folder or name; it holds no causal model, safetensors or tokenizer; or weights are missing or
-            not finite.
+        DataError: there is no such folder or name; it holds no causal model, safetensors or tokenizer; weights are missing or
+            not finite; or an adapter cannot be merged.
         ConfigError: transformers or bitsandbytes is not installed, or the settings exclude each other.
     """
     name, gguf = model_path(name, gguf, cache)
@@ -56,20 +82,49 @@ def load_model(
         raise ConfigError("[task.quantization] 4bit needs the package bitsandbytes: pip install bitsandbytes.")
     if find_spec("transformers") is None:  # a config's task is refused earlier
         raise ConfigError("a language model needs the package transformers: pip install 'moft[llm]'.")
-    check_model_path(name, gguf)
+    from transformers import AutoTokenizer
+
     with quiet():
-        if gguf is not None:
-            model, tokenizer = _load_gguf(name, gguf, _dtype(dtype, torch.float16, device), cache)
+        adapter, place, gguf = _checked_place(name, gguf, cache)
+        if quantization == "4bit" and adapter is not None:
+            raise ConfigError(f"[task.quantization] 4bit: the adapter in {name} cannot be merged into 4 bits. Merge it first.")
+        config = None if gguf is not None else _load_config(place)
+        weights_dtype = _dtype(dtype, torch.float16 if config is None else config.dtype, device)
+        more = _four_bit_options(weights_dtype, device) if quantization == "4bit" else {}
+        read_dtype = weights_dtype if adapter is None else torch.float32  # sums are rounded once
+        if gguf is None:
+            network, tokenizer = _load_safetensors(place, read_dtype, place, config, **more)
         else:
-            config = _load_config(name)
-            weights_dtype = _dtype(dtype, config.dtype, device)
-            more = _four_bit_options(weights_dtype, device) if quantization == "4bit" else {}
-            model, tokenizer = _load_safetensors(name, weights_dtype, name, **more)
-    check_finite(model, name)
-    _prepare_tokenizer(tokenizer, model, name)
+            network, tokenizer = _load_gguf(place, gguf, read_dtype, cache)
+        if adapter is not None and has_tokenizer(adapter):
+            tokenizer = _read(
+                f"{name}: no tokenizer", AutoTokenizer.from_pretrained, adapter.place, "tokenizer.json: ", trust_remote_code=False
+            )
+        check_finite(network, name)
+        _prepare_tokenizer(tokenizer, network, name)
+        notes, changes, digest = [], [], None
+        if adapter is not None:
+            notes.append(adapter.note)
+            changes.append(f"an adapter ({adapter.config.get('peft_type')}) is merged into it")
+            digest = content_hash(network, tokenizer, adapter.digest())  # the same in any precision
+            network = merge_adapter(network, adapter).to(weights_dtype)
+            check_finite(network, name)
+        if is_multimodal(network.config if config is None else config):
+            whole = type(network).__name__
+            if is_multimodal(network.config):  # transformers takes the decoder of some by itself
+                network = text_decoder(network, name)
+                changes.append(f"only its text decoder is used, a {type(network).__name__}, without images and sound")
+            notes.append(f"{name} is a {whole}; its text decoder is taken alone, without images and sound.")
     if quantization == "none" and not stays_on_cpu:
-        model = model.to(device)
-    return model.eval().requires_grad_(False), tokenizer
+        network = network.to(device)
+    network = network.eval().requires_grad_(False)
+    return LoadedModel(network, tokenizer, digest or content_hash(network, tokenizer), tuple(notes), tuple(changes))
+
+
+def load_model(name: str, **settings: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The network and the tokenizer of `load_base`, which has the same parameters."""
+    loaded = load_base(name, **settings)
+    return loaded.network, loaded.tokenizer
 
 
 def model_outline(name: str, *, gguf: str | None = None, cache: Path | None = None) -> PreTrainedModel:
@@ -83,16 +138,31 @@ def model_outline(name: str, *, gguf: str | None = None, cache: Path | None = No
     Raises:
         DataError: there is no such folder or name, or it holds no causal model.
     """
-    from transformers import AutoModelForCausalLM
-
     name, gguf = model_path(name, gguf, cache)
-    check_model_path(name, gguf)
-    more = {} if gguf is None else {"gguf_file": gguf}
     with quiet():
-        config = _load_config(name, **more)
+        _, place, gguf = _checked_place(name, gguf, cache)
+        config = _load_config(place, **({} if gguf is None else {"gguf_file": gguf}))
         with torch.device("meta"):
-            outline: PreTrainedModel = AutoModelForCausalLM.from_config(config)
-    return outline
+            outline: PreTrainedModel = _auto_class(config).from_config(config)
+        return text_decoder(outline, name) if is_multimodal(outline.config) else outline
+
+
+def _checked_place(name: str, gguf: str | None, cache: Path | None) -> tuple[Adapter | None, str, str | None]:
+    """The adapter in a place, if there is one; folder or hub name of the model itself, and its GGUF file there."""
+    is_folder, adapter = user_path(name).is_dir(), find_adapter(name, gguf)
+    if adapter is None and not is_folder:
+        check_model_path(name, gguf)
+        _read(f"{name}: no model", fetch_adapter, name)
+        adapter = find_adapter(name, gguf)
+    place = name
+    if adapter is not None and adapter.base != name:
+        place, gguf = model_path(adapter.base, gguf, cache)
+    if adapter is not None or is_folder:
+        check_model_path(place, gguf)
+    for folder in {place, name}:
+        if gguf is None and user_path(folder).is_dir():
+            check_model_files(user_path(folder), folder)
+    return adapter, place, gguf
 
 
 def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:
@@ -114,37 +184,49 @@ def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedMode
         raise DataError(f"{name}: the tokenizer has {len(tokenizer)} tokens, the model {rows}. They belong to different models.")
 
 
-def _read(what: str, load: Any, name: str, **settings: Any) -> Any:
-    """What `load` returns; its errors become one line."""
+def _read(what: str, load: Any, name: str, file: str = "", **settings: Any) -> Any:
+    """What `load` returns; its errors become one line, which names the most likely file."""
     try:
         return load(str(user_path(name)) if user_path(name).is_dir() else name, **settings)
-    except MoftError:
+    except (MoftError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # broken files make these libraries raise errors of any class
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{what} could be read: {lines[0]}") from error
+    except BaseException as error:  # broken files make these libraries raise errors of any class, and panics
+        raise DataError(f"{what} could be read: {file}{error_line(error)}") from error
 
 
 def _load_config(name: str, **more: Any) -> Any:
-    """The config of a causal language model."""
+    """The config of a causal language model, or of a multimodal model with one in it."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    config = _read(f"{name}: no model", AutoConfig.from_pretrained, name, trust_remote_code=False, **more)
-    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    config = _read(f"{name}: no model", AutoConfig.from_pretrained, name, "config.json: ", trust_remote_code=False, **more)
+    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not has_text_decoder(config):
         raise DataError(f"{name}: {config.model_type!r} is not a causal language model of transformers.")
     return config
 
 
-def _load_safetensors(place: str, dtype: torch.dtype, name: str, **more: Any) -> tuple[Any, Any]:
-    """Model and tokenizer of the folder or hub name `place`; messages call it `name`."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _auto_class(config: Any) -> Any:
+    """The class of transformers that loads a model of this config."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+    if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return transformers.AutoModelForCausalLM
+    return getattr(transformers, "AutoModelForMultimodalLM", transformers.AutoModelForImageTextToText)
+
+
+def _load_safetensors(place: str, dtype: torch.dtype, name: str, config: Any = None, **more: Any) -> tuple[Any, Any]:
+    """Model and tokenizer of the folder or hub name `place`; messages call it `name`."""
+    from transformers import AutoTokenizer
+
+    loader = _auto_class(_load_config(place) if config is None else config)
     options = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": False, **LOADING_OPTIONS, **more}
     what = f"{name}: no causal language model in safetensors"
-    model, loading_info = _read(what, AutoModelForCausalLM.from_pretrained, place, **options)
+    model, loading_info = _read(what, loader.from_pretrained, place, "config.json: ", **options)
     check_complete(loading_info, model, name, "its safetensors file")
-    return model, _read(f"{name}: no tokenizer", AutoTokenizer.from_pretrained, place, trust_remote_code=False)
+    return model, _read(
+        f"{name}: no tokenizer", AutoTokenizer.from_pretrained, place, "tokenizer.json: ", trust_remote_code=False
+    )
 
 
 def _load_gguf(name: str, gguf: str, dtype: torch.dtype, cache: Path | None) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from moft import DataError
@@ -27,6 +28,16 @@ def downloaded_model(name: str, cache: Path | None) -> str:
     folder = None if cache is None else cache / "models" / name
     is_downloaded = name == Path(name).name and folder is not None and folder.is_dir()
     return str(folder) if is_downloaded and not user_path(name).is_dir() else name
+
+
+def public_name(name: str) -> str:
+    """What others may call a model: its name on the hub, which a folder of the hub's cache has too; else the folder's name."""
+    folder = user_path(name)
+    if not folder.is_dir() and not name.startswith((".", "/", "~")):
+        return name
+    whole = folder.resolve()
+    cached = re.search(r"/models--([^/]+?)--([^/]+)/snapshots/[^/]+$", whole.as_posix())
+    return f"{cached[1]}/{cached[2]}" if cached else whole.name
 
 
 def check_model_path(name: str, gguf: str | None) -> None:

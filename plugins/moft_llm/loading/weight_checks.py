@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-LOADING_OPTIONS = {"output_loading_info": True, "ignore_mismatched_sizes": True}
-"""Options of `from_pretrained` that `check_complete` needs."""
+LOADING_OPTIONS: dict[str, Any] = {
+    "output_loading_info": True,
+    "ignore_mismatched_sizes": True,
+    "adapter_kwargs": {"subfolder": "no-adapter-here"},
+}
+"""Options of `from_pretrained`: the first two are those that `check_complete` needs. With the last, transformers looks for an
+adapter where there is none, because an adapter in the place of a model is merged by `merge_adapter`."""
 
 
 def check_complete(loading_info: Mapping[str, Any], model: PreTrainedModel, name: str, file: str) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from moft_llm.loading.content_hash import content_hash
-from moft_llm.loading.model_loading import Precision, Quantization, load_model, model_outline
+from moft_llm.loading.model_loading import LoadedModel, Precision, Quantization, load_base, model_outline
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,22 +41,22 @@ class BaseModel:
         self.name = name
         self._gguf, self._dtype, self._quantization = gguf, dtype, quantization
         self._device, self._cache, self._stays_on_cpu = device, cache, stays_on_cpu
-        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase, str] | None = None
+        self._loaded: LoadedModel | None = None
 
     @property
     def network(self) -> PreTrainedModel:
         """The causal model, in eval mode."""
-        return self.load()[0]
+        return self.load().network
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Its tokenizer."""
-        return self.load()[1]
+        return self.load().tokenizer
 
     @property
     def hash(self) -> str:
-        """Hex SHA-256 of weights, config and tokenizer."""
-        return self.load()[2]
+        """Hex SHA-256 of weights, config and tokenizer, and of a merged adapter."""
+        return self.load().hash
 
     @property
     def context_length(self) -> int | None:
@@ -71,12 +70,12 @@ class BaseModel:
 
     def outline(self) -> PreTrainedModel:
         """The architecture; with weights only if they have been loaded already."""
-        return model_outline(self.name, gguf=self._gguf, cache=self._cache) if self._loaded is None else self._loaded[0]
+        return model_outline(self.name, gguf=self._gguf, cache=self._cache) if self._loaded is None else self._loaded.network
 
-    def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
-        """The model, its tokenizer and its hash, read once."""
+    def load(self) -> LoadedModel:
+        """The model, its tokenizer and what is to be said of them, read once."""
         if self._loaded is None:
-            network, tokenizer = load_model(
+            self._loaded = load_base(
                 self.name,
                 gguf=self._gguf,
                 dtype=self._dtype,
@@ -85,7 +84,6 @@ class BaseModel:
                 cache=self._cache,
                 stays_on_cpu=self._stays_on_cpu,
             )
-            self._loaded = network, tokenizer, content_hash(network, tokenizer)
         return self._loaded
 
 

@@ -20,8 +20,7 @@ from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.prompt_checks import check_context
-from moft_llm.loading.content_hash import content_hash
-from moft_llm.loading.model_loading import load_model
+from moft_llm.loading.model_loading import load_base
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.sampling.generated_prompts import Openings, base_assignments, write_openings
 from moft_llm.sampling.interrupted_sampling import PartialFile
@@ -72,8 +71,11 @@ def sample_responses(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source = request.prompts if isinstance(request.prompts, Openings) else read_prompts(request.prompts)  # fails before loading
-    base, tokenizer = load_model(request.model, gguf=request.gguf, device=device, cache=cache_folder())
-    settings = _settings(request, source, content_hash(base, tokenizer), device)
+    loaded = load_base(request.model, gguf=request.gguf, device=device, cache=cache_folder())
+    base, tokenizer = loaded.network, loaded.tokenizer
+    for note in loaded.notes:
+        on_progress(f"moft: note: {note}")
+    settings = _settings(request, source, loaded.hash, device)
     model = LanguageModel(
         base,
         tokenizer,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
@@ -276,3 +278,23 @@ def test_a_pass_keeps_its_budget_where_rows_are_taken_apart(build, tiny_models, 
 def test_settings_that_leave_no_room_are_refused_before_anything_is_read(build, settings, told):
     with pytest.raises(ConfigError, match=told):
         build(**settings)
+
+
+def test_a_run_on_a_base_with_an_adapter_opens_scores_generates_and_resumes(tuned, with_adapter, moft, tmp_path):
+    run = shutil.copytree(tuned(model=with_adapter), tmp_path / "run")
+    notes = json.loads((run / "front.json").read_text())["notes"]
+    assert any(
+        "it is merged into that model, so policy and reference both start from the two together." in note for note in notes
+    )
+    data = tuned(model=with_adapter).parent
+    assert moft("generate", run, "Day 1: ", "--weights", "0.5,0.5", "--greedy").code == 0
+    said = moft("score", run, data / "lists.jsonl", "--weights", "0.5,0.5")
+    assert (said.code, said.mistakes) == (0, [])
+    said = moft("train", data / "config.yaml", "--out", run, "--resume")
+    assert (said.code, [line for line in said.mistakes if "error" in line]) == (0, [])
+    weights = with_adapter / "adapter_model.safetensors"
+    other = shutil.copytree(with_adapter, tmp_path / "other") / weights.name
+    save_file({name: value + 0.1 for name, value in load_file(weights).items()}, other)
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace(str(with_adapter), str(other.parent)))
+    assert "not the base model of this run" in moft("score", run, data / "lists.jsonl", "--weights", "0.5,0.5").mistakes[0]

@@ -27,19 +27,19 @@ STEPS = 12
 PLAIN = """
 import importlib.util, json, sys
 from pathlib import Path
-sys.path = [place for place in sys.path if Path(place or ".").resolve() not in map(Path, json.loads(sys.argv[2]))]
+sys.path = [place for place in sys.path if not any((Path(place) / name).is_dir() for name in ("moft", "moft_llm"))]
 sys.meta_path = [finder for finder in sys.meta_path if "editable" not in str(finder)]
 assert importlib.util.find_spec("moft") is None and importlib.util.find_spec("moft_llm") is None
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-def generate(folder):
+def generate(folder, base):
+    adapter, words = folder, folder
     if (folder / "model").exists():
         base, adapter, words = folder / "model", folder / "adapter", folder / "model"
-    else:
-        base, adapter, words = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"], folder, folder
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapter).eval()
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    model = PeftModel.from_pretrained(model, adapter).eval() if adapter.exists() else model
     tokenizer = AutoTokenizer.from_pretrained(words)
     for prompt in json.loads(sys.argv[1]):
         ids = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
@@ -47,21 +47,21 @@ def generate(folder):
         yield [token for token in out[0].tolist()[ids["input_ids"].shape[1]:] if token != tokenizer.eos_token_id]
 
 for line in sys.stdin:
-    print("found:" + json.dumps(list(generate(Path(line.strip())))), flush=True)
+    print("found:" + json.dumps(list(generate(*map(Path, json.loads(line))))), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def generated_without_moft(tmp_path_factory):
     """Gives the tokens after each prompt, from a process that cannot import moft; one for all, for it is slow to start."""
-    root, folder = Path(__file__).resolve().parents[4], tmp_path_factory.mktemp("plain")
+    folder = tmp_path_factory.mktemp("plain")
     program = PLAIN.replace("STEPS", str(STEPS))
-    words = [sys.executable, "-c", program, json.dumps(PROMPTS), json.dumps([str(root), str(root / "plugins")])]
+    words = [sys.executable, "-c", program, json.dumps(PROMPTS)]
     with (folder / "said").open("w") as said:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, cwd=folder)
 
-    def found(out):
-        process.stdin.write(f"{out}\n")
+    def found(out, base):
+        process.stdin.write(json.dumps([str(out), str(base)]) + "\n")
         process.stdin.flush()
         for line in process.stdout:
             if line.startswith("found:"):
@@ -90,28 +90,49 @@ CASES = {
     "gated lora": ({"method": "{name: cos-dpo, conditioner: hyper-lora}"}, "0.2,0.8"),
     "hpt over gated lora": ({"method": "{name: cos-dpo, conditioner: [hpt, hyper-lora]}", "model": "gpt2"}, "0.2,0.8"),
     "real weights": ({}, "0.2,0.8"),
+    "lora over a base with an adapter": ({"method": "{name: dpo-ls, points: 3}"}, "0.5,0.5"),
+    "hpt over a base with an adapter": ({}, "0.2,0.8"),
+    "lora over gemma3": ({"method": "{name: dpo-ls, points: 3}"}, "0.5,0.5"),
+    "hpt over llava": ({}, "0.2,0.8"),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_export_generates_the_same_tokens_without_moft(case, tuned, stories, generated_without_moft, tmp_path, capsys):
+def test_an_export_generates_the_same_tokens_without_moft(
+    case, tuned, stories, with_adapter, multimodal, generated_without_moft, tmp_path, capsys
+):
     settings, weights = CASES[case]
     if case == "real weights":
         settings = {"model": stories("stories260k")}
+    if "with an adapter" in case:
+        settings = settings | {"model": with_adapter}
+    if case.endswith(("gemma3", "llava")):
+        settings = settings | {"model": multimodal(case.rpartition(" ")[2])}
     run, out = tuned(**settings), tmp_path / "out"
     capsys.readouterr()
     assert main(["export", str(run), str(out), "--weights", weights]) == 0
     assert str(out) in capsys.readouterr().out
     expected = generated_with_moft(run, weights)
-    assert generated_without_moft(out) == expected
+    base = moft.open_run(run).task.source["model"]
+    assert generated_without_moft(out, base) == expected
     assert generated_with_moft(run, weights, dial="1e9") != expected  # the base model's
     has_prefix = (out / "adapter").exists()
-    assert has_prefix == (case not in ("lora alone", "gated lora"))
+    assert has_prefix == (case not in ("lora alone", "gated lora", "lora over a base with an adapter", "lora over gemma3"))
+    assert (out / "model").exists() == (case not in ("lora alone", "gated lora"))
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {"README.md", "front.png"} <= files
     assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)
+    if "with an adapter" in case:
+        assert "; an adapter (LORA) is merged into it. Its licence" in (out / "README.md").read_text()
+    if not has_prefix and (out / "model").exists():
+        return
     place = "adapter/" if has_prefix else ""
     assert {f"{place}adapter_config.json", f"{place}adapter_model.safetensors"} <= files
+    named = json.loads((out / place / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert named == ("model" if has_prefix else Path(base).name)
+    for name in files:  # nothing tells where this machine keeps its files
+        assert b"/tmp/" not in (out / name).read_bytes(), name
+        assert str(Path(base).parent).encode() not in (out / name).read_bytes(), name
 
 
 @pytest.fixture

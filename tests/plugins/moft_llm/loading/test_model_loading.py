@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import gguf
@@ -128,6 +129,85 @@ def test_a_config_that_fits_no_weights_is_refused(change, match, folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
     refused(DataError, match, r"model: no (model|causal language model in safetensors) could be read: ", str(folder))
+
+
+INDEX = "model.safetensors.index.json"
+WEIGHTS = "no causal language model in safetensors could be read: "
+
+
+def cut(file, share=0.5):
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+
+
+def shard(folder, content):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / INDEX).write_text(content)
+
+
+DAMAGES = {
+    "a config that is a list": (
+        lambda f: (f / "config.json").write_text("[1]"),
+        "no model could be read: config.json: holds list",
+    ),
+    "a config that is cut": (lambda f: cut(f / "config.json"), "no model could be read: config.json: is not JSON"),
+    "a config of bytes": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe{"), "config.json: is not text"),
+    "a config that nests": (lambda f: (f / "config.json").write_text("[" * 10**5), "config.json: is not JSON that can be read"),
+    "a layer count of text": (lambda f: edit(f / "config.json", num_hidden_layers="two"), "config.json: Validation error"),
+    "more layers than memory": (
+        lambda f: edit(f / "config.json", num_hidden_layers=10**9),
+        "config.json: has 1,000,000,000 layers",
+    ),
+    "a width that fits nothing": (lambda f: edit(f / "config.json", num_attention_heads=5), "config.json"),
+    "no vocabulary": (lambda f: edit(f / "config.json", vocab_size=-1), "config.json: "),
+    "weights that are cut": (lambda f: cut(f / "model.safetensors"), WEIGHTS + "model.safetensors is cut short or damaged"),
+    "weights without a byte": (lambda f: (f / "model.safetensors").write_bytes(b""), WEIGHTS + "model.safetensors is cut short"),
+    "an index of nothing": (lambda f: shard(f, "{}"), WEIGHTS + f"{INDEX} has no weight_map of file names"),
+    "an index that is cut": (lambda f: shard(f, '{"weight_map"'), WEIGHTS + f"{INDEX}: is not JSON"),
+    "an index of a shard that is not there": (
+        lambda f: shard(f, '{"weight_map": {"a": "x.safetensors"}}'),
+        f"{INDEX} names x.safetensors, which is not in",
+    ),
+    "an index of a file elsewhere": (
+        lambda f: shard(f, '{"weight_map": {"a": "../x.safetensors"}}'),
+        f"{INDEX} names ../x.safetensors, which is not",
+    ),
+    "generation settings of text": (
+        lambda f: (f / "generation_config.json").write_text('"x"'),
+        "generation_config.json: holds str",
+    ),
+    "generation settings that are wrong": (
+        lambda f: (f / "generation_config.json").write_text('{"eos_token_id": "x"}'),
+        "generation_config.json: eos_token_id",
+    ),
+    "a tokenizer that is cut": (lambda f: cut(f / "tokenizer.json"), "no tokenizer could be read: tokenizer.json: is not JSON"),
+    "a tokenizer of another form": (
+        lambda f: edit(f / "tokenizer.json", model={"type": "Abacus"}),
+        "no tokenizer could be read: tokenizer.json: ",
+    ),
+    "a tokenizer without model": (
+        lambda f: (f / "tokenizer.json").write_text("{}"),
+        "no tokenizer could be read: tokenizer.json: ",
+    ),
+    "tokenizer settings that are a list": (
+        lambda f: (f / "tokenizer_config.json").write_text("[]"),
+        "tokenizer_config.json: holds list",
+    ),
+    "tokenizer settings of other types": (
+        lambda f: edit(f / "tokenizer_config.json", eos_token=5, model_max_length="x"),
+        "no tokenizer could be read: tokenizer",
+    ),
+}
+
+
+def edit(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_named_in_one_line(damage, match, folder):
+    change, told = DAMAGES[damage]
+    change(folder)
+    refused(DataError, match, rf"model: .*{re.escape(told)}", str(folder))
 
 
 def test_one_of_several_gguf_files_has_to_be_named(match, folder):
