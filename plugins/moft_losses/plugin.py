@@ -13,6 +13,9 @@ def moft_losses() -> Iterator[Component]:
     yield Component("listnet", "moft_losses.listnet:ListNet", "cross entropy of labels and rewards; DPO for pairs")
     yield Component("plackett-luce", "moft_losses.plackett_luce:PlackettLuce", "likelihood of the whole ranking")
     yield Component("pairwise-logistic", "moft_losses.pairwise_logistic:PairwiseLogistic", "log loss of every ordered pair")
+    yield Component(
+        "lipo-lambda", "moft_losses.lipo_lambda:LipoLambda", "log loss of ordered pairs, weighted by the change of NDCG"
+    )
     yield Component("ipo", "moft_losses.ipo:IPO", "squared distance of every ordered pair from a margin")
     yield Component(
         "with-sft", "moft_losses.with_sft:WithSFT", "another loss, plus supervised fine-tuning on items with high labels"

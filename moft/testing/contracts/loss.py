@@ -87,12 +87,11 @@ def _check_short_lists(loss: Loss) -> None:
 
 def _check_direction(loss: Loss) -> None:
     _, labels, mask = _lists(4)
-    rewards = torch.zeros_like(labels)
-    best = labels.masked_fill(~mask, -1.0).argmax(-1, keepdim=True)
-    gained = rewards.scatter(-1, best, 1e-2)
-    before, after = loss(rewards, labels, mask), loss(gained, labels, mask)
-    seen = f"{before.tolist()} became {after.tolist()}"
-    require(bool((after < before).all()), "a larger reward for the best item lowers the cost", seen, "rewards of zero")
+    rewards = torch.zeros_like(labels).requires_grad_()
+    (slope,) = torch.autograd.grad(loss(rewards, labels, mask).sum(), rewards)
+    best = slope.gather(-1, labels.masked_fill(~mask, -1.0).argmax(-1, keepdim=True)).squeeze(-1)
+    rule = "a larger reward for the best item lowers the cost"
+    require(bool((best < 0).all()), rule, f"the gradient {best.tolist()} of the best items", "rewards of zero")
 
 
 def _check_precision(loss: Loss) -> None:

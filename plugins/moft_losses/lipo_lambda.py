@@ -1,0 +1,77 @@
+"""The loss `lipo-lambda`: the logistic loss of every ordered pair, weighted by what swapping the two does to NDCG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from moft_losses.masked_softmax import ordered_pairs, reward_differences, widened
+
+
+@dataclass(frozen=True, kw_only=True)
+class LipoLambda:
+    """Sum of `|change of NDCG| * log(1 + exp(-(r_i - r_j)))` over the pairs with label i above label j.
+
+    The change is that of NDCG over the whole list when the two items are swapped in the ranking by the current rewards; it has no
+    gradient itself. Equal rewards are ranked in a random order, and the mean change counts. Pairs at the top of the ranking and
+    pairs with very different labels weigh most. A list in which no label is above another costs zero. Memory grows with the
+    square of the list length. Half precision is computed, and returned, in float32.
+
+    Args:
+        gain: of a label, as in NDCG: `linear` is the label, `exp2` is 2^label - 1. The least gain of a list counts as zero.
+
+    Source: Liu et al. 2024 (LiPO), arXiv 2402.01878, equation 9, with the normalisation of Burges et al. 2006 (LambdaRank).
+    """
+
+    gain: Literal["linear", "exp2"] = "linear"
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        rewards = widened(rewards)
+        pairs = ordered_pairs(labels, mask)  # [..., list, list]
+        gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
+        ideal = (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)  # [...]
+        gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
+        change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
+        costs = -logsigmoid(reward_differences(rewards, mask))
+        return (change * costs).masked_fill(~pairs, 0.0).sum((-2, -1))
+
+
+def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
+    """`[..., list]`, what each item adds to DCG, 0 for the least label of the list and for items that do not count."""
+    least = labels.masked_fill(~mask, torch.inf).amin(-1, keepdim=True) if labels.shape[-1] else labels
+    above = (labels - least).masked_fill(~mask, 0.0)
+    if gain == "linear":
+        return above
+    largest = above.amax(-1, keepdim=True) if labels.shape[-1] else above
+    return (above - largest).exp2() - (-largest).exp2()  # 2^label - 2^least, over 2^largest, which the ideal DCG takes out again
+
+
+def _discounts(values: Tensor) -> Tensor:
+    """`[list]`, the discount of each rank."""
+    return 1 / torch.arange(2, values.shape[-1] + 2, dtype=values.dtype, device=values.device).log2()
+
+
+def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
+    """`[..., list, list]`, the absolute difference of the discounts of two items, in the mean over the orders of equal rewards.
+
+    Equal rewards share a block of ranks. The mean difference of two blocks is that of their mean discounts; within a block it is
+    the mean over its pairs of ranks.
+    """
+    hidden = rewards.masked_fill(~mask, -torch.inf)
+    above = (hidden.unsqueeze(-1) < hidden.unsqueeze(-2)).sum(-1)  # [..., list], the first rank of the item's block, from 0
+    equal = (hidden.unsqueeze(-1) == hidden.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
+    size = equal.sum(-1).clamp(min=1)  # [..., list]
+    discounts = _discounts(rewards.double())
+    ranks = torch.arange(len(discounts), dtype=torch.float64, device=rewards.device)
+    total, moment = (torch.cat([each.new_zeros(1), each.cumsum(0)]) for each in (discounts, discounts * ranks))
+    ends = (above + size).clamp(max=len(discounts))
+    inside = total[ends] - total[above]  # the sum of the block's discounts
+    mean = inside / size  # [..., list]
+    spread = (size - 1) * inside - 2 * (moment[ends] - moment[above] - above * inside)  # over the block's pairs of ranks
+    within = 2 * spread / (size * (size - 1)).clamp(min=1)  # [..., list]
+    between = (mean.unsqueeze(-1) - mean.unsqueeze(-2)).abs()
+    return torch.where(equal, within.unsqueeze(-1), between).to(rewards.dtype)
