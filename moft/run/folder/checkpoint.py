@@ -15,7 +15,7 @@ from torch import Tensor
 
 from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
-from moft.files.atomic_write import atomic_folder, atomic_write, refused
+from moft.files.atomic_write import atomic_folder, atomic_write, not_followed, refused
 from moft.files.json import read_json, read_rows, write_json
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
@@ -103,7 +103,7 @@ class RunRecords:
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
         try:
             if self._journal is None:
-                self._journal = self._folder.steps.open("a", encoding="utf-8")
+                self._journal = open(self._folder.steps, "a", opener=not_followed, encoding="utf-8")  # noqa: SIM115
             row = {key: None if value != value else value for key, value in values.items()}  # JSON has no NaN
             self._journal.write(json.dumps({"step": step, **row}) + "\n")
             self._journal.flush()
