@@ -67,7 +67,7 @@ def not_followed(path: str, flags: int) -> int:
         OSError: there is a symbolic link, or the file system refuses.
     """
     try:
-        return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # a pipe there is not waited for
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a symbolic link, which moft does not follow; remove it", path) from error

@@ -99,6 +99,14 @@ def test_a_journal_that_is_linked_meanwhile_is_not_appended_to(config, moft, run
     assert content(outside) == before
 
 
+def test_a_pipe_in_place_of_the_lock_is_not_waited_for(config, moft, run):
+    (run / ".lock").unlink(missing_ok=True)
+    os.mkfifo(run / ".lock")
+    said = moft("train", config, "--out", run, "--resume")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert f"{run / '.lock'}: cannot be opened" in said.mistakes[0]
+
+
 def test_profiles_and_scores_stay_out_of_what_links_lead_to(moft, run, outside, lists, tmp_path):
     link(run, outside, "profiles")
     (outside / "scores.txt").write_text("mine")
