@@ -26,6 +26,8 @@ def atomic_write(path: Path, content: bytes) -> None:
         if _is_stream(path):
             path.write_bytes(content)
             return
+        if path.is_dir():  # a link to a folder would be replaced
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise refused(path, error) from error
     temporary = _beside(path)

@@ -35,6 +35,15 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(target, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
 
 
+def test_neither_a_folder_nor_a_link_to_one_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name in ("folder", "link"):
+        with pytest.raises(RunError, match=rf"{name}: cannot be written \(Is a directory\)"):
+            atomic_write(tmp_path / name, b"new")
+    assert (tmp_path / "link").is_symlink()
+
+
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="another system")
 def test_a_stream_of_the_process_is_written_to(name, tmp_path):
