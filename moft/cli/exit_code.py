@@ -21,7 +21,8 @@ TRACE = "MOFT_TRACE"
 def exit_code(call: Callable[[], object]) -> int:
     """The exit code of a call, which may return one itself; an error that a user can cause is printed in one line.
 
-    A mistake, also of the file system, gives 2, and an interrupt gives 130. Any other error is a bug and is raised.
+    A mistake, also of the file system, gives 2, and an interrupt gives 130. Any other error is a bug and is raised, or printed
+    if it shows a secret.
     `MOFT_TRACE=1` prints the traceback of a mistake.
     """
     try:
@@ -47,6 +48,12 @@ def exit_code(call: Callable[[], object]) -> int:
     except OSError as error:
         _trace(error)
         return _printed(f"error: {_file_message(error)}", MISTAKE)
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        if text == redacted(text):
+            raise
+        print(redacted(text), end="", file=sys.stderr)
+        return 1
     if code == INTERRUPTED:  # typer turns an interrupt into this code
         return _printed("interrupted.", INTERRUPTED)
     return code if isinstance(code, int) else 0

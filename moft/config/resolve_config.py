@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from moft.config.annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, Unsupported, ValueShape
 from moft.config.deferred_component import DeferredComponent, raise_with_path
 from moft.config.error_messages import shown, words_of_shape
+from moft.config.secret_variables import has_secret
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.config.value_validation import validated
 from moft.errors import PluginError
@@ -225,6 +226,9 @@ class Resolver:
             found, dumped, mistakes = validated(functools.reduce(operator.or_, plain), value, path, self.home)
             if not mistakes:
                 return Resolved(dumped, lambda: found)
+            if isinstance(value, str) and has_secret(value):  # a text, and no component or record
+                self.mistakes += mistakes
+                return None
         tagged = {name: member for member in others if isinstance(member, RecordShape) for name in member.names}
         if tagged and isinstance(value, str | Mapping):
             name = value if isinstance(value, str) else value.get("name")

@@ -78,6 +78,9 @@ def with_references(plain: Any, given: Any) -> Any:
     if isinstance(plain, Mapping) and isinstance(given, Mapping):
         return {key: with_references(item, given.get(key)) for key, item in plain.items()}
     if isinstance(plain, list | tuple) and isinstance(given, list | tuple) and len(plain) == len(given):
+        origin = {repr(with_secrets(item)): item for item in given}
+        if all(repr(item) in origin for item in plain):  # also in another order, which sets have
+            return [origin[repr(item)] for item in plain]
         return [with_references(item, other) for item, other in zip(plain, given, strict=True)]
     return redacted(plain)
 

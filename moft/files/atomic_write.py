@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: under a temporary name first, then renamed."""
+"""Atomic writes of files and folders: under a temporary name first, then renamed; no symbolic link is followed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from moft.files.leftovers import remove_leftovers, temporary_beside
 def atomic_write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: to a temporary name, to the disk, then renamed.
 
-    Through a symbolic link, its target is written. A device or a pipe is written to directly.
+    A symbolic link is replaced by the file, and what it leads to stays. A device or a pipe is written to directly, and so is
+    what the system calls the streams of a process, such as `/dev/stdout`.
 
     Raises:
         RunError: the file system refuses, for instance because the disk is full; what was at `path` before is still there.
     """
     try:
-        path = Path(os.path.realpath(path)) if path.is_symlink() else path
-        if path.is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))  # links in a circle
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if _is_stream(path):
             path.write_bytes(content)
             return
+        if path.is_dir():  # a link to a folder would be replaced
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise refused(path, error) from error
     temporary = temporary_beside(path)
@@ -79,6 +79,28 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         raise refused(target, error) from error
 
 
+def not_followed(path: str, flags: int) -> int:
+    """The `opener` for `open` of a file of moft's own, which appends or locks; a symbolic link there is refused.
+
+    Raises:
+        OSError: there is a symbolic link, or the file system refuses.
+    """
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # a pipe there is not waited for
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link, which moft does not follow; remove it", path) from error
+        raise
+
+
 def refused(path: Path, error: OSError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
     return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.")
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a stream of a process; a link to one that anybody could make is not."""
+    if path.is_symlink():
+        system = os.path.realpath(path.parent)
+        return system == "/dev" or system.startswith("/proc/")
+    return path.exists() and not path.is_file() and not path.is_dir()

@@ -16,7 +16,14 @@ from moft.engine.training.jobs.job_records import TrainingCost
 from moft.files.json import write_json
 from moft.files.safetensors import save_tensors
 from moft.run.report.front_record import Cost, Measured, front_record, list_values
+from moft.secret_values import _references
 from moft.types import Front, ListValues, Nouns, Tradeoff
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> None:
+    """Forgets the secrets that were read in this process, which would be replaced in messages."""
+    _references.clear()
 
 
 class Slope:

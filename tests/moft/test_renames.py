@@ -193,7 +193,7 @@ def test_a_component_that_imports_an_old_name_is_told_the_new_one(tmp_path: Path
         f"plugins: [{tmp_path / 'mine.py'}]\nmethod: {{name: cos-dpo, loss: old}}\n{CONFIGS['ltr']}", encoding="utf-8"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    said = moft("config", "check", path)
+    said = moft("config", "check", "--trust", path)
     assert "cannot import 'old_loss:Loss' (ImportError: moft.api.Several is now FromList)" in said.mistakes[0]
 
 

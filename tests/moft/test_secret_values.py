@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+import pytest
+
 from moft.cli.exit_code import exit_code
 from moft.errors import ConfigError
 from moft.secret_values import redacted, remember_secret
@@ -40,3 +42,17 @@ def test_errors_do_not_show_it(capsys, monkeypatch):
     told = capsys.readouterr().err
     assert "se'cret" not in told
     assert told.endswith("moft: error: /data/${TEST_TOKEN}: No such file.\n")
+
+
+def test_a_bug_does_not_show_it_either(capsys):
+    remember_secret(VALUE, "${TEST_TOKEN}")
+
+    def fails(text):
+        raise KeyError(text)
+
+    with pytest.raises(KeyError):
+        exit_code(lambda: fails("another text"))
+    assert exit_code(lambda: fails(VALUE)) == 1
+    told = capsys.readouterr().err
+    assert "se'cret" not in told
+    assert "${TEST_TOKEN}" in told.splitlines()[-1]

@@ -55,6 +55,8 @@ def profile(
     target = out if out is not None else run / "profiles" / name
     if target.exists():
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
+    if target.is_relative_to(run):
+        opened.folder.check_is_own()
     cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
-from moft.files.atomic_write import atomic_folder, atomic_write, refused
+from moft.files.atomic_write import atomic_folder, atomic_write, not_followed, refused
 from moft.files.expected_keys import Expected, read_expected, read_journal
 from moft.files.json import write_json
 from moft.files.leftovers import remove_own
@@ -112,7 +112,7 @@ class RunRecords:
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
         try:
             if self._journal is None:
-                self._journal = self._folder.steps.open("a", encoding="utf-8")
+                self._journal = open(self._folder.steps, "a", opener=not_followed, encoding="utf-8")  # noqa: SIM115
             unknown = {key: None for key, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
             self._journal.write(json.dumps({"step": step, **values, **unknown}) + "\n")
             self._journal.flush()

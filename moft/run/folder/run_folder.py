@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from moft.config.yaml12 import Malformed, dump, load
 from moft.errors import RunError
-from moft.files.atomic_write import atomic_folder, atomic_write
+from moft.files.atomic_write import atomic_folder, atomic_write, not_followed
 from moft.files.expected_keys import check_expected, read_expected
 from moft.files.json import write_json
 from moft.files.leftovers import remove_leftovers, remove_leftovers_in, remove_own
@@ -88,9 +89,21 @@ class RunFolder:
         """Keeps other processes from writing to the folder until `release`, or until this process ends.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process holds it, or a folder in there is a symbolic link.
         """
+        self.check_is_own()
         self._lock = lock_folder(self.path)
+
+    def check_is_own(self) -> None:
+        """Checks that what is written into the folders of the run stays in the run folder.
+
+        Raises:
+            RunError: one of them is a symbolic link.
+        """
+        inside = [*self.path.glob("[!.]*"), *(Path(top) / name for top, names, _ in os.walk(self.checkpoints) for name in names)]
+        for place in inside:
+            if place.is_symlink() and place.is_dir():
+                raise RunError(f"{place}: is a symbolic link, and moft writes only into the run folder itself; remove the link.")
 
     def release(self) -> None:
         """Lets other processes write to the folder."""
@@ -166,9 +179,12 @@ def lock_folder(folder: Path) -> IO[str]:
     """Locks `folder` until the returned file is closed.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds it, or the file for it cannot be opened.
     """
-    lock = (folder / LOCK).open("w")
+    try:
+        lock = open(folder / LOCK, "a", opener=not_followed, encoding="utf-8")  # noqa: SIM115 - closed by `release`
+    except OSError as error:
+        raise RunError(f"{folder / LOCK}: cannot be opened ({error.strerror}).") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -17,7 +17,7 @@ from moft.files.leftovers import remove_leftovers_in
 from moft.hooks.plugin_manager import Plugins
 from moft.run.checks.compatibility import check_before_training
 from moft.run.folder.resume import check_same_config
-from moft.run.folder.run_folder import RunFolder, check_is_free, lock_folder
+from moft.run.folder.run_folder import LOCK, RunFolder, check_is_free, lock_folder
 from moft.run.run_config import read_settings
 from moft.run.run_settings import RunSettings
 from moft.run.sweep.combinations import combinations, folder_name, overrides_of, parse_over
@@ -251,6 +251,9 @@ def _refuse_twins(runs: Sequence[SweepRun]) -> None:
 def _held(folder: Path) -> Iterator[None]:
     """Locks a folder against other sweeps, at most until this process ends."""
     records = folder / RECORDS
+    for place in (records, records / LOCK):
+        if place.is_symlink():
+            raise RunError(f"{place}: is a symbolic link, and moft writes only into the folder of the sweep; remove the link.")
     records.mkdir(parents=True, exist_ok=True)
     try:
         lock = lock_folder(records)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from moft.files.atomic_write import not_followed
+
 THREADS = "OMP_NUM_THREADS"
 DEVICES = "CUDA_VISIBLE_DEVICES"
 PAUSE = 0.05
@@ -138,7 +140,7 @@ def _threads_of_environment() -> int:
 
 def _start(job: Job, share: Mapping[str, str]) -> _Running:
     """Starts a job in its own session, so that an interrupt from the terminal reaches it only through `_stop`."""
-    with job.log.open("ab") as log:
+    with open(job.log, "ab", opener=not_followed) as log:
         begin = log.tell()
         process = subprocess.Popen(
             job.command, stdin=subprocess.PIPE, stdout=log, stderr=log, env={**os.environ, **share}, start_new_session=True

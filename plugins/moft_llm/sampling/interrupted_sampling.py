@@ -39,6 +39,8 @@ class PartialFile(AbstractContextManager["PartialFile"]):
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path, self._settings = path, dict(settings)
         self.is_begun, self.openings, self.lists = False, None, []
+        if path.is_symlink():
+            raise DataError(f"{path}: is a symbolic link, which is not written to; remove it.")
         is_new = not path.exists()
         self._file: IO[bytes] = path.open("a+b")
         try:

@@ -23,6 +23,7 @@ class Record:
     place: Path = Path()
     kind: Literal["a", "b"] = "a"
     number: float | None = None
+    perhaps: str | None = None
     words: tuple[str, ...] = ()
     names: frozenset[str] = frozenset()
     more: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +86,19 @@ def test_an_override_keeps_its_reference_too(read):
     assert found.make().more == {"key": "plain"}
 
 
+def test_a_stored_config_is_looked_up_again_and_what_is_not_set_is_told(read, monkeypatch):
+    plain = read("perhaps: ${MY_TOKEN}\nmore: {a: '${MY_TOKEN}'}").plain
+    monkeypatch.setenv("MY_TOKEN", "v4lue")
+    assert resolve(Record, plain, Plugins()).make().perhaps == "v4lue"
+    monkeypatch.delenv("MY_TOKEN")
+    with pytest.raises(ConfigError) as error:
+        resolve(Record, plain, Plugins())
+    assert str(error.value).splitlines() == [
+        "perhaps: environment variable ${MY_TOKEN} is not set, in '${MY_TOKEN}'.",
+        "more: environment variable ${MY_TOKEN} is not set, in '${MY_TOKEN}'.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -93,6 +107,7 @@ def test_an_override_keeps_its_reference_too(read):
         ("words: {a: '${MY_TOKEN}'}", "words: must be a list, got a mapping of a."),
         ("more: ['${MY_TOKEN}']", "more: must be a mapping, got ['${MY_TOKEN}']."),
         ("number: ${A_KEY}", "number: a secret can only be text, got ${A_KEY}; give the variable another name."),
+        ("perhaps: ${NO_TOKEN}", "perhaps: environment variable ${NO_TOKEN} is not set, in '${NO_TOKEN}'."),
         ("text: ${NO_TOKEN}", "text: environment variable ${NO_TOKEN} is not set, in '${NO_TOKEN}'."),
         ("text: ${secret:NONE}", "text: environment variable ${secret:NONE} is not set, in '${secret:NONE}'."),
         ("text: ${secret:a-b}", "text: ${secret:a-b} does not name an environment variable, in '${secret:a-b}'."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,18 +23,37 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(at, tmp_path, full_dis
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a.txt": b"old"}
 
 
-def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
+@pytest.mark.parametrize("target", ["target", "nowhere", "link", "pipe"])
+def test_a_link_is_replaced_and_what_it_leads_to_stays(target, tmp_path):
     atomic_write(tmp_path / "target", b"old")
-    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / target)
     atomic_write(tmp_path / "link", b"new")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_bytes() == b"new"
+    assert (tmp_path / "target").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
+
+
+def test_neither_a_folder_nor_a_link_to_one_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name in ("folder", "link"):
+        with pytest.raises(RunError, match=rf"{name}: cannot be written \(Is a directory\)"):
+            atomic_write(tmp_path / name, b"new")
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_bytes() == b"new"
 
 
-def test_a_link_in_a_circle_is_told(tmp_path):
-    (tmp_path / "link").symlink_to(tmp_path / "link")
-    with pytest.raises(RunError, match="link: cannot be written"):
-        atomic_write(tmp_path / "link", b"new")
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="another system")
+def test_a_stream_of_the_process_is_written_to(name, tmp_path):
+    code = f"from pathlib import Path; from moft.files.atomic_write import atomic_write; atomic_write(Path({name!r}), b'new')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"new", b"")
+    with (tmp_path / "file").open("wb") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_pipe_is_written_to_as_it_is(tmp_path):
