@@ -40,6 +40,8 @@ def profile(
         raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
+    from moft.run.checks.compatibility import check_profile
+    from moft.run.policy.kept_points import points_beside, points_key
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
     from moft.run.policy.policy_files import training_cost
@@ -56,10 +58,12 @@ def profile(
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
     cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
-    measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
-    with atomic_folder(target) as folder:
-        write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
+    check_profile(settings, opened.task.objectives)
+    with points_beside(target, points_key(opened.folder, settings.split, opened.task.identity())) as kept:
+        measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured, kept=kept)
+        with atomic_folder(target) as folder:
+            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

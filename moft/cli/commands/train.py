@@ -29,16 +29,17 @@ def train(
 ) -> None:
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
-    from moft.run.checks.compatibility import check_before_training
+    from moft.run.checks.compatibility import check_before_training, points_to_measure
     from moft.run.run_config import read_settings, trackers_of
     from moft.run.train import train_run
 
     resolved = read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        why_unchecked = check_before_training(resolved.make())
+        settings = resolved.make()
+        why_unchecked = check_before_training(settings)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
-        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked)
+        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked, points_to_measure(settings))
         return
     finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
@@ -48,8 +49,19 @@ def train(
         typer.echo(f"Report: {finished.path / 'report.html'}")
 
 
-def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str) -> None:
-    """Prints what `moft train` would do with these settings; `why_unchecked` is empty if everything could be checked."""
+def _print_plan(
+    settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str, points: tuple[int, int]
+) -> None:
+    """Prints what `moft train` would do with these settings.
+
+    Args:
+        settings: resolved.
+        folder: of the run.
+        plugins: offer the components.
+        resume: whether a run there would be continued.
+        why_unchecked: empty if everything could be checked.
+        points: of the grid and of its edges, without the base model.
+    """
     from moft.config.yaml12 import dump
     from moft.run.folder.resume import check_same_config
     from moft.run.folder.run_folder import RunFolder, check_is_free
@@ -69,8 +81,11 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
             f"{kind[:-1].capitalize()}: {name} ({offer.component.summary}; from {offer.package or offer.plugin} {offer.version})"
         )
     typer.echo(f"Trains: {trainer['epochs']} epochs in {trainer['precision']}, {trainer['evaluations']} validations")
+    grid, edges = points
+    parts = [f"{grid} of the grid", *([f"at most {edges} between vertices for the pictures"] if edges else []), "the base model"]
     typer.echo(
-        f"Measures: {profile['points']} points on the {profile['split']} split, {profile['bootstrap_samples']} bootstrap samples"
+        f"Measures: {grid + edges + 1} points on the {profile['split']} split ({', '.join(parts)}), "
+        f"{profile['bootstrap_samples']} bootstrap samples"
     )
     if why_unchecked:
         typer.echo(f"Not checked whether the method fits the model: {why_unchecked}")

@@ -18,7 +18,7 @@ from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write, refused
 from moft.files.expected_keys import Expected, read_expected, read_journal
-from moft.files.json import write_json
+from moft.files.json import read_json, write_json
 from moft.files.leftovers import remove_own
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
@@ -188,3 +188,12 @@ def read_steps(journal: Path) -> list[dict[str, Any]]:
         RunError: a line is damaged.
     """
     return read_journal(journal, {"step": int, "job": str, "*": (float, None)})
+
+
+def adopt_checkpoints(folder: RunFolder, before: str, now: str) -> None:
+    """Writes the fingerprint `now` into checkpoints with the fingerprint `before`, which version 0.2.0 gave the same config."""
+    for file in folder.checkpoints.glob("*/*/state.json"):
+        with suppress(RunError):  # told when the checkpoint is read
+            state = read_json(file)
+            if isinstance(state, dict) and state.get("fingerprint") == before:
+                write_json(file, {**state, "fingerprint": now})

@@ -30,7 +30,7 @@ OWN = (
     *("front.json", "front.csv", "front.png", "report.html", "lists.safetensors"),
     *("policy/*.safetensors", "policy/record.json", "plugins/*.py", "plugins/*.py.failed"),
     *(f"checkpoints/*/*/{file}" for file in CHECKPOINT),
-    *("checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
+    *("measured/*.safetensors", "checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
     *("trackers/*", "tensorboard/**/*", "wandb/**/*"),
 )
 """What moft and its trackers write into the folder of a run, as patterns."""
@@ -53,6 +53,7 @@ class RunFolder:
         self.policy = path / "policy"
         self.plugins = path / "plugins"
         self.trackers = path / "trackers"
+        self.measured = path / "measured"
         self.front = path / "front.json"
         self._lock: IO[str] | None = None
 
@@ -126,7 +127,8 @@ class RunFolder:
     def clean(self) -> None:
         """Removes the partly written files and folders of a process that was killed; this process must hold the folder."""
         remove_leftovers(self.path)
-        for folder in (self.path, self.policy, self.plugins, self.trackers, self.checkpoints, *self.checkpoints.glob("*/")):
+        places = (self.path, self.policy, self.plugins, self.trackers, self.measured, self.checkpoints)
+        for folder in (*places, *self.checkpoints.glob("*/")):
             remove_leftovers_in(folder)
 
     def discard(self) -> None:
