@@ -57,6 +57,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
 )
+from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
 from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
 from moft.types import (
@@ -176,6 +177,7 @@ __all__ = [
     "temporary_folder",
     "user_path",
     "wheel_member",
+    "when_interrupted",
 ]
 
 if not TYPE_CHECKING:  # else type checkers would accept any name

@@ -101,6 +101,7 @@ def _train(session: RunSession) -> None:
     points = _points(session, task, is_sharded=is_sharded(policy))
     measured = measure(opened, profile, on_progress=session.observers.points_measured, kept=points)
     if trainer.is_main:
+        session.folder.check_in_place()
         write_results(measured, profile, session.folder.path, cost=cost, notes=records.notes, run=session.folder)
         points.clear()
         session.observers.front_profiled(measured.front)
@@ -124,17 +125,17 @@ def _save(session: RunSession, task: Task, policy: Policy, cost: Cost) -> None:
     """Saves task and policy; the parts of a sharded policy are gathered by all processes."""
     weights = whole_state(policy)
     if session.processes.is_main:
+        session.folder.check_in_place()
         save_policy(session.folder, task.state(), weights, cost)
 
 
 def _points(session: RunSession, task: Task, *, is_sharded: bool) -> PointFiles:
     """The points that an earlier session measured; processes that share a policy have to skip the same ones."""
     folder, processes = session.folder, session.processes
-    if not is_sharded:
-        return PointFiles(folder.measured, points_key(folder, session.settings.profile.split, task.identity()))
     key = points_key(folder, session.settings.profile.split, task.identity()) if processes.is_main else ""
     rows = PointFiles(folder.measured, key).rows if processes.is_main else {}
-    return PointFiles(folder.measured, key, rows=broadcast_from_main(rows, processes.count), is_main=processes.is_main)
+    rows = broadcast_from_main(rows, processes.count if is_sharded else 1)
+    return PointFiles(folder.measured, key, rows=rows, is_main=processes.is_main, check=folder.check_in_place)
 
 
 def _cost(session: RunSession, base_jobs: set[str]) -> Cost:

@@ -11,6 +11,7 @@ import typer
 from moft.cli.option_help import DIAL_HELP
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
+from moft.interrupts import NOTHING, when_interrupted
 from moft.run.policy.parse_weights import dial_text, parse_dial
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def profile(
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
     from moft.run.checks.compatibility import check_profile
-    from moft.run.policy.kept_points import points_beside, points_key
+    from moft.run.policy.kept_points import partial_of, points_beside, points_key
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
     from moft.run.policy.policy_files import training_cost
@@ -60,7 +61,11 @@ def profile(
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
     check_profile(settings, opened.task.objectives)
-    with points_beside(target, points_key(opened.folder, settings.split, opened.task.identity())) as kept:
+    key, place = points_key(opened.folder, settings.split, opened.task.identity()), partial_of(target)
+    with (
+        when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
+        points_beside(target, key) as kept,
+    ):
         measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured, kept=kept)
         with atomic_folder(target) as folder:
             write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)

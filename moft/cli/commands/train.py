@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moft.hooks.plugin_manager import Plugins
+from moft.interrupts import when_interrupted
 
 
 def add(app: typer.Typer) -> None:
@@ -41,12 +42,25 @@ def train(
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
         _print_plan(resolved.plain, folder, plugins, resume, why_unchecked, points_to_measure(settings))
         return
-    finished = train_run(resolved, folder, plugins, resume=resume)
+    with when_interrupted(lambda: _kept(folder), "--resume"):
+        finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
         for note in finished.read_notes():
             typer.echo(f"moft: note: {note}", err=True)
         typer.echo(f"Front: {finished.path / 'front.png'}")
         typer.echo(f"Report: {finished.path / 'report.html'}")
+
+
+def _kept(folder: Path) -> str:
+    """What an interrupted run keeps."""
+    from moft.run.folder.run_folder import RunFolder
+
+    run = RunFolder(folder)
+    if not run.config.is_file():
+        return "Nothing was trained yet, so nothing is kept."
+    if (run.policy / "policy.safetensors").exists():
+        return f"{folder} keeps the trained policy and the points that were measured."
+    return f"{folder} keeps the last checkpoints."
 
 
 def _print_plan(

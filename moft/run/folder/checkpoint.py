@@ -109,6 +109,7 @@ class RunRecords:
         self._drop_steps(job)
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
+        self._folder.check_in_place()
         try:
             if self._journal is None:
                 self._journal = self._folder.steps.open("a", encoding="utf-8")
@@ -153,6 +154,7 @@ class RunRecords:
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Writes a checkpoint folder of a job atomically."""
+        self._folder.check_in_place()
         place = self._folder.checkpoints / job / name
         with atomic_folder(place) as temporary:
             for file, tensors in files.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -99,6 +100,28 @@ class RunFolder:
             self._lock.close()
             self._lock = None
 
+    @property
+    def is_in_place(self) -> bool:
+        """False once the folder that this process holds was removed, moved or replaced by another."""
+        if self._lock is None:
+            return True
+        try:
+            return os.path.samestat(os.stat(self.path / LOCK), os.fstat(self._lock.fileno())) and self.config.is_file()
+        except OSError:
+            return False
+
+    def check_in_place(self) -> None:
+        """Checks that what is written now reaches the folder that this process holds.
+
+        Raises:
+            RunError: it was removed, moved or replaced by another.
+        """
+        if not self.is_in_place:
+            raise RunError(
+                f"{self.path}: the run folder was removed, moved or replaced during the run, so nothing more can be kept. Put it "
+                "back and continue with --resume, or train anew."
+            )
+
     def resolved_config(self) -> dict[str, Any]:
         """The config that the run was made with.
 
@@ -132,8 +155,9 @@ class RunFolder:
             remove_leftovers_in(folder)
 
     def discard(self) -> None:
-        """Removes what moft wrote, and the folder if nothing else is in it."""
-        remove_own(self.path, OWN)
+        """Removes what moft wrote, and the folder if nothing else is in it; another folder that is there now is left alone."""
+        if self.is_in_place:
+            remove_own(self.path, OWN)
 
     def read_notes(self) -> list[str]:
         """The notes for the readers of the results."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,17 +38,25 @@ class PointFiles:
         kind: `policy` or `base`.
         rows: values that are there already, by kind, weights and betas; None reads the folder.
         is_main: False in processes that write nothing.
+        check: called before anything is written.
     """
 
     def __init__(
-        self, folder: Path, key: str, kind: str = "policy", *, rows: dict[str, ListValues] | None = None, is_main: bool = True
+        self,
+        folder: Path,
+        key: str,
+        kind: str = "policy",
+        *,
+        rows: dict[str, ListValues] | None = None,
+        is_main: bool = True,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder, self._key, self._kind, self._is_main = folder, key, kind, is_main
+        self.folder, self._key, self._kind, self._is_main, self._check = folder, key, kind, is_main, check
         self.rows = _read(folder, key) if rows is None else rows
 
     def of(self, kind: str) -> PointFiles:
         """The same files for the points of another model."""
-        return PointFiles(self.folder, self._key, kind, rows=self.rows, is_main=self._is_main)
+        return PointFiles(self.folder, self._key, kind, rows=self.rows, is_main=self._is_main, check=self._check)
 
     def find(self, rows: Tradeoff) -> ListValues | None:
         found = [self.rows.get(name) for name in _names(self._kind, rows)]
@@ -58,6 +66,7 @@ class PointFiles:
     def keep(self, rows: Tradeoff, values: ListValues, seconds: float) -> None:
         if seconds < QUICK or not self._is_main:
             return
+        self._check()
         whole = rows.expand(len(rows))
         tensors = {"weights": whole.weights, "betas": whole.betas, "lists": values.lists}
         tensors |= {"values": values.values, "main": values.main}
@@ -72,6 +81,11 @@ class PointFiles:
         remove_own(self.folder, ("*.safetensors",))
 
 
+def partial_of(target: Path) -> Path:
+    """The folder that holds the points of a profile until it is written."""
+    return target.with_name(target.name + SUFFIX)
+
+
 @contextmanager
 def points_beside(target: Path, key: str) -> Iterator[PointFiles]:
     """The points of a profile that is about to be written to `target`, in `TARGET.partial`; removed when the block succeeds.
@@ -79,7 +93,7 @@ def points_beside(target: Path, key: str) -> Iterator[PointFiles]:
     Raises:
         RunError: another process measures there.
     """
-    folder = target.with_name(target.name + SUFFIX)
+    folder = partial_of(target)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = lock_folder(folder)
