@@ -35,17 +35,24 @@ def exit_code(call: Callable[[], object], words: Sequence[str] = ()) -> int:
         try:
             return _exit_code(call)
         except Interrupted as interrupted:
-            command = shlex.join(["moft", *words, *(word for word in interrupted.more if word not in words)])
-            return _interrupted(received, f" {interrupted.kept} Go on with: {command}")
+            return _interrupted(received, interrupted.kept, [*words, *(word for word in interrupted.more if word not in words)])
         except KeyboardInterrupt:
-            is_own = words[:1] and words[0] in _OWN  # of which nothing is written outside of its main part
-            return _interrupted(received, f" {NOTHING} Go on with: {shlex.join(['moft', *words])}" if is_own else "")
+            is_own = bool(words) and words[0] in _OWN  # of which nothing is written outside of its main part
+            return _interrupted(received, NOTHING if is_own else "", words)
 
 
-def _interrupted(received: Sequence[int], text: str = "") -> int:
-    """The exit code of an interrupt, which is told by one of the processes that share a run."""
+def _interrupted(received: Sequence[int], kept: str, words: Sequence[str]) -> int:
+    """The exit code of an interrupt, which is told by one of the processes that share a run.
+
+    Args:
+        received: signals other than that of Ctrl-C.
+        kept: a sentence, or empty where nothing is known.
+        words: of the command that goes on.
+    """
     number = received[0] if received else signal.SIGINT
     by = f" by {signal.Signals(number).name}" if received else ""
+    launched = ", launched in the same way," if os.environ.get("WORLD_SIZE", "1") != "1" else ""
+    text = f" {kept} Go on{launched} with: {shlex.join(['moft', *words])}" if kept else ""
     is_first = os.environ.get("RANK", "0") == "0"
     return _printed(f"interrupted{by}.{text}", 128 + number) if is_first else 128 + number
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moft.errors import RunError
-from moft.run.folder.layout_version import read_versions
+from moft.run.folder.layout_version import RESTORE, read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 
 _UNTRAINED = ("device", "checkpoint_steps", "threads", "models_at_once", "sharding")
+_LONGEST = 80  # characters of a value in a message
 _BATCH = "batch"  # how much is measured at a time: changes memory, not results
 
 
@@ -39,6 +40,9 @@ def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str,
         RunError: the two differ in settings that training depends on; the message has all of them.
     """
     kept = folder.resolved_config()
+    lacking = [part for part in ("task", "method", "profile", "trainer") if part in config and part not in kept]
+    if lacking:
+        raise RunError(f"{folder.config}: is damaged; it lacks {lacking[0]!r}. {RESTORE}")
     found = _listed(differences(trained_part(kept), trained_part(config)))
     if found:
         raise RunError(f"{folder.path}: was made with another config ({found}); resume it with {folder.config}.")
@@ -99,8 +103,12 @@ def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, An
 
 def _listed(found: Iterator[tuple[str, Any, Any]]) -> str:
     """Differences in words, on one line; hashes by their first characters."""
-    rows = [(path, *(HASH.sub(lambda one: one.group()[:12], repr(value)) for value in values)) for path, *values in found]
-    return "; ".join(f"{path}: {there} there, {here} here" for path, there, here in rows)
+    return "; ".join(f"{path}: {_shown(there)} there, {_shown(here)} here" for path, there, here in found)
+
+
+def _shown(value: Any) -> str:
+    text = HASH.sub(lambda found: found.group()[:12], repr(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _hash(settings: Any) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 
 import pytest
 
+from moft.files.safetensors import load_tensors, save_tensors
 from moft.run.folder.checkpoint import RunRecords
 from moft.run.folder.run_folder import RunFolder, lock_folder
 
@@ -50,6 +52,54 @@ def test_a_run_that_is_interrupted_before_anything_is_learned_leaves_nothing(con
     told = f"moft: interrupted by SIGTERM. Nothing was trained yet, so nothing is kept. Go on with: {again}"
     assert (said.code, said.mistakes) == (143, [told])
     assert not (tmp_path / "run").exists()
+
+
+def damage_of(place, kind):
+    """Does something to a checkpoint that leaves each of its files readable."""
+    if kind == "best weights of something else":
+        shutil.copy(place / "optimizer.safetensors", place / "best.safetensors")
+    elif kind == "moments of something else":
+        shutil.copy(place / "weights.safetensors", place / "optimizer.safetensors")
+    elif kind == "no random states":
+        save_tensors(place / "generators.safetensors", {})
+    elif kind == "random states of another kind":
+        states = load_tensors(place / "generators.safetensors")
+        save_tensors(place / "generators.safetensors", {name: value.float() for name, value in states.items()})
+    elif kind == "a step that no epoch has":
+        state = json.loads((place / "state.json").read_text())
+        (place / "state.json").write_text(json.dumps(state | {"epoch": 0, "epoch_step": 99}))
+    elif kind == "values of more models":
+        state = json.loads((place / "state.json").read_text())
+        (place / "state.json").write_text(json.dumps(state | {"best": [0.5, 0.5]}))
+
+
+KINDS = {
+    "best weights of something else": "its checkpoint is of another model: it holds 'conditioner",
+    "moments of something else": "its checkpoint is of another model: ",
+    "no random states": "the random states of its checkpoint are damaged (KeyError: 'draws')",
+    "random states of another kind": "the random states of its checkpoint are damaged (TypeError: ",
+    "a step that no epoch has": "its checkpoint is at step 99 of epoch 1, which its data do not have",
+    "values of more models": "its checkpoint is of another model: it has 2 best values, for 1 models",
+}
+
+
+@pytest.mark.parametrize(("kind", "told"), KINDS.items(), ids=KINDS)
+def test_a_checkpoint_that_is_not_of_its_job_is_told_and_no_plugin_is_blamed(kind, told, config, moft, tmp_path, monkeypatch):
+    whole, run = RunRecords.save, tmp_path / "run"
+
+    def save(self, job, state):
+        whole(self, job, state)
+        if job == "policy" and state.step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunRecords, "save", save)
+    assert moft("train", config, "--out", run).code == 130
+    monkeypatch.setattr(RunRecords, "save", whole)
+    damage_of(max((run / "checkpoints" / "policy").glob("step-*")), kind)
+    said = moft("train", config, "--out", run, "--resume")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert told in said.mistakes[0]
+    assert "plugin" not in said.mistakes[0]
 
 
 TAKEN = {

@@ -87,3 +87,9 @@ def test_a_checkpoint_of_0_2_0_is_still_known():
     kept = {**CONFIG, "profile": {**CONFIG["profile"], "points": 11, "edges": 3}}
     # as version 0.2.0 computed it
     assert fingerprint_of_0_2(kept) == "ce973c409f3e03d8dc7ab5362d8f3bd6c4c07707d1a3b2cc4b285e2d38366e51"
+
+
+def test_a_config_that_lacks_a_part_is_damaged_and_not_another_one(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", {key: value for key, value in CONFIG.items() if key != "trainer"})
+    with pytest.raises(RunError, match=r"config\.yaml: is damaged; it lacks 'trainer'\. Restore it from a copy"):
+        check_same_config(folder, CONFIG)
