@@ -57,6 +57,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
 )
+from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
 from moft.secret_values import redacted
 from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
@@ -178,6 +179,7 @@ __all__ = [
     "temporary_folder",
     "user_path",
     "wheel_member",
+    "when_interrupted",
 ]
 
 if not TYPE_CHECKING:  # else type checkers would accept any name

@@ -19,16 +19,16 @@ from moft.hooks.plugin_manager import Plugins
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit code: 0 for success, 2 for a user's mistake, 130 for an interrupt.
+    """Runs one command and returns the exit code: 0 for success, 2 for a user's mistake, 128 and its number for a signal.
 
     Args:
         argv: the words after `moft`; None for those of the process.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
 
     def run() -> object:
         plugins = Plugins()
         plugins.load()
-        words = list(sys.argv[1:] if argv is None else argv)
         app = application(plugins, () if words[:1] == ["plugins"] else words)  # `moft plugins` lists broken commands too
         if words[:1] == ["plugins"] and len(words) < 4 and not any(word.startswith("-") for word in words):
             plugins_command.show(plugins, *words[1:])  # without typer, which would double the time
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             raise fault from error
 
-    return exit_code(run)
+    return exit_code(run, words)
 
 
 def application(plugins: Plugins, words: Sequence[str] = ()) -> typer.Typer:

@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
 from moft.errors import MoftError
+from moft.interrupts import NOTHING, Interrupted, heeding_signals
 from moft.renames import new_name
 from moft.secret_values import redacted
 
 MISTAKE = 2
 INTERRUPTED = 130
 TRACE = "MOFT_TRACE"
+_OWN = ("train", "sweep", "profile", "compare", "score")
 
 
-def exit_code(call: Callable[[], object]) -> int:
+def exit_code(call: Callable[[], object], words: Sequence[str] = ()) -> int:
     """The exit code of a call, which may return one itself; an error that a user can cause is printed in one line.
 
-    A mistake, also of the file system, gives 2, and an interrupt gives 130. Any other error is a bug and is raised, or printed
-    if it shows a secret.
-    `MOFT_TRACE=1` prints the traceback of a mistake.
+    A mistake, also of the file system, gives 2. Ctrl-C, SIGTERM and SIGHUP give 128 and the number of the signal, such as 130.
+    Any other error is a bug and is raised, or printed if it shows a secret. `MOFT_TRACE=1` prints the traceback of a mistake.
+
+    Args:
+        call: the call.
+        words: of the command, to say how to go on with it.
     """
+    with heeding_signals() as received:
+        try:
+            return _exit_code(call)
+        except Interrupted as interrupted:
+            return _interrupted(received, interrupted.kept, [*words, *(word for word in interrupted.more if word not in words)])
+        except KeyboardInterrupt:
+            is_own = bool(words) and words[0] in _OWN  # of which nothing is written outside of its main part
+            return _interrupted(received, NOTHING if is_own else "", words)
+
+
+def _interrupted(received: Sequence[int], kept: str, words: Sequence[str]) -> int:
+    """The exit code of an interrupt, which is told by one of the processes that share a run.
+
+    Args:
+        received: signals other than that of Ctrl-C.
+        kept: a sentence, or empty where nothing is known.
+        words: of the command that goes on.
+    """
+    number = received[0] if received else signal.SIGINT
+    by = f" by {signal.Signals(number).name}" if received else ""
+    launched = ", launched in the same way," if os.environ.get("WORLD_SIZE", "1") != "1" else ""
+    text = f" {kept} Go on{launched} with: {shlex.join(['moft', *words])}" if kept else ""
+    is_first = os.environ.get("RANK", "0") == "0"
+    return _printed(f"interrupted{by}.{text}", 128 + number) if is_first else 128 + number
+
+
+def _exit_code(call: Callable[[], object]) -> int:
+    """The same; an interrupt is raised."""
     try:
         code = call()
         sys.stdout.flush()  # so that a closed pipe is noticed here
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter prints an error at exit
         return 1
-    except KeyboardInterrupt:
-        return _printed("interrupted.", INTERRUPTED)
     except typer.Abort:
         return _printed("aborted.", 1)
     except typer.TyperException as error:
@@ -55,7 +88,7 @@ def exit_code(call: Callable[[], object]) -> int:
         print(redacted(text), end="", file=sys.stderr)
         return 1
     if code == INTERRUPTED:  # typer turns an interrupt into this code
-        return _printed("interrupted.", INTERRUPTED)
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

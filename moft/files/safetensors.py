@@ -41,7 +41,8 @@ def load_tensors(path: Path, *, unmeasured: Container[str] = ()) -> dict[str, Te
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}).get("format") != FORMAT:
                 raise RunError(f"{path}: is a safetensors file, but moft did not write it.")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            # Copies: a tensor in the file's own memory ends the process once somebody shortens the file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except FileNotFoundError as error:
         raise RunError(f"{path}: is missing; the run or checkpoint is not complete.") from error
     except OSError as error:

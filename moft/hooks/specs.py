@@ -189,7 +189,8 @@ def moft_points_measured(run: Run, done: int, points: int) -> None:
 
     Args:
         run: the run.
-        done: number of points measured so far, from 1.
+        done: number of points measured so far. A front begins with a call that says how many there are already: 0, or more when
+            an interrupted one is gone on with.
         points: number of points to measure, with the base model if it is measured too.
 
     Example:

@@ -16,9 +16,9 @@ from moft.hooks.plugin_manager import Plugins
 from moft.run.checks.compatibility import check_trains_one_model
 from moft.run.checks.out_of_memory import memory_fault, run_memory_error
 from moft.run.checks.plugin_errors import plugin_fault, run_plugin_error
-from moft.run.folder.checkpoint import RunRecords
+from moft.run.folder.checkpoint import RunRecords, adopt_checkpoints
 from moft.run.folder.plugin_copies import allow_repair, check_same_plugins, update_copies
-from moft.run.folder.resume import check_same_config, fingerprint
+from moft.run.folder.resume import check_same_config, fingerprint, fingerprint_of_0_2
 from moft.run.folder.run_folder import RunFolder
 from moft.run.run_config import trackers_of
 from moft.run.run_settings import RunSettings
@@ -91,7 +91,7 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
             if (shortage := memory_fault(error)) is not None:
                 raise run_memory_error(path, shortage, resolved.plain) from error
             fault = plugin_fault(error, plugins)
-            if processes.is_main and isinstance(error, Exception):
+            if processes.is_main and isinstance(error, Exception) and folder.is_in_place:
                 allow_repair(folder)
             if fault is not None:
                 raise run_plugin_error(path, fault) from error
@@ -114,6 +114,7 @@ def _reopen(path: Path, config: Mapping[str, Any]) -> RunFolder:
     folder.hold()
     folder.clean()
     update_copies(folder, config["plugins"])
+    adopt_checkpoints(folder, fingerprint_of_0_2(kept), fingerprint(config))
     if kept != config:
         folder.write_config(config)
     return folder

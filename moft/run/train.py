@@ -8,6 +8,7 @@ from pathlib import Path
 from moft.config.build_component import Resolved
 from moft.engine.checks.return_values import checked_policy
 from moft.engine.distributed.fsdp import is_sharded
+from moft.engine.distributed.processes import broadcast_from_main
 from moft.engine.policies.state_dict import own_state, whole_state
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
@@ -22,6 +23,7 @@ from moft.run.folder.plugin_copies import plugin_hashes
 from moft.run.folder.resume import check_same_data
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
+from moft.run.policy.kept_points import PointFiles, points_key
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import OpenedRun
 from moft.run.policy.policy_files import save_policy
@@ -96,9 +98,12 @@ def _train(session: RunSession) -> None:
 
     # Measure the policy over a grid of objective weights, and write tables, pictures, the report and front.json.
     opened = OpenedRun(session.folder, settings, task, policy)
-    measured = measure(opened, profile, on_progress=session.observers.points_measured)
+    points = _points(session, task, is_sharded=is_sharded(policy))
+    measured = measure(opened, profile, on_progress=session.observers.points_measured, kept=points)
     if trainer.is_main:
+        session.folder.check_in_place()
         write_results(measured, profile, session.folder.path, cost=cost, notes=records.notes, run=session.folder)
+        points.clear()
         session.observers.front_profiled(measured.front)
 
 
@@ -120,7 +125,17 @@ def _save(session: RunSession, task: Task, policy: Policy, cost: Cost) -> None:
     """Saves task and policy; the parts of a sharded policy are gathered by all processes."""
     weights = whole_state(policy)
     if session.processes.is_main:
+        session.folder.check_in_place()
         save_policy(session.folder, task.state(), weights, cost)
+
+
+def _points(session: RunSession, task: Task, *, is_sharded: bool) -> PointFiles:
+    """The points that an earlier session measured; processes that share a policy have to skip the same ones."""
+    folder, processes = session.folder, session.processes
+    key = points_key(folder, session.settings.profile.split, task.identity()) if processes.is_main else ""
+    rows = PointFiles(folder.measured, key).rows if processes.is_main else {}
+    rows = broadcast_from_main(rows, processes.count if is_sharded else 1)
+    return PointFiles(folder.measured, key, rows=rows, is_main=processes.is_main, check=folder.check_in_place)
 
 
 def _cost(session: RunSession, base_jobs: set[str]) -> Cost:

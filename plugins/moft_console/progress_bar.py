@@ -25,6 +25,7 @@ class ProgressBar:
         self._console, self._clock = console, clock
         self._pace, self._measuring = Pace(clock), Pace(clock)
         self._began = self._last = clock()
+        self._measured = 0
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -46,8 +47,9 @@ class ProgressBar:
         )
 
     def on_points_measured(self, done: int, points: int) -> None:
-        if done == 1:  # a new front
+        if done <= self._measured:  # a new front
             self._measuring = Pace(self._clock)
+        self._measured = done
         status, progress = self._measuring.after({"job": "measuring", "progress": done / points}), self._bars()
         if status.job not in self._tasks:
             self._tasks[status.job] = progress.add_task(status.job, total=1.0, words="")

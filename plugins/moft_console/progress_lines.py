@@ -22,6 +22,7 @@ class ProgressLines:
         self._stream, self._clock = stream, clock
         self._pace, self._measuring = Pace(clock), Pace(clock)
         self._began = self._last = clock()
+        self._measured = 0
 
     def on_start(self, name: str, folder: Any) -> None:
         self._write(start_line(name, folder))
@@ -36,8 +37,9 @@ class ProgressLines:
         self._write("  ".join([status.job, *status.words(lists), *others]))
 
     def on_points_measured(self, done: int, points: int) -> None:
-        if done == 1:  # a new front
+        if done <= self._measured:  # a new front
             self._measuring = Pace(self._clock)
+        self._measured = done
         status, now = self._measuring.after({"job": "measuring", "progress": done / points}), self._clock()
         if done < points and now - self._last < INTERVAL:
             return

@@ -72,7 +72,7 @@ def generate(
         raise ConfigError(f"{unused} has no effect with --greedy, which takes the most likely token. Leave one of the two out.")
     if out is not None and out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
-    from moft.api import atomic_write
+    from moft.api import atomic_write, when_interrupted
 
     _check_folder(out)
     from moft_llm.data.preference_example import prompt_of
@@ -93,7 +93,8 @@ def generate(
         typer.echo(f"moft: note: {note}", err=True)
     is_alone = len(requests) == 1 and file is None and out is None
     streamer = llm_run.streamer() if is_alone and sys.stdout.isatty() else None
-    responses = llm_run.responses(assignments, requests, decoding, seed, streamer)
+    with when_interrupted(lambda: "Nothing was written yet."):
+        responses = llm_run.responses(assignments, requests, decoding, seed, streamer)
     if is_alone:
         if streamer is None:
             typer.echo(responses[0])
@@ -123,6 +124,7 @@ def export(
         raise ConfigError(f"--dtype {dtype!r} must be one of {', '.join(DTYPES)}.")
     if out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
+    from moft.api import when_interrupted
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
@@ -130,7 +132,9 @@ def export(
     tradeoff = llm_run.opened.tradeoff(weights, dial)
     for note in llm_run.opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {note}", err=True)
-    for line in export_tradeoff(llm_run, tradeoff, out, dtype):
+    with when_interrupted(lambda: "Nothing was written yet."):
+        lines = export_tradeoff(llm_run, tradeoff, out, dtype)
+    for line in lines:
         typer.echo(line)
 
 
@@ -174,7 +178,7 @@ def sample(
     if out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
     _check_folder(out)
-    from moft.api import atomic_write
+    from moft.api import atomic_write, when_interrupted
     from moft_llm.sampling.generated_prompts import Openings
     from moft_llm.sampling.interrupted_sampling import SUFFIX
     from moft_llm.sampling.sample_responses import SamplingRequest, sample_responses
@@ -187,7 +191,9 @@ def sample(
     source = prompts if prompts is not None else Openings(openings or 1, opening_tokens)
     partial = out.with_name(out.name + SUFFIX)
     request = SamplingRequest(model, gguf, source, template, responses, decoding, seed)
-    sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial)
+    kept = f"{partial} holds the responses so far."
+    with when_interrupted(lambda: kept if partial.exists() else "Nothing was written yet."):
+        sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial)
     atomic_write(out, sampled.lines.encode())
     partial.unlink()
     typer.echo(f"{out}: {sampled.summary}")

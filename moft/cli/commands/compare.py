@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from moft.errors import ConfigError, RunError
+from moft.interrupts import NOTHING, when_interrupted
 
 FEWEST_SAMPLES = 100
 COMPARISONS = Path("comparisons")
@@ -46,14 +47,15 @@ def compare(
     from moft.run.report.front_record import nouns_of
     from moft.run.report.read_front import read_measured
 
-    entries = entries_of([read_measured(path) for path in runs], over_seeds=over_seeds, pool=pool)
-    record = comparison_record(entries, samples=samples)
-    picture = png(comparison_figure(record))
-    target = out if out is not None else _free(COMPARISONS / _joined([entry.name for entry in entries]))
-    with atomic_folder(target) as folder:
-        write_json(folder / "comparison.json", record)
-        atomic_write(folder / "comparison.csv", comparison_table(record).encode())
-        atomic_write(folder / "comparison.png", picture)
+    with when_interrupted(lambda: NOTHING):
+        entries = entries_of([read_measured(path) for path in runs], over_seeds=over_seeds, pool=pool)
+        record = comparison_record(entries, samples=samples)
+        picture = png(comparison_figure(record))
+        target = out if out is not None else _free(COMPARISONS / _joined([entry.name for entry in entries]))
+        with atomic_folder(target) as folder:
+            write_json(folder / "comparison.json", record)
+            atomic_write(folder / "comparison.csv", comparison_table(record).encode())
+            atomic_write(folder / "comparison.png", picture)
     for header, *rows in split_to_terminal(run_rows(record)):
         print_table(header, rows)
     lists = nouns_of(record).count_lists(record["lists"])

@@ -11,6 +11,7 @@ import typer
 from moft.cli.option_help import DIAL_HELP, TRUST_HELP
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
+from moft.interrupts import NOTHING, when_interrupted
 from moft.run.policy.parse_weights import dial_text, parse_dial
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def profile(
         raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
+    from moft.run.checks.compatibility import check_profile
+    from moft.run.policy.kept_points import partial_of, points_beside, points_key
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
     from moft.run.policy.policy_files import training_cost
@@ -59,10 +62,16 @@ def profile(
         opened.folder.check_is_own()
     cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
-    measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured)
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
-    with atomic_folder(target) as folder:
-        write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
+    check_profile(settings, opened.task.objectives)
+    key, place = points_key(opened.folder, settings.split, opened.task.identity()), partial_of(target)
+    with (
+        when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
+        points_beside(target, key) as kept,
+    ):
+        measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured, kept=kept)
+        with atomic_folder(target) as folder:
+            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

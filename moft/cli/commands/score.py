@@ -10,6 +10,7 @@ import typer
 from moft.cli.option_help import DIAL_HELP, TRUST_HELP, WEIGHTS_HELP
 from moft.errors import ConfigError, DataError
 from moft.hooks.plugin_manager import Plugins
+from moft.interrupts import NOTHING, when_interrupted
 from moft.run.policy.parse_weights import parse_dial, parse_weights, read_weights_file, tradeoff_at
 
 
@@ -58,7 +59,8 @@ def score(
         typer.echo(f"moft: note: {note}", err=True)
     if out is not None and out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
-    scores = scores_of(opened.policy, batches, tradeoff)
+    with when_interrupted(lambda: NOTHING):
+        scores = scores_of(opened.policy, batches, tradeoff)
     text = "".join(f"{value:.9g}\n" for value in scores)
     if out is None:
         typer.echo(text, nl=False)

@@ -13,6 +13,7 @@ from moft.cli.option_help import TRUST_HELP
 from moft.cli.table_output import print_table
 from moft.errors import RunError
 from moft.hooks.plugin_manager import Plugins
+from moft.interrupts import when_interrupted
 
 if TYPE_CHECKING:
     from moft.run.sweep.sweep import Sweep
@@ -69,11 +70,8 @@ def sweep(
         for reason in planned.unknown:
             typer.echo(f"Not checked whether the method fits the model: {reason}")
         return
-    try:
+    with when_interrupted(lambda: f"{folder} keeps the finished runs and the last checkpoints of the others."):
         failed = run_sweep(planned, PROGRAM, shares, lambda line: typer.echo(line, err=True))
-    except KeyboardInterrupt:
-        typer.echo("Stopped. The last checkpoints are kept; the same command continues from them.", err=True)
-        raise
     _print_folders(planned, {end.job.name for end in failed})
     if failed:
         raise RunError("\n".join(f"{end.job.name}: {end.error} (log: {end.job.log})" for end in failed))

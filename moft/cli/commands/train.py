@@ -9,6 +9,7 @@ import typer
 
 from moft.cli.option_help import TRUST_HELP
 from moft.hooks.plugin_manager import Plugins
+from moft.interrupts import when_interrupted
 
 
 def add(app: typer.Typer) -> None:
@@ -31,7 +32,7 @@ def train(
 ) -> None:
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
-    from moft.run.checks.compatibility import check_before_training
+    from moft.run.checks.compatibility import check_before_training, points_to_measure
     from moft.run.run_config import read_settings, trackers_of
     from moft.run.train import train_run
 
@@ -39,11 +40,13 @@ def train(
     is_opened = resume and config.resolve().is_relative_to(folder.resolve())  # the run's own config may be somebody else's
     resolved = read_settings(config, overrides or (), plugins, is_run=not plan and not is_opened, trust=trust)
     if plan:
-        why_unchecked = check_before_training(resolved.make())
+        settings = resolved.make()
+        why_unchecked = check_before_training(settings)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
-        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked)
+        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked, points_to_measure(settings))
         return
-    finished = train_run(resolved, folder, plugins, resume=resume)
+    with when_interrupted(lambda: _kept(folder), "--resume"):
+        finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
         for note in finished.read_notes():
             typer.echo(f"moft: note: {note}", err=True)
@@ -51,8 +54,31 @@ def train(
         typer.echo(f"Report: {finished.path / 'report.html'}")
 
 
-def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str) -> None:
-    """Prints what `moft train` would do with these settings; `why_unchecked` is empty if everything could be checked."""
+def _kept(folder: Path) -> str:
+    """What an interrupted run keeps."""
+    from moft.run.folder.run_folder import RunFolder
+
+    run = RunFolder(folder)
+    if not run.config.is_file():
+        return "Nothing was trained yet, so nothing is kept."
+    if (run.policy / "policy.safetensors").exists():
+        return f"{folder} keeps the trained policy and the points that were measured."
+    return f"{folder} keeps the last checkpoints."
+
+
+def _print_plan(
+    settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str, points: tuple[int, int]
+) -> None:
+    """Prints what `moft train` would do with these settings.
+
+    Args:
+        settings: resolved.
+        folder: of the run.
+        plugins: offer the components.
+        resume: whether a run there would be continued.
+        why_unchecked: empty if everything could be checked.
+        points: of the grid and of its edges, without the base model.
+    """
     from moft.config.yaml12 import dump
     from moft.run.folder.resume import check_same_config
     from moft.run.folder.run_folder import RunFolder, check_is_free
@@ -72,8 +98,11 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
             f"{kind[:-1].capitalize()}: {name} ({offer.component.summary}; from {offer.package or offer.plugin} {offer.version})"
         )
     typer.echo(f"Trains: {trainer['epochs']} epochs in {trainer['precision']}, {trainer['evaluations']} validations")
+    grid, edges = points
+    parts = [f"{grid} of the grid", *([f"at most {edges} between vertices for the pictures"] if edges else []), "the base model"]
     typer.echo(
-        f"Measures: {profile['points']} points on the {profile['split']} split, {profile['bootstrap_samples']} bootstrap samples"
+        f"Measures: {grid + edges + 1} points on the {profile['split']} split ({', '.join(parts)}), "
+        f"{profile['bootstrap_samples']} bootstrap samples"
     )
     if why_unchecked:
         typer.echo(f"Not checked whether the method fits the model: {why_unchecked}")

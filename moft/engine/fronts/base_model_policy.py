@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from moft.engine.fronts.kept_points import KeptPoints
 from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Assignment, Evaluator, Policy, Task
 from moft.types import Batch, Injection, ListValues, Tradeoff, betas_of
@@ -37,8 +38,16 @@ class BasePolicy(Policy):
         return [Assignment(rows, model, Injection(), torch.full_like(whole.weights[:, :1], torch.inf))]
 
 
-def base_values(task: Task, evaluator: Evaluator, split: str, *, on_progress: Callable[[int], None] | None = None) -> ListValues:
-    """The values of the base model, for one tradeoff row; `on_progress` is called as by `measure_front`."""
+def base_values(
+    task: Task,
+    evaluator: Evaluator,
+    split: str,
+    *,
+    on_progress: Callable[[int], None] | None = None,
+    kept: KeptPoints | None = None,
+) -> ListValues:
+    """The values of the base model, for one tradeoff row; `on_progress` and `kept` are those of `measure_front`."""
     betas = betas_of(task.objectives)
     weights = torch.full_like(betas, 1 / betas.shape[1])
-    return measure_front(BasePolicy(task), task, evaluator, Tradeoff(weights, betas), split, on_progress=on_progress).measured
+    policy, tradeoff = BasePolicy(task), Tradeoff(weights, betas)
+    return measure_front(policy, task, evaluator, tradeoff, split, on_progress=on_progress, kept=kept).measured

@@ -8,6 +8,7 @@ import torch
 
 from moft.engine.checks.return_values import checked_values
 from moft.engine.fronts.front_caveats import missing_values, substitutions
+from moft.engine.fronts.kept_points import KeptPoints, measured_by_blocks
 from moft.interfaces import Evaluator, LongEvaluator, Policy, Problem, Task
 from moft.types import Front, Tradeoff
 
@@ -21,6 +22,7 @@ def measure_front(
     *,
     notes: tuple[str, ...] = (),
     on_progress: Callable[[int], None] | None = None,
+    kept: KeptPoints | None = None,
 ) -> Front:
     """The front of `policy` on a split, measured list by list.
 
@@ -32,12 +34,16 @@ def measure_front(
         split: `train`, `validation` or `test`.
         notes: for the reader of the front.
         on_progress: called with the number of tradeoffs that are done, after each; only by a `LongEvaluator`.
+        kept: points that are kept as they are measured, and not measured again; None measures all of them at once.
     """
     was_training = policy.training
     policy.eval()
     try:
         steered, lists = policy.steer(tradeoffs), task.batches(split)  # a `Steered` computes scores without gradients
-        if on_progress is not None and isinstance(evaluator, LongEvaluator):
+        returned: object
+        if kept is not None:
+            returned = measured_by_blocks(policy, lists, evaluator, tradeoffs, kept, on_progress)
+        elif on_progress is not None and isinstance(evaluator, LongEvaluator):
             returned = evaluator.measure(steered, lists, on_progress)
         else:
             returned = evaluator(steered, lists)

@@ -24,6 +24,7 @@ from moft.engine.training.optimizer import adamw, set_learning_rate
 from moft.engine.training.step_plan import Step, StepResult, steps_of_epoch
 from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.engine.training.training_job import LossModule, TrainerState, TrainingJob
+from moft.errors import RunError
 from moft.types import Batches
 
 _BLOCK = 4  # steps that an ensemble on the CPU takes before anything is recorded
@@ -79,6 +80,12 @@ class TrainingLoop:
                     self._record(step, result, evaluation)
                     if progress.step % settings.checkpoint_steps == 0:
                         progress.save(self.optimizers)
+        if progress.epoch != job.epochs:  # a checkpoint said that it is at a step that no epoch has
+            place = f"step {progress.epoch_step} of epoch {progress.epoch + 1}"
+            raise RunError(
+                f"job {job.name!r}: its checkpoint is at {place}, which its data do not have; remove the checkpoint, or train "
+                "anew with another --out."
+            )
         progress.finish()
         self.state.lists = 0
         self.accelerator.wait_for_everyone()

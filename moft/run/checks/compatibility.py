@@ -9,6 +9,7 @@ import torch
 
 from moft.engine.checks.return_values import checked_number
 from moft.engine.checks.sampler_draws import checked_grid
+from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
 from moft.engine.training.adaptive_sampling import check_evaluated_before_end
 from moft.engine.training.trainer_settings import evaluated_epochs
@@ -62,6 +63,14 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
         raise ConfigError(f"[profile.grid] gives invalid weights: {error}") from error
     for indicator in settings.indicators:
         checked_number(indicator, grid, grid)
+
+
+def points_to_measure(settings: RunSettings) -> tuple[int, int]:
+    """How many points of the grid, and how many more on its edges, are measured; the base model comes in addition."""
+    profile, task = settings.profile, settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
+    m = len(task.objectives)
+    grid = len(checked_grid(profile.grid(m), profile.points, m))
+    return grid, len(edge_weights(m, profile.edges)[0]) if m > 2 and grid > 1 else 0
 
 
 def check_before_training(settings: RunSettings) -> str:

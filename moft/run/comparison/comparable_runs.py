@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from moft.errors import RunError
+from moft.run.folder.resume import differences
 from moft.run.report.read_front import MeasuredRun
 
 GRID = 1e-6  # weights closer than this are the same: grids are float32
@@ -84,15 +85,6 @@ def check_disjoint(first: MeasuredRun, run: MeasuredRun, where: str) -> None:
             f"{first.path} and {run.path}: {where} measured the same {split} {lists}, which would count twice; "
             f"--pool is for a setting that selects {lists}, such as task.fold."
         )
-
-
-def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Path and both values of every difference of two JSON values; None stands for a missing value."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in [*there, *(key for key in here if key not in there)]:
-            yield from differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
-    elif there != here:
-        yield path, there, here
 
 
 def short_json(value: Any) -> str:

@@ -17,10 +17,10 @@ from moft.run.comparison.comparable_runs import (
     check_lists,
     check_measure,
     check_protocol,
-    differences,
     short_json,
 )
 from moft.run.comparison.run_labels import entry_names, folder_names
+from moft.run.folder.resume import differences
 from moft.run.report.read_front import MeasuredRun
 
 SEED = "seed"

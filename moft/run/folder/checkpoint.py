@@ -18,7 +18,7 @@ from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write, not_followed, refused
 from moft.files.expected_keys import Expected, read_expected, read_journal
-from moft.files.json import write_json
+from moft.files.json import read_json, write_json
 from moft.files.leftovers import remove_own
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
@@ -110,6 +110,7 @@ class RunRecords:
         self._drop_steps(job)
 
     def step(self, step: int, values: Mapping[str, float | str]) -> None:
+        self._folder.check_in_place()
         try:
             if self._journal is None:
                 self._journal = open(self._folder.steps, "a", opener=not_followed, encoding="utf-8")  # noqa: SIM115
@@ -155,6 +156,7 @@ class RunRecords:
 
     def _put(self, job: str, name: str, numbers: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Writes a checkpoint folder of a job atomically."""
+        self._folder.check_in_place()
         place = self._folder.checkpoints / job / name
         with atomic_folder(place) as temporary:
             for file, tensors in files.items():
@@ -190,3 +192,12 @@ def read_steps(journal: Path) -> list[dict[str, Any]]:
         RunError: a line is damaged.
     """
     return read_journal(journal, {"step": int, "job": str, "*": (float, None)})
+
+
+def adopt_checkpoints(folder: RunFolder, before: str, now: str) -> None:
+    """Writes the fingerprint `now` into checkpoints with the fingerprint `before`, which version 0.2.0 gave the same config."""
+    for file in folder.checkpoints.glob("*/*/state.json"):
+        with suppress(RunError):  # told when the checkpoint is read
+            state = read_json(file)
+            if isinstance(state, dict) and state.get("fingerprint") == before:
+                write_json(file, {**state, "fingerprint": now})

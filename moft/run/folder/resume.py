@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moft.errors import RunError
-from moft.run.folder.layout_version import read_versions
+from moft.run.folder.layout_version import RESTORE, read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 from moft.secret_values import redacted
 
-_IRRELEVANT = {
-    "trainer": ("device", "checkpoint_steps", "threads", "models_at_once", "sharding"),
-    "profile": ("indicators", "edges", "split", "bootstrap_samples"),
-}
+_UNTRAINED = ("device", "checkpoint_steps", "threads", "models_at_once", "sharding")
+_LONGEST = 80  # characters of a value in a message
 _BATCH = "batch"  # how much is measured at a time: changes memory, not results
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
     """A hash of the settings that training depends on."""
-    return hashlib.sha256(json.dumps(trained_part(config), sort_keys=True).encode()).hexdigest()
+    return _hash(trained_part(config))
+
+
+def fingerprint_of_0_2(config: Mapping[str, Any]) -> str:
+    """The same as version 0.2.0 computed it, with every `profile` setting that it took for one of training."""
+    profile = {name: value for name, value in config["profile"].items() if name not in _UNTRAINED_OF_0_2}
+    return _hash({**trained_part(config), "profile": without_batches(profile)})
+
+
+_UNTRAINED_OF_0_2 = ("indicators", "edges", "split", "bootstrap_samples")
 
 
 def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,35 +38,47 @@ def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str,
     Returns: the resolved config in the run folder.
 
     Raises:
-        RunError: the two differ in a setting that training depends on.
+        RunError: the two differ in settings that training depends on; the message has all of them.
     """
     kept = folder.resolved_config()
-    if fingerprint(kept) != fingerprint(config):
-        difference = _first_difference(trained_part(kept), trained_part(config))
-        raise RunError(f"{folder.path}: was made with another config ({difference}); resume it with {folder.config}.")
+    lacking = [part for part in ("task", "method", "profile", "trainer") if part in config and part not in kept]
+    if lacking:
+        raise RunError(f"{folder.config}: is damaged; it lacks {lacking[0]!r}. {RESTORE}")
+    found = _listed(differences(trained_part(kept), trained_part(config)))
+    if found:
+        raise RunError(f"{folder.path}: was made with another config ({found}); resume it with {folder.config}.")
     return kept
 
 
 def trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that training depends on.
 
-    Left out are: where training runs, trackers, how the final front is measured, and how much is measured at a time. The
-    other `profile` settings select the best weights.
+    Left out are: where training runs, trackers, and how the final front is measured. Of `profile`, what is measured on the
+    validation split during training selects the best weights; without such evaluations, nothing does.
     """
-    found = {
-        key: {name: item for name, item in value.items() if name not in _IRRELEVANT[key]}
-        if key in _IRRELEVANT and isinstance(value, Mapping)
-        else value
-        for key, value in config.items()
-        if key != "trackers"
-    }
-    return {**found, "profile": _without_batches(found["profile"])} if "profile" in found else found
+    found = {key: value for key, value in config.items() if key != "trackers"}
+    if isinstance(trainer := config.get("trainer"), Mapping):
+        found["trainer"] = {name: value for name, value in trainer.items() if name not in _UNTRAINED}
+    if isinstance(profile := config.get("profile"), Mapping):
+        is_evaluated = not isinstance(trainer, Mapping) or trainer.get("evaluations") != 0
+        found["profile"] = without_batches(_validation(profile)) if is_evaluated else {}
+    return found
 
 
-def _without_batches(settings: Any) -> Any:
-    """`profile` settings without `batch`, at any depth."""
+def _validation(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """The `profile` settings that are in effect during training, under the names of those that they stand for."""
+    has_own = profile.get("validation_evaluator") is not None
+    found = {name: profile[name] for name in ("grid", "validation_points") if name in profile}
+    evaluator, reference = ("validation_evaluator", "validation_reference") if has_own else ("evaluator", "reference")
+    if profile.get("validation_reference") is not None:
+        reference = "validation_reference"
+    return found | {name: profile[name] for name in (evaluator, reference) if name in profile}
+
+
+def without_batches(settings: Any) -> Any:
+    """Settings without `batch`, at any depth."""
     if isinstance(settings, Mapping):
-        return {key: _without_batches(value) for key, value in settings.items() if key != _BATCH}
+        return {key: without_batches(value) for key, value in settings.items() if key != _BATCH}
     return settings
 
 
@@ -68,16 +87,30 @@ def check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     if not folder.versions.exists():
         return
     kept, given = redacted(read_versions(folder.versions).get("data")), redacted(json.loads(json.dumps(identity)))
-    if kept != given:
-        difference = _first_difference(kept, given)
-        what = "base model has" if difference.startswith("base:") else "data have"
-        raise RunError(f"{folder.path}: its {what} changed since the run began ({difference}); train anew with another --out.")
+    found = _listed(differences(kept, given))
+    if found:
+        what = "base model has" if found.startswith("base:") else "data have"
+        raise RunError(f"{folder.path}: its {what} changed since the run began ({found}); train anew with another --out.")
 
 
-def _first_difference(kept: Any, given: Any, path: str = "") -> str:
-    if isinstance(kept, Mapping) and isinstance(given, Mapping):
-        for key in [*kept, *(key for key in given if key not in kept)]:
-            if kept.get(key) != given.get(key):
-                return _first_difference(kept.get(key), given.get(key), f"{path}.{key}" if path else str(key))
-    there, here = (HASH.sub(lambda found: found.group()[:12], repr(value)) for value in (kept, given))
-    return f"{path}: {there} there, {here} here"
+def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Path and both values of every difference of two JSON values; None stands for a missing value."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in [*there, *(key for key in here if key not in there)]:
+            yield from differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
+    elif there != here:
+        yield path, there, here
+
+
+def _listed(found: Iterator[tuple[str, Any, Any]]) -> str:
+    """Differences in words, on one line; hashes by their first characters."""
+    return "; ".join(f"{path}: {_shown(there)} there, {_shown(here)} here" for path, there, here in found)
+
+
+def _shown(value: Any) -> str:
+    text = HASH.sub(lambda found: found.group()[:12], repr(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _hash(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

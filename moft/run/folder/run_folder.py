@@ -31,7 +31,7 @@ OWN = (
     *("front.json", "front.csv", "front.png", "report.html", "lists.safetensors"),
     *("policy/*.safetensors", "policy/record.json", "plugins/*.py", "plugins/*.py.failed"),
     *(f"checkpoints/*/*/{file}" for file in CHECKPOINT),
-    *("checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
+    *("measured/*.safetensors", "checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
     *("trackers/*", "tensorboard/**/*", "wandb/**/*"),
 )
 """What moft and its trackers write into the folder of a run, as patterns."""
@@ -54,6 +54,7 @@ class RunFolder:
         self.policy = path / "policy"
         self.plugins = path / "plugins"
         self.trackers = path / "trackers"
+        self.measured = path / "measured"
         self.front = path / "front.json"
         self._lock: IO[str] | None = None
 
@@ -111,6 +112,28 @@ class RunFolder:
             self._lock.close()
             self._lock = None
 
+    @property
+    def is_in_place(self) -> bool:
+        """False once the folder that this process holds was removed, moved or replaced by another."""
+        if self._lock is None:
+            return True
+        try:
+            return os.path.samestat(os.stat(self.path / LOCK), os.fstat(self._lock.fileno())) and self.config.is_file()
+        except OSError:
+            return False
+
+    def check_in_place(self) -> None:
+        """Checks that what is written now reaches the folder that this process holds.
+
+        Raises:
+            RunError: it was removed, moved or replaced by another.
+        """
+        if not self.is_in_place:
+            raise RunError(
+                f"{self.path}: the run folder was removed, moved or replaced during the run, so nothing more can be kept. Put it "
+                "back and continue with --resume, or train anew."
+            )
+
     def resolved_config(self) -> dict[str, Any]:
         """The config that the run was made with.
 
@@ -139,12 +162,14 @@ class RunFolder:
     def clean(self) -> None:
         """Removes the partly written files and folders of a process that was killed; this process must hold the folder."""
         remove_leftovers(self.path)
-        for folder in (self.path, self.policy, self.plugins, self.trackers, self.checkpoints, *self.checkpoints.glob("*/")):
+        places = (self.path, self.policy, self.plugins, self.trackers, self.measured, self.checkpoints)
+        for folder in (*places, *self.checkpoints.glob("*/")):
             remove_leftovers_in(folder)
 
     def discard(self) -> None:
-        """Removes what moft wrote, and the folder if nothing else is in it."""
-        remove_own(self.path, OWN)
+        """Removes what moft wrote, and the folder if nothing else is in it; another folder that is there now is left alone."""
+        if self.is_in_place:
+            remove_own(self.path, OWN)
 
     def read_notes(self) -> list[str]:
         """The notes for the readers of the results."""

@@ -10,6 +10,7 @@ from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.fronts.front_caveats import findings, substitutions
 from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator
+from moft.run.policy.kept_points import PointFiles
 from moft.run.policy.open_run import OpenedRun
 from moft.run.report.front_record import Measured, reference_point
 from moft.run.run_settings import ProfileSettings
@@ -25,6 +26,7 @@ def measure(
     *,
     dial: float | Sequence[float] = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
+    kept: PointFiles | None = None,
 ) -> Measured:
     """Measures the policy of a run on one split of the data.
 
@@ -35,7 +37,9 @@ def measure(
         opened: the run.
         settings: how to measure.
         dial: factor on the trained betas, above 0, or one for each objective; above 1 is closer to the base model.
-        on_progress: called with the number of points done and of all points, after each point; only by a `LongEvaluator`.
+        on_progress: called with the number of points done and of all points, at the start and after each point; of evaluators
+            other than a `LongEvaluator`, only once they have taken ten seconds.
+        kept: where points are kept as they are measured, and looked up; None measures all of them.
 
     Raises:
         ShapeError: weights of the grid do not sum to one, or a dial is not positive.
@@ -53,15 +57,25 @@ def measure(
     grid_points, edge_points = len(grid), 0 if edge_tradeoffs is None else len(edge_tradeoffs)
     all_points = grid_points + edge_points + 1  # the base model is one point
 
+    told = -1
+
     def progress_from(done_before: int) -> Callable[[int], None] | None:
-        return None if on_progress is None else lambda done: on_progress(done_before + done, all_points)
+        def report(done: int) -> None:
+            nonlocal told
+            if on_progress is not None and done_before + done > told:
+                told = done_before + done
+                on_progress(told, all_points)
+
+        return None if on_progress is None else report
 
     policy, split = opened.policy, settings.split
     tradeoffs, notes = Tradeoff(grid, betas).checked(), findings(policy)
-    front = measure_front(policy, task, evaluator, tradeoffs, split, notes=notes, on_progress=progress_from(0))
+    front = measure_front(policy, task, evaluator, tradeoffs, split, notes=notes, on_progress=progress_from(0), kept=kept)
     edge_front = None
     if edge_tradeoffs is not None:
-        edge_front = measure_front(policy, task, evaluator, edge_tradeoffs, split, on_progress=progress_from(grid_points))
-    base = base_values(task, evaluator, split, on_progress=progress_from(grid_points + edge_points))
+        progress = progress_from(grid_points)
+        edge_front = measure_front(policy, task, evaluator, edge_tradeoffs, split, on_progress=progress, kept=kept)
+    progress, of_base = progress_from(grid_points + edge_points), None if kept is None else kept.of("base")
+    base = base_values(task, evaluator, split, on_progress=progress, kept=of_base)
     reference = reference_point(settings.reference, m)
     return Measured(front, edge_front, base, reference, settings.bootstrap_samples, BOOTSTRAP_SEED)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+
+from moft.interrupts import heeding_signals
 
 from moft.files.atomic_write import not_followed
 
@@ -74,12 +74,12 @@ def run_jobs(jobs: Iterable[Job], shares: Sequence[Mapping[str, str]], on_end: C
         on_end: called with the result of each job.
 
     Raises:
-        KeyboardInterrupt: on SIGINT or SIGTERM, after the running jobs were interrupted and have ended.
+        KeyboardInterrupt: on SIGINT, SIGTERM or SIGHUP, after the running jobs were interrupted and have ended.
     """
     waiting, free = deque(jobs), deque(range(len(shares)))
     running: dict[int, _Running] = {}
     try:
-        with _terminable():
+        with heeding_signals():
             while waiting or running:
                 while waiting and free:
                     worker = free.popleft()
@@ -183,20 +183,3 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Handles SIGTERM like SIGINT, if this is the main thread, the only one that can handle signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

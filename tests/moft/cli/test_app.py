@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -252,6 +254,22 @@ def test_what_the_system_refuses_is_one_line_with_its_file(run, error, line):
 
 def test_an_interrupt_is_one_line_and_exit_code_130(run):
     assert run("toy", toy=Adds(raising(KeyboardInterrupt()))) == (130, "", ["moft: interrupted."])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_a_command_as_an_interrupt_does(run, number):
+    def killed():
+        os.kill(os.getpid(), number)
+        time.sleep(30)
+
+    before = signal.getsignal(number)
+    assert run("toy", toy=Adds(killed)) == (128 + number, "", [f"moft: interrupted by {number.name}."])
+    assert signal.getsignal(number) is before
+
+
+def test_one_process_of_several_tells_of_an_interrupt(run, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert run("toy", toy=Adds(raising(KeyboardInterrupt()))) == (130, "", [])
 
 
 def test_an_interrupt_outside_a_command_is_one_line_too(capsys):

@@ -70,7 +70,7 @@ def test_an_evaluator_that_cannot_measure_is_refused_before_training(trained, tm
 def test_points_are_told_as_they_are_measured(trained):
     told = trained()
     counts = [entry for entry in told if entry != "step"]
-    at_the_end = [("run", done, 4) for done in (1, 2, 3, 4)]  # the base model is the last
-    assert counts[-4:] == at_the_end
-    assert counts[:-4]  # of the evaluation during training
-    assert {points for _, _, points in counts[:-4]} == {3}
+    at_the_end = [("run", done, 4) for done in (0, 1, 2, 3, 4)]  # the base model is the last
+    assert counts[-5:] == at_the_end
+    assert counts[:-5]  # of the evaluation during training
+    assert {points for _, _, points in counts[:-5]} == {3}

@@ -52,3 +52,15 @@ def test_points_are_told_every_ten_seconds_and_the_last_always(shown):
         clock[0] = 6.0 * (done - 1)
         lines.on_points_measured(done, 4)
     assert text() == "measured 3 of 4 points  0:06 left\nmeasured 4 of 4 points  0:00 left\n"
+
+
+@pytest.mark.parametrize("already", [0, 2])
+def test_time_left_is_told_from_the_first_point_on(already, shown):
+    lines, clock, text = shown
+    lines.on_points_measured(3, 3)  # of an evaluation before
+    text()
+    lines.on_points_measured(already, 6)
+    clock[0] = 20.0
+    lines.on_points_measured(already + 1, 6)
+    left = {0: "1:40", 2: "1:00"}[already]
+    assert f"measured {already + 1} of 6 points  {left} left\n" in text()

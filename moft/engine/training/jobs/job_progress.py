@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from moft.engine.distributed.fsdp import is_sharded
-from moft.engine.policies.state_dict import load_whole, whole_state
+from moft.engine.policies.state_dict import load_whole, own_state, whole_state
 from moft.engine.training.jobs.best_weights import BestWeights
 from moft.engine.training.jobs.job_records import JobState
 from moft.engine.training.jobs.resume_state import optimizer_moments, random_states, restore_moments, restore_random_states
 from moft.engine.training.step_plan import Step
 from moft.engine.training.training_clock import TrainingClock
 from moft.engine.training.training_job import TrainerState, TrainingJob
+from moft.errors import RunError
+from moft.files.safetensors import misfit
 
 
 class JobProgress:
@@ -55,8 +57,19 @@ class JobProgress:
                 trainer.records.save(job.name, state)
 
     def restore(self, state: JobState, optimizers: Sequence[Any]) -> None:
-        """Takes models, optimizers and random states back to a checkpoint."""
+        """Takes models, optimizers and random states back to a checkpoint.
+
+        Raises:
+            RunError: it is of another model.
+        """
         job, trainer = self._job, self._trainer
+        own = own_state(job.module)
+        other = f"job {job.name!r}: its checkpoint is of another model"
+        fault = misfit(state.best_weights, {name: own[name] for name in state.best_weights if name in own})
+        if not fault and len(state.best) != len(job.models):
+            fault = f"has {len(state.best)} best values, for {len(job.models)} models"
+        if fault:
+            raise RunError(f"{other}: it {fault}; start a new run with another --out.")
         self.step, self.epoch, self.epoch_step = state.step, state.epoch, state.epoch_step
         self.best.values, self.best.weights = list(state.best), dict(state.best_weights)
         self.clock.start(state.clock)

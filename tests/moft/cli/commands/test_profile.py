@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 
 import pytest
+
+from moft.engine.fronts import kept_points as blocks
+from moft.run.policy import kept_points
+from moft_ltr.metrics.ndcg import NDCG
 
 
 def front(folder):
@@ -103,3 +108,26 @@ def test_a_front_that_does_not_say_what_the_run_cost_is_damaged(content, finishe
     assert said.code == 2
     assert said.mistakes == [f"moft: error: {tmp_path / 'run' / 'front.json'}: is damaged; {found}. {again}"]
     assert not (tmp_path / "run" / "profiles").exists()
+
+
+def test_a_profile_that_is_interrupted_keeps_its_points_and_goes_on(finished, moft, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_points, "QUICK", 0.0)
+    monkeypatch.setattr(blocks, "_points_of_a_pass", lambda lists: 1)
+    measured, whole = [], NDCG.__call__
+
+    def measure(self, steered, batches):
+        if len(measured) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        measured.append(steered.tradeoff)
+        return whole(self, steered, batches)
+
+    monkeypatch.setattr(NDCG, "__call__", measure)
+    words = ("profile", finished, "--points", "4", "--out", tmp_path / "front")
+    said = moft(*words)
+    told = f"{tmp_path / 'front.partial'} keeps the measured points. Go on with: moft {' '.join(map(str, words))}"
+    assert (said.code, said.mistakes) == (143, [f"moft: interrupted by SIGTERM. {told}"])
+    monkeypatch.setattr(NDCG, "__call__", whole)
+    assert moft(*words).code == 0
+    assert moft(*words[:-1], tmp_path / "whole").code == 0
+    assert front(tmp_path / "front")["points"] == front(tmp_path / "whole")["points"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["front", "whole"]

@@ -289,10 +289,10 @@ def test_an_interrupted_sweep_keeps_checkpoints_and_says_how_to_go_on(sweeping, 
     words, start = sweeping
     process = start()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 130
+    assert process.wait(60) == 128 + signal.SIGTERM
     said = (tmp_path / "said").read_text()
-    assert "Stopped. The last checkpoints are kept; the same command continues from them." in said
-    assert said.endswith("moft: interrupted.\n")
+    kept = f"{tmp_path / 'sweep'} keeps the finished runs and the last checkpoints of the others."
+    assert said.splitlines()[-1].startswith(f"moft: interrupted by SIGTERM. {kept} Go on with: moft sweep ")
     assert "Traceback" not in said
     runs = [tmp_path / "sweep" / f"seed={seed}" for seed in (0, 1)]
     assert not any(is_held(run) for run in runs)

@@ -154,7 +154,6 @@ RESUMES = {
     "another seed": ("seed=1", "was made with another config (seed: 0 there, 1 here)"),
     "another rate": ("trainer.learning_rate=0.5", "(trainer.learning_rate: 0.003 there, 0.5 here)"),
     "another width": ("task.width=8", "(task.width: 16 there, 8 here)"),
-    "another grid": ("profile.points=5", "(profile.points: 3 there, 5 here)"),
     "another grid, by which the best weights are chosen": (
         "profile.validation_points=5",
         "(profile.validation_points: None there, 5 here)",
@@ -174,10 +173,11 @@ def test_a_run_is_not_resumed_with_another_config(override, told, config, finish
 
 def test_a_finished_run_can_be_measured_otherwise_by_resuming_it(config, finished, moft, tmp_path, learned, steps):
     shutil.copytree(finished, tmp_path / "run")
-    words = ("--set", "profile.bootstrap_samples=5", "--set", "profile.split=validation", "--set", "trainer.checkpoint_steps=50")
+    settings = ("profile.bootstrap_samples=5", "profile.split=validation", "profile.points=5", "trainer.checkpoint_steps=50")
+    words = [word for setting in settings for word in ("--set", setting)]
     assert moft("train", config, "--out", tmp_path / "run", "--resume", *words).code == 0
     record = json.loads((tmp_path / "run" / "front.json").read_text())
-    assert (record["split"], "5 samples" in record["intervals"]) == ("validation", True)
+    assert (record["split"], "5 samples" in record["intervals"], len(record["points"])) == ("validation", True, 5)
     assert record["cost"] == json.loads((finished / "front.json").read_text())["cost"]
     assert load((tmp_path / "run" / "config.yaml").read_text())["profile"]["split"] == "validation"
     assert learned(tmp_path / "run")[0] == learned(finished)[0]
@@ -339,3 +339,12 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_what_is_kept_resumes(
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {str(path): path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
+
+
+def test_the_plan_says_how_many_points_are_measured_in_all(config, moft):
+    said = moft("train", config, "--plan", "--set", "task.objectives.third={column: 1}", "--set", "profile.points=11")
+    parts = "11 of the grid, at most 9 between vertices for the pictures, the base model"
+    counted = f"Measures: 21 points on the test split ({parts}), 20 bootstrap samples"
+    assert counted in said.out
+    two = moft("train", config, "--plan").out
+    assert "Measures: 4 points on the test split (3 of the grid, the base model), 20 bootstrap samples" in two
