@@ -144,7 +144,7 @@ def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Pro
     low = min(float(file.features[:, number - 1].min()) for file in files.values())
     transform = _transform(values, low)
     changed = transform_labels(values, train.offsets, transform)
-    facts = label_facts(name, changed.astype(np.float64), train.offsets)
+    facts = label_facts(name, changed, train.offsets)
     if facts.constant == len(train):
         return None
     raw = label_facts(name, values.astype(np.float64), train.offsets)
@@ -159,7 +159,7 @@ def _transform(values: np.ndarray[tuple[int], np.dtype[np.float32]], low: float)
         return "min-max"
     if is_whole and high <= HIGHEST_GRADE:
         return "none"
-    is_skewed = float(values.mean()) < SKEWED * high
+    is_skewed = float(values.mean(dtype=np.float64)) < SKEWED * high
     if high > LARGEST_SCORE or (is_whole and (is_skewed or high < LARGEST_COUNT)):
         return "log1p"
     return "min-max"

@@ -30,6 +30,7 @@ from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.data.columns import check_learnable, input_columns, label_columns, read_labels
+from moft_ltr.data.data_notes import leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
@@ -124,6 +125,13 @@ class LTR:
         self._stores = {split: self._build_store(self._open_splits()[split]) for split in ("train", "validation")}
         store = self._stores["train"]
         for note in check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source):
+            trainer.note(note)
+        count = int(train[0].offsets[-1])
+        known = {objective.name: store.labels[:count, index].cpu().numpy() for index, objective in enumerate(self.objectives)}
+        for note in (
+            *leak_notes(train[0], self._inputs, known, train[0].data.labels),
+            *overlap_notes(self._open_splits()),
+        ):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
         owners = {column: name for names in (train[0].data.labels, labels) for name, column in names.items()}
