@@ -58,7 +58,18 @@ from moft.interfaces import (
     UsesAdaptiveSampler,
 )
 from moft.renames import missing_name, new_name
-from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
+from moft.setting_types import (
+    Count,
+    Default,
+    Factory,
+    Fraction,
+    FromList,
+    NonNegative,
+    NonNegativeCount,
+    PathOrName,
+    Positive,
+    Seed,
+)
 from moft.types import (
     Batch,
     Batches,
@@ -126,6 +137,7 @@ __all__ = [
     "ScalarisedLosses",
     "Scalarizer",
     "Scorer",
+    "Seed",
     "Slot",
     "SoupPolicy",
     "Steered",

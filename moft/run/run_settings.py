@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
-from moft.setting_types import Count, Default, Factory, NonNegativeCount
+from moft.setting_types import Count, Default, Factory, NonNegativeCount, Seed
 
 MOST_POINTS = 10_000
 """Largest number of points of a measured grid."""
@@ -66,7 +66,7 @@ class RunSettings:
         method: how the policy is trained.
         profile: how the policy is measured.
         trainer: how losses are minimised.
-        seed: of all random numbers.
+        seed: of all random numbers, at most 2^63 - 1.
         plugins: files of further plugins, such as ./mine.py.
         trackers: services that runs are logged to, in addition to the files of the run folder.
     """
@@ -75,7 +75,7 @@ class RunSettings:
     method: Annotated[Method[Any], Default("cos-dpo")]
     profile: ProfileSettings
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
-    seed: NonNegativeCount = 0
+    seed: Seed = 0
     plugins: tuple[str, ...] = ()
     trackers: tuple[Factory[Tracker], ...] = ()
 

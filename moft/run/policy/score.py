@@ -16,6 +16,11 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
         batches: the lists, in any order.
         tradeoff: one row for all lists, or one for each.
     """
+    return [score for scores in scores_by_list(policy, batches, tradeoff) for score in scores]
+
+
+def scores_by_list(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[list[float]]:
+    """The scores of the items of each list; the arguments are those of `scores_of`."""
     by_list: dict[int, list[float]] = {}
     rows = tradeoff.expand(batches.lists)
     with torch.no_grad():
@@ -23,4 +28,4 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
             own = rows.select(batch.lists.cpu()).to(batch.reference.device)
             for index, scores, items in zip(batch.lists.tolist(), policy(batch, own), batch.items, strict=True):
                 by_list[index] = scores[items].tolist()
-    return [score for index in sorted(by_list) for score in by_list[index]]
+    return [by_list[index] for index in sorted(by_list)]
