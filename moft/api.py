@@ -60,7 +60,18 @@ from moft.interfaces import (
 from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
 from moft.secret_values import redacted
-from moft.setting_types import Count, Default, Factory, Fraction, FromList, NonNegative, NonNegativeCount, PathOrName, Positive
+from moft.setting_types import (
+    Count,
+    Default,
+    Factory,
+    Fraction,
+    FromList,
+    NonNegative,
+    NonNegativeCount,
+    PathOrName,
+    Positive,
+    Seed,
+)
 from moft.types import (
     Batch,
     Batches,
@@ -128,6 +139,7 @@ __all__ = [
     "ScalarisedLosses",
     "Scalarizer",
     "Scorer",
+    "Seed",
     "Slot",
     "SoupPolicy",
     "Steered",

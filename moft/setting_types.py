@@ -21,6 +21,8 @@ NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 NonNegativeCount = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
+"""A random seed that every library takes and every file format holds."""
 
 
 def _placed(value: str, info: ValidationInfo) -> str:

@@ -12,7 +12,7 @@ from moft.config.secret_variables import has_secret
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
-from moft.setting_types import Count, Default, Factory, NonNegativeCount
+from moft.setting_types import Count, Default, Factory, NonNegativeCount, Seed
 
 MOST_POINTS = 10_000
 """Largest number of points of a measured grid."""
@@ -67,7 +67,7 @@ class RunSettings:
         method: how the policy is trained.
         profile: how the policy is measured.
         trainer: how losses are minimised.
-        seed: of all random numbers.
+        seed: of all random numbers, at most 2^63 - 1.
         plugins: files of further plugins, such as ./mine.py.
         trackers: services that runs are logged to, in addition to the files of the run folder.
     """
@@ -76,7 +76,7 @@ class RunSettings:
     method: Annotated[Method[Any], Default("cos-dpo")]
     profile: ProfileSettings
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
-    seed: NonNegativeCount = 0
+    seed: Seed = 0
     plugins: tuple[str, ...] = ()
     trackers: tuple[Factory[Tracker], ...] = ()
 

@@ -52,10 +52,12 @@ class Batches:
     Args:
         plan: for each batch, `[k]` int64 on the CPU, the lists it holds.
         load: batch of the given lists, rows in the same order.
+        names: what the data calls each list, such as the id of a query; empty where it has no names.
     """
 
     plan: Sequence[Tensor]
     load: Callable[[Tensor], Batch]
+    names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.plan)

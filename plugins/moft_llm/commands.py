@@ -25,7 +25,7 @@ MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, help
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run plugin files whose content you have not trusted yet, and remember it as trusted.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Random seed; the same seed gives the same text.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Random seed; the same seed gives the same text.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Responses at a time; more are faster and take more memory.")]
 SamplingTemperatureOption = Annotated[
     float, typer.Option("--sampling-temperature", help="Temperature of token sampling; not the dial of a policy.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -120,7 +121,7 @@ def _columns(texts: list[str] | None) -> dict[str, int]:
     labels: dict[str, int] = {}
     for text in texts or []:
         name, _, column = text.rpartition("=")
-        if not name or not column.isascii() or not column.isdigit():
+        if not name or not re.fullmatch("[0-9]{1,9}", column):
             raise ConfigError(f"--label {text!r}: must be NAME=COLUMN, such as clicks=134.")
         if name in labels:
             raise ConfigError(f"--label {name!r}: given twice; name each label once.")

@@ -32,10 +32,10 @@ LARGEST_SCORE = 255
 """Labels up to here may be scores of a fixed range; larger ones are taken for counts, times or money."""
 
 SKEWED = 0.2
-"""Whole numbers whose mean is below this share of the largest one are taken for counts."""
+"""Whole numbers whose mean is below this share of the largest one are taken for counts, if some are zero."""
 
 LARGEST_COUNT = 50
-"""Whole numbers below this are taken for counts, however they are spread."""
+"""Whole numbers below this are taken for counts, however they are spread, if some are zero."""
 
 PASSES: Sequence[tuple[int, tuple[int, int]]] = ((100, (40, 100)), (1000, (15, 50)))
 """With fewer training queries than the first number: epochs of the base ranker, and of the policy."""
@@ -102,10 +102,18 @@ def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int |
     """Label columns by the name of their objective, and whether they are guessed: then all columns, the last one first."""
     if given:
         for name, column in given.items():
-            if column not in data.labels and not (column.isascii() and column.isdigit()):
+            if column not in data.labels and not (column.isascii() and column.isdigit() and len(column) < 10):
                 known = f" Labels that the data names: {', '.join(data.labels)}." if data.labels else ""
                 raise ConfigError(f"--label {name}={column}: {column!r} is not the number of a column.{known}")
-        return {name: column if column in data.labels else int(column) for name, column in given.items()}, False
+        labels: dict[str, int | str] = {name: column if column in data.labels else int(column) for name, column in given.items()}
+        owners: dict[int, str] = {}
+        for name, column in given.items():
+            other = owners.setdefault(column_number(data, labels[name], f"--label {name}"), name)
+            if other != name:
+                raise ConfigError(
+                    f"--label {name}={column}: is the column of {other!r}, too; give each objective its own column."
+                )
+        return labels, False
     if data.labels:
         return {objective_name(name): name for name in data.labels}, False
     if data.columns == MSLR_COLUMNS:
@@ -144,7 +152,7 @@ def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Pro
     low = min(float(file.features[:, number - 1].min()) for file in files.values())
     transform = _transform(values, low)
     changed = transform_labels(values, train.offsets, transform)
-    facts = label_facts(name, changed.astype(np.float64), train.offsets)
+    facts = label_facts(name, changed, train.offsets)
     if facts.constant == len(train):
         return None
     raw = label_facts(name, values.astype(np.float64), train.offsets)
@@ -159,8 +167,8 @@ def _transform(values: np.ndarray[tuple[int], np.dtype[np.float32]], low: float)
         return "min-max"
     if is_whole and high <= HIGHEST_GRADE:
         return "none"
-    is_skewed = float(values.mean()) < SKEWED * high
-    if high > LARGEST_SCORE or (is_whole and (is_skewed or high < LARGEST_COUNT)):
+    is_skewed = float(values.mean(dtype=np.float64)) < SKEWED * high
+    if high > LARGEST_SCORE or (is_whole and low == 0 and (is_skewed or high < LARGEST_COUNT)):
         return "log1p"
     return "min-max"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.data.columns import check_learnable, input_columns, label_columns, read_labels
+from moft_ltr.data.data_notes import leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
@@ -103,6 +105,7 @@ class LTR:
         self._stores: dict[str, ListStore] = {}
         self._scaling: FeatureScaling | None = None
         self._inputs = np.zeros(0, dtype=np.int64)
+        self._layout = 0  # columns of the data that it was trained on; 0 where a run of version 0.2.0 does not know
         self._base_scores = BaseScores(base, items_per_batch, self._inputs)
         self.objectives = tuple(
             Objective(name, label.beta, label.gain, label.loss, f"column {label.column}, {describe_transform(label.transform)}")
@@ -117,6 +120,7 @@ class LTR:
     def prepare(self, trainer: Trainer) -> None:
         train = self._open_splits()["train"]
         labels, self._inputs = self._column_roles(train[0].data)
+        self._layout = train[0].data.columns
         self._scaling = fit_scaling(
             block for part in train for block in feature_blocks(part.data.features, part.items, self._inputs)
         )
@@ -124,6 +128,13 @@ class LTR:
         self._stores = {split: self._build_store(self._open_splits()[split]) for split in ("train", "validation")}
         store = self._stores["train"]
         for note in check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source):
+            trainer.note(note)
+        count = int(train[0].offsets[-1])
+        known = {objective.name: store.labels[:count, index].cpu().numpy() for index, objective in enumerate(self.objectives)}
+        for note in (
+            *leak_notes(train[0], self._inputs, known, train[0].data.labels),
+            *overlap_notes(self._open_splits()),
+        ):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
         owners = {column: name for names in (train[0].data.labels, labels) for name, column in names.items()}
@@ -146,6 +157,7 @@ class LTR:
             "scaling.logarithm": torch.from_numpy(scaling.logarithm),
             "scaling.mean": torch.from_numpy(scaling.mean),
             "scaling.deviation": torch.from_numpy(scaling.deviation),
+            "layout": torch.tensor([self._layout]),
             **self._base_scores.state(),
         }
 
@@ -154,6 +166,7 @@ class LTR:
         if missing:
             raise DataError(f"the saved state of the ranking task has no {missing[0]!r}; it belongs to another task.")
         self._inputs = state["columns"].numpy()
+        self._layout = int(state["layout"]) if "layout" in state else 0
         self._scaling = FeatureScaling(*(state[name].numpy() for name in STATE[1:4]))
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
         self._base_scores.restore(state)
@@ -178,9 +191,15 @@ class LTR:
 
     def read(self, path: Path) -> Batches:
         parts = all_queries(open_dataset(find_data(str(path), self._context.cache), self._context.cache))
+        found = parts[0].data.columns
+        if self._layout and found > self._layout:
+            raise DataError(
+                f"{path}: has {found} columns, but the run was trained on data with {self._layout}. Write the same columns as in "
+                "training; labels at the end may be left out."
+            )
         store = self._build_store(parts, is_labelled=False)
         self._base_scores.fill(store, parts)
-        return store.batches(self._budget)
+        return replace(store.batches(self._budget), names=[str(qid) for qid in store.qids.tolist()])
 
     def identity(self) -> Mapping[str, Any]:
         splits = {

@@ -22,14 +22,14 @@ class CosinePenalty:
 
     Args:
         strength: factor on the cosine, >= 0. A larger value aligns the losses more with the direction and minimises them less;
-            0 is `linear`.
+            0 is `linear`, so there is no default.
         direction: `weights` is w; `inverse` is 1/w, where weights below 0.01 count as 0.01.
 
     Source: Ren et al. 2024 (COS-DPO), arXiv 2410.08316, equation 18 (direction w); the penalty is that of Ruchte and Grabocka
-    2021 (COSMOS), arXiv 2103.13392. The default strength of zero is not the papers', nor is the direction 1/w.
+    2021 (COSMOS), arXiv 2103.13392. The direction 1/w is not the papers'.
     """
 
-    strength: NonNegative = 0.0
+    strength: NonNegative
     direction: Direction = "weights"
 
     def __call__(self, losses: Tensor, weights: Tensor) -> Tensor:

@@ -29,6 +29,9 @@ def score(
     ] = None,
     dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="File for the scores, one per line; default the terminal.")] = None,
+    ids: Annotated[
+        bool, typer.Option("--ids", help="Put the id of the list before each score, and a tab: a qid, or the list's number.")
+    ] = False,
     trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
     """Score lists with a policy: one number per item, in the order of the file."""
@@ -37,7 +40,7 @@ def score(
         raise ConfigError("moft score needs either --weights or --weights-file, not both.")
     from moft.files.atomic_write import atomic_write
     from moft.run.policy.open_run import open_run
-    from moft.run.policy.score import scores_of
+    from moft.run.policy.score import scores_by_list
 
     opened = open_run(run, plugins, trust=trust)
     factors = parse_dial(dial, opened.names)
@@ -60,8 +63,10 @@ def score(
     if out is not None and out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
     with when_interrupted(lambda: NOTHING):
-        scores = scores_of(opened.policy, batches, tradeoff)
-    text = "".join(f"{value:.9g}\n" for value in scores)
+        scores = scores_by_list(opened.policy, batches, tradeoff)
+    names = batches.names or [str(number) for number in range(1, len(scores) + 1)]
+    before = [f"{name}\t" if ids else "" for name in names]
+    text = "".join(f"{name}{value:.9g}\n" for name, values in zip(before, scores, strict=True) for value in values)
     if out is None:
         typer.echo(text, nl=False)
     else:

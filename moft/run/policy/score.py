@@ -20,6 +20,11 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
     Raises:
         RunError: a score is not finite.
     """
+    return [score for scores in scores_by_list(policy, batches, tradeoff) for score in scores]
+
+
+def scores_by_list(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[list[float]]:
+    """The scores of the items of each list; arguments and errors are those of `scores_of`."""
     by_list: dict[int, list[float]] = {}
     rows = tradeoff.expand(batches.lists)
     with torch.no_grad():
@@ -34,4 +39,4 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
                         "not a finite number; its features or tokens are beyond what it was trained on."
                     )
                 by_list[index] = own_scores.tolist()
-    return [score for index in sorted(by_list) for score in by_list[index]]
+    return [by_list[index] for index in sorted(by_list)]

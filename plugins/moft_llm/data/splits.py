@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from moft import DataError
-from moft.api import NonNegativeCount, Positive
+from moft.api import Positive, Seed
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
 from moft_llm.data.preference_example import Example, Prompt
 from moft_llm.data.readers.list_readers import Reader
@@ -32,7 +32,7 @@ class Shares:
     train: Positive = 0.8
     validation: Positive = 0.1
     test: Positive = 0.1
-    seed: NonNegativeCount = 0
+    seed: Seed = 0
     name: Literal["shares"] = "shares"
 
     def of(self, prompt: Prompt) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Assignment, Batch, Count, ListValues, NonNegativeCount, Objective, Scorer, Steered, generator_for
+from moft.api import Assignment, Batch, Count, ListValues, Objective, Scorer, Seed, Steered, generator_for
 from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
 from moft_llm.generation.decoding import Decoding
@@ -73,7 +73,7 @@ class Generation:
         prompts: Count | None = 100,
         samples: Count = 1,
         decoding: Decoding = Decoding(),  # noqa: B008 - a frozen record
-        seed: NonNegativeCount = 0,
+        seed: Seed = 0,
     ) -> None:
         names = [objective.name for objective in objectives]
         if set(scorers) != set(names):

@@ -110,5 +110,12 @@ def text_to_tensor(text: str) -> Tensor:
 
 
 def tensor_to_text(tensor: Tensor) -> str:
-    """The text of a tensor from `text_to_tensor`."""
-    return tensor.numpy().tobytes().decode()
+    """The text of a tensor from `text_to_tensor`.
+
+    Raises:
+        DataError: it holds no text.
+    """
+    try:
+        return tensor.to(torch.uint8).numpy().tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"[task.base] the LightGBM model that the run keeps is damaged: it is not text ({error}).") from error

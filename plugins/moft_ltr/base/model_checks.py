@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ def check_columns(model: TreeModel, columns: Integers, labels: Mapping[int, str]
         ConfigError: a feature would be read from a column that another one stands in, as far as can be known.
     """
     for feature in model.used:
-        name, column = model.names[feature], int(columns[feature]) + 1
+        name, column = model.names[feature][:40], int(columns[feature]) + 1
         before = next((label for label in sorted(labels) if label < column), None)
         if before is not None:
             raise ConfigError(
@@ -70,7 +71,7 @@ def column_notes(model: TreeModel, columns: Integers, labels: Mapping[int, str])
             "so that results for it are too good."
         )
     if not all(re.fullmatch(r"Column_[0-9]+", name) for name in model.names):
-        shown = ", ".join(f"{model.names[feature]} from {columns[feature] + 1}" for feature in model.used[:SHOWN])
+        shown = ", ".join(f"{model.names[feature][:40]} from {columns[feature] + 1}" for feature in model.used[:SHOWN])
         rest = f" and {len(model.used) - SHOWN} more" if len(model.used) > SHOWN else ""
         yield f"The base model reads its features by column: {shown}{rest}. The data has no names to check this with."
 
@@ -95,9 +96,9 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
             feature = model.missing[is_zero[changed].sum(axis=0).argmax()]
             raise DataError(
                 f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model was trained "
-                f"on missing values of this feature ({model.names[feature]!r}) and scores them otherwise than zeros, but the "
-                "data cannot tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if every "
-                "zero is a value."
+                f"on missing values of this feature ({model.names[feature][:40]!r}) and scores them otherwise than zeros, but "
+                "the data cannot tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if "
+                "every zero is a value."
             )
 
 
@@ -135,9 +136,10 @@ def _lines(source: Path, part: QuerySubset, chosen: NDArray[np.int64]) -> tuple[
     with source.open("rb") as file:
         for number, line in enumerate(file, start=1):
             left = wanted.pop(number, left)
-            if left and line.split(b"#", 1)[0].strip():
+            content = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).split(b"#", 1)[0].strip()
+            if left and content:
                 numbers.append(number)
-                lines.append(line if line.endswith(b"\n") else line + b"\n")
+                lines.append(content + b"\n")
                 left -= 1
             if not left and not wanted:
                 break

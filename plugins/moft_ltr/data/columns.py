@@ -89,7 +89,7 @@ def read_labels(
     """`[items, m]` and `[items]`: transformed labels of the objectives, and of the main objective (zeros if there is none).
 
     Raises:
-        DataError: a transformed label is negative, or too large for its gain.
+        DataError: a transformed label is negative, not finite, or too large for its gain.
     """
     tables, mains = [], []
     for part, chosen in zip(parts, items, strict=True):
@@ -130,8 +130,8 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
             )
         if constant := int((high == low).sum()):
             notes.append(
-                f"{name}: in {constant} of {len(lengths)} training queries all documents have the same label; "
-                "with a softmax target, these queries pull towards the base ranker."
+                f"{name}: in {constant} of {len(lengths)} training queries all documents have the same label, which says nothing "
+                "about their order."
             )
     return notes
 
@@ -141,6 +141,18 @@ def _read(
 ) -> NDArray[np.float32]:
     raw = part.data.relevance[items] if column is None else read_column(part.data.features, items, column - 1)
     values = transform_labels(np.asarray(raw), part.offsets, label.transform)
+    if np.isnan(values).any():
+        wrong = int(np.flatnonzero(np.asarray(raw) < 0)[0])
+        raise DataError(
+            f"{_location(part, wrong, column)}: label {raw[wrong]:g} of {name!r} is negative, so that it has no log1p. "
+            "Set transform: min-max, or write labels of 0 or more."
+        )
+    if not (np.abs(values) <= np.finfo(np.float32).max).all():
+        wrong = int(np.abs(values).argmax())
+        raise DataError(
+            f"{_location(part, wrong, column)}: label {raw[wrong]:g} of {name!r} is {values[wrong]:g} after its transform, which "
+            "is no 32-bit number. Set transform: min-max, or write smaller labels."
+        )
     low, high = int(values.argmin()), int(values.argmax())
     if values[low] < 0:
         where = _location(part, low, column)
@@ -154,7 +166,7 @@ def _read(
             f"{where}: label {raw[high]:g} of {name!r} is too large for gain: exp2, which is 2^{values[high]:g} here. "
             "Set gain: linear, or a transform."
         )
-    return values
+    return values.astype(np.float32)
 
 
 def _location(part: QuerySubset, item: int, column: int | None) -> str:

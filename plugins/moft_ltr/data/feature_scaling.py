@@ -35,8 +35,9 @@ class FeatureScaling:
         """`[items, columns]`, scaled features within +-10."""
         scaled = features.astype(np.float32, copy=True)
         scaled[:, self.logarithm] = signed_logarithm(scaled[:, self.logarithm])
-        scaled -= self.mean
-        scaled /= self.deviation
+        with np.errstate(over="ignore"):  # beyond 32 bits is beyond the limit
+            scaled -= self.mean
+            scaled /= self.deviation
         return scaled.clip(-LIMIT, LIMIT, out=scaled)
 
 

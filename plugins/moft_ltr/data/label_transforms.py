@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class LabelColumn:
 
     Args:
         column: number of the column, from 1, or the name that the data gives it.
-        transform: one or several, applied in order: `log1p` for counts, `min-max` to scale each query to 0..1,
-            `invert` where small labels are good (maximum of the query minus label), `none`.
+        transform: one or several, applied in order: `log1p` for counts, which must not be negative, `min-max` to scale each
+            query to 0..1, `invert` where small labels are good (maximum of the query minus label), `none`.
         beta: DPO's beta, > 0; a larger value stays closer to the base ranker.
         gain: gain of a transformed label in NDCG.
         loss: loss of this objective; null for the method's.
@@ -69,9 +69,9 @@ def describe_transform(transform: Transform | list[Transform]) -> str:
 
 
 def transform_labels(
-    labels: NDArray[np.float32], offsets: NDArray[np.int64], transform: Transform | list[Transform]
-) -> NDArray[np.float32]:
-    """`[items]`, the labels after all transforms.
+    labels: NDArray[np.floating[Any]], offsets: NDArray[np.int64], transform: Transform | list[Transform]
+) -> NDArray[np.float64]:
+    """`[items]`, the labels after all transforms; NaN for the logarithm of a negative one.
 
     Args:
         labels: `[items]`.
@@ -82,7 +82,7 @@ def transform_labels(
     starts, lengths = offsets[:-1], np.diff(offsets)
     for step in transform_steps(transform):
         if step == "log1p":
-            values = np.log1p(np.maximum(values, 0.0))
+            values = np.log1p(np.where(values < 0, np.nan, values))
             continue
         high = np.repeat(np.maximum.reduceat(values, starts), lengths)
         if step == "invert":
@@ -90,4 +90,5 @@ def transform_labels(
         else:
             low = np.repeat(np.minimum.reduceat(values, starts), lengths)
             values = np.divide(values - low, high - low, out=np.zeros_like(values), where=high > low)
-    return values.astype(np.float32)
+            values[np.isnan(high)] = np.nan
+    return values

@@ -23,6 +23,12 @@ BLOCK = 32 << 20
 MAX_COLUMNS = 100_000
 """Rows are stored dense, so that a larger index is an error."""
 
+LONGEST_LINE = 8 << 20
+"""Bytes of a line: more than twice as many as the largest number of columns takes with all digits."""
+
+LONGEST_FIELD = 100_000
+"""Bytes of a field. A longer one is no number, and would take long to be read as one."""
+
 FORM = "a line is `relevance qid:N index:value index:value ... # comment`"
 
 
@@ -79,7 +85,7 @@ def _blocks(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
             while text := file.read(size):
-                text += file.readline() if not text.endswith(b"\n") else b""
+                text += file.readline(LONGEST_LINE + 1) if not text.endswith(b"\n") else b""
                 if line == 1 and (path.suffix == ".gz" or text.startswith(b"\x1f\x8b")):
                     raise DataError(f"{path}: is compressed, which is not supported; decompress it with `gunzip`.")
                 yield line, text
@@ -90,11 +96,11 @@ def _blocks(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
 
 def _parse(path: Path, line: int, text: bytes, found: _QueriesSoFar) -> tuple[Any, Floats]:
     """Sparse features `[items, columns]` and relevance `[items]` of a block; its queries are added to `found`."""
-    from sklearn.datasets import load_svmlight_file
-
     if line == 1:
         text = text.removeprefix(codecs.BOM_UTF8)
     _check_text(path, line, text)
+    from sklearn.datasets import load_svmlight_file
+
     try:
         features, grades, qids = load_svmlight_file(io.BytesIO(text), query_id=True, zero_based=False, dtype=np.float32)
     except (ValueError, OverflowError) as error:
@@ -113,7 +119,22 @@ def _parse(path: Path, line: int, text: bytes, found: _QueriesSoFar) -> tuple[An
 
 
 def _check_text(path: Path, line: int, text: bytes) -> None:
-    """Checks that a block is UTF-8 text."""
+    """Checks that a block is UTF-8 text of lines and fields that are not too long."""
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
+    bounds = np.concatenate([[-1], ends, [len(text)]])
+    for index in np.flatnonzero(np.diff(bounds) > LONGEST_FIELD):
+        content = text[bounds[index] + 1 : bounds[index + 1]]
+        if len(content) > LONGEST_LINE:
+            raise DataError(f"{path}:{line + index}: has more than {LONGEST_LINE >> 20} MB; {FORM}.")
+        longest = max(content.split(b"#", 1)[0].split(), key=len, default=b"")
+        if len(longest) > LONGEST_FIELD:
+            raise DataError(f"{path}:{line + index}: {_quoted(longest)} has {len(longest):,} characters; {FORM}.")
+    if b"\r" in text and (lone := re.search(rb"^[^#\n]*?\r(?!\n|\Z)", text, re.MULTILINE)):
+        line += text.count(b"\n", 0, lone.start())
+        raise DataError(
+            f"{path}:{line}: has a carriage return within a line; lines must end with a line feed. Convert the file: "
+            "`tr '\\r' '\\n' < FILE > NEW`."
+        )
     position = text.find(b"\0")
     if position < 0 and not text.isascii():
         try:
@@ -188,12 +209,12 @@ def _fault(fields: list[bytes]) -> str | None:
     if len(fields) < 2 or not fields[1].startswith(b"qid:"):
         found = f"{_quoted(fields[1])} is not a qid" if len(fields) > 1 else "the qid is missing"
         return f"{found}; {FORM}"
-    if not re.fullmatch(rb"[+-]?[0-9]+", fields[1][4:]) or abs(int(fields[1][4:])) >= 2**63:
+    if not re.fullmatch(rb"[+-]?[0-9]{1,100}", fields[1][4:]) or abs(int(fields[1][4:])) >= 2**63:
         return f"{_quoted(fields[1])} is not a qid; a qid is a 64-bit integer, such as qid:17"
     before = 0
     for pair in fields[2:]:
         index, _, value = pair.partition(b":")
-        if not re.fullmatch(rb"[+-]?[0-9]+", index) or not value:
+        if not re.fullmatch(rb"[+-]?[0-9]{1,100}", index) or not value:
             return f"{_quoted(pair)} is not a pair index:value; {FORM}"
         if not before < int(index) <= MAX_COLUMNS:
             return f"index {int(index)} after index {before}; indices must ascend within a line, from 1 to at most {MAX_COLUMNS}"
@@ -217,5 +238,5 @@ def _number_fault(text: bytes, what: str) -> str | None:
 
 def _quoted(field: bytes) -> str:
     """A field in quotes for a message, truncated after 40 characters."""
-    text = field.decode("utf-8", "backslashreplace")
+    text = field[:200].decode("utf-8", "backslashreplace")
     return repr(text if len(text) <= 40 else text[:40] + "...")

@@ -149,7 +149,10 @@ def test_what_it_yields_keeps_the_contract_of_policies(settings, trained):
     check_policy(trained(task=task, **settings), whole(task, "test"))
 
 
-@pytest.mark.parametrize("settings", [{}, {"draws": 2}, {"share_draws": True}, {"balance": "none"}, {"scalarizer": "cosine"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"draws": 2}, {"share_draws": True}, {"balance": "none"}, {"scalarizer": {"name": "cosine", "strength": 0.5}}],
+)
 def test_the_same_seed_gives_the_same_policy(settings, trained):
     one, other = (trained(task=toy(lists=8), **settings).state_dict() for _ in range(2))
     assert all(other[name].equal(value) for name, value in one.items())

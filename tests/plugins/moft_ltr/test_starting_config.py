@@ -104,11 +104,13 @@ def test_labels_that_the_user_names_are_the_objectives(written, write):
         ((0, 4), {}),
         ((0, 30), {"transform": "log1p"}),
         ((0.0, 900.5), {"transform": "log1p"}),
+        ((1, 253), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
+        ((1, 9), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
         ((80, 100), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
         ((0.1, 0.9), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
         ((-3, 2), {"transform": "min-max", "loss": {"name": "listnet", "sharpness": 10}}),
     ],
-    ids=["grades", "counts", "money", "scores", "shares", "negative"],
+    ids=["grades", "counts", "money", "quality", "ratings", "scores", "shares", "negative"],
 )
 def test_the_transform_fits_the_labels(values, expected, written, write):
     _, config = written(write([(0.3, values[0]), (0.1, values[1])]), "--label", "label=2")
@@ -177,3 +179,35 @@ def test_data_without_a_label_that_ranks_is_refused(moft, write):
     said = moft("new", "config", "ltr", "--data", write([(0.3, 4), (0.3, 4)]))
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert "the same value in any label column" in said.mistakes[0]
+
+
+def test_scores_that_are_skewed_but_never_zero_are_no_counts(written, write):
+    """The quality scores of MSLR: from 1 to 254, half of them below 8."""
+    rows = [(0.1, value) for value in (1, 2, 2, 3, 5, 7, 9, 254)]
+    _, config = written(write(rows), "--label", "quality=2")
+    assert config["task"]["objectives"]["quality"]["transform"] == "min-max"
+
+
+def test_one_column_cannot_be_two_objectives(moft, write, tmp_path):
+    data = write([(0.3, 4, 0), (0.1, 0, 2)])
+    said = moft("new", "config", "ltr", "--data", data, "--label", "x=3", "--label", "y=3")
+    assert (said.code, said.mistakes) == (
+        2,
+        ["moft: error: --label y=3: is the column of 'x', too; give each objective its own column."],
+    )
+    folder = fetched(tmp_path / "named", {"clicks": 5})
+    said = moft("new", "config", "ltr", "--data", folder, "--label", "x=5", "--label", "y=clicks")
+    assert said.code == 2
+    assert "--label y=clicks: is the column of 'x', too" in said.mistakes[0]
+
+
+def test_a_column_of_thousands_of_digits_is_no_number_of_a_column(moft, write):
+    said = moft("new", "config", "ltr", "--data", write([(0.3, 4), (0.1, 0)]), "--label", f"x={'9' * 5000}")
+    assert said.code == 2
+    assert "is not the number of a column" in said.mistakes[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_near_the_end_of_32_bits_give_no_warning(written, write):
+    _, config = written(write([(0.3, 3e38), (0.1, 0), (0.2, 3e38), (0.4, 0)]), "--label", "label=2")
+    assert config["task"]["objectives"]["label"]["transform"] == "log1p"

@@ -8,6 +8,9 @@ from torch import tensor
 from torch.nn.functional import cosine_similarity
 from torch.testing import assert_close
 
+from moft import ConfigError
+from moft.config.build_component import resolve
+from moft.interfaces import Scalarizer
 from moft.testing import check_scalarizer
 from moft_scalarizers.cosine_penalty import CosinePenalty
 from moft_scalarizers.linear import Linear
@@ -22,7 +25,14 @@ def test_the_cosine_penalty_keeps_the_contract(direction, strength):
 
 
 def test_without_strength_it_is_linear():
-    assert_close(CosinePenalty()(LOSSES, WEIGHTS), Linear()(LOSSES, WEIGHTS))
+    assert_close(CosinePenalty(strength=0.0)(LOSSES, WEIGHTS), Linear()(LOSSES, WEIGHTS))
+
+
+def test_a_config_must_say_a_strength(plugins):
+    """Without one it would be `linear` under another name."""
+    with pytest.raises(ConfigError, match=r"strength: .*"):
+        resolve(Scalarizer, "cosine", plugins)
+    assert resolve(Scalarizer, {"name": "cosine", "strength": 0}, plugins).make() == CosinePenalty(strength=0.0)
 
 
 def test_it_is_linear_less_the_cosine_with_the_weights():

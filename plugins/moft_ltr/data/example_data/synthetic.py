@@ -53,6 +53,8 @@ class Synthetic:
         for name, low in (("lists", 1), ("items", 2), ("objectives", 1), ("seed", 0)):
             if getattr(self, name) < low:
                 raise ConfigError(f"--{name} must be at least {low}, got {getattr(self, name)}.")
+        if self.seed >= 2**63:
+            raise ConfigError(f"--seed must be below 2^63, got {self.seed}.")
         if not 0 <= self.noise < float("inf"):
             raise ConfigError(f"--noise must be 0 or more and finite (a standard deviation), got {self.noise}.")
         if self.objectives == 1 and self.conflict is not None:

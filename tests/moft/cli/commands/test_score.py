@@ -259,3 +259,21 @@ def test_a_place_that_cannot_be_written_is_told(finished, lists, moft, tmp_path)
     said = moft("score", finished, lists / "test.txt", "--weights", "1,0", "--out", tmp_path / "gone" / "scores.txt")
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert f"{tmp_path / 'gone' / 'scores.txt'}: cannot be written (No such file or directory)" in said.mistakes[0]
+
+
+def test_ids_stand_before_the_scores(finished, lists, moft):
+    words = ("score", finished, lists / "test.txt", "--weights", "0.5,0.5")
+    rows = [line.split() for line in (lists / "test.txt").read_text().splitlines() if not line.startswith("#")]
+    said = moft(*words, "--ids").out.splitlines()
+    assert [line.partition("\t")[0] for line in said] == [row[1].removeprefix("qid:") for row in rows]
+    assert [line.partition("\t")[2] for line in said] == moft(*words).out.splitlines()
+
+
+def test_data_of_another_layout_is_refused(finished, lists, moft, tmp_path):
+    text = (lists / "test.txt").read_text()
+    rows = [line for line in text.splitlines() if not line.startswith("#")]
+    wide = tmp_path / "wide.txt"
+    wide.write_text("".join(f"{row} {len(row.split()) - 1}:1\n" for row in rows))
+    said = moft("score", finished, wide, "--weights", "0.5,0.5")
+    assert said.code == 2
+    assert "wide.txt: has 11 columns, but the run was trained on data with 10." in said.mistakes[0]

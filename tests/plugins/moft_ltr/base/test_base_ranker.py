@@ -83,6 +83,11 @@ def test_text_survives_as_a_tensor():
     assert tensor_to_text(text_to_tensor(text)) == text
 
 
+def test_a_kept_model_that_is_no_text_is_told():
+    with pytest.raises(DataError, match="the LightGBM model that the run keeps is damaged: it is not text"):
+        tensor_to_text(torch.tensor([116, 255, 254], dtype=torch.uint8))
+
+
 def features_of(path):
     """Features, relevance and list lengths of an svmlight file of ten columns."""
     rows = [line.split() for line in path.read_text().splitlines() if not line.startswith("#")]

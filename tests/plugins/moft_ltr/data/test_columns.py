@@ -128,3 +128,28 @@ def test_an_objective_that_is_constant_within_every_query_is_refused(column, mes
     with pytest.raises(DataError, match=rf"objective 'b' \(column 7\) is {message} in the training split after its transform"):
         check_learnable(labels, lengths, ["a", "b"], {"a": 6, "b": 7}, "here")
     check_learnable(labels[:, :1], lengths, ["a"], {"a": 6}, "here")
+
+
+def test_the_logarithm_of_a_negative_label_is_refused_and_not_zero(data_of, whole):
+    part = whole(data_of((1, 1, 1, 2), (1, 1, 1, 2), (1, 4, 1, 2), (1, 4, 2, -0.5)))
+    for transform in ("log1p", ["log1p", "min-max"], ["log1p", "invert"]):
+        with pytest.raises(DataError, match=r"data.txt:3: column 2 of query qid:4: label -0.5 of 'clicks' is negative, so that"):
+            read_labels([part], [part.items], {"clicks": LabelColumn(2, transform=transform)}, None)
+    labels, _ = read_labels([part], [part.items], {"clicks": LabelColumn(2, transform=["invert", "log1p"])}, None)
+    assert labels.flatten().tolist() == pytest.approx([0, 0, 0, np.log(3.5)])
+
+
+def test_labels_beyond_32_bits_are_refused_and_extreme_ones_are_scaled_right(data_of, whole):
+    part = whole(data_of((1, 1, 3e38, 1e20, 1e-25), (1, 1, -3e38, 0, 0), (1, 1, 0, 5e19, 5e-26)))
+    scaled = {f"{column}": LabelColumn(column, transform="min-max") for column in (1, 2, 3)}
+    labels, _ = read_labels([part], [part.items], scaled, None)
+    assert labels.tolist() == [[1, 1, 1], [0, 0, 0], [0.5, 0.5, 0.5]]
+    with pytest.raises(DataError, match=r"label -3e\+38 of 'a' is 6e\+38 after its transform, which is no 32-bit number"):
+        read_labels([part], [part.items], {"a": LabelColumn(1, transform="invert")}, None)
+
+
+def test_the_note_on_constant_queries_claims_nothing_about_the_loss():
+    labels, lengths = torch.tensor([[0.0], [1], [2], [2]]), torch.tensor([2, 2])
+    assert check_learnable(labels, lengths, ["a"], {"a": 6}, "here") == [
+        "a: in 1 of 2 training queries all documents have the same label, which says nothing about their order."
+    ]

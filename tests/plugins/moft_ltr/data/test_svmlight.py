@@ -11,7 +11,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.svmlight import MAX_COLUMNS, convert
+from moft_ltr.data.svmlight import LONGEST_LINE, MAX_COLUMNS, convert
 
 GOOD = "2 qid:10 1:0.5 3:-1\n0 qid:10 2:1e-3\n1 qid:7 1:4\n"
 
@@ -104,6 +104,14 @@ FAULTS = {
     "negative index": ("1 qid:1 -1:1", "index -1 after index 0"),
     "huge index": (f"1 qid:1 {MAX_COLUMNS + 1}:1", f"to at most {MAX_COLUMNS}"),
     "index beyond 64 bits": (f"1 qid:1 {10**30}:1", f"to at most {MAX_COLUMNS}"),
+    "qid of thousands of digits": (f"1 qid:{'1' * 5000} 1:2", "is not a qid; a qid is a 64-bit integer"),
+    "index of thousands of digits": (f"1 qid:1 {'1' * 5000}:1", "is not a pair index:value"),
+    "very long value": (f"1 qid:1 1:0.{'1' * 200_000}", "'1:0.111111111111111111111111111111111111...' has 200,004 characters"),
+    "very long word": ("x" * 200_000, "has 200,000 characters"),
+    "carriage return within": (
+        "1 qid:1 1:1\r0 qid:1 1:2",
+        "has a carriage return within a line; lines must end with a line feed",
+    ),
     "index that is text": ("1 qid:1 a:1", "'a:1' is not a pair index:value"),
     "pair without colon": ("1 qid:1 5", "'5' is not a pair index:value"),
     "pair without value": ("1 qid:1 5:", "'5:' is not a pair index:value"),
@@ -191,3 +199,20 @@ def test_real_data_reads_whole(tmp_path: Path, mslr: Path) -> None:
         fields = lines[item].split()
         assert data.relevance[item] == float(fields[0])
         assert data.features[item].tolist() == [np.float32(pair.split(":")[1]) for pair in fields[2:]]
+
+
+def test_a_line_that_never_ends_is_not_read_whole(tmp_path: Path) -> None:
+    message = fault(tmp_path, b"1 qid:1 1:1\n" + b"x" * (LONGEST_LINE + 100), block=5)
+    assert message.startswith("2: has more than 8 MB; a line is `relevance qid:N")
+
+
+def test_old_line_ends_are_told_and_those_of_windows_are_read(tmp_path: Path) -> None:
+    assert fault(tmp_path, "1 qid:1 1:1\r0 qid:1 1:2\r").startswith("1: has a carriage return within a line")
+    assert read(tmp_path, "1 qid:1 1:1\r\n0 qid:1 1:2\r\n").features.tolist() == [[1], [2]]
+    assert read(tmp_path, "1 qid:1 1:1 # a\rb\n0 qid:1 1:2\r").features.tolist() == [[1], [2]]
+
+
+def test_a_long_comment_and_a_query_of_thousands_of_documents_are_read(tmp_path: Path) -> None:
+    text = "1 qid:1 1:1 #" + "x" * 300_000 + "\n" + "".join(f"0 qid:2 1:{number}\n" for number in range(3000))
+    data = read(tmp_path, text)
+    assert np.diff(data.offsets).tolist() == [1, 3000]

@@ -158,6 +158,7 @@ def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
         ({"items": 1}, "--items must be at least 2, got 1"),
         ({"objectives": 0}, "--objectives must be at least 1, got 0"),
         ({"seed": -1}, "--seed must be at least 0, got -1"),
+        ({"seed": 2**64}, r"--seed must be below 2\^63, got 18446744073709551616"),
         ({"noise": -0.5}, "--noise must be 0 or more and finite \\(a standard deviation\\), got -0.5"),
         ({"noise": float("nan")}, "--noise must be 0 or more and finite \\(a standard deviation\\), got nan"),
         ({"conflict": 1.5}, "--conflict must be between 0 and 1, got 1.5"),
