@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from moft import DataError
 from moft.api import NonNegativeCount, Positive
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
-from moft_llm.data.preference_example import Example, Prompt
+from moft_llm.data.messages import Prompt, ToolPrompt, messages_in
+from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.list_readers import Reader
 
 SPLITS = ("train", "validation", "test")
@@ -37,7 +38,11 @@ class Shares:
 
     def of(self, prompt: Prompt) -> str:
         """The split of a prompt."""
-        content = prompt if isinstance(prompt, str) else [[message.role, message.content] for message in prompt]
+        content: Any = prompt
+        if not isinstance(prompt, str):
+            turns = messages_in(prompt)
+            content = [[turn.role, turn.content, turn.more] if turn.more else [turn.role, turn.content] for turn in turns]
+            content += [prompt.tools] if isinstance(prompt, ToolPrompt) else []
         digest = hashlib.sha256(f"{self.seed}:{json.dumps(content)}".encode()).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64 * (self.train + self.validation + self.test)
         if place < self.train:

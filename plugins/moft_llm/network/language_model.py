@@ -65,6 +65,9 @@ class LanguageModel(Model):
     generation_fault: str | None
     """Why the model cannot generate text and therefore takes no prefix, in one sentence; None where it can."""
 
+    turn_end: int | None = None
+    """The token that ends a response under the template, beside the tokenizer's EOS."""
+
     tokenizer: PreTrainedTokenizerBase
     network: PreTrainedModel
     prompt: nn.Parameter | None
