@@ -187,7 +187,7 @@ class LLM:
         end = self.prompt_template().end
         if "end_token" in state and int(state["end_token"]) != (-1 if end is None else end):
             raise DataError("responses of this run ended in another token than now; open it with the moft that trained it.")
-        self._datasets, self._tokens = {}, {}
+        self._opened, self._datasets, self._tokens = None, {}, {}
 
     def model(self, tradeoff_size: int) -> Model:
         return self._build(tradeoff_size, self._lora, self._prompt_tokens, is_compiled=self._is_compiled)
@@ -238,7 +238,7 @@ class LLM:
 
     def _open(self) -> OpenedSplits:
         if self._opened is None:
-            self._opened = open_splits(self._data, self._splits, self._faulty)
+            self._opened = open_splits(self._data, self._splits, self._faulty, is_whole=self._text_version > 1)
         return self._opened
 
     def _build(self, tradeoff_size: int, lora: LoRA | None, prompt_tokens: int, *, is_compiled: bool) -> LanguageModel:

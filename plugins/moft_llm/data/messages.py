@@ -68,6 +68,11 @@ def tools_in(prompt: Prompt) -> list[Any] | None:
     return tools
 
 
+def plain_prompt(prompt: Prompt) -> Prompt:
+    """A prompt without tools, and with only the role and the content of its messages."""
+    return prompt if isinstance(prompt, str) else tuple(Message(turn.role, turn.content) for turn in messages_in(prompt))
+
+
 def scorer_prompt(prompt: Prompt) -> str:
     """A prompt as scorers read it: the text, or the last message of a chat."""
     return messages_in(prompt)[-1].content

@@ -87,9 +87,9 @@ def sample_responses(
     ).to(device)
     try:
         template = Template(tokenizer, request.template)
+        model.turn_end = template.end
     except ConfigError as error:
         raise ConfigError(str(error).replace("[task.template]", "--template")) from error
-    model.turn_end = template.end
     with PartialFile(partial, settings) as progress:
         prompts: Sequence[Prompt]
         if isinstance(source, Openings):
