@@ -40,7 +40,7 @@ from moft_llm.loading.model_loading import Precision, Quantization
 from moft_llm.network.architecture import learned_positions
 from moft_llm.network.attention.attention_windows import shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
-from moft_llm.network.language_model import LanguageModel
+from moft_llm.network.language_model import MAX_SHARED, LanguageModel
 from moft_llm.network.lora import LoRA, adapted_ranks
 from moft_llm.starting_config import starting_config
 
@@ -293,7 +293,7 @@ class LLM:
         """Lists with their reference scores, computed in the precision of `trainer`, or in that of the weights."""
         base = self._base.network
         window = shortest_window(base)
-        shared = None if window is None else max(0, window - self._prompt_tokens)
+        shared = MAX_SHARED if window is None else min(MAX_SHARED, max(0, window - self._prompt_tokens))
         dataset = token_dataset_of(data, self._context.device, shared if self._share_prompt else 0)
         cache = ReferenceCache(self._context.cache / "reference", self._base.hash, self._context.process_group)
         precision = "plain" if trainer is None else trainer.precision
