@@ -16,6 +16,7 @@ from moft.api import (
     ConfigRequest,
     Context,
     Count,
+    Fraction,
     Model,
     ModelSpec,
     NonNegativeCount,
@@ -24,7 +25,9 @@ from moft.api import (
     PathOrName,
     Trainer,
 )
-from moft_llm.data.chat_template import Template, check_format
+from moft_llm.data.chat.control_tokens import ControlTokens
+from moft_llm.data.chat.whole_chats import in_words
+from moft_llm.data.chat_template import VERSION, Template, check_format
 from moft_llm.data.filtering import Faulty, check_scorable
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.preference_example import Example
@@ -32,12 +35,12 @@ from moft_llm.data.readers.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
-from moft_llm.data.tokenization import TokenizedLists, check_lengths, tokenize
+from moft_llm.data.tokenization import TokenizedLists, check_lengths, check_truncation, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
 from moft_llm.network.architecture import learned_positions
 from moft_llm.network.attention.attention_windows import shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
-from moft_llm.network.language_model import LanguageModel
+from moft_llm.network.language_model import MAX_SHARED, LanguageModel
 from moft_llm.network.lora import LoRA, adapted_ranks
 from moft_llm.starting_config import starting_config
 
@@ -65,7 +68,11 @@ class LLM:
         max_length: the most tokens of a prompt with a response; a longer prompt keeps its end. Null is the model's context, at
             most 1024.
         max_response: the most tokens of a response; null is what the prompt leaves, but at least half of max_length.
-        add_eos: ends every whole response in the tokenizer's end-of-sequence token.
+        control_tokens: `split` reads control tokens of the tokenizer in prompts and responses, such as `</s>`, as text; `keep`
+            as control tokens.
+        max_truncated: the share of all prompts, and of all responses, that may be cut.
+        add_eos: ends every whole response in the token that ends a turn in the chat template, else in the tokenizer's
+            end-of-sequence token.
         tokens_per_batch: tokens of a batch, padding included; more make larger and fewer steps.
         share_prompt: encodes a prompt once for all its responses; false gives the same scores, for more work.
         length_normalization: scores are means over the tokens of a response instead of sums.
@@ -93,6 +100,8 @@ class LLM:
         template: str = "none",
         max_length: Count | None = None,
         max_response: Count | None = None,
+        control_tokens: ControlTokens = "split",
+        max_truncated: Fraction = 0.75,
         add_eos: bool = True,
         tokens_per_batch: Count = 4096,
         share_prompt: bool = True,
@@ -106,8 +115,6 @@ class LLM:
             )
         if not objectives:
             raise ConfigError("[task.objectives] is empty; give at least one objective, such as helpful: {}.")
-        if unnamed := [name for name, label in objectives.items() if label.label is not None and not label.label.strip()]:
-            raise ConfigError(f"[task.objectives.{unnamed[0]}.label] is empty; name a label of the data, or leave it out.")
         check_format(template)
         if max_length is not None:
             check_lengths(max_length, max_response)
@@ -124,9 +131,11 @@ class LLM:
         )
         self._lora, self._prompt_tokens = lora, prompt_tokens
         self._template, self._max_length, self._max_response, self._add_eos = template, max_length, max_response, add_eos
+        self._control_tokens, self._max_truncated, self._text_version = control_tokens, max_truncated, VERSION
         self._budget, self._share_prompt = tokens_per_batch, share_prompt
         self._is_normalized, self._is_checkpointing, self._is_compiled = length_normalization, gradient_checkpointing, compile
         self._opened: OpenedSplits | None = None
+        self._prompt_template: Template | None = None
         self._tokens: dict[str, TokenizedLists] = {}
         self._datasets: dict[str, TokenDataset] = {}
         self.objectives = tuple(
@@ -146,6 +155,11 @@ class LLM:
         base = self._base.load()  # its errors come before notes
         for note in (*base.notes, *opened.notes):
             trainer.note(note)
+        if (fault := self.prompt_template().turn_end.fault) is not None:
+            trainer.note(
+                f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {in_words(fault)}."
+            )
+        check_truncation([self._tokenized(split).counts for split in SPLITS], self._max_truncated)
         for split in SPLITS:
             for note in self._tokenized(split).notes(split):
                 trainer.note(note)
@@ -153,7 +167,12 @@ class LLM:
         self._datasets["train"] = self._with_reference(self._tokenized("train"), trainer if is_16_bit else None)
 
     def state(self) -> Mapping[str, Tensor]:
-        return {"base": torch.frombuffer(bytearray.fromhex(self._base.hash), dtype=torch.uint8)}
+        end = self.prompt_template().end
+        return {
+            "base": torch.frombuffer(bytearray.fromhex(self._base.hash), dtype=torch.uint8),
+            "text_version": torch.tensor([self._text_version]),
+            "end_token": torch.tensor([-1 if end is None else end]),
+        }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         if "base" not in state:
@@ -162,7 +181,13 @@ class LLM:
             raise DataError(
                 f"{self._base.name}: not the base model of this run; weights, config or tokenizer have changed since training."
             )
-        self._datasets = {}
+        self._text_version = int(state["text_version"]) if "text_version" in state else 1
+        if self._text_version > VERSION:
+            raise DataError("the saved state is of a newer version of moft; update moft to open it.")
+        end = self.prompt_template().end
+        if "end_token" in state and int(state["end_token"]) != (-1 if end is None else end):
+            raise DataError("responses of this run ended in another token than now; open it with the moft that trained it.")
+        self._opened, self._datasets, self._tokens = None, {}, {}
 
     def model(self, tradeoff_size: int) -> Model:
         return self._build(tradeoff_size, self._lora, self._prompt_tokens, is_compiled=self._is_compiled)
@@ -212,11 +237,13 @@ class LLM:
 
     def prompt_template(self) -> Template:
         """The template of prompts, with the model's tokenizer."""
-        return Template(self._base.tokenizer, self._template)
+        if self._prompt_template is None or self._prompt_template.version != self._text_version:
+            self._prompt_template = Template(self._base.tokenizer, self._template, self._control_tokens, self._text_version)
+        return self._prompt_template
 
     def _open(self) -> OpenedSplits:
         if self._opened is None:
-            self._opened = open_splits(self._data, self._splits, self._faulty)
+            self._opened = open_splits(self._data, self._splits, self._faulty, is_whole=self._text_version > 1)
         return self._opened
 
     def _build(self, tradeoff_size: int, lora: LoRA | None, prompt_tokens: int, *, is_compiled: bool) -> LanguageModel:
@@ -232,6 +259,7 @@ class LLM:
             gradient_checkpointing=self._is_checkpointing,
             is_compiled=is_compiled,
         )
+        model.turn_end = self.prompt_template().end
         longest = max((data.longest for data in self._tokens.values()), default=_MIN_LENGTH)
         row = _MIN_LENGTH if learned_positions(base) is None else longest  # computed positions go beyond the context
         model.spec = replace(model.spec, max_prefix=self._max_prefix(base.config, prompt_tokens, row))
@@ -259,7 +287,7 @@ class LLM:
         return tokenize(
             examples,
             self._base.tokenizer,
-            template=self._template,
+            template=self.prompt_template(),
             max_length=max_length,
             max_response=self._max_response,
             add_eos=self._add_eos,
@@ -270,7 +298,7 @@ class LLM:
         """Lists with their reference scores, computed in the precision of `trainer`, or in that of the weights."""
         base = self._base.network
         window = shortest_window(base)
-        shared = None if window is None else max(0, window - self._prompt_tokens)
+        shared = MAX_SHARED if window is None else min(MAX_SHARED, max(0, window - self._prompt_tokens))
         dataset = token_dataset_of(data, self._context.device, shared if self._share_prompt else 0)
         cache = ReferenceCache(self._context.cache / "reference", self._base.hash, self._context.process_group)
         precision = "plain" if trainer is None else trainer.precision

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft_llm.data.preference_example import Message, Prompt
+from moft_llm.data.chat.control_tokens import ControlTokens, SplitText, TokenSplitter, check_private
+from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of
+from moft_llm.data.chat.whole_chats import ChatRenderer, in_words
+from moft_llm.data.messages import Message, Prompt, Response, messages_in, response_text, tools_in
 
 PLACEHOLDER = "{prompt}"
 
 CONTEXT = 64
 """Characters at a prompt's end that decide how its response is tokenized; tokenizers look no further back."""
+
+VERSION = 2
+"""Of how text becomes tokens. In version 1, that of moft 0.2.0, every response ends in EOS, control tokens in texts are kept, and
+messages have a role and a content only."""
 
 
 def check_format(template: str) -> None:
@@ -26,6 +34,21 @@ def check_format(template: str) -> None:
 
 
 @dataclass(frozen=True)
+class TokenizedResponse:
+    """A response as tokens.
+
+    Args:
+        tokens: as it continues its prompt, without the end, unless the text names it last.
+        end: the token that ends it.
+        is_split: whether it has names of control tokens that are text.
+    """
+
+    tokens: list[int]
+    end: int | None
+    is_split: bool
+
+
+@dataclass(frozen=True)
 class Template:
     """Turns prompts into text and tokens, for one tokenizer.
 
@@ -35,6 +58,8 @@ class Template:
     Args:
         tokenizer: of the model, a `PreTrainedTokenizerBase`.
         text: `chat` for the tokenizer's own chat template, `none`, or a format with `{prompt}` where the prompt goes.
+        control_tokens: `split` reads control tokens in prompts and responses as text; `keep` as control tokens.
+        version: of how text becomes tokens.
 
     Raises:
         ConfigError: the tokenizer has no chat template, or a format does not have `{prompt}` exactly once.
@@ -42,6 +67,8 @@ class Template:
 
     tokenizer: Any
     text: str
+    control_tokens: ControlTokens = "split"
+    version: int = VERSION
 
     def __post_init__(self) -> None:
         if self.text == "chat" and not getattr(self.tokenizer, "chat_template", None):
@@ -56,47 +83,179 @@ class Template:
         """What every response begins with: the spaces at the end of a format."""
         return "" if self.text in ("chat", "none") else self.text[len(self.text.rstrip(" ")) :]
 
-    def render(self, prompt: Prompt, where: str) -> str:
-        """The prompt as the model reads it, up to where the response begins.
-
-        Args:
-            prompt: text or messages; text is one message of a user.
-            where: its file and line, for messages.
+    @property
+    def end(self) -> int | None:
+        """The token that ends a response: that which ends a turn in the chat template, else EOS.
 
         Raises:
-            DataError: the prompt has several messages and the template takes one, or the chat template raises an error.
+            ConfigError: the chat template cannot be read, or does not end.
+        """
+        token = self.turn_end.token
+        eos: int | None = self.tokenizer.eos_token_id
+        return eos if token is None else token
+
+    @cached_property
+    def turn_end(self) -> TurnEnd:
+        """How a turn ends in the chat template; empty without one.
+
+        Raises:
+            ConfigError: the chat template cannot be read, or does not end.
+        """
+        if self.text != "chat" or self.version == 1:
+            return TurnEnd()
+        found = turn_end_of(self.tokenizer)
+        if found.fault is not None and found.fault.kind != "rejected":
+            raise ConfigError(f"[task.template] chat: the tokenizer's chat template {in_words(found.fault)}.")
+        return found
+
+    @cached_property
+    def splitter(self) -> TokenSplitter:
+        """Finds and splits the tokenizer's control tokens."""
+        return TokenSplitter(self.tokenizer)
+
+    @property
+    def _is_splitting(self) -> bool:
+        """Whether control tokens in the texts of users are text."""
+        return self.control_tokens == "split" and self.version > 1
+
+    @cached_property
+    def _closing(self) -> str:
+        """The name of the token that ends a response, where control tokens are split; else empty."""
+        return self.splitter.name(self.end) if self._is_splitting else ""
+
+    @cached_property
+    def _chats(self) -> ChatRenderer:
+        return ChatRenderer(self.tokenizer, self.splitter, is_splitting=self._is_splitting, is_whole=self.version > 1)
+
+    def render(self, prompt: Prompt, where: str) -> str:
+        """`render_all` of one prompt."""
+        return self.render_all([prompt], [where])[0]
+
+    def render_all(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[str]:
+        """Prompts as the model reads them, up to where the response begins; a `SplitText` where control tokens are split.
+
+        Args:
+            prompts: text or messages; text is one message of a user.
+            places: the file and line of each, for messages.
+
+        Raises:
+            DataError: a prompt has more than the template takes; or the chat template raises an error, does not end, or leaves
+                out a part of the prompt.
         """
         if self.text == "chat":
-            return self._chat((Message("user", prompt),) if isinstance(prompt, str) else prompt, where)
-        if not isinstance(prompt, str):
-            if len(prompt) != 1:
-                raise DataError(
-                    f"{where}: the prompt has {len(prompt)} messages, but the template {self.text!r} takes one. Use chat."
-                )
-            prompt = prompt[0].content
-        return prompt if self.text == "none" else self.text.rstrip(" ").replace(PLACEHOLDER, prompt)
+            return self._chats.render(prompts, places)
+        return [self._formatted(prompt, where) for prompt, where in zip(prompts, places, strict=True)]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of rendered prompts, after BOS where the tokenizer adds one; chat templates write their own."""
         begin = [] if self.text == "chat" else self._bos()
-        return [ids if ids[:1] == begin else [*begin, *ids] for ids in tokenize_texts(self.tokenizer, texts)]
+        plain = iter(tokenize_texts(self.tokenizer, [text for text in texts if not isinstance(text, SplitText)]))
+        split = iter(tokenize_texts(self.splitter, [text.protected for text in texts if isinstance(text, SplitText)]))
+        tokens = [next(split if isinstance(text, SplitText) else plain) for text in texts]
+        return [ids if ids[:1] == begin else [*begin, *ids] for ids in tokens]
+
+    def tokenize_responses(
+        self, prompts: Sequence[Prompt], starts: Sequence[str], responses: Sequence[Response], places: Sequence[str]
+    ) -> list[TokenizedResponse]:
+        """Responses as tokens that continue their prompts; where control tokens are split, a text may still end in the last one.
+
+        Args:
+            prompts: one for each response.
+            starts: the prompts as rendered.
+            responses: text, or a message that the chat template writes.
+            places: the file and line of each, for messages.
+
+        Raises:
+            DataError: a message cannot be written as the continuation of its prompt, or control tokens cannot be split.
+        """
+        bodies = [self.leading_space + response if isinstance(response, str) else "" for response in responses]
+        ends = [self.end] * len(bodies)
+        closed = [bool(self._closing) and body.rstrip().endswith(self._closing) for body in bodies]
+        bodies = [
+            body.rstrip().removesuffix(self._closing) if is_closed else body
+            for body, is_closed in zip(bodies, closed, strict=True)
+        ]
+        for row, body, end in self._messages(prompts, starts, responses, places):
+            bodies[row], ends[row] = body, end
+        texts = [
+            body if isinstance(response, str) else response_text(response)
+            for body, response in zip(bodies, responses, strict=True)
+        ]
+        is_split = [self._is_splitting and self.splitter.count(text) > 0 for text in texts]
+        tokens: list[list[int]] = [[]] * len(bodies)
+        protected = [
+            row
+            for row, pair in enumerate(zip(starts, bodies, strict=True))
+            if is_split[row] or any(isinstance(text, SplitText) for text in pair)
+        ]
+        for row in protected:
+            check_private(texts[row], places[row])
+        plain = sorted(set(range(len(bodies))) - set(protected))
+        for rows, tokenizer, pairs in (
+            (plain, self.tokenizer, [(starts[row], bodies[row]) for row in plain]),
+            (protected, self.splitter, [self._protected(starts[row], bodies[row]) for row in protected]),
+        ):
+            found = tokenize_responses(tokenizer, [start for start, _ in pairs], [body for _, body in pairs])
+            for row, ids in zip(rows, found, strict=True):
+                tokens[row] = [*ids, end] if closed[row] and (end := ends[row]) is not None else ids
+        return [TokenizedResponse(*parts) for parts in zip(tokens, ends, is_split, strict=True)]
+
+    def _messages(
+        self, prompts: Sequence[Prompt], starts: Sequence[str], responses: Sequence[Response], places: Sequence[str]
+    ) -> list[tuple[int, SplitText, int | None]]:
+        """The responses that are messages, as the chat template writes them: row, text and end of each."""
+        messages = {row: response for row, response in enumerate(responses) if isinstance(response, Message)}
+        if messages and (self.text != "chat" or self.version == 1):
+            row, message = next(iter(messages.items()))
+            raise DataError(
+                f"{places[row]}: only a chat template can write {message.keys} of a response. Set task.template: chat."
+            )
+        rows = list(messages)
+        found = self._chats.continuations(
+            [prompts[row] for row in rows],
+            [starts[row] for row in rows],
+            list(messages.values()),
+            [places[row] for row in rows],
+            self.turn_end,
+        )
+        return [
+            (row, body, self.tokenizer.eos_token_id if end is None else end) for row, (body, end) in zip(rows, found, strict=True)
+        ]
+
+    def _protected(self, start: str, body: str) -> tuple[str, str]:
+        """A rendered prompt and its response with private characters for the control tokens of the template."""
+        return (
+            start.protected if isinstance(start, SplitText) else self.splitter.protect(start),
+            body.protected if isinstance(body, SplitText) else body,
+        )
+
+    def _formatted(self, prompt: Prompt, where: str) -> str:
+        """A prompt in a format, or alone."""
+        if not isinstance(prompt, str):
+            messages = messages_in(prompt)
+            if len(messages) != 1:
+                raise DataError(
+                    f"{where}: the prompt has {len(messages)} messages, but the template {self.text!r} takes one. Use chat."
+                )
+            keys = "tools" if tools_in(prompt) else messages[0].keys
+            if keys and self.version > 1:
+                raise DataError(f"{where}: the template {self.text!r} has no place for {keys} of the prompt. Use chat.")
+            content = messages[0].content
+        else:
+            content = prompt
+        before, after = ("", "") if self.text == "none" else self.text.rstrip(" ").split(PLACEHOLDER)
+        if not before and content.startswith(bos := self.tokenizer.bos_token or ""):
+            before, content = bos, content.removeprefix(bos)  # where it is what it says
+        text, count = before + content + after, self.splitter.count
+        if not self._is_splitting or count(text) == count(before) + count(after):
+            return text
+        check_private(content, where)
+        return SplitText(text, self.splitter.protect(before) + content + self.splitter.protect(after))
 
     def _bos(self) -> list[int]:
         """BOS, if the tokenizer adds it to a text."""
         first = self.tokenizer("a", verbose=False)["input_ids"][:1]
         return first if first == [self.tokenizer.bos_token_id] else []
-
-    def _chat(self, messages: tuple[Message, ...], where: str) -> str:
-        from jinja2 import TemplateError
-
-        try:
-            text: str = self.tokenizer.apply_chat_template(
-                [vars(message) for message in messages], tokenize=False, add_generation_prompt=True
-            )
-        except (TemplateError, TypeError, ValueError, LookupError) as error:  # what the code of a template may raise
-            reason = " ".join(str(error).split())
-            raise DataError(f"{where}: the tokenizer's chat template rejects the prompt ({reason}).") from error
-        return text
 
 
 def tokenize_texts(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

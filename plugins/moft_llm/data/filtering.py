@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
-from moft_llm.data.preference_example import MAX_RESPONSES, Example, prompt_texts
+from moft_llm.data.messages import is_blank, response_text
+from moft_llm.data.preference_example import Example
+from moft_llm.data.texts_and_labels import MAX_RESPONSES
 
 Faulty = Literal["refuse", "drop"]
 
@@ -59,15 +61,15 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
     examples = list(examples)
     for example in examples:
         _check_count(example)
-        if is_blank := not any(text.strip() for text in prompt_texts(example.prompt)):
-            blank += faulty == "drop"
-        texts = [response.strip() for response in example.responses]
+        without_text = is_blank(example.prompt)
+        blank += without_text
+        texts = [response_text(response).strip() for response in example.responses]
         places = [i for i, text in enumerate(texts) if text and text not in texts[:i]]
-        if faulty == "refuse" and (fault := _BLANK if is_blank else _fault(texts)):
+        if faulty == "refuse" and (fault := _BLANK if without_text else _fault(texts)):
             left = filter_lists(examples, "drop").examples
             advice = "Set task.faulty: drop to leave it out." if left else "No other prompt can be trained on either."
             raise DataError(f"{example.where}: {fault} {advice}")
-        if is_blank:
+        if without_text:
             continue
         empty += texts.count("")
         repeated += len(texts) - len(places) - texts.count("")
@@ -90,7 +92,7 @@ def check_scorable(examples: Iterable[Example]) -> tuple[Example, ...]:
     checked = tuple(examples)
     for example in checked:
         _check_count(example)
-        texts = [response.strip() for response in example.responses]
+        texts = [response_text(response).strip() for response in example.responses]
         if not texts or "" in texts:
             fault = f"response {texts.index('') + 1} is empty" if texts else "the prompt has no response"
             raise DataError(f"{example.where}: {fault}; scoring needs responses with text.")

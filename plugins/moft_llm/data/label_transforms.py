@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor
 
 from moft import DataError
@@ -37,7 +38,7 @@ class TextLabel:
         loss: of this objective; null for the method's.
     """
 
-    label: str | None = None
+    label: Annotated[str, MinLen(1)] | None = None
     transform: Transform = "none"
     sharpness: Positive = 1.0
     beta: Positive = 0.1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from moft import DataError
 from moft.api import Positive, Seed
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
-from moft_llm.data.preference_example import Example, Prompt
+from moft_llm.data.messages import Prompt, ToolPrompt, messages_in, plain_prompt
+from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.list_readers import Reader
 
 SPLITS = ("train", "validation", "test")
@@ -37,7 +38,11 @@ class Shares:
 
     def of(self, prompt: Prompt) -> str:
         """The split of a prompt."""
-        content = prompt if isinstance(prompt, str) else [[message.role, message.content] for message in prompt]
+        content: Any = prompt
+        if not isinstance(prompt, str):
+            turns = messages_in(prompt)
+            content = [[turn.role, turn.content, turn.more] if turn.more else [turn.role, turn.content] for turn in turns]
+            content += [prompt.tools] if isinstance(prompt, ToolPrompt) else []
         digest = hashlib.sha256(f"{self.seed}:{json.dumps(content)}".encode()).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64 * (self.train + self.validation + self.test)
         if place < self.train:
@@ -68,19 +73,20 @@ class OpenedSplits:
     notes: tuple[str, ...]
 
 
-def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> OpenedSplits:
+def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool = True) -> OpenedSplits:
     """The prompts of every split, each split with at least one.
 
     Args:
         data: reads prompts.
         splits: how they are divided.
         faulty: `refuse` or `drop` empty and repeated responses, and prompts with fewer than two.
+        is_whole: False leaves only role and content of messages, as moft 0.2.0 did.
 
     Raises:
         DataError: the data is malformed, lacks a split, or leaves one empty.
     """
     if isinstance(splits, Stored):
-        stored = {split: filter_lists(data.examples(split), faulty) for split in SPLITS}
+        stored = {split: filter_lists(_examples(data, split, is_whole), faulty) for split in SPLITS}
         examples = {split: filtered.examples for split, filtered in stored.items()}
         left = FilteredLists(
             (),
@@ -88,7 +94,7 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> OpenedSplits:
         )
         notes = (*left.notes, *_shared(examples))
     else:
-        filtered = filter_lists(data.examples(), faulty)
+        filtered = filter_lists(_examples(data, None, is_whole), faulty)
         divided: dict[str, list[Example]] = {split: [] for split in SPLITS}
         for example in filtered.examples:
             divided[splits.of(example.prompt)].append(example)
@@ -101,6 +107,11 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty) -> OpenedSplits:
         problem = f"[task.data] the {empty} split has none of the {total} prompts; each split needs at least one"
         raise DataError(f"{problem}. {_remedy(splits, [example.prompt for part in examples.values() for example in part])}")
     return OpenedSplits(examples, notes)
+
+
+def _examples(data: Reader, split: str | None, is_whole: bool) -> Iterator[Example]:
+    examples = data.examples(split)
+    return examples if is_whole else (replace(example, prompt=plain_prompt(example.prompt)) for example in examples)
 
 
 def _remedy(splits: Splits, prompts: Sequence[Prompt]) -> str:

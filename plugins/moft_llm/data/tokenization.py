@@ -29,6 +29,8 @@ class Counts:
         cut_responses: responses that lost their end.
         identical: lists in which two responses have the same tokens, mostly because both were truncated.
         labelled: by objective, lists whose labels prefer one response to another.
+        split_prompts: prompts in which control tokens are text.
+        split_responses: responses in which they are.
     """
 
     lists: int
@@ -38,6 +40,8 @@ class Counts:
     cut_responses: int
     identical: int
     labelled: Mapping[str, int]
+    split_prompts: int = 0
+    split_responses: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,35 @@ class TokenizedLists:
             (counts.cut_responses, f"of {counts.items} responses were too long and lost their end"),
             (counts.identical, f"of {counts.lists} prompts have responses with identical tokens, which get identical scores"),
         )
-        return tuple(f"{split}: {count} {what}." for count, what in notes if count)
+        told = [f"{split}: {count} {what}." for count, what in notes if count]
+        if counts.split_prompts or counts.split_responses:
+            told.append(
+                f"{split}: {counts.split_prompts} of {counts.lists} prompts and {counts.split_responses} of {counts.items} "
+                "responses have control tokens of the tokenizer, which are read as text; task.control_tokens: keep keeps them."
+            )
+        return tuple(told)
+
+
+def check_truncation(splits: Sequence[Counts], most: float) -> None:
+    """Checks that truncation did not hit more than a share of all prompts, or of all responses.
+
+    Args:
+        splits: what was truncated in each.
+        most: the share that is allowed.
+
+    Raises:
+        ConfigError: it did.
+    """
+    for cut, whole, what, advice in (
+        ("cut_prompts", "lists", "prompts", "Raise task.max_length, lower task.max_response"),
+        ("cut_responses", "items", "responses", "Raise task.max_length or task.max_response"),
+    ):
+        count, total = (sum(getattr(counts, name) for counts in splits) for name in (cut, whole))
+        if count > most * total:
+            raise ConfigError(
+                f"[task.max_length] {count} of {total} {what} are too long and would be cut, more than "
+                f"task.max_truncated: {most:g}. {advice}, take a model with a longer context, or raise task.max_truncated."
+            )
 
 
 def check_lengths(max_length: int, max_response: int | None) -> None:
@@ -156,7 +188,7 @@ def tokenize(
     examples: Sequence[Example],
     tokenizer: Any,
     *,
-    template: str,
+    template: Template | str,
     max_length: int,
     max_response: int | None,
     add_eos: bool,
@@ -167,12 +199,12 @@ def tokenize(
     Args:
         examples: checked, at least one; labels may be missing.
         tokenizer: of the model.
-        template: `chat`, `none` or a format with `{prompt}`.
+        template: of the prompts, or `chat`, `none` or a format with `{prompt}`.
         max_length: the most tokens of a prompt and any one of its responses. A prompt that is too long beside its longest
             response keeps its end, and its BOS.
-        max_response: the most tokens of a response, EOS included; a longer one keeps its beginning and gets no EOS. None is what
-            the prompt leaves, but at least half of `max_length`.
-        add_eos: ends every whole response in the tokenizer's EOS.
+        max_response: the most tokens of a response, its end included; a longer one keeps its beginning and gets no end. None is
+            what the prompt leaves, but at least half of `max_length`.
+        add_eos: ends every whole response in the token that ends a turn in the chat template, else in the tokenizer's EOS.
         objectives: by name, which labels to take and how to transform them.
 
     Raises:
@@ -184,8 +216,8 @@ def tokenize(
     check_lengths(max_length, max_response)
     if add_eos and tokenizer.eos_token_id is None:
         raise ConfigError("[task.add_eos] the tokenizer has no end-of-sequence token. Set it to false.")
-    prompt_template = Template(tokenizer, template)
-    truncator = Truncator(prompt_template, max_length, max_response, tokenizer.eos_token_id if add_eos else None)
+    prompt_template = Template(tokenizer, template) if isinstance(template, str) else template
+    truncator = Truncator(prompt_template, max_length, max_response, add_eos)
     truncator.add(examples)
     sizes = torch.tensor([len(example.responses) for example in examples], dtype=torch.int64)
     labels, mask, labelled = label_columns(examples, sizes, objectives)
@@ -196,6 +228,8 @@ def tokenize(
         cut_prompts=truncator.cut_prompts,
         cut_responses=truncator.cut_responses,
         identical=truncator.identical,
+        split_prompts=truncator.split_prompts,
+        split_responses=truncator.split_responses,
         labelled=labelled,
     )
     return TokenizedLists(

@@ -18,6 +18,7 @@ from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.log_probabilities import log_probabilities
 from moft_llm.generation.model_of_policy import unpack_assignment
+from moft_llm.generation.prepare_model import end_tokens
 from moft_llm.generation.prompt_checks import check_context
 
 MAIN = "minus KL (nats)"
@@ -166,7 +167,10 @@ class Generation:
             assignments, tokens, self._decoding, generators=None if self._decoding.greedy else generators, keep_end=True
         )
         under_policy, under_base = log_probabilities(assignments, tokens, responses, batch=self._decoding.batch)
-        texts = detokenize_responses(unpack_assignment(assignments[0])[0].tokenizer, tokens, responses)
+        model = unpack_assignment(assignments[0])[0]
+        ends = end_tokens(model)
+        whole = [row[:-1] if row and row[-1] in ends else row for row in responses]
+        texts = detokenize_responses(model.tokenizer, tokens, whole)
         texts = [text.removeprefix(prompt.leading_space) for prompt, text in zip(copies, texts, strict=True)]
         scores = score_responses(self._scorers, [prompt.text for prompt in copies], texts)  # [copies, m]
         means = scores.view(len(prompts), self._samples, -1).mean(1)  # [prompts, m]

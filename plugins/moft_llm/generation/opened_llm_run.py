@@ -11,6 +11,7 @@ import torch
 import moft
 from moft import ConfigError, DataError
 from moft.api import Assignment, Tradeoff, generator_for
+from moft_llm.data.messages import prompt_record
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
@@ -101,7 +102,8 @@ class LLMRun:
     def tokens(self, requests: Sequence[Request]) -> list[list[int]]:
         """The tokens of the prompts, rendered as in training."""
         template = self.task.prompt_template()
-        return template.tokenize([template.render(request.prompt, request.place) for request in requests])
+        prompts, places = [request.prompt for request in requests], [request.place for request in requests]
+        return template.tokenize(template.render_all(prompts, places))
 
     def records(self, requests: Sequence[Request], tradeoff: Tradeoff, responses: Sequence[str]) -> list[dict[str, Any]]:
         """For each request: prompt, weights by objective, dial, response; as JSON writes them."""
@@ -110,7 +112,7 @@ class LLMRun:
         dials = [[round(value, 6) for value in row] for row in (rows.betas / self.opened.trained_betas).tolist()]
         return [
             {
-                "prompt": prompt if isinstance(prompt := request.prompt, str) else [vars(message) for message in prompt],
+                **prompt_record(request.prompt),
                 "weights": dict(zip(names, row_weights, strict=True)),
                 "dial": row_dials[0] if len(set(row_dials)) == 1 else dict(zip(names, row_dials, strict=True)),
                 "response": response,

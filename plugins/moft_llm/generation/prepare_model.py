@@ -28,10 +28,11 @@ def generation_mode(model: LanguageModel) -> Iterator[None]:
 
 
 def end_tokens(model: LanguageModel) -> set[int]:
-    """The tokens that end a response: the tokenizer's EOS, and those of the model's generation config."""
+    """The tokens that end a response: the end of a turn, the tokenizer's EOS, and those of the model's generation config."""
     saved = getattr(model.network.generation_config, "eos_token_id", None)
     more = saved if isinstance(saved, list) else [] if saved is None else [saved]
-    return {int(model.tokenizer.eos_token_id), *map(int, more)}
+    own = [] if model.turn_end is None else [model.turn_end]
+    return {int(model.tokenizer.eos_token_id), *own, *map(int, more)}
 
 
 def generation_config(**settings: Any) -> GenerationConfig:

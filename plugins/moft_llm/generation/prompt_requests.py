@@ -45,7 +45,7 @@ def read_requests(path: Path, weights: str | None, dial: str) -> list[Request]:
     requests, defaults = [], {"weights": weights, "dial": dial}
     for place, line in prompt_lines(path):
         entry = prompt_entry(line, place, _FORMAT)
-        unknown = sorted(set(entry) - {"prompt", "weights", "dial"})
+        unknown = sorted(set(entry) - {"prompt", "tools", "weights", "dial"})
         if unknown:
             new = new_name("prompt key", unknown[0])
             problem = f"{unknown[0]!r} is now called {new!r}" if new else f"unknown field {unknown[0]!r}"
@@ -56,7 +56,8 @@ def read_requests(path: Path, weights: str | None, dial: str) -> list[Request]:
         if entry.get("weights") is None and weights is None:
             raise DataError(f"{place}: has no weights; add them, or give --weights for all lines without.")
         values = {name: default if entry.get(name) is None else entry[name] for name, default in defaults.items()}
-        requests.append(Request(prompt_of(entry["prompt"], place), values["weights"], values["dial"], place))
+        prompt = prompt_of(entry["prompt"], place, entry.get("tools"))
+        requests.append(Request(prompt, values["weights"], values["dial"], place))
     if not requests:
         raise DataError(f"{path}: the file has no prompts; a line is {_FORMAT}.")
     return requests

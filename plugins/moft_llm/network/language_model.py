@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+MAX_SHARED = 8192
+"""Tokens of the longest row in which responses share a prompt: attention of a longer one costs more than it saves."""
+
+
 class LanguageModel(Model):
     """Scores the responses of each prompt: the sum of their tokens' log-probabilities.
 
@@ -52,7 +56,7 @@ class LanguageModel(Model):
         lora: adapters; None for none.
         prompt_tokens: trained tokens before every row (prompt tuning), drawn from embeddings of ordinary tokens; 0 for none.
         share_prompt: True encodes a prompt once for all its responses, in one row; False takes one row for each response. The
-            scores are the same. Rows longer than a model's attention window are always separated.
+            scores are the same. Rows longer than a model's attention window, or than `MAX_SHARED`, are always separated.
         length_normalization: means over the tokens of a response instead of sums.
         gradient_checkpointing: recomputes activations in the backward pass instead of storing them.
         is_compiled: compiles the parts of each layer, and the head's softmax, with `torch.compile`.
@@ -64,6 +68,9 @@ class LanguageModel(Model):
 
     generation_fault: str | None
     """Why the model cannot generate text and therefore takes no prefix, in one sentence; None where it can."""
+
+    turn_end: int | None = None
+    """The token that ends a response under the template, beside the tokenizer's EOS."""
 
     tokenizer: PreTrainedTokenizerBase
     network: PreTrainedModel
@@ -184,7 +191,7 @@ class LanguageModel(Model):
         """`[batch, list]` float32 twice: sums of log-probabilities, and numbers of tokens; 0 where there is no response."""
         tokens, segments = trim_padding(inputs["tokens"], inputs["segments"])
         items = inputs["items"]
-        is_shared = share and items.shape[1] > 1 and self._fits(segments, prefix)
+        is_shared = share and items.shape[1] > 1 and segments.shape[1] <= MAX_SHARED and self._fits(segments, prefix)
         owners: list[Tensor] = []
         if not is_shared:
             tokens, segments, row_of, response_of = separate_responses(tokens, segments)

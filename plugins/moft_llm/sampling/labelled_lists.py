@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moft.api import Scorer
-from moft_llm.data.preference_example import Prompt, prompt_json, scorer_prompt
+from moft_llm.data.messages import Prompt, prompt_record, scorer_prompt
 from moft_llm.data.score_responses import score_responses
 
 
@@ -56,7 +56,7 @@ def label_lists(
         places = slice(first, first + len(unique))
         first = places.stop
         record = {
-            "prompt": prompt_json(prompt),
+            **prompt_record(prompt),
             "responses": unique,
             "labels": {name: values[places] for name, values in labels.items()},
         }

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import torch
 
 from moft import ConfigError, DataError, cache_folder
 from moft.api import Scorer, generator_for
 from moft_llm.data.chat_template import Template
-from moft_llm.data.preference_example import Prompt, prompt_json, scorer_prompt
+from moft_llm.data.messages import Prompt, ToolPrompt, prompt_json, prompt_record, scorer_prompt
 from moft_llm.data.readers.prompt_file import read_prompts
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
@@ -88,6 +89,7 @@ def sample_responses(
     ).to(device)
     try:
         template = Template(tokenizer, request.template)
+        model.turn_end = template.end
     except ConfigError as error:
         raise ConfigError(str(error).replace("[task.template]", "--template")) from error
     with PartialFile(partial, settings) as progress:
@@ -99,8 +101,7 @@ def sample_responses(
             places = [f"opening {number}" for number in range(1, len(prompts) + 1)]
         else:
             prompts, places = source
-        texts = [template.render(prompt, place) for prompt, place in zip(prompts, places, strict=True)]
-        tokens = template.tokenize(texts)
+        tokens = template.tokenize(template.render_all(prompts, places))
         check_context(model, tokens, None, request.decoding.max_new_tokens, places)
         count = len(prompts) * request.responses
         on_progress(f"{len(prompts):,} prompts, {count:,} responses of at most {request.decoding.max_new_tokens} tokens.")
@@ -162,7 +163,7 @@ def _settings(
 ) -> dict[str, str | float | None]:
     """What the responses depend on, by the names of the command line. The batch size is not part of it."""
     openings = source if isinstance(source, Openings) else None
-    content = None if isinstance(source, Openings) else json.dumps([prompt_json(prompt) for prompt in source[0]])
+    content = None if isinstance(source, Openings) else json.dumps([_content(prompt) for prompt in source[0]])
     return {
         "model": model,
         "prompts": None if content is None else hashlib.sha256(content.encode()).hexdigest(),
@@ -177,3 +178,8 @@ def _settings(
         "--seed": request.seed,
         "device": device.type,
     }
+
+
+def _content(prompt: Prompt) -> Any:
+    """What identifies a prompt, as JSON."""
+    return prompt_record(prompt) if isinstance(prompt, ToolPrompt) else prompt_json(prompt)

@@ -74,7 +74,7 @@ def _line_rows(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _row(f"{path}:{number}", json_of(line, f"{path}:{number}"))
+                yield _row(f"{path}:{number}", json_of(line.rstrip("\n"), f"{path}:{number}"))
 
 
 def _json_rows(path: Path) -> Iterator[Row]:

@@ -8,15 +8,17 @@ from typing import Literal
 
 from moft import DataError
 from moft.api import PathOrName
-from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt, label_of, prompt_of, short_repr, text_of
+from moft_llm.data.messages import Prompt, Response, prompt_of, response_of
+from moft_llm.data.preference_example import LIST_FORMAT, Example
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.pair_readers import HH, Pairs
+from moft_llm.data.texts_and_labels import label_of, short_repr
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Rows with `prompt`, `responses` and, where responses are labelled, `labels`.
+    """Rows with `prompt`, `responses` and, where responses are labelled, `labels`; and `tools` where the assistant has some.
 
     Args:
         path: file or folder of .jsonl, .json or .parquet, or `owner/name` of a dataset on the hub.
@@ -85,15 +87,15 @@ class Rated:
         Raises:
             DataError: a row is malformed; the message names file and line.
         """
-        lists: dict[Prompt, list[tuple[str, dict[str, float | None]]]] = {}
+        lists: dict[Prompt, list[tuple[Response, dict[str, float | None]]]] = {}
         places: dict[Prompt, str] = {}
         table = list(rows(self.path, split))
         columns = rated_columns(table) if self.labels is None else self.labels
         for row in table:
-            prompt = prompt_of(row[self.prompt], row.where)
+            prompt = prompt_of(row[self.prompt], row.where, row.values.get("tools"))
             places.setdefault(prompt, row.where)
             ratings = {column: label_of(row[column], column, row.where) for column in columns}
-            lists.setdefault(prompt, []).append((row.text(self.response), ratings))
+            lists.setdefault(prompt, []).append((response_of(row[self.response], self.response, row.where), ratings))
         for prompt, rated in lists.items():
             labels = {column: tuple(ratings[column] for _, ratings in rated) for column in columns}
             yield Example(prompt, tuple(response for response, _ in rated), labels, places[prompt])
@@ -120,12 +122,14 @@ def example_of(row: Row) -> Example:
     for name, values in (labels or {}).items():
         if values is None:
             continue
+        if not name.strip():
+            raise DataError(f"{where}: a label is called {name!r}; a label needs a name.")
         if not isinstance(values, list | tuple) or len(values) != len(responses):
             got = f"{len(values)} values" if isinstance(values, list | tuple) else short_repr(values)
             raise DataError(f"{where}: label {name!r} has {got} for {len(responses)} responses; give a number or null for each.")
         by_objective[name] = tuple(label_of(value, f"label {i} of {name!r}", where) for i, value in enumerate(values, start=1))
-    texts = tuple(text_of(response, f"response {i}", where) for i, response in enumerate(responses, start=1))
-    return Example(prompt_of(row["prompt"], where), texts, by_objective, where)
+    checked = tuple(response_of(response, f"response {i}", where) for i, response in enumerate(responses, start=1))
+    return Example(prompt_of(row["prompt"], where, row.values.get("tools")), checked, by_objective, where)
 
 
 def _winner(row: Row, column: str) -> tuple[float, float]:

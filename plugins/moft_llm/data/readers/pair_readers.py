@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from moft import ConfigError, DataError
 from moft.api import PathOrName
-from moft_llm.data.preference_example import Example, Message, Prompt, messages_of, prompt_of, short_repr, text_of
+from moft_llm.data.messages import Message, Prompt, Response, messages_of, prompt_of, response_of
+from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
+from moft_llm.data.texts_and_labels import short_repr, text_of
 
 TURN = re.compile(r"\n\n(Human|Assistant):")
 LAST = "\n\nAssistant:"
@@ -49,11 +51,40 @@ class Pairs:
         for row in rows(self.path, split):
             (before, chosen), (before_rejected, rejected) = (_response(row, name) for name in (self.chosen, self.rejected))
             if before != before_rejected:
-                raise DataError(
-                    f"{row.where}: {self.chosen} and {self.rejected} begin with different messages; a pair must have one prompt."
-                )
-            prompt = prompt_of([vars(message) for message in before] if before else row[self.prompt], row.where)
+                self._refuse_pair(before, before_rejected, row.where)
+            given = [message.fields() for message in before] if before else row[self.prompt]
+            prompt = prompt_of(given, row.where, row.values.get("tools"))
+            if before and row.values.get(self.prompt) is not None:
+                self._check_prompt(row[self.prompt], before, row.where)
             yield Example(prompt, (chosen, rejected), {self.objective: (1.0, 0.0)}, row.where)
+
+    def _refuse_pair(self, before: Sequence[Message], other: Sequence[Message], where: str) -> NoReturn:
+        """Says why a pair of chats has no common prompt."""
+        both, shared = (
+            f"{self.chosen} and {self.rejected}",
+            next(
+                (i for i, pair in enumerate(zip(before, other, strict=False)) if pair[0] != pair[1]), min(len(before), len(other))
+            ),
+        )
+        if any(message.role == "assistant" for message in (*before[shared:], *other[shared:])):
+            raise DataError(
+                f"{where}: {both} differ from message {shared + 1} on, which is not their last. All tokens of a response are "
+                "trained, so it must be one message of the assistant; calls and results of tools before it must be shared."
+            )
+        raise DataError(f"{where}: {both} begin with different messages; a pair must have one prompt.")
+
+    def _check_prompt(self, value: Any, before: Sequence[Message], where: str) -> None:
+        """Checks that the column of the prompt says what chats begin with: its messages, or the text of a user's message."""
+        if isinstance(value, str):
+            users = [message.content.strip() for message in before if message.role == "user"]
+            agrees = value.strip() in (*users[:1], *users[-1:], "")
+        else:
+            agrees = isinstance(value, list) and messages_of(value, self.prompt, where) in (tuple(before), ())
+        if not agrees:
+            raise DataError(
+                f"{where}: {self.prompt} is {short_repr(value)}, but {self.chosen} begins with other messages. "
+                "Remove one of the two."
+            )
 
 
 @dataclass(frozen=True)
@@ -101,13 +132,13 @@ class HH:
                 yield Example(prompt, responses, {objective: (1.0, 0.0)}, row.where)
 
 
-def _response(row: Row, column: str) -> tuple[tuple[Message, ...], str]:
-    """The messages before a response, if there are any, and its text."""
+def _response(row: Row, column: str) -> tuple[tuple[Message, ...], Response]:
+    """The messages before a response, if there are any, and the response."""
     value: Any = row[column]
     if not isinstance(value, list) or not value:
         return (), text_of(value, column, row.where)
-    messages = messages_of(value, column, row.where)
-    return messages[:-1], messages[-1].content
+    *before, last = messages_of(value, column, row.where)
+    return tuple(before), response_of([value[-1]], column, row.where) if last.more else last.content
 
 
 def _transcripts(row: Row) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from moft import DataError
 from moft.api import json_of
-from moft_llm.data.preference_example import Prompt, prompt_of
+from moft_llm.data.messages import Prompt, prompt_of
+from moft_llm.data.texts_and_labels import text_of
 
 
 def read_prompts(path: Path) -> tuple[list[Prompt], list[str]]:
@@ -25,9 +26,10 @@ def read_prompts(path: Path) -> tuple[list[Prompt], list[str]]:
     for place, line in prompt_lines(path):
         places.append(place)
         if path.suffix in (".jsonl", ".json"):
-            prompts.append(prompt_of(prompt_entry(line, place, '{"prompt": "..."}')["prompt"], place))
+            entry = prompt_entry(line, place, '{"prompt": "..."}')
+            prompts.append(prompt_of(entry["prompt"], place, entry.get("tools")))
         else:
-            prompts.append(line.strip())
+            prompts.append(text_of(line.strip(), "the prompt", place))
     if not prompts:
         raise DataError(f"{path}: the file has no prompts.")
     return prompts, places

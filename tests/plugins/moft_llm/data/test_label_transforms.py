@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft import DataError
+from moft import ConfigError, DataError
 from moft.config.build_component import resolve
 from moft_llm.data.label_transforms import TextLabel, check_labels, has_preference, label_columns
 from moft_llm.data.preference_example import Example
@@ -131,3 +131,8 @@ def test_a_config_fills_a_label(plugins):
     assert made["a"].transform == "standardise"
     assert type(made["a"].loss).__name__ == "IPO"
     assert made["b"] == TextLabel()
+
+
+def test_a_label_without_a_name_is_refused(plugins):
+    with pytest.raises(ConfigError, match=r"^task\.objectives\.good\.label: must have at least 1 characters"):
+        resolve(TextLabel, {"label": ""}, plugins, "task.objectives.good")

@@ -63,6 +63,16 @@ def test_chats_are_dealt_by_all_they_hold():
     assert [Shares().of(chat) for chat in chats] == [Shares().of(tuple(Message(**vars(m)) for m in chat)) for chat in chats]
 
 
+def test_a_run_of_an_older_version_divides_by_roles_and_contents(tmp_path):
+    turns = [[{"role": "user", "content": prompt, "name": f"u{number}"}] for number, prompt in enumerate(PROMPTS)]
+    rows = [{"prompt": turn, "responses": ["a", "b"], "tools": [{"name": "f"}]} for turn in turns]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = open_splits(Lists(str(tmp_path / "rows.jsonl")), Shares(), "refuse", is_whole=False)
+    for split, examples in found.examples.items():
+        assert {Shares().of((Message("user", prompt),)) for prompt in PROMPTS} >= {split}
+        assert all(Shares().of(example.prompt) == split and example.prompt[0].more == "" for example in examples)
+
+
 def test_a_split_that_stays_empty_is_one_line(file_of):
     told = r"^\[task\.data\] the (train|validation|test) split has none of the {} prompts; each split needs at least one\. {}"
     with pytest.raises(DataError, match=told.format(2, r"Add other prompts: all responses to one prompt are in one split")):

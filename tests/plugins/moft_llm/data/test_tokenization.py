@@ -8,7 +8,7 @@ import torch
 from moft import ConfigError, DataError
 from moft_llm.data.label_transforms import TextLabel
 from moft_llm.data.preference_example import Example
-from moft_llm.data.tokenization import tokenize
+from moft_llm.data.tokenization import check_truncation, tokenize
 
 EXAMPLES = [
     Example("Once", ("abc", "de", "f"), {"good": (1.0, 2.0, None)}, "data.jsonl:1"),
@@ -111,3 +111,20 @@ def test_a_tokenizer_without_eos_cannot_end_responses(made, letters):
     with pytest.raises(ConfigError, match=r"^\[task\.add_eos\] the tokenizer has no end-of-sequence token\. Set it to false\.$"):
         made(add_eos=True)
     assert made().response_lengths.dtype == torch.int64
+
+
+def test_more_than_a_share_of_cut_prompts_or_responses_is_an_error_that_names_the_settings(made):
+    counts = made(max_response=2).counts  # 1 of 3 prompts and 2 of 7 responses are cut
+    check_truncation([counts, counts], 0.34)
+    with pytest.raises(
+        ConfigError, match=r"^\[task\.max_length\] 2 of 6 prompts are .* more than task\.max_truncated: 0\.3\. Raise"
+    ):
+        check_truncation([counts, counts], 0.3)
+    counts = made([Example("Once", ("abc", "abd"), {}, "data.jsonl:1")], max_response=2).counts
+    with pytest.raises(
+        ConfigError,
+        match=r"^\[task\.max_length\] 2 of 2 responses are too long and would be cut, more than task\.max_truncated: 0\.75\. "
+        r"Raise task\.max_length or task\.max_response, take a model with a longer context, or raise task\.max_truncated\.$",
+    ):
+        check_truncation([counts], 0.75)
+    check_truncation([counts], 1.0)

@@ -301,3 +301,14 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
         DataError, match="b:2: 500 prompt tokens, 5 prefix tokens and 8 new tokens exceed the model's context of 512"
     ):
         generate([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])
+
+
+def test_a_response_ends_at_the_end_of_a_turn_too(tiny_models):
+    model = language_model(tiny_models("llama"))
+    prompts = [[10, 20, 30]]
+    (whole,) = generate([asked(model, 1)], prompts, GREEDY)
+    assert len(whole) == 8
+    model.turn_end = whole[3]
+    first = whole.index(model.turn_end)
+    assert generate([asked(model, 1)], prompts, GREEDY) == [whole[:first]]
+    assert generate([asked(model, 1)], prompts, GREEDY, keep_end=True) == [whole[: first + 1]]

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from moft import ConfigError, ShapeError
 from moft.api import DedicatedModels, Injection
 from moft_llm.loading.model_loading import load_model
+from moft_llm.network import language_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
 
@@ -253,6 +254,17 @@ def test_rows_beyond_a_sliding_window_are_taken_apart(built, rows):
         assert_close(model(batch(rows), Injection()), slowly(model, rows, Injection()), **CLOSE)
         whole = built("mistral")
         assert not torch.allclose(slowly(whole, rows, Injection()), slowly(model, rows, Injection()), atol=1e-2)
+
+
+def test_rows_that_are_very_long_are_taken_apart(built, rows, monkeypatch):
+    model, injection = built(), prefixes(3, 32)
+    shared = model(batch(rows), injection)
+    monkeypatch.setattr(language_model, "MAX_SHARED", 8)
+    seen = []
+    separate = language_model.separate_responses
+    monkeypatch.setattr(language_model, "separate_responses", lambda *parts: seen.append(parts) or separate(*parts))
+    assert_close(model(batch(rows), injection), shared, **CLOSE)
+    assert len(seen) == 1
 
 
 def test_rows_beyond_the_local_layers_of_gpt_neo_are_taken_apart(built):

@@ -88,3 +88,14 @@ def test_a_row_says_which_columns_it_has():
         row["response"]
     with pytest.raises(DataError, match=r"^a\.jsonl:3: prompt is 1; it must be text\.$"):
         row.text("prompt")
+
+
+def test_lines_may_end_in_carriage_returns_alone(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\r\r{"a": 2}\r{')
+    rows = file_rows(path)
+    assert [next(rows).where, next(rows).where] == [f"{path}:1", f"{path}:3"]
+    with pytest.raises(
+        DataError, match=r"rows\.jsonl:4: is not JSON \(Expecting property name enclosed in double quotes, column 2\)\.$"
+    ):
+        next(rows)

@@ -10,11 +10,13 @@ import pytest
 
 from moft import ConfigError, DataError
 from moft_llm.data.filtering import filter_lists
+from moft_llm.data.messages import prompt_record
 from moft_llm.data.preference_example import Example, Message
 from moft_llm.data.readers.pair_readers import HH, Pairs
 
 ROOT = Path(__file__).resolve().parents[5]
 USER = {"role": "user", "content": "p"}
+CALLED = [{"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}, {"role": "tool", "content": "r"}]
 
 
 def assignment(text):
@@ -44,10 +46,11 @@ def test_columns_of_text_are_a_pair(file_of):
     "row",
     [
         {"chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
-        {"prompt": "other", "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
+        {"prompt": "p ", "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
+        {"prompt": [USER], "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
         {"prompt": [USER], "chosen": [assignment("a")], "rejected": [assignment("b")]},
     ],
-    ids=["no prompt", "prompt beside whole chats", "chats of one message"],
+    ids=["no prompt", "text beside whole chats", "messages beside whole chats", "chats of one message"],
 )
 def test_columns_of_chats_end_in_the_responses(file_of, row):
     path = file_of(row)
@@ -60,6 +63,26 @@ def test_columns_of_chats_end_in_the_responses(file_of, row):
         ({"prompt": "p", "chosen": "a"}, r"there is no column 'rejected'\. Columns: prompt, chosen\.$"),
         ({"chosen": "a", "rejected": "b"}, r"there is no column 'prompt'\. Columns: chosen, rejected\.$"),
         ({"prompt": "p", "chosen": [], "rejected": "b"}, r"chosen is \[\]; it must be text\.$"),
+        (
+            {"prompt": "other", "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
+            r"prompt is 'other', but chosen begins with other messages\. Remove one of the two\.$",
+        ),
+        (
+            {
+                "prompt": [{"role": "user", "content": "q"}],
+                "chosen": [USER, assignment("a")],
+                "rejected": [USER, assignment("b")],
+            },
+            r"prompt is \[\{'role': .*, but chosen begins with other messages\. Remove one of the two\.$",
+        ),
+        (
+            {"chosen": [USER, *CALLED, assignment("a")], "rejected": [USER, assignment("b")]},
+            r"chosen and rejected differ from message 2 on, which is not their last\. All tokens of a response",
+        ),
+        (
+            {"chosen": [USER, {**assignment("a"), "role": "user", "name": "b"}], "rejected": [USER, assignment("b")]},
+            r"chosen has 1 messages \(user\), but all tokens of a response are trained, so it must be one",
+        ),
         (
             {"chosen": [USER, assignment("a")], "rejected": [{"role": "user", "content": "q"}, assignment("b")]},
             r"chosen and rejected begin with different messages; a pair must have one prompt\.$",
@@ -136,3 +159,10 @@ def test_real_transcripts_are_labelled_for_one_objective_each():
     counts = {name: sum(list(example.labels) == [name] for example in found.examples) for name in paths}
     assert sum(counts.values()) == len(found.examples)
     assert all(example.prompt.endswith("\n\nAssistant:") and len(example.responses) == 2 for example in found.examples)
+
+
+def test_shared_calls_and_results_of_tools_and_tools_are_in_the_prompt(file_of):
+    chats = {"chosen": [USER, *CALLED, assignment("a")], "rejected": [USER, *CALLED, assignment("b")]}
+    (example,) = Pairs(file_of({**chats, "tools": [{"name": "f"}]})).examples()
+    assert prompt_record(example.prompt) == {"prompt": [USER, *CALLED], "tools": [{"name": "f"}]}
+    assert example.responses == ("a", "b")

@@ -1,0 +1,163 @@
+"""Whole conversations, with every key of their messages and their tools, as a chat template writes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moft import DataError
+from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
+from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_private
+from moft_llm.data.chat.turn_end import TurnEnd
+from moft_llm.data.messages import Message, Prompt, messages_in, tools_in
+
+UNCHECKED = ("tool_call_id",)
+"""Keys that a template may leave out: they only say which call a result belongs to."""
+
+
+class ChatRenderer:
+    """Writes chats by the chat template of a tokenizer.
+
+    Args:
+        tokenizer: with a chat template.
+        splitter: finds control tokens.
+        is_splitting: control tokens in messages are text.
+        is_whole: all keys and tools are written; else only role and content, as in moft 0.2.0.
+    """
+
+    def __init__(self, tokenizer: Any, splitter: TokenSplitter, *, is_splitting: bool, is_whole: bool) -> None:
+        self._tokenizer, self._splitter = tokenizer, splitter
+        self._is_splitting, self._is_whole = is_splitting, is_whole
+
+    def render(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[str]:
+        """Prompts up to where the answer begins; a `SplitText` where a message has the name of a control token.
+
+        Raises:
+            DataError: the template raises an error, does not end, or drops a part of a prompt.
+        """
+        chats = [self._chat(messages_in(prompt), prompt, where) for prompt, where in zip(prompts, places, strict=True)]
+        texts = self._texts([marked for marked, _ in chats], places, "prompt")
+        self._check_parts([marked for marked, _ in chats], texts, places)
+        return [
+            SplitText(self._splitter.unmarked(text), self._splitter.protect(text)) if is_split else text
+            for text, (_, is_split) in zip(texts, chats, strict=True)
+        ]
+
+    def continuations(
+        self, prompts: Sequence[Prompt], starts: Sequence[str], messages: Sequence[Message], places: Sequence[str], end: TurnEnd
+    ) -> list[tuple[SplitText, int | None]]:
+        """Messages of the assistant as they continue their prompts, without the end of the turn, and the token that ends each.
+
+        Args:
+            prompts: one for each message.
+            starts: the prompts as rendered.
+            messages: of the assistant.
+            places: the file and line of each.
+            end: of a turn. A message that ends otherwise, as calls of tools may, has the token that the template writes.
+
+        Raises:
+            DataError: the template raises an error, drops a part of a message, or writes the prompt differently before it.
+        """
+        chats = [
+            self._chat((*messages_in(prompt), message), prompt, where)[0]
+            for prompt, message, where in zip(prompts, messages, places, strict=True)
+        ]
+        chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat in chats]
+        wholes = self._texts(chats, places, "response")
+        self._check_parts(chats, wholes, places, first=[len(chat.messages) - 1 for chat in chats])
+        found = []
+        for start, whole, where in zip(starts, wholes, places, strict=True):
+            text, protected = self._splitter.unmarked(whole), self._splitter.protect(whole)
+            before = start.protected if isinstance(start, SplitText) else self._splitter.protect(start)
+            if not (text.startswith(start) and protected.startswith(before)):
+                raise DataError(
+                    f"{where}: the chat template writes this prompt differently when a message with more than a content follows, "
+                    "so the message is no continuation that can be trained."
+                )
+            found.append(self._without_end(SplitText(text[len(start) :], protected[len(before) :]), end))
+        return found
+
+    def _without_end(self, body: SplitText, end: TurnEnd) -> tuple[SplitText, int | None]:
+        after = self._splitter.protect(end.text)
+        if after and body.protected.endswith(after):
+            return SplitText(body.removesuffix(end.text), body.protected.removesuffix(after)), end.token
+        last = re.search(r"([\U00100000-\U00107fff])\s*$", body.protected)
+        if last is None:
+            return SplitText(body.rstrip(), body.protected.rstrip()), end.token
+        return SplitText(self._splitter.named(last.string[: last.start()]), last.string[: last.start()]), self._splitter.token_id(
+            last[1]
+        )
+
+    def _chat(self, messages: Sequence[Message], prompt: Prompt, where: str) -> tuple[Chat, bool]:
+        """A chat with its control tokens marked, and whether there are any."""
+        if not self._is_whole:
+            return Chat([{"role": message.role, "content": message.content} for message in messages]), False
+        chat = Chat([message.fields() for message in messages], tools_in(prompt))
+        if not self._is_splitting:
+            return chat, False
+        marked = Chat(self._splitter.mark(chat.messages), self._splitter.mark(chat.tools))
+        if marked == chat:
+            return chat, False
+        check_private(json.dumps([chat.messages, chat.tools], ensure_ascii=False), where)
+        return marked, True
+
+    def _texts(self, chats: Sequence[Chat], places: Sequence[str], what: str) -> list[str]:
+        texts: list[str] = []
+        for text, where in zip(render_chats(self._tokenizer, chats), places, strict=True):
+            if isinstance(text, Fault):
+                raise DataError(f"{where}: the tokenizer's chat template {in_words(text, what)}.")
+            texts.append(text)
+        return texts
+
+    def _check_parts(
+        self, chats: Sequence[Chat], texts: Sequence[str], places: Sequence[str], first: Sequence[int] | None = None
+    ) -> None:
+        """Checks that every key, content and list of tools changes what the template writes.
+
+        Args:
+            chats: whole.
+            texts: as rendered.
+            places: of each.
+            first: the number of the first message to check in each; None for all.
+        """
+        if not self._is_whole:
+            return
+        variants: list[tuple[int, Chat, str]] = []
+        for row, (chat, text) in enumerate(zip(chats, texts, strict=True)):
+            variants += [(row, *parts) for parts in _variants(chat, text, 0 if first is None else first[row])]
+        rendered = render_chats(self._tokenizer, [chat for _, chat, _ in variants])
+        for (row, _, part), variant in zip(variants, rendered, strict=True):
+            if variant == texts[row]:
+                raise DataError(
+                    f"{places[row]}: the tokenizer's chat template leaves out {part}. Remove it from the data, or use a model "
+                    "whose template writes it."
+                )
+
+
+def in_words(fault: Fault, what: str = "chat") -> str:
+    """What a chat template does wrong, after its name in a sentence."""
+    if fault.kind == "syntax":
+        return f"cannot be read ({fault.reason})"
+    return f"rejects the {what} ({fault.reason})" if fault.kind == "rejected" else fault.reason
+
+
+def _variants(chat: Chat, text: str, first: int) -> list[tuple[Chat, str]]:
+    """The chat without each of its parts that the template may have left out, and what the part is called."""
+    found = []
+    for number, message in list(enumerate(chat.messages))[first:]:
+        where = f"of message {number + 1} (role {message['role']})"
+        for key in message:
+            if key in ("role", *UNCHECKED) or (key == "content" and (message[key] or "").strip() in text):
+                continue
+            changed: Mapping[str, Any] = (
+                {**message, "content": ""}
+                if key == "content"
+                else {name: value for name, value in message.items() if name != key}
+            )
+            messages = [*chat.messages[:number], changed, *chat.messages[number + 1 :]]
+            found.append((Chat(messages, chat.tools, chat.opens_answer), f"{key!r} {where}"))
+    if chat.tools and not first:
+        found.append((Chat(chat.messages, None, chat.opens_answer), "the tools"))
+    return found

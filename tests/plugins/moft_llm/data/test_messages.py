@@ -1,0 +1,80 @@
+"""Messages keep every key of the data, and what identifies a prompt covers all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from moft import DataError
+from moft_llm.data.messages import Message, ToolPrompt, prompt_of, prompt_record, response_of, scorer_prompt
+from moft_llm.data.splits import Shares
+
+HERE = "data.jsonl:7"
+CALL = [{"function": {"name": "weather", "arguments": {}}}]
+TOOLS = [{"name": "weather"}]
+
+
+def test_keys_of_a_message_stay_in_their_order_and_null_ones_go():
+    message = {"role": "assistant", "content": "", "tool_calls": CALL, "reasoning_content": "Hm.", "name": None, "x": [1]}
+    made = prompt_of([message, {"role": "tool", "content": "rain"}], HERE)
+    assert [turn.fields() for turn in made] == [
+        {key: value for key, value in message.items() if key != "name"},
+        {"role": "tool", "content": "rain"},
+    ]
+    assert list(made[0].fields()) == ["role", "content", "tool_calls", "reasoning_content", "x"]
+    assert made[1] == Message("tool", "rain")
+
+
+def test_a_message_that_calls_tools_needs_no_content():
+    null, missing = ([{"role": "assistant", **more, "tool_calls": CALL}] for more in ({"content": None}, {}))
+    assert response_of(null, "response 1", HERE).fields() == null[0]
+    assert response_of(missing, "response 1", HERE).fields() == {**missing[0], "content": ""}
+    with pytest.raises(DataError, match=r"^data\.jsonl:7: content of message 1 of prompt is None; it must be text\.$"):
+        prompt_of([{"role": "user", "content": None}], HERE)
+
+
+def test_prompts_that_differ_in_any_part_are_different_prompts():
+    chat = [{"role": "user", "content": "a"}]
+    named = [{"role": "user", "content": "a", "name": "b"}]
+    prompts = [
+        prompt_of(chat, HERE),
+        prompt_of(named, HERE),
+        prompt_of(chat, HERE, TOOLS),
+        prompt_of(chat, HERE, [{"name": "x"}]),
+    ]
+    assert len(set(prompts)) == 4
+    splits = [Shares(train=1, validation=1, test=1, seed=seed) for seed in range(40)]
+    assert len({tuple(split.of(prompt) for split in splits) for prompt in prompts}) == 4
+    assert len({tuple(split.of(prompt) for split in splits) for prompt in (prompts[0], prompt_of(chat, HERE, []))}) == 1
+
+
+def test_tools_are_a_list_or_its_json_and_are_written_again():
+    prompt = prompt_of("a", HERE, '[{"name": "weather"}]')
+    assert (
+        prompt
+        == prompt_of([{"role": "user", "content": "a"}], HERE, TOOLS)
+        == ToolPrompt((Message("user", "a"),), '[{"name": "weather"}]')
+    )
+    assert prompt_record(prompt) == {"prompt": [{"role": "user", "content": "a"}], "tools": TOOLS}
+    assert scorer_prompt(prompt) == "a"
+    assert prompt_of("a", HERE, "") == prompt_of("a", HERE, []) == "a"
+    for tools in ("[1", {"name": "weather"}, [1]):
+        with pytest.raises(DataError, match=r"^data\.jsonl:7: tools"):
+            prompt_of("a", HERE, tools)
+
+
+def test_a_response_is_text_or_one_message_of_the_assistant():
+    assert response_of("a", "chosen", HERE) == "a"
+    assert response_of([{"role": "assistant", "content": "a"}], "chosen", HERE) == "a"
+    assert (
+        response_of({"role": "assistant", "content": "a", "reasoning_content": "b"}, "chosen", HERE).keys == "reasoning_content"
+    )
+    trajectory = [{"role": "assistant", "content": "", "tool_calls": CALL}, {"role": "tool", "content": "rain"}]
+    with pytest.raises(
+        DataError,
+        match=r"^data\.jsonl:7: chosen has 3 messages \(assistant, tool, assistant\), but all tokens of a response are trained, "
+        r"so it must be one message of the assistant\. Put those before it, such as calls and results of tools, into the",
+    ):
+        response_of([*trajectory, {"role": "assistant", "content": "a"}], "chosen", HERE)
+    for value in (3, [], None):
+        with pytest.raises(DataError, match=r"^data\.jsonl:7: chosen is .*; it must be text\.$"):
+            response_of(value, "chosen", HERE)
