@@ -34,7 +34,7 @@ from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_spli
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
 from moft_llm.data.tokenization import TokenizedLists, check_lengths, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
-from moft_llm.network.architecture import learned_positions
+from moft_llm.network.architecture import learned_positions, widest_head
 from moft_llm.network.attention.attention_windows import shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
 from moft_llm.network.language_model import LanguageModel
@@ -167,6 +167,7 @@ class LLM:
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
         outline: Any = self._base.outline()
+        widest_head(outline)  # raises before LoRA asks for the names of layers
         ranks = {} if self._lora is None else adapted_ranks(self._lora, outline)
         return ModelSpec(
             tradeoff_size=tradeoff_size,

@@ -77,6 +77,14 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel
     return torch.tensor(chosen, device=embeddings_of(network).weight.device)
 
 
+def unused_rows(tokenizer: PreTrainedTokenizerBase, network: Any) -> Tensor | None:
+    """`[vocabulary]` bool, True for rows of the LM head that no token of the tokenizer has; None where all have one."""
+    rows = len(network.get_output_embeddings().weight)
+    used = torch.tensor([number for number in tokenizer.get_vocab().values() if number < rows])
+    unused = torch.ones(rows, dtype=torch.bool).index_fill(0, used, False)
+    return unused if unused.any() else None
+
+
 def layers_of(network: Any) -> list[nn.Module]:
     """The decoder's layers, in order."""
     return [layer for part in network.get_decoder().children() if isinstance(part, nn.ModuleList) for layer in part]

@@ -106,6 +106,17 @@ def test_a_model_that_is_not_there_cannot_be_foreseen(build, tmp_path):
         build(model=str(tmp_path / "nowhere")).model_spec(2)
 
 
+def test_a_model_that_cannot_be_tuned_is_told_so_before_its_layers_are_asked_for(build, tiny_models, tmp_path):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    folder = shutil.copytree(tiny_models(), tmp_path / "mamba")
+    MambaForCausalLM(MambaConfig(vocab_size=300, hidden_size=8, num_hidden_layers=1, state_size=2)).save_pretrained(folder)
+    task = build(model=str(folder))
+    for act in (task.model_spec, task.model):
+        with pytest.raises(ConfigError, match="model: MambaForCausalLM has no attention heads in its config, so it cannot be tuned"):
+            act(2)
+
+
 def test_targets_that_are_not_there_are_told_when_the_model_is_foreseen(build):
     with pytest.raises(ConfigError, match="targets: 'nothing' is not a linear layer of LlamaForCausalLM"):
         build(lora=LoRA(targets=["nothing"])).model_spec(2)
