@@ -24,6 +24,10 @@ DialOption = Annotated[
 MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Maximum length of a response.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Random seed; the same seed gives the same text.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Responses at a time; more are faster and take more memory.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, max=1024, help="Threads of the CPU; default those of training, or one for a small model."),
+]
 SamplingTemperatureOption = Annotated[
     float, typer.Option("--sampling-temperature", help="Temperature of token sampling; not the dial of a policy.")
 ]
@@ -57,6 +61,7 @@ def generate(
     top_k: TopKOption = 0,
     seed: SeedOption = 0,
     batch: BatchOption = 32,
+    threads: ThreadsOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the output as JSON lines; default the terminal.")] = None,
 ) -> None:
     """Generate responses to prompts, each at its own objective weights."""
@@ -82,7 +87,7 @@ def generate(
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
         texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
         requests = [Request(text, weights, dial, place) for text, place in zip(texts, places, strict=True)]
-    llm_run = LLMRun(run, "moft generate")
+    llm_run = LLMRun(run, "moft generate", threads)
     tradeoff = llm_run.tradeoff(requests)
     assignments = llm_run.assignments(tradeoff)
     for note in (*llm_run.opened.substitutions(tradeoff), *llm_run.approximations(assignments)):
@@ -110,6 +115,7 @@ def export(
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Weights of a merged model: float32 or bfloat16; default those of the run.")
     ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Export one tradeoff as a PEFT adapter, or a model with one, that works without moft."""
     if weights is None:
@@ -121,7 +127,7 @@ def export(
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
-    llm_run = LLMRun(run, "moft export")
+    llm_run = LLMRun(run, "moft export", threads)
     tradeoff = llm_run.opened.tradeoff(weights, dial)
     for note in llm_run.opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {note}", err=True)
@@ -154,6 +160,7 @@ def sample(
     top_k: TopKOption = 0,
     seed: SeedOption = 0,
     batch: BatchOption = 64,
+    threads: ThreadsOption = None,
     gguf: Annotated[str | None, typer.Option("--gguf", help="A GGUF file within the folder of the model.")] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option("--plugin", help="A plugin file whose scorers --scorer can name; may be repeated.")
@@ -182,7 +189,7 @@ def sample(
     source = prompts if prompts is not None else Openings(openings or 1, opening_tokens)
     partial = out.with_name(out.name + SUFFIX)
     request = SamplingRequest(model, gguf, source, template, responses, decoding, seed)
-    sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial)
+    sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial, threads=threads)
     atomic_write(out, sampled.lines.encode())
     partial.unlink()
     typer.echo(f"{out}: {sampled.summary}")

@@ -1,4 +1,4 @@
-"""Logits processors: mixing in the base model's logits, excluding rows without a token, and sampling each row with its own random numbers."""
+"""Logits processors: the base model's logits mixed in, rows without a token excluded, each row drawn with its own numbers."""
 
 from __future__ import annotations
 

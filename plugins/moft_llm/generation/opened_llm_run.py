@@ -11,6 +11,7 @@ import torch
 import moft
 from moft import ConfigError, DataError
 from moft.api import Assignment, Tradeoff, generator_for
+from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
@@ -30,13 +31,14 @@ class LLMRun:
     Args:
         path: the run folder.
         command: that opens it, for messages.
+        threads: of the CPU; None for those of its training, or what is fast for the model.
 
     Raises:
         ConfigError: the run is of another task.
         RunError: there is no finished run.
     """
 
-    def __init__(self, path: Path, command: str) -> None:
+    def __init__(self, path: Path, command: str, threads: int | None = None) -> None:
         self.opened = moft.open_run(path)
         if not isinstance(self.opened.task, LLM):
             task = self.opened.folder.resolved_config()["task"]
@@ -44,6 +46,7 @@ class LLMRun:
             raise ConfigError(f"{path}: a run of the task {name!r}; {command} works with runs of the task 'llm' only.")
         self.task = self.opened.task
         self.device = next(self.opened.policy.parameters()).device
+        use_threads(threads, self.opened.settings.trainer.threads, self.opened.policy)
 
     def tradeoff(self, requests: Sequence[Request]) -> Tradeoff:
         """A row for each request.

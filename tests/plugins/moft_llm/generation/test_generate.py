@@ -230,7 +230,9 @@ def test_rows_of_the_vocabulary_that_no_token_has_are_never_chosen(tiny_models, 
     found = generate([asked(model, divisor=divisor)], prompts, decoding, generators=generators)
     assert max(max(row, default=0) for row in found) < tokens
     model.unused_rows = None
-    found = generate([asked(model, divisor=divisor)], prompts, decoding, generators=[generator_for(1, row) for row in range(ROWS)])
+    found = generate(
+        [asked(model, divisor=divisor)], prompts, decoding, generators=[generator_for(1, row) for row in range(ROWS)]
+    )
     assert max(max(row, default=0) for row in found) >= tokens
 
 
@@ -332,3 +334,12 @@ def test_what_cannot_be_generated_from_is_refused(tiny_models):
         DataError, match="b:2: 500 prompt tokens, 5 prefix tokens and 8 new tokens exceed the model's context of 512"
     ):
         generate([asked(model, 2)], [[5], [5] * 500], GREEDY, places=["b:1", "b:2"])
+
+
+def test_a_token_without_an_embedding_is_refused_by_its_name(tiny_models):
+    model = language_model(tiny_models("llama"))
+    model.tokenizer.add_tokens([f"<|{number}|>" for number in range(60)])
+    prompts = [[5], [5, 308]]
+    told = r"^prompt 2: the token '<\|50\|>' is number 308, but the model has embeddings of 300 tokens\. Enlarge it with"
+    with pytest.raises(DataError, match=told):
+        generate([asked(model, 2)], prompts, GREEDY)

@@ -36,7 +36,9 @@ def built(tiny_models):
     """A model of a family whose LoRA is away from its start."""
 
     def model(family="llama", **settings):
-        base, tokenizer = load_model(str(tiny_models(family, **(DEEPSEEK if "deepseek" in family else {}))), device=torch.device("cpu"))
+        base, tokenizer = load_model(
+            str(tiny_models(family, **(DEEPSEEK if "deepseek" in family else {}))), device=torch.device("cpu")
+        )
         torch.manual_seed(3)
         given = {"tradeoff_size": 3, "lora": LoRA(rank=4, alpha=8.0), "prompt_tokens": 0, "share_prompt": True}
         given |= {"length_normalization": False, "gradient_checkpointing": False}
