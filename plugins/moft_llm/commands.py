@@ -27,6 +27,10 @@ TrustOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Random seed; the same seed gives the same text.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Responses at a time; more are faster and take more memory.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, max=1024, help="Threads of the CPU; default those of training, or one for a small model."),
+]
 SamplingTemperatureOption = Annotated[
     float, typer.Option("--sampling-temperature", help="Temperature of token sampling; not the dial of a policy.")
 ]
@@ -60,6 +64,7 @@ def generate(
     top_k: TopKOption = 0,
     seed: SeedOption = 0,
     batch: BatchOption = 32,
+    threads: ThreadsOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the output as JSON lines; default the terminal.")] = None,
     trust: TrustOption = False,
 ) -> None:
@@ -86,7 +91,7 @@ def generate(
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
         texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
         requests = [Request(text, weights, dial, place) for text, place in zip(texts, places, strict=True)]
-    llm_run = LLMRun(run, "moft generate", trust=trust)
+    llm_run = LLMRun(run, "moft generate", threads, trust=trust)
     tradeoff = llm_run.tradeoff(requests)
     assignments = llm_run.assignments(tradeoff)
     for note in (*llm_run.opened.substitutions(tradeoff), *llm_run.approximations(assignments)):
@@ -115,6 +120,7 @@ def export(
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Weights of a merged model: float32 or bfloat16; default those of the run.")
     ] = None,
+    threads: ThreadsOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Export one tradeoff as a PEFT adapter, or a model with one, that works without moft."""
@@ -128,7 +134,7 @@ def export(
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
-    llm_run = LLMRun(run, "moft export", trust=trust)
+    llm_run = LLMRun(run, "moft export", threads, trust=trust)
     tradeoff = llm_run.opened.tradeoff(weights, dial)
     for note in llm_run.opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {note}", err=True)
@@ -163,6 +169,7 @@ def sample(
     top_k: TopKOption = 0,
     seed: SeedOption = 0,
     batch: BatchOption = 64,
+    threads: ThreadsOption = None,
     gguf: Annotated[str | None, typer.Option("--gguf", help="A GGUF file within the folder of the model.")] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option("--plugin", help="A plugin file whose scorers --scorer can name; may be repeated.")
@@ -193,7 +200,7 @@ def sample(
     request = SamplingRequest(model, gguf, source, template, responses, decoding, seed)
     kept = f"{partial} holds the responses so far."
     with when_interrupted(lambda: kept if partial.exists() else "Nothing was written yet."):
-        sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial)
+        sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial, threads=threads)
     atomic_write(out, sampled.lines.encode())
     partial.unlink()
     typer.echo(f"{out}: {sampled.summary}")

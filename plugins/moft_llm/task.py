@@ -30,14 +30,14 @@ from moft_llm.data.chat.whole_chats import in_words
 from moft_llm.data.chat_template import VERSION, Template, check_format
 from moft_llm.data.filtering import Faulty, check_scorable
 from moft_llm.data.label_transforms import TextLabel, check_labels
-from moft_llm.data.preference_example import Example
+from moft_llm.data.preference_example import LIST_FORMAT, Example
 from moft_llm.data.readers.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
 from moft_llm.data.tokenization import TokenizedLists, check_lengths, check_truncation, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
-from moft_llm.network.architecture import learned_positions
+from moft_llm.network.architecture import check_embedded, learned_positions, widest_head
 from moft_llm.network.attention.attention_windows import shortest_window
 from moft_llm.network.base_model import BaseModel, context_length
 from moft_llm.network.language_model import MAX_SHARED, LanguageModel
@@ -194,6 +194,7 @@ class LLM:
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
         outline: Any = self._base.outline()
+        widest_head(outline)  # raises before LoRA asks for the names of layers
         ranks = {} if self._lora is None else adapted_ranks(self._lora, outline)
         return ModelSpec(
             tradeoff_size=tradeoff_size,
@@ -212,7 +213,11 @@ class LLM:
         return self._datasets[split].batches(self._budget, generator)
 
     def read(self, path: Path) -> Batches:
-        examples = check_scorable(Lists(str(path)).examples())
+        try:
+            examples = check_scorable(Lists(str(path)).examples())
+        except DataError as error:  # of a file that may belong to another task
+            form = "" if LIST_FORMAT in str(error) else f" A run of a language model scores rows of {LIST_FORMAT}."
+            raise DataError(f"{error}{form}") from error
         if not examples:
             raise DataError(f"{path}: the file has no prompts.")
         return self._with_reference(self._tokenize(examples)).batches(self._budget)
@@ -284,7 +289,7 @@ class LLM:
             raise ConfigError(
                 f"[task.max_length] {max_length} is longer than the context of {self._base.name}: {context} tokens{less}."
             )
-        return tokenize(
+        data = tokenize(
             examples,
             self._base.tokenizer,
             template=self.prompt_template(),
@@ -293,6 +298,10 @@ class LLM:
             add_eos=self._add_eos,
             objectives=self._labels,
         )
+        highest = int(data.tokens.argmax())  # the place of the token with the highest number
+        where = data.where[int((data.lengths.cumsum(0) <= highest).sum())]
+        check_embedded(data.tokens[highest : highest + 1], self._base.tokenizer, self._base.network, [where])
+        return data
 
     def _with_reference(self, data: TokenizedLists, trainer: Trainer | None = None) -> TokenDataset:
         """Lists with their reference scores, computed in the precision of `trainer`, or in that of the weights."""

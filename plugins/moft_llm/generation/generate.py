@@ -105,7 +105,13 @@ def _generate_batch(
     """`[rows, steps]`, new tokens, with anything after the end; all divisors are 1, all are infinite, or none is."""
     from transformers import LogitsProcessorList
 
-    from moft_llm.generation.logits_processors import RealignedLogits, SameTokenEverywhere, SeededDraws, sampling_warpers
+    from moft_llm.generation.logits_processors import (
+        RealignedLogits,
+        SameTokenEverywhere,
+        SeededDraws,
+        TokensOfTokenizer,
+        sampling_warpers,
+    )
 
     network: Any = model.network
     device = network.get_input_embeddings().weight.device
@@ -115,6 +121,8 @@ def _generate_batch(
     processors = LogitsProcessorList(
         [] if is_base or is_trained else [RealignedLogits(network, tokens, mask, divisor.to(device))]
     )
+    if model.unused_rows is not None:
+        processors.append(TokensOfTokenizer(model.unused_rows.to(device)))
     if generators is not None:
         draws = [torch.rand(decoding.max_new_tokens, generator=one, dtype=torch.float64) for one in generators]
         processors.extend([*sampling_warpers(decoding), SeededDraws(torch.stack(draws).to(device))])

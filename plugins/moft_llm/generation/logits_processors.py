@@ -1,4 +1,4 @@
-"""Logits processors: mixing in the base model's logits, and sampling each row with its own random numbers."""
+"""Logits processors: the base model's logits mixed in, rows without a token excluded, each row drawn with its own numbers."""
 
 from __future__ import annotations
 
@@ -60,6 +60,20 @@ class RealignedLogits(LogitsProcessor):
             )
         logits: Tensor = outputs.logits[:, -1].float()
         return logits
+
+
+class TokensOfTokenizer(LogitsProcessor):
+    """Excludes the rows of a vocabulary that no token of the tokenizer has; they pad it to a round size.
+
+    Args:
+        unused: `[vocabulary]` bool, True for such a row.
+    """
+
+    def __init__(self, unused: Tensor) -> None:
+        self._unused = unused
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return scores.masked_fill(self._unused, -torch.inf)
 
 
 class SameTokenEverywhere(LogitsProcessor):

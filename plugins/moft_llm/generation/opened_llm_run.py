@@ -12,6 +12,7 @@ import moft
 from moft import ConfigError, DataError
 from moft.api import Assignment, Tradeoff, generator_for
 from moft_llm.data.messages import prompt_record
+from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
@@ -31,6 +32,7 @@ class LLMRun:
     Args:
         path: the run folder.
         command: that opens it, for messages.
+        threads: of the CPU; None for those of its training, or what is fast for the model.
         trust: the user trusts its plugin files now.
 
     Raises:
@@ -38,7 +40,7 @@ class LLMRun:
         RunError: there is no finished run.
     """
 
-    def __init__(self, path: Path, command: str, *, trust: bool = False) -> None:
+    def __init__(self, path: Path, command: str, threads: int | None = None, *, trust: bool = False) -> None:
         self.opened = moft.open_run(path, trust=trust)
         if not isinstance(self.opened.task, LLM):
             task = self.opened.folder.resolved_config()["task"]
@@ -46,6 +48,7 @@ class LLMRun:
             raise ConfigError(f"{path}: a run of the task {name!r}; {command} works with runs of the task 'llm' only.")
         self.task = self.opened.task
         self.device = next(self.opened.policy.parameters()).device
+        use_threads(threads, self.opened.settings.trainer.threads, self.opened.policy)
 
     def tradeoff(self, requests: Sequence[Request]) -> Tradeoff:
         """A row for each request.

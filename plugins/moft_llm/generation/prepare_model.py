@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from moft_llm.loading.transformers_logging import quiet
 from moft_llm.network.language_model import LanguageModel
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def generation_mode(model: LanguageModel) -> Iterator[None]:
     model.network.generation_config = generation_config(eos_token_id=ends, pad_token_id=padding)
     model.eval()
     try:
-        with model.uncompiled():
+        with model.uncompiled(), quiet():
             yield
     finally:
         model.train(was_training)

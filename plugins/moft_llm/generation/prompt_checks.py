@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from moft import DataError
+from moft_llm.network.architecture import check_embedded
 from moft_llm.network.base_model import context_length
 from moft_llm.network.language_model import LanguageModel
 
@@ -24,9 +26,11 @@ def check_context(
         places: what messages call each prompt.
 
     Raises:
-        DataError: a prompt is empty, or together they are longer than the model's context.
+        DataError: a prompt is empty, together they are longer than the model's context, or the model lacks a token.
     """
     check_not_empty(prompts, places)
+    for place, prompt in zip(places, prompts, strict=True):
+        check_embedded(torch.tensor(prompt), model.tokenizer, model.network, [place] * len(prompt))
     limit = context_length(model.network.config.get_text_config())
     ahead = 0 if prefix is None else prefix.shape[1]
     for place, prompt in zip(places, prompts, strict=True):

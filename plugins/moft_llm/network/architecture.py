@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from moft import ConfigError
+from moft import ConfigError, DataError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -75,6 +75,36 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel
     words = [number for number, text in by_number if len(text) > 2 and text[0] in "Ġ▁" and text[1:].isalpha()][:_STARTS]
     chosen = words if len(words) == _STARTS else [number for number, _ in by_number][:_STARTS]
     return torch.tensor(chosen, device=embeddings_of(network).weight.device)
+
+
+def unused_rows(tokenizer: PreTrainedTokenizerBase, network: Any) -> Tensor | None:
+    """`[vocabulary]` bool, True for rows of the LM head that no token of the tokenizer has; None where all have one."""
+    rows = len(network.get_output_embeddings().weight)
+    used = torch.tensor([number for number in tokenizer.get_vocab().values() if number < rows])
+    unused = torch.ones(rows, dtype=torch.bool).index_fill(0, used, False)
+    return unused if unused.any() else None
+
+
+def check_embedded(tokens: Tensor, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel, places: Sequence[str]) -> None:
+    """Checks that the model has an embedding of every token; some tokenizers have added tokens that it never got.
+
+    Args:
+        tokens: `[n]` integers.
+        tokenizer: that made them.
+        network: the model.
+        places: n texts, where each token is, for messages.
+
+    Raises:
+        DataError: it has none; the message names the token and its number.
+    """
+    rows = network.get_input_embeddings().weight.shape[0]
+    beyond = (tokens >= rows).nonzero().flatten().tolist()
+    if beyond:
+        number = int(tokens[beyond[0]])
+        raise DataError(
+            f"{places[beyond[0]]}: the token {tokenizer.convert_ids_to_tokens(number)!r} is number {number}, but the model has "
+            f"embeddings of {rows} tokens. Enlarge it with resize_token_embeddings, or remove the token from the tokenizer."
+        )
 
 
 def layers_of(network: Any) -> list[nn.Module]:

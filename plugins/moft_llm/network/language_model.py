@@ -20,6 +20,7 @@ from moft_llm.network.architecture import (
     learned_positions,
     lm_head_of,
     ordinary_tokens,
+    unused_rows,
     widest_head,
 )
 from moft_llm.network.attention import packed_attention
@@ -72,6 +73,9 @@ class LanguageModel(Model):
     turn_end: int | None = None
     """The token that ends a response under the template, beside the tokenizer's EOS."""
 
+    unused_rows: Tensor | None
+    """`[vocabulary]` bool on the CPU, True for rows that no token of the tokenizer has; None where all have one."""
+
     tokenizer: PreTrainedTokenizerBase
     network: PreTrainedModel
     prompt: nn.Parameter | None
@@ -90,7 +94,7 @@ class LanguageModel(Model):
         is_compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.tokenizer = tokenizer
+        self.tokenizer, self.unused_rows = tokenizer, unused_rows(tokenizer, base)
         self.network = deepcopy(base, {id(value): value for value in base.parameters()}).requires_grad_(False)
         disable_dropout(self.network)
         trial = run_trial(self.network.eval())
@@ -98,6 +102,7 @@ class LanguageModel(Model):
         self.generation_fault = fault and f"{trial.name} cannot generate from embeddings ({fault})."
         if self.generation_fault and prompt_tokens:
             raise ConfigError(f"prompt_tokens: {self.generation_fault} Set prompt_tokens: 0.")
+        self._head_width = widest_head(self.network)  # raises before LoRA asks for the names of layers
         may_pack = packed_attention.install(self.network)
         if lora is not None:
             add_lora(self.network, peft_config(lora, self.network))
@@ -108,7 +113,7 @@ class LanguageModel(Model):
         self._share_prompt, self._is_packable, self._is_compiled = share_prompt, False, False
         self._length_normalization = length_normalization
         self._window = shortest_window(self.network)
-        self._max_positions, self._head_width = learned_positions(self.network), widest_head(self.network)
+        self._max_positions = learned_positions(self.network)
         with torch.no_grad():
             starts = embeddings_of(self.network)(ordinary_tokens(tokenizer, self.network)).float()  # [k, hidden]
         drawn = torch.randint(len(starts), (prompt_tokens,), generator=torch.default_generator)  # seeded by the engine

@@ -63,17 +63,23 @@ class _LayerGates:
         self.rows: Tensor | None = None
 
     def __call__(self, module: nn.Module, arguments: Any, inner: Tensor) -> Tensor | None:
-        """`[rows, time, rank]`, or `[1, N, rank]` of packed rows, gated; None leaves `inner` as it is."""
+        """The output of A, gated; None leaves it as it is.
+
+        It is `[rows, ..., time, rank]`, or `[1, ..., N, rank]` of packed rows. Some layers have more axes, such as one for heads.
+        """
         if self.gates is None:
             return None
         gates = self.gates.to(inner.dtype)
-        count = len(gates) if self.rows is None else len(self.rows)
-        if inner.dim() != 3 or inner.shape[0 if self.rows is None else 1] != count:
+        is_packed = self.rows is not None
+        fits = inner.dim() > 2 and inner.shape[-2 if is_packed else 0] == (len(gates) if self.rows is None else len(self.rows))
+        if not fits or (is_packed and inner.shape[:-2].numel() != 1):
             raise ShapeError(
                 f"{self._layer} returns {list(inner.shape)} for {len(gates)} rows, so it cannot be gated by row. Leave "
                 "it out of task.lora.targets."
             )
-        return inner * (gates.unsqueeze(1) if self.rows is None else (self.rows.to(inner.dtype) @ gates).unsqueeze(0))
+        if self.rows is not None:
+            return inner * (self.rows.to(inner.dtype) @ gates)
+        return inner * gates.view(len(gates), *[1] * (inner.dim() - 2), -1)
 
 
 class _GatedBlock(AbstractContextManager[None]):

@@ -17,6 +17,7 @@ from moft.api import Scorer, generator_for
 from moft_llm.data.chat_template import Template
 from moft_llm.data.messages import Prompt, ToolPrompt, prompt_json, prompt_record, scorer_prompt
 from moft_llm.data.readers.prompt_file import read_prompts
+from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
@@ -55,7 +56,12 @@ class SamplingRequest:
 
 
 def sample_responses(
-    request: SamplingRequest, scorers: Mapping[str, Scorer], *, on_progress: Callable[[str], None], partial: Path
+    request: SamplingRequest,
+    scorers: Mapping[str, Scorer],
+    *,
+    on_progress: Callable[[str], None],
+    partial: Path,
+    threads: int | None = None,
 ) -> SampledLists:
     """Samples responses and labels them; repeated responses, and prompts with fewer than two different ones, are left out.
 
@@ -65,6 +71,7 @@ def sample_responses(
         on_progress: is called with lines about the progress.
         partial: a file of the responses so far; sampling continues from what it holds. The caller removes it once the result is
             written.
+        threads: of the CPU; None for what is fast for the model.
 
     Raises:
         DataError: the model or the prompts cannot be read, nothing is left, or `partial` is of another request.
@@ -87,6 +94,7 @@ def sample_responses(
         length_normalization=False,
         gradient_checkpointing=False,
     ).to(device)
+    use_threads(threads, None, model)
     try:
         template = Template(tokenizer, request.template)
         model.turn_end = template.end

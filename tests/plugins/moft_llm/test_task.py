@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
+from transformers import AutoTokenizer
 
 from moft import ConfigError, DataError
 from moft.api import (
@@ -104,6 +105,19 @@ def test_the_model_is_foreseen_without_its_weights(build, tiny_models, family, s
 def test_a_model_that_is_not_there_cannot_be_foreseen(build, tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         build(model=str(tmp_path / "nowhere")).model_spec(2)
+
+
+def test_a_model_that_cannot_be_tuned_is_told_so_before_its_layers_are_asked_for(build, tiny_models, tmp_path):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    folder = shutil.copytree(tiny_models(), tmp_path / "mamba")
+    MambaForCausalLM(MambaConfig(vocab_size=300, hidden_size=8, num_hidden_layers=1, state_size=2)).save_pretrained(folder)
+    task = build(model=str(folder))
+    for act in (task.model_spec, task.model):
+        with pytest.raises(
+            ConfigError, match="model: MambaForCausalLM has no attention heads in its config, so it cannot be tuned"
+        ):
+            act(2)
 
 
 def test_targets_that_are_not_there_are_told_when_the_model_is_foreseen(build):
@@ -346,3 +360,42 @@ def test_a_split_of_which_too_much_is_cut_is_an_error(build, trainer):
     with pytest.raises(ConfigError, match=r"^\[task\.max_length\] \d+ of \d+ prompts are too long and would be cut, more than"):
         build(max_length=4).prepare(trainer)
     build(max_length=4, max_truncated=1.0).prepare(trainer)
+
+
+@pytest.fixture
+def with_added_token(tiny_models, tmp_path):
+    """A folder whose tokenizer has a token beyond the embeddings of the model, and a list that has it."""
+    folder = shutil.copytree(tiny_models(), tmp_path / "added")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<|{number}|>" for number in range(60)])
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+TOLD = "the token '<|50|>' is number 308, but the model has embeddings of 300 tokens. Enlarge it with resize_token_embeddings"
+
+
+@pytest.mark.parametrize("place", ["prompt", "response"])
+def test_a_token_without_an_embedding_is_told_before_training(build, trainer, with_added_token, tmp_path, place):
+    rows = [
+        json.dumps({"prompt": f"{n}", "responses": ["a", "bb"], "labels": {"brief": [1, 0], "calm": [0, 1]}}) for n in range(39)
+    ]
+    given = {"prompt": "x", "responses": ["a", "b"]} | (
+        {"prompt": "<|50|>"} if place == "prompt" else {"responses": ["a", "<|50|>"]}
+    )
+    rows.insert(3, json.dumps({**given, "labels": {"brief": [1, 0], "calm": [0, 1]}}))
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    task = build(model=str(with_added_token), data=Lists(str(tmp_path / "rows.jsonl")))
+    with pytest.raises(DataError) as raised:
+        [task._tokenized(split) for split in ("train", "validation", "test")]
+    assert TOLD in str(raised.value)
+    assert "rows.jsonl:4: " in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["test.txt", "test.jsonl"])
+def test_ranking_data_is_told_what_is_scored(build, tmp_path, name):
+    (tmp_path / name).write_text("1 qid:1 1:3 2:0.5\n")
+    with pytest.raises(DataError) as raised:
+        build().read(tmp_path / name)
+    assert 'A run of a language model scores rows of {"prompt"' in str(raised.value)
+    assert "\n" not in str(raised.value)

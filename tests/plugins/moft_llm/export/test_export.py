@@ -41,9 +41,12 @@ def generate(folder, base):
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
     model = PeftModel.from_pretrained(model, adapter).eval() if adapter.exists() else model
     tokenizer = AutoTokenizer.from_pretrained(words)
+    rows = range(model.get_input_embeddings().weight.shape[0])
+    unused = sorted(set(rows) - set(tokenizer.get_vocab().values()))  # which moft never chooses
     for prompt in json.loads(sys.argv[1]):
         ids = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
-        out = model.generate(**ids, max_new_tokens=STEPS, do_sample=False, pad_token_id=tokenizer.eos_token_id)
+        out = model.generate(**ids, max_new_tokens=STEPS, do_sample=False, pad_token_id=tokenizer.eos_token_id,
+                             suppress_tokens=unused or None)
         yield [token for token in out[0].tolist()[ids["input_ids"].shape[1]:] if token != tokenizer.eos_token_id]
 
 for line in sys.stdin:

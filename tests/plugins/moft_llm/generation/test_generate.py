@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -105,7 +107,7 @@ def greedy_by_logits(model, prefix, prompt, divisor, steps):
             with model.without_adapters():
                 base = network(inputs_embeds=embedded).logits[0, -1]
         c = divisor.item()
-        ids.append(int(((1 - 1 / c) * base + tuned / c).argmax()))
+        ids.append(int(((1 - 1 / c) * base + tuned / c)[: len(model.tokenizer)].argmax()))
     return ids[len(prompt) :]
 
 
@@ -164,7 +166,8 @@ def test_draws_follow_the_probabilities(tiny_models):
     rows, prompt = 1500, [20, 30, 40]
     assignment = Assignment(torch.arange(rows), model, Injection(), torch.ones(rows, 1))
     with torch.no_grad():
-        expected = model.network.eval()(torch.tensor([prompt])).logits[0, -1].softmax(-1)
+        logits = model.network.eval()(torch.tensor([prompt])).logits[0, -1]
+    expected = logits[: len(model.tokenizer)].softmax(-1)
     once = Decoding(max_new_tokens=1, batch=500)
     found = generate(
         [assignment], [prompt] * rows, once, generators=[generator_for(1, row) for row in range(rows)], keep_end=True
@@ -215,6 +218,36 @@ def test_generation_settings_saved_with_a_model_do_not_count(tiny_models):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("decoding", [GREEDY, DRAWN, Decoding(max_new_tokens=8, top_k=3), Decoding(max_new_tokens=8, top_p=0.5)])
+@pytest.mark.parametrize("divisor", [1.0, 2.0, torch.inf])
+def test_rows_of_the_vocabulary_that_no_token_has_are_never_chosen(tiny_models, decoding, divisor):
+    model = language_model(tiny_models("llama"))
+    tokens = len(model.tokenizer)
+    assert model.unused_rows.nonzero().flatten().tolist() == list(range(tokens, 300))
+    with torch.no_grad():
+        model.network.lm_head.weight[tokens:] *= 20  # likelier than any token, or less likely
+    prompts, generators = prompts_of(model), [generator_for(1, row) for row in range(ROWS)]
+    found = generate([asked(model, divisor=divisor)], prompts, decoding, generators=generators)
+    assert max(max(row, default=0) for row in found) < tokens
+    model.unused_rows = None
+    found = generate(
+        [asked(model, divisor=divisor)], prompts, decoding, generators=[generator_for(1, row) for row in range(ROWS)]
+    )
+    assert max(max(row, default=0) for row in found) >= tokens
+
+
+def test_all_rows_may_be_chosen_where_all_have_a_token(tiny_models):
+    assert language_model(tiny_models("llama", vocab_size=258)).unused_rows is None
+
+
+@pytest.mark.parametrize("divisor", [1.0, 2.0])
+def test_announcements_of_the_library_are_not_shown(tiny_models, divisor, recwarn):
+    model = language_model(tiny_models("llama"))
+    model.network.get_decoder().register_forward_hook(lambda *_: warnings.warn("will be removed", FutureWarning, stacklevel=2))
+    generate([asked(model, 2, divisor)], prompts_of(model, 2), GREEDY)
+    assert not [one for one in recwarn if one.category is FutureWarning]
+
+
 def test_log_probabilities_are_those_of_the_models_own_scores(tiny_models):
     for family in FAMILIES:
         model = language_model(tiny_models(family), tokens=1)
@@ -312,3 +345,12 @@ def test_a_response_ends_at_the_end_of_a_turn_too(tiny_models):
     first = whole.index(model.turn_end)
     assert generate([asked(model, 1)], prompts, GREEDY) == [whole[:first]]
     assert generate([asked(model, 1)], prompts, GREEDY, keep_end=True) == [whole[: first + 1]]
+
+
+def test_a_token_without_an_embedding_is_refused_by_its_name(tiny_models):
+    model = language_model(tiny_models("llama"))
+    model.tokenizer.add_tokens([f"<|{number}|>" for number in range(60)])
+    prompts = [[5], [5, 308]]
+    told = r"^prompt 2: the token '<\|50\|>' is number 308, but the model has embeddings of 300 tokens\. Enlarge it with"
+    with pytest.raises(DataError, match=told):
+        generate([asked(model, 2)], prompts, GREEDY)

@@ -23,7 +23,10 @@ from moft_llm.loading.model_loading import load_model
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
 
-FAMILIES = ["llama", "qwen2", "qwen3", "gpt2", "mistral"]
+FAMILIES = ["llama", "qwen2", "qwen3", "gpt2", "mistral", "deepseek_v3"]
+DEEPSEEK = {"num_key_value_heads": 4, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4}
+DEEPSEEK |= {"v_head_dim": 8, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
+DEEPSEEK |= {"first_k_dense_replace": 1, "moe_intermediate_size": 16}  # some of its layers have an axis for heads
 ROWS = 16
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -33,7 +36,9 @@ def built(tiny_models):
     """A model of a family whose LoRA is away from its start."""
 
     def model(family="llama", **settings):
-        base, tokenizer = load_model(str(tiny_models(family)), device=torch.device("cpu"))
+        base, tokenizer = load_model(
+            str(tiny_models(family, **(DEEPSEEK if "deepseek" in family else {}))), device=torch.device("cpu")
+        )
         torch.manual_seed(3)
         given = {"tradeoff_size": 3, "lora": LoRA(rank=4, alpha=8.0), "prompt_tokens": 0, "share_prompt": True}
         given |= {"length_normalization": False, "gradient_checkpointing": False}
