@@ -27,7 +27,7 @@ from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write
-from moft.files.json import float_of, json_of
+from moft.files.json import float_of, json_of, parse_json
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
@@ -168,6 +168,7 @@ __all__ = [
     "nondominated",
     "note_unlabelled",
     "objective_name",
+    "parse_json",
     "problem_without_validation",
     "read_value",
     "refuse_misfit",

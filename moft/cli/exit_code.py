@@ -15,6 +15,8 @@ from moft.renames import new_name
 MISTAKE = 2
 INTERRUPTED = 130
 TRACE = "MOFT_TRACE"
+LONGEST = 2000
+"""Characters of a message; only what a user gave, such as a name without end, makes a longer one."""
 
 
 def exit_code(call: Callable[[], object]) -> int:
@@ -78,5 +80,6 @@ def _trace(error: Exception) -> None:
 
 def _printed(text: str, code: int) -> int:
     """The code, after the text was printed on stderr."""
-    print(f"moft: {text}", file=sys.stderr)
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    print(f"moft: {shown}", file=sys.stderr)
     return code

@@ -16,7 +16,7 @@ from torch import Tensor
 from moft.engine.training.jobs.job_records import JobState, TrainingCost
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_folder, atomic_write, refused
-from moft.files.json import read_json, read_rows, write_json
+from moft.files.json import parse_json, read_json, read_rows, write_json
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.observers import Observers
 from moft.run.folder.run_folder import RunFolder
@@ -164,8 +164,8 @@ class RunRecords:
         kept = []
         for line in self._folder.steps.read_text(encoding="utf-8").splitlines():
             try:
-                values = json.loads(line)
-            except json.JSONDecodeError:
+                values = parse_json(line)
+            except ValueError:
                 continue
             if values.get("job") != job or values["step"] <= step:
                 kept.append(line + "\n")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means,
 from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import ConfigError
+from moft.files.csv import csv_text
 from moft.interfaces import Indicator
 from moft.run.run_settings import ProfileSettings
 from moft.types import MAIN, Front, ListValues, Nouns
@@ -180,15 +179,13 @@ def front_table(record: Mapping[str, Any]) -> str:
     names = record["objectives"]
     header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    rows = [header]
     for point in record["points"]:
         row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
-        writer.writerow([*row, point["main"], *point["main_ci"]])
-    return text.getvalue()
+        rows.append([*row, point["main"], *point["main_ci"]])
+    return csv_text(rows)
 
 
 def list_values(measured: Measured) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import moft
 from moft import RunError
-from moft.api import Tradeoff
+from moft.api import Tradeoff, parse_json
 
 if TYPE_CHECKING:
     from moft_llm.generation.opened_llm_run import LLMRun
@@ -120,7 +120,7 @@ class ModelCard:
         """The content of `front.json`."""
         folder = self.llm_run.opened.folder
         try:
-            front: dict[str, Any] = json.loads(folder.front.read_text(encoding="utf-8"))
+            front: dict[str, Any] = parse_json(folder.front.read_bytes())
             if all(front[field] for field in ("points", "objectives", "base", "split", "metric")):
                 return front
         except FileNotFoundError as error:

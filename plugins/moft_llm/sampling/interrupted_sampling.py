@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from moft import DataError
+from moft.api import parse_json
 from moft_llm.data.preference_example import short_repr
 
 SUFFIX = ".partial"
@@ -86,7 +87,7 @@ class PartialFile(AbstractContextManager["PartialFile"]):
     def _row(self, number: int, line: bytes) -> Any:
         """A line of the file: settings, then responses."""
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if number == 1 and isinstance(row, dict) and isinstance(row.get("settings"), dict) and "openings" in row:

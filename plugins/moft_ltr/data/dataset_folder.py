@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moft import DataError
+from moft.api import parse_json
 
 SCHEMA = 1
 META = "meta.json"
@@ -144,7 +145,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / META
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         splits = [
             entry.name for entry in sorted(folder.glob("*")) if entry.stem in ("train", "vali", "valid", "validation", "test")

@@ -220,6 +220,24 @@ def test_a_wrong_value_on_the_command_line_names_its_argument(run):
     assert err[0].endswith(" Try 'moft data make --help'.")
 
 
+@pytest.mark.parametrize("typed", ["1_0", "\u0661", "inf", "0x10"])
+def test_a_number_on_the_command_line_is_decimal(run, typed):
+    code, out, err = run("data", "make", typed, data=AddsData())
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("moft: error: Invalid value for 'count': ")
+
+
+@pytest.mark.parametrize("word", ["a\0b", "a\udcffb"])
+def test_a_word_that_is_no_text_is_refused(run, word):
+    assert run("train", word) == (2, "", [f"moft: error: the argument {word!r} is not UTF-8 text."])
+
+
+def test_a_message_has_an_end(run):
+    code, _, err = run("train", "a" * 100_000)
+    assert (code, len(err)) == (2, 1)
+    assert len(err[0]) < 2100
+
+
 def test_a_group_without_a_command_shows_its_help(run):
     class Groups:
         @hookimpl
