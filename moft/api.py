@@ -16,7 +16,7 @@ from moft.engine.fronts.base_model_policy import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
 from moft.engine.fronts.measure_front import measure_front, problem_without_validation
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
-from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
+from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_losses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
@@ -40,6 +40,7 @@ from moft.interfaces import (
     Evaluator,
     Feedback,
     Indicator,
+    InputCheck,
     LongEvaluator,
     Loss,
     Method,
@@ -99,6 +100,7 @@ __all__ = [
     "Front",
     "Indicator",
     "Injection",
+    "InputCheck",
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
@@ -143,6 +145,7 @@ __all__ = [
     "base_values",
     "batches_of",
     "betas_of",
+    "check_losses",
     "check_scalarizer",
     "check_slots",
     "checked_draws",

@@ -16,6 +16,7 @@ from moft.api import (
     ConfigRequest,
     Context,
     Count,
+    InputCheck,
     Model,
     ModelSpec,
     NonNegativeCount,
@@ -25,12 +26,13 @@ from moft.api import (
     Trainer,
 )
 from moft_llm.data.chat_template import Template, check_format
-from moft_llm.data.filtering import Faulty, check_scorable
+from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
+from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
-from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
+from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
 from moft_llm.data.tokenization import TokenizedLists, check_lengths, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
@@ -135,6 +137,28 @@ class LLM:
     @classmethod
     def starting_config(cls, request: ConfigRequest) -> str:
         return starting_config(request)
+
+    def check_inputs(self) -> InputCheck:
+        outline, tokenizer = self._base.check()
+        self._longest(outline)
+        later = f"{self._base.name}: its weights and tokenizer, which are read when training starts."
+        unchecked: tuple[str, ...] = () if tokenizer is not None else (later,)
+        if unseen := unseen_data(self._data):
+            return InputCheck((*unchecked, unseen))
+        if is_small(self._data):
+            train = list(self._open().examples["train"])
+            check_labels(train, self._labels)
+            examples = [example for split in SPLITS for example in self._open().examples[split]]
+        else:
+            splits = SPLITS if isinstance(self._splits, Stored) else (None,)
+            first = [list(filter_lists(first_prompts(self._data, split), self._faulty).examples) for split in splits]
+            train, examples = first[0], [example for part in first for example in part]
+            unchecked += (f"the data beyond the first {PROMPTS:,} prompts of each file, and whether every split has some.",)
+        if tokenizer is not None:
+            template = Template(tokenizer, self._template)
+            for example in examples[:PROMPTS]:
+                template.render(example.prompt, example.where)
+        return InputCheck(unchecked, labelled_sample(train[:SAMPLE], self._labels) if train else None)
 
     def prepare(self, trainer: Trainer) -> None:
         if self.source["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there
@@ -241,23 +265,26 @@ class LLM:
         return self._tokens[split]
 
     def _tokenize(self, examples: Sequence[Example]) -> TokenizedLists:
-        context = self._base.context_length or DEFAULT_MAX_LENGTH
-        own = self._prompt_tokens
-        max_length = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
-        if max_length > (context if learned_positions(self._base.network) is None else context - own):
-            less = f" minus {own} of task.prompt_tokens" if own else ""
-            raise ConfigError(
-                f"[task.max_length] {max_length} is longer than the context of {self._base.name}: {context} tokens{less}."
-            )
         return tokenize(
             examples,
             self._base.tokenizer,
             template=self._template,
-            max_length=max_length,
+            max_length=self._longest(self._base.network),
             max_response=self._max_response,
             add_eos=self._add_eos,
             objectives=self._labels,
         )
+
+    def _longest(self, network: Any) -> int:
+        """The most tokens of a prompt with a response, for a model of this architecture."""
+        context, own = context_length(network.config) or DEFAULT_MAX_LENGTH, self._prompt_tokens
+        longest = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
+        if longest > (context if learned_positions(network) is None else context - own):
+            less = f" minus {own} of task.prompt_tokens" if own else ""
+            raise ConfigError(
+                f"[task.max_length] {longest} is longer than the context of {self._base.name}: {context} tokens{less}."
+            )
+        return longest
 
     def _with_reference(self, data: TokenizedLists, trainer: Trainer | None = None) -> TokenDataset:
         """Lists with their reference scores, computed in the precision of `trainer`, or in that of the weights."""

@@ -36,9 +36,9 @@ def train(
     resolved = read_settings(config, overrides or (), plugins)
     folder = out if out is not None else Path("runs") / config.stem
     if plan:
-        why_unchecked = check_before_training(resolved.make())
+        unchecked = check_before_training(resolved.make())
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
-        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked)
+        _print_plan(resolved.plain, folder, plugins, resume, unchecked)
         return
     finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
@@ -48,8 +48,8 @@ def train(
         typer.echo(f"Report: {finished.path / 'report.html'}")
 
 
-def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str) -> None:
-    """Prints what `moft train` would do with these settings; `why_unchecked` is empty if everything could be checked."""
+def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, unchecked: tuple[str, ...]) -> None:
+    """Prints what `moft train` would do with these settings, and what could not be checked."""
     from moft.config.yaml12 import dump
     from moft.run.folder.resume import check_same_config
     from moft.run.folder.run_folder import RunFolder, check_is_free
@@ -57,7 +57,7 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
     if has_run := RunFolder(folder).config.is_file():
         if resume:
             check_same_config(RunFolder(folder), settings)
-    elif folder.exists():
+    else:
         check_is_free(folder)
     trainer, profile = settings["trainer"], settings["profile"]
     typer.echo(f"{'Continues in' if has_run and resume else 'Writes to'}: {folder}")
@@ -72,7 +72,7 @@ def _print_plan(settings: dict[str, Any], folder: Path, plugins: Plugins, resume
     typer.echo(
         f"Measures: {profile['points']} points on the {profile['split']} split, {profile['bootstrap_samples']} bootstrap samples"
     )
-    if why_unchecked:
-        typer.echo(f"Not checked whether the method fits the model: {why_unchecked}")
+    for sentence in unchecked:
+        typer.echo(f"Not checked: {sentence}")
     typer.echo("Settings, with defaults filled in:\n")
     typer.echo(dump(settings).rstrip())

@@ -12,7 +12,7 @@ from moft import ConfigError, DataError, MoftError
 from moft.api import user_path
 from moft_llm.loading.model_path import check_model_path, model_path
 from moft_llm.loading.transformers_logging import quiet
-from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete, check_finite
+from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete, check_finite, check_weight_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -93,6 +93,33 @@ def model_outline(name: str, *, gguf: str | None = None, cache: Path | None = No
         with torch.device("meta"):
             outline: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     return outline
+
+
+def check_model_files(
+    name: str, *, gguf: str | None, cache: Path | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None]:
+    """The architecture of a model, and its tokenizer, from its files; of the weights, only their names and shapes are read.
+
+    Args:
+        name: as for `load_model`. Of a hub's model and of a GGUF file, there is no tokenizer yet.
+        gguf: as for `load_model`.
+        cache: a folder with downloaded models.
+
+    Raises:
+        DataError: as `load_model` would.
+    """
+    from transformers import AutoTokenizer
+
+    outline = model_outline(name, gguf=gguf, cache=cache)
+    place, gguf = model_path(name, gguf, cache)
+    folder = user_path(place)
+    if gguf is not None or not (folder / "config.json").is_file():
+        return outline, None
+    check_weight_files(folder, outline, name)
+    with quiet():
+        tokenizer = _read(f"{name}: no tokenizer", AutoTokenizer.from_pretrained, place, trust_remote_code=False)
+    _prepare_tokenizer(tokenizer, outline, name)
+    return outline, tokenizer
 
 
 def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from moft import DataError
+from moft.api import json_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,6 +40,42 @@ def check_complete(loading_info: Mapping[str, Any], model: PreTrainedModel, name
         )
     if missing:
         raise DataError(f"{name}: {file} lacks {len(missing)} weights of a {type(model).__name__}, such as {missing[0]}.")
+
+
+def check_weight_files(folder: Path, outline: PreTrainedModel, name: str) -> None:
+    """Checks the headers of a folder's safetensors files, without reading weights.
+
+    Args:
+        folder: of the model.
+        outline: its architecture.
+        name: of the model, for messages.
+
+    Raises:
+        DataError: a file is cut short or missing, or a weight has another shape than the config says.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    index = folder / "model.safetensors.index.json"
+    names = {path.name for path in folder.glob("*.safetensors")}
+    if index.is_file() and isinstance(parts := json_of(index.read_text(encoding="utf-8"), str(index)).get("weight_map"), Mapping):
+        names = set(map(str, parts.values()))
+    is_quantized = getattr(outline.config, "quantization_config", None) is not None
+    expected = {} if is_quantized else {weight: list(value.shape) for weight, value in outline.state_dict().items()}
+    for file in sorted(names):
+        try:
+            with safe_open(folder / file, framework="pt") as opened:
+                saved = {weight: opened.get_slice(weight).get_shape() for weight in opened.keys()}  # noqa: SIM118 - not a mapping
+        except (SafetensorError, OSError) as error:
+            raise DataError(f"{name}: {file} is missing, cut short or not a safetensors file ({error}).") from error
+        is_other = not any(known.endswith(weight) or weight.endswith(known) for weight in saved for known in expected)
+        if expected and saved and is_other:
+            raise DataError(f"{name}: {file} has no weight of a {type(outline).__name__}, such as {next(iter(expected))}.")
+        for weight, shape in saved.items():
+            if weight in expected and shape != expected[weight]:
+                raise DataError(
+                    f"{name}: the weight {weight} has shape {shape} in {file}, but the config says {expected[weight]}; they "
+                    "belong to different models."
+                )
 
 
 def check_finite(model: PreTrainedModel, name: str) -> None:

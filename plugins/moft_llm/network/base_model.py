@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from moft_llm.loading.content_hash import content_hash
-from moft_llm.loading.model_loading import Precision, Quantization, load_model, model_outline
+from moft_llm.loading.model_loading import Precision, Quantization, check_model_files, load_model, model_outline
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -72,6 +72,10 @@ class BaseModel:
     def outline(self) -> PreTrainedModel:
         """The architecture; with weights only if they have been loaded already."""
         return model_outline(self.name, gguf=self._gguf, cache=self._cache) if self._loaded is None else self._loaded[0]
+
+    def check(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None]:
+        """The architecture, and the tokenizer if no hub has to be asked for it, once the model's files have been looked at."""
+        return check_model_files(self.name, gguf=self._gguf, cache=self._cache)
 
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
         """The model, its tokenizer and its hash, read once."""
