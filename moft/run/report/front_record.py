@@ -12,7 +12,7 @@ from torch import Tensor
 
 from moft.engine.checks.return_values import checked_number
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
-from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
+from moft.engine.fronts.hypervolume import hypervolume, hypervolume_error, hypervolume_method
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import ConfigError
 from moft.files.csv import csv_text
@@ -107,6 +107,7 @@ def front_record(
     front = measured.front
     counts = resampled(front.measured.values.shape[1], measured.samples, measured.seed)
     volumes = bootstrap_hypervolume(front.measured.values, counts, measured.reference)
+    volume, error = hypervolume(front.points, measured.reference), hypervolume_error(front.points, measured.reference)
     points, weights = front.points, front.tradeoffs.expand(len(front.tradeoffs)).weights
     main = front.main
     separate = None if math.isnan(cost.policy.separate_seconds) else cost.policy.separate_seconds
@@ -121,10 +122,11 @@ def front_record(
         "edges": [] if measured.edges is None else point_records(measured.edges, counts),
         "base": _values_record(measured.base, counts)[0],
         "hypervolume": {
-            "value": hypervolume(points, measured.reference),
+            "value": volume,
             "ci": interval(volumes, LEVEL).tolist(),
             "reference": measured.reference.tolist(),
-            "method": hypervolume_method(len(front.objectives)),
+            "method": hypervolume_method(*points.shape, measured.samples, error / volume if volume else 0.0),
+            "standard_error": error,
         },
         "main": {
             "name": front.measured.main_name,
