@@ -17,7 +17,7 @@ _EXACT_SAMPLES = {4: 4000, 5: 400, 6: 120}
 """The same for a bootstrap of a thousand samples, in some seconds."""
 _DIRECTIONS = 262_144  # of an approximated volume: errors well below one percent
 _SAMPLE_DIRECTIONS = (1024, 16_384)  # fewest and most, of an approximated volume of one bootstrap sample
-_SAMPLE_WORK = 2e10  # directions times points times objectives times samples: some seconds
+_SAMPLE_WORK = 1e10  # directions times points times objectives times samples: some seconds
 _ERROR_DIRECTIONS = 4096  # random ones, which the standard error is estimated from
 
 

@@ -56,7 +56,10 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     m = len(objectives)
     reference_point(settings.reference, m)
     validation_reference_point(settings, m)
-    grid = checked_grid(settings.grid(m), settings.points, m)
+    try:
+        grid = checked_grid(settings.grid(m), settings.points, m)
+    except ConfigError as error:
+        raise error if str(error).startswith("[") else ConfigError(f"[profile.points] {error}") from error
     try:
         Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:

@@ -125,7 +125,7 @@ def front_record(
             "value": volume,
             "ci": interval(volumes, LEVEL).tolist(),
             "reference": measured.reference.tolist(),
-            "method": hypervolume_method(*points.shape, measured.samples, error / volume if volume else 0.0),
+            "method": hypervolume_method(len(points), points.shape[1], measured.samples, error / volume if volume else 0.0),
             "standard_error": error,
         },
         "main": {
