@@ -27,6 +27,7 @@ from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write
+from moft.files.cache_folder import cache_advice
 from moft.files.json import float_of, json_of, parse_json
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
@@ -145,6 +146,7 @@ __all__ = [
     "base_values",
     "batches_of",
     "betas_of",
+    "cache_advice",
     "check_losses",
     "check_scalarizer",
     "check_slots",

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 import typer
 
@@ -25,6 +26,9 @@ def exit_code(call: Callable[[], object]) -> int:
     A mistake, also of the file system, gives 2, and an interrupt gives 130. Any other error is a bug and is raised.
     `MOFT_TRACE=1` prints the traceback of a mistake.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the start
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
     try:
         code = call()
         sys.stdout.flush()  # so that a closed pipe is noticed here
@@ -81,5 +85,6 @@ def _trace(error: Exception) -> None:
 def _printed(text: str, code: int) -> int:
     """The code, after the text was printed on stderr."""
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    print(f"moft: {shown}", file=sys.stderr)
+    with suppress(OSError):  # nobody reads it any more
+        print(f"moft: {shown}", file=sys.stderr, flush=True)
     return code

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from moft.errors import RunError
+from moft.files.cache_folder import cache_advice
 
 
 def atomic_write(path: Path, content: bytes) -> None:
@@ -64,7 +65,9 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 def refused(path: Path, error: OSError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
-    return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.")
+    return RunError(
+        f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.{cache_advice(path)}"
+    )
 
 
 def _beside(path: Path) -> Path:

@@ -24,6 +24,11 @@ def writable_cache_folder() -> Path:
     return folder
 
 
+def cache_advice(path: Path) -> str:
+    """What to do about a path in the cache folder that cannot be written, in a sentence after a space; empty for other paths."""
+    return f" {_ADVICE}" if path.absolute().is_relative_to(cache_folder().absolute()) else ""
+
+
 _ADVICE = "It is the cache folder of moft: set MOFT_CACHE to a folder that is writable."
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moft import DataError
-from moft.api import parse_json
+from moft.api import cache_advice, parse_json
 
 SCHEMA = 1
 META = "meta.json"
@@ -63,6 +63,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise DataError(
             f"{target}: cannot be written: {reason}. Nothing was left there; free some space or choose another folder."
+            f"{cache_advice(target)}"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -66,7 +66,8 @@ def open_splits(
     if len(columns) > 1:
         counts = ", ".join(f"{file.source} has {file.columns}" for file in files.values())
         raise DataError(
-            f"{data}: the splits differ in columns: {counts}. If the last columns are all zero, write one out on any line: 9:0."
+            f"{data}: the splits differ in columns: {counts}. If the last columns are all zero, write the last one out on any "
+            f"line of the others: {max(columns)}:0."
         )
     queries = {split: rankable_queries(file, short_lists) for split, file in files.items()}
     if folds is None:

@@ -305,6 +305,22 @@ def test_a_closed_pipe_ends_in_silence():
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize(("argv", "code"), [(["plugins"], 0), (["train", "none.yaml"], 2)])
+def test_streams_that_were_closed_before_the_start_change_nothing(argv, code, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(argv) == code
+
+
+def test_a_mistake_that_nobody_reads_keeps_its_exit_code():
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-c", "import sys; from moft.cli.app import main; sys.exit(main(['train', 'none.yaml']))"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=writer)
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["plugins"], ["train", "--help"]])
 def test_what_lists_and_helps_imports_nothing_slow(argv):
     code = (

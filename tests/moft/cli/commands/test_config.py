@@ -98,7 +98,7 @@ def test_every_mistake_is_told_with_its_file_line_and_setting(moft, tmp_path, mo
             ("method:\n", "plugins: mine.py\nmethod:\n"),
             ":6: plugins: must be a list of files such as ['./mine.py'], got 'mine.py'.",
         ),
-        (("profile:", "prfile:"), ":1: profile: is missing; it is required (settings of ProfileSettings)."),
+        (("profile:", "prfile:"), ":1: profile: is missing; it is required (mapping with evaluator)."),
     ],
 )
 def test_a_file_that_is_wrong_as_a_whole_is_told_too(change, told, moft, tmp_path):

@@ -54,6 +54,11 @@ def test_parquet_rows_are_those_that_were_written(tmp_path):
             '{"a": ' + "1" * 5000 + "}",
             r"a\.jsonl:1: is not JSON that can be read \(a number of more than 4,300 digits\)\.",
         ),
+        (
+            "a.json",
+            '{\n "lists": 3\n}\n',
+            r"a\.json:1: .* is not JSON .*; a line is an object, unless the whole file is an array",
+        ),
         ("a.jsonl", '{"a": 1, "a": 2}', r"a\.jsonl:1: is not JSON that can be read \(key 'a' is given twice\)\."),
         ("a.jsonl", r'{"a": "\ud800"}', r"a\.jsonl:1: is not JSON that can be read \(\\ud800 is half of a character"),
         ("a.jsonl", b'{"a": "\xff"}', r"a\.jsonl: is not UTF-8 text \(invalid start byte\)\.$"),
