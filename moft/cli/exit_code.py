@@ -84,7 +84,7 @@ def _trace(error: Exception) -> None:
 
 def _printed(text: str, code: int) -> int:
     """The code, after the text was printed on stderr."""
-    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    shown = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     with suppress(OSError):  # nobody reads it any more
         print(f"moft: {shown}", file=sys.stderr, flush=True)
     return code

@@ -54,6 +54,8 @@ def mistakes_of(config: Path, plugins: Plugins) -> tuple[list[str], tuple[str, .
             unchecked = () if mistakes else check_before_training(resolved.make())
         except MoftError as error:
             mistakes += str(error).splitlines()
+        except OSError as error:
+            mistakes.append(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
     lines = lines_of(config.read_text(encoding="utf-8"))
     values = dict(_texts(content))
     places = sorted(((_line(text, lines, values), text) for text in dict.fromkeys(mistakes)), key=lambda place: place[0])

@@ -57,7 +57,11 @@ def check_weight_files(folder: Path, outline: PreTrainedModel, name: str) -> Non
 
     index = folder / "model.safetensors.index.json"
     names = {path.name for path in folder.glob("*.safetensors")}
-    if index.is_file() and isinstance(parts := json_of(index.read_text(encoding="utf-8"), str(index)).get("weight_map"), Mapping):
+    if index.is_file():
+        content = json_of(index.read_text(encoding="utf-8", errors="replace"), str(index))
+        parts = content.get("weight_map") if isinstance(content, Mapping) else None
+        if not isinstance(parts, Mapping):
+            raise DataError(f"{index}: has no weight_map with the file of each weight.")
         names = set(map(str, parts.values()))
     is_quantized = getattr(outline.config, "quantization_config", None) is not None
     expected = {} if is_quantized else {weight: list(value.shape) for weight, value in outline.state_dict().items()}
@@ -65,7 +69,7 @@ def check_weight_files(folder: Path, outline: PreTrainedModel, name: str) -> Non
         try:
             with safe_open(folder / file, framework="pt") as opened:
                 saved = {weight: opened.get_slice(weight).get_shape() for weight in opened.keys()}  # noqa: SIM118 - not a mapping
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError) as error:
             raise DataError(f"{name}: {file} is missing, cut short or not a safetensors file ({error}).") from error
         is_other = not any(known.endswith(weight) or weight.endswith(known) for weight in saved for known in expected)
         if expected and saved and is_other:

@@ -236,6 +236,7 @@ def test_a_message_has_an_end(run):
     code, _, err = run("train", "a" * 100_000)
     assert (code, len(err)) == (2, 1)
     assert len(err[0]) < 2100
+    assert err[0].endswith("cannot be read (File name too long).")
 
 
 def test_a_group_without_a_command_shows_its_help(run):

@@ -69,6 +69,7 @@ def _booster(file: Path, features: int) -> None:
 
 MISTAKES = {
     "data that are missing": ({"data": "nowhere"}, "'nowhere': no such file or folder"),
+    "a name that is too long": ({"data": "a" * 300}, f"{'a' * 300}: File name too long."),
     "a file for a folder": ({"data": "good/train.txt"}, "good/train.txt: is not a folder"),
     "a folder without data": ({"data": "."}, ".: has no train split"),
     "shuffled rows": ({"data": "shuffled"}, "shuffled/train.txt:25: qid 0 appears again after qid 7"),
