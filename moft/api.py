@@ -16,7 +16,7 @@ from moft.engine.fronts.base_model_policy import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
 from moft.engine.fronts.measure_front import measure_front, problem_without_validation
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
-from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_scalarizer, label_statistics
+from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_losses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
@@ -27,7 +27,8 @@ from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write, temporary_folder
-from moft.files.json import float_of, json_of
+from moft.files.cache_folder import cache_advice
+from moft.files.json import float_of, json_of, parse_json
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
@@ -40,6 +41,7 @@ from moft.interfaces import (
     Evaluator,
     Feedback,
     Indicator,
+    InputCheck,
     LongEvaluator,
     Loss,
     Method,
@@ -112,6 +114,7 @@ __all__ = [
     "Front",
     "Indicator",
     "Injection",
+    "InputCheck",
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
@@ -157,6 +160,8 @@ __all__ = [
     "base_values",
     "batches_of",
     "betas_of",
+    "cache_advice",
+    "check_losses",
     "check_scalarizer",
     "check_slots",
     "checked_draws",
@@ -182,6 +187,7 @@ __all__ = [
     "nondominated",
     "note_unlabelled",
     "objective_name",
+    "parse_json",
     "problem_without_validation",
     "read_value",
     "redacted",

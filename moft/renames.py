@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import opcode
 import re
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,13 +106,16 @@ def new_name(kind: Kind, old: str) -> str:
 
 
 def missing_name(module: str, name: str) -> ImportError | AttributeError:
-    """What the `__getattr__` of a module raises for a name that it does not have.
+    """What the `__getattr__` of a module raises for a name that it does not have; called by that function itself.
 
-    A renamed one gives an ImportError, since `from module import name` does not pass on the text of an AttributeError.
+    An AttributeError, as `hasattr` needs it. But `from module import name` would not pass on its text, so there a renamed one
+    gives an ImportError.
     """
-    if new := new_name("name", f"{module}.{name}"):
-        return ImportError(f"{module}.{name} is now {new}", name=name)
-    return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    new = new_name("name", f"{module}.{name}")
+    text = f"{module}.{name} is now {new}" if new else f"module {module!r} has no attribute {name!r}"
+    asking = sys._getframe(2)  # of who asked the module
+    is_import = asking.f_code.co_code[asking.f_lasti] == opcode.opmap["IMPORT_FROM"]
+    return ImportError(text, name=name) if new and is_import else AttributeError(text, name=name)
 
 
 def missing_attribute(owner: object, name: str) -> AttributeError:

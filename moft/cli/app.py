@@ -13,8 +13,9 @@ from moft.cli.command_group import command_group
 from moft.cli.commands import compare, config, new, profile, score, sweep, train
 from moft.cli.commands import plugins as plugins_command
 from moft.cli.exit_code import exit_code
+from moft.cli.number_options import take_plain_numbers
 from moft.cli.plugin_commands import add_commands
-from moft.errors import MoftError, PluginError
+from moft.errors import ConfigError, MoftError, PluginError
 from moft.hooks.plugin_manager import Plugins
 
 
@@ -29,11 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> object:
         plugins = Plugins()
         plugins.load()
+        _check_words(words)
         app = application(plugins, () if words[:1] == ["plugins"] else words)  # `moft plugins` lists broken commands too
         if words[:1] == ["plugins"] and len(words) < 4 and not any(word.startswith("-") for word in words):
             plugins_command.show(plugins, *words[1:])  # without typer, which would double the time
             return 0
         command = typer.main.get_command(app)
+        take_plain_numbers(command)
         try:
             return command.main(args=words, prog_name="moft", standalone_mode=False)
         except (OSError, typer.TyperException, typer.Abort, typer.Exit):
@@ -49,6 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise fault from error
 
     return exit_code(run, words)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuses words of a command with a character that no file and no terminal takes.
+
+    Raises:
+        ConfigError: one has a NUL, or is not UTF-8 text.
+    """
+    for word in words:
+        if "\0" in word or (not word.isascii() and word.encode(errors="replace").decode() != word):
+            raise ConfigError(f"the argument {word[:200]!r} is not UTF-8 text.")
 
 
 def application(plugins: Plugins, words: Sequence[str] = ()) -> typer.Typer:

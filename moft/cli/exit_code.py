@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import typer
 
@@ -19,6 +20,9 @@ from moft.secret_values import redacted
 MISTAKE = 2
 INTERRUPTED = 130
 TRACE = "MOFT_TRACE"
+LONGEST = 2000
+"""Characters of a message; only what a user gave, such as a name without end, makes a longer one."""
+
 _OWN = ("train", "sweep", "profile", "compare", "score")
 
 
@@ -32,6 +36,9 @@ def exit_code(call: Callable[[], object], words: Sequence[str] = ()) -> int:
         call: the call.
         words: of the command, to say how to go on with it.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the start
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
     with heeding_signals() as received:
         try:
             return _exit_code(call)
@@ -119,5 +126,8 @@ def _trace(error: Exception) -> None:
 
 def _printed(text: str, code: int) -> int:
     """The code, after the text was printed on stderr."""
-    print(f"moft: {redacted(text)}", file=sys.stderr)
+    text = redacted(text)
+    shown = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+    with suppress(OSError):  # nobody reads it any more
+        print(f"moft: {shown}", file=sys.stderr, flush=True)
     return code

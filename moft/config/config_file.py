@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moft.config.secret_variables import VARIABLE, is_named, is_secret, value_of
-from moft.config.yaml12 import Malformed, load
+from moft.config.yaml12 import DEPTH, LENGTH, Malformed, load
 from moft.errors import ConfigError
 from moft.suggestions import nearest
 
@@ -37,7 +37,8 @@ def read_with_gaps(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str,
         ConfigError: the file is missing or malformed, or an override is malformed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LENGTH + 1)  # no more of an endless file than `load` needs to refuse it
     except FileNotFoundError as error:
         siblings = [other.name for other in path.parent.glob("*.y*ml")]
         raise ConfigError(f"config file {str(path)!r} does not exist.{nearest(path.name, siblings)}") from error
@@ -102,6 +103,8 @@ def _override(config: dict[str, Any], text: str, unset: list[tuple[str, str]]) -
     keys = where.strip().split(".")
     if not equals or not all(keys):
         raise ConfigError(f"override {text!r} is malformed: it must read 'path.to.setting=value'.")
+    if len(keys) > DEPTH:
+        raise ConfigError(f"override {text[:40]!r}... is malformed: its path has more than {DEPTH} levels.")
     try:
         value = _expanded(load(value_text), tuple(keys), unset)
     except Malformed as error:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union
 from annotated_types import Ge, Gt, Interval, Le, Len, Lt, MaxLen, MinLen
 
 from moft.config.annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, ValueShape, shape_of
+from moft.config.signature import fields_of
 from moft.hooks.registry import SINGULAR
 from moft.suggestions import listed, nearest
 
@@ -90,7 +91,7 @@ def words_of_shape(shape: Shape) -> str:
         case ComponentShape(kind, _, _, from_list):
             return SINGULAR[kind] if from_list is None else f"{SINGULAR[kind]}, or a list of them"
         case RecordShape(record, names):
-            return " or ".join(map(repr, names)) + " with its settings" if names else f"settings of {record.__name__}"
+            return " or ".join(map(repr, names)) + " with its settings" if names else _record_words(record)
         case ContainerShape(item, container):
             inside = words_of_shape(item)
             return f"mapping of names to {inside}" if container is dict else f"list of {inside}"
@@ -98,6 +99,13 @@ def words_of_shape(shape: Shape) -> str:
             return _choice([*map(words_of_shape, members), *(["null"] if allows_none else [])])
         case ValueShape(annotation):
             return _value_words(annotation)
+
+
+def _record_words(record: type[Any]) -> str:
+    """A record in words: with what it must have, else with what it can have."""
+    fields = fields_of(record)
+    required = [field.name for field in fields if field.is_required]
+    return f"mapping with {listed(required)}" if required else f"mapping of {listed(field.name for field in fields)}"
 
 
 def _value_words(annotation: Any) -> str:

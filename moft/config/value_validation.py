@@ -13,6 +13,7 @@ from pydantic.errors import PydanticUserError
 from moft.config.annotations import Unsupported
 from moft.config.error_messages import reworded, shown, suggestion
 from moft.config.secret_variables import has_secret, unset_secrets, with_references, with_secrets
+from moft.files.plain_number import is_plain
 from moft.secret_values import redacted
 
 
@@ -38,7 +39,7 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
         found = adapter.validate_python(with_secrets(value) if is_secret else value, context={"home": home})
     except ValidationError as error:
         return None, None, _mistakes(error, value, path, is_secret=is_secret)
-    mistakes = _boolean_mistakes(value, found, path)
+    mistakes = _number_mistakes(value, found, path)
     plain = adapter.dump_python(found, mode="json")
     if is_secret:
         try:
@@ -91,19 +92,20 @@ def _mistakes(error: ValidationError, value: Any, path: str, *, is_secret: bool)
     ]
 
 
-def _boolean_mistakes(value: Any, found: Any, path: str) -> list[str]:
-    """A mistake for each true or false that pydantic accepted as a number."""
-    if isinstance(value, bool) and isinstance(found, int | float) and not isinstance(found, bool):
+def _number_mistakes(value: Any, found: Any, path: str) -> list[str]:
+    """A mistake for each true or false, and each text such as `1_0`, that pydantic accepted as a number."""
+    is_no_number = isinstance(value, bool) or (isinstance(value, str) and not is_plain(value))
+    if is_no_number and isinstance(found, int | float) and not isinstance(found, bool):
         kind = "a number" if isinstance(found, float) else "a whole number"
         return [f"{path or 'config'}: must be {kind}, got {shown(value)}."]
     if isinstance(value, list | tuple) and isinstance(found, list | tuple):
         return [
             text
             for index, (a, b) in enumerate(zip(value, found, strict=False))
-            for text in _boolean_mistakes(a, b, _joined(path, index))
+            for text in _number_mistakes(a, b, _joined(path, index))
         ]
     if isinstance(value, Mapping) and isinstance(found, Mapping):
-        return [text for key in value if key in found for text in _boolean_mistakes(value[key], found[key], _joined(path, key))]
+        return [text for key in value if key in found for text in _number_mistakes(value[key], found[key], _joined(path, key))]
     return []
 
 

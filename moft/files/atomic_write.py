@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from moft.errors import RunError
+from moft.files.cache_folder import cache_advice
 from moft.files.leftovers import remove_leftovers, temporary_beside
 
 
@@ -95,7 +96,9 @@ def not_followed(path: str, flags: int) -> int:
 
 def refused(path: Path, error: OSError) -> RunError:
     """The error to raise when the file system refuses to write at `path`."""
-    return RunError(f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.")
+    return RunError(
+        f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.{cache_advice(path)}"
+    )
 
 
 def _is_stream(path: Path) -> bool:

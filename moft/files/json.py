@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from moft.errors import DataError, RunError
 from moft.files.atomic_write import atomic_write
+
+DEPTH = 100
+"""Levels of lists and objects in a JSON text; files of data and of runs have fewer than ten."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text from anywhere, whatever is in it.
+
+    Raises:
+        ValueError: it is not JSON, gives a key twice, is nested deeper than `DEPTH`, or holds what Python cannot keep: a number
+            of too many digits, or half of a character (a surrogate). The message has one line.
+    """
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        if not text.isascii():
+            text.encode()
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+        _check_depth(value)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise ValueError(f"{half} is half of a character (a surrogate), which no text holds") from error
+    return value
 
 
 def json_of(text: str, where: str, form: str | None = None) -> Any:
@@ -21,31 +50,17 @@ def json_of(text: str, where: str, form: str | None = None) -> Any:
         form: what a line looks like, for messages; None names the place of the mistake in its stead.
 
     Raises:
-        DataError: it is not JSON, a key is given twice, or Python cannot read it; the message begins with `where`.
+        DataError: it is not JSON, or nothing that `parse_json` accepts; the message begins with `where`.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
-    except _RepeatedKeyError as error:
-        raise DataError(f"{where}: the key {str(error)!r} is given twice.") from error
+        return parse_json(text)
     except json.JSONDecodeError as error:
         if form is None:
             place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
             raise DataError(f"{where}: is not JSON ({error.msg}, {place}).") from error
         raise DataError(f"{where}: {text[:40]!r} is not JSON ({error.msg}); a line is {form}.") from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{where}: is not JSON that can be read (nested too deep, or a number of too many digits).") from error
-
-
-class _RepeatedKeyError(Exception):
-    """A key is given twice in an object; the message is the key."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
-    return found
+    except ValueError as error:
+        raise DataError(f"{where}: is not JSON that can be read ({error}).") from error
 
 
 def float_of(number: int | float) -> float:
@@ -73,16 +88,48 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file of a run.
 
     Raises:
-        RunError: it is missing or cut short.
+        RunError: it is missing, cut short or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise RunError(f"{path}: is missing; the run is not complete.") from error
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RunError(f"{path}: is cut short or not JSON ({error}).") from error
+
+
+_TOO_DEEP = f"nested deeper than {DEPTH} levels"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, whose keys must differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"key {counts.most_common(1)[0][0]!r} is given twice")
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number of more than {_DIGITS:,} digits")
+    return int(digits)
+
+
+_DIGITS = 4300  # Python refuses to write longer integers as text
+
+
+def _check_depth(value: Any) -> None:
+    """Refuses a value nested deeper than `DEPTH`; looks at one level after the other, so that no depth is too much."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        inner = [part for part in level if isinstance(part, dict | list)]
+        if not inner:
+            return
+        level = [item for part in inner for item in (part.values() if isinstance(part, dict) else part)]
+    raise ValueError(_TOO_DEEP)
 
 
 def _without_nan(content: Any) -> Any:

@@ -6,20 +6,22 @@ from moft.interfaces.conditioner import Conditioner
 from moft.interfaces.evaluator import Evaluator, LongEvaluator
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Loss
-from moft.interfaces.method import EarlyChecks, Method, Problem, UsesAdaptiveSampler
+from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, UsesAdaptiveSampler
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer
 from moft.interfaces.scorer import Scorer
-from moft.interfaces.task import ConfigRequest, Context, KnowsModelSpec, Task, WritesStartingConfig
+from moft.interfaces.task import ChecksInputs, ConfigRequest, Context, InputCheck, KnowsModelSpec, Task, WritesStartingConfig
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
 __all__ = [
     "AdaptiveSampler",
     "Assignment",
+    "ChecksInputs",
+    "ChecksLabels",
     "Conditioner",
     "ConfigRequest",
     "Context",
@@ -27,6 +29,7 @@ __all__ = [
     "Evaluator",
     "Feedback",
     "Indicator",
+    "InputCheck",
     "KnowsModelSpec",
     "LongEvaluator",
     "Loss",

@@ -11,7 +11,7 @@ from torch import Tensor
 from moft.interfaces.policy import Policy
 from moft.interfaces.task import Task
 from moft.interfaces.trainer import Trainer
-from moft.types import ModelSpec, Objective, Tradeoff, betas_of
+from moft.types import Batch, ModelSpec, Objective, Tradeoff, betas_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,24 @@ class EarlyChecks(Protocol):
 
         Raises:
             ConfigError: as `policy` would.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksLabels(Protocol):
+    """A method that can tell before training whether its losses take the labels of the data."""
+
+    def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
+        """Tries the losses on some labels.
+
+        Args:
+            objectives: of the task.
+            batch: some training lists; only `labels`, `mask`, `items` and `reference` are to be used.
+
+        Raises:
+            ConfigError: as `train` would.
+            DataError: as `train` would.
         """
         ...
 

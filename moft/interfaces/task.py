@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from moft.interfaces.model import Model
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.trainer import Trainer
-from moft.types import Batches, ModelSpec, Nouns, Objective
+from moft.types import Batch, Batches, ModelSpec, Nouns, Objective
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,40 @@ class WritesStartingConfig(Protocol):
         Raises:
             ConfigError: the request has something that the task cannot use.
             DataError: the data cannot be read or trained on.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class InputCheck:
+    """What a task found when it looked at its files before training.
+
+    Args:
+        unchecked: what only reading all the data would show, in sentences for the user, such as "lists.jsonl: only its first
+            1,000 prompts were looked at."
+        sample: some training lists, for methods that try their losses on the labels; scores may be zeros, and `inputs` empty.
+            None where there are none to look at yet.
+    """
+
+    unchecked: tuple[str, ...] = ()
+    sample: Batch | None = None
+
+
+@runtime_checkable
+class ChecksInputs(Protocol):
+    """A task that can tell from a look at its files what `prepare` would refuse.
+
+    `moft train` calls it first, and so do `moft train --plan` and `moft config check`.
+    """
+
+    def check_inputs(self) -> InputCheck:
+        """Checks the data and the base model as far as a second or two allows: kinds of files, headers, names, the first lists.
+
+        It trains nothing and leaves the task as it was. Small files may be read whole, and the cache may be filled.
+
+        Raises:
+            ConfigError: as `prepare` would.
+            DataError: as `prepare` would.
         """
         ...
 

@@ -37,7 +37,7 @@ class ProfileSettings:
         indicators: numbers about the front, in addition to its hypervolume.
         points: number of points of the grid, at most 10,000.
         validation_points: number of points of the grid that is measured during training; null for the vertices and the centroid.
-        edges: extra points between every two vertices, for the pictures; 0 for none.
+        edges: extra points between every two vertices, for the pictures of up to 7 objectives; 0 for none.
         split: the split that is measured for the results.
         reference: reference point of the hypervolume, one value for each objective; null for the origin.
         validation_reference: the same during training; null for `reference`, or for the origin with a `validation_evaluator`,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from moft.config.build_component import Resolved
@@ -13,12 +12,12 @@ from moft.engine.policies.state_dict import own_state, whole_state
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
-from moft.errors import DataError, PluginError
-from moft.files.cache_folder import cache_folder
+from moft.errors import PluginError
+from moft.files.cache_folder import writable_cache_folder
 from moft.files.safetensors import fault_of_tensor
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, Problem, Task
-from moft.run.checks.compatibility import check_adaptive_sampler, check_fit, check_profile
+from moft.run.checks.compatibility import check_run
 from moft.run.folder.plugin_copies import plugin_hashes
 from moft.run.folder.resume import check_same_data
 from moft.run.folder.run_folder import RunFolder
@@ -57,22 +56,20 @@ def _train(session: RunSession) -> None:
     settings, records, profile = session.settings, session.records, session.settings.profile
 
     # Build the task and the trainer. Everything that is trained is a job of the trainer, which `--resume` continues.
-    task: Task = settings.task(Context(session.processes.device, settings.seed, cache_folder(), session.processes))
+    task: Task = settings.task(Context(session.processes.device, settings.seed, writable_cache_folder(), session.processes))
     session.observers.name_lists(task.nouns)
     trainer = AccelerateTrainer(
         settings.trainer, seed=settings.seed, records=records, resume=session.is_resumed, nouns=task.nouns
     )
 
-    # Check the settings.
-    check_profile(profile, task.objectives)
-    check_adaptive_sampler(settings, len(task.objectives))
+    # Check the settings, and what a look at data and base model shows.
+    with session.before_training():
+        check_run(settings, task)
     evaluators = evaluators_of(profile, task)
     problem = problem_of(task, evaluators.validation, profile, session.observers.points_measured)
 
     # Prepare the task (its data, its base model) and the untrained policy. Check that method, data and evaluators fit them.
     with session.before_training():
-        with suppress(DataError):  # the task's preparation says more about its data
-            check_fit(settings.method, task)
         task.prepare(trainer)
         base_jobs = set(records.costs)  # of the base model alone: on a resume, the policy's jobs are read by `train` below
         check_same_data(session.folder, task.identity())

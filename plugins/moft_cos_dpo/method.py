@@ -28,6 +28,7 @@ from moft.api import (
     TemperaturePolicy,
     Tradeoff,
     Trainer,
+    check_losses,
     check_scalarizer,
     label_statistics,
     loss_scale,
@@ -95,6 +96,9 @@ class CosDPO:
         size, _ = self._vector_size_and_betas(objectives)
         if self._conditioner is not None:
             check_conditioner(self._conditioner, spec_of(size))
+
+    def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
+        check_losses(objectives, self._loss, batch)
 
     def is_adaptive(self, m: int) -> bool:
         return isinstance(self._sampler(m), AdaptiveSampler)

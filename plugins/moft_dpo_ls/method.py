@@ -22,6 +22,7 @@ from moft.api import (
     Scalarizer,
     Trainer,
     WeightGrid,
+    check_losses,
     check_scalarizer,
     minimise_at,
 )
@@ -61,6 +62,9 @@ class DPOLS:
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
         check_scalarizer(self._scalarizer, len(objectives))
         self._grid.weights(len(objectives))
+
+    def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
+        check_losses(objectives, self._loss, batch)
 
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         scalarised = ScalarisedLosses(

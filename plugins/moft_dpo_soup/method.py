@@ -13,10 +13,12 @@ from moft.api import (
     DedicatedModels,
     Default,
     Loss,
+    Objective,
     Problem,
     ScalarisedLosses,
     SoupPolicy,
     Trainer,
+    check_losses,
     minimise_at,
 )
 
@@ -42,6 +44,9 @@ class DPOSoup:
         model = problem.task.model(m)
         device = next(model.parameters()).device
         return SoupPolicy(DedicatedModels(model, m), problem.betas).to(device)
+
+    def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
+        check_losses(objectives, self._loss, batch)
 
     def train(self, policy: SoupPolicy, problem: Problem, trainer: Trainer) -> None:
         policy.dedicated.check_one_start()

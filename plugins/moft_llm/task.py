@@ -17,6 +17,7 @@ from moft.api import (
     Context,
     Count,
     Fraction,
+    InputCheck,
     Model,
     ModelSpec,
     NonNegativeCount,
@@ -28,12 +29,13 @@ from moft.api import (
 from moft_llm.data.chat.control_tokens import ControlTokens
 from moft_llm.data.chat.whole_chats import in_words
 from moft_llm.data.chat_template import VERSION, Template, check_format
-from moft_llm.data.filtering import Faulty, check_scorable
+from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
+from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.preference_example import LIST_FORMAT, Example
 from moft_llm.data.readers.list_readers import Lists, Reader
 from moft_llm.data.reference_scores import ReferenceCache
-from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, open_splits
+from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
 from moft_llm.data.tokenization import TokenizedLists, check_lengths, check_truncation, tokenize
 from moft_llm.loading.model_loading import Precision, Quantization
@@ -146,6 +148,28 @@ class LLM:
     @classmethod
     def starting_config(cls, request: ConfigRequest) -> str:
         return starting_config(request)
+
+    def check_inputs(self) -> InputCheck:
+        outline, tokenizer = self._base.without_weights()
+        self._longest(outline)
+        later = f"{self._base.name}: its weights and tokenizer, which are read when training starts."
+        unchecked: tuple[str, ...] = () if tokenizer is not None else (later,)
+        if unseen := unseen_data(self._data):
+            return InputCheck((*unchecked, unseen))
+        if is_small(self._data):
+            train = list(self._open().examples["train"])
+            check_labels(train, self._labels)
+            examples = [example for split in SPLITS for example in self._open().examples[split]]
+        else:
+            splits = SPLITS if isinstance(self._splits, Stored) else (None,)
+            first = [list(filter_lists(first_prompts(self._data, split), self._faulty).examples) for split in splits]
+            train, examples = first[0], [example for part in first for example in part]
+            unchecked += (f"the data beyond the first {PROMPTS:,} prompts of each file, and whether every split has some.",)
+        if tokenizer is not None:
+            template = Template(tokenizer, self._template, self._control_tokens)
+            first_examples = examples[:PROMPTS]
+            template.render_all([example.prompt for example in first_examples], [example.where for example in first_examples])
+        return InputCheck(unchecked, labelled_sample(train[:SAMPLE], self._labels) if train else None)
 
     def prepare(self, trainer: Trainer) -> None:
         if self.source["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there
@@ -281,19 +305,11 @@ class LLM:
         return self._tokens[split]
 
     def _tokenize(self, examples: Sequence[Example]) -> TokenizedLists:
-        context = self._base.context_length or DEFAULT_MAX_LENGTH
-        own = self._prompt_tokens
-        max_length = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
-        if max_length > (context if learned_positions(self._base.network) is None else context - own):
-            less = f" minus {own} of task.prompt_tokens" if own else ""
-            raise ConfigError(
-                f"[task.max_length] {max_length} is longer than the context of {self._base.name}: {context} tokens{less}."
-            )
         data = tokenize(
             examples,
             self._base.tokenizer,
             template=self.prompt_template(),
-            max_length=max_length,
+            max_length=self._longest(self._base.network),
             max_response=self._max_response,
             add_eos=self._add_eos,
             objectives=self._labels,
@@ -302,6 +318,17 @@ class LLM:
         where = data.where[int((data.lengths.cumsum(0) <= highest).sum())]
         check_embedded(data.tokens[highest : highest + 1], self._base.tokenizer, self._base.network, [where])
         return data
+
+    def _longest(self, network: Any) -> int:
+        """The most tokens of a prompt with a response, for a model of this architecture."""
+        context, own = context_length(network.config) or DEFAULT_MAX_LENGTH, self._prompt_tokens
+        longest = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
+        if longest > (context if learned_positions(network) is None else context - own):
+            less = f" minus {own} of task.prompt_tokens" if own else ""
+            raise ConfigError(
+                f"[task.max_length] {longest} is longer than the context of {self._base.name}: {context} tokens{less}."
+            )
+        return longest
 
     def _with_reference(self, data: TokenizedLists, trainer: Trainer | None = None) -> TokenDataset:
         """Lists with their reference scores, computed in the precision of `trainer`, or in that of the weights."""

@@ -83,7 +83,8 @@ def starting_config(request: ConfigRequest) -> str:
     train = files["train"]
     if len({file.columns for file in files.values()}) > 1:
         counts = ", ".join(f"{split} has {file.columns}" for split, file in files.items())
-        raise DataError(f"{request.data}: the splits differ in columns ({counts}). Write the last column out, as in 9:0.")
+        most = max(file.columns for file in files.values())
+        raise DataError(f"{request.data}: the splits differ in columns ({counts}). Write the last column out, as in {most}:0.")
     if request.model is not None:
         read_model_text(LightGBMModel(request.model))
     labels, is_guessed = _labels(train, request.labels)

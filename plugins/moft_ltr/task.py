@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from moft.api import (
     Context,
     Count,
     Default,
+    InputCheck,
     Model,
     ModelSpec,
     NonNegativeCount,
@@ -30,10 +32,11 @@ from moft.api import (
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
-from moft_ltr.data.columns import check_learnable, input_columns, label_columns, read_labels
+from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels
 from moft_ltr.data.data_notes import leak_notes, overlap_notes
-from moft_ltr.data.dataset import Dataset, find_data, open_dataset
+from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
+from moft_ltr.data.first_queries import first_queries, largest_column, list_counts, queries_of_first_lines, unread_files
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, open_splits
@@ -42,6 +45,9 @@ from moft_ltr.starting_config import starting_config
 
 STATE = ("columns", "scaling.logarithm", "scaling.mean", "scaling.deviation", "reference")
 """Keys that every saved state has. The base ranker adds keys of its own."""
+
+SAMPLE = 64
+"""Training queries whose labels a method may try its losses on before training."""
 
 
 class LTR:
@@ -103,6 +109,7 @@ class LTR:
         self._folds, self._fold, self._budget, self._short_lists = folds, fold, items_per_batch, short_lists
         self._splits: Mapping[str, tuple[QuerySubset, ...]] | None = None
         self._stores: dict[str, ListStore] = {}
+        self._inputs_seen: int | None = None  # in a look at the data
         self._scaling: FeatureScaling | None = None
         self._inputs = np.zeros(0, dtype=np.int64)
         self._layout = 0  # columns of the data that it was trained on; 0 where a run of version 0.2.0 does not know
@@ -116,6 +123,35 @@ class LTR:
     @classmethod
     def starting_config(cls, request: ConfigRequest) -> str:
         return starting_config(request)
+
+    def check_inputs(self) -> InputCheck:
+        look = copy.copy(self)  # so that this task stays as it was
+        unread = unread_files(self._data, self._context.cache)
+        if unread:
+            scans = [largest_column(path) for path in unread.values()]
+            columns = max(column for column, _ in scans)
+            if not all(is_whole for _, is_whole in scans):
+                columns = max(columns, self._largest_column())  # it may be further down
+            paths = {split: split_file(find_data(self._data, self._context.cache), split) for split in SPLITS}
+            look._splits = {split: queries_of_first_lines(paths[split], self._short_lists, columns) for split in SPLITS}
+        else:
+            look._splits = {split: first_queries(parts) for split, parts in self._open_splits().items()}
+        train = look._splits["train"]
+        labels, look._inputs = self._column_roles(train[0].data)
+        look._scaling = fit_scaling(
+            block for part in train for block in feature_blocks(part.data.features, part.items, look._inputs)
+        )
+        stores = {split: look._build_store(parts) for split, parts in look._splits.items()}
+        BaseScores(self._base, self._budget, look._inputs).check(stores["train"], train)
+        self._inputs_seen = len(look._inputs)
+        sample = stores["train"].batch(torch.arange(min(SAMPLE, len(stores["train"].lengths))))
+        if unread:
+            files = ", ".join(map(str, unread.values()))
+            return InputCheck((f"{files}: only the first lines were read; training reads them all.",), sample)
+        if list_counts(look._splits) != list_counts(self._open_splits()):
+            return InputCheck((f"{self._data}: only the first queries of each split were looked at.",), sample)
+        check_learnable(stores["train"].labels, stores["train"].lengths, list(self._columns), labels, train[0].data.source)
+        return InputCheck(sample=sample)
 
     def prepare(self, trainer: Trainer) -> None:
         train = self._open_splits()["train"]
@@ -176,9 +212,10 @@ class LTR:
         return self._make_ranker(len(self._inputs), tradeoff_size).to(self._context.device)
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
-        _, inputs = self._column_roles(self._open_splits()["train"][0].data)
+        if self._inputs_seen is None:
+            self._inputs_seen = len(self._column_roles(self._open_splits()["train"][0].data)[1])
         with torch.device("meta"):
-            return self._make_ranker(len(inputs), tradeoff_size).spec
+            return self._make_ranker(self._inputs_seen, tradeoff_size).spec
 
     def batches(self, split: str, generator: Generator | None = None) -> Batches:
         if split not in SPLITS:
@@ -228,8 +265,16 @@ class LTR:
     def _column_roles(self, data: Dataset) -> tuple[Mapping[str, int], NDArray[np.int64]]:
         """The label columns by setting, and the input columns."""
         labels = label_columns(data, self._columns, self._main)
-        scores = [self._base.column] if isinstance(self._base, ScoreColumn) else []
+        base = [self._base.column] if isinstance(self._base, ScoreColumn) else []
+        scores = [column_number(data, column, "task.base.column") for column in base]
         return labels, input_columns(data, labels, exclude=[*self._exclude, *scores], features=self._features)
+
+    def _largest_column(self) -> int:
+        """The largest column that the config names by its number."""
+        named = [label.column for label in (*self._columns.values(), self._main) if label is not None]
+        base = [self._base.column] if isinstance(self._base, ScoreColumn) else getattr(self._base, "columns", None) or []
+        given = (*named, *base, *self._exclude, *(self._features or ()))
+        return max((column for column in given if isinstance(column, int)), default=0)
 
     def _open_splits(self) -> Mapping[str, tuple[QuerySubset, ...]]:
         if self._splits is None:

@@ -24,6 +24,7 @@ from moft.api import (
     ScalarisedLosses,
     Trainer,
     WeightGrid,
+    check_losses,
     minimise_at,
 )
 
@@ -61,6 +62,9 @@ class MODPO:
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
         self._grid.weights(len(objectives))
+
+    def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
+        check_losses(objectives, self._loss, batch)
 
     def train(self, policy: NearestPolicy, problem: Problem, trainer: Trainer) -> None:
         task, grid = problem.task, policy.grid

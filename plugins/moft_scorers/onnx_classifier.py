@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import Count, NonNegativeCount, PathOrName, length_grouped, user_path
+from moft.api import Count, NonNegativeCount, PathOrName, length_grouped, parse_json, user_path
 from moft_scorers.onnx_session import OnnxModel
 from moft_scorers.token_batches import score_in_batches
 
@@ -166,7 +165,7 @@ def _names(path: Path) -> dict[str, int]:
         ConfigError: the file does not exist, or has no `id2label`.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
         return {str(name): int(number) for number, name in content["id2label"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"label: {path} has no id2label with names. Give the label's number, from 0.") from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from moft.api import Front, Run
+from moft.api import Front, Run, parse_json
 
 _POSITION = frozenset({"job", "jobs", "epoch", "epochs", "progress"})
 _STEP_VALUES = _POSITION | {"loss", "gradient", "learning_rate", "seconds", "lists"}
@@ -38,7 +37,7 @@ def front_numbers(run: Run) -> dict[str, float]:
     file = file_of(run, "front.json")
     if file is None:
         return {}
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    record: dict[str, Any] = parse_json(file.read_bytes())
     low, high = record["hypervolume"]["ci"]
     numbers = {"hypervolume": record["hypervolume"]["value"], "hypervolume_low": low, "hypervolume_high": high}
     numbers |= {"main": record["main"]["mean"], **record["indicators"]}

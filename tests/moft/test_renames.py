@@ -156,11 +156,16 @@ def test_a_shipped_plugin_cannot_be_disabled_by_its_old_name(rename: Rename, plu
 
 
 @pytest.mark.parametrize("rename", of_kind("name"))
-def test_an_old_name_cannot_be_imported_and_the_new_one_can(rename: Rename) -> None:
+def test_an_old_name_cannot_be_imported_and_the_new_one_can(rename: Rename, tmp_path: Path) -> None:
     module, _, old = rename.old.rpartition(".")
-    with pytest.raises(ImportError) as caught:
-        getattr(importlib.import_module(module), old)
+    asked = importlib.import_module(module)
+    assert not hasattr(asked, old)
+    with pytest.raises(AttributeError) as caught:
+        getattr(asked, old)
     assert str(caught.value) == f"{rename.old} is now {rename.short}"
+    (tmp_path / "mine.py").write_text(f"from {module} import {old}\n", encoding="utf-8")
+    with pytest.raises(PluginError, match=rf"\(ImportError: {rename.old} is now {rename.short}\)\."):
+        Plugins().register_file(tmp_path / "mine.py")
     assert rename.new == f"{module}.{rename.short}"
     assert rename.short in importlib.import_module(module).__all__
 

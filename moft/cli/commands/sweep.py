@@ -67,8 +67,8 @@ def sweep(
         states = planned.states()
         print_table(("state", "run"), [(state, str(folder / name)) for name, state in states.items()])
         typer.echo(f"\n{count_states(states)}; {len(shares)} at a time")
-        for reason in planned.unknown:
-            typer.echo(f"Not checked whether the method fits the model: {reason}")
+        for sentence in planned.unchecked:
+            typer.echo(f"Not checked: {sentence}")
         return
     with when_interrupted(lambda: f"{folder} keeps the finished runs and the last checkpoints of the others."):
         failed = run_sweep(planned, PROGRAM, shares, lambda line: typer.echo(line, err=True))

@@ -41,9 +41,9 @@ def train(
     resolved = read_settings(config, overrides or (), plugins, is_run=not plan and not is_opened, trust=trust)
     if plan:
         settings = resolved.make()
-        why_unchecked = check_before_training(settings)
+        unchecked = check_before_training(settings)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
-        _print_plan(resolved.plain, folder, plugins, resume, why_unchecked, points_to_measure(settings))
+        _print_plan(resolved.plain, folder, plugins, resume, unchecked, points_to_measure(settings))
         return
     with when_interrupted(lambda: _kept(folder), "--resume"):
         finished = train_run(resolved, folder, plugins, resume=resume)
@@ -67,7 +67,7 @@ def _kept(folder: Path) -> str:
 
 
 def _print_plan(
-    settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, why_unchecked: str, points: tuple[int, int]
+    settings: dict[str, Any], folder: Path, plugins: Plugins, resume: bool, unchecked: tuple[str, ...], points: tuple[int, int]
 ) -> None:
     """Prints what `moft train` would do with these settings.
 
@@ -76,7 +76,7 @@ def _print_plan(
         folder: of the run.
         plugins: offer the components.
         resume: whether a run there would be continued.
-        why_unchecked: empty if everything could be checked.
+        unchecked: what could not be checked, in sentences.
         points: of the grid and of its edges, without the base model.
     """
     from moft.config.yaml12 import dump
@@ -86,7 +86,7 @@ def _print_plan(
     if has_run := RunFolder(folder).config.is_file():
         if resume:
             check_same_config(RunFolder(folder), settings)
-    elif folder.exists():
+    else:
         check_is_free(folder)
     trainer, profile = settings["trainer"], settings["profile"]
     typer.echo(f"{'Continues in' if has_run and resume else 'Writes to'}: {folder}")
@@ -104,7 +104,7 @@ def _print_plan(
         f"Measures: {grid + edges + 1} points on the {profile['split']} split ({', '.join(parts)}), "
         f"{profile['bootstrap_samples']} bootstrap samples"
     )
-    if why_unchecked:
-        typer.echo(f"Not checked whether the method fits the model: {why_unchecked}")
+    for sentence in unchecked:
+        typer.echo(f"Not checked: {sentence}")
     typer.echo("Settings, with defaults filled in:\n")
     typer.echo(dump(settings).rstrip())

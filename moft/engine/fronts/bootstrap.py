@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from moft.engine.fronts.hypervolume import BOOTSTRAP_DIRECTIONS, VolumeAbove
+from moft.engine.fronts.hypervolume import hypervolume, sample_directions, volume_above
 from moft.errors import ConfigError, ShapeError
 
 _CHUNK = 64  # samples that are computed at a time
@@ -75,6 +75,9 @@ def interval(samples: Tensor, level: float = 0.95) -> Tensor:
 def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> Tensor:
     """`[samples]`, float64: the hypervolume of the front of each sample; NaN where an objective has no list in it.
 
+    Where it is approximated, the directions are the same for all samples, so that what they miss is, too. All samples are
+    multiplied by the ratio of `hypervolume` of the whole front to its volume from these directions.
+
     Args:
         values: `[n, lists, m]`; NaN where a list has no value for an objective.
         counts: `[samples, lists]`, from `resampled`.
@@ -85,5 +88,11 @@ def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> 
         raise ShapeError(
             f"the reference must have {means.shape[2]} entries, one for each objective, got {list(reference.shape)}."
         )
-    volume = VolumeAbove(reference, BOOTSTRAP_DIRECTIONS)
-    return torch.tensor([volume(points) for points in means], dtype=torch.float64)
+    directions = sample_directions(means.shape[1], means.shape[2], len(means))
+    volume = volume_above(reference, directions)
+    found = torch.tensor([volume(points) for points in means], dtype=torch.float64)
+    if directions is None:
+        return found
+    front = values.detach().cpu().double().nanmean(1)  # [n, m]
+    rough = volume(front)
+    return found * (hypervolume(front, reference) / rough if rough > 0 else 1.0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from moft.engine.checks.return_values import blaming, failing_as
 from moft.errors import PluginError, ShapeError
 from moft.interfaces import Loss, Scalarizer
-from moft.types import Batch, Objective
+from moft.types import Batch, Objective, betas_of
 
 
 def check_scalarizer(scalarizer: Scalarizer, m: int) -> None:
@@ -110,6 +110,21 @@ def label_statistics(losses: ObjectiveLosses, batches: Iterable[Batch], betas: T
             labelled[index] += (values[:, index] != 0).sum().item()
             gradient[index] += 0.0 if slope is None else slope.norm(dim=-1).sum().item()
     return LabelStatistics(lists, labelled, gradient / labelled.clamp(min=1))
+
+
+def check_losses(objectives: Sequence[Objective], loss: Loss, batch: Batch) -> None:
+    """Tries the losses of all objectives on the labels of some lists, before anything is trained.
+
+    Args:
+        objectives: in order.
+        loss: of those that name none.
+        batch: the lists.
+
+    Raises:
+        MoftError: a loss refuses the labels, fails, or returns something invalid.
+    """
+    with torch.no_grad():
+        ObjectiveLosses(objectives, loss)(torch.zeros_like(batch.reference), batch, betas_of(objectives).to(batch.reference))
 
 
 def _versions(*tensors: Tensor) -> list[int]:

@@ -14,11 +14,12 @@ from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
 from moft.engine.training.adaptive_sampling import check_evaluated_before_end
 from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
-from moft.files.cache_folder import cache_folder
-from moft.interfaces import Context, EarlyChecks, KnowsModelSpec, Method, Policy, Task
+from moft.files.cache_folder import writable_cache_folder
+from moft.interfaces import ChecksInputs, ChecksLabels, Context, EarlyChecks, InputCheck, KnowsModelSpec, Method, Policy, Task
 from moft.interfaces.method import UsesAdaptiveSampler
 from moft.run.report.front_record import reference_point, validation_reference_point
 from moft.run.run_settings import ProfileSettings, RunSettings
+from moft.run.validation_split import evaluators_of
 from moft.types import Objective, Tradeoff, betas_of
 from moft.types.objective import check_objective_names
 
@@ -56,7 +57,10 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     m = len(objectives)
     reference_point(settings.reference, m)
     validation_reference_point(settings, m)
-    grid = checked_grid(settings.grid(m), settings.points, m)
+    try:
+        grid = checked_grid(settings.grid(m), settings.points, m)
+    except ConfigError as error:
+        raise error if str(error).startswith("[") else ConfigError(f"[profile.points] {error}") from error
     try:
         Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:
@@ -67,29 +71,41 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
 
 def points_to_measure(settings: RunSettings) -> tuple[int, int]:
     """How many points of the grid, and how many more on its edges, are measured; the base model comes in addition."""
-    profile, task = settings.profile, settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
+    profile, task = settings.profile, settings.task(Context(torch.device("cpu"), settings.seed, writable_cache_folder()))
     m = len(task.objectives)
     grid = len(checked_grid(profile.grid(m), profile.points, m))
     return grid, len(edge_weights(m, profile.edges)[0]) if m > 2 and grid > 1 else 0
 
 
-def check_before_training(settings: RunSettings) -> str:
-    """Runs all checks that need no training.
+def check_before_training(settings: RunSettings) -> tuple[str, ...]:
+    """All that is known before training, for commands that do not train; `moft train` calls `check_run` with its own task.
 
-    Returns: why it cannot be checked yet that the method supports the model; empty if that was checked.
+    Returns: what could not be checked, in sentences.
 
     Raises:
-        ConfigError: settings are not compatible.
+        ConfigError: settings are not compatible with each other, the data or the base model.
+        DataError: data or base model are missing, or cannot be trained on.
         PluginError: a component fails.
     """
-    task = settings.task(Context(torch.device("cpu"), settings.seed, cache_folder()))
+    return check_run(settings, settings.task(Context(torch.device("cpu"), settings.seed, writable_cache_folder())))
+
+
+def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
+    """The same with a task that is built already, and not yet prepared."""
     check_profile(settings.profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
+    evaluators_of(settings.profile, task)
+    found = task.check_inputs() if isinstance(task, ChecksInputs) else InputCheck()
+    unchecked = found.unchecked
     try:
         check_fit(settings.method, task)
     except DataError as error:
-        return str(error)
-    return ""
+        if isinstance(task, ChecksInputs):
+            raise
+        unchecked += (f"whether the method fits the model: {error}",)  # such a task may still make its data
+    if found.sample is not None and isinstance(settings.method, ChecksLabels):
+        settings.method.check_labels(task.objectives, found.sample)
+    return unchecked
 
 
 def check_trains_one_model(method: Any) -> None:

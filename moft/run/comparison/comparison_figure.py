@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.run.report.figure_style import CYCLE, DOTS, INK, MUTED, shortened, styled
+from moft.run.report.figure_style import CYCLE, DOTS, INK, MUTED, PAIRED, shortened, styled
 from moft.run.report.front_figure import short_metric
 from moft.run.report.front_record import main_title, nouns_of
+from moft.run.report.parallel_axes import Lines, left_out, parallel_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,10 +44,11 @@ def comparison_figure(record: Mapping[str, Any]) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     names, entries = record["objectives"], record["entries"]
-    pairs = list(combinations(range(len(names)), 2)) or [(0, 0)]
+    is_many = len(names) > PAIRED
+    pairs = [(0, 0)] if is_many else list(combinations(range(len(names)), 2)) or [(0, 0)]
     columns = 1 if len(pairs) == 1 else 2 if len(pairs) <= 10 else 4
     rows = math.ceil(len(pairs) / columns)
-    width = WIDTH * (2 if columns == 4 else 1)
+    width = WIDTH * (2 if columns == 4 or is_many else 1)
     numbers, panels = 0.75 + ROW * len(entries), rows * (5.6 if columns == 1 else 3.2)
     lines = _what_is_drawn(record)
     header = TITLE + LINE * len(lines)
@@ -59,12 +61,23 @@ def comparison_figure(record: Mapping[str, Any]) -> Figure:
         _numbers(figure, halves[0], record)
         cells = halves[1].subgridspec(rows, columns)
         for index, pair in enumerate(pairs):
-            axes = figure.add_subplot(cells[index // columns, index % columns], label="pair")
-            if len(names) == 1:
+            axes = figure.add_subplot(cells[index // columns, index % columns], label="parallel" if is_many else "pair")
+            if is_many:
+                parallel_axes(axes, names, _lines(entries))
+            elif len(names) == 1:
                 _series(axes, record)
             else:
                 _pair(axes, record, index, pair)
     return figure
+
+
+def _lines(entries: Sequence[Mapping[str, Any]]) -> list[Lines]:
+    """The points of each entry, averaged over its seeds, and the base model of the first, for parallel axes."""
+    fronts = [_array([[point["values"] for point in front] for front in entry["points"]]).mean(0) for entry in entries]
+    looks = [{"colors": colour_and_marker(at)[0], "linewidths": 0.8, "alpha": 0.6} for at in range(len(entries))]
+    named = [shortened(entry["name"], 26) for entry in entries]
+    base = Lines(_array([entries[0]["base"]["values"]]), "base model", {"colors": "black", "linewidths": 2.0, "linestyles": "--"})
+    return [*(Lines(*parts) for parts in zip(fronts, named, looks, strict=True)), base]
 
 
 def colour_and_marker(index: int) -> tuple[str, str]:
@@ -91,6 +104,8 @@ def _what_is_drawn(record: Mapping[str, Any]) -> list[str]:
         lines.append("Dots: seeds." + (bands if m > 1 else ""))
     elif m > 1:
         lines.append("Lines join the points that no other point of the same run dominates. Small markers: dominated.")
+    if m > PAIRED:
+        return [lines[0].replace("Bars:", "Bars above:"), left_out(m)]
     return lines + (["Each panel shows two objectives: fronts are projected on them."] if m > 2 else [])
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from moft.engine.fronts.attainment_surfaces import attainment_surfaces
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
-from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
+from moft.engine.fronts.hypervolume import hypervolume, hypervolume_error, hypervolume_method
 from moft.engine.fronts.paired_bootstrap import Difference, paired_differences
 from moft.run.comparison.comparison_table import number
 from moft.run.comparison.seeds_and_folds import Entry
@@ -53,7 +53,7 @@ def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, An
         "main": {"name": main_name(record)},
         "weights": first[0].tensors["weights"].tolist(),
         "reference": reference.tolist(),
-        "method": hypervolume_method(len(reference)),
+        "method": hypervolume_method(len(first[0].tensors["weights"]), len(reference), samples, _largest_error(rows)),
         "intervals": intervals_text(first[0].nouns, samples, BOOTSTRAP_SEED),
         "entries": rows,
         "verdicts": verdicts,
@@ -69,6 +69,12 @@ def _fewest_lists(entry: Entry) -> int:
     return int(counts[counts > 0].min()) if counts.any() else 0
 
 
+def _largest_error(rows: Sequence[Mapping[str, Any]]) -> float:
+    """The largest standard error of a hypervolume, relative to its value."""
+    volumes = [row["hypervolume"] for row in rows]
+    return max((volume["standard_error"] / volume["value"] for volume in volumes if volume["value"] > 0), default=0.0)
+
+
 def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str, Any], Tensor]:
     """The row of one entry, and its bootstrap samples `[samples, measures]`; both are means over its seeds."""
     values, mains = entry.pooled("values"), entry.pooled("main")
@@ -76,6 +82,7 @@ def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str
     fronts = [value.double().nanmean(1) for value in values]  # [seeds], each [n, m]
     means = [main.double().nanmean(1) for main in mains]  # [seeds], each [n]
     volumes = torch.tensor([hypervolume(front, reference) for front in fronts], dtype=torch.float64)
+    errors = torch.tensor([hypervolume_error(front, reference) for front in fronts], dtype=torch.float64)
     averages = torch.stack(means).mean(1)  # [seeds]
     drawn_volumes = torch.stack([bootstrap_hypervolume(value, counts, reference) for value in values]).mean(0)
     drawn_means = torch.stack([bootstrap_means(main.unsqueeze(-1), counts)[..., 0] for main in mains])  # [seeds, samples, n]
@@ -84,7 +91,7 @@ def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str
         "runs": [str(run.path) for run in entry.all_runs],
         "seeds": list(entry.seeds),
         "betas": _betas(entry.runs[0][0].tensors["betas"]),
-        "hypervolume": _summary(volumes, drawn_volumes),
+        "hypervolume": _summary(volumes, drawn_volumes) | {"standard_error": errors.mean().item()},
         "main": _summary(averages, drawn_means.mean((0, 2)))
         | {"deviation": torch.stack([_deviation(mean) for mean in means]).mean().item()},
         "indicators": _indicators(entry),

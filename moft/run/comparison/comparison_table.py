@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from moft.files.csv import csv_text
 from moft.run.report.front_record import main_name
 from moft.types import MAIN
 
@@ -59,20 +58,18 @@ def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
 def comparison_table(record: Mapping[str, Any]) -> str:
     """The table as CSV, with all digits; empty where there is no number."""
     indicators = _indicators(record)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     measures = ("hypervolume", "main")
     of_measure = [f"{name}{end}" for name in measures for end in ("", ":low", ":high", ":deviation_over_seeds")]
     costs = ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds")
-    writer.writerow(["run", *of_measure, "main:deviation", *indicators, *costs])
+    rows: list[list[object]] = [["run", *of_measure, "main:deviation", *indicators, *costs]]
     for entry in record["entries"]:
         row = []
         for name in measures:
             row += [entry[name]["value"], *entry[name]["ci"], entry[name]["deviation_over_seeds"]]
         row += [entry["main"]["deviation"], *(entry["indicators"].get(name) for name in indicators)]
         row += [entry["cost"][name] for name in costs]
-        writer.writerow([entry["name"], *("" if value is None or math.isnan(value) else value for value in row)])
-    return text.getvalue()
+        rows.append([entry["name"], *("" if value is None or math.isnan(value) else value for value in row)])
+    return csv_text(rows)
 
 
 def _indicators(record: Mapping[str, Any]) -> list[str]:

@@ -60,7 +60,8 @@ def check_schema(schema: Any, expected: int, file: Path) -> None:
 
 def _check(number: Any, expected: int, kind: str, path: Path) -> None:
     if number == 1:
-        raise RunError(f"{path}: was made by a version of moft before 0.2.0, which this version cannot read; train the run anew.")
+        before = "was made by a version of moft before 0.2.0, which this version cannot read"
+        raise RunError(f"{path}: {before}; train the run anew, with another --out.")
     if number != expected:
         raise RunError(f"{path}: has {kind} {number!r}; this version of moft reads {expected}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
@@ -191,13 +192,17 @@ def check_is_free(path: Path) -> None:
     """Checks that a run can be made at `path`.
 
     Raises:
-        RunError: the path exists.
+        RunError: the path exists, or no folder can be made there.
     """
     if (path / CONFIG).exists():
         raise RunError(f"{path}: a run already exists here; choose another --out, remove it, or continue it with --resume.")
     if path.exists():
         kind = "a folder that is not a run" if path.is_dir() else "a file"
         raise RunError(f"{path}: {kind} already exists here; choose another --out or remove it.")
+    above = next(folder for folder in path.absolute().parents if folder.exists() or folder.is_symlink())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
+        raise RunError(f"{path}: cannot be written ({reason}); choose another --out.")
 
 
 def lock_folder(folder: Path) -> IO[str]:

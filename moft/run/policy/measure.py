@@ -12,6 +12,7 @@ from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator
 from moft.run.policy.kept_points import PointFiles
 from moft.run.policy.open_run import OpenedRun
+from moft.run.report.figure_style import PAIRED
 from moft.run.report.front_record import Measured, reference_point
 from moft.run.run_settings import ProfileSettings
 from moft.types import Tradeoff
@@ -50,7 +51,7 @@ def measure(
     betas = opened.betas_at(dial)
     grid = checked_grid(settings.grid(m), settings.points, m)
     edge_tradeoffs = None
-    if settings.edges and m > 2 and len(grid) > 1:
+    if settings.edges and 2 < m <= PAIRED and len(grid) > 1:
         edge_tradeoffs = Tradeoff(edge_weights(m, settings.edges)[0], betas)
         if substitutions(opened.policy, edge_tradeoffs, opened.names):
             edge_tradeoffs = None  # points of the grid would serve them, and these are shown anyway

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.json import float_of, json_of
+from moft.files.plain_number import plain_number
 from moft.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -
 
 def _number(text: str, whole: str, option: str) -> float:
     try:
-        return float(text)
+        return plain_number(text)
     except ValueError as error:
         raise ConfigError(f"{option} {whole!r}: {text!r} is not a number.") from error
 

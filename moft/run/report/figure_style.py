@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -43,7 +45,14 @@ STYLE: Any = {
     "legend.fontsize": 10.5,
 }
 WIDTH = 14.0  # inches
+PAIRED = 7
+"""The most objectives whose pairs have a panel each; more are drawn on parallel axes, in one panel."""
 DOTS = 150  # per inch
+FALLBACKS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "IPAGothic"),
+    *("Droid Sans Fallback", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Symbols2"),
+)
 
 
 @contextmanager
@@ -51,16 +60,25 @@ def styled() -> Iterator[None]:
     """Draws everything inside in moft's style, whatever matplotlib's settings on this machine are."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context({**STYLE, "font.family": [STYLE["font.family"], *_fallbacks()]}):
         yield
 
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     content = io.BytesIO()
-    with styled():
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)  # no font here has it; a box stands for it
         figure.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
+
+
+@functools.cache
+def _fallbacks() -> tuple[str, ...]:
+    """The installed ones of some fonts with letters that the first font lacks, such as Chinese, Japanese and Korean ones."""
+    from matplotlib.font_manager import fontManager
+
+    return tuple(name for name in FALLBACKS if name in set(fontManager.get_font_names()))
 
 
 def shortened(text: str, length: int) -> str:

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.run.report.figure_style import ACCENT, DOTS, ELSEWHERE, INK, MUTED, WIDTH, shortened, styled
+from moft.run.report.figure_style import ACCENT, DOTS, ELSEWHERE, INK, MUTED, PAIRED, WIDTH, shortened, styled
 from moft.run.report.front_record import main_name, main_title, nouns_of
+from moft.run.report.parallel_axes import Lines, left_out, parallel_axes
 from moft.types import MAIN
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class _Points:
 def front_figure(record: Mapping[str, Any]) -> Figure:
     """A panel for each pair of objectives (with one objective, for its values), and one for the main objective if there is one.
 
+    More than `PAIRED` objectives are on parallel axes, in one panel.
+
     Args:
         record: the content of `front.json`.
     """
@@ -58,6 +61,8 @@ def front_figure(record: Mapping[str, Any]) -> Figure:
     grid = _Points.of(record["points"], m)
     both = _Points.of([*record["points"], *record["edges"]], m)
     base = _Points.of([{**record["base"], "weights": [np.nan] * m}], m)
+    if m > PAIRED:
+        return _of_many(record, grid, base)
     side = max(1, m - 1)
     width = max(WIDTH, 2.5 * side)
     height = HEADER + (6.6 if side == 1 else side * min(4.2, 0.74 * width / side))
@@ -80,6 +85,34 @@ def front_figure(record: Mapping[str, Any]) -> Figure:
         else:
             _pairs(figure, cells, grid, both, base, names, metric)
         _aside(figure, aside, grid, base, names, main_title(record), metric if main_name(record) == MAIN else "")
+    return figure
+
+
+def _of_many(record: Mapping[str, Any], grid: _Points, base: _Points) -> Figure:
+    """The points of the grid on parallel axes, above the main values if there are any."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    names, has_main = list(record["objectives"]), np.isfinite(grid.main).any()
+    header, height = HEADER + 0.25, 9.0 + (3.2 if has_main else 0.0)
+    is_vertex = grid.weights.max(1) >= BETWEEN
+    groups = [
+        Lines(grid.values[~is_vertex], "point of the grid", {"colors": ELSEWHERE, "linewidths": 0.9}),
+        Lines(grid.values[is_vertex], "all weight on one objective", {"colors": ACCENT, "linewidths": 1.2, "alpha": 0.7}),
+        Lines(base.values, "base model", {"colors": "black", "linewidths": 2.0, "linestyles": "--"}),
+    ]
+    with styled():
+        below = ConstrainedLayoutEngine(rect=(0.006, 0.0, 0.988, 1 - header / height), w_pad=0.07, h_pad=0.07)
+        figure = Figure(figsize=(WIDTH, height), dpi=DOTS, layout=below)
+        _header(figure, record, height)
+        figure.text(0.012, 1 - 0.83 / height, left_out(len(names)), fontsize=11, color=MUTED, va="top")
+        cells = figure.add_gridspec(2, 1, height_ratios=[2.2, 1]) if has_main else figure.add_gridspec(1, 1)
+        parallel_axes(figure.add_subplot(cells[0, 0], label="parallel"), names, groups)
+        if has_main:
+            axes = figure.add_subplot(cells[1, 0], label="main")
+            _series(axes, _numbers(grid), grid.main, grid.main_ci, base.main[0], base.main_ci[0])
+            unit = short_metric(record["metric"]) if main_name(record) == MAIN else ""
+            axes.set(title=main_title(record), xlabel="point of the grid", ylabel=unit)
     return figure
 
 

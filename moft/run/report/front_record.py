@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,9 +12,10 @@ from torch import Tensor
 
 from moft.engine.checks.return_values import checked_number
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
-from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method
+from moft.engine.fronts.hypervolume import hypervolume, hypervolume_error, hypervolume_method
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import ConfigError
+from moft.files.csv import csv_text
 from moft.interfaces import Indicator
 from moft.run.run_settings import ProfileSettings
 from moft.types import MAIN, Front, ListValues, Nouns
@@ -108,6 +107,7 @@ def front_record(
     front = measured.front
     counts = resampled(front.measured.values.shape[1], measured.samples, measured.seed)
     volumes = bootstrap_hypervolume(front.measured.values, counts, measured.reference)
+    volume, error = hypervolume(front.points, measured.reference), hypervolume_error(front.points, measured.reference)
     points, weights = front.points, front.tradeoffs.expand(len(front.tradeoffs)).weights
     main = front.main
     separate = None if math.isnan(cost.policy.separate_seconds) else cost.policy.separate_seconds
@@ -122,10 +122,11 @@ def front_record(
         "edges": [] if measured.edges is None else point_records(measured.edges, counts),
         "base": _values_record(measured.base, counts)[0],
         "hypervolume": {
-            "value": hypervolume(points, measured.reference),
+            "value": volume,
             "ci": interval(volumes, LEVEL).tolist(),
             "reference": measured.reference.tolist(),
-            "method": hypervolume_method(len(front.objectives)),
+            "method": hypervolume_method(len(points), points.shape[1], measured.samples, error / volume if volume else 0.0),
+            "standard_error": error,
         },
         "main": {
             "name": front.measured.main_name,
@@ -180,16 +181,14 @@ def front_table(record: Mapping[str, Any]) -> str:
     names = record["objectives"]
     header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    rows = [header]
     for point in record["points"]:
         row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
         main = [point["main"], *point["main_ci"]]
-        writer.writerow([*row, *("" if value is None or math.isnan(value) else value for value in main)])
-    return text.getvalue()
+        rows.append([*row, *("" if value is None or math.isnan(value) else value for value in main)])
+    return csv_text(rows)
 
 
 def list_values(measured: Measured) -> dict[str, Tensor]:

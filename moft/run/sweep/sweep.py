@@ -80,12 +80,12 @@ class Sweep:
     Args:
         folder: that holds their folders.
         runs: in the order in which they start.
-        unknown: why it cannot be checked yet for some runs that the method supports the model.
+        unchecked: what could not be checked, in sentences.
     """
 
     folder: Path
     runs: tuple[SweepRun, ...]
-    unknown: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     def states(self) -> dict[str, State]:
         """The state of each run, by name.
@@ -156,14 +156,14 @@ def plan_sweep(
         raise ConfigError("--seeds: seeds are varied by --over; leave one of them out.")
     if "plugins" in values:
         raise ConfigError("--over plugins: cannot be varied; name all the files in the config, and vary what they offer.")
-    runs, mistakes, unknown = [], [], dict[str, str]()
+    runs, mistakes, unchecked = [], [], dict[str, tuple[str, ...]]()
     for chosen in combinations(values):
         try:
             resolved = read_settings(config, overrides_of(chosen, overrides), plugins, is_run=is_run, trust=trust)
             settings: RunSettings = resolved.make()
             checked = json.dumps([resolved.plain[part] for part in ("task", "method", "profile")], sort_keys=True)
-            if checked not in unknown:  # the check opens data or the config of a model, so it is made once for equal settings
-                unknown[checked] = check_before_training(settings)
+            if checked not in unchecked:  # the check opens data or the config of a model, so it is made once for equal settings
+                unchecked[checked] = check_before_training(settings)
         except MoftError as error:
             mistakes += _without_values(str(error), chosen).splitlines()
             continue
@@ -174,7 +174,9 @@ def plan_sweep(
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     _refuse_twins(runs)
-    return Sweep(folder, tuple(runs), tuple(dict.fromkeys(filter(None, unknown.values()))))
+    return Sweep(
+        folder, tuple(runs), tuple(dict.fromkeys(sentence for sentences in unchecked.values() for sentence in sentences))
+    )
 
 
 def run_sweep(

@@ -12,9 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from moft.interrupts import heeding_signals
-
 from moft.files.atomic_write import not_followed
+from moft.interrupts import heeding_signals
 
 THREADS = "OMP_NUM_THREADS"
 DEVICES = "CUDA_VISIBLE_DEVICES"

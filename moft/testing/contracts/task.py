@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor
 
-from moft.interfaces import Task
+from moft.interfaces import ChecksInputs, InputCheck, Task
 from moft.testing.contracts.assertions import (
     broken_rule,
     forked_randomness,
@@ -30,7 +30,7 @@ def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
     Objectives have different names. In every split, the shapes of a batch agree, masks are False at padding and values are
     finite. Lists are numbered from zero and occur once, with the same content in any batch. Their order is fixed without a
     generator, and depends on the seed with one. There is a model for any size of tradeoff. The state can be restored, and JSON
-    can hold the identity.
+    can hold the identity. Its `check_inputs`, if it has one, takes what was prepared, and changes nothing.
 
     Args:
         task: prepared; a small one, since every split is read several times.
@@ -50,6 +50,8 @@ def check_task(task: Task, splits: Sequence[str] = _SPLITS) -> None:
         _check_order(task, split, content, len(names))
     _check_model(task, splits[0])
     _check_records(task)
+    if isinstance(task, ChecksInputs):
+        _check_inputs(task, task.state, len(names))
 
 
 def _check_content(batches: Batches, m: int, on: str) -> dict[int, Tensor]:
@@ -136,6 +138,23 @@ def _check_records(task: Task) -> None:
         json.dumps(dict(task.identity()))
     except (TypeError, ValueError) as error:
         raise broken_rule("an identity that JSON can hold", error, "identity()") from error
+
+
+def _check_inputs(task: ChecksInputs, state: Callable[[], Mapping[str, Tensor]], m: int) -> None:
+    before = {name: value.clone() for name, value in state().items()}
+    with forked_randomness(), unused_global_generator("a look draws nothing", "check_inputs()"):
+        found = task.check_inputs()
+    require_kind(found, InputCheck, "a moft.api.InputCheck", "check_inputs()")
+    require(all(map(_is_sentence, found.unchecked)), "sentences on what is unchecked", found.unchecked, "check_inputs()")
+    if found.sample is not None:
+        _check_batch(found.sample, m, "the sample of check_inputs()")
+    after = state()
+    for name, value in before.items():
+        require_same(after[name], value, "the same state after a look", name, tolerance=0.0)
+
+
+def _is_sentence(text: object) -> bool:
+    return isinstance(text, str) and bool(text.strip()) and "\n" not in text
 
 
 def _order(batches: Batches) -> list[int]:

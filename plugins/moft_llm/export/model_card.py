@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import moft
 from moft import RunError
-from moft.api import Tradeoff, redacted
+from moft.api import Tradeoff, parse_json, redacted
 from moft_llm.export.card_metadata import base_license, data_names
 from moft_llm.loading.model_path import public_name
 
@@ -149,12 +149,12 @@ class ModelCard:
         """The content of `front.json`; None where the policy is not measured yet."""
         folder = self.llm_run.opened.folder
         try:
-            front: dict[str, Any] = json.loads(folder.front.read_text(encoding="utf-8"))
+            front: dict[str, Any] = parse_json(folder.front.read_bytes())
             if all(front[field] for field in ("points", "objectives", "base", "split", "metric")):
                 return front
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, LookupError, RecursionError):
+        except (ValueError, TypeError, LookupError):
             pass
         raise RunError(f"{folder.front}: damaged file. `moft train ... --resume` measures the run again.")
 

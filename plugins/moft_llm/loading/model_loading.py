@@ -18,7 +18,7 @@ from moft_llm.loading.model_files import check_model_files
 from moft_llm.loading.model_path import check_model_path, model_path
 from moft_llm.loading.text_decoder import has_text_decoder, is_multimodal, text_decoder
 from moft_llm.loading.transformers_logging import quiet
-from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete, check_finite
+from moft_llm.loading.weight_checks import LOADING_OPTIONS, check_complete, check_finite, check_shapes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -163,6 +163,38 @@ def _checked_place(name: str, gguf: str | None, cache: Path | None) -> tuple[Ada
         if gguf is None and user_path(folder).is_dir():
             check_model_files(user_path(folder), folder)
     return adapter, place, gguf
+
+
+def model_without_weights(
+    name: str, *, gguf: str | None, cache: Path | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None]:
+    """The architecture of a model, and its tokenizer, from its files; of the weights, only their names and shapes are read.
+
+    Args:
+        name: as for `load_base`. Of a hub's model and of a GGUF file, there is no tokenizer yet.
+        gguf: as for `load_base`.
+        cache: a folder with downloaded models.
+
+    Raises:
+        DataError: as `load_base` would.
+    """
+    from transformers import AutoTokenizer
+
+    outline = model_outline(name, gguf=gguf, cache=cache)
+    name, gguf = model_path(name, gguf, cache)
+    with quiet():
+        adapter, place, gguf = _checked_place(name, gguf, cache)
+        folder = user_path(place)
+        if gguf is not None or not (folder / "config.json").is_file():
+            return outline, None
+        if not is_multimodal(_load_config(place)):
+            check_shapes(folder, outline, name)
+        of_tokenizer = place if adapter is None or not has_tokenizer(adapter) else adapter.place
+        tokenizer = _read(
+            f"{name}: no tokenizer", AutoTokenizer.from_pretrained, of_tokenizer, "tokenizer.json: ", trust_remote_code=False
+        )
+    _prepare_tokenizer(tokenizer, outline, name)
+    return outline, tokenizer
 
 
 def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:

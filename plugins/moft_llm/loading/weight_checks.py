@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,6 +44,36 @@ def check_complete(loading_info: Mapping[str, Any], model: PreTrainedModel, name
         )
     if missing:
         raise DataError(f"{name}: {file} lacks {len(missing)} weights of a {type(model).__name__}, such as {missing[0]}.")
+
+
+def check_shapes(folder: Path, outline: PreTrainedModel, name: str) -> None:
+    """Checks the shapes in the safetensors files of a folder, from their headers.
+
+    Args:
+        folder: of the model; its files are whole.
+        outline: its architecture.
+        name: of the model, for messages.
+
+    Raises:
+        DataError: a file has no weight of the model, or one of another shape than the config says.
+    """
+    from safetensors import safe_open
+
+    if getattr(outline.config, "quantization_config", None) is not None:
+        return
+    expected = {weight: list(value.shape) for weight, value in outline.state_dict().items()}
+    for file in sorted(folder.glob("model*.safetensors")):
+        with safe_open(file, framework="pt") as opened:
+            saved = {weight: opened.get_slice(weight).get_shape() for weight in opened.keys()}  # noqa: SIM118 - not a mapping
+        is_other = not any(known.endswith(weight) or weight.endswith(known) for weight in saved for known in expected)
+        if expected and saved and is_other:
+            raise DataError(f"{name}: {file.name} has no weight of a {type(outline).__name__}, such as {next(iter(expected))}.")
+        for weight, shape in saved.items():
+            if weight in expected and shape != expected[weight]:
+                raise DataError(
+                    f"{name}: the weight {weight} has shape {shape} in {file.name}, but the config says {expected[weight]}; they "
+                    "belong to different models."
+                )
 
 
 def check_finite(model: PreTrainedModel, name: str) -> None:

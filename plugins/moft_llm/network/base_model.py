@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from moft_llm.loading.model_loading import LoadedModel, Precision, Quantization, load_base, model_outline
+from moft_llm.loading.model_loading import (
+    LoadedModel,
+    Precision,
+    Quantization,
+    load_base,
+    model_outline,
+    model_without_weights,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -71,6 +78,10 @@ class BaseModel:
     def outline(self) -> PreTrainedModel:
         """The architecture; with weights only if they have been loaded already."""
         return model_outline(self.name, gguf=self._gguf, cache=self._cache) if self._loaded is None else self._loaded.network
+
+    def without_weights(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None]:
+        """The architecture, and the tokenizer if no hub has to be asked for it, once the model's files have been looked at."""
+        return model_without_weights(self.name, gguf=self._gguf, cache=self._cache)
 
     def load(self) -> LoadedModel:
         """The model, its tokenizer and what is to be said of them, read once."""

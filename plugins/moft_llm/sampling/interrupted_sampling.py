@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from moft import DataError
+from moft.api import parse_json
 from moft_llm.data.preference_example import short_repr
 
 SUFFIX = ".partial"
@@ -92,8 +93,8 @@ class PartialFile(AbstractContextManager["PartialFile"]):
     def _row(self, number: int, line: bytes) -> Any:
         """A line of the file: settings, then responses."""
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line)
+        except ValueError:
             row = None
         openings = row.get("openings", "") if isinstance(row, dict) else ""
         is_readable = openings is None or (isinstance(openings, list) and all(isinstance(text, str) for text in openings))

@@ -19,6 +19,7 @@ from moft_ltr.base.lambdamart import Documents, LambdaMART, train_lambdamart
 from moft_ltr.base.lightgbm_model import (
     LightGBMModel,
     booster_scores,
+    import_lightgbm,
     load_booster,
     read_model_text,
     tensor_to_text,
@@ -96,6 +97,20 @@ class BaseScores:
                 f"[task.base] every training document has the base score {raw[0].item():g}; choose a base ranker that ranks them."
             )
         self._mean, self._deviation = raw.mean().item(), deviation
+
+    def check(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
+        """Checks that a base ranker that is not trained here scores these queries, the ones that `store` was built from.
+
+        Raises:
+            ConfigError: its package is missing, or it takes other columns.
+            DataError: its file is missing, damaged or of another kind, or the data lacks its column.
+        """
+        if isinstance(self._base, LightGBMModel):
+            self._weights = {"booster": text_to_tensor(read_model_text(self._base))}
+        if isinstance(self._base, LightGBMModel | LambdaMART):
+            import_lightgbm()
+        if not isinstance(self._base, NeuralBase | LambdaMART):
+            self._raw_scores(store, parts)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors for `restore`."""

@@ -72,16 +72,16 @@ def open_dataset(path: Path, cache: Path) -> Dataset:
         DataError: `path` does not exist, the file has an error, or the folder is incomplete.
     """
     if path.is_dir():
-        return _read(path)
+        return read_dataset(path)
     entry = cache_entry(path, cache)
     if not entry.exists():
         convert(path, entry)
     try:
-        data = _read(entry)
+        data = read_dataset(entry)
     except DataError:
         shutil.rmtree(entry, ignore_errors=True)
         convert(path, entry)
-        data = _read(entry)
+        data = read_dataset(entry)
     return replace(data, source=str(path))
 
 
@@ -128,7 +128,7 @@ def split_candidates(folder: Path, split: str) -> list[Path]:
     return [*(path for path in files if path.is_file()), *(path for path in folders if path.is_dir())]
 
 
-def _read(folder: Path) -> Dataset:
+def read_dataset(folder: Path) -> Dataset:
     """Opens a converted folder and checks its arrays."""
     meta = read_meta(folder)
     lists, items, columns = meta["lists"], meta["items"], meta["columns"]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moft import DataError
-from moft.api import temporary_folder
+from moft.api import cache_advice, parse_json, temporary_folder
 
 SCHEMA = 1
 META = "meta.json"
@@ -60,6 +60,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise DataError(
             f"{target}: cannot be written: {reason}. Nothing was left there; free some space or choose another folder."
+            f"{cache_advice(target)}"
         ) from error
 
 
@@ -140,7 +141,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / META
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         splits = [
             entry.name for entry in sorted(folder.glob("*")) if entry.stem in ("train", "vali", "valid", "validation", "test")

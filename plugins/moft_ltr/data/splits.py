@@ -66,9 +66,10 @@ def open_splits(
     if len(columns) > 1:
         counts = ", ".join(f"{file.source} has {file.columns}" for file in files.values())
         raise DataError(
-            f"{data}: the splits differ in columns: {counts}. If the last columns are all zero, write one out on any line: 9:0."
+            f"{data}: the splits differ in columns: {counts}. If the last columns are all zero, write the last one out on any "
+            f"line of the others: {max(columns)}:0."
         )
-    queries = {split: _rankable_queries(file, short_lists) for split, file in files.items()}
+    queries = {split: rankable_queries(file, short_lists) for split, file in files.items()}
     if folds is None:
         return {split: (QuerySubset(files[split], queries[split]),) for split in SPLITS}
     if folds < 3 or not 0 <= fold < folds:
@@ -81,7 +82,7 @@ def all_queries(data: Dataset) -> tuple[QuerySubset, ...]:
     return (QuerySubset(data, np.arange(len(data))),)
 
 
-def _rankable_queries(data: Dataset, short_lists: ShortLists) -> NDArray[np.int64]:
+def rankable_queries(data: Dataset, short_lists: ShortLists) -> NDArray[np.int64]:
     """The queries of at least two documents."""
     lengths = np.diff(data.offsets)
     short = np.flatnonzero(lengths < 2)

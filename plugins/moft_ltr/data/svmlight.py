@@ -44,7 +44,9 @@ class _QueriesSoFar:
     items: int = 0
 
 
-def convert(path: Path, target: Path, *, block: int = BLOCK, labels: Mapping[str, int] | None = None) -> None:
+def convert(
+    path: Path, target: Path, *, block: int = BLOCK, labels: Mapping[str, int] | None = None, is_head: bool = False
+) -> None:
     """Converts an svmlight file into the folder `target`, block by block.
 
     Args:
@@ -52,6 +54,7 @@ def convert(path: Path, target: Path, *, block: int = BLOCK, labels: Mapping[str
         target: the folder to create; it does not appear if the file has an error.
         block: bytes of text that are in memory at once.
         labels: columns, from 1, to record as labels.
+        is_head: whether to convert only the first block, whose last query may then be cut off.
 
     Raises:
         DataError: the file has an error (with its line), or the result cannot be written.
@@ -68,6 +71,8 @@ def convert(path: Path, target: Path, *, block: int = BLOCK, labels: Mapping[str
                 for array in (features.data, features.indices, features.indptr):
                     save_array(file, array)
             relevance.append(grades)
+            if is_head:
+                break
         if found.items == 0:
             raise DataError(f"{path}: has no documents; {FORM}.")
         check_labels(str(path), labels or {}, columns)

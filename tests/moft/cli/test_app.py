@@ -222,6 +222,25 @@ def test_a_wrong_value_on_the_command_line_names_its_argument(run):
     assert err[0].endswith(" Try 'moft data make --help'.")
 
 
+@pytest.mark.parametrize("typed", ["1_0", "\u0661", "inf", "0x10"])
+def test_a_number_on_the_command_line_is_decimal(run, typed):
+    code, out, err = run("data", "make", typed, data=AddsData())
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("moft: error: Invalid value for 'count': ")
+
+
+@pytest.mark.parametrize("word", ["a\0b", "a\udcffb"])
+def test_a_word_that_is_no_text_is_refused(run, word):
+    assert run("train", word) == (2, "", [f"moft: error: the argument {word!r} is not UTF-8 text."])
+
+
+def test_a_message_has_an_end(run):
+    code, _, err = run("train", "a" * 100_000)
+    assert (code, len(err)) == (2, 1)
+    assert len(err[0]) < 2100
+    assert err[0].endswith("cannot be read (File name too long).")
+
+
 def test_a_group_without_a_command_shows_its_help(run):
     class Groups:
         @hookimpl
@@ -303,6 +322,22 @@ def test_a_closed_pipe_ends_in_silence():
     done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["plugins"], 0), (["train", "none.yaml"], 2)])
+def test_streams_that_were_closed_before_the_start_change_nothing(argv, code, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(argv) == code
+
+
+def test_a_mistake_that_nobody_reads_keeps_its_exit_code():
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-c", "import sys; from moft.cli.app import main; sys.exit(main(['train', 'none.yaml']))"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=writer)
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["plugins"], ["train", "--help"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -79,13 +80,28 @@ def test_a_key_that_overrides_a_merged_one_is_not_given_twice(config):
         ("a: 1\n2: b", "a.yaml:2: the key 2 is not text; put it in quotes."),
         ("a: !!python/object:os.system x", "a.yaml:1: tag 'tag:yaml.org,2002:python/object:os.system' is not allowed."),
         ("a: &x [*x]", "a.yaml:1: an alias refers to something that contains it."),
-        ("a: !!int x", "a.yaml:1: a value does not fit its tag (invalid literal for int() with base 10: 'x')."),
+        ("a: !!int x", "a.yaml:1: 'x' does not fit its tag 'int'."),
         ("a: 1\nb: \x07", "a.yaml:2: character '\\x07' is not allowed in YAML."),
     ],
 )
 def test_what_is_malformed_is_told_in_one_line_with_its_place(config, text, message):
     found = message_of(config, text)
     assert found.endswith(message)
+    assert "\n" not in found
+
+
+def test_no_more_of_an_endless_file_is_read_than_refuses_it():
+    with pytest.raises(ConfigError, match=r"^/dev/zero:1: is longer than 1,000,000 characters"):
+        read_config(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    "override", ["a=" + "[" * 5000, "a=" + "1" * 5000, 'a="\\0"', 'a="\\ud800"', "a=x\udcff", ".".join("a" * 5000) + "=1"]
+)
+def test_an_override_is_bounded_as_a_file_is(config, override):
+    found = message_of(config, "a: 1", override)
+    assert found.startswith("override 'a")
+    assert "is malformed: " in found
     assert "\n" not in found
 
 

@@ -45,7 +45,7 @@ def test_types_have_words(annotation, words):
 
 
 def test_records_have_words(toys):
-    assert words_of(toys.Column) == "settings of Column"
+    assert words_of(toys.Column) == "mapping with column"
     assert words_of(toys.Neural | toys.Scores) == "'neural' with its settings or 'scores' with its settings"
     assert words_of(toys.Colour) == "'red' or 'blue'"
 

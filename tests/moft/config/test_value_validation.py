@@ -41,3 +41,16 @@ def test_a_place_stays_as_it_is_written_while_nothing_is_opened(tmp_path, monkey
     (tmp_path / "tiny").mkdir()
     monkeypatch.chdir(tmp_path)
     assert validated(PathOrName, "./tiny", "a") == ("./tiny", "./tiny", [])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given"), [(int, "1_0"), (float, "1_0.5"), (list[int], ["1_0"]), (dict[str, float], {"a": "1_0"})]
+)
+def test_a_text_that_is_no_decimal_number_is_no_number(annotation, given):
+    found, _, mistakes = validated(annotation, given, "p")
+    assert len(mistakes) == 1, found
+    assert mistakes[0].endswith(("must be a whole number, got '1_0'.", "number, got '1_0'.", "must be a number, got '1_0.5'."))
+
+
+def test_a_decimal_number_in_quotes_is_one():
+    assert validated(float, "1e-3", "p")[0] == 1e-3

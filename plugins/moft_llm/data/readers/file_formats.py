@@ -69,19 +69,19 @@ def file_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
-def _line_rows(path: Path) -> Iterator[Row]:
-    """One JSON object per line; blank lines are skipped."""
+def _line_rows(path: Path, form: str | None = None) -> Iterator[Row]:
+    """One JSON object per line, which messages say is a `form`; blank lines are skipped."""
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _row(f"{path}:{number}", json_of(line.rstrip("\n"), f"{path}:{number}"))
+                yield _row(f"{path}:{number}", json_of(line.rstrip("\n"), f"{path}:{number}", form))
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
     """An array of JSON objects, or one object per line, which some files named `.json` hold."""
     with path.open(encoding="utf-8-sig") as file:
         if file.read(4096).lstrip()[:1] != "[":
-            yield from _line_rows(path)
+            yield from _line_rows(path, "an object, unless the whole file is an array of objects")
             return
         file.seek(0)
         values = json_of(file.read(), str(path))

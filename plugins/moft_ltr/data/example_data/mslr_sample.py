@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from moft import DataError
-from moft.api import download_wheel, temporary_folder, wheel_member
+from moft.api import download_wheel, parse_json, temporary_folder, wheel_member
 from moft_ltr.data.dataset import Dataset, open_dataset
 from moft_ltr.data.dataset_folder import QueryIndex, content_hash, new_folder, write_dataset
 from moft_ltr.data.svmlight import convert
@@ -99,7 +99,7 @@ def _check_unchanged(target: Path, hashes: Mapping[str, str]) -> None:
     """Checks that `target` has the sample, and that its content has not changed."""
     advice = "Remove it and run `moft data get mslr-sample` again."
     try:
-        origin = json.loads((target / _ORIGIN).read_text(encoding="utf-8"))
+        origin = parse_json((target / _ORIGIN).read_bytes())
         is_ours = origin["sha256"] == dict(hashes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{target}: already exists, but is not the sample ({_ORIGIN} cannot be read). {advice}") from error

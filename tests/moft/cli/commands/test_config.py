@@ -10,6 +10,7 @@ import pytest
 
 from moft.cli.app import main
 from moft.config.yaml12 import load
+from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 ROOT = Path(__file__).resolve().parents[4]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -52,6 +53,13 @@ def moft_losses():
 """
 
 
+@pytest.fixture(autouse=True)
+def lists(tmp_path, monkeypatch):
+    """The data of `GOOD`, in the folder that a test runs in."""
+    monkeypatch.chdir(tmp_path)
+    make_synthetic(tmp_path / "lists", Synthetic(lists=8, items=4, features=8))
+
+
 def test_a_config_without_a_mistake_is_said_to_have_none(moft, tmp_path):
     (tmp_path / "good.yaml").write_text(GOOD)
     said = moft("config", "check", tmp_path / "good.yaml")
@@ -59,7 +67,6 @@ def test_a_config_without_a_mistake_is_said_to_have_none(moft, tmp_path):
 
 
 def test_every_mistake_is_told_with_its_file_line_and_setting(moft, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     (tmp_path / "good.yaml").write_text(GOOD)
     (tmp_path / "bad.yaml").write_text(BAD)
@@ -91,7 +98,7 @@ def test_every_mistake_is_told_with_its_file_line_and_setting(moft, tmp_path, mo
             ("method:\n", "plugins: mine.py\nmethod:\n"),
             ":6: plugins: must be a list of files such as ['./mine.py'], got 'mine.py'.",
         ),
-        (("profile:", "prfile:"), ":1: profile: is missing; it is required (settings of ProfileSettings)."),
+        (("profile:", "prfile:"), ":1: profile: is missing; it is required (mapping with evaluator)."),
     ],
 )
 def test_a_file_that_is_wrong_as_a_whole_is_told_too(change, told, moft, tmp_path):

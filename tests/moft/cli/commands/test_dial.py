@@ -83,7 +83,7 @@ def test_a_policy_of_one_ratio_says_that_it_has_no_other(finished, lists, moft, 
 WRONG = {
     "1,0": "--dial 0: must be above 0",
     "-1,1": "--dial -1: must be above 0",
-    "1,nan": "--dial nan: must be above 0",
+    "1,nan": "--dial '1,nan': 'nan' is not a number",
     "1,2,3": "--dial '1,2,3': 3 values for 2 objectives: first, second.",
     "third=2": "--dial 'third=2': 'third' is not an objective.",
     "hot": "--dial 'hot': 'hot' is not a number.",

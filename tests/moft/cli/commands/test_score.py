@@ -122,7 +122,7 @@ def test_labels_are_not_needed_to_score(finished, lists, moft, tmp_path):
 WORDS = {
     "weights off the simplex": (("--weights", "0.5,0.6"), "weights must sum to 1"),
     "negative weights": (("--weights", "1.5,-0.5"), "weights must be finite and not negative"),
-    "weights that are no numbers": (("--weights", "nan,1"), "weights must be finite and not negative"),
+    "weights that are no numbers": (("--weights", "nan,1"), "--weights 'nan,1': 'nan' is not a number"),
     "too few weights": (("--weights", "1"), "1 values for 2 objectives: first, second"),
     "an unknown objective": (("--weights", "frist=1"), "'frist' is not an objective. Did you mean 'first'?"),
     "an objective given twice": (("--weights", "first=0.5,first=0.5"), "'first' is given twice"),

@@ -84,10 +84,6 @@ MISTAKES = {
     "a path twice": (("--over", "trainer.epochs=1", "--over", "trainer.epochs=2"), "trainer.epochs is varied twice"),
     "a path that is also set": (("--over", "seed=1,2", "--set", "seed=3"), "seed is varied by --over"),
     "a value twice": (("--over", "trainer.epochs=2,2"), "two runs are called 'trainer.epochs=2,seed=0'"),
-    "names that differ in case": (
-        ("--over", "task.data=A,a"),
-        "two runs are called 'task.data=a,seed=0', apart from upper and lower case",
-    ),
     "the same run twice": (
         ("--over", "method=cos-dpo,{name: cos-dpo}"),
         "'method=cos-dpo,seed=0' and 'method=name-cos-dpo-",
@@ -108,6 +104,16 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_written(words, told, p
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert told in said.mistakes[0]
     assert entries(tmp_path) == before
+
+
+@pytest.mark.parametrize("plan", [(), ("--plan",)], ids=["run", "plan"])
+def test_runs_whose_names_differ_in_case_alone_are_refused(plan, config, lists, moft, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "Aa":
+        (tmp_path / name).symlink_to(lists)
+    said = moft("sweep", config, "--over", "task.data=A,a", *plan, "--out", "sweep")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert "two runs are called 'task.data=a,seed=0', apart from upper and lower case" in said.mistakes[0]
 
 
 def test_mistakes_of_several_values_are_all_told(config, moft, tmp_path):

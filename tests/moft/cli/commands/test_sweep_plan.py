@@ -16,9 +16,8 @@ def test_a_conditioner_that_the_model_cannot_take_is_told_before_the_first_run(c
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_plan_without_data_says_once_what_it_could_not_check(config, moft, tmp_path):
+def test_data_that_are_missing_are_one_mistake_of_all_runs(config, moft, tmp_path):
     words = ("--over", "trainer.epochs=1,2", "--set", "task.data=nowhere", "--out", tmp_path / "sweep", "--plan")
     said = moft("sweep", config, *words)
-    assert (said.code, said.mistakes) == (0, [])
-    (line,) = [line for line in said.out.splitlines() if line.startswith("Not checked")]
-    assert line.startswith("Not checked whether the method fits the model: 'nowhere': no such file or folder")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert said.mistakes[0].startswith("moft: error: 'nowhere': no such file or folder")

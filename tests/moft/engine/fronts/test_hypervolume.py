@@ -10,7 +10,14 @@ from torch import nan, tensor
 from torch.testing import assert_close
 
 from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, interval, resampled
-from moft.engine.fronts.hypervolume import hypervolume, hypervolume_method, nondominated
+from moft.engine.fronts.hypervolume import (
+    hypervolume,
+    hypervolume_error,
+    hypervolume_method,
+    nondominated,
+    sample_directions,
+    volume_above,
+)
 from moft.errors import ConfigError, ShapeError
 
 
@@ -71,8 +78,8 @@ def test_the_volume_agrees_with_two_libraries_and_with_inclusion_and_exclusion(m
 
 def test_the_approximated_volume_is_close_to_the_exact_one_and_says_so():
     points, reference = _random_front(8, 7), torch.zeros(7)
-    assert hypervolume_method(6) == "exact"
-    assert hypervolume_method(7).startswith("approximate")
+    assert hypervolume_method(8, 6, 1000, 0.0) == "exact"
+    assert hypervolume_method(8, 7, 1000, 0.001).startswith("approximate")
     assert hypervolume(points, reference) == pytest.approx(_inclusion_exclusion(points, reference), rel=1e-2)
     assert hypervolume(points, reference) == hypervolume(points, reference)
 
@@ -176,3 +183,62 @@ def test_samples_of_every_list_once_give_the_front_itself():
     values = _random_front(11 * 30, 2).reshape(11, 30, 2)
     found = bootstrap_hypervolume(values, torch.ones(1, 30), torch.zeros(2))
     assert found.item() == pytest.approx(hypervolume(values.mean(1), torch.zeros(2)))
+
+
+def _values(n, m, lists=12, seed=0):
+    """`[n, lists, m]`, values of many lists around a curved front."""
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.rand(n, m, generator=generator, dtype=torch.float64)
+    front = directions / directions.norm(dim=1, keepdim=True)
+    return front.unsqueeze(1) + 0.1 * torch.rand(n, lists, m, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("n", "m"), [(11, 2), (300, 3), (300, 4), (300, 5), (100, 6)])
+def test_every_sample_of_a_bootstrap_that_is_quick_is_exact(n, m):
+    values, counts, reference = _values(n, m), resampled(12, 3, seed=0), torch.zeros(m)
+    assert sample_directions(n, m, 1000) is None
+    means = bootstrap_means(values, counts)
+    assert bootstrap_hypervolume(values, counts, reference).tolist() == [hypervolume(points, reference) for points in means]
+    assert hypervolume_error(values.mean(1), reference) == 0.0
+
+
+@pytest.mark.parametrize(("n", "m"), [(300, 6), (20, 7), (60, 7)])
+def test_an_approximated_bootstrap_agrees_with_the_exact_one(n, m):
+    values, counts, reference = _values(n, m), resampled(12, 4, seed=0), torch.zeros(m)
+    found = bootstrap_hypervolume(values, counts, reference)
+    exact = torch.tensor([volume_above(reference, None)(points) for points in bootstrap_means(values, counts)])
+    assert_close(found, exact.double(), rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize("m", [7, 8])
+def test_the_stated_error_holds(m):
+    points, reference = _values(20, m, seed=m).mean(1), torch.zeros(m)
+    exact, error = volume_above(reference, None)(points), hypervolume_error(points, reference)
+    assert 0 < error < 0.01 * exact
+    assert abs(hypervolume(points, reference) - exact) < 2 * error
+    rough = volume_above(reference, 4096)(points)
+    assert abs(rough - exact) < 2 * error * (262_144 / 4096) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "samples"), [(300, 20, 1000), (300, 6, 1000), (21, 7, 1000), (10_000, 7, 1000), (300, 20, 100)]
+)
+def test_the_work_of_a_bootstrap_is_bounded(n, m, samples):
+    directions = sample_directions(n, m, samples)
+    assert 1024 <= directions <= 16_384
+    assert directions == 1024 or directions * n * m * samples <= 1e10
+
+
+def test_a_front_without_volume_or_values_has_no_error():
+    assert hypervolume_error(-torch.ones(3, 9), torch.zeros(9)) == 0
+    assert torch.tensor(hypervolume_error(torch.full((3, 9), nan), torch.zeros(9))).isnan()
+    values = -torch.ones(5, 4, 9)
+    assert bootstrap_hypervolume(values, resampled(4, 3, seed=0), torch.zeros(9)).tolist() == [0, 0, 0]
+
+
+def test_the_method_says_what_is_approximate():
+    assert hypervolume_method(21, 3, 1000, 0.0) == "exact"
+    assert hypervolume_method(300, 6, 1000, 0.0) == "exact; its interval from 5,555 directions for each bootstrap sample"
+    assert hypervolume_method(300, 20, 1000, 0.0042) == (
+        "approximate, from 262,144 directions (1,666 for each bootstrap sample), standard error 0.0042 of the value"
+    )

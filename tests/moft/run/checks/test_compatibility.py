@@ -137,11 +137,12 @@ def test_a_plan_of_what_fits_says_nothing_of_it(config, moft, tmp_path):
     assert "Not checked" not in said.out
 
 
-def test_a_plan_without_data_says_what_it_could_not_check(config, moft, tmp_path):
-    said = moft("train", config, "--plan", "--out", tmp_path / "run", "--set", "task.data=nowhere")
-    assert (said.code, said.mistakes) == (0, [])
-    (line,) = [line for line in said.out.splitlines() if line.startswith("Not checked")]
-    assert line.startswith("Not checked whether the method fits the model: 'nowhere': no such file or folder")
+@pytest.mark.parametrize("plan", [(), ("--plan",)], ids=["run", "plan"])
+def test_data_that_are_missing_are_a_mistake(plan, config, moft, tmp_path):
+    said = moft("train", config, *plan, "--out", tmp_path / "run", "--set", "task.data=nowhere")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert said.mistakes[0].startswith("moft: error: 'nowhere': no such file or folder")
+    assert not (tmp_path / "run").exists()
 
 
 def test_prefixes_longer_than_the_context_are_refused_with_the_figure(moft, tiny_models, made_up_lists, tmp_path):

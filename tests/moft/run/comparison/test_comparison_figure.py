@@ -144,3 +144,15 @@ def test_the_same_comparison_gives_the_same_bytes(record_of):
     first, second = (png(comparison_figure(record)) for _ in range(2))
     assert first == second
     assert Image.open(io.BytesIO(first)).width == 1140
+
+
+@pytest.mark.parametrize("how", [{}, {"over_seeds": True}])
+def test_many_objectives_are_on_parallel_axes(how, record_of):
+    what = {"names": tuple("abcdefgh"), "points": 9}
+    runs = [(f"{method}{seed}", {**what, "method": method, "seed": seed}) for method in ("cos-dpo", "dpo-ls") for seed in (0, 1)]
+    record = record_of(*(runs if how else runs[::2]), **how)
+    figure = comparison_figure(record)
+    (axes,) = axes_of(figure, "parallel")
+    assert not axes_of(figure, "pair")
+    assert [len(collection.get_segments()) for collection in axes.collections] == [9, 9, 1]
+    assert "With 8 objectives, pairs are not drawn" in texts_of(figure)

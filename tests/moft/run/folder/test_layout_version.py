@@ -13,7 +13,7 @@ from moft.hooks.plugin_manager import Plugins
 from moft.run.folder.run_folder import RunFolder
 from moft.run.policy.open_run import open_run
 
-BEFORE = "was made by a version of moft before 0.2.0, which this version cannot read; train the run anew."
+BEFORE = "was made by a version of moft before 0.2.0, which this version cannot read; train the run anew, with another --out."
 OLD_NAMES = {"max_grad_norm": "clip", "gradient_accumulation_steps": "accumulation", "models_at_once": "together"}
 
 

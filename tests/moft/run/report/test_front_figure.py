@@ -189,3 +189,24 @@ def by_rows(m):
 
 def place(point, i, j):
     return tuple(np.round([point["values"][i], point["values"][j]], 9))
+
+
+@pytest.mark.parametrize("m", [8, 20])
+def test_many_objectives_are_on_parallel_axes(recorded, m):
+    record = recorded(m)
+    figure = front_figure(record)
+    (axes,) = panels(figure, "parallel")
+    assert not panels(figure, "pair")
+    assert len(panels(figure, "main")) == 1
+    lines = sum(len(collection.get_segments()) for collection in axes.collections)
+    assert lines == len(record["points"]) + 1  # and the base model
+    assert [label.get_text() for label in axes.get_xticklabels()] == record["objectives"]
+    assert any(text.startswith(f"With {m} objectives, pairs are not drawn") for text in said(figure))
+    assert png(figure).startswith(SIGNATURE)
+
+
+def test_a_letter_that_no_font_has_gives_no_warning(recorded, recwarn):
+    figure = front_figure(recorded(2, names=("点击率\U000e0041", "クリック")))
+    assert "点击率\U000e0041" in " ".join(said(figure))
+    assert png(figure).startswith(SIGNATURE)
+    assert not list(recwarn)

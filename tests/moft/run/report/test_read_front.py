@@ -12,7 +12,7 @@ from moft.files.safetensors import load_tensors, save_tensors
 from moft.run.report.read_front import read_measured
 from moft.types import Nouns
 
-BEFORE = "a version of moft before 0.2.0, which this version cannot read; train the run anew."
+BEFORE = "a version of moft before 0.2.0, which this version cannot read; train the run anew, with another --out."
 
 
 def changed(folder, change):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from moft.api import Batch, Batches, Model, ModelSpec, Nouns, Objective
+from moft.api import Batch, Batches, InputCheck, Model, ModelSpec, Nouns, Objective
 from moft.testing import check_task
 
 M, LISTS, LENGTH = 2, 6, 4
@@ -120,7 +120,22 @@ def _empty_list(self, batch):
     return replace(batch, items=batch.items & (batch.lists > 0).unsqueeze(1), mask=torch.zeros_like(batch.mask))
 
 
+def _draws(self):
+    torch.rand(1)
+    return InputCheck()
+
+
+def _changes(self):
+    self.offset = self.offset + 1
+    return InputCheck()
+
+
 BROKEN = [
+    (_kind(check_inputs=lambda self: ()), "a moft.api.InputCheck"),
+    (_kind(check_inputs=lambda self: InputCheck(("a\nb",))), "sentences on what is unchecked"),
+    (_kind(check_inputs=_draws), "a look draws nothing"),
+    (_kind(check_inputs=_changes), "the same state after a look"),
+    (_kind(check_inputs=lambda self: InputCheck((), replace(self.load(torch.arange(2)), main=torch.zeros(1)))), "main of shape"),
     (_kind(objectives=()), "objectives with different names"),
     (_kind(nouns="query"), "`nouns`, a moft.api.Nouns"),
     (_kind(objectives=(Objective("first"), Objective("first"))), "objectives with different names"),

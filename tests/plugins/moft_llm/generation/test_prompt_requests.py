@@ -33,8 +33,8 @@ def test_null_is_what_the_command_line_says(tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('{"prompt": ' + "[" * 100_000, "is not JSON that can be read (nested too deep, or a number of too many digits)."),
-        ('{"prompt": 1' + "0" * 5_000 + "}", "is not JSON that can be read (nested too deep, or a number of too many digits)."),
+        ('{"prompt": ' + "[" * 100_000, "is not JSON that can be read (nested deeper than 100 levels)."),
+        ('{"prompt": 1' + "0" * 5_000 + "}", "is not JSON that can be read (a number of more than 4,300 digits)."),
     ],
 )
 def test_a_line_that_python_cannot_read_is_named(line, told, tmp_path):

@@ -48,8 +48,19 @@ def test_parquet_rows_are_those_that_were_written(tmp_path):
     [
         ("a.jsonl", '{"a": 1}\n{"a": }\n', r"a\.jsonl:2: is not JSON \(Expecting value, column 7\)\.$"),
         ("a.jsonl", "[1]\n", r"a\.jsonl:1: has type list; every row must be an object, \{\.\.\.\}\.$"),
-        ("a.jsonl", "[" * 100_000, r"a\.jsonl:1: is not JSON that can be read \(nested too deep, or a number"),
-        ("a.jsonl", '{"a": ' + "1" * 5000 + "}", r"a\.jsonl:1: is not JSON that can be read \(nested too deep, or a number"),
+        ("a.jsonl", "[" * 100_000, r"a\.jsonl:1: is not JSON that can be read \(nested deeper than 100 levels\)\."),
+        (
+            "a.jsonl",
+            '{"a": ' + "1" * 5000 + "}",
+            r"a\.jsonl:1: is not JSON that can be read \(a number of more than 4,300 digits\)\.",
+        ),
+        (
+            "a.json",
+            '{\n "lists": 3\n}\n',
+            r"a\.json:1: .* is not JSON .*; a line is an object, unless the whole file is an array",
+        ),
+        ("a.jsonl", '{"a": 1, "a": 2}', r"a\.jsonl:1: is not JSON that can be read \(key 'a' is given twice\)\."),
+        ("a.jsonl", r'{"a": "\ud800"}', r"a\.jsonl:1: is not JSON that can be read \(\\ud800 is half of a character"),
         ("a.jsonl", b'{"a": "\xff"}', r"a\.jsonl: is not UTF-8 text \(invalid start byte\)\.$"),
         ("a.json", '[{"a": 1},\n{"a": }]', r"a\.json: is not JSON \(Expecting value, line 2\)\.$"),
         ("a.json", '[{"a": 1}, 2]', r"a\.json, row 2: has type int; every row must be an object"),

@@ -1,0 +1,100 @@
+"""The first queries of every split, for checks that must not take as long as reading all the data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from moft import DataError
+from moft_ltr.data.cache_key import cache_entry
+from moft_ltr.data.dataset import find_data, read_dataset, split_file
+from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, rankable_queries
+from moft_ltr.data.svmlight import convert
+
+READ_WHOLE = 4 << 20
+"""Bytes of a text file that is read whole, as training would; of a larger one, which was never converted, the first lines are."""
+FIRST_LINES = 1 << 20
+"""Bytes of these."""
+SCANNED = 64 << 20
+"""Bytes of a text file that are searched for the largest column."""
+QUERIES = 1000
+"""Queries of a file that are looked at."""
+VALUES = 4_000_000
+"""Values of a file, over all its columns, that are looked at."""
+
+
+def unread_files(data: str, cache: Path) -> dict[str, Path]:
+    """By split, the file, if it is too large to be read for a check and was never converted.
+
+    Raises:
+        DataError: there are no data, or a split is missing.
+    """
+    folder = find_data(data, cache)
+    files = {split: split_file(folder, split) for split in SPLITS}
+    return {
+        split: path
+        for split, path in files.items()
+        if not path.is_dir() and path.stat().st_size > READ_WHOLE and not cache_entry(path, cache).exists()
+    }
+
+
+def first_queries(parts: tuple[QuerySubset, ...]) -> tuple[QuerySubset, ...]:
+    """The first queries of each file of a split."""
+    chosen = []
+    for part in parts:
+        most = int(np.searchsorted(part.offsets[1:], VALUES // part.data.columns, side="right"))
+        chosen.append(replace(part, lists=part.lists[: max(1, min(QUERIES, most))]))
+    return tuple(chosen)
+
+
+def queries_of_first_lines(path: Path, short_lists: ShortLists, columns: int) -> tuple[QuerySubset, ...]:
+    """The whole queries in the first `FIRST_LINES` bytes of a text file, in memory.
+
+    Args:
+        path: the file.
+        short_lists: what to do with queries of one document.
+        columns: of the result at least, since a column of zeros may be absent.
+
+    Raises:
+        DataError: one of these lines has an error.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        convert(path, Path(temporary) / "head", block=FIRST_LINES, is_head=True)
+        read = read_dataset(Path(temporary) / "head")
+        last = len(read) - 1  # this query may be cut off
+        if not last:
+            raise DataError(f"{path}: its first query has more than {FIRST_LINES >> 20} MB; a query must fit into memory.")
+        items = int(read.offsets[last])
+        features = np.zeros((items, max(columns, read.columns)), dtype=np.float32)
+        features[:, : read.columns] = read.features[:items]
+        data = replace(
+            read,
+            features=features,
+            relevance=np.array(read.relevance[:items]),
+            offsets=np.array(read.offsets[: last + 1]),
+            qids=np.array(read.qids[:last]),
+            lines=np.array(read.lines[:last]),
+            source=str(path),
+        )
+    return first_queries((QuerySubset(data, rankable_queries(data, short_lists)),))
+
+
+def largest_column(path: Path) -> tuple[int, bool]:
+    """The largest column in the first `SCANNED` bytes of a text file, and whether that is all of it; skips malformed pairs."""
+    largest, read = 0, 0
+    with path.open("rb") as file:
+        for line in file:
+            pair = line.partition(b"#")[0].rpartition(b":")[0].rpartition(b" ")[2]
+            largest = max(largest, int(pair)) if pair.isdigit() and len(pair) < 9 else largest
+            if (read := read + len(line)) > SCANNED:
+                return largest, False
+    return largest, True
+
+
+def list_counts(splits: Mapping[str, tuple[QuerySubset, ...]]) -> list[int]:
+    """How many queries each file of each split has."""
+    return [len(part.lists) for parts in splits.values() for part in parts]
