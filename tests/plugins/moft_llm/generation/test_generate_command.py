@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from moft.run.run_config import read_settings
 from moft.run.train import train_run
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
-from moft_llm.generation.opened_llm_run import APPROXIMATE
+from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
 from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
 pytestmark = pytest.mark.slow  # a run is trained
@@ -303,3 +305,15 @@ def test_a_number_that_no_float_holds_is_told_with_its_line(line, told, run, tmp
     error = capsys.readouterr().err
     assert error.startswith(f"moft: error: {path}:1: {told}")
     assert error.count("\n") == 1
+
+
+def test_an_interrupted_generation_writes_nothing_and_says_how_to_go_on(run, tmp_path, capsys, monkeypatch):
+    def responses(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(LLMRun, "responses", responses)
+    words = ["generate", run, "Day 3: ", "--weights", "0.2,0.8", "--out", str(tmp_path / "out.jsonl")]
+    assert main(words) == 143
+    told = f"moft: interrupted by SIGTERM. Nothing was written yet. Go on with: {shlex.join(['moft', *words])}"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from moft import DataError
-from moft_llm.loading.model_loading import model_without_weights, model_outline
+from moft_llm.loading.model_loading import model_outline, model_without_weights
 
 
 @pytest.fixture

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import signal
+
 import pytest
 
 from moft import DataError
+from moft.cli.app import main
+from moft_llm.sampling import sample_responses as module
 from moft_llm.sampling.interrupted_sampling import PartialFile
 
 SETTINGS = {"--seed": 0}
@@ -28,3 +34,24 @@ def test_a_first_line_that_was_cut_short_is_begun_again(kept, tmp_path):
     path.write_bytes(whole[:kept])
     with PartialFile(path, SETTINGS) as partial:
         assert not partial.is_begun
+
+
+def test_an_interrupted_command_keeps_the_responses_and_says_how_to_go_on(tiny_models, tmp_path, capsys, monkeypatch):
+    whole, out, prompts = module.generate, tmp_path / "lists.jsonl", tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in ("One", "Twenty-two", "Three", "Four")))
+    asked = []
+
+    def interrupting(*arguments, **settings):
+        asked.append(1)
+        if len(asked) == 2:
+            signal.raise_signal(signal.SIGHUP)
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr(module, "generate", interrupting)
+    words = ["data", "sample", str(tiny_models()), str(prompts), "--out", str(out), "--batch", "4"]
+    words += ["--max-new-tokens", "8", "--scorer", "short={name: length, aim: shorter}"]
+    assert main(words) == 129
+    told = f"moft: interrupted by SIGHUP. {out}.partial holds the responses so far. Go on with: {shlex.join(['moft', *words])}"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    assert main(words) == 0
+    assert sorted(tmp_path.iterdir()) == [out, prompts]
