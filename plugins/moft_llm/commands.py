@@ -91,18 +91,8 @@ def generate(
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
         texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
         requests = [Request(text, weights, dial, place) for text, place in zip(texts, places, strict=True)]
-<<<<<<< HEAD
-    llm_run = LLMRun(run, "moft generate", threads, trust=trust)
-    tradeoff = llm_run.tradeoff(requests)
-    assignments = llm_run.assignments(tradeoff)
-    for note in (*llm_run.opened.substitutions(tradeoff), *llm_run.approximations(assignments)):
-        typer.echo(f"moft: note: {note}", err=True)
-    is_alone = len(requests) == 1 and file is None and out is None
-    streamer = llm_run.streamer() if is_alone and sys.stdout.isatty() else None
-=======
->>>>>>> runs
     with when_interrupted(lambda: "Nothing was written yet."):
-        llm_run = LLMRun(run, "moft generate")
+        llm_run = LLMRun(run, "moft generate", threads, trust=trust)
         tradeoff = llm_run.tradeoff(requests)
         assignments = llm_run.assignments(tradeoff)
         for note in (*llm_run.opened.substitutions(tradeoff), *llm_run.approximations(assignments)):
@@ -144,15 +134,8 @@ def export(
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
-<<<<<<< HEAD
-    llm_run = LLMRun(run, "moft export", threads, trust=trust)
-    tradeoff = llm_run.opened.tradeoff(weights, dial)
-    for note in llm_run.opened.substitutions(tradeoff):
-        typer.echo(f"moft: note: {note}", err=True)
-=======
->>>>>>> runs
     with when_interrupted(lambda: "Nothing was written yet."):
-        llm_run = LLMRun(run, "moft export")
+        llm_run = LLMRun(run, "moft export", threads, trust=trust)
         tradeoff = llm_run.opened.tradeoff(weights, dial)
         for note in llm_run.opened.substitutions(tradeoff):
             typer.echo(f"moft: note: {note}", err=True)
