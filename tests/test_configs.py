@@ -191,6 +191,7 @@ def noted(
     for place in (folder, folder / "plans"):
         (place / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(folder / "plans")
+    write_queries(folder / "plans" / DATA)
     runs: set[Path] = set()
     first = shlex.split(run_line(config).partition("&&")[0])
     if "sweep" in first:
@@ -206,6 +207,17 @@ def noted(
         if words[0] == "train":
             assert main([*words, "--plan"]) == 0, capsys.readouterr().err
     return calls, runs
+
+
+def write_queries(folder: Path) -> None:
+    """Three splits of ten queries, with as many columns as MSLR-WEB has; every column differs within a query."""
+    folder.mkdir(parents=True)
+    for split in ("train", "vali", "test"):
+        rows = []
+        for item in range(40):
+            columns = " ".join(f"{column}:{(item * column + item // 3) % 7 + 1}" for column in range(1, 137))
+            rows.append(f"{item % 5} qid:{item // 4 + 1} {columns}\n")
+        (folder / f"{split}.txt").write_text("".join(rows), encoding="utf-8")
 
 
 def in_shell(line: str, folder: Path, moft: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -194,8 +194,11 @@ def _check(node: yaml.Node, sizes: dict[yaml.Node, int | None]) -> int:
 
 
 def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
-    """Refuses a value that its tag does not fit, such as `!!int x`, and what could be no number and no text of a setting."""
-    text = node.value
+    """Refuses a value that its tag does not fit, such as `!!int x`, and what could be no number and no text of a setting.
+
+    JSON writes some characters as two halves, such as `\\ud83d\\ude00`; they become one character.
+    """
+    text = node.value = _HALVES.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), node.value)
     if node.tag in _PATTERNS and not _PATTERNS[node.tag].fullmatch(text):
         raise Malformed(f"{text[:40]!r} does not fit its tag {node.tag.rpartition(':')[2]!r}.", line)
     if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(text) > DIGITS:
@@ -204,4 +207,5 @@ def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
         raise Malformed(f"{text[:40]!r} has the character U+{ord(bad[0]):04X}, which no setting can hold.", line)
 
 
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # no path has the first; no text in a file has the others

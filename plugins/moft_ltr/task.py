@@ -34,12 +34,12 @@ from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels
 from moft_ltr.data.data_notes import leak_notes, overlap_notes
-from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
+from moft_ltr.data.dataset import Dataset, find_data, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
-from moft_ltr.data.first_queries import first_queries, largest_column, list_counts, queries_of_first_lines, unread_files
+from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
 from moft_ltr.data.lists_on_device import ListStore
-from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, open_splits
+from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, open_splits
 from moft_ltr.network.list_transformer import Ranker, check_heads
 from moft_ltr.starting_config import starting_config
 
@@ -125,6 +125,7 @@ class LTR:
         return starting_config(request)
 
     def check_inputs(self) -> InputCheck:
+        check_folds(self._folds, self._fold)
         look = copy.copy(self)  # so that this task stays as it was
         unread = unread_files(self._data, self._context.cache)
         if unread:
@@ -132,8 +133,7 @@ class LTR:
             columns = max(column for column, _ in scans)
             if not all(is_whole for _, is_whole in scans):
                 columns = max(columns, self._largest_column())  # it may be further down
-            paths = {split: split_file(find_data(self._data, self._context.cache), split) for split in SPLITS}
-            look._splits = {split: queries_of_first_lines(paths[split], self._short_lists, columns) for split in SPLITS}
+            look._splits = first_of_each(unread, self._data, self._context.cache, self._short_lists, columns)
         else:
             look._splits = {split: first_queries(parts) for split, parts in self._open_splits().items()}
         train = look._splits["train"]

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from moft import DataError
 from moft_ltr.data.cache_key import cache_entry
-from moft_ltr.data.dataset import find_data, read_dataset, split_file
+from moft_ltr.data.dataset import Dataset, find_data, open_dataset, read_dataset, split_file
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, rankable_queries
 from moft_ltr.data.svmlight import convert
 
@@ -51,27 +50,50 @@ def first_queries(parts: tuple[QuerySubset, ...]) -> tuple[QuerySubset, ...]:
     return tuple(chosen)
 
 
-def queries_of_first_lines(path: Path, short_lists: ShortLists, columns: int) -> tuple[QuerySubset, ...]:
-    """The whole queries in the first `FIRST_LINES` bytes of a text file, in memory.
+def first_of_each(
+    unread: Mapping[str, Path], data: str, cache: Path, short_lists: ShortLists, columns: int
+) -> dict[str, tuple[QuerySubset, ...]]:
+    """The first queries of each split: of an unread file from its first lines, of another one from all of it.
 
     Args:
-        path: the file.
+        unread: from `unread_files`.
+        data: a folder with one file or converted folder per split, or the name of a downloaded dataset.
+        cache: of converted files.
         short_lists: what to do with queries of one document.
-        columns: of the result at least, since a column of zeros may be absent.
+        columns: of an unread file at least, since a column of zeros may be absent.
+
+    Raises:
+        DataError: what was read has an error.
+    """
+    found = {}
+    for split in SPLITS:
+        if split in unread:
+            file = dataset_of_first_lines(unread[split], columns)
+        else:
+            file = open_dataset(split_file(find_data(data, cache), split), cache)
+        found[split] = first_queries((QuerySubset(file, rankable_queries(file, short_lists)),))
+    return found
+
+
+def dataset_of_first_lines(path: Path, columns: int) -> Dataset:
+    """The whole queries in the first `FIRST_LINES` bytes of a text file, in memory, with at least so many columns.
+
+    If not even the first query ends there, more lines are read.
 
     Raises:
         DataError: one of these lines has an error.
     """
+    size, last = FIRST_LINES, 0
     with tempfile.TemporaryDirectory() as temporary:
-        convert(path, Path(temporary) / "head", block=FIRST_LINES, is_head=True)
-        read = read_dataset(Path(temporary) / "head")
-        last = len(read) - 1  # this query may be cut off
-        if not last:
-            raise DataError(f"{path}: its first query has more than {FIRST_LINES >> 20} MB; a query must fit into memory.")
+        while not last:
+            head, is_whole = Path(temporary) / str(size), size >= path.stat().st_size
+            convert(path, head, block=size, is_head=True)
+            read, size = read_dataset(head), 4 * size
+            last = len(read) if is_whole else len(read) - 1  # the last query may be cut off
         items = int(read.offsets[last])
         features = np.zeros((items, max(columns, read.columns)), dtype=np.float32)
         features[:, : read.columns] = read.features[:items]
-        data = replace(
+        return replace(
             read,
             features=features,
             relevance=np.array(read.relevance[:items]),
@@ -80,14 +102,13 @@ def queries_of_first_lines(path: Path, short_lists: ShortLists, columns: int) ->
             lines=np.array(read.lines[:last]),
             source=str(path),
         )
-    return first_queries((QuerySubset(data, rankable_queries(data, short_lists)),))
 
 
 def largest_column(path: Path) -> tuple[int, bool]:
     """The largest column in the first `SCANNED` bytes of a text file, and whether that is all of it; skips malformed pairs."""
     largest, read = 0, 0
     with path.open("rb") as file:
-        for line in file:
+        while line := file.readline(FIRST_LINES):
             pair = line.partition(b"#")[0].rpartition(b":")[0].rpartition(b" ")[2]
             largest = max(largest, int(pair)) if pair.isdigit() and len(pair) < 9 else largest
             if (read := read + len(line)) > SCANNED:

@@ -60,6 +60,7 @@ def open_splits(
         ConfigError: `fold` is not one of `folds`, or there are fewer than three folds.
         DataError: files are missing or have errors, differ in columns or share a qid, or a query has one document.
     """
+    check_folds(folds, fold)
     folder = find_data(data, cache)
     files = {split: open_dataset(split_file(folder, split), cache) for split in SPLITS}
     columns = {file.columns for file in files.values()}
@@ -72,9 +73,17 @@ def open_splits(
     queries = {split: rankable_queries(file, short_lists) for split, file in files.items()}
     if folds is None:
         return {split: (QuerySubset(files[split], queries[split]),) for split in SPLITS}
-    if folds < 3 or not 0 <= fold < folds:
-        raise ConfigError(f"[task.fold] fold {fold} of {folds}: there must be at least 3 folds, and fold counts from 0.")
     return _deal_folds(files, queries, folds, fold)
+
+
+def check_folds(folds: int | None, fold: int) -> None:
+    """Checks that there is such a fold.
+
+    Raises:
+        ConfigError: there is not, or there are fewer than three folds.
+    """
+    if folds is not None and (folds < 3 or not 0 <= fold < folds):
+        raise ConfigError(f"[task.fold] fold {fold} of {folds}: there must be at least 3 folds, and fold counts from 0.")
 
 
 def all_queries(data: Dataset) -> tuple[QuerySubset, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -95,3 +96,7 @@ def test_what_stays_within_the_limits_is_read():
     found = load(f"a: {deep}\nb: &b [{', '.join('x' * 1000)}]\nc: [*b, *b]\nd: {'9' * 1000}")
     assert found["c"] == [found["b"], found["b"]]
     assert found["d"] == int("9" * 1000)
+
+
+def test_a_character_that_json_writes_as_two_halves_is_one():
+    assert load(json.dumps({"\U0001f600": ["a\U0001f600b", "é"]})) == {"\U0001f600": ["a\U0001f600b", "é"]}

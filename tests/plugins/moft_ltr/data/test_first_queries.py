@@ -8,7 +8,7 @@ import pytest
 from moft import DataError
 from moft_ltr.data import first_queries as module
 from moft_ltr.data.dataset import open_dataset
-from moft_ltr.data.first_queries import first_queries, largest_column, queries_of_first_lines, unread_files
+from moft_ltr.data.first_queries import dataset_of_first_lines, first_of_each, first_queries, largest_column, unread_files
 from moft_ltr.data.splits import all_queries
 
 ROWS = [f"{item % 5} qid:{item // 3} 1:{item} 2:1\n" for item in range(300)]
@@ -31,25 +31,27 @@ def test_a_large_file_that_was_never_converted_is_unread(folder):
 
 
 def test_the_first_lines_have_whole_queries_alone_and_every_column(folder):
-    (part,) = queries_of_first_lines(folder / "train.txt", "refuse", 7)
-    assert part.data.source == str(folder / "train.txt")
-    assert 0 < len(part.lists) < 30
-    assert np.diff(part.data.offsets).tolist() == [3] * len(part.lists)
-    assert part.data.features.shape[1] == 7
-    assert part.data.features[:, 0].tolist() == list(map(float, range(3 * len(part.lists))))
+    data = dataset_of_first_lines(folder / "train.txt", 7)
+    assert data.source == str(folder / "train.txt")
+    assert 0 < len(data) < 30
+    assert np.diff(data.offsets).tolist() == [3] * len(data)
+    assert data.features.shape[1] == 7
+    assert data.features[:, 0].tolist() == list(map(float, range(3 * len(data))))
     assert not list(folder.glob("cache*"))
 
 
 def test_a_fault_in_the_first_lines_is_told_with_its_line(folder):
     (folder / "train.txt").write_text("".join([*ROWS[:4], "1 qid:1 x\n", *ROWS[4:]]))
     with pytest.raises(DataError, match=r"train\.txt:5: 'x' is not a pair index:value"):
-        queries_of_first_lines(folder / "train.txt", "refuse", 0)
+        dataset_of_first_lines(folder / "train.txt", 0)
 
 
-def test_a_query_that_does_not_end_is_refused(folder):
-    (folder / "train.txt").write_text("1 qid:1 1:1\n" * 300)
-    with pytest.raises(DataError, match="its first query has more than"):
-        queries_of_first_lines(folder / "train.txt", "refuse", 0)
+def test_more_is_read_until_a_query_ends(folder):
+    long = [f"1 qid:1 1:{item}\n" for item in range(300)]
+    for more, lists in (([], 1), (["0 qid:2 1:1\n"] * 10, 2), (["0 qid:2 1:1\n"] * 900, 1)):
+        (folder / "train.txt").write_text("".join([*long, *more]))
+        data = dataset_of_first_lines(folder / "train.txt", 0)
+        assert (len(data), int(data.offsets[1])) == (lists, 300)
 
 
 def test_the_largest_column_is_found_wherever_it_is(folder, monkeypatch):
@@ -67,3 +69,11 @@ def test_what_is_looked_at_is_bounded_by_queries_and_by_values(folder, monkeypat
     assert first_queries(all_queries(data))[0].lists.tolist() == [0, 1]
     monkeypatch.setattr(module, "VALUES", 0)
     assert first_queries(all_queries(data))[0].lists.tolist() == [0]
+
+
+def test_a_small_file_beside_a_large_one_is_read_whole(folder):
+    (folder / "vali.txt").write_text("".join(ROWS[:3]))  # one query
+    cache = folder / "cache"
+    found = first_of_each(unread_files(str(folder), cache), str(folder), cache, "refuse", 2)
+    assert {split: len(parts[0].lists) for split, parts in found.items() if split != "train"} == {"validation": 1, "test": 10}
+    assert 0 < len(found["train"][0].lists) < 30
