@@ -75,9 +75,11 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
     try:
         if processes.is_sharding:
             check_trains_one_model(settings.method)
-        open_folder = _reopen if is_resumed else RunFolder.create
         trackers = processes.first(lambda: trackers_of(resolved, path, plugins)) or {}
-        folder = processes.first(lambda: open_folder(path, resolved.plain)) or RunFolder(path)
+        config = resolved.plain
+        folder = processes.first(
+            lambda: _reopen(path, config, plugins) if is_resumed else RunFolder.create(path, config)
+        ) or RunFolder(path)
         observed = plugins if processes.is_main else Plugins()
         observers = Observers(observed, Run(path.name, path, resolved.plain), trackers)
         records = RunRecords(folder, fingerprint(resolved.plain), observers, is_main=processes.is_main)
@@ -106,10 +108,10 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
     processes.end()
 
 
-def _reopen(path: Path, config: Mapping[str, Any]) -> RunFolder:
+def _reopen(path: Path, config: Mapping[str, Any], plugins: Plugins) -> RunFolder:
     """The run at `path`, held by this process; what training depends on must be as it was."""
     folder = RunFolder.open(path)
-    kept = check_same_config(folder, config)
+    kept = check_same_config(folder, config, plugins)
     check_same_plugins(folder, config["plugins"])
     folder.hold()
     folder.clean()

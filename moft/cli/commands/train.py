@@ -85,7 +85,7 @@ def _print_plan(
 
     if has_run := RunFolder(folder).config.is_file():
         if resume:
-            check_same_config(RunFolder(folder), settings)
+            check_same_config(RunFolder(folder), settings, plugins)
     else:
         check_is_free(folder)
     trainer, profile = settings["trainer"], settings["profile"]

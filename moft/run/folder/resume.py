@@ -7,10 +7,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moft.errors import RunError
+from moft.config.build_component import resolve
+from moft.errors import MoftError, RunError
+from moft.hooks.plugin_manager import Plugins
 from moft.run.folder.layout_version import RESTORE, read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
+from moft.run.run_settings import RunSettings
 from moft.secret_values import redacted
 
 _UNTRAINED = ("device", "checkpoint_steps", "threads", "models_at_once", "sharding")
@@ -32,8 +35,13 @@ def fingerprint_of_0_2(config: Mapping[str, Any]) -> str:
 _UNTRAINED_OF_0_2 = ("indicators", "edges", "split", "bootstrap_samples")
 
 
-def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
+def check_same_config(folder: RunFolder, config: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
     """Checks that a run can be resumed with `config`.
+
+    Args:
+        folder: of the run.
+        config: resolved.
+        plugins: know the defaults of settings that are newer than the run.
 
     Returns: the resolved config in the run folder.
 
@@ -44,10 +52,18 @@ def check_same_config(folder: RunFolder, config: Mapping[str, Any]) -> dict[str,
     lacking = [part for part in ("task", "method", "profile", "trainer") if part in config and part not in kept]
     if lacking:
         raise RunError(f"{folder.config}: is damaged; it lacks {lacking[0]!r}. {RESTORE}")
-    found = _listed(differences(trained_part(kept), trained_part(config)))
+    found = _listed(differences(trained_part(_with_new_defaults(kept, plugins)), trained_part(config)))
     if found:
         raise RunError(f"{folder.path}: was made with another config ({found}); resume it with {folder.config}.")
     return kept
+
+
+def _with_new_defaults(kept: dict[str, Any], plugins: Plugins) -> Mapping[str, Any]:
+    """The config of a run with the defaults of settings that its version of moft did not have; as it is where it is damaged."""
+    try:
+        return resolve(RunSettings, kept, plugins).plain
+    except MoftError:
+        return kept
 
 
 def trained_part(config: Mapping[str, Any]) -> dict[str, Any]:

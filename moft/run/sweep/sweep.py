@@ -43,10 +43,12 @@ class SweepRun:
     Args:
         folder: its run folder.
         config: resolved.
+        plugins: see `check_same_config`.
     """
 
     folder: Path
     config: Mapping[str, Any]
+    plugins: Plugins
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ class SweepRun:
         run = RunFolder(self.folder)
         if not run.config.is_file():
             check_is_free(self.folder)
-        kept = check_same_config(run, self.config)
+        kept = check_same_config(run, self.config, self.plugins)
         if not run.front.exists():  # the last of the results that are written
             return State.UNFINISHED
         changed = run.config.stat().st_mtime_ns  # when it was made, or resumed with other profile settings
@@ -170,7 +172,7 @@ def plan_sweep(
         first = resolved.plain["seed"]
         for seed in range(first, first + (seeds or 1)):
             name = folder_name({**chosen, "seed": str(seed)} if "seed" not in values else chosen)
-            runs.append(SweepRun(folder / name, {**resolved.plain, "seed": seed}))
+            runs.append(SweepRun(folder / name, {**resolved.plain, "seed": seed}, plugins))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     _refuse_twins(runs)

@@ -348,3 +348,12 @@ def test_the_plan_says_how_many_points_are_measured_in_all(config, moft):
     assert counted in said.out
     two = moft("train", config, "--plan").out
     assert "Measures: 4 points on the test split (3 of the grid, the base model), 20 bootstrap samples" in two
+
+
+def test_a_run_that_is_older_than_a_setting_is_resumed_at_its_default(config, finished, moft, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    kept = [line for line in (run / "config.yaml").read_text(encoding="utf-8").splitlines() if "short_lists" not in line]
+    (run / "config.yaml").write_text("\n".join(kept), encoding="utf-8")
+    assert moft("train", config, "--out", run, "--resume").code == 0
+    said = moft("train", config, "--out", run, "--resume", "--set", "task.short_lists=drop")
+    assert (said.code, "task.short_lists: 'refuse' there, 'drop' here" in said.mistakes[0]) == (2, True)

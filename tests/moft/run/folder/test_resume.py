@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft.errors import RunError
+from moft.hooks.plugin_manager import Plugins
 from moft.run.folder.resume import check_same_config, fingerprint, fingerprint_of_0_2
 from moft.run.folder.run_folder import RunFolder
 
@@ -80,7 +81,7 @@ def test_all_settings_that_differ_are_named_on_one_line(tmp_path):
     folder = RunFolder.create(tmp_path / "run", CONFIG)
     other = changed("trainer.epochs", 4) | {"seed": 7}
     with pytest.raises(RunError, match=r"\(seed: 0 there, 7 here; trainer\.epochs: 3 there, 4 here\); resume it with"):
-        check_same_config(folder, other)
+        check_same_config(folder, other, Plugins())
 
 
 def test_a_checkpoint_of_0_2_0_is_still_known():
@@ -92,4 +93,4 @@ def test_a_checkpoint_of_0_2_0_is_still_known():
 def test_a_config_that_lacks_a_part_is_damaged_and_not_another_one(tmp_path):
     folder = RunFolder.create(tmp_path / "run", {key: value for key, value in CONFIG.items() if key != "trainer"})
     with pytest.raises(RunError, match=r"config\.yaml: is damaged; it lacks 'trainer'\. Restore it from a copy"):
-        check_same_config(folder, CONFIG)
+        check_same_config(folder, CONFIG, Plugins())
