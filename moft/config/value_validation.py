@@ -39,7 +39,7 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
         found = adapter.validate_python(with_secrets(value) if is_secret else value, context={"home": home})
     except ValidationError as error:
         return None, None, _mistakes(error, value, path, is_secret=is_secret)
-    mistakes = _number_mistakes(value, found, path)
+    mistakes = [] if is_secret else _number_mistakes(value, found, path)
     plain = adapter.dump_python(found, mode="json")
     if is_secret:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from moft.errors import RunError
+from moft.errors import DataError, RunError
 from moft.files.cache_folder import cache_advice
 from moft.files.leftovers import remove_leftovers, temporary_beside
 
@@ -23,6 +23,7 @@ def atomic_write(path: Path, content: bytes) -> None:
     Raises:
         RunError: the file system refuses, for instance because the disk is full; what was at `path` before is still there.
     """
+    temporary = temporary_beside(path)
     try:
         if _is_stream(path):
             path.write_bytes(content)
@@ -31,7 +32,6 @@ def atomic_write(path: Path, content: bytes) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise refused(path, error) from error
-    temporary = temporary_beside(path)
     remove_leftovers(path)
     try:
         with temporary.open("wb") as file:
@@ -99,6 +99,16 @@ def refused(path: Path, error: OSError) -> RunError:
     return RunError(
         f"{path}: cannot be written ({error.strerror or error}); what was there before is unchanged.{cache_advice(path)}"
     )
+
+
+def check_is_new(path: Path) -> None:
+    """Checks that nothing is overwritten at `path`; a device or a pipe is written to.
+
+    Raises:
+        DataError: there is a file or a folder.
+    """
+    if os.path.lexists(path) and not _is_stream(path):
+        raise DataError(f"{path}: already exists. Choose another path or remove it.")
 
 
 def _is_stream(path: Path) -> bool:

@@ -150,26 +150,28 @@ class LLM:
         return starting_config(request)
 
     def check_inputs(self) -> InputCheck:
+        examples, train, unchecked = self._first_examples()
         outline, tokenizer = self._base.without_weights()
         self._longest(outline)
-        later = f"{self._base.name}: its weights and tokenizer, which are read when training starts."
-        unchecked: tuple[str, ...] = () if tokenizer is not None else (later,)
-        if unseen := unseen_data(self._data):
-            return InputCheck((*unchecked, unseen))
-        if is_small(self._data):
-            train = list(self._open().examples["train"])
-            check_labels(train, self._labels)
-            examples = [example for split in SPLITS for example in self._open().examples[split]]
+        if tokenizer is None:
+            unchecked = (*unchecked, f"{self._base.name}: its weights and tokenizer, which are read when training starts.")
         else:
-            splits = SPLITS if isinstance(self._splits, Stored) else (None,)
-            first = [list(filter_lists(first_prompts(self._data, split), self._faulty).examples) for split in splits]
-            train, examples = first[0], [example for part in first for example in part]
-            unchecked += (f"the data beyond the first {PROMPTS:,} prompts of each file, and whether every split has some.",)
-        if tokenizer is not None:
-            template = Template(tokenizer, self._template, self._control_tokens)
-            first_examples = examples[:PROMPTS]
-            template.render_all([example.prompt for example in first_examples], [example.where for example in first_examples])
+            template, first = Template(tokenizer, self._template, self._control_tokens), examples[:PROMPTS]
+            template.render_all([example.prompt for example in first], [example.where for example in first])
         return InputCheck(unchecked, labelled_sample(train[:SAMPLE], self._labels) if train else None)
+
+    def _first_examples(self) -> tuple[Sequence[Example], Sequence[Example], tuple[str, ...]]:
+        """What a look at the data gives: prompts of all splits, those to train on, and what was not looked at."""
+        if unseen := unseen_data(self._data):
+            return (), (), (unseen,)
+        if is_small(self._data):
+            train = self._open().examples["train"]
+            check_labels(train, self._labels)
+            return [example for split in SPLITS for example in self._open().examples[split]], train, ()
+        splits = SPLITS if isinstance(self._splits, Stored) else (None,)
+        first = [filter_lists(first_prompts(self._data, split), self._faulty).examples for split in splits]
+        left = f"the data beyond the first {PROMPTS:,} prompts of each file, and whether every split has some."
+        return [example for part in first for example in part], first[0], (left,)
 
     def prepare(self, trainer: Trainer) -> None:
         if self.source["quantization"] == "4bit" and self._context.device.type == "cpu":  # bitsandbytes has no gradients there

@@ -38,7 +38,7 @@ def score(
     plugins: Plugins = context.obj
     if (weights is None) == (weights_file is None):
         raise ConfigError("moft score needs either --weights or --weights-file, not both.")
-    from moft.files.atomic_write import atomic_write
+    from moft.files.atomic_write import atomic_write, check_is_new
     from moft.run.policy.open_run import open_run
     from moft.run.policy.score import scores_by_list
 
@@ -60,8 +60,8 @@ def score(
     tradeoff = tradeoff_at(rows, [factors], opened.trained_betas)
     for note in opened.substitutions(tradeoff):
         typer.echo(f"moft: note: {note}", err=True)
-    if out is not None and out.exists():
-        raise DataError(f"{out}: already exists. Choose another path or remove it.")
+    if out is not None:
+        check_is_new(out)
     with when_interrupted(lambda: NOTHING):
         scores = scores_by_list(opened.policy, batches, tradeoff)
     names = batches.names or [str(number) for number in range(1, len(scores) + 1)]

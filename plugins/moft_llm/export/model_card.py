@@ -125,7 +125,7 @@ class ModelCard:
         fields: dict[str, Any] = {
             "library_name": "transformers" if self.changes and not self.with_prefix else "peft",
             "pipeline_tag": "text-generation",
-            "base_model": public_name(self.base),
+            "base_model": public_name(redacted(self.base)),
             **base_license(self.base),
             "datasets": data_names(self.llm_run.opened.folder.resolved_config()),
             "tags": ["moft", "multi-objective", "preference-optimization", "lora"],
@@ -134,13 +134,14 @@ class ModelCard:
         return "\n".join(["---", *lines, "---", ""])
 
     def _code(self) -> str:
-        here, name = "path/to/this/folder", public_name(self.base)
+        here, base_name = "path/to/this/folder", redacted(self.base)
+        name = public_name(base_name)
         if self.with_prefix:
             return _PREFIX.format(here=here)
         if self.changes:
             return _MERGED.format(here=here)
         named, more = ("", "") if self.gguf is None else (", GgufConfig", _GGUF.format(gguf=json.dumps(self.gguf)))
-        is_local = name != self.base and "/" not in name
+        is_local = name != base_name and "/" not in name
         base = json.dumps(f"path/to/{name}" if is_local else name)
         code = _LORA.format(named=named, base=base, more=more, dtype=self.dtype, here=here)
         return code + ("\n" + _LOCAL.format(base=name) if is_local else "")

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from moft import DataError, RunError
-from moft.files.json import float_of, json_of, parse_json, read_json, read_rows
+from moft.files.json import float_of, json_of, parse_json, read_json
 
 
 def test_a_line_says_what_it_holds():
@@ -42,11 +42,6 @@ def test_a_damaged_file_of_a_run_is_told(text, tmp_path):
     (tmp_path / "versions.json").write_bytes(text)
     with pytest.raises(RunError, match=r"versions\.json: is cut short or not JSON"):
         read_json(tmp_path / "versions.json")
-
-
-def test_a_damaged_line_of_a_journal_is_left_out(tmp_path):
-    (tmp_path / "steps.jsonl").write_text('{"step": 1}\n' + "[" * 5000 + '\n{"step": 2, "step": 3}\n{"step": 4}\n')
-    assert read_rows(tmp_path / "steps.jsonl") == [{"step": 1}, {"step": 4}]
 
 
 def test_a_number_that_no_float_holds_is_infinite():

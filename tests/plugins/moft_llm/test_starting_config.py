@@ -76,11 +76,11 @@ GRADED = {"transform": "standardise", "sharpness": 1.5}
         ("hh", {"name": "hh", "paths": {"preferred": "data.jsonl"}}, {"preferred": DPO}),
     ],
 )
-def test_each_layout_has_its_reader_and_objectives_and_resolves(layout, reader, objectives, moft, save, written, tmp_path):
+def test_each_layout_has_its_reader_and_objectives_and_resolves(layout, reader, objectives, moft, save, written, tiny_models):
     task = written(save(rows_of(layout)))
     assert (task["data"], task["objectives"]) == (reader, objectives)
     assert task["template"] == ("chat" if layout == "chats" else "none")
-    assert moft("new", "config", "llm", "--data", "data.jsonl", "--model", "tiny", "--out", "c.yaml").code == 0
+    assert moft("new", "config", "llm", "--data", "data.jsonl", "--model", tiny_models(), "--out", "c.yaml").code == 0
     assert moft("config", "check", "c.yaml").out == "c.yaml: no mistakes.\n"
 
 

@@ -292,9 +292,7 @@ def test_settings_that_leave_no_room_are_refused_before_anything_is_read(build, 
 def test_a_run_on_a_base_with_an_adapter_opens_scores_generates_and_resumes(tuned, with_adapter, moft, tmp_path):
     run = shutil.copytree(tuned(model=with_adapter), tmp_path / "run")
     notes = json.loads((run / "front.json").read_text())["notes"]
-    assert any(
-        "it is merged into that model, so policy and reference both start from the two together." in note for note in notes
-    )
+    assert any("it is merged into that model, so policy and reference both start from the two together" in n for n in notes)
     data = tuned(model=with_adapter).parent
     assert moft("generate", run, "Day 1: ", "--weights", "0.5,0.5", "--greedy").code == 0
     said = moft("score", run, data / "lists.jsonl", "--weights", "0.5,0.5")

@@ -342,7 +342,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_plan_says_how_many_points_are_measured_in_all(config, moft):
-    said = moft("train", config, "--plan", "--set", "task.objectives.third={column: 1}", "--set", "profile.points=11")
+    said = moft(
+        "train", config, "--plan", "--set", "task.objectives.third={column: 1, transform: min-max}", "--set", "profile.points=11"
+    )
     parts = "11 of the grid, at most 9 between vertices for the pictures, the base model"
     counted = f"Measures: 21 points on the test split ({parts}), 20 bootstrap samples"
     assert counted in said.out

@@ -217,7 +217,7 @@ def test_a_line_that_is_no_json_is_told(run, tmp_path, capsys):
         (["--file", "gone.jsonl"], "gone.jsonl: cannot be read"),
         (
             ["Hi", "a\udcff", "--weights", "1,0"],
-            "prompt 2: prompt has half of a surrogate pair at character 1; it must be valid text.",
+            r"the argument 'a\udcff' is not UTF-8 text.",
         ),
         (
             ["Hi", "--weights", "1,0", "--dial", "1,3"],
