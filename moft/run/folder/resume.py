@@ -61,9 +61,10 @@ def check_same_config(folder: RunFolder, config: Mapping[str, Any], plugins: Plu
 def _with_new_defaults(kept: dict[str, Any], plugins: Plugins) -> Mapping[str, Any]:
     """The config of a run with the defaults of settings that its version of moft did not have; as it is where it is damaged."""
     try:
-        return resolve(RunSettings, kept, plugins).plain
+        filled: Mapping[str, Any] = resolve(RunSettings, kept, plugins).plain
     except MoftError:
         return kept
+    return filled
 
 
 def trained_part(config: Mapping[str, Any]) -> dict[str, Any]:
