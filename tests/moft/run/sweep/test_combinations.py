@@ -58,6 +58,9 @@ def test_what_cannot_be_read_is_refused(overs, told):
     assert "\n" not in str(caught.value)
 
 
+LETTERS = st.characters(codec="utf-8", exclude_characters="\0")  # what a config can hold
+
+
 def test_every_combination_is_made_and_the_last_setting_changes_fastest():
     made = combinations({"a": ["1", "2"], "b": ["x", "y"]})
     assert [(one["a"], one["b"]) for one in made] == [("1", "x"), ("1", "y"), ("2", "x"), ("2", "y")]
@@ -83,7 +86,7 @@ def test_a_name_shows_short_values_and_is_the_same_for_one_value_however_it_is_s
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=80), min_size=2, max_size=2, unique=True))
+@given(st.lists(st.text(LETTERS, min_size=1, max_size=80), min_size=2, max_size=2, unique=True))
 def test_names_are_safe_short_and_as_many_as_the_values(texts):
     names = [folder_name({"a.b": json.dumps(text), "c": json.dumps(text), "seed": "0"}) for text in texts]
     assert names[0] != names[1]
