@@ -12,7 +12,8 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 
 from moft.errors import RunError
 
@@ -37,14 +38,21 @@ def temporary_beside(path: Path) -> Path:
 def remove_leftovers(path: Path) -> None:
     """Removes the temporary files and folders of `path` whose process is no longer alive."""
     name = _taken_over(path.name)
-    for entry, found in _temporary(path.parent):
+    for entry, found in _temporary(path.parent, path.parent, ("*",)):
         if found["name"] == name and not _may_be_in_use(entry, found):
             _remove(entry)
 
 
-def remove_leftovers_in(folder: Path) -> None:
-    """Removes every temporary file and folder in `folder`, in which no other process may write."""
-    for entry, _ in _temporary(folder):
+def remove_leftovers_in(folder: Path, patterns: Iterable[str] = (), *, root: Path | None = None) -> None:
+    """Removes every temporary file and folder in `folder`, in which no other process may write.
+
+    Args:
+        folder: the folder.
+        patterns: of the names that moft writes, relative to `root`. The temporary names of version 0.2.0 say nothing of moft,
+            so only those of such a name are taken for its own.
+        root: that has the folder in it; None is the folder itself.
+    """
+    for entry, _ in _temporary(folder, folder if root is None else root, tuple(patterns)):
         _remove(entry)
 
 
@@ -55,6 +63,7 @@ def remove_own(folder: Path, patterns: Iterable[str]) -> None:
         folder: that holds them; it may be gone.
         patterns: of files, relative to the folder.
     """
+    patterns = tuple(patterns)
     real, parents = folder.resolve(), {folder}
     for pattern in patterns:
         for entry in folder.glob(pattern):
@@ -67,18 +76,27 @@ def remove_own(folder: Path, patterns: Iterable[str]) -> None:
                 with suppress(OSError):
                     entry.unlink()
     for parent in sorted(parents, key=lambda parent: len(parent.parts), reverse=True):
-        remove_leftovers_in(parent)
+        remove_leftovers_in(parent, patterns, root=folder)
         with suppress(OSError):  # not empty
             parent.rmdir()
 
 
-def _temporary(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
+def _temporary(folder: Path, root: Path, patterns: tuple[str, ...]) -> Iterator[tuple[Path, re.Match[str]]]:
     """The entries of a folder with a temporary name; of a link to a folder, or where nothing can be read, none."""
+    place = folder.relative_to(root)
     with suppress(OSError):
         for entry in [] if folder.is_symlink() else sorted(folder.iterdir()):
-            found = _NAME.fullmatch(entry.name) or _NAME_OF_0_2.fullmatch(entry.name)
+            found = _NAME.fullmatch(entry.name)
+            if found is None and (old := _NAME_OF_0_2.fullmatch(entry.name)) and _matches(place / old["name"], patterns):
+                found = old
             if found is not None:
                 yield entry, found
+
+
+def _matches(path: PurePath, patterns: tuple[str, ...]) -> bool:
+    """Whether one of the patterns, each of as many parts as the path, names it."""
+    wanted = (PurePath(pattern).parts for pattern in patterns)
+    return any(len(parts) == len(path.parts) and all(map(fnmatchcase, path.parts, parts)) for parts in wanted)
 
 
 def _may_be_in_use(entry: Path, found: re.Match[str]) -> bool:

@@ -94,7 +94,7 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
                 raise run_memory_error(path, shortage, resolved.plain) from error
             fault = plugin_fault(error, plugins)
             if processes.is_main and isinstance(error, Exception) and folder.is_in_place:
-                allow_repair(folder)
+                allow_repair(folder, resolved.plain["plugins"])
             if fault is not None:
                 raise run_plugin_error(path, fault) from error
             raise

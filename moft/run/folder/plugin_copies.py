@@ -61,15 +61,16 @@ def update_copies(folder: RunFolder, files: Sequence[str]) -> None:
         atomic_write(copy, user_path(file).read_bytes())
         note = f"The plugin file {copy.name} was changed during the run: SHA-256 {before[:12]} before, {_hash(copy)[:12]} after."
         write_json(folder.notes, [*folder.read_notes(), note])
-    for mark in folder.plugins.glob(f"*{_FAILED}"):
-        mark.unlink()
+    for file in files:
+        _mark(folder.plugins / Path(file).name).unlink(missing_ok=True)
     folder.copy_plugins([file for file in files if not (folder.plugins / Path(file).name).exists()])
 
 
-def allow_repair(folder: RunFolder) -> None:
+def allow_repair(folder: RunFolder, files: Sequence[str]) -> None:
     """Allows the plugin files of a run that ended in an error to change before a resume; the folder may be gone."""
-    for copy in folder.plugins.glob("*.py"):
-        atomic_write(_mark(copy), b"")
+    for copy in (folder.plugins / Path(file).name for file in files):
+        if copy.exists():
+            atomic_write(_mark(copy), b"")
 
 
 def _changed(folder: RunFolder, files: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,17 +27,19 @@ _CONFIG = {
     **{"task?": {"name": str}, "method?": {"name": str}, "profile?": dict, "trainer?": dict},
     **{"seed?": int, "plugins?": [str], "trackers?": [{"name": str}]},
 }
-CHECKPOINT = ("state.json", "*.safetensors")
+CHECKPOINT = ("state.json", *(f"{kind}.safetensors" for kind in ("weights", "best", "optimizer", "generators")))
 """The files of a checkpoint."""
+POINTS = "-".join(["[0-9a-f]" * 16] * 2) + ".safetensors"
+"""The pattern of files of measured points."""
 OWN = (
     *(CONFIG, LOCK, "versions.json", "steps.jsonl", "notes.json"),
     *("front.json", "front.csv", "front.png", "report.html", "lists.safetensors"),
-    *("policy/*.safetensors", "policy/record.json", "plugins/*.py", "plugins/*.py.failed"),
-    *(f"checkpoints/*/*/{file}" for file in CHECKPOINT),
-    *("measured/*.safetensors", "checkpoints/*/", "checkpoints/", "policy/", "plugins/"),
+    *("policy/policy.safetensors", "policy/task.safetensors", "policy/record.json", f"measured/{POINTS}"),
+    *(f"checkpoints/*/{place}/{file}" for place in ("finished", "step-*") for file in CHECKPOINT),
+    *("checkpoints/*/finished/", "checkpoints/*/step-*/", "checkpoints/*/", "checkpoints/", "policy/", "plugins/", "measured/"),
     *("trackers/*", "tensorboard/**/*", "wandb/**/*"),
 )
-"""What moft and its trackers write into the folder of a run, as patterns."""
+"""What moft and its trackers write into the folder of a run beside copies of plugin files, as patterns."""
 
 
 class RunFolder:
@@ -162,15 +166,24 @@ class RunFolder:
 
     def clean(self) -> None:
         """Removes the partly written files and folders of a process that was killed; this process must hold the folder."""
+        own = self._own()
         remove_leftovers(self.path)
         places = (self.path, self.policy, self.plugins, self.trackers, self.measured, self.checkpoints)
         for folder in (*places, *self.checkpoints.glob("*/")):
-            remove_leftovers_in(folder)
+            remove_leftovers_in(folder, own, root=self.path)
 
     def discard(self) -> None:
         """Removes what moft wrote, and the folder if nothing else is in it; another folder that is there now is left alone."""
         if self.is_in_place:
-            remove_own(self.path, OWN)
+            remove_own(self.path, self._own())
+
+    def _own(self) -> tuple[str, ...]:
+        """The patterns of what moft wrote here: also the copies of the plugin files that the config names."""
+        files: list[str] = []
+        with suppress(RunError):  # damaged, which is told when it is read to be used
+            files = self.resolved_config().get("plugins", [])
+        copies = [f"plugins/{glob.escape(Path(file).name)}" for file in files]
+        return (*OWN, *(name for copy in copies for name in (copy, f"{copy}.failed")))
 
     def read_notes(self) -> list[str]:
         """The notes for the readers of the results."""

@@ -19,7 +19,7 @@ from moft.files.leftovers import remove_own
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.run.folder.plugin_copies import plugin_hashes
 from moft.run.folder.resume import without_batches
-from moft.run.folder.run_folder import LOCK, RunFolder, lock_folder
+from moft.run.folder.run_folder import LOCK, POINTS, RunFolder, lock_folder
 from moft.run.policy.policy_files import POLICY, TASK, hash_of
 from moft.types import ListValues, Tradeoff
 
@@ -34,7 +34,7 @@ class PointFiles:
 
     Args:
         folder: that holds them; it is made with the first file.
-        key: hash of everything that the values depend on beside weights and betas, such as policy, evaluator and data.
+        key: hash, hex, of everything that the values depend on beside weights and betas, such as policy, evaluator and data.
         kind: `policy` or `base`.
         rows: values that are there already, by kind, weights and betas; None reads the folder.
         is_main: False in processes that write nothing.
@@ -78,7 +78,7 @@ class PointFiles:
 
     def clear(self) -> None:
         """Removes all files, those of other keys too."""
-        remove_own(self.folder, ("*.safetensors",))
+        remove_own(self.folder, (POINTS,))
 
 
 def partial_of(target: Path) -> Path:
@@ -104,7 +104,7 @@ def points_beside(target: Path, key: str) -> Iterator[PointFiles]:
         yield points
         points.clear()
     finally:
-        if not any(folder.glob("*.safetensors")):
+        if not any(folder.glob(POINTS)):
             remove_own(folder, (LOCK,))
         lock.close()
 

@@ -264,7 +264,7 @@ def _held(folder: Path) -> Iterator[None]:
     except RunError as error:
         raise RunError(f"{folder}: another sweep is running there; wait for it to end.") from error
     try:
-        remove_leftovers_in(records)
+        remove_leftovers_in(records, ("*.yaml",))
         yield
     finally:
         lock.close()

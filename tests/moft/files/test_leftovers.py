@@ -82,6 +82,15 @@ def test_what_is_not_a_temporary_name_is_left_alone(name, tmp_path):
     assert (tmp_path / name).is_dir()
 
 
+def test_a_temporary_name_of_an_earlier_version_goes_only_for_a_name_that_moft_writes(tmp_path):
+    for name in ("front.json", "exp"):
+        (tmp_path / f".{name}.20240-abcdef12").mkdir()
+    remove_leftovers_in(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers_in(tmp_path, ("policy/exp", "front.*"))
+    assert [path.name for path in tmp_path.iterdir()] == [".exp.20240-abcdef12"]
+
+
 def test_a_long_name_can_be_written_and_is_recognised(left, tmp_path):
     name = "a" * 250
     gone = left(name, is_folder=False)

@@ -65,7 +65,7 @@ def test_a_run_is_not_gone_on_with_by_a_plugin_that_has_changed(folder, file):
 
 
 def test_a_plugin_of_a_run_that_an_error_ended_may_be_repaired_once_and_a_note_says_so(folder, file):
-    allow_repair(folder)
+    allow_repair(folder, [str(file)])
     for text, repairs in (("second = 2\n", 1), ("second = 2\n", 1)):
         file.write_text(text)
         check_same_plugins(folder, [str(file)])
@@ -77,6 +77,16 @@ def test_a_plugin_of_a_run_that_an_error_ended_may_be_repaired_once_and_a_note_s
     file.write_text("third = 3\n")
     with pytest.raises(RunError, match="has changed since the run began"):
         check_same_plugins(folder, [str(file)])
+
+
+def test_only_the_marks_of_the_run_s_own_plugins_are_made_and_removed(folder, file):
+    names = ("mine.failed", "other.py.failed", "other.py")
+    for name in names:
+        (folder.plugins / name).write_text("mine")
+    allow_repair(folder, [str(file)])
+    update_copies(folder, [str(file)])
+    assert [(folder.plugins / name).read_text() for name in names] == ["mine"] * 3
+    assert not (folder.plugins / "mine.py.failed").exists()
 
 
 def test_a_run_that_kept_no_plugin_yet_keeps_what_it_goes_on_with(folder, file):

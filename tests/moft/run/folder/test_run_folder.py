@@ -86,6 +86,8 @@ def test_what_a_killed_process_left_half_written_is_cleaned(tmp_path):
         ".front.json.1-ab12cd34",
         "policy/.policy.safetensors.moft-0123ab-1-ab12cd34",
         "checkpoints/base/.step-000000003.1-ab12cd34/x",
+        "checkpoints/base/.finished.1-ab12cd34/x",
+        "policy/.task.safetensors.1-ab12cd34",
         "front.json",
     ):
         (folder.path / half).parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +100,13 @@ def test_what_a_killed_process_left_half_written_is_cleaned(tmp_path):
 def test_what_is_not_moft_s_is_never_removed(tmp_path):
     folder = RunFolder.create(tmp_path / "run", CONFIG)
     mine = (".git/config", ".gitignore", ".dvc", "checkpoints/job/notes", "checkpoints/job/.keep", "policy/.x.1-ab", "plugins/.a")
+    mine += (".exp.20240-abcdef12/x", ".notes.1234567-deadbeef", "policy/.mine.safetensors.1-ab12cd34", "policy/mine.safetensors")
+    mine += (
+        "measured/mine.safetensors",
+        "plugins/mine.py",
+        "plugins/mine.py.failed",
+        "checkpoints/job/finished/mine.safetensors",
+    )
     for name in mine:
         (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
         (folder.path / name).write_text("mine")

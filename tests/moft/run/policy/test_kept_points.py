@@ -20,6 +20,7 @@ from moft.run.train import train_run
 from moft.types import ListValues, Tradeoff
 from moft_ltr.metrics.ndcg import NDCG
 
+KEY = "0123456789abcdef"
 ROWS = Tradeoff(torch.eye(2), torch.tensor([[1.0, 0.5]]))
 VALUES = ListValues(
     torch.tensor([[[0.5, torch.nan]], [[1.0, 2.0]]]), torch.full((2, 1), torch.nan), torch.tensor([4]), {"KL": torch.ones(2, 1)}
@@ -104,18 +105,18 @@ def test_a_policy_that_was_not_measured_yet_is_opened_and_scored(train, tmp_path
 
 
 def test_points_come_back_as_they_were(tmp_path):
-    PointFiles(tmp_path / "kept", "key").keep(ROWS, VALUES, 1.0)
-    found = PointFiles(tmp_path / "kept", "key").find(ROWS.select(torch.tensor([1, 0])))
+    PointFiles(tmp_path / "kept", KEY).keep(ROWS, VALUES, 1.0)
+    found = PointFiles(tmp_path / "kept", KEY).find(ROWS.select(torch.tensor([1, 0])))
     assert found.values.equal(VALUES.values.flip(0)) or found.values.nan_to_num().equal(VALUES.values.flip(0).nan_to_num())
     assert found.more["KL"].equal(torch.ones(2, 1))
     assert (found.lists.tolist(), found.main_name) == ([4], "main")
     assert PointFiles(tmp_path / "kept", "other").find(ROWS) is None
-    assert PointFiles(tmp_path / "kept", "key").of("base").find(ROWS) is None
-    assert PointFiles(tmp_path / "kept", "key").find(Tradeoff(torch.tensor([[0.5, 0.5]]), ROWS.betas)) is None
+    assert PointFiles(tmp_path / "kept", KEY).of("base").find(ROWS) is None
+    assert PointFiles(tmp_path / "kept", KEY).find(Tradeoff(torch.tensor([[0.5, 0.5]]), ROWS.betas)) is None
 
 
 def test_damaged_points_are_measured_again(tmp_path):
-    PointFiles(tmp_path / "kept", "key").keep(ROWS, VALUES, 1.0)
+    PointFiles(tmp_path / "kept", KEY).keep(ROWS, VALUES, 1.0)
     (file,) = (tmp_path / "kept").iterdir()
     whole, tensors = file.read_bytes(), load_tensors(file, unmeasured=("values", "main"))
     for damage in (whole[:50], b"", None):
@@ -123,18 +124,18 @@ def test_damaged_points_are_measured_again(tmp_path):
             save_tensors(file, tensors | {"main": torch.zeros(3, 1)})
         else:
             file.write_bytes(damage)
-        assert PointFiles(tmp_path / "kept", "key").find(ROWS) is None
+        assert PointFiles(tmp_path / "kept", KEY).find(ROWS) is None
 
 
 def test_an_interrupted_profile_keeps_its_points_beside_its_folder(tmp_path):
     def interrupted():
-        with points_beside(tmp_path / "front", "key") as kept:
+        with points_beside(tmp_path / "front", KEY) as kept:
             kept.keep(ROWS, VALUES, 1.0)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    with points_beside(tmp_path / "front", "key") as kept:
+    with points_beside(tmp_path / "front", KEY) as kept:
         assert kept.find(ROWS) is not None
         with (
             pytest.raises(RunError, match=r"front\.partial: another process is measuring"),
@@ -146,16 +147,18 @@ def test_an_interrupted_profile_keeps_its_points_beside_its_folder(tmp_path):
 
 def test_what_a_user_put_beside_the_points_stays(tmp_path):
     (tmp_path / "front.partial").mkdir()
-    (tmp_path / "front.partial" / "mine").write_text("mine")
-    with points_beside(tmp_path / "front", "key") as kept:
+    mine = ["mine", "more.safetensors", "weights.safetensors"]
+    for name in mine:
+        (tmp_path / "front.partial" / name).write_text("mine")
+    with points_beside(tmp_path / "front", KEY) as kept:
         kept.keep(ROWS, VALUES, 1.0)
-    assert [path.name for path in (tmp_path / "front.partial").iterdir()] == ["mine"]
+    assert sorted(path.name for path in (tmp_path / "front.partial").iterdir()) == mine
     lock_folder(tmp_path / "front.partial").close()
 
 
 def test_points_that_are_quick_to_measure_are_not_kept(finished, plugins, tmp_path):
     opened = open_run(finished, plugins, device="cpu")
-    kept = PointFiles(tmp_path / "kept", "key")
+    kept = PointFiles(tmp_path / "kept", KEY)
     kept.keep(ROWS, VALUES, 0.001)
     assert not (tmp_path / "kept").exists()
     whole, by_blocks = measure(opened, opened.settings.profile), measure(opened, opened.settings.profile, kept=kept)
