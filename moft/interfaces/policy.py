@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from moft.errors import RunError
 from moft.interfaces.model import Model
 from moft.types import Batch, Injection, Tradeoff
 
@@ -76,15 +77,38 @@ class Steered:
         self.tradeoff = tradeoff
 
     def __call__(self, batch: Batch) -> Tensor:
-        """`[n, batch, list]`, without gradient; the grid is folded into the batch axis, in chunks of `batch.rows`."""
+        """`[n, batch, list]`, without gradient; the grid is folded into the batch axis, in chunks of `batch.rows`.
+
+        Raises:
+            RunError: the score of an item is not finite.
+        """
         count, lists = len(self.tradeoff), len(batch)
         device = batch.reference.device
         tradeoff = self.tradeoff.to(device)
         chunks = []
         with torch.no_grad():
             for rows in torch.split(torch.arange(count * lists, device=device), batch.rows):
-                chunks.append(self.policy(batch.select(rows % lists), tradeoff.select(rows // lists)))
+                chunks.append(finite_scores(self.policy, batch.select(rows % lists), tradeoff.select(rows // lists)))
         return torch.cat(chunks).reshape(count, lists, -1)
+
+
+def finite_scores(policy: Policy, batch: Batch, tradeoff: Tradeoff) -> Tensor:
+    """`[batch, list]`, the scores of a policy.
+
+    Raises:
+        RunError: the score of an item is not finite.
+    """
+    scores: Tensor = policy(batch, tradeoff)
+    wrong = batch.items & ~scores.isfinite()
+    if wrong.any():
+        row, place = wrong.nonzero()[0].tolist()
+        item = int(batch.items[row, : place + 1].sum())
+        raise RunError(
+            f"item {item} of list {int(batch.lists[row]) + 1}: the policy gives it the score {scores[row, place].item()}, which "
+            "is not a finite number. Either the policy's weights are damaged or too large, or the item's features or tokens are "
+            "beyond what it was trained on."
+        )
+    return scores
 
 
 @runtime_checkable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from moft.errors import RunError
 from moft.interfaces import Policy
+from moft.interfaces.policy import finite_scores
 from moft.types import Batches, Tradeoff
 
 
@@ -30,13 +30,6 @@ def scores_by_list(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list
     with torch.no_grad():
         for batch in batches:
             own = rows.select(batch.lists.cpu()).to(batch.reference.device)
-            for index, scores, items in zip(batch.lists.tolist(), policy(batch, own), batch.items, strict=True):
-                own_scores = scores[items]
-                if not own_scores.isfinite().all():
-                    item = int((~own_scores.isfinite()).nonzero()[0]) + 1
-                    raise RunError(
-                        f"item {item} of list {index + 1}: the policy gives it the score {own_scores[item - 1].item()}, which is "
-                        "not a finite number; its features or tokens are beyond what it was trained on."
-                    )
-                by_list[index] = own_scores.tolist()
+            for index, scores, items in zip(batch.lists.tolist(), finite_scores(policy, batch, own), batch.items, strict=True):
+                by_list[index] = scores[items].tolist()
     return [by_list[index] for index in sorted(by_list)]

@@ -75,7 +75,8 @@ class BaseScores:
 
         Raises:
             ConfigError: a model would read other columns than those that it was trained on, as far as can be known.
-            DataError: all training documents have the same score, or a model's scores are not those of the source of the data.
+            DataError: all training documents have the same score, one is not finite, or a model's scores are not those of the
+                source of the data.
         """
         base, train, validation = self._base, stores["train"], stores["validation"]
         if isinstance(base, NeuralBase):
@@ -91,6 +92,12 @@ class BaseScores:
 
             self._weights = dict(trainer.once("base", train_once))
         raw = self._raw_scores(train, splits["train"])
+        if not (finite := raw.isfinite()).all():
+            raise DataError(
+                f"[task.base] a training document has the base score {raw[~finite][0].item()}, which is not a finite number; "
+                "the base ranker is damaged. One that the run trained is in its folder checkpoints/base/finished; remove that to "
+                "train it again."
+            )
         deviation = raw.std().item()
         if not deviation > 0:
             raise DataError(

@@ -7,6 +7,7 @@ import torch
 
 from moft.engine.fronts.base_model_policy import BasePolicy
 from moft.engine.fronts.measure_front import measure_front
+from moft.errors import RunError
 from moft.interfaces import Context
 from moft.testing.toy_task_and_policy import ToyTask
 from moft.types import ListValues, Tradeoff
@@ -54,6 +55,25 @@ def test_the_policy_is_measured_in_eval_mode_and_keeps_its_own_even_if_that_fail
     assert (modes, policy.training) == ([False], is_training)
     measure_front(policy, task, Zeros(), ASKED, "test")
     assert policy.training == is_training
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -float("inf")])
+def test_a_score_that_is_not_finite_is_no_result(wrong):
+    class Scored(Zeros):
+        def __call__(self, steered, batches):
+            scores.extend(steered(batch) for batch in batches)
+            return super().__call__(steered, batches)
+
+    class Wrong(BasePolicy):
+        def correction(self, batch, tradeoff):
+            hit = (batch.lists == 1).unsqueeze(1) & (batch.items.cumsum(1) == 2) | ~batch.items
+            return torch.zeros_like(batch.reference).masked_fill(hit, wrong)
+
+    task, scores = ToyTask(Context(torch.device("cpu"), 0, None), lists=8), []
+    with pytest.raises(
+        RunError, match=f"item 2 of list 2: the policy gives it the score {wrong}, .* Either the policy's weights"
+    ):
+        measure_front(Wrong(task), task, Scored(), ASKED, "test")
 
 
 def test_an_objective_that_no_list_says_anything_of_is_named():

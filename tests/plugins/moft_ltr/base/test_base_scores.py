@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import DataError
+from moft_ltr.base.base_scores import BaseScores
 
 
 def scores(task, split):
@@ -59,6 +60,12 @@ def test_a_base_that_scores_all_alike_is_refused(prepared, lists, tmp_path):
         DataError, match=r"\[task.base\] every training document has the base score 2.5; choose a base ranker that ranks them"
     ):
         prepared(data=tmp_path / "data", base={"name": "scores", "column": 3})
+
+
+def test_a_base_whose_scores_are_not_finite_is_said_to_be_damaged(prepared, monkeypatch):
+    monkeypatch.setattr(BaseScores, "_raw_scores", lambda *_: torch.tensor([1.0, torch.nan]))
+    with pytest.raises(DataError, match=r"a training document has the base score nan, .* damaged.* checkpoints/base/finished"):
+        prepared(base={"name": "scores", "column": 3})
 
 
 def test_a_column_that_is_not_there_is_refused(prepared):
