@@ -9,6 +9,7 @@ from typing import Any
 
 from moft.errors import DataError, RunError
 from moft.files.json import float_of, json_of, read_json
+from moft.files.regular_file import read_regular
 from moft.suggestions import one_line, short_text
 
 Expected = Any
@@ -61,7 +62,7 @@ def read_journal(path: Path, expected: Expected) -> list[dict[str, Any]]:
         RunError: the file cannot be read, or another line is damaged.
     """
     try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        whole, _, _ = read_regular(path).rpartition(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from moft.errors import DataError, RunError
 from moft.files.atomic_write import atomic_write
+from moft.files.regular_file import read_regular
 
 DEPTH = 100
 """Levels of lists and objects in a JSON text; files of data and of runs have fewer than ten."""
@@ -91,7 +92,7 @@ def read_json(path: Path) -> Any:
         RunError: it is missing, cut short or damaged.
     """
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(read_regular(path))
     except FileNotFoundError as error:
         raise RunError(f"{path}: is missing; the run is not complete.") from error
     except OSError as error:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from moft.errors import RunError
 from moft.files.atomic_write import atomic_write
+from moft.files.regular_file import open_regular
 
 FORMAT = "moft"
 _BY_DEVICE = (torch.float32, torch.bfloat16)
@@ -37,7 +38,7 @@ def load_tensors(path: Path, *, unmeasured: Container[str] = ()) -> dict[str, Te
     from safetensors import SafetensorError, safe_open
 
     try:
-        path.open("rb").close()  # safetensors calls every file that it may not read missing
+        open_regular(path).close()  # safetensors calls every file that it may not read missing
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}).get("format") != FORMAT:
                 raise RunError(f"{path}: is a safetensors file, but moft did not write it.")

@@ -17,6 +17,7 @@ from moft.files.atomic_write import atomic_folder, atomic_write, not_followed
 from moft.files.expected_keys import check_expected, read_expected
 from moft.files.json import write_json
 from moft.files.leftovers import remove_leftovers, remove_leftovers_in, remove_own
+from moft.files.regular_file import is_special
 from moft.files.user_path import user_path
 from moft.run.folder.layout_version import LAYOUT, RESTORE, check_layout
 from moft.suggestions import one_line
@@ -37,9 +38,10 @@ OWN = (
     *("policy/policy.safetensors", "policy/task.safetensors", "policy/record.json", f"measured/{POINTS}"),
     *(f"checkpoints/*/{place}/{file}" for place in ("finished", "step-*") for file in CHECKPOINT),
     *("checkpoints/*/finished/", "checkpoints/*/step-*/", "checkpoints/*/", "checkpoints/", "policy/", "plugins/", "measured/"),
-    *("trackers/*", "tensorboard/**/*", "wandb/**/*"),
 )
-"""What moft and its trackers write into the folder of a run beside copies of plugin files, as patterns."""
+"""What moft writes into the folder of a run beside copies of plugin files, as patterns."""
+TRACKED = ("trackers/*", "tensorboard/**/*", "wandb/**/*")
+"""What trackers write there."""
 
 
 class RunFolder:
@@ -83,10 +85,14 @@ class RunFolder:
         """An existing run.
 
         Raises:
-            RunError: there is no run, its config is damaged, or another version of moft made it.
+            RunError: there is no run, its config is damaged, a pipe or a device is in the place of a file, or another version of
+                moft made it.
         """
         if not (path / CONFIG).is_file():
             raise RunError(f"{path}: is not a run folder (it has no {CONFIG}); `moft train` makes one.")
+        for place in (place for pattern in OWN for place in path.glob(pattern)):
+            if is_special(place) and place.name != LOCK:  # which is not read
+                raise RunError(f"{place}: is not a regular file; remove it.")
         folder = cls(path)
         folder.resolved_config()
         return folder
@@ -183,7 +189,7 @@ class RunFolder:
         with suppress(RunError):  # damaged, which is told when it is read to be used
             files = self.resolved_config().get("plugins", [])
         copies = [f"plugins/{glob.escape(Path(file).name)}" for file in files]
-        return (*OWN, *(name for copy in copies for name in (copy, f"{copy}.failed")))
+        return (*OWN, *TRACKED, *(name for copy in copies for name in (copy, f"{copy}.failed")))
 
     def read_notes(self) -> list[str]:
         """The notes for the readers of the results."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,15 @@ def test_a_new_folder_holds_its_config_and_nothing_else(tmp_path):
     assert folder.resolved_config() == CONFIG
     assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "config.yaml"]
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("name", ["versions.json", "policy/policy.safetensors", "report.html"])
+def test_a_run_with_a_pipe_in_the_place_of_a_file_is_not_opened(name, tmp_path):
+    folder = RunFolder.create(tmp_path / "run", CONFIG)
+    folder.policy.mkdir()
+    os.mkfifo(folder.path / name)
+    with pytest.raises(RunError, match=f"run/{name}: is not a regular file; remove it"):
+        RunFolder.open(folder.path)
 
 
 def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path, full_disk):
