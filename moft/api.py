@@ -74,6 +74,7 @@ from moft.setting_types import (
     Positive,
     Seed,
 )
+from moft.suggestions import printable
 from moft.types import (
     Batch,
     Batches,
@@ -188,6 +189,7 @@ __all__ = [
     "note_unlabelled",
     "objective_name",
     "parse_json",
+    "printable",
     "problem_without_validation",
     "read_value",
     "redacted",

@@ -16,6 +16,7 @@ from moft.errors import MoftError
 from moft.interrupts import NOTHING, Interrupted, heeding_signals
 from moft.renames import new_name
 from moft.secret_values import redacted
+from moft.suggestions import printable
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -82,7 +83,7 @@ def _exit_code(call: Callable[[], object]) -> int:
         return _printed(f"error: {_usage_message(error)}", error.exit_code)
     except MoftError as error:
         _trace(error)
-        for line in (str(error) or type(error).__name__).splitlines():
+        for line in (str(error) or type(error).__name__).rstrip("\n").split("\n"):
             _printed(f"error: {line}", MISTAKE)
         return MISTAKE
     except OSError as error:
@@ -121,12 +122,12 @@ def _file_message(error: OSError) -> str:
 def _trace(error: Exception) -> None:
     """Prints the traceback if `MOFT_TRACE` asks for it."""
     if os.environ.get(TRACE, "") not in ("", "0"):
-        print(redacted("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        print(printable(redacted("".join(traceback.format_exception(error))), kept="\n"), end="", file=sys.stderr)
 
 
 def _printed(text: str, code: int) -> int:
     """The code, after the text was printed on stderr."""
-    text = redacted(text)
+    text = printable(redacted(text))
     shown = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     with suppress(OSError):  # nobody reads it any more
         print(f"moft: {shown}", file=sys.stderr, flush=True)

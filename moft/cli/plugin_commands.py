@@ -10,7 +10,7 @@ import typer
 
 from moft.errors import PluginError
 from moft.hooks.plugin_manager import Implementation, Plugins
-from moft.suggestions import one_line
+from moft.suggestions import one_line, printable
 
 
 def add_commands(app: typer.Typer, data: typer.Typer, plugins: Plugins, words: Sequence[str]) -> None:
@@ -64,7 +64,7 @@ def _failures_printed(implementation: Implementation, plugins: Plugins) -> Itera
     except Exception as error:
         reason = str(error) if isinstance(error, PluginError) else one_line(error)
         plugins.failed(implementation, f"failed ({reason}).")
-        print(f"moft: plugin {implementation.origin} adds no commands ({reason}).", file=sys.stderr)
+        print(f"moft: plugin {implementation.origin} adds no commands ({printable(reason)}).", file=sys.stderr)
 
 
 def _check(group: typer.Typer, whole: str, taken: set[str], name: str) -> None:

@@ -6,11 +6,21 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+import typer
+
+from moft.suggestions import printable
+
 GAP = 3  # between the columns of a table on a terminal
+
+
+def print_line(text: str, *, err: bool = False) -> None:
+    """Prints a text in one line."""
+    typer.echo(printable(text), err=err)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints rows under their column names; if stdout is not a terminal, every row is one line of any width."""
+    columns, rows = list(map(printable, columns)), [list(map(printable, row)) for row in rows]
     if not sys.stdout.isatty():
         for line in aligned([columns, *rows]):
             print(line)

@@ -6,6 +6,8 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
+from moft.api import printable
+
 if TYPE_CHECKING:
     from moft.api import Front
 
@@ -15,6 +17,7 @@ MAX_ROWS = 21
 def print_front(front: Front) -> None:
     """Prints a front on stdout: a drawn table on a terminal, plain columns elsewhere."""
     columns, rows = front_table(front)
+    columns = list(map(printable, columns))
     if sys.stdout.isatty():
         from rich import box
         from rich.console import Console
@@ -31,7 +34,7 @@ def print_front(front: Front) -> None:
         for row in (columns, *rows):
             print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
     for line in captions(front):
-        print(line)
+        print(printable(line))
 
 
 def front_table(front: Front) -> tuple[list[str], list[list[str]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moft.suggestions import listed, nearest, one_line
+from moft.suggestions import listed, nearest, one_line, printable
 
 
 def test_the_nearest_word_is_offered():
@@ -25,3 +25,9 @@ def test_an_empty_list_is_said_to_be_empty():
 def test_an_error_is_put_on_one_line():
     assert one_line(ValueError("two\n  lines")) == "ValueError: two lines"
     assert one_line(KeyError()) == "KeyError"
+    assert one_line(ValueError("\x1b[2J")) == "ValueError: \\x1b[2J"
+
+
+def test_control_characters_are_escaped_and_letters_are_not():
+    assert printable("\x1b]0;t\x07\r\n\u202e\x9b") == r"\x1b]0;t\x07\r\n\u202e\x9b"
+    assert printable("naïve 你好 👩\u200d🔬\n", kept="\n") == "naïve 你好 👩\u200d🔬\n"

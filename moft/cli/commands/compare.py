@@ -36,7 +36,7 @@ def compare(
         raise ConfigError(f"--bootstrap-samples {samples}: must be at least {FEWEST_SAMPLES}; fewer give unreliable intervals.")
     if out is not None and out.exists():
         raise RunError(f"{out}: already exists; choose another --out or remove it.")
-    from moft.cli.table_output import print_table, split_to_terminal
+    from moft.cli.table_output import print_line, print_table, split_to_terminal
     from moft.files.atomic_write import atomic_folder, atomic_write
     from moft.files.json import write_json
     from moft.run.comparison.comparison_figure import comparison_figure
@@ -59,16 +59,22 @@ def compare(
     for header, *rows in split_to_terminal(run_rows(record)):
         print_table(header, rows)
     lists = nouns_of(record).count_lists(record["lists"])
-    typer.echo(f"\n{record['metric']}; {record['split']}, {lists}, {len(record['weights'])} points")
-    typer.echo(f"Intervals: {record['intervals']}")
+    typer.echo()
+    print_line(f"{record['metric']}; {record['split']}, {lists}, {len(record['weights'])} points")
+    print_line(f"Intervals: {record['intervals']}")
     if record["verdicts"]:
         header, *rows = verdict_rows(record)
-        typer.echo(f"\n{record['adjustment']}\n")
+        typer.echo()
+        print_line(record["adjustment"])
+        typer.echo()
         print_table(header, rows)
     if record["notes"]:
-        typer.echo("\n" + "\n".join(f"Note: {note}" for note in record["notes"]))
-    typer.echo(f"\nTable: {target / 'comparison.csv'}")
-    typer.echo(f"Picture: {target / 'comparison.png'}")
+        typer.echo()
+        for note in record["notes"]:
+            print_line(f"Note: {note}")
+    typer.echo()
+    print_line(f"Table: {target / 'comparison.csv'}")
+    print_line(f"Picture: {target / 'comparison.png'}")
 
 
 def _joined(names: list[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from moft.cli.option_help import DIAL_HELP, TRUST_HELP, WEIGHTS_HELP
+from moft.cli.table_output import print_line
 from moft.errors import ConfigError, DataError
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import NOTHING, when_interrupted
@@ -59,7 +60,7 @@ def score(
             )
     tradeoff = tradeoff_at(rows, [factors], opened.trained_betas)
     for note in opened.substitutions(tradeoff):
-        typer.echo(f"moft: note: {note}", err=True)
+        print_line(f"moft: note: {note}", err=True)
     if out is not None:
         check_is_new(out)
     with when_interrupted(lambda: NOTHING):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moft.cli.option_help import TRUST_HELP
+from moft.cli.table_output import print_line
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import when_interrupted
 
@@ -49,7 +50,7 @@ def train(
         finished = train_run(resolved, folder, plugins, resume=resume)
     if finished is not None:
         for note in finished.read_notes():
-            typer.echo(f"moft: note: {note}", err=True)
+            print_line(f"moft: note: {note}", err=True)
         typer.echo(f"Front: {finished.path / 'front.png'}")
         typer.echo(f"Report: {finished.path / 'report.html'}")
 

@@ -37,6 +37,17 @@ def test_a_significant_difference_is_in_words_and_files(made, moft, here):
     assert (here / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_a_run_says_cannot_steer_the_terminal(made, moft, here):
+    one, evil = made("one"), made("two")
+    for path in (one, evil):
+        record = json.loads((path / "front.json").read_text())
+        record |= {"notes": ["\x1b[2J\nmoft: all is well"], "metric": "\x1b]0;NDCG\x07"}
+        (path / "front.json").write_text(json.dumps(record))
+    said = moft("compare", one, evil, "--out", "out")
+    assert "\x1b" not in said.out + "".join(said.mistakes)
+    assert not any(line.startswith("moft: all") for line in said.out.splitlines())
+
+
 def test_lists_are_called_as_the_task_calls_them(made, moft, here):
     said = moft("compare", *(made(name, nouns=Nouns("query", "document")) for name in ("one", "two")))
     assert "; test, 40 queries, 5 points\n" in said.out
