@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,3 +78,19 @@ def heeding_signals() -> Iterator[list[int]]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _heeded.clear()
+
+
+def interruption(received: Sequence[int], kept: str, words: Sequence[str]) -> tuple[str, int]:
+    """What is told of an interrupt, and the exit code.
+
+    Args:
+        received: signals other than that of Ctrl-C.
+        kept: a sentence, or empty where nothing is known.
+        words: of the command that goes on.
+    """
+    number = received[0] if received else signal.SIGINT
+    by = f" by {signal.Signals(number).name}" if received else ""
+    launched = ", launched in the same way," if os.environ.get("WORLD_SIZE", "1") != "1" else ""
+    what = f"{kept} Go on" if kept else "Start over"
+    text = f" {what}{launched} with: {shlex.join(['moft', *words])}" if words else ""
+    return f"interrupted{by}.{text}", 128 + number

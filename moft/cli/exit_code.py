@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,7 +11,7 @@ from contextlib import suppress
 import typer
 
 from moft.errors import MoftError
-from moft.interrupts import NOTHING, Interrupted, heeding_signals
+from moft.interrupts import NOTHING, Interrupted, heeding_signals, interruption
 from moft.renames import new_name
 from moft.secret_values import redacted
 from moft.suggestions import printable
@@ -51,19 +49,9 @@ def exit_code(call: Callable[[], object], words: Sequence[str] = ()) -> int:
 
 
 def _interrupted(received: Sequence[int], kept: str, words: Sequence[str]) -> int:
-    """The exit code of an interrupt, which is told by one of the processes that share a run.
-
-    Args:
-        received: signals other than that of Ctrl-C.
-        kept: a sentence, or empty where nothing is known.
-        words: of the command that goes on.
-    """
-    number = received[0] if received else signal.SIGINT
-    by = f" by {signal.Signals(number).name}" if received else ""
-    launched = ", launched in the same way," if os.environ.get("WORLD_SIZE", "1") != "1" else ""
-    text = f" {kept} Go on{launched} with: {shlex.join(['moft', *words])}" if kept else ""
-    is_first = os.environ.get("RANK", "0") == "0"
-    return _printed(f"interrupted{by}.{text}", 128 + number) if is_first else 128 + number
+    """The exit code of an interrupt, which is told by one of the processes that share a run; arguments as of `interruption`."""
+    text, code = interruption(received, kept, words)
+    return _printed(text, code) if os.environ.get("RANK", "0") == "0" else code
 
 
 def _exit_code(call: Callable[[], object]) -> int:

@@ -15,6 +15,8 @@ LabelOption = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=COLUMN", help="A label column, counted from 1; may be repeated.")
 ]
 
+NOTHING = "Nothing was kept."
+
 
 class Format(StrEnum):
     """How synthetic data is written."""
@@ -41,12 +43,14 @@ def get(
     ] = None,
 ) -> None:
     """Download a small real dataset."""
+    from moft.api import when_interrupted
     from moft_ltr.data.example_data import mslr_sample
 
     if name != mslr_sample.NAME:
         raise DataError(f"dataset {name!r} is unknown; available: {mslr_sample.NAME}.")
     target = out or cache_folder() / "data" / mslr_sample.NAME
-    is_new = mslr_sample.fetch_mslr_sample(target)
+    with when_interrupted(lambda: NOTHING):
+        is_new = mslr_sample.fetch_mslr_sample(target)
     typer.echo(f"{target}: {'downloaded' if is_new else 'already exists, and its content is intact'}.")
     typer.echo(mslr_sample.NOTICE)
 
@@ -67,10 +71,12 @@ def make_synthetic(
     form: Annotated[Format, typer.Option("--format", help="Converted folders, or svmlight text.")] = Format.ARRAYS,
 ) -> None:
     """Make training, validation and test data whose labels are known functions of the features."""
+    from moft.api import when_interrupted
     from moft_ltr.data.example_data import synthetic
 
     settings = synthetic.Synthetic(lists, items, features, objectives, conflict, noise, seed)
-    known = synthetic.make_synthetic(out, settings, as_text=form is Format.SVMLIGHT)
+    with when_interrupted(lambda: NOTHING):
+        known = synthetic.make_synthetic(out, settings, as_text=form is Format.SVMLIGHT)
     names = ", ".join(f"objective-{j + 1}={features + j + 1}" for j in range(objectives))
     typer.echo(f"{out}: train, vali and test, {features} features; label columns: {names}.")
     if known is None:
@@ -87,13 +93,15 @@ def convert(
     label: LabelOption = None,
 ) -> None:
     """Convert an svmlight file to arrays that open instantly."""
+    from moft.api import when_interrupted
     from moft_ltr.data import svmlight
     from moft_ltr.data.dataset import open_dataset
 
     labels = _columns(label)
     if out.exists():
         raise DataError(f"{out}: already exists; choose another folder or remove it.")
-    svmlight.convert(file, out, labels=labels)
+    with when_interrupted(lambda: NOTHING):
+        svmlight.convert(file, out, labels=labels)
     data = open_dataset(out, out)
     typer.echo(f"{out}: {len(data):,} queries, {len(data.relevance):,} documents, {data.columns} columns.")
 

@@ -272,7 +272,7 @@ def test_what_the_system_refuses_is_one_line_with_its_file(run, error, line):
 
 
 def test_an_interrupt_is_one_line_and_exit_code_130(run):
-    assert run("toy", toy=Adds(raising(KeyboardInterrupt()))) == (130, "", ["moft: interrupted."])
+    assert run("toy", toy=Adds(raising(KeyboardInterrupt()))) == (130, "", ["moft: interrupted. Start over with: moft toy"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -282,7 +282,7 @@ def test_other_signals_end_a_command_as_an_interrupt_does(run, number):
         time.sleep(30)
 
     before = signal.getsignal(number)
-    assert run("toy", toy=Adds(killed)) == (128 + number, "", [f"moft: interrupted by {number.name}."])
+    assert run("toy", toy=Adds(killed)) == (128 + number, "", [f"moft: interrupted by {number.name}. Start over with: moft toy"])
     assert signal.getsignal(number) is before
 
 

@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from moft import ConfigError, DataError, MoftError
+from moft.interrupts import Interrupted
 from moft_ltr import plugin
 from moft_ltr.data.dataset import open_dataset
 
@@ -29,7 +30,7 @@ def run(*arguments: object) -> str:
     app.add_typer(data, name="data")
     plugin.moft_commands(app, data)
     result = CliRunner().invoke(app, ["data", *map(str, arguments)], env={"COLUMNS": "120", "TERM": "dumb"})
-    if isinstance(result.exception, MoftError):
+    if isinstance(result.exception, MoftError | Interrupted):
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.output
@@ -130,3 +131,15 @@ def test_offering_tasks_and_commands_imports_nothing_slow() -> None:
         "print([name for name in ('torch', 'numpy', 'sklearn', 'scipy') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["make", "synthetic", "out"], ["convert", "data.txt", "out"], ["get", "mslr-sample"]])
+def test_an_interrupt_is_told_with_what_is_kept(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    for place in ("example_data.synthetic.make_synthetic", "svmlight.convert", "example_data.mslr_sample.fetch_mslr_sample"):
+        monkeypatch.setattr(f"moft_ltr.data.{place}", interrupted)
+    with pytest.raises(Interrupted, match="Nothing was kept"):
+        run(*words)
