@@ -181,7 +181,6 @@ class LTR:
             seed=self._context.seed,
             gain=gain,
             labels=owners,
-            are_listed=self._features is not None,
         )
         for split, built in self._stores.items():
             self._base_scores.fill(built, self._open_splits()[split])

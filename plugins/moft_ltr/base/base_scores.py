@@ -60,7 +60,6 @@ class BaseScores:
         seed: int,
         gain: str,
         labels: Mapping[int, str],
-        are_listed: bool,
     ) -> None:
         """Trains or loads the base ranker, then measures the scale of its scores on the training documents.
 
@@ -71,7 +70,6 @@ class BaseScores:
             seed: of the run.
             gain: of the main labels in NDCG.
             labels: whose label a column, from 1, is.
-            are_listed: whether the user listed the inputs, so that they are not what labels left.
 
         Raises:
             ConfigError: a model would read other columns than those that it was trained on, as far as can be known.
@@ -82,7 +80,7 @@ class BaseScores:
             network = train_base_ranker(base, trainer, train, validation, budget=self._budget, seed=seed, gain=gain)
             self._weights = {f"base.{name}": value.detach().cpu().clone() for name, value in network.state_dict().items()}
         elif isinstance(base, LightGBMModel):
-            self._load(base, trainer, splits, labels, {} if are_listed or base.columns is not None else labels)
+            self._load(base, trainer, splits, labels)
         elif isinstance(base, LambdaMART):
 
             def train_once() -> Mapping[str, Tensor]:
@@ -162,9 +160,8 @@ class BaseScores:
         trainer: Trainer,
         splits: Mapping[str, Sequence[QuerySubset]],
         labels: Mapping[int, str],
-        left: Mapping[int, str],
     ) -> None:
-        """Reads a model and checks it on every split; `left` are the labels that shifted the columns."""
+        """Reads a model and checks it on every split."""
         text = read_model_text(base)
         self._weights = {"booster": text_to_tensor(text)}
         if base.missing == "refuse":
@@ -172,7 +169,7 @@ class BaseScores:
         booster, model = self._trees()
         for part in (part for parts in splits.values() for part in parts):
             columns = self._model_columns(part)
-            check_columns(model, columns, left, part.data.labels)
+            check_columns(model, columns, labels, part.data.labels, are_listed=base.columns is not None)
             if base.missing == "refuse":
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)

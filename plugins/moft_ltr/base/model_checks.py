@@ -28,32 +28,38 @@ SHOWN = 6
 """Features that a note names."""
 
 
-def check_columns(model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int]) -> None:
-    """Checks that no label column shifts the columns that a model reads, and that names that both sides know agree.
+def check_columns(
+    model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int], *, are_listed: bool
+) -> None:
+    """Checks that a model's features are its first columns, or were listed, and that names that both sides know agree.
 
     Args:
         model: the model.
         columns: `[features]`, the column from 0 of each of its features.
-        labels: whose label a column, from 1, is, where the columns are those that labels left; empty where the user listed them.
+        labels: whose label a column, from 1, is.
         named: column, from 1, of each label that the data names itself.
+        are_listed: whether the user listed the columns of the model, and not only those of the tuned ranker.
 
     Raises:
         ConfigError: a feature would be read from a column that another one stands in, as far as can be known.
     """
     for feature in model.used:
         name, column = model.names[feature][:40], int(columns[feature]) + 1
-        before = next((label for label in sorted(labels) if label < column), None)
-        if before is not None:
+        where = f"[task.base.columns] feature {feature + 1} of the LightGBM model"
+        if column != feature + 1 and not are_listed:
+            before = next((label for label in sorted(labels) if label < column), None)
+            if before is None or column < feature + 1:
+                why = "by task.exclude or task.features"
+            else:
+                why = f"because column {before} is the label of {labels[before]!r} and no input"
             raise ConfigError(
-                f"[task.base.columns] feature {feature + 1} of the LightGBM model ({name!r}) would be read from column {column}, "
-                f"because column {before} is the label of {labels[before]!r} and no input. List the columns that the model reads "
-                "here, in its order."
+                f"{where} ({name!r}) would be read from column {column}, {why}. List the columns that the model reads here, "
+                "in its order."
             )
         if named.get(name, column) != column:
             raise ConfigError(
-                f"[task.base.columns] feature {feature + 1} of the LightGBM model is {name!r}, but would be read from column "
-                f"{column}, and the data says that {name!r} is column {named[name]}. List the columns that the model reads here, "
-                "in its order."
+                f"{where} is {name!r}, but would be read from column {column}, and the data says that {name!r} is column "
+                f"{named[name]}. List the columns that the model reads here, in its order."
             )
 
 

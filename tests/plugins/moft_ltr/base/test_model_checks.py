@@ -148,7 +148,21 @@ def test_a_label_that_shifts_the_columns_is_refused_by_name(written, values, mod
         built(folder, objectives=(2,))
     found, _ = built(folder, objectives=(2,), base={"columns": [1, 3, 4]})
     assert found.state()["columns"].tolist() == [0, 2, 3]
-    built(folder, objectives=(2,), features=[1, 3, 4])
+    built(folder, objectives=(2,), features=[1, 3, 4], base={"columns": [1, 3, 4]})
+
+
+@pytest.mark.parametrize("settings", [{"exclude": [1]}, {"features": [2, 3, 4]}, {"features": [3, 1, 2]}])
+def test_columns_of_the_policy_that_are_not_the_first_ones_are_not_taken_for_those_of_the_model(
+    settings, written, values, model, built
+):
+    model(values[:, :3])
+    folder = written(np.insert(values, 3, values[:, 0], axis=1))
+    with pytest.raises(
+        ConfigError,
+        match=r"^\[task.base.columns\] feature 1 of the LightGBM model .* from column \d, by task.exclude or task.features. List",
+    ):
+        built(folder, objectives=(5, 6), **settings)
+    built(folder, objectives=(5, 6), base={"columns": [1, 2, 3]}, **settings)
 
 
 def test_a_shifted_column_that_no_tree_reads_is_no_matter(written, values, model, built):
