@@ -13,7 +13,7 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Trainer
-from moft_ltr.base.base_ranker import Base, NeuralBase, base_weights, network_scores, train_base_ranker
+from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
 from moft_ltr.base.canonical_order import canonical_order
 from moft_ltr.base.lambdamart import Documents, LambdaMART, train_lambdamart
 from moft_ltr.base.lightgbm_model import (
@@ -27,6 +27,7 @@ from moft_ltr.base.lightgbm_model import (
 )
 from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes
 from moft_ltr.base.model_text import TreeModel, parse_model
+from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.feature_scaling import feature_blocks, read_column
 from moft_ltr.data.lists_on_device import ListStore
@@ -88,13 +89,20 @@ class BaseScores:
                 return {"booster": text_to_tensor(train_lambdamart(base, *documents, budget=self._budget, seed=seed, gain=gain))}
 
             self._weights = dict(trainer.once("base", train_once))
+        elif isinstance(base, ScoreColumn):
+            for note in self._digit_notes(base, splits):
+                trainer.note(note)
         raw = self._raw_scores(train, splits["train"])
-        deviation = raw.std().item()
-        if not deviation > 0:
+        self._mean, self._deviation = raw.mean().item(), raw.std().item()
+        if not (raw.max() > raw.min() and self._deviation > 0):
             raise DataError(
                 f"[task.base] every training document has the base score {raw[0].item():g}; choose a base ranker that ranks them."
             )
-        self._mean, self._deviation = raw.mean().item(), deviation
+        if not np.isfinite([self._mean, self._deviation]).all():
+            raise DataError(
+                f"[task.base] base scores from {raw.min().item():g} to {raw.max().item():g} are too far apart; divide them all "
+                "by one number."
+            )
 
     def check(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
         """Checks that a base ranker that is not trained here scores these queries, the ones that `store` was built from.
@@ -121,12 +129,22 @@ class BaseScores:
         self._weights = {name: value for name, value in state.items() if name.startswith(("base.", "booster"))}
 
     def fill(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
-        """Writes the base scores into the store that was built from `parts`."""
+        """Writes the base scores into the store that was built from `parts`.
+
+        Raises:
+            DataError: one is too far from those of the training documents, or has no 32-bit number.
+        """
         raw = self._raw_scores(store, parts)
         store.reference.copy_((raw - self._mean) / self._deviation)
+        if not torch.isfinite(store.reference).all():
+            wrong = raw[int(store.reference.isfinite().logical_not().nonzero()[0])].item()
+            raise DataError(
+                f"{parts[0].data.source}: a document has the base score {wrong:g}, too far from those of the training documents, "
+                f"whose mean is {self._mean:g} and standard deviation {self._deviation:g}."
+            )
 
     def _raw_scores(self, store: ListStore, parts: Sequence[QuerySubset]) -> Tensor:
-        """`[items]`, the base ranker's scores before they are standardised; of trees on the CPU, with 64 bits."""
+        """`[items]`, the base ranker's scores before they are standardised; but for a network on the CPU, with 64 bits."""
         base = self._base
         if isinstance(base, NeuralBase):
             with torch.device("meta"):  # an initialisation would draw from the global generator, for nothing
@@ -137,7 +155,12 @@ class BaseScores:
             return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
         number = [column_number(part.data, base.column, "task.base.column") for part in parts]
         scores = [read_column(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
-        return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
+        return torch.from_numpy(np.concatenate(scores).astype(np.float64))
+
+    def _digit_notes(self, base: ScoreColumn, splits: Mapping[str, Sequence[QuerySubset]]) -> list[str]:
+        """Notes on digits that the scores in a column lost; lost ones of a text file are an error."""
+        parts = [part for parts in splits.values() for part in parts]
+        return [note for part in parts for note in digit_notes(part, column_number(part.data, base.column, "task.base.column"))]
 
     def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
         """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
-import io
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moft import ConfigError, DataError
 from moft_ltr.base.lightgbm_model import booster_scores
 from moft_ltr.base.model_text import Integers, TreeModel
+from moft_ltr.base.source_lines import read_again
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
-
-SAMPLE = 50
-"""Queries of a split whose scores are compared with those of their lines in the file, evenly spaced."""
 
 TOLERANCE = 1e-6
 """Largest difference of two scores, as a share of the range of the sample's scores."""
@@ -114,47 +108,17 @@ def check_against_source(booster: Any, part: QuerySubset, columns: Integers) -> 
     Raises:
         DataError: one has not; the message names its line.
     """
-    source = Path(part.data.source)
-    chosen = part.lists[np.linspace(0, len(part.lists) - 1, min(SAMPLE, len(part.lists))).astype(np.int64)]
-    if not source.is_file() or not part.data.lines[chosen].all():
+    sample = read_again(part, columns)
+    if sample is None:
         return
-    numbers, lines = _lines(source, part, chosen)
-    rows = _columns(b"".join(lines), part.data.columns)[:, columns]
-    items = np.concatenate([np.arange(part.data.offsets[index], part.data.offsets[index + 1]) for index in chosen])
-    expected = booster_scores(booster, rows)
-    found = np.concatenate([booster_scores(booster, block) for block in feature_blocks(part.data.features, items, columns)])
+    expected = booster_scores(booster, sample.rows)
+    blocks = feature_blocks(part.data.features, sample.items, columns)
+    found = np.concatenate([booster_scores(booster, block) for block in blocks])
     off = np.abs(expected - found) > TOLERANCE * np.ptp(expected)
     if off.any():
         first = int(off.argmax())
         raise DataError(
-            f"{source}:{numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but {found[first]:.9g} after "
-            "moft has read it with 32 bits (documents that differ: "
+            f"{part.data.source}:{sample.numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but "
+            f"{found[first]:.9g} after moft has read it with 32 bits (documents that differ: "
             f"{int(off.sum())} of {len(off)}). Use a column of scores as task.base, or train the model on 32-bit features."
         )
-
-
-def _lines(source: Path, part: QuerySubset, chosen: NDArray[np.int64]) -> tuple[list[int], list[bytes]]:
-    """Number and text of every document's line of some queries."""
-    wanted = {int(part.data.lines[index]): int(part.data.offsets[index + 1] - part.data.offsets[index]) for index in chosen}
-    numbers: list[int] = []
-    lines: list[bytes] = []
-    left = 0
-    with source.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            left = wanted.pop(number, left)
-            content = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).split(b"#", 1)[0].strip()
-            if left and content:
-                numbers.append(number)
-                lines.append(content + b"\n")
-                left -= 1
-            if not left and not wanted:
-                break
-    return numbers, lines
-
-
-def _columns(text: bytes, columns: int) -> NDArray[np.float64]:
-    """`[items, columns]`, the values of lines with all their digits."""
-    from sklearn.datasets import load_svmlight_file
-
-    features, *_ = load_svmlight_file(io.BytesIO(text), n_features=columns, zero_based=False, query_id=True, dtype=np.float64)
-    return np.asarray(features.toarray())

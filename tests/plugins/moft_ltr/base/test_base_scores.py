@@ -9,6 +9,9 @@ import torch
 from torch.testing import assert_close
 
 from moft import DataError
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
+from moft_ltr.base.base_scores import BaseScores
 
 
 def scores(task, split):
@@ -59,6 +62,39 @@ def test_a_base_that_scores_all_alike_is_refused(prepared, lists, tmp_path):
         DataError, match=r"\[task.base\] every training document has the base score 2.5; choose a base ranker that ranks them"
     ):
         prepared(data=tmp_path / "data", base={"name": "scores", "column": 3})
+
+
+def rescaled(lists, folder, split, value):
+    """A copy of the lists in which column 3 of a split is `value(old)`."""
+    if not folder.exists():
+        shutil.copytree(lists, folder)
+    path = folder / f"{split}.txt"
+    rows = [row.split() for row in path.read_text().splitlines() if not row.startswith("#")]
+    changed = [[f"3:{value(float(field[2:])):.17g}" if field.startswith("3:") else field for field in row] for row in rows]
+    path.write_text("\n".join(map(" ".join, changed)) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("factor", [1e37, 1e-30])
+def test_large_and_small_scores_of_a_column_are_standardised_alike(factor, prepared, lists, tmp_path):
+    base = {"name": "scores", "column": 3}
+    expected = scores(prepared(base=base), "train")
+    for split in ("train", "vali", "test"):
+        rescaled(lists, tmp_path / "data", split, lambda value: value * factor)
+    assert_close(scores(prepared(data=tmp_path / "data", base=base), "train"), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_score_that_is_no_number_once_standardised_is_refused(prepared, lists, tmp_path):
+    data = rescaled(lists, tmp_path / "data", "train", lambda value: value * 1e-30)
+    data = rescaled(data, tmp_path / "data2", "vali", lambda value: value * 1e30)
+    with pytest.raises(DataError, match=r"vali.txt: a document has the base score .*, too far from those of the training"):
+        prepared(data=data, base={"name": "scores", "column": 3})
+
+
+def test_scores_without_a_finite_deviation_are_refused(task, monkeypatch):
+    monkeypatch.setattr(BaseScores, "_raw_scores", lambda *_: torch.tensor([-1e300, 1e300], dtype=torch.float64))
+    with pytest.raises(DataError, match=r"base scores from -1e\+300 to 1e\+300 are too far apart; divide them all by one number"):
+        task().prepare(AccelerateTrainer(TrainerSettings(epochs=1, device="cpu"), seed=0))
 
 
 def test_a_column_that_is_not_there_is_refused(prepared):
