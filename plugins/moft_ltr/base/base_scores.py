@@ -27,6 +27,7 @@ from moft_ltr.base.lightgbm_model import (
 )
 from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes
 from moft_ltr.base.model_text import TreeModel, parse_model
+from moft_ltr.base.pandas_categories import check_categories
 from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.feature_scaling import feature_blocks, read_column
@@ -190,9 +191,12 @@ class BaseScores:
         if base.missing == "refuse":
             self._weights[STRICT] = torch.ones(1)
         booster, model = self._trees()
-        for part in (part for parts in splits.values() for part in parts):
+        every = [part for parts in splits.values() for part in parts]
+        for part in every:
             columns = self._model_columns(part)
             check_columns(model, columns, labels, part.data.labels, are_listed=base.columns is not None)
+        check_categories(model, every, columns)
+        for part in every:
             if base.missing == "refuse":
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import DataError
+from moft.api import parse_json
 
 Integers = NDArray[np.int64]
 
@@ -42,12 +43,16 @@ class TreeModel:
         names: of the features, in order.
         used: `[k]`, the features, from 0, that the trees read.
         missing: `[k]`, those of them, from 0, that had missing values (NaN) in training: trees send NaN another way than 0.
+        categories: by feature, from 0, the categories of pandas that its codes may stand for, in the order of the codes.
+        are_categories_matched: whether it is known which feature has which of them.
     """
 
     text: str
     names: tuple[str, ...]
     used: Integers
     missing: Integers
+    categories: Mapping[int, Sequence[Sequence[Any]]]
+    are_categories_matched: bool
 
 
 def parse_model(text: str) -> TreeModel:
@@ -79,7 +84,7 @@ def parse_model(text: str) -> TreeModel:
     used, missing = (
         np.unique(np.concatenate(parts)) for parts in zip(*((tree.used, tree.missing) for tree in trees), strict=True)
     )
-    return TreeModel(safe, names, used, missing)
+    return TreeModel(safe, names, used, missing, *_pandas_categories(body.partition(END)[2], used))
 
 
 class _Tree:
@@ -170,6 +175,28 @@ class _Tree:
             _damaged(f"{self.where}: {key} has {len(values)} numbers, not {count}")
         self.lines.append(f"{key}={line}")
         return values
+
+
+def _pandas_categories(tail: str, used: Integers) -> tuple[dict[int, list[list[Any]]], bool]:
+    """The categories that a feature may have, and whether it is known which ones, from what follows the trees.
+
+    A file lists the categories of all columns that pandas held as such, but of these only those without an order are categorical
+    features for LightGBM. Where some have one, any feature may have any of the lists.
+    """
+    line = re.search(r"^pandas_categorical:(.*)$", tail, re.MULTILINE)
+    try:
+        lists = parse_json(line[1]) if line else None
+    except ValueError as error:
+        _damaged(f"pandas_categorical is no JSON ({error})")
+    if not lists:
+        return {}, True
+    if not isinstance(lists, list) or not all(isinstance(categories, list) for categories in lists):
+        _damaged("pandas_categorical is not a list of lists")
+    told = re.search(r"^\[categorical_feature: ([0-9]{1,9}(?:,[0-9]{1,9})*)\]$", tail, re.MULTILINE)
+    features = [int(feature) for feature in told[1].split(",")] if told else []
+    if len(features) == len(lists):
+        return {feature: [categories] for feature, categories in zip(features, lists, strict=True)}, True
+    return dict.fromkeys(used.tolist(), lists), False
 
 
 def _fields(lines: list[str], where: str) -> dict[str, str]:
