@@ -94,11 +94,13 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
         changed = rows[booster_scores(booster, block[rows]) != booster_scores(booster, lost)]
         if len(changed):
             feature = model.missing[is_zero[changed].sum(axis=0).argmax()]
+            why = "may have been trained on missing values"
+            if feature in model.by_set:
+                why = "was trained on missing values or on rare categories"
             raise DataError(
-                f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model was trained "
-                f"on missing values of this feature ({model.names[feature][:40]!r}) and scores them otherwise than zeros, but "
-                "the data cannot tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if "
-                "every zero is a value."
+                f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model {why} of this "
+                f"feature ({model.names[feature][:40]!r}) and scores missing values otherwise than zeros, but the data cannot tell the "
+                "two apart. Use a column of scores as task.base, or set task.base.missing: zero if every zero is a value."
             )
 
 

@@ -116,6 +116,48 @@ def test_missing_values_that_became_zeros_are_refused_unless_every_zero_is_a_val
     assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("keeps_settings", [True, False])
+def test_missing_values_in_linear_leaves_are_refused_whatever_the_nodes_say(
+    keeps_settings, written, values, model, built, tmp_path
+):
+    lost = values.copy()
+    lost[np.random.default_rng(1).random(len(values)) < 0.4, 0] = np.nan
+    booster = model(lost[:, :3], linear_tree=True, use_missing=False)
+    assert not np.allclose(booster.predict(lost[:, :3]), booster.predict(np.nan_to_num(lost[:, :3])))
+    if not keeps_settings:
+        path = tmp_path / "model.txt"
+        path.write_text(path.read_text().partition("\nparameters:")[0] + "\n")
+    with pytest.raises(
+        DataError, match=r"column 1 is zero in some documents. The LightGBM model may have been trained on missing"
+    ):
+        built(written(lost))
+    built(written(lost), base={"missing": "zero"})
+
+
+def test_a_linear_model_without_missing_values_is_used_on_zeros(written, values, model, built):
+    values[::3, :3] = 0
+    booster = model(values[:, :3], linear_tree=True)
+    found, _ = built(written(values))
+    expected = torch.from_numpy(booster.predict(values[:, :3], raw_score=True))
+    assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rare_categories_are_named_as_the_cause_and_zero_can_be_said_to_be_one(written, values, model, built, tmp_path):
+    values[:, 0] = np.minimum(np.random.default_rng(7).geometric(0.25, len(values)) - 1, 60)
+    labels = 2 * np.isin(values[:, 0], [0, 3]) + values[:, 1]
+    data = lightgbm.Dataset(values[:, :3], labels, categorical_feature=[0])
+    given = {"objective": "regression", "verbosity": -1, "num_threads": 1, "min_data_per_group": 5, "cat_smooth": 1}
+    booster = lightgbm.train({**given, "min_data_in_leaf": 5}, data, num_boost_round=5)
+    booster.save_model(tmp_path / "model.txt")
+    with pytest.raises(
+        DataError, match=r"column 1 is zero .* was trained on missing values or on rare categories .*missing: zero"
+    ):
+        built(written(values))
+    found, _ = built(written(values), base={"missing": "zero"})
+    expected = torch.from_numpy(booster.predict(values[:, :3], raw_score=True))
+    assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_model_with_missing_values_is_used_on_data_without_zeros_and_files_to_score_are_checked(
     written, values, model, built, task, tmp_path
 ):
