@@ -15,7 +15,7 @@ from moft import ConfigError, DataError
 from moft.api import Trainer
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
 from moft_ltr.base.canonical_order import canonical_order
-from moft_ltr.base.lambdamart import Documents, LambdaMART, train_lambdamart
+from moft_ltr.base.lambdamart import Documents, LambdaMART, check_leaf_size, train_lambdamart
 from moft_ltr.base.lightgbm_model import (
     LightGBMModel,
     booster_scores,
@@ -82,7 +82,8 @@ class BaseScores:
             network = train_base_ranker(base, trainer, train, validation, budget=self._budget, seed=seed, gain=gain)
             self._weights = {f"base.{name}": value.detach().cpu().clone() for name, value in network.state_dict().items()}
         elif isinstance(base, LightGBMModel):
-            self._load(base, trainer, splits, labels)
+            for note in self._load(base, splits, labels):
+                trainer.note(note)
         elif isinstance(base, LambdaMART):
 
             def train_once() -> Mapping[str, Tensor]:
@@ -94,30 +95,41 @@ class BaseScores:
             for note in self._digit_notes(base, splits):
                 trainer.note(note)
         raw = self._raw_scores(train, splits["train"])
-        self._mean, self._deviation = raw.mean().item(), raw.std().item()
-        if not (raw.max() > raw.min() and self._deviation > 0):
-            raise DataError(
-                f"[task.base] every training document has the base score {raw[0].item():g}; choose a base ranker that ranks them."
-            )
-        if not np.isfinite([self._mean, self._deviation]).all():
-            raise DataError(
-                f"[task.base] base scores from {raw.min().item():g} to {raw.max().item():g} are too far apart; divide them all "
-                "by one number."
-            )
+        self._fit_scale(raw)
 
-    def check(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
-        """Checks that a base ranker that is not trained here scores these queries, the ones that `store` was built from.
+    def check(
+        self,
+        stores: Mapping[str, ListStore],
+        splits: Mapping[str, Sequence[QuerySubset]],
+        labels: Mapping[int, str],
+        *,
+        are_all: bool,
+    ) -> None:
+        """Checks what can be known of the base ranker before training, as `learn` does.
+
+        Args:
+            stores: of every split.
+            splits: the queries that they were built from.
+            labels: whose label a column, from 1, is.
+            are_all: whether these are all queries of the data.
 
         Raises:
             ConfigError: its package is missing, or it takes other columns.
-            DataError: its file is missing, damaged or of another kind, or the data lacks its column.
+            DataError: its file is missing, damaged or of another kind, or it cannot score the data.
         """
-        if isinstance(self._base, LightGBMModel):
-            self._weights = {"booster": text_to_tensor(read_model_text(self._base))}
-        if isinstance(self._base, LightGBMModel | LambdaMART):
+        base, train = self._base, splits["train"]
+        if isinstance(base, LambdaMART):
             import_lightgbm()
-        if not isinstance(self._base, NeuralBase | LambdaMART):
-            self._raw_scores(store, parts)
+            if are_all:
+                check_leaf_size(base, len(stores["train"].features))
+        elif isinstance(base, LightGBMModel):
+            self._load(base, splits, labels, are_all=are_all)
+        elif isinstance(base, ScoreColumn):
+            self._digit_notes(base, splits)
+        if not isinstance(base, NeuralBase | LambdaMART):
+            raw = self._raw_scores(stores["train"], train)
+            if are_all:
+                self._fit_scale(raw)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors for `restore`."""
@@ -142,6 +154,21 @@ class BaseScores:
             raise DataError(
                 f"{parts[0].data.source}: a document has the base score {wrong:g}, too far from those of the training documents, "
                 f"whose mean is {self._mean:g} and standard deviation {self._deviation:g}."
+            )
+
+    def _fit_scale(self, raw: Tensor) -> None:
+        """Measures the scale of the scores of the training documents, `[items]`."""
+        self._mean, self._deviation = raw.mean().item(), raw.std().item()
+        if not (raw.max() > raw.min() and self._deviation > 0):
+            why = ": the trees never split" if "booster" in self._weights and not len(self._trees()[1].used) else ""
+            raise DataError(
+                f"[task.base] every training document has the base score {raw[0].item():g}{why}; choose a base ranker that ranks "
+                "them."
+            )
+        if not np.isfinite([self._mean, self._deviation]).all():
+            raise DataError(
+                f"[task.base] base scores from {raw.min().item():g} to {raw.max().item():g} are too far apart; divide them all "
+                "by one number."
             )
 
     def _raw_scores(self, store: ListStore, parts: Sequence[QuerySubset]) -> Tensor:
@@ -181,11 +208,12 @@ class BaseScores:
     def _load(
         self,
         base: LightGBMModel,
-        trainer: Trainer,
         splits: Mapping[str, Sequence[QuerySubset]],
         labels: Mapping[int, str],
-    ) -> None:
-        """Reads a model and checks it on every split."""
+        *,
+        are_all: bool = True,
+    ) -> list[str]:
+        """Reads a model, checks it on every split, and gives what has to be noted."""
         text = read_model_text(base)
         self._weights = {"booster": text_to_tensor(text)}
         if base.missing == "refuse":
@@ -195,13 +223,12 @@ class BaseScores:
         for part in every:
             columns = self._model_columns(part)
             check_columns(model, columns, labels, part.data.labels, are_listed=base.columns is not None)
-        check_categories(model, every, columns)
+        check_categories(model, every, columns, are_all=are_all)
         for part in every:
             if base.missing == "refuse":
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)
-        for note in column_notes(model, columns, labels):
-            trainer.note(note)
+        return list(column_notes(model, columns, labels))
 
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""

@@ -99,8 +99,9 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
                 why = "was trained on missing values or on rare categories"
             raise DataError(
                 f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model {why} of this "
-                f"feature ({model.names[feature][:40]!r}) and scores missing values otherwise than zeros, but the data cannot tell the "
-                "two apart. Use a column of scores as task.base, or set task.base.missing: zero if every zero is a value."
+                f"feature ({model.names[feature][:40]!r}) and scores missing values otherwise than zeros, but the data cannot "
+                "tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if every zero is a "
+                "value."
             )
 
 

@@ -16,7 +16,7 @@ SHOWN = 6
 """Categories that a message names."""
 
 
-def check_categories(model: TreeModel, parts: Sequence[QuerySubset], columns: Integers) -> None:
+def check_categories(model: TreeModel, parts: Sequence[QuerySubset], columns: Integers, *, are_all: bool = True) -> None:
     """Checks that no column holds values for which the model has other codes.
 
     pandas numbers categories from 0 in their order, and the model knows only these codes.
@@ -25,6 +25,7 @@ def check_categories(model: TreeModel, parts: Sequence[QuerySubset], columns: In
         model: the model.
         parts: the queries of all splits.
         columns: `[features]`, the column from 0 of each of the model's features.
+        are_all: whether these are all queries; if not, others may show that what seems to be a value is a code.
 
     Raises:
         DataError: a column holds such values or may do so, or it holds numbers that are no codes.
@@ -36,7 +37,7 @@ def check_categories(model: TreeModel, parts: Sequence[QuerySubset], columns: In
             other = [value for value in found.tolist() if codes.get(value, value) != value]
             are_values = bool(other) and all(value in codes for value in found.tolist())
             no_code = found[(found != np.trunc(found)) | (found < -1) | (found >= len(categories))].tolist()
-            if are_values or (no_code and model.are_categories_matched):
+            if (are_values and are_all) or (no_code and model.are_categories_matched):
                 shown = ", ".join(str(category)[:20] for category in categories[:SHOWN])
                 shown += f" and {len(categories) - SHOWN} more" if len(categories) > SHOWN else ""
                 raise DataError(

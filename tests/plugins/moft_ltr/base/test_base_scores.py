@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft import DataError
+from moft import ConfigError, DataError
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft_ltr.base.base_scores import BaseScores
@@ -95,6 +95,24 @@ def test_scores_without_a_finite_deviation_are_refused(task, monkeypatch):
     monkeypatch.setattr(BaseScores, "_raw_scores", lambda *_: torch.tensor([-1e300, 1e300], dtype=torch.float64))
     with pytest.raises(DataError, match=r"base scores from -1e\+300 to 1e\+300 are too far apart; divide them all by one number"):
         task().prepare(AccelerateTrainer(TrainerSettings(epochs=1, device="cpu"), seed=0))
+
+
+def test_a_look_at_the_inputs_refuses_scores_that_training_refuses(task, lists, tmp_path):
+    base = {"name": "scores", "column": 3}
+    task(base=base).check_inputs()
+    with pytest.raises(DataError, match=r"every training document has the base score 2\.5; choose"):
+        task(data=rescaled(lists, tmp_path / "constant", "train", lambda _: 2.5), base=base).check_inputs()
+    with pytest.raises(DataError, match="after moft has read it with 32 bits"):
+        task(data=rescaled(lists, tmp_path / "far", "test", lambda value: value + 1e7), base=base).check_inputs()
+
+
+@pytest.mark.parametrize("settings", [{}, {"main": {"column": 3}, "objectives": {"first": {"column": 9}}}])
+def test_a_label_is_no_column_of_base_scores(settings, task, prepared):
+    column, name = (3, "main") if settings else (10, "second")
+    base = {"name": "scores", "column": column}
+    for used in (prepared, lambda **given: task(**given).check_inputs()):
+        with pytest.raises(ConfigError, match=rf"\[task.base.column\] column {column} is the label of '{name}'; name a column"):
+            used(base=base, **settings)
 
 
 def test_a_column_that_is_not_there_is_refused(prepared):

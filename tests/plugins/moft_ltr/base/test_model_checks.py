@@ -116,6 +116,25 @@ def test_missing_values_that_became_zeros_are_refused_unless_every_zero_is_a_val
     assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_look_at_the_inputs_refuses_what_training_refuses(written, values, model, task, tmp_path):
+    base = {"name": "lightgbm", "path": str(tmp_path / "model.txt")}
+    objectives = {"one": {"column": 4}, "two": {"column": 5}}
+    lost = values.copy()
+    lost[::3, 0] = np.nan
+    model(lost[:, :3])
+    with pytest.raises(DataError, match=r"train.txt: column 1 is zero"):
+        task(data=written(lost), base=base, objectives=objectives).check_inputs()
+    model(values[:, :3])
+    task(data=written(values), base=base, objectives=objectives).check_inputs()
+    shifted = task(data=written(values[:, [0, 3, 1, 2]]), base=base, objectives={"one": {"column": 2}})
+    with pytest.raises(ConfigError, match="because column 2 is the label of 'one'"):
+        shifted.check_inputs()
+    with pytest.raises(ConfigError, match=r"by task.exclude or task.features"):
+        task(
+            data=written(np.insert(values, 0, 7, 1)), base=base, objectives={"one": {"column": 5}}, exclude=[1, 6]
+        ).check_inputs()
+
+
 @pytest.mark.parametrize("keeps_settings", [True, False])
 def test_missing_values_in_linear_leaves_are_refused_whatever_the_nodes_say(
     keeps_settings, written, values, model, built, tmp_path
