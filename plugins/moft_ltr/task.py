@@ -142,13 +142,15 @@ class LTR:
             block for part in train for block in feature_blocks(part.data.features, part.items, look._inputs)
         )
         stores = {split: look._build_store(parts) for split, parts in look._splits.items()}
-        BaseScores(self._base, self._budget, look._inputs).check(stores["train"], train)
+        are_all = not unread and list_counts(look._splits) == list_counts(self._open_splits())
+        owners = _label_owners(train[0].data, labels)
+        BaseScores(self._base, self._budget, look._inputs).check(stores, look._splits, owners, are_all=are_all)
         self._inputs_seen = len(look._inputs)
         sample = stores["train"].batch(torch.arange(min(SAMPLE, len(stores["train"].lengths))))
         if unread:
             files = ", ".join(map(str, unread.values()))
             return InputCheck((f"{files}: only the first lines were read; training reads them all.",), sample)
-        if list_counts(look._splits) != list_counts(self._open_splits()):
+        if not are_all:
             return InputCheck((f"{self._data}: only the first queries of each split were looked at.",), sample)
         check_learnable(stores["train"].labels, stores["train"].lengths, list(self._columns), labels, train[0].data.source)
         return InputCheck(sample=sample)
@@ -173,15 +175,13 @@ class LTR:
         ):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
-        owners = {column: name for names in (train[0].data.labels, labels) for name, column in names.items()}
         self._base_scores.learn(
             trainer,
             self._stores,
             self._open_splits(),
             seed=self._context.seed,
             gain=gain,
-            labels=owners,
-            are_listed=self._features is not None,
+            labels=_label_owners(train[0].data, labels),
         )
         for split, built in self._stores.items():
             self._base_scores.fill(built, self._open_splits()[split])
@@ -267,6 +267,11 @@ class LTR:
         labels = label_columns(data, self._columns, self._main)
         base = [self._base.column] if isinstance(self._base, ScoreColumn) else []
         scores = [column_number(data, column, "task.base.column") for column in base]
+        for name, column in labels.items():
+            if column in scores:
+                raise ConfigError(
+                    f"[task.base.column] column {column} is the label of {name!r}; name a column of scores that do not know it."
+                )
         return labels, input_columns(data, labels, exclude=[*self._exclude, *scores], features=self._features)
 
     def _largest_column(self) -> int:
@@ -319,6 +324,11 @@ class LTR:
             lengths=lengths,
             qids=qids,
         )
+
+
+def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
+    """Whose label a column, from 1, is: by the data's own names, and by those of `labels`."""
+    return {column: name for names in (data.labels, labels) for name, column in names.items()}
 
 
 def _describe_main(main: MainLabel) -> str:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Trainer
-from moft_ltr.base.base_ranker import Base, NeuralBase, base_weights, network_scores, train_base_ranker
+from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
 from moft_ltr.base.canonical_order import canonical_order
-from moft_ltr.base.lambdamart import Documents, LambdaMART, train_lambdamart
+from moft_ltr.base.lambdamart import Documents, LambdaMART, check_leaf_size, train_lambdamart
 from moft_ltr.base.lightgbm_model import (
     LightGBMModel,
     booster_scores,
@@ -27,6 +27,8 @@ from moft_ltr.base.lightgbm_model import (
 )
 from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes
 from moft_ltr.base.model_text import TreeModel, parse_model
+from moft_ltr.base.pandas_categories import check_categories
+from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.feature_scaling import feature_blocks, read_column
 from moft_ltr.data.lists_on_device import ListStore
@@ -60,7 +62,6 @@ class BaseScores:
         seed: int,
         gain: str,
         labels: Mapping[int, str],
-        are_listed: bool,
     ) -> None:
         """Trains or loads the base ranker, then measures the scale of its scores on the training documents.
 
@@ -71,7 +72,6 @@ class BaseScores:
             seed: of the run.
             gain: of the main labels in NDCG.
             labels: whose label a column, from 1, is.
-            are_listed: whether the user listed the inputs, so that they are not what labels left.
 
         Raises:
             ConfigError: a model would read other columns than those that it was trained on, as far as can be known.
@@ -83,7 +83,8 @@ class BaseScores:
             network = train_base_ranker(base, trainer, train, validation, budget=self._budget, seed=seed, gain=gain)
             self._weights = {f"base.{name}": value.detach().cpu().clone() for name, value in network.state_dict().items()}
         elif isinstance(base, LightGBMModel):
-            self._load(base, trainer, splits, labels, {} if are_listed or base.columns is not None else labels)
+            for note in self._load(base, splits, labels):
+                trainer.note(note)
         elif isinstance(base, LambdaMART):
 
             def train_once() -> Mapping[str, Tensor]:
@@ -91,6 +92,9 @@ class BaseScores:
                 return {"booster": text_to_tensor(train_lambdamart(base, *documents, budget=self._budget, seed=seed, gain=gain))}
 
             self._weights = dict(trainer.once("base", train_once))
+        elif isinstance(base, ScoreColumn):
+            for note in self._digit_notes(base, splits):
+                trainer.note(note)
         raw = self._raw_scores(train, splits["train"])
         if not (finite := raw.isfinite()).all():
             raise DataError(
@@ -98,26 +102,41 @@ class BaseScores:
                 "the base ranker is damaged. One that the run trained is in its folder checkpoints/base/finished; remove that to "
                 "train it again."
             )
-        deviation = raw.std().item()
-        if not deviation > 0:
-            raise DataError(
-                f"[task.base] every training document has the base score {raw[0].item():g}; choose a base ranker that ranks them."
-            )
-        self._mean, self._deviation = raw.mean().item(), deviation
+        self._fit_scale(raw)
 
-    def check(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
-        """Checks that a base ranker that is not trained here scores these queries, the ones that `store` was built from.
+    def check(
+        self,
+        stores: Mapping[str, ListStore],
+        splits: Mapping[str, Sequence[QuerySubset]],
+        labels: Mapping[int, str],
+        *,
+        are_all: bool,
+    ) -> None:
+        """Checks what can be known of the base ranker before training, as `learn` does.
+
+        Args:
+            stores: of every split.
+            splits: the queries that they were built from.
+            labels: whose label a column, from 1, is.
+            are_all: whether these are all queries of the data.
 
         Raises:
             ConfigError: its package is missing, or it takes other columns.
-            DataError: its file is missing, damaged or of another kind, or the data lacks its column.
+            DataError: its file is missing, damaged or of another kind, or it cannot score the data.
         """
-        if isinstance(self._base, LightGBMModel):
-            self._weights = {"booster": text_to_tensor(read_model_text(self._base))}
-        if isinstance(self._base, LightGBMModel | LambdaMART):
+        base, train = self._base, splits["train"]
+        if isinstance(base, LambdaMART):
             import_lightgbm()
-        if not isinstance(self._base, NeuralBase | LambdaMART):
-            self._raw_scores(store, parts)
+            if are_all:
+                check_leaf_size(base, len(stores["train"].features))
+        elif isinstance(base, LightGBMModel):
+            self._load(base, splits, labels, are_all=are_all)
+        elif isinstance(base, ScoreColumn):
+            self._digit_notes(base, splits)
+        if not isinstance(base, NeuralBase | LambdaMART):
+            raw = self._raw_scores(stores["train"], train)
+            if are_all:
+                self._fit_scale(raw)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors for `restore`."""
@@ -130,12 +149,37 @@ class BaseScores:
         self._weights = {name: value for name, value in state.items() if name.startswith(("base.", "booster"))}
 
     def fill(self, store: ListStore, parts: Sequence[QuerySubset]) -> None:
-        """Writes the base scores into the store that was built from `parts`."""
+        """Writes the base scores into the store that was built from `parts`.
+
+        Raises:
+            DataError: one is too far from those of the training documents, or has no 32-bit number.
+        """
         raw = self._raw_scores(store, parts)
         store.reference.copy_((raw - self._mean) / self._deviation)
+        if not torch.isfinite(store.reference).all():
+            wrong = raw[int(store.reference.isfinite().logical_not().nonzero()[0])].item()
+            raise DataError(
+                f"{parts[0].data.source}: a document has the base score {wrong:g}, too far from those of the training documents, "
+                f"whose mean is {self._mean:g} and standard deviation {self._deviation:g}."
+            )
+
+    def _fit_scale(self, raw: Tensor) -> None:
+        """Measures the scale of the scores of the training documents, `[items]`."""
+        self._mean, self._deviation = raw.mean().item(), raw.std().item()
+        if not (raw.max() > raw.min() and self._deviation > 0):
+            why = ": the trees never split" if "booster" in self._weights and not len(self._trees()[1].used) else ""
+            raise DataError(
+                f"[task.base] every training document has the base score {raw[0].item():g}{why}; choose a base ranker that ranks "
+                "them."
+            )
+        if not np.isfinite([self._mean, self._deviation]).all():
+            raise DataError(
+                f"[task.base] base scores from {raw.min().item():g} to {raw.max().item():g} are too far apart; divide them all "
+                "by one number."
+            )
 
     def _raw_scores(self, store: ListStore, parts: Sequence[QuerySubset]) -> Tensor:
-        """`[items]`, the base ranker's scores before they are standardised; of trees on the CPU, with 64 bits."""
+        """`[items]`, the base ranker's scores before they are standardised; but for a network on the CPU, with 64 bits."""
         base = self._base
         if isinstance(base, NeuralBase):
             with torch.device("meta"):  # an initialisation would draw from the global generator, for nothing
@@ -146,7 +190,12 @@ class BaseScores:
             return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
         number = [column_number(part.data, base.column, "task.base.column") for part in parts]
         scores = [read_column(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
-        return torch.from_numpy(np.concatenate(scores)).to(store.features.device)
+        return torch.from_numpy(np.concatenate(scores).astype(np.float64))
+
+    def _digit_notes(self, base: ScoreColumn, splits: Mapping[str, Sequence[QuerySubset]]) -> list[str]:
+        """Notes on digits that the scores in a column lost; lost ones of a text file are an error."""
+        parts = [part for parts in splits.values() for part in parts]
+        return [note for part in parts for note in digit_notes(part, column_number(part.data, base.column, "task.base.column"))]
 
     def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
         """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""
@@ -166,25 +215,27 @@ class BaseScores:
     def _load(
         self,
         base: LightGBMModel,
-        trainer: Trainer,
         splits: Mapping[str, Sequence[QuerySubset]],
         labels: Mapping[int, str],
-        left: Mapping[int, str],
-    ) -> None:
-        """Reads a model and checks it on every split; `left` are the labels that shifted the columns."""
+        *,
+        are_all: bool = True,
+    ) -> list[str]:
+        """Reads a model, checks it on every split, and gives what has to be noted."""
         text = read_model_text(base)
         self._weights = {"booster": text_to_tensor(text)}
         if base.missing == "refuse":
             self._weights[STRICT] = torch.ones(1)
         booster, model = self._trees()
-        for part in (part for parts in splits.values() for part in parts):
+        every = [part for parts in splits.values() for part in parts]
+        for part in every:
             columns = self._model_columns(part)
-            check_columns(model, columns, left, part.data.labels)
+            check_columns(model, columns, labels, part.data.labels, are_listed=base.columns is not None)
+        check_categories(model, every, columns, are_all=are_all)
+        for part in every:
             if base.missing == "refuse":
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)
-        for note in column_notes(model, columns, labels):
-            trainer.note(note)
+        return list(column_notes(model, columns, labels))
 
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""

@@ -12,7 +12,7 @@ from annotated_types import Gt, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moft import DataError
+from moft import ConfigError, DataError
 from moft.api import Count, Positive, length_grouped
 from moft_ltr.base.lightgbm_model import Floats, import_lightgbm
 from moft_ltr.metrics.ndcg import ndcg, ranking
@@ -29,9 +29,9 @@ class LambdaMART:
     Args:
         trees: largest number of trees.
         patience: trees without a better NDCG@10 on the validation queries after which training stops.
-        leaves: leaves of a tree, at least 2; more leaves fit finer and need more data.
+        leaves: leaves of a tree, from 2 to 131072; more leaves fit finer and need more data.
         learning_rate: factor on each tree; a smaller one needs more trees.
-        items: smallest number of training documents in a leaf; a larger value smooths the trees.
+        items: smallest number of training documents in a leaf, at most half of all; a larger value smooths the trees.
         features: share of the columns that are available to a tree, drawn for each tree; above 0, at most 1.
 
     Source: Burges 2010, MSR-TR-2010-82, as LightGBM implements it.
@@ -40,7 +40,7 @@ class LambdaMART:
     name: Literal["lambdamart"] = "lambdamart"
     trees: Count = 500
     patience: Count = 50
-    leaves: Annotated[int, Gt(1)] = 31
+    leaves: Annotated[int, Gt(1), Le(131072)] = 31
     learning_rate: Positive = 0.05
     items: Count = 20
     features: Annotated[float, Gt(0), Le(1)] = 1.0
@@ -61,6 +61,19 @@ class Documents:
     lengths: Tensor
 
 
+def check_leaf_size(settings: LambdaMART, documents: int) -> None:
+    """Checks that a tree can split this many training documents.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if 2 * settings.items > documents:
+        raise ConfigError(
+            f"[task.base.items] {settings.items} is more than half of the {documents} training documents, so that no tree could "
+            f"split them; allowed here: 1 to {documents // 2}."
+        )
+
+
 def train_lambdamart(settings: LambdaMART, train: Documents, validation: Documents, *, budget: int, seed: int, gain: str) -> str:
     """Trains on `train`, keeps the trees with the best NDCG@10 on `validation`, and returns the text of the LightGBM model.
 
@@ -73,10 +86,11 @@ def train_lambdamart(settings: LambdaMART, train: Documents, validation: Documen
         gain: of the main labels in NDCG, `linear` or `exp2`.
 
     Raises:
-        ConfigError: lightgbm is not installed.
+        ConfigError: lightgbm is not installed, or leaves have to hold more documents than there are.
         DataError: no validation query has a main label above 0, or LightGBM refuses the data.
     """
     lightgbm = import_lightgbm()
+    check_leaf_size(settings, len(train.main))
     measure = _ValidationNDCG(validation, budget, gain)
     values, grades = np.unique(train.main.numpy().astype(np.float64), return_inverse=True)
     gains = np.exp2(values) - 1 if gain == "exp2" else values

@@ -26,7 +26,8 @@ class LightGBMModel:
 
     Args:
         path: model file, as written by LightGBM's `save_model`.
-        columns: columns of the data, from 1, that are the model's features, in order; null for the inputs of the tuned ranker.
+        columns: columns of the data, from 1, that are the model's features, in order; null for the inputs of the tuned ranker,
+            if these are the first columns.
         missing: what to do where the model scores a zero of the data otherwise than a missing value, which the data cannot tell
             apart: `refuse` them with an error, or read each `zero` as one.
     """

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
-import io
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moft import ConfigError, DataError
 from moft_ltr.base.lightgbm_model import booster_scores
 from moft_ltr.base.model_text import Integers, TreeModel
+from moft_ltr.base.source_lines import read_again
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
-
-SAMPLE = 50
-"""Queries of a split whose scores are compared with those of their lines in the file, evenly spaced."""
 
 TOLERANCE = 1e-6
 """Largest difference of two scores, as a share of the range of the sample's scores."""
@@ -28,32 +22,38 @@ SHOWN = 6
 """Features that a note names."""
 
 
-def check_columns(model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int]) -> None:
-    """Checks that no label column shifts the columns that a model reads, and that names that both sides know agree.
+def check_columns(
+    model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int], *, are_listed: bool
+) -> None:
+    """Checks that a model's features are its first columns, or were listed, and that names that both sides know agree.
 
     Args:
         model: the model.
         columns: `[features]`, the column from 0 of each of its features.
-        labels: whose label a column, from 1, is, where the columns are those that labels left; empty where the user listed them.
+        labels: whose label a column, from 1, is.
         named: column, from 1, of each label that the data names itself.
+        are_listed: whether the user listed the columns of the model, and not only those of the tuned ranker.
 
     Raises:
         ConfigError: a feature would be read from a column that another one stands in, as far as can be known.
     """
     for feature in model.used:
         name, column = model.names[feature][:40], int(columns[feature]) + 1
-        before = next((label for label in sorted(labels) if label < column), None)
-        if before is not None:
+        where = f"[task.base.columns] feature {feature + 1} of the LightGBM model"
+        if column != feature + 1 and not are_listed:
+            before = next((label for label in sorted(labels) if label < column), None)
+            if before is None or column < feature + 1:
+                why = "by task.exclude or task.features"
+            else:
+                why = f"because column {before} is the label of {labels[before]!r} and no input"
             raise ConfigError(
-                f"[task.base.columns] feature {feature + 1} of the LightGBM model ({name!r}) would be read from column {column}, "
-                f"because column {before} is the label of {labels[before]!r} and no input. List the columns that the model reads "
-                "here, in its order."
+                f"{where} ({name!r}) would be read from column {column}, {why}. List the columns that the model reads here, "
+                "in its order."
             )
         if named.get(name, column) != column:
             raise ConfigError(
-                f"[task.base.columns] feature {feature + 1} of the LightGBM model is {name!r}, but would be read from column "
-                f"{column}, and the data says that {name!r} is column {named[name]}. List the columns that the model reads here, "
-                "in its order."
+                f"{where} is {name!r}, but would be read from column {column}, and the data says that {name!r} is column "
+                f"{named[name]}. List the columns that the model reads here, in its order."
             )
 
 
@@ -94,11 +94,14 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
         changed = rows[booster_scores(booster, block[rows]) != booster_scores(booster, lost)]
         if len(changed):
             feature = model.missing[is_zero[changed].sum(axis=0).argmax()]
+            why = "may have been trained on missing values"
+            if feature in model.by_set:
+                why = "was trained on missing values or on rare categories"
             raise DataError(
-                f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model was trained "
-                f"on missing values of this feature ({model.names[feature][:40]!r}) and scores them otherwise than zeros, but "
-                "the data cannot tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if "
-                "every zero is a value."
+                f"{part.data.source}: column {columns[feature] + 1} is zero in some documents. The LightGBM model {why} of this "
+                f"feature ({model.names[feature][:40]!r}) and scores missing values otherwise than zeros, but the data cannot "
+                "tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if every zero is a "
+                "value."
             )
 
 
@@ -108,47 +111,17 @@ def check_against_source(booster: Any, part: QuerySubset, columns: Integers) -> 
     Raises:
         DataError: one has not; the message names its line.
     """
-    source = Path(part.data.source)
-    chosen = part.lists[np.linspace(0, len(part.lists) - 1, min(SAMPLE, len(part.lists))).astype(np.int64)]
-    if not source.is_file() or not part.data.lines[chosen].all():
+    sample = read_again(part, columns)
+    if sample is None:
         return
-    numbers, lines = _lines(source, part, chosen)
-    rows = _columns(b"".join(lines), part.data.columns)[:, columns]
-    items = np.concatenate([np.arange(part.data.offsets[index], part.data.offsets[index + 1]) for index in chosen])
-    expected = booster_scores(booster, rows)
-    found = np.concatenate([booster_scores(booster, block) for block in feature_blocks(part.data.features, items, columns)])
+    expected = booster_scores(booster, sample.rows)
+    blocks = feature_blocks(part.data.features, sample.items, columns)
+    found = np.concatenate([booster_scores(booster, block) for block in blocks])
     off = np.abs(expected - found) > TOLERANCE * np.ptp(expected)
     if off.any():
         first = int(off.argmax())
         raise DataError(
-            f"{source}:{numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but {found[first]:.9g} after "
-            "moft has read it with 32 bits (documents that differ: "
+            f"{part.data.source}:{sample.numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but "
+            f"{found[first]:.9g} after moft has read it with 32 bits (documents that differ: "
             f"{int(off.sum())} of {len(off)}). Use a column of scores as task.base, or train the model on 32-bit features."
         )
-
-
-def _lines(source: Path, part: QuerySubset, chosen: NDArray[np.int64]) -> tuple[list[int], list[bytes]]:
-    """Number and text of every document's line of some queries."""
-    wanted = {int(part.data.lines[index]): int(part.data.offsets[index + 1] - part.data.offsets[index]) for index in chosen}
-    numbers: list[int] = []
-    lines: list[bytes] = []
-    left = 0
-    with source.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            left = wanted.pop(number, left)
-            content = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).split(b"#", 1)[0].strip()
-            if left and content:
-                numbers.append(number)
-                lines.append(content + b"\n")
-                left -= 1
-            if not left and not wanted:
-                break
-    return numbers, lines
-
-
-def _columns(text: bytes, columns: int) -> NDArray[np.float64]:
-    """`[items, columns]`, the values of lines with all their digits."""
-    from sklearn.datasets import load_svmlight_file
-
-    features, *_ = load_svmlight_file(io.BytesIO(text), n_features=columns, zero_based=False, query_id=True, dtype=np.float64)
-    return np.asarray(features.toarray())

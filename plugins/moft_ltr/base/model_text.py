@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import DataError
+from moft.api import parse_json
 
 Integers = NDArray[np.int64]
 
@@ -41,13 +42,20 @@ class TreeModel:
         text: a model file of the same trees, written from the checked numbers alone, which LightGBM reads without harm.
         names: of the features, in order.
         used: `[k]`, the features, from 0, that the trees read.
-        missing: `[k]`, those of them, from 0, that had missing values (NaN) in training: trees send NaN another way than 0.
+        missing: `[k]`, those of them, from 0, that may have had missing values (NaN) in training, and whose NaN trees may score
+            otherwise than 0: by the way that it is sent, or by a linear leaf, which falls back to a constant.
+        by_set: `[k]`, those of them, from 0, that trees split by sets of categories.
+        categories: by feature, from 0, the categories of pandas that its codes may stand for, in the order of the codes.
+        are_categories_matched: whether it is known which feature has which of them.
     """
 
     text: str
     names: tuple[str, ...]
     used: Integers
     missing: Integers
+    by_set: Integers
+    categories: Mapping[int, Sequence[Sequence[Any]]]
+    are_categories_matched: bool
 
 
 def parse_model(text: str) -> TreeModel:
@@ -76,10 +84,15 @@ def parse_model(text: str) -> TreeModel:
     begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n"
     infos = " ".join(["none"] * features)
     safe = f"{begin}feature_names={columns}\nfeature_infos={infos}\ntree_sizes={sizes}\n\n{''.join(texts)}end of trees\n"
-    used, missing = (
-        np.unique(np.concatenate(parts)) for parts in zip(*((tree.used, tree.missing) for tree in trees), strict=True)
+    tail = body.partition(END)[2]
+    if "\n[use_missing: 1]\n" in tail:  # then nodes tell of missing values
+        for tree in trees:
+            tree.linear = tree.linear[:0]
+    used, missing, by_set = (
+        np.unique(np.concatenate(parts))
+        for parts in zip(*((tree.used, np.append(tree.missing, tree.linear), tree.by_set) for tree in trees), strict=True)
     )
-    return TreeModel(safe, names, used, missing)
+    return TreeModel(safe, names, used, missing, by_set, *_pandas_categories(tail, used))
 
 
 class _Tree:
@@ -106,7 +119,7 @@ class _Tree:
         self.lines += [f"num_leaves={leaves}", f"num_cat={categories}"]
         nodes = leaves - 1
         self._numbers("leaf_value", leaves)
-        self.used = self.missing = np.zeros(0, dtype=np.int64)
+        self.used = self.missing = self.by_set = self.linear = np.zeros(0, dtype=np.int64)
         if nodes:
             self._nodes(nodes, features, categories)
         if _count(self.given, "is_linear", self.where, 0):
@@ -128,6 +141,7 @@ class _Tree:
         if reached != nodes:
             _damaged(f"{self.where}: {nodes - reached} nodes cannot be reached from its root")
         self.missing = self.used[(kinds & MISSING_BITS) == MISSING_IS_NAN]
+        self.by_set = self.used[(kinds & CATEGORICAL) == CATEGORICAL]
         sets = thresholds[(kinds & CATEGORICAL) == CATEGORICAL]
         if len(sets) and not np.isin(sets, np.arange(categories)).all():
             _damaged(f"{self.where}: a threshold is not the number of one of its {categories} sets of categories")
@@ -141,7 +155,8 @@ class _Tree:
         self.lines.append("is_linear=1")
         self._numbers("leaf_const", leaves)
         counts = self._integers("num_features", leaves, 0, features + 1)
-        self.used = np.concatenate([self.used, self._integers("leaf_features", int(counts.sum()), 0, features)])
+        self.linear = self._integers("leaf_features", int(counts.sum()), 0, features)
+        self.used = np.concatenate([self.used, self.linear])
         self._numbers("leaf_coeff", int(counts.sum()))
 
     def _integers(self, key: str, count: int, low: int, end: int) -> Integers:
@@ -170,6 +185,28 @@ class _Tree:
             _damaged(f"{self.where}: {key} has {len(values)} numbers, not {count}")
         self.lines.append(f"{key}={line}")
         return values
+
+
+def _pandas_categories(tail: str, used: Integers) -> tuple[dict[int, list[list[Any]]], bool]:
+    """The categories that a feature may have, and whether it is known which ones, from what follows the trees.
+
+    A file lists the categories of all columns that pandas held as such, but of these only those without an order are categorical
+    features for LightGBM. Where some have one, any feature may have any of the lists.
+    """
+    line = re.search(r"^pandas_categorical:(.*)$", tail, re.MULTILINE)
+    try:
+        lists = parse_json(line[1]) if line else None
+    except ValueError as error:
+        _damaged(f"pandas_categorical is no JSON ({error})")
+    if not lists:
+        return {}, True
+    if not isinstance(lists, list) or not all(isinstance(categories, list) for categories in lists):
+        _damaged("pandas_categorical is not a list of lists")
+    told = re.search(r"^\[categorical_feature: ([0-9]{1,9}(?:,[0-9]{1,9})*)\]$", tail, re.MULTILINE)
+    features = [int(feature) for feature in told[1].split(",")] if told else []
+    if len(features) == len(lists):
+        return {feature: [categories] for feature, categories in zip(features, lists, strict=True)}, True
+    return dict.fromkeys(used.tolist(), lists), False
 
 
 def _fields(lines: list[str], where: str) -> dict[str, str]:

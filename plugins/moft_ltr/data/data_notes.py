@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,15 @@ ENOUGH = 8
 
 MOST_VALUES = 200_000_000
 """Signs of differences that are looked at; with more features, fewer queries are, or none."""
+
+BLOCK = 4096
+"""Documents that are hashed at once."""
+
+FEWEST_COPIES = 3
+"""Documents that a query shares at least with one of another split, if it is to be a part of it."""
+
+MANY_COPIES = 0.5
+"""Share of documents in another split that is noted. With as many kinds of documents as documents, chance gives 0.37 (1/e)."""
 
 SHOWN = 5
 """Columns that a note names."""
@@ -60,27 +70,70 @@ def leak_notes(
             )
 
 
+@dataclass(frozen=True, eq=False)
+class _Hashed:
+    """Hashes of everything in the documents, `[items]`, and queries, `[lists]`, of a split, and each document's query."""
+
+    documents: Hashes
+    queries: Hashes
+    lengths: NDArray[np.int64]
+
+    @property
+    def query(self) -> NDArray[np.int64]:
+        """`[items]`, the query of each document, from 0."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+
 def overlap_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
-    """Sentences on queries that are in two splits, with the same documents and labels."""
-    found = {split: np.concatenate([_hashes(part) for part in parts]) for split, parts in splits.items()}
+    """Sentences on queries and documents that are in two splits, with the same features and labels."""
+    found = {split: _hashes(parts) for split, parts in splits.items()}
     for first, second in combinations(found, 2):
-        shared = int(np.isin(found[second], found[first]).sum())
-        if shared:
+        before, after = found[first], found[second]
+        is_whole = np.isin(after.queries, before.queries)
+        if is_whole.any():
             yield (
-                f"{shared} of {len(found[second])} {second} queries are also in the {first} split, with the same documents and "
-                f"labels: results on the {second} split are too good."
+                f"{is_whole.sum()} of {len(is_whole)} {second} queries are also in the {first} split, with the same documents "
+                f"and labels: results on the {second} split are too good."
+            )
+        is_part, copies = _copies(before, after, is_whole)
+        if is_part.any():
+            yield (
+                f"{is_part.sum()} of {len(is_part)} {second} queries share half or more of their documents with a query of the "
+                f"{first} split, with the same labels: results on the {second} split are too good."
+            )
+        elif copies >= MANY_COPIES * len(after.documents):
+            yield (
+                f"{copies} of {len(after.documents)} {second} documents are also in the {first} split, with the same features "
+                f"and labels, in other queries: results on the {second} split may be too good."
             )
 
 
-def _hashes(part: QuerySubset) -> Hashes:
-    """`[lists]`, a hash of everything in each query."""
-    items, columns = part.items, np.arange(part.data.columns)
-    documents, begin = np.empty(len(items), dtype=np.uint64), 0
-    for block in feature_blocks(part.data.features, items, columns):
-        end = begin + len(block)
-        documents[begin:end] = document_hashes(block, part.data.relevance[items[begin:end]])
-        begin = end
-    return query_hashes(documents, np.diff(part.offsets))
+def _copies(before: _Hashed, after: _Hashed, is_whole: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
+    """`[lists]`, the queries of which a part is one of another split, and the documents that are there; `is_whole` aside.
+
+    Documents that are there more than once are left out: with few features, equal ones say nothing.
+    """
+    values, first, counts = np.unique(before.documents, return_index=True, return_counts=True)
+    values, first = values[counts == 1], first[counts == 1]
+    place = np.searchsorted(values, after.documents)
+    is_copy = (np.append(values, 0)[place] == after.documents) & (place < len(values)) & ~is_whole[after.query]
+    pairs = np.column_stack([after.query[is_copy], before.query[first[place[is_copy]]]])
+    same, shared = np.unique(pairs, axis=0, return_counts=True)
+    is_part = np.zeros(len(is_whole), dtype=np.bool_)
+    is_part[same[(shared >= FEWEST_COPIES) & (2 * shared >= after.lengths[same[:, 0]]), 0]] = True
+    return is_part, int(is_copy.sum())
+
+
+def _hashes(parts: Sequence[QuerySubset]) -> _Hashed:
+    """The hashes of a split."""
+    hashed = []
+    for part in parts:
+        items, columns = part.items, np.arange(part.data.columns)
+        for begin, block in zip(count(0, BLOCK), feature_blocks(part.data.features, items, columns, BLOCK), strict=False):
+            hashed.append(document_hashes(block, part.data.relevance[items[begin : begin + len(block)]]))
+    documents = np.concatenate(hashed)
+    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+    return _Hashed(documents, query_hashes(documents, lengths), lengths)
 
 
 def _gamma(

@@ -158,8 +158,9 @@ def test_a_model_that_scores_all_alike_is_refused(model_file, prepared):
     path, _ = model_file(range(1, 9), min_data_in_leaf=10**6)
     with pytest.raises(
         DataError, match=r"\[task.base\] every training document has the base score .*; choose a base ranker that ranks them"
-    ):
+    ) as error:
         prepared(base={"name": "lightgbm", "path": str(path)})
+    assert ": the trees never split; " in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from moft import DataError
+from moft import ConfigError, DataError
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
 from moft_ltr.base.base_scores import BaseScores
 
 
@@ -66,6 +68,57 @@ def test_a_base_whose_scores_are_not_finite_is_said_to_be_damaged(prepared, monk
     monkeypatch.setattr(BaseScores, "_raw_scores", lambda *_: torch.tensor([1.0, torch.nan]))
     with pytest.raises(DataError, match=r"a training document has the base score nan, .* damaged.* checkpoints/base/finished"):
         prepared(base={"name": "scores", "column": 3})
+
+
+def rescaled(lists, folder, split, value):
+    """A copy of the lists in which column 3 of a split is `value(old)`."""
+    if not folder.exists():
+        shutil.copytree(lists, folder)
+    path = folder / f"{split}.txt"
+    rows = [row.split() for row in path.read_text().splitlines() if not row.startswith("#")]
+    changed = [[f"3:{value(float(field[2:])):.17g}" if field.startswith("3:") else field for field in row] for row in rows]
+    path.write_text("\n".join(map(" ".join, changed)) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("factor", [1e37, 1e-30])
+def test_large_and_small_scores_of_a_column_are_standardised_alike(factor, prepared, lists, tmp_path):
+    base = {"name": "scores", "column": 3}
+    expected = scores(prepared(base=base), "train")
+    for split in ("train", "vali", "test"):
+        rescaled(lists, tmp_path / "data", split, lambda value: value * factor)
+    assert_close(scores(prepared(data=tmp_path / "data", base=base), "train"), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_score_that_is_no_number_once_standardised_is_refused(prepared, lists, tmp_path):
+    data = rescaled(lists, tmp_path / "data", "train", lambda value: value * 1e-30)
+    data = rescaled(data, tmp_path / "data2", "vali", lambda value: value * 1e30)
+    with pytest.raises(DataError, match=r"vali.txt: a document has the base score .*, too far from those of the training"):
+        prepared(data=data, base={"name": "scores", "column": 3})
+
+
+def test_scores_without_a_finite_deviation_are_refused(task, monkeypatch):
+    monkeypatch.setattr(BaseScores, "_raw_scores", lambda *_: torch.tensor([-1e300, 1e300], dtype=torch.float64))
+    with pytest.raises(DataError, match=r"base scores from -1e\+300 to 1e\+300 are too far apart; divide them all by one number"):
+        task().prepare(AccelerateTrainer(TrainerSettings(epochs=1, device="cpu"), seed=0))
+
+
+def test_a_look_at_the_inputs_refuses_scores_that_training_refuses(task, lists, tmp_path):
+    base = {"name": "scores", "column": 3}
+    task(base=base).check_inputs()
+    with pytest.raises(DataError, match=r"every training document has the base score 2\.5; choose"):
+        task(data=rescaled(lists, tmp_path / "constant", "train", lambda _: 2.5), base=base).check_inputs()
+    with pytest.raises(DataError, match="after moft has read it with 32 bits"):
+        task(data=rescaled(lists, tmp_path / "far", "test", lambda value: value + 1e7), base=base).check_inputs()
+
+
+@pytest.mark.parametrize("settings", [{}, {"main": {"column": 3}, "objectives": {"first": {"column": 9}}}])
+def test_a_label_is_no_column_of_base_scores(settings, task, prepared):
+    column, name = (3, "main") if settings else (10, "second")
+    base = {"name": "scores", "column": column}
+    for used in (prepared, lambda **given: task(**given).check_inputs()):
+        with pytest.raises(ConfigError, match=rf"\[task.base.column\] column {column} is the label of '{name}'; name a column"):
+            used(base=base, **settings)
 
 
 def test_a_column_that_is_not_there_is_refused(prepared):

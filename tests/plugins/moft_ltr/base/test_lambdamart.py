@@ -184,7 +184,7 @@ def test_trees_that_cannot_grow_are_refused(prepared, capfd):
     with pytest.raises(
         DataError, match=r"\[task.base\] every training document has the base score .*; choose a base ranker that ranks them"
     ):
-        prepared(base={**BASE, "items": 10**6})
+        prepared(base={**BASE, "items": 70})
     assert capfd.readouterr().err == ""
 
 
@@ -257,3 +257,15 @@ def test_early_stopping_does_not_see_the_order_of_the_file_where_scores_tie(prep
         built = prepared(base=base, data=data, features=[1])
         texts.add((text_of(built), round(main_ndcg(built, "test"), 12)))
     assert len(texts) == 1
+
+
+def test_leaves_that_hold_more_than_the_data_are_refused_before_training(task, prepared):
+    base = {**BASE, "items": 100_000}
+    for used in (prepared, lambda **given: task(**given).check_inputs()):
+        with pytest.raises(ConfigError, match=r"\[task.base.items\] 100000 is more than half of the \d+ training documents, so"):
+            used(base=base)
+
+
+def test_more_leaves_than_lightgbm_has_are_refused_by_the_config(task):
+    with pytest.raises(ConfigError, match=r"leaves.*131072"):
+        task(base={**BASE, "leaves": 200_000})

@@ -116,6 +116,67 @@ def test_missing_values_that_became_zeros_are_refused_unless_every_zero_is_a_val
     assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_look_at_the_inputs_refuses_what_training_refuses(written, values, model, task, tmp_path):
+    base = {"name": "lightgbm", "path": str(tmp_path / "model.txt")}
+    objectives = {"one": {"column": 4}, "two": {"column": 5}}
+    lost = values.copy()
+    lost[::3, 0] = np.nan
+    model(lost[:, :3])
+    with pytest.raises(DataError, match=r"train.txt: column 1 is zero"):
+        task(data=written(lost), base=base, objectives=objectives).check_inputs()
+    model(values[:, :3])
+    task(data=written(values), base=base, objectives=objectives).check_inputs()
+    shifted = task(data=written(values[:, [0, 3, 1, 2]]), base=base, objectives={"one": {"column": 2}})
+    with pytest.raises(ConfigError, match="because column 2 is the label of 'one'"):
+        shifted.check_inputs()
+    with pytest.raises(ConfigError, match=r"by task.exclude or task.features"):
+        task(
+            data=written(np.insert(values, 0, 7, 1)), base=base, objectives={"one": {"column": 5}}, exclude=[1, 6]
+        ).check_inputs()
+
+
+@pytest.mark.parametrize("keeps_settings", [True, False])
+def test_missing_values_in_linear_leaves_are_refused_whatever_the_nodes_say(
+    keeps_settings, written, values, model, built, tmp_path
+):
+    lost = values.copy()
+    lost[np.random.default_rng(1).random(len(values)) < 0.4, 0] = np.nan
+    booster = model(lost[:, :3], linear_tree=True, use_missing=False)
+    assert not np.allclose(booster.predict(lost[:, :3]), booster.predict(np.nan_to_num(lost[:, :3])))
+    if not keeps_settings:
+        path = tmp_path / "model.txt"
+        path.write_text(path.read_text().partition("\nparameters:")[0] + "\n")
+    with pytest.raises(
+        DataError, match=r"column 1 is zero in some documents. The LightGBM model may have been trained on missing"
+    ):
+        built(written(lost))
+    built(written(lost), base={"missing": "zero"})
+
+
+def test_a_linear_model_without_missing_values_is_used_on_zeros(written, values, model, built):
+    values[::3, :3] = 0
+    booster = model(values[:, :3], linear_tree=True)
+    found, _ = built(written(values))
+    expected = torch.from_numpy(booster.predict(values[:, :3], raw_score=True))
+    assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rare_categories_are_named_as_the_cause_and_zero_can_be_said_to_be_one(written, values, model, built, tmp_path):
+    values[:, 0] = np.minimum(np.random.default_rng(7).geometric(0.25, len(values)) - 1, 60)
+    labels = 2 * np.isin(values[:, 0], [0, 3]) + values[:, 1]
+    data = lightgbm.Dataset(values[:, :3], labels, categorical_feature=[0])
+    given = {"objective": "regression", "verbosity": -1, "num_threads": 1, "min_data_per_group": 5, "cat_smooth": 1}
+    booster = lightgbm.train({**given, "min_data_in_leaf": 5}, data, num_boost_round=5)
+    booster.save_model(tmp_path / "model.txt")
+    with pytest.raises(
+        DataError, match=r"column 1 is zero .* was trained on missing values or on rare categories .*missing: zero"
+    ):
+        built(written(values))
+    found, _ = built(written(values), base={"missing": "zero"})
+    expected = torch.from_numpy(booster.predict(values[:, :3], raw_score=True))
+    assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_model_with_missing_values_is_used_on_data_without_zeros_and_files_to_score_are_checked(
     written, values, model, built, task, tmp_path
 ):
@@ -148,7 +209,21 @@ def test_a_label_that_shifts_the_columns_is_refused_by_name(written, values, mod
         built(folder, objectives=(2,))
     found, _ = built(folder, objectives=(2,), base={"columns": [1, 3, 4]})
     assert found.state()["columns"].tolist() == [0, 2, 3]
-    built(folder, objectives=(2,), features=[1, 3, 4])
+    built(folder, objectives=(2,), features=[1, 3, 4], base={"columns": [1, 3, 4]})
+
+
+@pytest.mark.parametrize("settings", [{"exclude": [1]}, {"features": [2, 3, 4]}, {"features": [3, 1, 2]}])
+def test_columns_of_the_policy_that_are_not_the_first_ones_are_not_taken_for_those_of_the_model(
+    settings, written, values, model, built
+):
+    model(values[:, :3])
+    folder = written(np.insert(values, 3, values[:, 0], axis=1))
+    with pytest.raises(
+        ConfigError,
+        match=r"^\[task.base.columns\] feature 1 of the LightGBM model .* from column \d, by task.exclude or task.features. List",
+    ):
+        built(folder, objectives=(5, 6), **settings)
+    built(folder, objectives=(5, 6), base={"columns": [1, 2, 3]}, **settings)
 
 
 def test_a_shifted_column_that_no_tree_reads_is_no_matter(written, values, model, built):

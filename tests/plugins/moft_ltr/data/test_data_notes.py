@@ -90,6 +90,37 @@ def test_shared_queries_are_counted(clicks):
     assert notes[0].endswith("with the same documents and labels: results on the test split are too good.")
 
 
+def rows_of(part, rows, length):
+    """The same split with these rows, in queries of so many documents."""
+    lists = len(rows) // length
+    data = replace(part.data, features=rows, relevance=rows[:, 0], offsets=np.arange(lists + 1) * length)
+    return QuerySubset(replace(data, qids=np.arange(lists), lines=np.zeros(lists, dtype=np.int64)), np.arange(lists))
+
+
+@pytest.mark.parametrize("kept", [range(1, LENGTH), range(LENGTH - 1), range(0, LENGTH, 2)])
+def test_queries_without_some_of_their_documents_are_counted(kept, clicks):
+    train, new = part_of(clicks, *features(4)), part_of(clicks, *features(5))
+    rows = train.data.features.reshape(LISTS, LENGTH, 2)[:4, list(kept)].reshape(-1, 2)
+    rest = new.data.features[: 20 * len(kept)]
+    test = rows_of(train, np.concatenate([rows, rest]), len(kept))
+    (note,) = overlap_notes({"train": (train,), "test": (test,)})
+    assert note.startswith("4 of 24 test queries share half or more of their documents with a query of the train split, with the")
+
+
+def test_documents_of_other_queries_are_counted(clicks):
+    train = part_of(clicks, *features(4))
+    test = rows_of(train, np.random.default_rng(0).permutation(train.data.features), LENGTH)
+    (note,) = overlap_notes({"train": (train,), "test": (test,)})
+    assert note.startswith("600 of 600 test documents are also in the train split, with the same features and labels, in other")
+
+
+@pytest.mark.parametrize("kinds", [50, 600, 6000])
+def test_documents_with_few_different_features_say_nothing_of_overlap(kinds):
+    draws = np.random.default_rng(0)
+    train, test = (part_of(draws.integers(0, kinds, LISTS * LENGTH)) for _ in range(2))
+    assert list(overlap_notes({"train": (train,), "test": (test,)})) == []
+
+
 def test_a_run_notes_both(task, lists, tmp_path):
     shutil.copytree(lists, tmp_path / "data")
     for path in (tmp_path / "data").glob("*.txt"):
