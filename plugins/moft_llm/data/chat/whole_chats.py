@@ -38,7 +38,8 @@ class ChatRenderer:
             DataError: the template raises an error, does not end, or drops a part of a prompt.
         """
         chats = [self._chat(messages_in(prompt), prompt, where) for prompt, where in zip(prompts, places, strict=True)]
-        texts = self._texts([marked for marked, _ in chats], places, "prompt")
+        rendered = render_chats(self._tokenizer, [marked for marked, _ in chats])
+        texts = [_text(text, where, "prompt") for text, where in zip(rendered, places, strict=True)]
         self._check_parts([marked for marked, _ in chats], texts, places)
         return [
             SplitText(self._splitter.unmarked(text), self._splitter.protect(text)) if is_split else text
@@ -47,41 +48,64 @@ class ChatRenderer:
 
     def continuations(
         self, prompts: Sequence[Prompt], starts: Sequence[str], messages: Sequence[Message], places: Sequence[str], end: TurnEnd
-    ) -> list[tuple[SplitText, int | None]]:
+    ) -> list[tuple[str, int | None] | None]:
         """Messages of the assistant as they continue their prompts, without the end of the turn, and the token that ends each.
+
+        None stands for a text that the template rejects, changes in more than white space, or does not write after the prompt.
 
         Args:
             prompts: one for each message.
             starts: the prompts as rendered.
-            messages: of the assistant.
+            messages: of the assistant; a text has a content only.
             places: the file and line of each.
             end: of a turn. A message that ends otherwise, as calls of tools may, has the token that the template writes.
 
         Raises:
-            DataError: the template raises an error, drops a part of a message, or writes the prompt differently before it.
+            DataError: the template does not end; or for a message that is more than a text, it raises an error, drops a part of
+                the message, or writes the prompt differently before it.
         """
-        chats = [
-            self._chat((*messages_in(prompt), message), prompt, where)[0]
+        marked = [
+            self._chat((*messages_in(prompt), message), prompt, where)
             for prompt, message, where in zip(prompts, messages, places, strict=True)
         ]
-        chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat in chats]
-        wholes = self._texts(chats, places, "response")
-        self._check_parts(chats, wholes, places, first=[len(chat.messages) - 1 for chat in chats])
-        found = []
-        for start, whole, where in zip(starts, wholes, places, strict=True):
+        chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat, _ in marked]
+        wholes = [
+            "" if isinstance(whole, Fault) and whole.kind == "rejected" and not message.more else _text(whole, where, "response")
+            for whole, message, where in zip(render_chats(self._tokenizer, chats), messages, places, strict=True)
+        ]
+        more = [row for row, message in enumerate(messages) if message.more]
+        self._check_parts(
+            [chats[row] for row in more],
+            [wholes[row] for row in more],
+            [places[row] for row in more],
+            first=[len(chats[row].messages) - 1 for row in more],
+        )
+        found: list[tuple[str, int | None] | None] = []
+        for start, whole, message, where, (_, is_split) in zip(starts, wholes, messages, places, marked, strict=True):
             text, protected = self._splitter.unmarked(whole), self._splitter.protect(whole)
             before = start.protected if isinstance(start, SplitText) else self._splitter.protect(start)
-            if not (text.startswith(start) and protected.startswith(before)):
+            follows = text.startswith(start) and protected.startswith(before)
+            if message.more and not follows:
                 raise DataError(
                     f"{where}: the chat template writes this prompt differently when a message with more than a content follows, "
                     "so the message is no continuation that can be trained."
                 )
-            found.append(self._without_end(SplitText(text[len(start) :], protected[len(before) :]), end))
+            if not message.more and not (
+                follows
+                and protected.endswith(self._splitter.protect(end.text))
+                and _squeezed(message.content) in _squeezed(text[len(start) - len(end.opening) :])
+            ):
+                found.append(None)
+                continue
+            body, token = self._without_end(
+                SplitText(text[len(start) :], protected[len(before) :]), end, is_text=not message.more
+            )
+            found.append((body if is_split else str(body), token))
         return found
 
-    def _without_end(self, body: SplitText, end: TurnEnd) -> tuple[SplitText, int | None]:
+    def _without_end(self, body: SplitText, end: TurnEnd, is_text: bool) -> tuple[SplitText, int | None]:
         after = self._splitter.protect(end.text)
-        if after and body.protected.endswith(after):
+        if is_text or (after and body.protected.endswith(after)):
             return SplitText(body.removesuffix(end.text), body.protected.removesuffix(after)), end.token
         last = re.search(r"([\U00100000-\U00107fff])\s*$", body.protected)
         if last is None:
@@ -102,14 +126,6 @@ class ChatRenderer:
             return chat, False
         check_private(json.dumps([chat.messages, chat.tools], ensure_ascii=False), where)
         return marked, True
-
-    def _texts(self, chats: Sequence[Chat], places: Sequence[str], what: str) -> list[str]:
-        texts: list[str] = []
-        for text, where in zip(render_chats(self._tokenizer, chats), places, strict=True):
-            if isinstance(text, Fault):
-                raise DataError(f"{where}: the tokenizer's chat template {in_words(text, what)}.")
-            texts.append(text)
-        return texts
 
     def _check_parts(
         self, chats: Sequence[Chat], texts: Sequence[str], places: Sequence[str], first: Sequence[int] | None = None
@@ -141,6 +157,17 @@ def in_words(fault: Fault, what: str = "chat") -> str:
     if fault.kind == "syntax":
         return f"cannot be read ({fault.reason})"
     return f"rejects the {what} ({fault.reason})" if fault.kind == "rejected" else fault.reason
+
+
+def _text(rendered: str | Fault, where: str, what: str) -> str:
+    if isinstance(rendered, Fault):
+        raise DataError(f"{where}: the tokenizer's chat template {in_words(rendered, what)}.")
+    return rendered
+
+
+def _squeezed(text: str) -> str:
+    """A text without white space."""
+    return "".join(text.split())
 
 
 def _variants(chat: Chat, text: str, first: int) -> list[tuple[Chat, str]]:
