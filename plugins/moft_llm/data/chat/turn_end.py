@@ -71,7 +71,8 @@ def turn_end_of(tokenizer: Any) -> TurnEnd:
     if token is not None:
         after = after[max(0, after.find(tokenizer.added_tokens_decoder[token].content)) :]
     prompt = prompt if isinstance(prompt, str) else ""
-    same = next((place for place, pair in enumerate(zip(before, prompt, strict=False)) if len(set(pair)) > 1), len(prompt))
+    shared = min(len(before), len(prompt))
+    same = next((place for place in range(shared) if before[place] != prompt[place]), shared)
     if _QUESTION not in prompt[:same]:
         return TurnEnd(token, after, names=names)
     opening, between = prompt[same:], before[same:]

@@ -13,8 +13,8 @@ from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_pr
 from moft_llm.data.chat.turn_end import TurnEnd
 from moft_llm.data.messages import Message, Prompt, messages_in, tools_in
 
-UNCHECKED = ("tool_call_id",)
-"""Keys that a template may leave out: they only say which call a result belongs to."""
+OF_RESULTS = ("tool_call_id", "name")
+"""Keys that a template may leave out of results of tools: they only say which call and tool a result belongs to."""
 
 
 class ChatRenderer:
@@ -37,7 +37,10 @@ class ChatRenderer:
         Raises:
             DataError: the template raises an error, does not end, or drops a part of a prompt.
         """
-        chats = [self._chat(messages_in(prompt), prompt, where) for prompt, where in zip(prompts, places, strict=True)]
+        chats = [
+            self._chat(messages, prompt, where)
+            for messages, prompt, where in zip(self._messages(prompts, places), prompts, places, strict=True)
+        ]
         rendered = render_chats(self._tokenizer, [marked for marked, _ in chats])
         texts = [_text(text, where, "prompt") for text, where in zip(rendered, places, strict=True)]
         self._check_parts([marked for marked, _ in chats], texts, places)
@@ -65,8 +68,8 @@ class ChatRenderer:
                 the message, or writes the prompt differently before it.
         """
         marked = [
-            self._chat((*messages_in(prompt), message), prompt, where)
-            for prompt, message, where in zip(prompts, messages, places, strict=True)
+            self._chat((*before, message), prompt, where)
+            for before, prompt, message, where in zip(self._messages(prompts, places), prompts, messages, places, strict=True)
         ]
         chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat, _ in marked]
         wholes = [
@@ -114,6 +117,17 @@ class ChatRenderer:
             last[1]
         )
 
+    def _messages(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[tuple[Message, ...]]:
+        """The messages of each prompt, with text in parts where the template writes all of them, else as one text."""
+        found = [messages_in(prompt) for prompt in prompts]
+        rows = [row for row, messages in enumerate(found) if any(message.has_parts for message in messages)]
+        chats = [self._chat(found[row], prompts[row], places[row])[0] for row in rows]
+        for row, chat, text in zip(rows, chats, render_chats(self._tokenizer, chats), strict=True):
+            contents = [message["content"] for message in chat.messages]
+            if not all(_writes(text, parts) for parts in contents if isinstance(parts, list)):
+                found[row] = tuple(message.joined() for message in found[row])
+        return found
+
     def _chat(self, messages: Sequence[Message], prompt: Prompt, where: str) -> tuple[Chat, bool]:
         """A chat with its control tokens marked, and whether there are any."""
         if not self._is_whole:
@@ -140,12 +154,16 @@ class ChatRenderer:
         """
         if not self._is_whole:
             return
-        variants: list[tuple[int, Chat, str]] = []
+        variants: list[tuple[int, int, Chat, str]] = []
         for row, (chat, text) in enumerate(zip(chats, texts, strict=True)):
             variants += [(row, *parts) for parts in _variants(chat, text, 0 if first is None else first[row])]
-        rendered = render_chats(self._tokenizer, [chat for _, chat, _ in variants])
-        for (row, _, part), variant in zip(variants, rendered, strict=True):
-            if variant == texts[row]:
+        rendered = render_chats(self._tokenizer, [chat for *_, chat, _ in variants])
+        same = [variant for variant, text in zip(variants, rendered, strict=True) if text == texts[variant[0]]]
+        turns = [_until(chat, number) for row, number, variant, _ in same for chat in (chats[row], variant)]
+        written = render_chats(self._tokenizer, turns)
+        for (row, number, _, part), turn, other in zip(same, written[::2], written[1::2], strict=True):
+            is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, Fault)
+            if not is_old or turn == other:  # templates write the reasoning of the last turn only
                 raise DataError(
                     f"{places[row]}: the tokenizer's chat template leaves out {part}. Remove it from the data, or use a model "
                     "whose template writes it."
@@ -170,13 +188,27 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def _variants(chat: Chat, text: str, first: int) -> list[tuple[Chat, str]]:
-    """The chat without each of its parts that the template may have left out, and what the part is called."""
+def _writes(rendered: str | Fault, parts: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a template writes the text of parts, instead of leaving it out or writing the parts as Python or JSON."""
+    if isinstance(rendered, Fault) or any(form in rendered for form in (str(parts), json.dumps(parts, ensure_ascii=False))):
+        return False
+    return all(part["text"].strip() in rendered for part in parts)
+
+
+def _until(chat: Chat, number: int) -> Chat:
+    """A chat that ends after one of its messages."""
+    return Chat(chat.messages[: number + 1], chat.tools, opens_answer=False)
+
+
+def _variants(chat: Chat, text: str, first: int) -> list[tuple[int, Chat, str]]:
+    """The chat without each of its parts that the template may have left out, with its message, and what the part is called."""
     found = []
     for number, message in list(enumerate(chat.messages))[first:]:
         where = f"of message {number + 1} (role {message['role']})"
         for key in message:
-            if key in ("role", *UNCHECKED) or (key == "content" and (message[key] or "").strip() in text):
+            if key == "role" or (key in OF_RESULTS and message["role"] not in ("user", "system", "assistant")):
+                continue
+            if key == "content" and (isinstance(message[key], list) or (message[key] or "").strip() in text):
                 continue
             changed: Mapping[str, Any] = (
                 {**message, "content": ""}
@@ -184,7 +216,7 @@ def _variants(chat: Chat, text: str, first: int) -> list[tuple[Chat, str]]:
                 else {name: value for name, value in message.items() if name != key}
             )
             messages = [*chat.messages[:number], changed, *chat.messages[number + 1 :]]
-            found.append((Chat(messages, chat.tools, chat.opens_answer), f"{key!r} {where}"))
+            found.append((number, Chat(messages, chat.tools, chat.opens_answer), f"{key!r} {where}"))
     if chat.tools and not first:
-        found.append((Chat(chat.messages, None, chat.opens_answer), "the tools"))
+        found.append((0, Chat(chat.messages, None, chat.opens_answer), "the tools"))
     return found
