@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from moft import ConfigError, DataError
+from moft_llm.data.chat.bounded_rendering import ASKS_TIME
 from moft_llm.data.chat.control_tokens import ControlTokens, SplitText, TokenSplitter, check_private
 from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of, written_names
 from moft_llm.data.chat.whole_chats import ChatRenderer, in_words
@@ -60,6 +62,7 @@ class Template:
         text: `chat` for the tokenizer's own chat template, `none`, or a format with `{prompt}` where the prompt goes.
         control_tokens: `split` reads control tokens in prompts and responses as text; `keep` as control tokens.
         version: of how text becomes tokens.
+        now: what a chat template that asks for the time is told; None is the time at which it is asked.
 
     Raises:
         ConfigError: the tokenizer has no chat template, or a format does not have `{prompt}` exactly once.
@@ -69,6 +72,7 @@ class Template:
     text: str
     control_tokens: ControlTokens = "split"
     version: int = VERSION
+    now: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.text == "chat" and not getattr(self.tokenizer, "chat_template", None):
@@ -77,6 +81,11 @@ class Template:
                 "'USER: {prompt} ASSISTANT:'."
             )
         check_format(self.text)
+
+    @property
+    def asks_time(self) -> bool:
+        """Whether the chat template writes the time, mostly today's date."""
+        return self.text == "chat" and ASKS_TIME in str(self.tokenizer.chat_template)
 
     @property
     def leading_space(self) -> str:
@@ -131,7 +140,9 @@ class Template:
 
     @cached_property
     def _chats(self) -> ChatRenderer:
-        return ChatRenderer(self.tokenizer, self.splitter, is_splitting=self._is_splitting, is_whole=self.version > 1)
+        return ChatRenderer(
+            self.tokenizer, self.splitter, is_splitting=self._is_splitting, is_whole=self.version > 1, now=self.now
+        )
 
     def render(self, prompt: Prompt, where: str) -> str:
         """`render_all` of one prompt."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from moft import DataError
@@ -25,10 +26,13 @@ class ChatRenderer:
         splitter: finds control tokens.
         is_splitting: control tokens in messages are text.
         is_whole: all keys and tools are written; else only role and content, as in moft 0.2.0.
+        now: what a template that asks for the time is told; None is the time of each call.
     """
 
-    def __init__(self, tokenizer: Any, splitter: TokenSplitter, *, is_splitting: bool, is_whole: bool) -> None:
-        self._tokenizer, self._splitter = tokenizer, splitter
+    def __init__(
+        self, tokenizer: Any, splitter: TokenSplitter, *, is_splitting: bool, is_whole: bool, now: datetime | None = None
+    ) -> None:
+        self._tokenizer, self._splitter, self._now = tokenizer, splitter, now
         self._is_splitting, self._is_whole = is_splitting, is_whole
 
     def render(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[str]:
@@ -41,7 +45,7 @@ class ChatRenderer:
             self._chat(messages, prompt, where)
             for messages, prompt, where in zip(self._messages(prompts, places), prompts, places, strict=True)
         ]
-        rendered = render_chats(self._tokenizer, [marked for marked, _ in chats])
+        rendered = self._rendered([marked for marked, _ in chats])
         texts = [_text(text, where, "prompt") for text, where in zip(rendered, places, strict=True)]
         self._check_parts([marked for marked, _ in chats], texts, places)
         return [
@@ -74,7 +78,7 @@ class ChatRenderer:
         chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat, _ in marked]
         wholes = [
             "" if isinstance(whole, Fault) and whole.kind == "rejected" and not message.more else _text(whole, where, "response")
-            for whole, message, where in zip(render_chats(self._tokenizer, chats), messages, places, strict=True)
+            for whole, message, where in zip(self._rendered(chats), messages, places, strict=True)
         ]
         more = [row for row, message in enumerate(messages) if message.more]
         self._check_parts(
@@ -117,12 +121,15 @@ class ChatRenderer:
             last[1]
         )
 
+    def _rendered(self, chats: Sequence[Chat]) -> list[str | Fault]:
+        return render_chats(self._tokenizer, chats, self._now)
+
     def _messages(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[tuple[Message, ...]]:
         """The messages of each prompt, with text in parts where the template writes all of them, else as one text."""
         found = [messages_in(prompt) for prompt in prompts]
         rows = [row for row, messages in enumerate(found) if any(message.has_parts for message in messages)]
         chats = [self._chat(found[row], prompts[row], places[row])[0] for row in rows]
-        for row, chat, text in zip(rows, chats, render_chats(self._tokenizer, chats), strict=True):
+        for row, chat, text in zip(rows, chats, self._rendered(chats), strict=True):
             contents = [message["content"] for message in chat.messages]
             if not all(_writes(text, parts) for parts in contents if isinstance(parts, list)):
                 found[row] = tuple(message.joined() for message in found[row])
@@ -157,10 +164,10 @@ class ChatRenderer:
         variants: list[tuple[int, int, Chat, str]] = []
         for row, (chat, text) in enumerate(zip(chats, texts, strict=True)):
             variants += [(row, *parts) for parts in _variants(chat, text, 0 if first is None else first[row])]
-        rendered = render_chats(self._tokenizer, [chat for *_, chat, _ in variants])
+        rendered = self._rendered([chat for *_, chat, _ in variants])
         same = [variant for variant, text in zip(variants, rendered, strict=True) if text == texts[variant[0]]]
         turns = [_until(chat, number) for row, number, variant, _ in same for chat in (chats[row], variant)]
-        written = render_chats(self._tokenizer, turns)
+        written = self._rendered(turns)
         for (row, number, _, part), turn, other in zip(same, written[::2], written[1::2], strict=True):
             is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, Fault)
             if not is_old or turn == other:  # templates write the reasoning of the last turn only
