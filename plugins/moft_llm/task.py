@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ class LLM:
         self._control_tokens, self._max_truncated, self._text_version = control_tokens, max_truncated, VERSION
         self._budget, self._share_prompt = tokens_per_batch, share_prompt
         self._is_normalized, self._is_checkpointing, self._is_compiled = length_normalization, gradient_checkpointing, compile
+        self._now: datetime | None = None
         self._opened: OpenedSplits | None = None
         self._prompt_template: Template | None = None
         self._tokens: dict[str, TokenizedLists] = {}
@@ -155,9 +157,12 @@ class LLM:
         self._longest(outline)
         if tokenizer is None:
             unchecked = (*unchecked, f"{self._base.name}: its weights and tokenizer, which are read when training starts.")
-        else:
-            template, first = Template(tokenizer, self._template, self._control_tokens), examples[:PROMPTS]
-            template.render_all([example.prompt for example in first], [example.where for example in first])
+        elif first := examples[:PROMPTS]:
+            counts = self._tokenize(first, Template(tokenizer, self._template, self._control_tokens), outline).counts
+            if unchecked or len(examples) > PROMPTS:
+                unchecked = (*unchecked, f"how many prompts and responses beyond the first {PROMPTS:,} prompts are too long.")
+            else:
+                check_truncation([counts], self._max_truncated)
         return InputCheck(unchecked, labelled_sample(train[:SAMPLE], self._labels) if train else None)
 
     def _first_examples(self) -> tuple[Sequence[Example], Sequence[Example], tuple[str, ...]]:
@@ -185,6 +190,8 @@ class LLM:
             trainer.note(
                 f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {in_words(fault)}."
             )
+        if self.prompt_template().asks_time:  # a resumed run goes on with the time of its start
+            self._now, self._prompt_template = _time(trainer.once("prompt-time", _now)), None
         check_truncation([self._tokenized(split).counts for split in SPLITS], self._max_truncated)
         for split in SPLITS:
             for note in self._tokenized(split).notes(split):
@@ -198,6 +205,7 @@ class LLM:
             "base": torch.frombuffer(bytearray.fromhex(self._base.hash), dtype=torch.uint8),
             "text_version": torch.tensor([self._text_version]),
             "end_token": torch.tensor([-1 if end is None else end]),
+            **({} if self._now is None else {"now": torch.tensor(self._now.timetuple()[:6])}),
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -208,6 +216,7 @@ class LLM:
                 f"{self._base.name}: not the base model of this run; weights, config or tokenizer have changed since training."
             )
         self._text_version = int(state["text_version"]) if "text_version" in state else 1
+        self._now, self._prompt_template = _time(state) if "now" in state else None, None
         if self._text_version > VERSION:
             raise DataError("the saved state is of a newer version of moft; update moft to open it.")
         end = self.prompt_template().end
@@ -246,7 +255,7 @@ class LLM:
             raise DataError(f"{error}{form}") from error
         if not examples:
             raise DataError(f"{path}: the file has no prompts.")
-        return self._with_reference(self._tokenize(examples)).batches(self._budget)
+        return self._with_reference(self._tokenize(examples, self.prompt_template(), self._base.network)).batches(self._budget)
 
     def identity(self) -> Mapping[str, Any]:
         splits = {}
@@ -268,8 +277,9 @@ class LLM:
 
     def prompt_template(self) -> Template:
         """The template of prompts, with the model's tokenizer."""
-        if self._prompt_template is None or self._prompt_template.version != self._text_version:
-            self._prompt_template = Template(self._base.tokenizer, self._template, self._control_tokens, self._text_version)
+        if self._prompt_template is None:
+            tokenizer, version = self._base.tokenizer, self._text_version
+            self._prompt_template = Template(tokenizer, self._template, self._control_tokens, version, self._now)
         return self._prompt_template
 
     def _open(self) -> OpenedSplits:
@@ -303,22 +313,22 @@ class LLM:
 
     def _tokenized(self, split: str) -> TokenizedLists:
         if split not in self._tokens:
-            self._tokens[split] = self._tokenize(self._open().examples[split])
+            self._tokens[split] = self._tokenize(self._open().examples[split], self.prompt_template(), self._base.network)
         return self._tokens[split]
 
-    def _tokenize(self, examples: Sequence[Example]) -> TokenizedLists:
+    def _tokenize(self, examples: Sequence[Example], template: Template, network: Any) -> TokenizedLists:
         data = tokenize(
             examples,
-            self._base.tokenizer,
-            template=self.prompt_template(),
-            max_length=self._longest(self._base.network),
+            template.tokenizer,
+            template=template,
+            max_length=self._longest(network),
             max_response=self._max_response,
             add_eos=self._add_eos,
             objectives=self._labels,
         )
         highest = int(data.tokens.argmax())  # the place of the token with the highest number
         where = data.where[int((data.lengths.cumsum(0) <= highest).sum())]
-        check_embedded(data.tokens[highest : highest + 1], self._base.tokenizer, self._base.network, [where])
+        check_embedded(data.tokens[highest : highest + 1], template.tokenizer, network, [where])
         return data
 
     def _longest(self, network: Any) -> int:
@@ -349,3 +359,12 @@ class LLM:
     def _reference_model(self) -> LanguageModel:
         with torch.random.fork_rng():
             return self._build(0, None, 0, is_compiled=False).eval()
+
+
+def _now() -> Mapping[str, Tensor]:
+    return {"now": torch.tensor(datetime.now().timetuple()[:6])}
+
+
+def _time(state: Mapping[str, Tensor]) -> datetime:
+    year, month, day, hour, minute, second = map(int, state["now"].tolist())
+    return datetime(year, month, day, hour, minute, second)

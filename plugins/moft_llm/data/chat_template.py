@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from moft import ConfigError, DataError
+from moft_llm.data.chat.bounded_rendering import ASKS_TIME
 from moft_llm.data.chat.control_tokens import ControlTokens, SplitText, TokenSplitter, check_private
-from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of
+from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of, written_names
 from moft_llm.data.chat.whole_chats import ChatRenderer, in_words
 from moft_llm.data.messages import Message, Prompt, Response, messages_in, response_text, tools_in
 
@@ -19,8 +21,8 @@ CONTEXT = 64
 """Characters at a prompt's end that decide how its response is tokenized; tokenizers look no further back."""
 
 VERSION = 2
-"""Of how text becomes tokens. In version 1, that of moft 0.2.0, every response ends in EOS, control tokens in texts are kept, and
-messages have a role and a content only."""
+"""Of how text becomes tokens. In version 1, that of moft 0.2.0, every response ends in EOS and the chat template writes none,
+control tokens in texts are kept, and messages have a role and a content only."""
 
 
 def check_format(template: str) -> None:
@@ -60,6 +62,7 @@ class Template:
         text: `chat` for the tokenizer's own chat template, `none`, or a format with `{prompt}` where the prompt goes.
         control_tokens: `split` reads control tokens in prompts and responses as text; `keep` as control tokens.
         version: of how text becomes tokens.
+        now: what a chat template that asks for the time is told; None is the time at which it is asked.
 
     Raises:
         ConfigError: the tokenizer has no chat template, or a format does not have `{prompt}` exactly once.
@@ -69,6 +72,7 @@ class Template:
     text: str
     control_tokens: ControlTokens = "split"
     version: int = VERSION
+    now: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.text == "chat" and not getattr(self.tokenizer, "chat_template", None):
@@ -79,9 +83,16 @@ class Template:
         check_format(self.text)
 
     @property
+    def asks_time(self) -> bool:
+        """Whether the chat template writes the time, mostly today's date."""
+        return self.text == "chat" and ASKS_TIME in str(self.tokenizer.chat_template)
+
+    @property
     def leading_space(self) -> str:
-        """What every response begins with: the spaces at the end of a format."""
-        return "" if self.text in ("chat", "none") else self.text[len(self.text.rstrip(" ")) :]
+        """What every response begins with: the spaces at the end of a format, or before a message of the assistant."""
+        if self.text == "chat":
+            return self.turn_end.space
+        return "" if self.text == "none" else self.text[len(self.text.rstrip(" ")) :]
 
     @property
     def end(self) -> int | None:
@@ -96,7 +107,7 @@ class Template:
 
     @cached_property
     def turn_end(self) -> TurnEnd:
-        """How a turn ends in the chat template; empty without one.
+        """How the chat template writes a turn of the assistant; empty without one.
 
         Raises:
             ConfigError: the chat template cannot be read, or does not end.
@@ -110,8 +121,12 @@ class Template:
 
     @cached_property
     def splitter(self) -> TokenSplitter:
-        """Finds and splits the tokenizer's control tokens."""
-        return TokenSplitter(self.tokenizer)
+        """Finds and splits the control tokens of tokenizer and template."""
+        if self.version == 1:
+            return TokenSplitter(self.tokenizer)
+        return TokenSplitter(
+            self.tokenizer, self.turn_end.names if self.text == "chat" else written_names(self.tokenizer, self.text)
+        )
 
     @property
     def _is_splitting(self) -> bool:
@@ -125,7 +140,9 @@ class Template:
 
     @cached_property
     def _chats(self) -> ChatRenderer:
-        return ChatRenderer(self.tokenizer, self.splitter, is_splitting=self._is_splitting, is_whole=self.version > 1)
+        return ChatRenderer(
+            self.tokenizer, self.splitter, is_splitting=self._is_splitting, is_whole=self.version > 1, now=self.now
+        )
 
     def render(self, prompt: Prompt, where: str) -> str:
         """`render_all` of one prompt."""
@@ -168,19 +185,20 @@ class Template:
         Raises:
             DataError: a message cannot be written as the continuation of its prompt, or control tokens cannot be split.
         """
-        bodies = [self.leading_space + response if isinstance(response, str) else "" for response in responses]
-        ends = [self.end] * len(bodies)
-        closed = [bool(self._closing) and body.rstrip().endswith(self._closing) for body in bodies]
-        bodies = [
-            body.rstrip().removesuffix(self._closing) if is_closed else body
-            for body, is_closed in zip(bodies, closed, strict=True)
+        texts = [response if isinstance(response, str) else response_text(response) for response in responses]
+        closed = [
+            isinstance(response, str) and bool(self._closing) and response.rstrip().endswith(self._closing)
+            for response in responses
         ]
-        for row, body, end in self._messages(prompts, starts, responses, places):
-            bodies[row], ends[row] = body, end
         texts = [
-            body if isinstance(response, str) else response_text(response)
-            for body, response in zip(bodies, responses, strict=True)
+            text.rstrip().removesuffix(self._closing) if is_closed else text
+            for text, is_closed in zip(texts, closed, strict=True)
         ]
+        messages = [
+            Message("assistant", text) if isinstance(response, str) else response
+            for text, response in zip(texts, responses, strict=True)
+        ]
+        bodies, ends = self._bodies(prompts, starts, messages, places)
         is_split = [self._is_splitting and self.splitter.count(text) > 0 for text in texts]
         tokens: list[list[int]] = [[]] * len(bodies)
         protected = [
@@ -200,27 +218,23 @@ class Template:
                 tokens[row] = [*ids, end] if closed[row] and (end := ends[row]) is not None else ids
         return [TokenizedResponse(*parts) for parts in zip(tokens, ends, is_split, strict=True)]
 
-    def _messages(
-        self, prompts: Sequence[Prompt], starts: Sequence[str], responses: Sequence[Response], places: Sequence[str]
-    ) -> list[tuple[int, SplitText, int | None]]:
-        """The responses that are messages, as the chat template writes them: row, text and end of each."""
-        messages = {row: response for row, response in enumerate(responses) if isinstance(response, Message)}
-        if messages and (self.text != "chat" or self.version == 1):
-            row, message = next(iter(messages.items()))
-            raise DataError(
-                f"{places[row]}: only a chat template can write {message.keys} of a response. Set task.template: chat."
-            )
-        rows = list(messages)
-        found = self._chats.continuations(
-            [prompts[row] for row in rows],
-            [starts[row] for row in rows],
-            list(messages.values()),
-            [places[row] for row in rows],
-            self.turn_end,
-        )
-        return [
-            (row, body, self.tokenizer.eos_token_id if end is None else end) for row, (body, end) in zip(rows, found, strict=True)
+    def _bodies(
+        self, prompts: Sequence[Prompt], starts: Sequence[str], messages: Sequence[Message], places: Sequence[str]
+    ) -> tuple[list[str], list[int | None]]:
+        """What follows each prompt, and the token that ends it. A text that a chat template does not write goes as it is."""
+        if self.text != "chat" or self.version == 1:
+            for message, where in zip(messages, places, strict=True):
+                if message.more:
+                    raise DataError(
+                        f"{where}: only a chat template can write {message.keys} of a response. Set task.template: chat."
+                    )
+            return [self.leading_space + message.content for message in messages], [self.end] * len(messages)
+        found = self._chats.continuations(prompts, starts, messages, places, self.turn_end)
+        bodies = [
+            self.turn_end.unopened(message.content) if written is None else written[0]
+            for message, written in zip(messages, found, strict=True)
         ]
+        return bodies, [self.end if written is None or written[1] is None else written[1] for written in found]
 
     def _protected(self, start: str, body: str) -> tuple[str, str]:
         """A rendered prompt and its response with private characters for the control tokens of the template."""

@@ -9,7 +9,7 @@ from typing import Literal
 from moft import DataError
 from moft_llm.data.messages import is_blank, response_text
 from moft_llm.data.preference_example import Example
-from moft_llm.data.texts_and_labels import MAX_RESPONSES
+from moft_llm.data.texts_and_labels import MAX_RESPONSES, is_visible
 
 Faulty = Literal["refuse", "drop"]
 
@@ -46,13 +46,14 @@ class FilteredLists:
         return tuple(f"data: left out {count} {what}." for count, what in counts if count)
 
 
-def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
+def filter_lists(examples: Iterable[Example], faulty: Faulty, *, keeps_blank: bool = False) -> FilteredLists:
     """The prompts with at least two different responses that are not empty.
 
     Args:
         examples: as they were read.
         faulty: `refuse` raises at the first empty or repeated response, and at the first prompt without text or with fewer than
             two responses; `drop` leaves such responses out, and such prompts.
+        keeps_blank: prompts may be blank, and invisible characters count as text, as in moft 0.2.0.
 
     Raises:
         DataError: there is such a response or prompt, and `faulty` is `refuse`; or a prompt has too many responses.
@@ -61,12 +62,12 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty) -> FilteredLists:
     examples = list(examples)
     for example in examples:
         _check_count(example)
-        without_text = is_blank(example.prompt)
+        without_text = not keeps_blank and is_blank(example.prompt)
         blank += without_text
-        texts = [response_text(response).strip() for response in example.responses]
+        texts = [text.strip() if keeps_blank else _visible(text) for text in map(response_text, example.responses)]
         places = [i for i, text in enumerate(texts) if text and text not in texts[:i]]
         if faulty == "refuse" and (fault := _BLANK if without_text else _fault(texts)):
-            left = filter_lists(examples, "drop").examples
+            left = filter_lists(examples, "drop", keeps_blank=keeps_blank).examples
             advice = "Set task.faulty: drop to leave it out." if left else "No other prompt can be trained on either."
             raise DataError(f"{example.where}: {fault} {advice}")
         if without_text:
@@ -92,11 +93,16 @@ def check_scorable(examples: Iterable[Example]) -> tuple[Example, ...]:
     checked = tuple(examples)
     for example in checked:
         _check_count(example)
-        texts = [response_text(response).strip() for response in example.responses]
+        texts = [_visible(response_text(response)) for response in example.responses]
         if not texts or "" in texts:
             fault = f"response {texts.index('') + 1} is empty" if texts else "the prompt has no response"
             raise DataError(f"{example.where}: {fault}; scoring needs responses with text.")
     return checked
+
+
+def _visible(text: str) -> str:
+    """A stripped text; empty where nothing of it is visible."""
+    return text.strip() if is_visible(text) else ""
 
 
 def _check_count(example: Example) -> None:

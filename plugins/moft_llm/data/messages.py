@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moft import DataError
 from moft.api import json_of
-from moft_llm.data.texts_and_labels import short_repr, text_of
+from moft_llm.data.texts_and_labels import is_visible, short_repr, text_of
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Message:
 
     Args:
         role: who speaks, as chat templates call it: system, user, assistant, tool.
-        content: the text of the turn; empty where the data has none.
-        more: the other keys, such as `tool_calls`, as a JSON object in the order of the data; empty for none.
+        content: the text of the turn, its parts in lines; empty where the data has none.
+        more: the other keys, such as `tool_calls`, as a JSON object in the order of the data; empty for none. It has a `content`
+            where that of the data is null or text in parts.
     """
 
     role: str
@@ -29,7 +30,17 @@ class Message:
     @property
     def keys(self) -> str:
         """The names of the other keys, for messages; empty for none."""
-        return ", ".join(json.loads(self.more)) if self.more else ""
+        return ", ".join(key for key in json.loads(self.more or "{}") if key != "content")
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the content is text in parts."""
+        return bool(self.more) and isinstance(self.fields()["content"], list)
+
+    def joined(self) -> Message:
+        """The message with one text as its content."""
+        more = {key: value for key, value in json.loads(self.more).items() if key != "content"} if self.has_parts else {}
+        return replace(self, more=json.dumps(more, ensure_ascii=False) if more else "") if self.has_parts else self
 
     def fields(self) -> dict[str, Any]:
         """The message as it is written in JSON."""
@@ -90,8 +101,10 @@ def prompt_record(prompt: Prompt) -> dict[str, Any]:
 
 
 def is_blank(prompt: Prompt) -> bool:
-    """Whether no message of a prompt holds anything."""
-    return not any(message.content.strip() or message.more for message in messages_in(prompt))
+    """Whether no message of a prompt holds anything, or the last one of a user does not."""
+    messages = messages_in(prompt)
+    last = next((message for message in reversed(messages) if message.role == "user"), None)
+    return not any(map(_holds_something, messages)) or (last is not None and not _holds_something(last))
 
 
 def response_text(response: Response) -> str:
@@ -141,7 +154,8 @@ def response_of(value: Any, what: str, where: str) -> Response:
             f"{where}: {what} has {len(messages)} messages ({roles}), but all tokens of a response are trained, so it must be "
             "one message of the assistant. Put those before it, such as calls and results of tools, into the prompt."
         )
-    return messages[0] if messages[0].more else messages[0].content
+    message = messages[0].joined()
+    return message if message.more else message.content
 
 
 def messages_of(values: Sequence[Any], what: str, where: str) -> tuple[Message, ...]:
@@ -171,6 +185,10 @@ def json_text(value: Any, what: str, where: str) -> str:
     return text_of(text, what, where)
 
 
+def _holds_something(message: Message) -> bool:
+    return is_visible(message.content) or message.keys not in ("", "name")
+
+
 def _chat_of(value: Any, where: str) -> str | tuple[Message, ...]:
     if isinstance(value, str):
         return text_of(value, "prompt", where)
@@ -189,8 +207,22 @@ def _message(value: Any, what: str, where: str) -> Message:
     if not isinstance(value, Mapping) or not value.keys() >= ({"role"} if calls else {"role", "content"}):
         raise DataError(f"{where}: {what} is {short_repr(value)}; a message is {{role: text, content: text}}.")
     is_null = calls and value.get("content", "") is None
-    content = "" if is_null else text_of(value.get("content", ""), f"content of {what}", where)
+    given = "" if is_null else value.get("content", "")
+    parts = _text_parts(given, what, where) if isinstance(given, list | tuple) else []
+    content = "\n".join(part["text"] for part in parts) if isinstance(given, list | tuple) else given
+    content = text_of(content, f"content of {what}", where)
     more = {key: inner for key, inner in value.items() if key not in ("role", "content") and inner is not None}
-    if is_null:
-        more = {"content": None, **more}
+    if is_null or parts:
+        more = {"content": parts or None, **more}
     return Message(text_of(value["role"], f"role of {what}", where), content, json_text(more, what, where) if more else "")
+
+
+def _text_parts(parts: Sequence[Any], what: str, where: str) -> list[dict[str, str]]:
+    """The parts of a content, without keys that are null."""
+    found = [{key: inner for key, inner in part.items() if inner is not None} for part in parts if isinstance(part, Mapping)]
+    for part in found if len(found) == len(parts) else [{}]:
+        if part.keys() != {"type", "text"} or part["type"] != "text" or not isinstance(part["text"], str):
+            raise DataError(
+                f"{where}: content of {what} is {short_repr(list(parts))}; it must be text, or parts {{type: text, text: text}}."
+            )
+    return found

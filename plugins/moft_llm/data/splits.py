@@ -80,13 +80,13 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
         data: reads prompts.
         splits: how they are divided.
         faulty: `refuse` or `drop` empty and repeated responses, and prompts with fewer than two.
-        is_whole: False leaves only role and content of messages, as moft 0.2.0 did.
+        is_whole: False leaves only role and content of messages, and blank prompts, as moft 0.2.0 did.
 
     Raises:
         DataError: the data is malformed, lacks a split, or leaves one empty.
     """
     if isinstance(splits, Stored):
-        stored = {split: filter_lists(_examples(data, split, is_whole), faulty) for split in SPLITS}
+        stored = {split: filter_lists(_examples(data, split, is_whole), faulty, keeps_blank=not is_whole) for split in SPLITS}
         examples = {split: filtered.examples for split, filtered in stored.items()}
         left = FilteredLists(
             (),
@@ -94,7 +94,7 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
         )
         notes = (*left.notes, *_shared(examples))
     else:
-        filtered = filter_lists(_examples(data, None, is_whole), faulty)
+        filtered = filter_lists(_examples(data, None, is_whole), faulty, keeps_blank=not is_whole)
         divided: dict[str, list[Example]] = {split: [] for split in SPLITS}
         for example in filtered.examples:
             divided[splits.of(example.prompt)].append(example)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any
 
 from moft import DataError
@@ -16,6 +17,9 @@ MAX_CHARACTERS = 1_000_000
 
 MAX_RESPONSES = 1_000
 """To a prompt; they are scored in one forward pass."""
+
+_INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
+_BLANK = "\u034f\u115f\u1160\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))  # fillers and variation selectors
 
 
 def text_of(value: Any, what: str, where: str) -> str:
@@ -35,6 +39,14 @@ def text_of(value: Any, what: str, where: str) -> str:
             f"{where}: {what} has half of a surrogate pair at character {error.start}; it must be valid text."
         ) from error
     return value
+
+
+def is_visible(text: str) -> bool:
+    """Whether a text has a character that is neither white space nor invisible, such as U+200B."""
+    return any(
+        unicodedata.category(character) not in _INVISIBLE and character not in _BLANK and not character.isspace()
+        for character in text
+    )
 
 
 def label_of(value: Any, what: str, where: str) -> float | None:

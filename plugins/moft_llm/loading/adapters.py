@@ -25,6 +25,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 _MERGE_FIRST = "Merge it with PEFT's merge_and_unload, and save the model that this returns."
 _PLACES = ("base_model_name_or_path", "revision", "inference_mode")  # say nothing about what an adapter computes
+_ROWS = {"weight": 0, "modules_to_save.weight": 0, "base_layer.weight": 0, "lora_embedding_A": 1}  # which axis is the vocabulary
 _TOLERANCE = 1e-3  # of logits, before and after merging
 
 
@@ -104,6 +105,7 @@ def merge_adapter(network: PreTrainedModel, adapter: Adapter) -> PreTrainedModel
     from peft import PeftConfig, PeftModel
 
     name, kind = adapter.place, adapter.config.get("peft_type")
+    _check_vocabulary(network, adapter)
     tokens = trial_tokens(network)
     try:
         config: Any = PeftConfig.from_pretrained(name)
@@ -137,6 +139,30 @@ def merge_adapter(network: PreTrainedModel, adapter: Adapter) -> PreTrainedModel
         del merged.peft_config
     _untie(merged)
     return merged
+
+
+def _check_vocabulary(network: Any, adapter: Adapter) -> None:
+    """Checks that an adapter of embeddings or LM head has the rows of the model.
+
+    Raises:
+        DataError: it has others, mostly after `resize_token_embeddings`.
+    """
+    from safetensors import safe_open
+
+    ends = {id(part) for part in (network.get_input_embeddings(), network.get_output_embeddings()) if part is not None}
+    tables = {name: module.weight.shape[0] for name, module in network.named_modules() if id(module) in ends}
+    with safe_open(adapter.weights, framework="pt") as opened:
+        for key in opened.keys():  # noqa: SIM118 - not a mapping
+            for name, count in tables.items():
+                _, is_there, part = key.rpartition(f".{name}.")
+                if not is_there or part not in _ROWS:
+                    continue
+                rows = opened.get_slice(key).get_shape()[_ROWS[part]]
+                if rows != count:
+                    raise DataError(
+                        f"{adapter.place}: the adapter has a vocabulary of {rows} tokens, but {adapter.base} has one of {count}. "
+                        f"{_MERGE_FIRST}"
+                    )
 
 
 def has_tokenizer(adapter: Adapter) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from moft.api import Scorer
 from moft_llm.data.messages import Prompt, prompt_record, scorer_prompt
 from moft_llm.data.score_responses import score_responses
+from moft_llm.data.texts_and_labels import is_visible
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def distinct_responses(prompts: Sequence[Prompt], responses: Sequence[Sequence[s
     return [
         (prompt, unique)
         for prompt, texts in zip(prompts, responses, strict=True)
-        if len(unique := list(dict.fromkeys(text for text in texts if text.strip()))) > 1
+        if len(unique := list(dict.fromkeys(text for text in texts if is_visible(text)))) > 1
     ]
 
 

@@ -8,6 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoTokenizer
+
+from moft.api import AccelerateTrainer, Context, TrainerSettings
+from moft_llm.data.label_transforms import TextLabel
+from moft_llm.data.readers.list_readers import Lists
+from moft_llm.network.lora import LoRA
+from moft_llm.task import LLM
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -152,3 +160,41 @@ def multimodal(tiny_models, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         return made[family]
 
     return folder
+
+
+OBJECTIVES = {"brief": TextLabel(), "calm": TextLabel(beta=0.5)}
+
+
+@pytest.fixture
+def trainer():
+    return AccelerateTrainer(TrainerSettings(epochs=1, device="cpu", threads=1), seed=0)
+
+
+@pytest.fixture
+def build(tiny_models, made_up_lists, tmp_path):
+    """Makes a task on a small random model and 40 lists."""
+    made_up_lists(tmp_path / "lists.jsonl")
+
+    def make(**settings):
+        given = {
+            "objectives": OBJECTIVES,
+            "data": Lists(str(tmp_path / "lists.jsonl")),
+            "lora": LoRA(rank=2, alpha=4),
+            **settings,
+        }
+        given.setdefault("model", str(tiny_models()))
+        return LLM(Context(torch.device("cpu"), 0, tmp_path / "cache"), tokens_per_batch=512, **given)
+
+    return make
+
+
+@pytest.fixture
+def chatml(tiny_models, tmp_path):
+    """A small random model whose chat template ends a turn in `<|end|>`."""
+    folder = tmp_path / "chatml"
+    shutil.copytree(tiny_models(), folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
+    tokenizer.chat_template = tokenizer.chat_template.replace("eos_token", "'<|end|>\\n'")
+    tokenizer.save_pretrained(folder)
+    return str(folder)

@@ -14,12 +14,9 @@ from transformers import AutoTokenizer
 
 from moft import ConfigError, DataError
 from moft.api import (
-    AccelerateTrainer,
     ConditionedPolicy,
-    Context,
     Injection,
     Tradeoff,
-    TrainerSettings,
 )
 from moft.testing import check_policy, check_task
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
@@ -27,32 +24,6 @@ from moft_llm.data.label_transforms import TextLabel
 from moft_llm.data.readers.list_readers import Lists
 from moft_llm.network.forward_pass import padded_pass
 from moft_llm.network.lora import LoRA
-from moft_llm.task import LLM
-
-OBJECTIVES = {"brief": TextLabel(), "calm": TextLabel(beta=0.5)}
-
-
-@pytest.fixture
-def trainer():
-    return AccelerateTrainer(TrainerSettings(epochs=1, device="cpu", threads=1), seed=0)
-
-
-@pytest.fixture
-def build(tiny_models, made_up_lists, tmp_path):
-    """Makes a task on a small random model and 40 lists."""
-    made_up_lists(tmp_path / "lists.jsonl")
-
-    def make(**settings):
-        given = {
-            "objectives": OBJECTIVES,
-            "data": Lists(str(tmp_path / "lists.jsonl")),
-            "lora": LoRA(rank=2, alpha=4),
-            **settings,
-        }
-        given.setdefault("model", str(tiny_models()))
-        return LLM(Context(torch.device("cpu"), 0, tmp_path / "cache"), tokens_per_batch=512, **given)
-
-    return make
 
 
 @pytest.fixture
@@ -305,59 +276,6 @@ def test_a_run_on_a_base_with_an_adapter_opens_scores_generates_and_resumes(tune
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace(str(with_adapter), str(other.parent)))
     assert "not the base model of this run" in moft("score", run, data / "lists.jsonl", "--weights", "0.5,0.5").mistakes[0]
-
-
-@pytest.fixture
-def chatml(tiny_models, tmp_path):
-    """A small random model whose chat template ends a turn in `<|end|>`."""
-    from transformers import AutoTokenizer
-
-    folder = tmp_path / "chatml"
-    shutil.copytree(tiny_models(), folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
-    tokenizer.chat_template = tokenizer.chat_template.replace("eos_token", "'<|end|>\\n'")
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
-def test_responses_end_in_the_end_of_a_turn_which_the_run_keeps(build, trainer, chatml):
-    task = build(model=chatml, template="chat")
-    task.prepare(trainer)
-    end = task.prompt_template().tokenizer.convert_tokens_to_ids("<|end|>")
-    batch = next(iter(task.batches("test")))
-    last = [
-        row[segments == segments.max()][-1]
-        for row, segments in zip(batch.inputs["tokens"], batch.inputs["segments"], strict=True)
-    ]
-    assert set(map(int, last)) == {end}
-    assert int(task.state()["end_token"]) == end
-    assert task.model(2).turn_end == end
-    opened = build(model=chatml, template="chat")
-    opened.restore(task.state())
-    assert opened.identity() == task.identity()
-    with pytest.raises(DataError, match=r"^responses of this run ended in another token than now"):
-        build(model=chatml, template="chat").restore({**task.state(), "end_token": torch.tensor([1])})
-
-
-def test_a_run_of_an_older_version_scores_as_it_did(build, trainer, chatml):
-    task = build(model=chatml, template="chat")
-    task.prepare(trainer)
-    old = build(model=chatml, template="chat")
-    old.restore({"base": task.state()["base"]})  # which is all that moft 0.2.0 saved
-    assert old.prompt_template().end == old.prompt_template().tokenizer.eos_token_id
-    assert old.prompt_template().render("Hi<|end|>", "a:1") == "<user>Hi<|end|><|end|>\n<assistant>"
-    assert old.state()["text_version"].tolist() == [1]
-    batch = next(iter(old.batches("test")))
-    assert int(batch.inputs["tokens"][batch.inputs["segments"] == 1][-1]) == old.prompt_template().end
-    with pytest.raises(DataError, match=r"^the saved state is of a newer version of moft; update moft to open it\.$"):
-        old.restore({**task.state(), "text_version": torch.tensor([99])})
-
-
-def test_a_split_of_which_too_much_is_cut_is_an_error(build, trainer):
-    with pytest.raises(ConfigError, match=r"^\[task\.max_length\] \d+ of \d+ prompts are too long and would be cut, more than"):
-        build(max_length=4).prepare(trainer)
-    build(max_length=4, max_truncated=1.0).prepare(trainer)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -22,6 +23,9 @@ MEMORY = 1 << 30
 
 CHARACTERS = 10_000_000
 """Of a rendered chat."""
+
+ASKS_TIME = "strftime_now"
+"""The function by which a template asks for the time, as transformers calls it."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,13 @@ class Fault:
     reason: str
 
 
-def render_chats(tokenizer: Any, chats: Sequence[Chat]) -> list[str | Fault]:
+def render_chats(tokenizer: Any, chats: Sequence[Chat], now: datetime | None = None) -> list[str | Fault]:
     """The text of each chat, or why there is none; what follows an endless one is not rendered.
 
     Args:
         tokenizer: with a chat template.
         chats: any number.
+        now: what a template that asks for the time is told; None is the time of the call.
     """
     if not chats:
         return []
@@ -67,7 +72,7 @@ def render_chats(tokenizer: Any, chats: Sequence[Chat]) -> list[str | Fault]:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _render_and_exit(tokenizer, chats, sender)
+        _render_and_exit(tokenizer, chats, now, sender)
     sender.close()
     found: list[str | Fault] = []
     try:
@@ -86,12 +91,14 @@ def render_chats(tokenizer: Any, chats: Sequence[Chat]) -> list[str | Fault]:
     return [*found, *[found[-1]] * (len(chats) - len(found))]
 
 
-def _render_and_exit(tokenizer: Any, chats: Sequence[Chat], sender: Connection) -> NoReturn:
+def _render_and_exit(tokenizer: Any, chats: Sequence[Chat], now: datetime | None, sender: Connection) -> NoReturn:
     """The work of the child; the alarm ends it even if nobody waits for it any more."""
     try:
         for number in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         _limit_memory()
+        if now is not None:
+            _stop_clock(now)
         for chat in chats:
             signal.setitimer(signal.ITIMER_REAL, SECONDS)
             record = _record(tokenizer, chat)
@@ -118,6 +125,13 @@ def _record(tokenizer: Any, chat: Chat) -> dict[str, str]:
     if len(text) > CHARACTERS:
         return {"kind": "endless", "reason": f"writes more than {CHARACTERS:,} characters"}
     return {"text": text}
+
+
+def _stop_clock(now: datetime) -> None:
+    """Fixes the time that transformers tells templates in this process; it passes no function of ours on to them."""
+    from transformers.utils import chat_template_utils
+
+    vars(chat_template_utils)["datetime"] = type("Stopped", (datetime,), {"now": lambda *_: now})
 
 
 def _limit_memory() -> None:

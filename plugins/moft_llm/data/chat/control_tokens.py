@@ -51,16 +51,17 @@ def check_private(text: str, where: str) -> None:
 class TokenSplitter:
     """Finds the control tokens of a tokenizer in texts, and tokenizes texts in which only some of them are control tokens.
 
-    Control tokens are those that the tokenizer calls special.
+    Control tokens are those that the tokenizer calls special, and those that a template writes.
 
     Args:
         tokenizer: of the model, a `PreTrainedTokenizerBase`.
+        written: added tokens that a template writes.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, written: Sequence[str] = ()) -> None:
         self._tokenizer = tokenizer
         special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-        self._tokens = list(dict.fromkeys(token for token in (*special, *tokenizer.all_special_tokens) if token))
+        self._tokens = list(dict.fromkeys(token for token in (*special, *tokenizer.all_special_tokens, *written) if token))
         longest_first = sorted(self._tokens, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._numbers = {token: number for number, token in enumerate(self._tokens)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from moft import DataError
@@ -13,8 +14,8 @@ from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_pr
 from moft_llm.data.chat.turn_end import TurnEnd
 from moft_llm.data.messages import Message, Prompt, messages_in, tools_in
 
-UNCHECKED = ("tool_call_id",)
-"""Keys that a template may leave out: they only say which call a result belongs to."""
+OF_RESULTS = ("tool_call_id", "name")
+"""Keys that a template may leave out of results of tools: they only say which call and tool a result belongs to."""
 
 
 class ChatRenderer:
@@ -25,10 +26,13 @@ class ChatRenderer:
         splitter: finds control tokens.
         is_splitting: control tokens in messages are text.
         is_whole: all keys and tools are written; else only role and content, as in moft 0.2.0.
+        now: what a template that asks for the time is told; None is the time of each call.
     """
 
-    def __init__(self, tokenizer: Any, splitter: TokenSplitter, *, is_splitting: bool, is_whole: bool) -> None:
-        self._tokenizer, self._splitter = tokenizer, splitter
+    def __init__(
+        self, tokenizer: Any, splitter: TokenSplitter, *, is_splitting: bool, is_whole: bool, now: datetime | None = None
+    ) -> None:
+        self._tokenizer, self._splitter, self._now = tokenizer, splitter, now
         self._is_splitting, self._is_whole = is_splitting, is_whole
 
     def render(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[str]:
@@ -37,8 +41,12 @@ class ChatRenderer:
         Raises:
             DataError: the template raises an error, does not end, or drops a part of a prompt.
         """
-        chats = [self._chat(messages_in(prompt), prompt, where) for prompt, where in zip(prompts, places, strict=True)]
-        texts = self._texts([marked for marked, _ in chats], places, "prompt")
+        chats = [
+            self._chat(messages, prompt, where)
+            for messages, prompt, where in zip(self._messages(prompts, places), prompts, places, strict=True)
+        ]
+        rendered = self._rendered([marked for marked, _ in chats])
+        texts = [_text(text, where, "prompt") for text, where in zip(rendered, places, strict=True)]
         self._check_parts([marked for marked, _ in chats], texts, places)
         return [
             SplitText(self._splitter.unmarked(text), self._splitter.protect(text)) if is_split else text
@@ -47,41 +55,64 @@ class ChatRenderer:
 
     def continuations(
         self, prompts: Sequence[Prompt], starts: Sequence[str], messages: Sequence[Message], places: Sequence[str], end: TurnEnd
-    ) -> list[tuple[SplitText, int | None]]:
+    ) -> list[tuple[str, int | None] | None]:
         """Messages of the assistant as they continue their prompts, without the end of the turn, and the token that ends each.
+
+        None stands for a text that the template rejects, changes in more than white space, or does not write after the prompt.
 
         Args:
             prompts: one for each message.
             starts: the prompts as rendered.
-            messages: of the assistant.
+            messages: of the assistant; a text has a content only.
             places: the file and line of each.
             end: of a turn. A message that ends otherwise, as calls of tools may, has the token that the template writes.
 
         Raises:
-            DataError: the template raises an error, drops a part of a message, or writes the prompt differently before it.
+            DataError: the template does not end; or for a message that is more than a text, it raises an error, drops a part of
+                the message, or writes the prompt differently before it.
         """
-        chats = [
-            self._chat((*messages_in(prompt), message), prompt, where)[0]
-            for prompt, message, where in zip(prompts, messages, places, strict=True)
+        marked = [
+            self._chat((*before, message), prompt, where)
+            for before, prompt, message, where in zip(self._messages(prompts, places), prompts, messages, places, strict=True)
         ]
-        chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat in chats]
-        wholes = self._texts(chats, places, "response")
-        self._check_parts(chats, wholes, places, first=[len(chat.messages) - 1 for chat in chats])
-        found = []
-        for start, whole, where in zip(starts, wholes, places, strict=True):
+        chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat, _ in marked]
+        wholes = [
+            "" if isinstance(whole, Fault) and whole.kind == "rejected" and not message.more else _text(whole, where, "response")
+            for whole, message, where in zip(self._rendered(chats), messages, places, strict=True)
+        ]
+        more = [row for row, message in enumerate(messages) if message.more]
+        self._check_parts(
+            [chats[row] for row in more],
+            [wholes[row] for row in more],
+            [places[row] for row in more],
+            first=[len(chats[row].messages) - 1 for row in more],
+        )
+        found: list[tuple[str, int | None] | None] = []
+        for start, whole, message, where, (_, is_split) in zip(starts, wholes, messages, places, marked, strict=True):
             text, protected = self._splitter.unmarked(whole), self._splitter.protect(whole)
             before = start.protected if isinstance(start, SplitText) else self._splitter.protect(start)
-            if not (text.startswith(start) and protected.startswith(before)):
+            follows = text.startswith(start) and protected.startswith(before)
+            if message.more and not follows:
                 raise DataError(
                     f"{where}: the chat template writes this prompt differently when a message with more than a content follows, "
                     "so the message is no continuation that can be trained."
                 )
-            found.append(self._without_end(SplitText(text[len(start) :], protected[len(before) :]), end))
+            if not message.more and not (
+                follows
+                and protected.endswith(self._splitter.protect(end.text))
+                and _squeezed(message.content) in _squeezed(text[len(start) - len(end.opening) :])
+            ):
+                found.append(None)
+                continue
+            body, token = self._without_end(
+                SplitText(text[len(start) :], protected[len(before) :]), end, is_text=not message.more
+            )
+            found.append((body if is_split else str(body), token))
         return found
 
-    def _without_end(self, body: SplitText, end: TurnEnd) -> tuple[SplitText, int | None]:
+    def _without_end(self, body: SplitText, end: TurnEnd, is_text: bool) -> tuple[SplitText, int | None]:
         after = self._splitter.protect(end.text)
-        if after and body.protected.endswith(after):
+        if is_text or (after and body.protected.endswith(after)):
             return SplitText(body.removesuffix(end.text), body.protected.removesuffix(after)), end.token
         last = re.search(r"([\U00100000-\U00107fff])\s*$", body.protected)
         if last is None:
@@ -89,6 +120,20 @@ class ChatRenderer:
         return SplitText(self._splitter.named(last.string[: last.start()]), last.string[: last.start()]), self._splitter.token_id(
             last[1]
         )
+
+    def _rendered(self, chats: Sequence[Chat]) -> list[str | Fault]:
+        return render_chats(self._tokenizer, chats, self._now)
+
+    def _messages(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[tuple[Message, ...]]:
+        """The messages of each prompt, with text in parts where the template writes all of them, else as one text."""
+        found = [messages_in(prompt) for prompt in prompts]
+        rows = [row for row, messages in enumerate(found) if any(message.has_parts for message in messages)]
+        chats = [self._chat(found[row], prompts[row], places[row])[0] for row in rows]
+        for row, chat, text in zip(rows, chats, self._rendered(chats), strict=True):
+            contents = [message["content"] for message in chat.messages]
+            if not all(_writes(text, parts) for parts in contents if isinstance(parts, list)):
+                found[row] = tuple(message.joined() for message in found[row])
+        return found
 
     def _chat(self, messages: Sequence[Message], prompt: Prompt, where: str) -> tuple[Chat, bool]:
         """A chat with its control tokens marked, and whether there are any."""
@@ -103,14 +148,6 @@ class ChatRenderer:
         check_private(json.dumps([chat.messages, chat.tools], ensure_ascii=False), where)
         return marked, True
 
-    def _texts(self, chats: Sequence[Chat], places: Sequence[str], what: str) -> list[str]:
-        texts: list[str] = []
-        for text, where in zip(render_chats(self._tokenizer, chats), places, strict=True):
-            if isinstance(text, Fault):
-                raise DataError(f"{where}: the tokenizer's chat template {in_words(text, what)}.")
-            texts.append(text)
-        return texts
-
     def _check_parts(
         self, chats: Sequence[Chat], texts: Sequence[str], places: Sequence[str], first: Sequence[int] | None = None
     ) -> None:
@@ -124,12 +161,16 @@ class ChatRenderer:
         """
         if not self._is_whole:
             return
-        variants: list[tuple[int, Chat, str]] = []
+        variants: list[tuple[int, int, Chat, str]] = []
         for row, (chat, text) in enumerate(zip(chats, texts, strict=True)):
             variants += [(row, *parts) for parts in _variants(chat, text, 0 if first is None else first[row])]
-        rendered = render_chats(self._tokenizer, [chat for _, chat, _ in variants])
-        for (row, _, part), variant in zip(variants, rendered, strict=True):
-            if variant == texts[row]:
+        rendered = self._rendered([chat for *_, chat, _ in variants])
+        same = [variant for variant, text in zip(variants, rendered, strict=True) if text == texts[variant[0]]]
+        turns = [_until(chat, number) for row, number, variant, _ in same for chat in (chats[row], variant)]
+        written = self._rendered(turns)
+        for (row, number, _, part), turn, other in zip(same, written[::2], written[1::2], strict=True):
+            is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, Fault)
+            if not is_old or turn == other:  # templates write the reasoning of the last turn only
                 raise DataError(
                     f"{places[row]}: the tokenizer's chat template leaves out {part}. Remove it from the data, or use a model "
                     "whose template writes it."
@@ -143,13 +184,38 @@ def in_words(fault: Fault, what: str = "chat") -> str:
     return f"rejects the {what} ({fault.reason})" if fault.kind == "rejected" else fault.reason
 
 
-def _variants(chat: Chat, text: str, first: int) -> list[tuple[Chat, str]]:
-    """The chat without each of its parts that the template may have left out, and what the part is called."""
+def _text(rendered: str | Fault, where: str, what: str) -> str:
+    if isinstance(rendered, Fault):
+        raise DataError(f"{where}: the tokenizer's chat template {in_words(rendered, what)}.")
+    return rendered
+
+
+def _squeezed(text: str) -> str:
+    """A text without white space."""
+    return "".join(text.split())
+
+
+def _writes(rendered: str | Fault, parts: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a template writes the text of parts, instead of leaving it out or writing the parts as Python or JSON."""
+    if isinstance(rendered, Fault) or any(form in rendered for form in (str(parts), json.dumps(parts, ensure_ascii=False))):
+        return False
+    return all(part["text"].strip() in rendered for part in parts)
+
+
+def _until(chat: Chat, number: int) -> Chat:
+    """A chat that ends after one of its messages."""
+    return Chat(chat.messages[: number + 1], chat.tools, opens_answer=False)
+
+
+def _variants(chat: Chat, text: str, first: int) -> list[tuple[int, Chat, str]]:
+    """The chat without each of its parts that the template may have left out, with its message, and what the part is called."""
     found = []
     for number, message in list(enumerate(chat.messages))[first:]:
         where = f"of message {number + 1} (role {message['role']})"
         for key in message:
-            if key in ("role", *UNCHECKED) or (key == "content" and (message[key] or "").strip() in text):
+            if key == "role" or (key in OF_RESULTS and message["role"] not in ("user", "system", "assistant")):
+                continue
+            if key == "content" and (isinstance(message[key], list) or (message[key] or "").strip() in text):
                 continue
             changed: Mapping[str, Any] = (
                 {**message, "content": ""}
@@ -157,7 +223,7 @@ def _variants(chat: Chat, text: str, first: int) -> list[tuple[Chat, str]]:
                 else {name: value for name, value in message.items() if name != key}
             )
             messages = [*chat.messages[:number], changed, *chat.messages[number + 1 :]]
-            found.append((Chat(messages, chat.tools, chat.opens_answer), f"{key!r} {where}"))
+            found.append((number, Chat(messages, chat.tools, chat.opens_answer), f"{key!r} {where}"))
     if chat.tools and not first:
-        found.append((Chat(chat.messages, None, chat.opens_answer), "the tools"))
+        found.append((0, Chat(chat.messages, None, chat.opens_answer), "the tools"))
     return found

@@ -6,6 +6,7 @@ import pytest
 
 from moft import DataError
 from moft_llm.data.filtering import FilteredLists, check_scorable, filter_lists
+from moft_llm.data.messages import is_blank
 from moft_llm.data.preference_example import Example, Message
 
 
@@ -40,7 +41,23 @@ def test_nobody_is_told_to_drop_where_nothing_would_stay():
         filter_lists([example("a"), example("b", "")], "refuse")
 
 
-@pytest.mark.parametrize("prompt", ["", " \n", (Message("system", ""), Message("user", " "))])
+ASKED = (Message("system", "Be kind."), Message("user", "Hi"), Message("assistant", "Yes?"))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        " \n",
+        (Message("system", ""), Message("user", " ")),
+        "\u200b",
+        " \xa0\ufeff",
+        "\u2800\u3164\ufe0f",
+        (ASKED[0], Message("user", "\u200b")),
+        (*ASKED, Message("user", " ")),
+        (ASKED[0], Message("user", " ", '{"name": "Ann"}')),
+    ],
+)
 def test_a_blank_prompt_is_refused_by_its_place_or_left_out(prompt):
     blank = Example(prompt, ("a", "b"), {}, "data.jsonl:9")
     with pytest.raises(DataError, match=r"^data\.jsonl:9: the prompt is blank; every prompt needs text\. Set task\.faulty: drop"):
@@ -48,6 +65,20 @@ def test_a_blank_prompt_is_refused_by_its_place_or_left_out(prompt):
     found = filter_lists([example("a", "b"), blank], "drop")
     assert found.examples == (example("a", "b"),)
     assert found.notes == ("data: left out 1 prompts without text.",)
+
+
+@pytest.mark.parametrize("prompt", ["?", "\u200b.", (Message("system", "Greet."),), (*ASKED, Message("tool", ""))])
+def test_a_prompt_with_something_to_read_is_not_blank(prompt):
+    assert not is_blank(prompt)
+
+
+def test_a_response_that_nobody_sees_is_empty_but_not_in_an_old_run():
+    with pytest.raises(DataError, match=r"^data\.jsonl:1: response 2 is empty; every response needs text\."):
+        filter_lists([example("a", "\u200b")], "refuse")
+    with pytest.raises(DataError, match=r"^data\.jsonl:1: response 2 is empty; scoring needs responses with text\.$"):
+        check_scorable([example("a", "\u200b")])
+    old = [example("a", "\u200b"), Example(" ", ("a", "b"), {}, "data.jsonl:2")]
+    assert filter_lists(old, "refuse", keeps_blank=True).examples == tuple(old)
 
 
 @pytest.mark.parametrize("check", [check_scorable, lambda lists: filter_lists(lists, "drop")])

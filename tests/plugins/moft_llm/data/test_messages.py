@@ -78,3 +78,24 @@ def test_a_response_is_text_or_one_message_of_the_assistant():
     for value in (3, [], None):
         with pytest.raises(DataError, match=r"^data\.jsonl:7: chosen is .*; it must be text\.$"):
             response_of(value, "chosen", HERE)
+
+
+PARTS = [{"type": "text", "text": "One."}, {"type": "text", "text": "Two.", "image": None}]
+
+
+def test_text_in_parts_is_kept_and_read_as_one_text():
+    (message,) = prompt_of([{"role": "user", "content": PARTS, "name": "Ann"}], "a:1")
+    assert (message.content, message.keys, message.has_parts) == ("One.\nTwo.", "name", True)
+    assert message.fields()["content"] == [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]
+    assert message.joined() == Message("user", "One.\nTwo.", '{"name": "Ann"}')
+    assert response_of({"role": "assistant", "content": PARTS}, "response 1", "a:1") == "One.\nTwo."
+
+
+@pytest.mark.parametrize(
+    "part", ["One.", {"type": "image", "url": "a"}, {"type": "text", "text": 1}, {**PARTS[0], "more": 1}, {}]
+)
+def test_parts_that_are_not_text_are_refused(part):
+    with pytest.raises(
+        DataError, match=r"^a:1: content of message 1 of prompt is .*; it must be text, or parts \{type: text, text"
+    ):
+        prompt_of([{"role": "user", "content": [PARTS[0], part]}], "a:1")

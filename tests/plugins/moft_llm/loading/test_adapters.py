@@ -207,3 +207,15 @@ def test_an_adapter_that_is_not_finite_is_refused(both, match):
     next(iter(weights.values()))[0, 0] = torch.nan
     save_file(weights, folder / "adapter_model.safetensors")
     refused(DataError, match, r"both: the weight .*lora_A.* is nan in 1 of", folder)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"modules_to_save": ["lm_head", "embed_tokens"]}, {"target_modules": ["embed_tokens"]}, {}], ids=str
+)
+def test_an_adapter_of_another_vocabulary_is_told_so(settings, tiny_models, tmp_path, match):
+    network = AutoModelForCausalLM.from_pretrained(tiny_models())
+    network.resize_token_embeddings(304)
+    config = peft.LoraConfig(**{"r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM", **settings})
+    peft.get_peft_model(network, config).save_pretrained(tmp_path / "resized", save_embedding_layers=True)
+    told = r"the adapter has a vocabulary of 304 tokens, but .* has one of 300\. Merge it with PEFT's merge_and_unload, and save"
+    refused(DataError, match, told, tmp_path / "resized")
