@@ -41,6 +41,8 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
         return None, None, _mistakes(error, value, path, is_secret=is_secret)
     mistakes = [] if is_secret else _number_mistakes(value, found, path)
     plain = adapter.dump_python(found, mode="json")
+    if isinstance(found, set | frozenset):  # whose order differs between processes
+        plain = sorted(plain, key=repr)
     if is_secret:
         try:
             plain = with_references(plain, value)
