@@ -16,6 +16,7 @@ from moft.api import Tradeoff, atomic_folder, redacted, user_path
 from moft_llm.export.model_card import CARD, ModelCard
 from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
+from moft_llm.generation.prepare_model import end_tokens
 from moft_llm.loading.model_path import model_path, public_name
 from moft_llm.loading.transformers_logging import quiet
 from moft_llm.network.language_model import LanguageModel
@@ -94,6 +95,8 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     with atomic_folder(out) as folder, quiet():
         if is_merged:
             merged = merge_lora(model.network, gates, dtype)
+            merged.network.generation_config = deepcopy(merged.network.generation_config)
+            merged.network.generation_config.eos_token_id = sorted(end_tokens(model))  # with the end of a turn in its template
             merged.network.save_pretrained(str(folder / "model"))
             model.tokenizer.save_pretrained(str(folder / "model"))
         else:

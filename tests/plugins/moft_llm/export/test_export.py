@@ -162,6 +162,13 @@ def test_the_card_says_what_it_is_and_how_to_load_it(run, tmp_path):
     assert {path.stat().st_mode for path in weights} == {(tmp_path / "out" / "README.md").stat().st_mode}
 
 
+def test_a_merged_model_ends_where_the_run_ends_turns(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("moft_llm.export.export.end_tokens", lambda model: {7, model.tokenizer.eos_token_id})
+    assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.5,0.5"]) == 0
+    saved = json.loads((tmp_path / "out" / "model" / "generation_config.json").read_text(encoding="utf-8"))
+    assert saved["eos_token_id"] == [1, 7]
+
+
 def test_the_run_is_as_it_was(run, tmp_path):
     before = generated_with_moft(run, "0.2,0.8")
     assert main(["export", str(run), str(tmp_path / "out"), "--weights", "0.2,0.8"]) == 0
