@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -16,17 +15,6 @@ from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
 from moft_llm.data.readers.pair_readers import HH
 
 ROOT = Path(__file__).resolve().parents[5]
-
-
-@pytest.fixture
-def file_of(tmp_path):
-    """Writes rows as JSON lines; gives the path as text."""
-
-    def made(*values, name="data.jsonl"):
-        (tmp_path / name).write_text("".join(json.dumps(value) + "\n" for value in values))
-        return str(tmp_path / name)
-
-    return made
 
 
 @pytest.fixture

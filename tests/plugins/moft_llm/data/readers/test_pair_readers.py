@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -21,17 +20,6 @@ CALLED = [{"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]},
 
 def assignment(text):
     return {"role": "assistant", "content": text}
-
-
-@pytest.fixture
-def file_of(tmp_path):
-    """Writes rows as JSON lines; gives the path as text."""
-
-    def made(*values, name="data.jsonl"):
-        (tmp_path / name).write_text("".join(json.dumps(value) + "\n" for value in values))
-        return str(tmp_path / name)
-
-    return made
 
 
 def test_columns_of_text_are_a_pair(file_of):
