@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from moft.config.annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.json_schema import component_schema, settings_of, settings_of_record
+from moft.config.setting_annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.hooks.plugin_manager import ENTRY_POINTS, Plugins

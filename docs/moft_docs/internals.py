@@ -6,9 +6,9 @@ import importlib.metadata
 from functools import cache
 
 from moft.cli.app import application
-from moft.config.annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.error_messages import words_of, words_of_shape
 from moft.config.json_schema import Setting, settings_of, settings_of_record
+from moft.config.setting_annotations import ChoiceShape, ContainerShape, RecordShape, Shape
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.hooks import specs
 from moft.hooks.plugin_manager import ENTRY_POINTS, SHIPPED, Plugins

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from moft.config.annotations import Unsupported, shape_of
 from moft.config.resolve_config import Resolved, Resolver
+from moft.config.setting_annotations import Unsupported, shape_of
 from moft.errors import ConfigError, MoftError, PluginError
 from moft.hooks.plugin_manager import Plugins
 

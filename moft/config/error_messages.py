@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union
 
 from annotated_types import Ge, Gt, Interval, Le, Len, Lt, MaxLen, MinLen
 
-from moft.config.annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, ValueShape, shape_of
+from moft.config.setting_annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, ValueShape, shape_of
 from moft.config.signature import fields_of
 from moft.hooks.registry import SINGULAR
 from moft.suggestions import listed, nearest

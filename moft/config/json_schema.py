@@ -7,7 +7,8 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from moft.config.annotations import (
+from moft.config.error_messages import words_of
+from moft.config.setting_annotations import (
     ChoiceShape,
     ComponentShape,
     ContainerShape,
@@ -17,7 +18,6 @@ from moft.config.annotations import (
     ValueShape,
     shape_of,
 )
-from moft.config.error_messages import words_of
 from moft.config.signature import Parameter, fields_of, help_of, signature_of
 from moft.config.value_validation import adapter_of
 from moft.errors import PluginError

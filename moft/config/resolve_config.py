@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from moft.config.annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, Unsupported, ValueShape
 from moft.config.deferred_component import DeferredComponent, raise_with_path
 from moft.config.error_messages import shown, words_of_shape
 from moft.config.secret_variables import has_secret
+from moft.config.setting_annotations import (
+    ChoiceShape,
+    ComponentShape,
+    ContainerShape,
+    RecordShape,
+    Shape,
+    Unsupported,
+    ValueShape,
+)
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.config.value_validation import validated
 from moft.errors import PluginError

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from moft.config.annotations import Shape, Unsupported, default_of, shape_of
+from moft.config.setting_annotations import Shape, Unsupported, default_of, shape_of
 from moft.errors import PluginError
 from moft.suggestions import one_line
 

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from moft.config.annotations import Unsupported
 from moft.config.error_messages import reworded, shown, suggestion
 from moft.config.secret_variables import has_secret, unset_secrets, with_references, with_secrets
+from moft.config.setting_annotations import Unsupported
 from moft.files.plain_number import is_plain
 from moft.secret_values import redacted
 

@@ -28,8 +28,9 @@ def parse_json(text: str | bytes) -> Any:
         text = text.decode() if isinstance(text, bytes) else text
         if not text.isascii():
             text.encode()
-        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
-        _check_depth(value)
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer if len(text) > _DIGITS else None)
+        if text.count("[") + text.count("{") > DEPTH:  # else it cannot be deeper
+            _check_depth(value)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:

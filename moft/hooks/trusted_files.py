@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from moft.errors import PluginError, RunError
-from moft.files.trust_store import is_trusted, trust
+from moft.hooks.trust_store import is_trusted, trust
 from moft.suggestions import listed
 
 

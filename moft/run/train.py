@@ -22,13 +22,13 @@ from moft.run.folder.plugin_copies import plugin_hashes
 from moft.run.folder.resume import check_same_data
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
-from moft.run.policy.kept_points import PointFiles, points_key
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import OpenedRun
+from moft.run.policy.point_files import PointFiles, points_key
 from moft.run.policy.policy_files import save_policy
 from moft.run.report.front_record import Cost
 from moft.run.report.write_front import write_results
-from moft.run.run_session import RunSession, open_session
+from moft.run.training_session import TrainingSession, open_session
 from moft.run.validation_split import NO_HYPERVOLUME, check_long_evaluators, evaluators_of, problem_of
 
 
@@ -51,7 +51,7 @@ def train_run(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool 
     return session.folder if session.processes.is_main else None
 
 
-def _train(session: RunSession) -> None:
+def _train(session: TrainingSession) -> None:
     """The steps of a run, from its settings to the files of its front."""
     settings, records, profile = session.settings, session.records, session.settings.profile
 
@@ -104,7 +104,7 @@ def _train(session: RunSession) -> None:
         session.observers.front_profiled(measured.front)
 
 
-def _untrained_policy(session: RunSession, problem: Problem) -> Policy:
+def _untrained_policy(session: TrainingSession, problem: Problem) -> Policy:
     """The method's policy, drawn from the run's seed, on the devices that will train it."""
     method = session.settings.method
     seed_initialisation(session.settings.seed, "policy")
@@ -118,7 +118,7 @@ def _untrained_policy(session: RunSession, problem: Problem) -> Policy:
     return session.processes.sharded(policy) if session.processes.is_sharding else policy
 
 
-def _save(session: RunSession, task: Task, policy: Policy, cost: Cost) -> None:
+def _save(session: TrainingSession, task: Task, policy: Policy, cost: Cost) -> None:
     """Saves task and policy; the parts of a sharded policy are gathered by all processes."""
     weights = whole_state(policy)
     if session.processes.is_main:
@@ -126,7 +126,7 @@ def _save(session: RunSession, task: Task, policy: Policy, cost: Cost) -> None:
         save_policy(session.folder, task.state(), weights, cost)
 
 
-def _points(session: RunSession, task: Task, *, is_sharded: bool) -> PointFiles:
+def _points(session: TrainingSession, task: Task, *, is_sharded: bool) -> PointFiles:
     """The points that an earlier session measured; processes that share a policy have to skip the same ones."""
     folder, processes = session.folder, session.processes
     key = points_key(folder, session.settings.profile.split, task.identity()) if processes.is_main else ""
@@ -135,7 +135,7 @@ def _points(session: RunSession, task: Task, *, is_sharded: bool) -> PointFiles:
     return PointFiles(folder.measured, key, rows=rows, is_main=processes.is_main, check=folder.check_in_place)
 
 
-def _cost(session: RunSession, base_jobs: set[str]) -> Cost:
+def _cost(session: TrainingSession, base_jobs: set[str]) -> Cost:
     """What training the policy cost, and the seconds that training the base model took."""
     costs = session.records.costs
     policy_cost = sum((cost for job, cost in costs.items() if job not in base_jobs), TrainingCost())

@@ -27,9 +27,9 @@ from moft.api import (
     PathOrName,
     Trainer,
 )
+from moft_llm.data.chat.chat_template import VERSION, Template, check_format
 from moft_llm.data.chat.control_tokens import ControlTokens
 from moft_llm.data.chat.whole_chats import in_words
-from moft_llm.data.chat_template import VERSION, Template, check_format
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels

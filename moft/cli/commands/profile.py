@@ -43,9 +43,9 @@ def profile(
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
     from moft.run.checks.compatibility import check_profile
-    from moft.run.policy.kept_points import partial_of, points_beside, points_key
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
+    from moft.run.policy.point_files import partial_of, points_beside, points_key
     from moft.run.policy.policy_files import training_cost
     from moft.run.report.write_front import write_results
     from moft.types import Run

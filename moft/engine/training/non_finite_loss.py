@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moft.engine.distributed.batch_share import share_of
-from moft.engine.training.step_plan import Step, StepResult
+from moft.engine.training.step_schedule import Step, StepResult
 from moft.engine.training.training_job import TrainerState, TrainingJob
 from moft.errors import RunError
 

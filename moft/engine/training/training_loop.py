@@ -21,7 +21,7 @@ from moft.engine.training.jobs.job_progress import JobProgress
 from moft.engine.training.jobs.job_records import JobState
 from moft.engine.training.non_finite_loss import check_finite
 from moft.engine.training.optimizer import adamw, set_learning_rate
-from moft.engine.training.step_plan import Step, StepResult, steps_of_epoch
+from moft.engine.training.step_schedule import Step, StepResult, steps_of_epoch
 from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.engine.training.training_job import LossModule, TrainerState, TrainingJob
 from moft.errors import RunError

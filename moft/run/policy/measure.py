@@ -10,8 +10,8 @@ from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.fronts.front_caveats import findings, substitutions
 from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator
-from moft.run.policy.kept_points import PointFiles
 from moft.run.policy.open_run import OpenedRun
+from moft.run.policy.point_files import PointFiles
 from moft.run.report.figure_style import PAIRED
 from moft.run.report.front_record import Measured, reference_point
 from moft.run.run_settings import ProfileSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
-from moft_llm.data.messages import is_blank, response_text
+from moft_llm.data.chat.messages import is_blank, response_text
 from moft_llm.data.preference_example import Example
 from moft_llm.data.texts_and_labels import MAX_RESPONSES, is_visible
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from moft_llm.data.messages import Message, Prompt, Response, prompt_of, scorer_prompt
+from moft_llm.data.chat.messages import Message, Prompt, Response, prompt_of, scorer_prompt
 from moft_llm.data.texts_and_labels import label_of, short_repr, text_of
 
 __all__ = ["LIST_FORMAT", "Example", "Message", "Prompt", "label_of", "prompt_of", "scorer_prompt", "short_repr", "text_of"]

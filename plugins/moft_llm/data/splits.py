@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from moft import DataError
 from moft.api import Positive, Seed
+from moft_llm.data.chat.messages import Prompt, ToolPrompt, messages_in, plain_prompt
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
-from moft_llm.data.messages import Prompt, ToolPrompt, messages_in, plain_prompt
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.list_readers import Reader
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft_llm.data.chat_template import Template
+from moft_llm.data.chat.chat_template import Template
 from moft_llm.data.label_transforms import TextLabel, label_columns
 from moft_llm.data.preference_example import Example, scorer_prompt
 from moft_llm.data.truncation import Truncator

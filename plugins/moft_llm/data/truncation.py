@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from moft import DataError
+from moft_llm.data.chat.chat_template import Template, TokenizedResponse
 from moft_llm.data.chat.control_tokens import SplitText
-from moft_llm.data.chat_template import Template, TokenizedResponse
 from moft_llm.data.preference_example import Example
 
 CHUNK = 1024

@@ -11,7 +11,7 @@ import torch
 import moft
 from moft import ConfigError, DataError
 from moft.api import Assignment, Tradeoff, generator_for
-from moft_llm.data.messages import prompt_record
+from moft_llm.data.chat.messages import prompt_record
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses

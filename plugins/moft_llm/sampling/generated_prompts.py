@@ -9,7 +9,7 @@ import torch
 
 from moft import ConfigError, DataError
 from moft.api import Assignment, Injection, generator_for
-from moft_llm.data.chat_template import Template
+from moft_llm.data.chat.chat_template import Template
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate

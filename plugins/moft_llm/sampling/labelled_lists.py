@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moft.api import Scorer
-from moft_llm.data.messages import Prompt, prompt_record, scorer_prompt
+from moft_llm.data.chat.messages import Prompt, prompt_record, scorer_prompt
 from moft_llm.data.score_responses import score_responses
 from moft_llm.data.texts_and_labels import is_visible
 

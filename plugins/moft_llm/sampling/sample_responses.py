@@ -14,8 +14,8 @@ import torch
 
 from moft import ConfigError, DataError, cache_folder
 from moft.api import Scorer, generator_for
-from moft_llm.data.chat_template import Template
-from moft_llm.data.messages import Prompt, ToolPrompt, prompt_json, prompt_record, scorer_prompt
+from moft_llm.data.chat.chat_template import Template
+from moft_llm.data.chat.messages import Prompt, ToolPrompt, prompt_json, prompt_record, scorer_prompt
 from moft_llm.data.readers.prompt_file import read_prompts
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding

@@ -12,8 +12,8 @@ import pytest
 
 import moft as library
 from moft.errors import RunError
-from moft.files.trust_store import is_trusted, trust
 from moft.hooks.plugin_manager import Plugins
+from moft.hooks.trust_store import is_trusted, trust
 
 PLUGIN = """
 from pathlib import Path

@@ -10,7 +10,7 @@ import torch
 
 from moft.engine.training.ensemble.cpu_threads import CpuThreads
 from moft.engine.training.optimizer import set_learning_rate
-from moft.engine.training.step_plan import Step, StepResult
+from moft.engine.training.step_schedule import Step, StepResult
 from moft.engine.training.training_job import TrainingJob
 from moft.types import Batch, Batches
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from moft.engine.training.optimizer import adamw
-from moft.engine.training.step_plan import Step
+from moft.engine.training.step_schedule import Step
 from moft.engine.training.training_clock import TrainingClock
 from moft.engine.training.training_job import TrainerState, TrainingJob
 from moft.types import Batches

@@ -10,7 +10,7 @@ from moft.engine.policies.state_dict import load_whole, own_state, whole_state
 from moft.engine.training.jobs.best_weights import BestWeights
 from moft.engine.training.jobs.job_records import JobState
 from moft.engine.training.jobs.resume_state import optimizer_moments, random_states, restore_moments, restore_random_states
-from moft.engine.training.step_plan import Step
+from moft.engine.training.step_schedule import Step
 from moft.engine.training.training_clock import TrainingClock
 from moft.engine.training.training_job import TrainerState, TrainingJob
 from moft.errors import RunError

@@ -11,8 +11,8 @@ from typing import Any
 from moft import DataError
 from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
 from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_private
+from moft_llm.data.chat.messages import Message, Prompt, messages_in, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd
-from moft_llm.data.messages import Message, Prompt, messages_in, tools_in
 
 OF_RESULTS = ("tool_call_id", "name")
 """Keys that a template may leave out of results of tools: they only say which call and tool a result belongs to."""

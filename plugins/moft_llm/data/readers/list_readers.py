@@ -8,7 +8,7 @@ from typing import Literal
 
 from moft import DataError
 from moft.api import PathOrName
-from moft_llm.data.messages import Prompt, Response, prompt_of, response_of
+from moft_llm.data.chat.messages import Prompt, Response, prompt_of, response_of
 from moft_llm.data.preference_example import LIST_FORMAT, Example
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row

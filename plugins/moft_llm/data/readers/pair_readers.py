@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 
 from moft import ConfigError, DataError
 from moft.api import PathOrName
-from moft_llm.data.messages import Message, Prompt, Response, messages_of, prompt_of, response_of
+from moft_llm.data.chat.messages import Message, Prompt, Response, messages_of, prompt_of, response_of
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row

@@ -8,7 +8,7 @@ from typing import Any
 
 from moft import DataError
 from moft.api import json_of
-from moft_llm.data.messages import Prompt, prompt_of
+from moft_llm.data.chat.messages import Prompt, prompt_of
 from moft_llm.data.texts_and_labels import text_of
 
 

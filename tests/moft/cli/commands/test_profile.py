@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from moft.engine.fronts import kept_points as blocks
-from moft.run.policy import kept_points
+from moft.run.policy import point_files
 from moft_ltr.metrics.ndcg import NDCG
 
 
@@ -111,7 +111,7 @@ def test_a_front_that_does_not_say_what_the_run_cost_is_damaged(content, finishe
 
 
 def test_a_profile_that_is_interrupted_keeps_its_points_and_goes_on(finished, moft, tmp_path, monkeypatch):
-    monkeypatch.setattr(kept_points, "QUICK", 0.0)
+    monkeypatch.setattr(point_files, "QUICK", 0.0)
     monkeypatch.setattr(blocks, "_points_of_a_pass", lambda lists: 1)
     measured, whole = [], NDCG.__call__
 

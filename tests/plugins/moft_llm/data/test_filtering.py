@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
+from moft_llm.data.chat.messages import is_blank
 from moft_llm.data.filtering import FilteredLists, check_scorable, filter_lists
-from moft_llm.data.messages import is_blank
 from moft_llm.data.preference_example import Example, Message
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from moft import DataError
 from moft_llm.data import truncation
-from moft_llm.data.chat_template import Template
+from moft_llm.data.chat.chat_template import Template
 from moft_llm.data.preference_example import Example
 
 

@@ -11,7 +11,7 @@ import pytest
 from moft import ConfigError, DataError
 from moft_llm.data.chat import bounded_rendering
 from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
-from moft_llm.data.chat_template import Template
+from moft_llm.data.chat.chat_template import Template
 
 HELLO = Chat([{"role": "user", "content": "Hello"}])
 ENDLESS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
+from moft_llm.data.chat.chat_template import CONTEXT, Template, tokenize_texts
 from moft_llm.data.chat.control_tokens import SplitText
-from moft_llm.data.chat_template import CONTEXT, Template, tokenize_texts
-from moft_llm.data.messages import prompt_of
+from moft_llm.data.chat.messages import prompt_of
 from moft_llm.data.preference_example import Example, Message
 from moft_llm.data.tokenization import tokenize
 

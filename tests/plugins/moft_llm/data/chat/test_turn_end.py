@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from moft_llm.data.chat.chat_template import Template
 from moft_llm.data.chat.turn_end import turn_end_of
-from moft_llm.data.chat_template import Template
 from moft_llm.data.preference_example import Example, Message
 from moft_llm.data.tokenization import tokenize
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
-from moft_llm.data.chat_template import Template
-from moft_llm.data.messages import Message, prompt_of, response_of
+from moft_llm.data.chat.chat_template import Template
+from moft_llm.data.chat.messages import Message, prompt_of, response_of
 from moft_llm.data.preference_example import Example
 from moft_llm.data.tokenization import tokenize
 

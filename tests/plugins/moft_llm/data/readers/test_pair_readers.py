@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from moft import ConfigError, DataError
+from moft_llm.data.chat.messages import prompt_record
 from moft_llm.data.filtering import filter_lists
-from moft_llm.data.messages import prompt_record
 from moft_llm.data.preference_example import Example, Message
 from moft_llm.data.readers.pair_readers import HH, Pairs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
-from moft_llm.data.messages import Message, ToolPrompt, prompt_of, prompt_record, response_of, scorer_prompt
+from moft_llm.data.chat.messages import Message, ToolPrompt, prompt_of, prompt_record, response_of, scorer_prompt
 from moft_llm.data.splits import Shares
 
 HERE = "data.jsonl:7"

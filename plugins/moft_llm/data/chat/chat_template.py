@@ -11,9 +11,9 @@ from typing import Any
 from moft import ConfigError, DataError
 from moft_llm.data.chat.bounded_rendering import ASKS_TIME
 from moft_llm.data.chat.control_tokens import ControlTokens, SplitText, TokenSplitter, check_private
+from moft_llm.data.chat.messages import Message, Prompt, Response, messages_in, response_text, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of, written_names
 from moft_llm.data.chat.whole_chats import ChatRenderer, in_words
-from moft_llm.data.messages import Message, Prompt, Response, messages_in, response_text, tools_in
 
 PLACEHOLDER = "{prompt}"
 

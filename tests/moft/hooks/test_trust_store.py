@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moft.errors import RunError
-from moft.files.trust_store import is_trusted, state_folder, trust
+from moft.hooks.trust_store import is_trusted, state_folder, trust
 
 
 def test_the_state_folder_is_where_the_environment_says(monkeypatch, tmp_path):

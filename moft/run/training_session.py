@@ -26,7 +26,7 @@ from moft.types import Run
 
 
 @dataclass(frozen=True)
-class RunSession:
+class TrainingSession:
     """What the steps of a run work with.
 
     Args:
@@ -62,7 +62,7 @@ class RunSession:
 
 
 @contextmanager
-def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool) -> Iterator[RunSession]:
+def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool) -> Iterator[TrainingSession]:
     """Opens a session for the run folder `path`, which is made, or opened again with `resume` if it exists.
 
     Raises:
@@ -85,7 +85,7 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
         records = RunRecords(folder, fingerprint(resolved.plain), observers, is_main=processes.is_main)
         observers.run_started()
         try:
-            yield RunSession(settings, folder, records, observers, plugins, processes, is_resumed)
+            yield TrainingSession(settings, folder, records, observers, plugins, processes, is_resumed)
         except BaseException as error:
             observers.run_ended(error)
             if processes.is_main and not is_resumed:

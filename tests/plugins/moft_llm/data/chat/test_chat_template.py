@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.chat_template import CONTEXT, Template, tokenize_responses, tokenize_texts
+from moft_llm.data.chat.chat_template import CONTEXT, Template, tokenize_responses, tokenize_texts
 from moft_llm.data.preference_example import Message
 
 HERE = "data.jsonl:7"

@@ -11,10 +11,10 @@ from moft import Component, RunError, hookimpl
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.plugin_manager import Plugins
 from moft.run.folder.run_folder import lock_folder
-from moft.run.policy import kept_points
-from moft.run.policy.kept_points import PointFiles, points_beside
+from moft.run.policy import point_files
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import open_run
+from moft.run.policy.point_files import PointFiles, points_beside
 from moft.run.run_config import read_settings
 from moft.run.train import train_run
 from moft.types import ListValues, Tradeoff
@@ -52,7 +52,7 @@ class Offers:
 @pytest.fixture
 def train(config, tmp_path, monkeypatch):
     """Trains, measuring `allowed` points at the end, and gives how many were measured."""
-    monkeypatch.setattr(kept_points, "QUICK", 0.0)
+    monkeypatch.setattr(point_files, "QUICK", 0.0)
 
     def run(name, allowed=1000, *changes):
         plugins = Plugins()
