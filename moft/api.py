@@ -9,6 +9,7 @@ from moft.config.config_file import read_value
 from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
+from moft.engine.checks.training_betas import beta_shares, checked_betas
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
@@ -16,8 +17,10 @@ from moft.engine.fronts.base_model_policy import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
 from moft.engine.fronts.measure_front import measure_front, problem_without_validation
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
+from moft.engine.losses.loss_derivatives import LossDerivatives, loss_derivatives
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_losses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
+from moft.engine.policies.boosted_trees import BoostedTrees, TradeoffFeatures
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, WeightGrid, minimise_at
@@ -29,6 +32,8 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write, temporary_folder
 from moft.files.cache_folder import cache_advice
 from moft.files.json import float_of, json_of, parse_json
+from moft.files.lightgbm_booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
+from moft.files.lightgbm_text import TreeModel, join_models, parse_lightgbm
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
@@ -40,6 +45,7 @@ from moft.interfaces import (
     Context,
     Evaluator,
     Feedback,
+    HasDerivatives,
     Indicator,
     InputCheck,
     LongEvaluator,
@@ -49,6 +55,7 @@ from moft.interfaces import (
     Policy,
     Problem,
     ProcessGroup,
+    ProvidesFeatures,
     ReportsFindings,
     Sampler,
     Scalarizer,
@@ -79,6 +86,7 @@ from moft.types import (
     Batch,
     Batches,
     Delta,
+    FeatureTable,
     Front,
     Injection,
     Inputs,
@@ -99,6 +107,7 @@ __all__ = [
     "BasePolicy",
     "Batch",
     "Batches",
+    "BoostedTrees",
     "ConditionedPolicy",
     "Conditioner",
     "ConfigRequest",
@@ -109,10 +118,12 @@ __all__ = [
     "Delta",
     "Evaluator",
     "Factory",
+    "FeatureTable",
     "Feedback",
     "Fraction",
     "FromList",
     "Front",
+    "HasDerivatives",
     "Indicator",
     "Injection",
     "InputCheck",
@@ -122,6 +133,7 @@ __all__ = [
     "ListValues",
     "LongEvaluator",
     "Loss",
+    "LossDerivatives",
     "Method",
     "Model",
     "ModelSpec",
@@ -137,6 +149,7 @@ __all__ = [
     "Positive",
     "Problem",
     "ProcessGroup",
+    "ProvidesFeatures",
     "ReportsFindings",
     "Run",
     "Sampler",
@@ -151,20 +164,25 @@ __all__ = [
     "TemperaturePolicy",
     "Tracker",
     "Tradeoff",
+    "TradeoffFeatures",
     "Trainer",
     "TrainerSettings",
     "TrainingCost",
+    "TreeModel",
     "UsesAdaptiveSampler",
     "WeightGrid",
     "atomic_folder",
     "atomic_write",
     "base_values",
     "batches_of",
+    "beta_shares",
     "betas_of",
+    "booster_scores",
     "cache_advice",
     "check_losses",
     "check_scalarizer",
     "check_slots",
+    "checked_betas",
     "checked_draws",
     "checked_grid",
     "checked_injection",
@@ -174,11 +192,15 @@ __all__ = [
     "float_of",
     "generator_for",
     "hypervolume",
+    "import_lightgbm",
     "injected_linear",
     "is_sharded",
+    "join_models",
     "json_of",
     "label_statistics",
     "length_grouped",
+    "load_booster",
+    "loss_derivatives",
     "loss_scale",
     "measure_front",
     "minimise_at",
@@ -189,6 +211,7 @@ __all__ = [
     "note_unlabelled",
     "objective_name",
     "parse_json",
+    "parse_lightgbm",
     "printable",
     "problem_without_validation",
     "read_value",
@@ -197,6 +220,8 @@ __all__ = [
     "rendered_config",
     "seed_initialisation",
     "temporary_folder",
+    "tensor_to_text",
+    "text_to_tensor",
     "user_path",
     "wheel_member",
     "when_interrupted",

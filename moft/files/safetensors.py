@@ -57,17 +57,15 @@ def load_tensors(path: Path, *, unmeasured: Container[str] = ()) -> dict[str, Te
     return tensors
 
 
-def load_into(target: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copies tensors into those of `target`, in place.
+def check_fit(tensors: Mapping[str, Tensor], model: Mapping[str, Tensor], path: Path) -> None:
+    """Checks that the tensors of a file are those of a model.
 
     Raises:
         RunError: names, shapes or kinds differ, so the file belongs to another model.
     """
-    fault = misfit(tensors, target)
+    fault = misfit(tensors, model)
     if fault:
         raise RunError(f"{path}: {fault}; it belongs to another model or config.")
-    for name, value in target.items():
-        value.data.copy_(tensors[name])
 
 
 def fault_of_tensor(value: Tensor, *, may_be_nan: bool = False) -> str:
@@ -84,13 +82,17 @@ def fault_of_tensor(value: Tensor, *, may_be_nan: bool = False) -> str:
 
 
 def misfit(found: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> str:
-    """The first difference in names, shapes and kinds between tensors and those of a model, in words; empty if there is none."""
+    """The first difference in names, shapes and kinds between tensors and those of a model, in words; empty if there is none.
+
+    A row of bytes is a text, which may have any length.
+    """
     lacking, foreign = sorted(set(model) - set(found)), sorted(set(found) - set(model))
     if lacking or foreign:
         return f"lacks {lacking[0]!r}" if lacking else f"holds {foreign[0]!r}, which the model does not have"
     for name, value in model.items():
         given = found[name]
-        if given.shape != value.shape:
+        is_text = value.dtype == given.dtype == torch.uint8 and value.dim() == given.dim() == 1
+        if given.shape != value.shape and not is_text:
             return f"{name!r} has shape {list(given.shape)}, the model {list(value.shape)}"
         if given.dtype != value.dtype and not (given.dtype in _BY_DEVICE and value.dtype in _BY_DEVICE):
             kinds = [str(side.dtype).removeprefix("torch.") for side in (given, value)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from moft.interfaces.conditioner import Conditioner
 from moft.interfaces.evaluator import Evaluator, LongEvaluator
 from moft.interfaces.indicator import Indicator
-from moft.interfaces.loss import Loss
+from moft.interfaces.loss import HasDerivatives, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, UsesAdaptiveSampler
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
@@ -13,7 +13,16 @@ from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer
 from moft.interfaces.scorer import Scorer
-from moft.interfaces.task import ChecksInputs, ConfigRequest, Context, InputCheck, KnowsModelSpec, Task, WritesStartingConfig
+from moft.interfaces.task import (
+    ChecksInputs,
+    ConfigRequest,
+    Context,
+    InputCheck,
+    KnowsModelSpec,
+    ProvidesFeatures,
+    Task,
+    WritesStartingConfig,
+)
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -28,6 +37,7 @@ __all__ = [
     "EarlyChecks",
     "Evaluator",
     "Feedback",
+    "HasDerivatives",
     "Indicator",
     "InputCheck",
     "KnowsModelSpec",
@@ -39,6 +49,7 @@ __all__ = [
     "Policy",
     "Problem",
     "ProcessGroup",
+    "ProvidesFeatures",
     "ReportsFindings",
     "Sampler",
     "Scalarizer",

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from moft.interfaces.model import Model
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.trainer import Trainer
-from moft.types import Batch, Batches, ModelSpec, Nouns, Objective
+from moft.types import Batch, Batches, FeatureTable, ModelSpec, Nouns, Objective
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,21 @@ class ChecksInputs(Protocol):
         Raises:
             ConfigError: as `prepare` would.
             DataError: as `prepare` would.
+        """
+        ...
+
+
+@runtime_checkable
+class ProvidesFeatures(Protocol):
+    """A task whose items have features in columns, which methods with trees read as they are."""
+
+    def feature_table(self) -> FeatureTable:
+        """The columns of the features. Batches that are asked for afterwards have the input `table`.
+
+        It is `[batch, list, features]` float32: numbers as they are in the data, NaN where one is missing, codes of categories.
+
+        Raises:
+            DataError: it depends on data that are missing.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from torch import Generator, Tensor, nn
@@ -95,6 +95,35 @@ class Trainer(ABC):
 
         Raises:
             RunError: a loss or gradient is not finite; the last checkpoint is kept.
+        """
+
+    @abstractmethod
+    def boost(
+        self,
+        job: str,
+        module: nn.Module,
+        rounds: Sequence[int],
+        grow: Callable[[int, Generator], Iterator[Mapping[str, float]]],
+        *,
+        evaluate: Callable[[], Mapping[str, float]] | None = None,
+        best: str | None = None,
+    ) -> None:
+        """Grows `module` in place, such as boosted trees, in chunks of rounds without gradients of its parameters.
+
+        After each chunk there is a checkpoint, and the module may be evaluated. With several processes, each grows the same.
+
+        Args:
+            job: name of the job, unique within the run.
+            module: its state is all that a chunk leaves behind.
+            rounds: of each chunk.
+            grow: grows a chunk, by its number from 0, and yields the values of each round, such as `loss`. Its draws come from
+                the generator, which is seeded for the chunk; what it does depends on these and on the state of the module
+                alone, so that a resumed run grows the same. It may end early.
+            evaluate: called after some chunks, and after the last one; its values are recorded.
+            best: the value of `evaluate`, larger is better, whose best state is kept; None keeps the last one.
+
+        Raises:
+            RunError: the `loss` of a round is not finite; the last checkpoint is kept.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moft.types.batch import Batch, Batches, Inputs
+from moft.types.feature_table import FeatureTable
 from moft.types.front import MAIN, Front, ListValues
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
 from moft.types.objective import LossFunction, Objective, betas_of
@@ -15,6 +16,7 @@ __all__ = [
     "Batch",
     "Batches",
     "Delta",
+    "FeatureTable",
     "Front",
     "Injection",
     "Inputs",

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from moft import ConfigError
-from moft.api import ConditionedPolicy, Sampler, TemperaturePolicy, Trainer
-
-_SMALLEST_SHARE = 1e-2  # the best correction grows like the inverse of a share, and a drawn share may be zero
+from moft.api import ConditionedPolicy, Sampler, TemperaturePolicy, Trainer, beta_shares
 
 
 def betas_of_steps(
@@ -34,7 +32,6 @@ def betas_of_steps(
 
     def drawn_shares() -> Tensor:
         betas = trainer.draw(sampler, draws, shared=shared).flatten(0, 1)  # [batch * draws, m]
-        shares = (betas / betas.sum(-1, keepdim=True)).clamp(min=_SMALLEST_SHARE)
-        return shares / shares.sum(-1, keepdim=True)
+        return beta_shares(betas)
 
     return drawn_shares

@@ -30,12 +30,13 @@ from moft.api import (
     Trainer,
     check_losses,
     check_scalarizer,
+    checked_betas,
     label_statistics,
     loss_scale,
     note_unlabelled,
 )
 from moft_cos_dpo.beta_draws import betas_of_steps
-from moft_cos_dpo.setting_checks import check_conditioner, checked_betas
+from moft_cos_dpo.setting_checks import check_conditioner
 
 _ONE_BY_ONE = (
     "The conditioner serves one tradeoff at a time, so each step ran the model once for every tradeoff in the batch. With "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import ordered_pairs, reward_differences, widened
+from moft_losses.masked_softmax import logistic_derivatives, ordered_pairs, reward_differences, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,22 @@ class LipoLambda:
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         rewards = widened(rewards)
+        costs = -logsigmoid(reward_differences(rewards, mask))
+        return (self._pair_weights(rewards, labels, mask) * costs).sum((-2, -1))
+
+    def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """In closed form; the change of NDCG is constant, as in the gradient of the loss."""
+        rewards = widened(rewards)
+        return logistic_derivatives(reward_differences(rewards, mask), self._pair_weights(rewards, labels, mask))
+
+    def _pair_weights(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        """`[..., list, list]`, what swapping the two items of an ordered pair does to NDCG; zero for other pairs."""
         pairs = ordered_pairs(labels, mask)  # [..., list, list]
         gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
         ideal = (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)  # [...]
         gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
         change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
-        costs = -logsigmoid(reward_differences(rewards, mask))
-        return (change * costs).masked_fill(~pairs, 0.0).sum((-2, -1))
+        return change.masked_fill(~pairs, 0.0)
 
 
 def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:

@@ -48,6 +48,21 @@ class ListNet:
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         rewards = widened(rewards)
+        targets, counts = self._targets(rewards, labels, mask)
+        cost = -(targets * masked_log_softmax(rewards, mask)).sum(-1)  # [...]
+        return cost.masked_fill(~counts, 0.0)
+
+    def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """In closed form: softmax minus target, and softmax x (1 - softmax)."""
+        rewards = widened(rewards)
+        targets, counts = self._targets(rewards, labels, mask)
+        logarithms = masked_log_softmax(rewards, mask)  # [..., list]
+        shares = logarithms.exp().masked_fill(~mask, 0.0)
+        cost, counted = -(targets * logarithms).sum(-1), counts.unsqueeze(-1)
+        return cost.masked_fill(~counts, 0.0), (shares - targets) * counted, shares * (1 - shares) * counted
+
+    def _targets(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """`[..., list]`, the target distributions, and `[...]`, whether a list counts."""
         labels = labels.to(rewards.dtype)
         counts = mask.sum(-1) > 1  # [...]
         if self.target == "softmax":
@@ -65,5 +80,4 @@ class ListNet:
         if self.smoothing:
             others = (mask.sum(-1, keepdim=True) - 1).clamp(min=1)
             targets = ((1 - self.smoothing) * targets + self.smoothing * (1 - targets) / others).masked_fill(~mask, 0.0)
-        cost = -(targets * masked_log_softmax(rewards, mask)).sum(-1)  # [...]
-        return cost.masked_fill(~counts, 0.0)
+        return targets, counts

@@ -38,6 +38,22 @@ def ordered_pairs(labels: Tensor, mask: Tensor) -> Tensor:
     return (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
 
 
+def logistic_derivatives(differences: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum over pairs of `weight * log(1 + exp(-difference))`, and its derivatives in the rewards of the items.
+
+    Args:
+        differences: `[..., list, list]`, reward of the row's item minus that of the column's item.
+        weights: `[..., list, list]`, zero for pairs that do not count; constants.
+
+    Returns: `[...]`, `[..., list]` and `[..., list]`.
+    """
+    cost = -(weights * torch.nn.functional.logsigmoid(differences)).sum((-2, -1))
+    wrong = torch.sigmoid(-differences)  # [..., list, list]
+    slopes = weights * wrong
+    bends = slopes * (1 - wrong)
+    return cost, slopes.sum(-2) - slopes.sum(-1), bends.sum(-2) + bends.sum(-1)
+
+
 def pair_mean(costs: Tensor, pairs: Tensor) -> Tensor:
     """Mean of `costs` over the pairs that are True, both `[..., list, list]`; zero, without gradient, if there is none.
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, widened
+from moft_losses.masked_softmax import logistic_derivatives, ordered_pairs, pair_mean, reward_differences, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +34,14 @@ class PairwiseLogistic:
         if self.smoothing:
             costs = (1 - self.smoothing) * costs - self.smoothing * logsigmoid(-differences)
         return pair_mean(costs, ordered_pairs(labels, mask))
+
+    def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """In closed form."""
+        differences, pairs = reward_differences(widened(rewards), mask), ordered_pairs(labels, mask)
+        weights = pairs / pairs.sum((-2, -1), keepdim=True).clamp(min=1)
+        cost, first, second = logistic_derivatives(differences, weights)
+        if self.smoothing:
+            shift = (weights * differences).sum((-2, -1))  # log(1 + exp(d)) = log(1 + exp(-d)) + d
+            cost = cost + self.smoothing * shift
+            first = first + self.smoothing * (weights.sum(-1) - weights.sum(-2))
+        return cost, first, second

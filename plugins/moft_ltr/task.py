@@ -20,6 +20,7 @@ from moft.api import (
     Context,
     Count,
     Default,
+    FeatureTable,
     InputCheck,
     Model,
     ModelSpec,
@@ -109,6 +110,7 @@ class LTR:
         self._folds, self._fold, self._budget, self._short_lists = folds, fold, items_per_batch, short_lists
         self._splits: Mapping[str, tuple[QuerySubset, ...]] | None = None
         self._stores: dict[str, ListStore] = {}
+        self._batch_inputs = {"features"} if isinstance(base, NeuralBase) else set()  # grows with what a policy reads
         self._inputs_seen: int | None = None  # in a look at the data
         self._scaling: FeatureScaling | None = None
         self._inputs = np.zeros(0, dtype=np.int64)
@@ -209,7 +211,12 @@ class LTR:
         self._stores = {}
 
     def model(self, tradeoff_size: int) -> Model:
+        self._batch_inputs.add("features")
         return self._make_ranker(len(self._inputs), tradeoff_size).to(self._context.device)
+
+    def feature_table(self) -> FeatureTable:
+        self._batch_inputs.add("table")
+        return FeatureTable(tuple(f"column_{column + 1}" for column in self._inputs.tolist()))
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
         if self._inputs_seen is None:
@@ -295,7 +302,7 @@ class LTR:
 
     def _build_store(self, parts: tuple[QuerySubset, ...], *, is_labelled: bool = True) -> ListStore:
         """The queries of `parts` on the device; their reference scores are still to be filled in."""
-        scaling, items, device = self._fitted_scaling(), [part.items for part in parts], self._context.device
+        items, device = [part.items for part in parts], self._context.device
         for part in parts:
             if self._inputs.max() >= part.data.columns:
                 last = self._inputs.max() + 1
@@ -303,19 +310,17 @@ class LTR:
                     f"{part.data.source}: has {part.data.columns} columns, but the ranker reads columns up to {last}. "
                     f"If the last columns are all zero, write one out on any line: {last}:0."
                 )
-        count, position = sum(map(len, items)), 0
-        features = torch.empty(count, len(self._inputs), device=device)
-        for part, chosen in zip(parts, items, strict=True):
-            for block in feature_blocks(part.data.features, chosen, self._inputs):
-                features[position : position + len(block)] = torch.from_numpy(scaling(block)).to(device)
-                position += len(block)
+        count = sum(map(len, items))
         labels, main = torch.zeros(count, len(self.objectives)), torch.zeros(count)
         if is_labelled:
             labels, main = read_labels(parts, items, self._columns, self._main)
         lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
         qids = torch.cat([torch.from_numpy(part.data.qids[part.lists]) for part in parts])
         return ListStore(
-            features=features,
+            parts=parts,
+            columns=self._inputs,
+            scaling=self._fitted_scaling(),
+            inputs=self._batch_inputs,
             labels=labels.to(device),
             labelled=is_labelled,
             main=main.to(device),

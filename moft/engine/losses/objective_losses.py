@@ -30,6 +30,9 @@ class ObjectiveLosses:
     Args:
         objectives: in order; one that names a loss keeps it.
         loss: for the others.
+
+    Attributes:
+        groups: each different loss, with the indices of its objectives.
     """
 
     def __init__(self, objectives: Sequence[Objective], loss: Loss) -> None:
@@ -43,7 +46,7 @@ class ObjectiveLosses:
                     break
             else:
                 groups.append((own, [index]))
-        self._groups = groups
+        self.groups = groups
 
     def __call__(self, correction: Tensor, batch: Batch, betas: Tensor) -> Tensor:
         """`[..., batch, m]`, the cost of each list for each objective.
@@ -60,11 +63,11 @@ class ObjectiveLosses:
         rewards = correction.unsqueeze(-2) * betas.unsqueeze(-1)  # [..., batch, m, list]
         labels = batch.labels.transpose(1, 2).expand(rewards.shape)
         mask = batch.mask.transpose(1, 2).expand(rewards.shape)
-        if len(self._groups) == 1:
-            loss, _ = self._groups[0]
+        if len(self.groups) == 1:
+            loss, _ = self.groups[0]
             return _costs(loss, rewards, labels, mask)
         columns = [rewards.new_zeros(0)] * len(self.objectives)
-        for loss, members in self._groups:
+        for loss, members in self.groups:
             values = _costs(loss, *(each[..., members, :] for each in (rewards, labels, mask)))
             for index, value in zip(members, values.unbind(-1), strict=True):
                 columns[index] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -15,10 +15,11 @@ from moft.engine.distributed.fsdp import is_sharded
 from moft.engine.distributed.processes import check_launch
 from moft.engine.policies.state_dict import load_whole
 from moft.engine.seed import generator_for
+from moft.engine.training.boosting_loop import run_boosting
 from moft.engine.training.ensemble.ensemble_groups import groups_of
 from moft.engine.training.jobs.job_records import NoRecords, Records, TrainingCost
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.engine.training.training_job import TrainerState, TrainingJob
+from moft.engine.training.training_job import BoostingJob, Job, TrainerState, TrainingJob
 from moft.engine.training.training_loop import TrainingLoop
 from moft.errors import ConfigError, PluginError, RunError
 from moft.interfaces import Feedback, Sampler, Trainer
@@ -114,7 +115,21 @@ class AccelerateTrainer(Trainer):
 
         measure = None if evaluate is None else lambda models: [evaluate()]
         epochs, rate = epochs or self.settings.epochs, learning_rate or self.settings.learning_rate
-        self._train(TrainingJob(job, job, module, [module], batches, losses_of, measure, best, epochs, rate, feedback))
+        self._train(
+            TrainingJob(
+                name=job,
+                order=job,
+                module=module,
+                models=[module],
+                batches=batches,
+                losses_of=losses_of,
+                evaluate=measure,
+                best=best,
+                epochs=epochs,
+                learning_rate=rate,
+                feedback=feedback,
+            )
+        )
 
     def minimise_each(
         self,
@@ -132,9 +147,34 @@ class AccelerateTrainer(Trainer):
             raise ConfigError(f"[trainer.sharding] 'full' trains one model at a time, and {job!r} trains {len(modules)}.")
         modules.to(self.device)
         epochs, rate = epochs or self.settings.epochs, learning_rate or self.settings.learning_rate
-        ensemble = TrainingJob(job, job, modules, list(modules), batches, losses_of, evaluate, best, epochs, rate)
+        ensemble = TrainingJob(
+            name=job,
+            order=job,
+            module=modules,
+            models=list(modules),
+            batches=batches,
+            losses_of=losses_of,
+            evaluate=evaluate,
+            best=best,
+            epochs=epochs,
+            learning_rate=rate,
+        )
         for group in groups_of(ensemble, self._state, resume=self._resume):
             self._train(group)
+
+    def boost(
+        self,
+        job: str,
+        module: nn.Module,
+        rounds: Sequence[int],
+        grow: Callable[[int, Generator], Iterator[Mapping[str, float]]],
+        *,
+        evaluate: Callable[[], Mapping[str, float]] | None = None,
+        best: str | None = None,
+    ) -> None:
+        boosted = BoostingJob(name=job, module=module, models=[module], best=best, rounds=rounds, grow=grow, evaluate=evaluate)
+        if not self._is_finished(boosted):
+            run_boosting(boosted, self._state, self._state.records.latest(job) if self._resume else None)
 
     def once(self, job: str, work: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
         if self._resume and (finished := self._state.records.finished(job)) is not None:
@@ -149,8 +189,7 @@ class AccelerateTrainer(Trainer):
     def _train(self, job: TrainingJob) -> None:
         """Runs the training loop of a job, or loads its weights where the records of a resumed run have it finished."""
         state = self._state
-        if self._resume and (weights := state.records.finished(job.name)) is not None:
-            load_whole(job.module, weights, job.name)
+        if self._is_finished(job):
             return
         loop = TrainingLoop(job, state)
         state.generator.manual_seed(generator_for(state.seed, job.name, "draws").initial_seed())
@@ -160,3 +199,10 @@ class AccelerateTrainer(Trainer):
             loop.run()
         finally:
             loop.close()
+
+    def _is_finished(self, job: Job) -> bool:
+        """True if the records of a resumed run have the job finished; its weights are loaded then."""
+        weights = self._state.records.finished(job.name) if self._resume else None
+        if weights is not None:
+            load_whole(job.module, weights, job.name)
+        return weights is not None

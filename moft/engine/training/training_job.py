@@ -1,8 +1,8 @@
-"""A training job: the models, the batches, the loss and the evaluation that one training loop works on."""
+"""Training jobs: the models, the data, the loss and the evaluation that one training loop works on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,35 +15,59 @@ from moft.interfaces import Feedback
 from moft.types import Batch, Batches, Nouns
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """One model to train, or an ensemble of several; a call of `Trainer.minimise` or `minimise_each` with its defaults filled in.
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What checkpoints keep of whatever is trained.
 
     Args:
         name: of the job.
-        order: seeds the order of the batches; jobs with the same one see the same batches.
         module: holds all models.
         models: each of them.
-        batches: one pass over the data.
-        losses_of: batch and k indices of models to `[k, batch]`.
-        evaluate: values of k models, by their indices.
-        best: the value whose best weights are kept, for each model.
-        epochs: passes over the data.
-        learning_rate: peak rate.
+        best: the value of an evaluation whose best weights are kept, for each model; None keeps the last weights.
         feedback: of the adaptive sampler, if the job draws from one.
     """
 
     name: str
-    order: str
     module: nn.Module
     models: Sequence[nn.Module]
+    best: str | None
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob(Job):
+    """One model to train, or an ensemble of several; a call of `Trainer.minimise` or `minimise_each` with its defaults filled in.
+
+    Args:
+        order: seeds the order of the batches; jobs with the same one see the same batches.
+        batches: one pass over the data.
+        losses_of: batch and k indices of models to `[k, batch]`.
+        evaluate: values of k models, by their indices.
+        epochs: passes over the data.
+        learning_rate: peak rate.
+    """
+
+    order: str
     batches: Callable[[Generator], Batches]
     losses_of: Callable[[Batch, Sequence[int]], Tensor]
     evaluate: Callable[[Sequence[int]], Sequence[Mapping[str, float]]] | None
-    best: str | None
     epochs: int
     learning_rate: float
-    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoostingJob(Job):
+    """A module that grows by rounds of its own; a call of `Trainer.boost`.
+
+    Args:
+        rounds: of each chunk.
+        grow: grows a chunk by its number, and yields the values of each round.
+        evaluate: values of the module.
+    """
+
+    rounds: Sequence[int]
+    grow: Callable[[int, Generator], Iterator[Mapping[str, float]]]
+    evaluate: Callable[[], Mapping[str, float]] | None
 
 
 @dataclass

@@ -15,7 +15,18 @@ from moft.engine.training.adaptive_sampling import check_evaluated_before_end
 from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.cache_folder import writable_cache_folder
-from moft.interfaces import ChecksInputs, ChecksLabels, Context, EarlyChecks, InputCheck, KnowsModelSpec, Method, Policy, Task
+from moft.interfaces import (
+    ChecksInputs,
+    ChecksLabels,
+    Context,
+    EarlyChecks,
+    InputCheck,
+    KnowsModelSpec,
+    Method,
+    Policy,
+    ProvidesFeatures,
+    Task,
+)
 from moft.interfaces.method import UsesAdaptiveSampler
 from moft.run.report.front_record import reference_point, validation_reference_point
 from moft.run.run_settings import ProfileSettings, RunSettings
@@ -92,6 +103,11 @@ def check_before_training(settings: RunSettings) -> tuple[str, ...]:
 
 def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
     """The same with a task that is built already, and not yet prepared."""
+    if getattr(settings.method, "reads_features", False) and not isinstance(task, ProvidesFeatures):
+        raise ConfigError(
+            f"[method] {type(settings.method).__name__} grows trees on features in columns, and the task "
+            f"{type(task).__name__} has none; use another method, such as cos-dpo."
+        )
     check_profile(settings.profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
     evaluators_of(settings.profile, task)

@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
-from moft.engine.policies.state_dict import own_state
+from moft.engine.policies.state_dict import load_own, own_state
 from moft.errors import MoftError, RunError
 from moft.files.expected_keys import read_expected
 from moft.files.json import write_json
-from moft.files.safetensors import load_into, load_tensors, save_tensors
+from moft.files.safetensors import check_fit, load_tensors, save_tensors
 from moft.interfaces import Policy, Task
 from moft.run.folder.layout_version import RESTORE
 from moft.run.folder.run_folder import RunFolder
@@ -61,7 +61,9 @@ def restore_policy(folder: RunFolder, policy: Policy) -> None:
         RunError: the file is missing or damaged, or belongs to another policy.
     """
     file = folder.policy / POLICY
-    load_into(own_state(policy), load_tensors(file), file)
+    tensors = load_tensors(file)
+    check_fit(tensors, own_state(policy), file)
+    load_own(policy, tensors)
     _check_unchanged(folder, POLICY)
 
 

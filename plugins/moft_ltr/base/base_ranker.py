@@ -94,7 +94,7 @@ def train_base_ranker(
 
 def network_scores(network: Ranker, store: ListStore, budget: int) -> Tensor:
     """`[items]`, the network's score of every document of `store`."""
-    scores = store.features.new_zeros(len(store.features))
+    scores = store.labels.new_zeros(len(store.labels))
     with torch.no_grad():
         for batch in store.batches(budget):
             store.flat(network(batch.inputs, Injection()), batch, scores)

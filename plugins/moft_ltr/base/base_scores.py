@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Trainer
-from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
-from moft_ltr.base.canonical_order import canonical_order
-from moft_ltr.base.lambdamart import Documents, LambdaMART, check_leaf_size, train_lambdamart
-from moft_ltr.base.lightgbm_model import (
-    LightGBMModel,
+from moft.api import (
+    Trainer,
+    TreeModel,
     booster_scores,
     import_lightgbm,
     load_booster,
-    read_model_text,
+    parse_lightgbm,
     tensor_to_text,
     text_to_tensor,
 )
+from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
+from moft_ltr.base.canonical_order import canonical_order
+from moft_ltr.base.lambdamart import Documents, LambdaMART, check_leaf_size, train_lambdamart
+from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
 from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes
-from moft_ltr.base.model_text import TreeModel, parse_model
 from moft_ltr.base.pandas_categories import check_categories
 from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
@@ -128,7 +128,7 @@ class BaseScores:
         if isinstance(base, LambdaMART):
             import_lightgbm()
             if are_all:
-                check_leaf_size(base, len(stores["train"].features))
+                check_leaf_size(base, len(stores["train"].labels))
         elif isinstance(base, LightGBMModel):
             self._load(base, splits, labels, are_all=are_all)
         elif isinstance(base, ScoreColumn):
@@ -241,7 +241,7 @@ class BaseScores:
         """The model as LightGBM holds it, and what its file says; both are kept."""
         if self._booster is None:
             text = tensor_to_text(self._weights["booster"].cpu())
-            self._booster = load_booster(text), parse_model(text)
+            self._booster = load_booster(text), parse_lightgbm(text)
         return self._booster
 
     def _model_columns(self, part: QuerySubset) -> NDArray[np.int64]:

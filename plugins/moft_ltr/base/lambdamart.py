@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Count, Positive, length_grouped
-from moft_ltr.base.lightgbm_model import Floats, import_lightgbm
+from moft.api import Count, Positive, import_lightgbm, length_grouped
+from moft_ltr.data.dataset_folder import Floats
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from moft import ConfigError, DataError
-from moft_ltr.base.lightgbm_model import booster_scores
-from moft_ltr.base.model_text import Integers, TreeModel
+from moft.api import TreeModel, booster_scores
 from moft_ltr.base.source_lines import read_again
+from moft_ltr.data.dataset_folder import Integers
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
 

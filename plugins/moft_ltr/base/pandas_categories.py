@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import DataError
-from moft_ltr.base.model_text import Integers, TreeModel
+from moft.api import TreeModel
+from moft_ltr.data.dataset_folder import Integers
 from moft_ltr.data.feature_scaling import read_column
 from moft_ltr.data.splits import QuerySubset
 

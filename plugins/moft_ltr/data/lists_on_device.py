@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
+from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks
+from moft_ltr.data.splits import QuerySubset
 
 
 @dataclass(frozen=True, eq=False)
 class ListStore:
-    """Scaled features and transformed labels of every document of a split.
+    """Features and transformed labels of every document of a split.
 
     Args:
-        features: `[items, features]`, on the device.
+        parts: where the features are.
+        columns: `[features]`, the columns from 0 that are inputs.
+        scaling: of the features that a network reads.
+        inputs: which inputs a batch has beside `items`: `features`, scaled, and `table`, as they are; may grow later.
         labels: `[items, m]`, on the device.
         labelled: True if the labels are known; False for queries that are only scored.
         main: `[items]`, labels of the main objective, on the device.
@@ -25,7 +34,10 @@ class ListStore:
         qids: `[lists]` int64, on the CPU.
     """
 
-    features: Tensor
+    parts: Sequence[QuerySubset]
+    columns: NDArray[np.int64]
+    scaling: FeatureScaling
+    inputs: set[str]
     labels: Tensor
     labelled: bool
     main: Tensor
@@ -34,9 +46,31 @@ class ListStore:
     lengths: Tensor
     qids: Tensor
 
+    @cached_property
+    def features(self) -> Tensor:
+        """`[items, features]`, scaled, on the device of the labels."""
+        features = torch.empty(len(self.labels), len(self.columns), device=self.labels.device)
+        position = 0
+        for part in self.parts:
+            for block in feature_blocks(part.data.features, part.items, self.columns):
+                features[position : position + len(block)] = torch.from_numpy(self.scaling(block)).to(features.device)
+                position += len(block)
+        return features
+
+    def table(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[n, features]`, features as they are in the data, of the documents `index`, `[n]`."""
+        rows = np.empty((len(index), len(self.columns)), dtype=np.float32)
+        begin = 0
+        for part in self.parts:
+            end = begin + int(part.offsets[-1])
+            here = np.flatnonzero((index >= begin) & (index < end))
+            rows[here] = part.data.features[part.items[index[here] - begin][:, None], self.columns[None, :]]
+            begin = end
+        return rows
+
     def batch(self, lists: Tensor) -> Batch:
         """The queries `lists`, `[batch]` int64, padded to the longest of them."""
-        device = self.features.device
+        device = self.labels.device
         lengths = self.lengths[lists]
         positions = torch.arange(int(lengths.max()), device=device)  # [list]
         starts, ends = self.starts[lists].to(device), lengths.to(device)
@@ -44,8 +78,16 @@ class ListStore:
         index = starts.unsqueeze(1) + positions.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
         labels = self.labels[index]  # [batch, list, m]
         mask = items.unsqueeze(-1).expand(labels.shape) if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
+        inputs = {"items": items}
+        if "features" in self.inputs:
+            inputs["features"] = self.features[index]
+        if "table" in self.inputs:
+            table = torch.zeros(*items.shape, len(self.columns))
+            known = items.cpu()
+            table[known] = torch.from_numpy(self.table(index.cpu()[known].numpy()))
+            inputs["table"] = table.to(device)
         return Batch(
-            inputs={"features": self.features[index], "items": items},
+            inputs=inputs,
             labels=labels,
             mask=mask,
             reference=self.reference[index].masked_fill(~items, 0.0),

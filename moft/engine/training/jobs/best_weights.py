@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from moft.engine.policies.state_dict import load_own, whole_state
-from moft.engine.training.training_job import TrainingJob
+from moft.engine.training.training_job import Job
 
 
 class BestWeights:
@@ -18,7 +18,7 @@ class BestWeights:
         job: whose `best` names the value; None keeps nothing.
     """
 
-    def __init__(self, job: TrainingJob) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
         self.values = [-math.inf] * len(job.models)
         self.weights: dict[str, Tensor] = {}

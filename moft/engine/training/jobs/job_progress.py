@@ -12,7 +12,7 @@ from moft.engine.training.jobs.job_records import JobState
 from moft.engine.training.jobs.resume_state import optimizer_moments, random_states, restore_moments, restore_random_states
 from moft.engine.training.step_schedule import Step
 from moft.engine.training.training_clock import TrainingClock
-from moft.engine.training.training_job import TrainerState, TrainingJob
+from moft.engine.training.training_job import Job, TrainerState
 from moft.errors import RunError
 from moft.files.safetensors import misfit
 
@@ -25,8 +25,8 @@ class JobProgress:
         trainer: whose records keep the checkpoints.
     """
 
-    def __init__(self, job: TrainingJob, trainer: TrainerState) -> None:
-        self._job, self._trainer = job, trainer
+    def __init__(self, job: Job, trainer: TrainerState) -> None:
+        self.job, self._trainer = job, trainer
         self.step = self.epoch = self.epoch_step = 0  # done so far; `epoch_step` counts within the running epoch
         self.best, self.clock = BestWeights(job), TrainingClock(trainer.device)
         self._is_main = bool(trainer.accelerator.is_main_process)
@@ -40,7 +40,7 @@ class JobProgress:
 
     def save(self, optimizers: Sequence[Any]) -> None:
         """Saves a checkpoint."""
-        job, trainer = self._job, self._trainer
+        job, trainer = self.job, self._trainer
         if self._takes_part:
             state = JobState(
                 step=self.step,
@@ -62,7 +62,7 @@ class JobProgress:
         Raises:
             RunError: it is of another model.
         """
-        job, trainer = self._job, self._trainer
+        job, trainer = self.job, self._trainer
         own = own_state(job.module)
         other = f"job {job.name!r}: its checkpoint is of another model"
         fault = misfit(state.best_weights, {name: own[name] for name in state.best_weights if name in own})
@@ -79,7 +79,7 @@ class JobProgress:
 
     def finish(self) -> None:
         """Loads the best weights, and records them as those of the finished job, with what it cost."""
-        job = self._job
+        job = self.job
         self.best.load()
         if self._takes_part:
             weights = whole_state(job.module)

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from moft.engine.distributed.fsdp import part_of, whole
 from moft.engine.training.adaptive_sampling import restore_sampler, sampler_state
-from moft.engine.training.training_job import TrainerState, TrainingJob
+from moft.engine.training.training_job import Job, TrainerState
 from moft.errors import RunError
 from moft.suggestions import one_line
 
 
-def optimizer_moments(job: TrainingJob, optimizers: Sequence[Any]) -> dict[str, Tensor]:
+def optimizer_moments(job: Job, optimizers: Sequence[Any]) -> dict[str, Tensor]:
     """Copies of the optimizers' state on the CPU, by `parameter|moment`; all processes call it together."""
     names = {parameter: name for name, parameter in job.module.named_parameters()}
     return {
@@ -26,7 +26,7 @@ def optimizer_moments(job: TrainingJob, optimizers: Sequence[Any]) -> dict[str, 
     }
 
 
-def restore_moments(job: TrainingJob, optimizers: Sequence[Any], moments: Mapping[str, Tensor], device: torch.device) -> None:
+def restore_moments(job: Job, optimizers: Sequence[Any], moments: Mapping[str, Tensor], device: torch.device) -> None:
     """Gives the optimizers back what `optimizer_moments` returned.
 
     Raises:
@@ -43,7 +43,7 @@ def restore_moments(job: TrainingJob, optimizers: Sequence[Any], moments: Mappin
         owners[parameter].state[parameter][moment] = part_of(value.to(device), parameter)
 
 
-def random_states(job: TrainingJob, trainer: TrainerState) -> dict[str, Tensor]:
+def random_states(job: Job, trainer: TrainerState) -> dict[str, Tensor]:
     """The states of the generators that training draws from, and of the adaptive sampler."""
     states = {"draws": trainer.generator.get_state(), "global": torch.get_rng_state()} | sampler_state(job.feedback)
     if trainer.device.type == "cuda":
@@ -51,7 +51,7 @@ def random_states(job: TrainingJob, trainer: TrainerState) -> dict[str, Tensor]:
     return states
 
 
-def restore_random_states(job: TrainingJob, trainer: TrainerState, states: Mapping[str, Tensor]) -> None:
+def restore_random_states(job: Job, trainer: TrainerState, states: Mapping[str, Tensor]) -> None:
     """Takes back what `random_states` returned.
 
     Raises:

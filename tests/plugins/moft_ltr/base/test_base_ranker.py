@@ -10,13 +10,14 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
+from moft.api import load_booster, tensor_to_text, text_to_tensor
 from moft.engine.training.jobs.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.types import Injection
 from moft_losses.listnet import ListNet
 from moft_ltr.base.base_ranker import NeuralBase, base_weights
-from moft_ltr.base.lightgbm_model import LightGBMModel, load_booster, read_model_text, tensor_to_text, text_to_tensor
+from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from moft import ConfigError, DataError
+from moft.api import tensor_to_text
 from moft.engine.training.jobs.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft_ltr.base.lightgbm_model import tensor_to_text
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 pytest.importorskip("lightgbm", reason="lightgbm is not installed; it is in the group 'test'")
@@ -210,7 +210,7 @@ def test_without_lightgbm_its_package_is_named(prepared, monkeypatch):
 def test_lightgbm_that_lacks_a_library_is_told_with_the_reason(monkeypatch):
     import builtins
 
-    from moft_ltr.base import lightgbm_model
+    from moft.api import import_lightgbm
 
     real = builtins.__import__
 
@@ -221,7 +221,7 @@ def test_lightgbm_that_lacks_a_library_is_told_with_the_reason(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(ConfigError, match=r"\[task.base\] the package lightgbm is installed, but cannot be loaded \(libgomp"):
-        lightgbm_model.import_lightgbm()
+        import_lightgbm()
 
 
 def shuffled(lists, folder, seed):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from moft import DataError
-from moft_ltr.base.model_text import parse_model
+from moft.api import parse_lightgbm
 from moft_ltr.base.pandas_categories import check_categories
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -27,7 +27,7 @@ def model():
             frame["stars"] = pandas.Categorical.from_codes(stars, third, ordered=True)
             labels = labels + stars
         given = {"objective": "regression", "verbosity": -1, "num_threads": 1, "min_data_per_group": 5, "cat_smooth": 1}
-        return parse_model(lightgbm.train(given, lightgbm.Dataset(frame, labels), num_boost_round=5).model_to_string())
+        return parse_lightgbm(lightgbm.train(given, lightgbm.Dataset(frame, labels), num_boost_round=5).model_to_string())
 
     return made
 
@@ -90,4 +90,4 @@ def test_categories_that_are_no_lists_are_damage():
     text = head + "Tree=0\nnum_leaves=1\nnum_cat=0\nleaf_value=0\n\n\nend of trees\n"
     for wrong in ("[[1", "{}x", "3", "[3]"):
         with pytest.raises(DataError, match="damaged: pandas_categorical is no"):
-            parse_model(f"{text}\npandas_categorical:{wrong}\n")
+            parse_lightgbm(f"{text}\npandas_categorical:{wrong}\n")

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from moft import DataError
-from moft_ltr.base.lightgbm_model import load_booster
-from moft_ltr.base.model_text import parse_model
+from moft.api import load_booster, parse_lightgbm
 from tests.plugins.moft_ltr.base.conftest import MODELS
 
 
@@ -30,7 +29,7 @@ def test_a_valid_model_scores_as_lightgbm_itself(kind, example):
     booster = load_booster(found.text)
     for rows in (found.rows, found.rows * 100, np.zeros_like(found.rows), np.full_like(found.rows, np.nan)):
         assert np.array_equal(booster.predict(rows, raw_score=True), found.booster.predict(rows, raw_score=True))
-    assert parse_model(found.text).names == tuple(found.booster.feature_name())
+    assert parse_lightgbm(found.text).names == tuple(found.booster.feature_name())
 
 
 def test_a_model_of_some_of_its_trees_a_file_without_sizes_and_one_without_parameters_are_read(example):
@@ -44,12 +43,12 @@ def test_a_model_of_some_of_its_trees_a_file_without_sizes_and_one_without_param
 
 
 def test_features_that_are_used_and_those_with_missing_values_are_told(example):
-    assert not len(parse_model(example("lambdarank").text).missing)
-    model = parse_model(example("missing").text)
+    assert not len(parse_lightgbm(example("lambdarank").text).missing)
+    model = parse_lightgbm(example("missing").text)
     assert 0 in model.missing
     assert set(model.missing) <= set(model.used) <= set(range(6))
-    assert not len(parse_model(example("zero-as-missing").text).missing)
-    assert not len(parse_model(example("one-leaf").text).used)
+    assert not len(parse_lightgbm(example("zero-as-missing").text).missing)
+    assert not len(parse_lightgbm(example("one-leaf").text).used)
 
 
 DAMAGES = [

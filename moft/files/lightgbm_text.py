@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from moft import DataError
-from moft.api import parse_json
+from moft.errors import DataError
+from moft.files.json import parse_json
 
 Integers = NDArray[np.int64]
 
@@ -24,6 +24,7 @@ DECISIONS = 12
 INTEGERS = re.compile(r" *(?:-?[0-9]{1,10}(?: +-?[0-9]{1,10})*)? *")
 NUMBERS = re.compile(r" *(?:-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?: +-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)*)? *")
 END = "\nend of trees"
+RESAVE = "Save the model again with save_model."
 # fmt: off
 KEYS = frozenset((
     "num_leaves", "num_cat", "split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child",
@@ -58,19 +59,58 @@ class TreeModel:
     are_categories_matched: bool
 
 
-def parse_model(text: str) -> TreeModel:
+class _DamagedError(Exception):
+    """What is damaged in the text of a model, in words."""
+
+
+def parse_lightgbm(text: str, where: str = "[task.base.path] the LightGBM model", advice: str = RESAVE) -> TreeModel:
     """Checks the whole text of a LightGBM model.
+
+    Args:
+        text: the text.
+        where: what the model is, the beginning of a message.
+        advice: what to do about a damaged model, the end of a message.
 
     Raises:
         DataError: it has an error, no tree, or more than one score for each document; the message says where.
     """
+    try:
+        return _parsed(text, where)
+    except _DamagedError as error:
+        raise DataError(f"{where} is damaged: {error}. {advice}") from error
+
+
+def join_models(texts: Sequence[str]) -> str:
+    """The text of the model whose scores are the sums of those of several models, with the trees of all of them in order.
+
+    Args:
+        texts: of the models, each the `text` of a `TreeModel`, with the same number of features.
+    """
+    bodies = [
+        tree.partition("\n")[2].rstrip("\n") + "\n" for text in texts for tree in text.partition(END)[0].split("\nTree=")[1:]
+    ]
+    columns = _fields(texts[0].partition("\nTree=")[0].split("\n")[1:], "header")["max_feature_idx"]
+    return _written(bodies, int(columns) + 1)
+
+
+def _written(trees: Sequence[str], features: int) -> str:
+    """The text of a model with these trees, each without its first line."""
+    texts = [f"Tree={number}\n{tree}\n\n" for number, tree in enumerate(trees)]
+    columns = " ".join(f"Column_{number}" for number in range(features))
+    sizes = " ".join(str(len(tree)) for tree in texts)
+    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n"
+    infos = " ".join(["none"] * features)
+    return f"{begin}feature_names={columns}\nfeature_infos={infos}\ntree_sizes={sizes}\n\n{''.join(texts)}end of trees\n"
+
+
+def _parsed(text: str, where: str) -> TreeModel:
     head, _, body = text.partition("\nTree=")
     if not body or END not in body:
         _damaged(f"{'Tree=0' if not body else END.strip()!r} is missing")
     header = _fields(head.split("\n")[1:], "header")
     scores = max(_count(header, "num_class", "header"), _count(header, "num_tree_per_iteration", "header", 1))
     if scores != 1:
-        raise DataError(f"[task.base.path] the LightGBM model gives {scores} scores for each document; a ranker gives one.")
+        raise DataError(f"{where} gives {scores} scores for each document; a ranker gives one.")
     names = tuple(header.get("feature_names", "").split(" "))
     features = _count(header, "max_feature_idx", "header") + 1
     if len(names) != features:
@@ -78,12 +118,6 @@ def parse_model(text: str) -> TreeModel:
     chunks = ("Tree=" + body.partition(END)[0] + "\n").replace("\nTree=", "\n\0Tree=").split("\0")
     _check_sizes(header, chunks)
     trees = [_Tree(chunk, number, features) for number, chunk in enumerate(chunks)]
-    texts = [f"Tree={number}\n{tree.text}\n\n" for number, tree in enumerate(trees)]
-    columns = " ".join(f"Column_{number}" for number in range(features))
-    sizes = " ".join(str(len(tree)) for tree in texts)
-    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n"
-    infos = " ".join(["none"] * features)
-    safe = f"{begin}feature_names={columns}\nfeature_infos={infos}\ntree_sizes={sizes}\n\n{''.join(texts)}end of trees\n"
     tail = body.partition(END)[2]
     if "\n[use_missing: 1]\n" in tail:  # then nodes tell of missing values
         for tree in trees:
@@ -92,7 +126,9 @@ def parse_model(text: str) -> TreeModel:
         np.unique(np.concatenate(parts))
         for parts in zip(*((tree.used, np.append(tree.missing, tree.linear), tree.by_set) for tree in trees), strict=True)
     )
-    return TreeModel(safe, names, used, missing, by_set, *_pandas_categories(tail, used))
+    return TreeModel(
+        _written([tree.text for tree in trees], features), names, used, missing, by_set, *_pandas_categories(tail, used)
+    )
 
 
 class _Tree:
@@ -243,4 +279,4 @@ def _check_sizes(header: Mapping[str, str], chunks: list[str]) -> None:
 
 
 def _damaged(what: str) -> NoReturn:
-    raise DataError(f"[task.base.path] the LightGBM model is damaged: {what}. Save the model again with save_model.")
+    raise _DamagedError(what)

@@ -1,0 +1,108 @@
+"""A model of gradient-boosted trees, which reads features as they are and, as further features, the tradeoff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moft.errors import DataError
+from moft.files.lightgbm_booster import booster_scores, load_booster, tensor_to_text, text_to_tensor
+from moft.interfaces import Conditioner, Model
+from moft.types import FeatureTable, Injection, Inputs, ModelSpec, Slot
+
+SITE = "tradeoff"
+TEXT = "trees"
+_WHERE, _ADVICE = "the policy's LightGBM model", "Restore the run from a copy, or train anew with another --out."
+
+
+class TradeoffFeatures(Conditioner):
+    """Gives trees the tradeoff itself, as further features of every item.
+
+    Args:
+        spec: of the trees.
+    """
+
+    slots: frozenset[Slot] = frozenset({"modulation"})
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self._site = spec.sites[0]
+
+    def forward(self, vector: Tensor) -> Injection:
+        return Injection({self._site: (None, vector)})
+
+
+class BoostedTrees(Model):
+    """Trees of LightGBM over the input `table` of a task's batches; without trees, every output is zero.
+
+    The features are the columns of the table, and then the tradeoff, which an injection brings as the shift of the only site. The
+    trees are kept as the text of a LightGBM model, which is checked before LightGBM reads it.
+
+    Args:
+        table: what the task says of the features.
+        tradeoff_size: number of further features; 0 for trees without tradeoff.
+        is_correction: whether outputs are corrections of the reference, or scores.
+    """
+
+    is_stackable = False
+    trees: Tensor
+
+    def __init__(self, table: FeatureTable, *, tradeoff_size: int, is_correction: bool) -> None:
+        super().__init__()
+        self._features = len(table.names) + tradeoff_size
+        self._booster: Any = None
+        self.register_buffer(TEXT, torch.zeros(0, dtype=torch.uint8))
+        self.spec = ModelSpec(
+            tradeoff_size=tradeoff_size,
+            hidden_size=tradeoff_size,
+            slots=frozenset({"modulation"} if tradeoff_size else ()),
+            sites=(SITE,) if tradeoff_size else (),
+            is_correction=is_correction,
+            name="trees",
+        )
+
+    @property
+    def text(self) -> str:
+        """Of the LightGBM model; empty without trees."""
+        return tensor_to_text(self.trees.cpu())
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self._load(text_to_tensor(text))
+
+    def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
+        items = inputs["items"]
+        outputs = torch.zeros(items.shape, device=items.device)
+        if self._booster is not None:
+            features = inputs["table"][items]  # [n, features]
+            _, vector = injection.modulation.get(SITE, (None, None))
+            if vector is not None:
+                rows = items.nonzero()[:, 0]
+                features = torch.cat([features, vector.to(features)[rows]], dim=1)
+            outputs[items] = torch.from_numpy(self.scores(features.cpu().numpy())).to(outputs)
+        return outputs
+
+    def scores(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """`[n]`, the outputs for rows of features and tradeoff, `[n, features]`."""
+        if self._booster is None:
+            return np.zeros(len(features))
+        return booster_scores(self._booster, features)
+
+    def _load(self, trees: Tensor) -> None:
+        booster = None
+        if len(trees):
+            booster = load_booster(tensor_to_text(trees.cpu()), _WHERE, _ADVICE)
+            if booster.num_feature() != self._features:
+                raise DataError(f"{_WHERE} has {booster.num_feature()} features, not {self._features}. {_ADVICE}")
+        self.trees, self._booster = trees.to(self.trees.device), booster
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        found = state_dict.get(prefix + TEXT)
+        if found is not None:
+            self._load(found.clone())
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -1,0 +1,131 @@
+"""Grows conditioned trees: LightGBM on copies of every document, with the tradeoff of each copy as further features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from annotated_types import Gt, Le
+from numpy.typing import NDArray
+
+from moft import DataError
+from moft.api import BoostedTrees, Count, FeatureTable, NonNegative, Positive, import_lightgbm, join_models, parse_lightgbm
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeSettings:
+    """How trees are grown.
+
+    Args:
+        leaves: leaves of a tree, from 2 to 131072; more leaves fit finer and need more data.
+        learning_rate: factor on each tree; a smaller one needs more trees.
+        items: smallest number of training documents in a leaf; a larger value smooths the trees.
+        features: share of the columns that are available to a tree, drawn for each tree; above 0, at most 1.
+        l2: number of documents without a wish that each leaf is averaged with; a larger value smooths the trees.
+    """
+
+    leaves: Annotated[int, Gt(1), Le(131072)] = 63
+    learning_rate: Positive = 0.1
+    items: Count = 20
+    features: Annotated[float, Gt(0), Le(1)] = 1.0
+    l2: NonNegative = 0.0
+
+
+class TreeGrower:
+    """The binned features of the training documents, on which trees are grown in chunks.
+
+    Args:
+        blocks: gives the features of all documents as they are, in blocks `[n, features]`, as often as it is called.
+        table: what the task says of the features.
+        settings: of the trees.
+        copies: of each document.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        blocks: Callable[[], Iterable[NDArray[np.float32]]],
+        table: FeatureTable,
+        settings: TreeSettings,
+        copies: int,
+        seed: int,
+    ) -> None:
+        self._lightgbm = import_lightgbm("method")
+        self._blocks, self._copies = blocks, copies
+        self._parameters = {
+            "objective": "none",
+            "num_leaves": settings.leaves,
+            "learning_rate": settings.learning_rate,
+            "min_data_in_leaf": settings.items * copies,
+            "feature_fraction": settings.features,
+            "lambda_l2": settings.l2 * copies,
+            "min_sum_hessian_in_leaf": 1e-3,
+            "seed": seed % 2**31,
+            "num_threads": torch.get_num_threads(),
+            "deterministic": True,
+            "force_col_wise": True,  # so that the number of threads does not change the result
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+        features = list(blocks())
+        self._documents = sum(map(len, features))
+        self._data = self._lightgbm.Dataset(
+            features, params=self._parameters, categorical_feature=list(table.categorical), free_raw_data=True
+        )
+        self._data.construct()
+
+    def chunk(
+        self,
+        trees: BoostedTrees,
+        vectors: NDArray[np.float32],
+        rounds: int,
+        steps: Callable[[Floats], tuple[float, Floats, Floats]],
+    ) -> Iterator[dict[str, float]]:
+        """Grows more trees for new tradeoffs of the copies, one round at a time, and adds them to `trees` at the end.
+
+        Args:
+            trees: to continue.
+            vectors: `[documents x copies, tradeoff]`, the further features of each copy.
+            rounds: number of trees.
+            steps: outputs of all copies to the loss, and to its first and second derivatives in the outputs.
+
+        Raises:
+            DataError: LightGBM refuses the data.
+        """
+        losses: list[float] = []
+
+        def derivatives(outputs: Floats, _: Any) -> tuple[Floats, Floats]:
+            loss, first, second = steps(outputs)
+            losses.append(loss)
+            return first, second
+
+        try:
+            data = self._data.subset(np.repeat(np.arange(self._documents), self._copies)).construct()
+            extra = self._lightgbm.Dataset(vectors, params=self._parameters, free_raw_data=False).construct()
+            data.add_features_from(extra)
+            data.set_init_score(self._outputs(trees, vectors))
+            booster = self._lightgbm.Booster(self._parameters, data)
+            for _ in range(rounds):
+                is_finished = booster.update(fobj=derivatives)
+                yield {"loss": losses[-1]}
+                if is_finished:  # no further split is better than none
+                    break
+        except self._lightgbm.basic.LightGBMError as error:
+            raise DataError(f"[method] LightGBM cannot train on these lists: {' '.join(str(error).split())}") from error
+        grown = parse_lightgbm(booster.model_to_string()).text
+        trees.text = join_models([trees.text, grown]) if trees.text else grown
+
+    def _outputs(self, trees: BoostedTrees, vectors: NDArray[np.float32]) -> Floats:
+        """`[documents x copies]`, what the trees give so far."""
+        outputs, begin = np.zeros(len(vectors)), 0
+        if trees.text:
+            for block in self._blocks():
+                end = begin + len(block) * self._copies
+                outputs[begin:end] = trees.scores(np.hstack([np.repeat(block, self._copies, axis=0), vectors[begin:end]]))
+                begin = end
+        return outputs

@@ -1,0 +1,98 @@
+"""The derivatives that trees are grown on: of the scalarised loss, in the output of the trees for every document and copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moft.api import Batch, ObjectiveLosses, Scalarizer, loss_derivatives
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The tradeoffs of the copies of every list that are trained on together.
+
+    Args:
+        weights: `[copies, lists, m]`.
+        betas: `[copies, lists, m]`, or `[1, 1, m]` where they are fixed.
+        factor: `[copies, lists]`, or `[1, 1]`: what the output of the trees is multiplied by to give the correction.
+    """
+
+    weights: Tensor
+    betas: Tensor
+    factor: Tensor
+
+    def of(self, lists: slice) -> Copies:
+        """Of some of the lists."""
+        return Copies(
+            self.weights[:, lists],
+            self.betas if self.betas.shape[1] == 1 else self.betas[:, lists],
+            self.factor if self.factor.shape[1] == 1 else self.factor[:, lists],
+        )
+
+
+class NewtonSteps:
+    """First and second derivatives of the training loss, for boosting.
+
+    Rows are documents in the order of the batches, each with its copies side by side.
+
+    Args:
+        batches: the training lists, without inputs.
+        losses: of the objectives.
+        scalarizer: makes one number of the objectives' losses.
+        scale: `[m]`, factor of each objective's loss.
+        is_balanced: whether the factors are for equal betas, and betas that vary are to be made up for.
+    """
+
+    def __init__(
+        self, batches: Sequence[Batch], losses: ObjectiveLosses, scalarizer: Scalarizer, scale: Tensor, *, is_balanced: bool
+    ) -> None:
+        self._batches, self._losses, self._scalarizer, self._scale = batches, losses, scalarizer, scale
+        self._is_balanced = is_balanced
+
+    def __call__(self, outputs: Floats, copies: Copies) -> tuple[float, Floats, Floats]:
+        """The mean loss of a list, and `[rows]` first and second derivatives of the loss in the outputs.
+
+        Both derivatives are divided by the mean of the second ones, which changes no Newton step.
+
+        Args:
+            outputs: `[rows]`, of the trees.
+            copies: the tradeoffs of this chunk.
+        """
+        count = len(copies.weights)
+        table = torch.from_numpy(outputs).view(-1, count)  # [documents, copies]
+        first, second = torch.zeros_like(table), torch.zeros_like(table)
+        total, place, begin = 0.0, 0, 0
+        for batch in self._batches:
+            documents = int(batch.items.sum())
+            rows, lists = slice(begin, begin + documents), slice(place, place + len(batch))
+            padded = torch.zeros(*batch.items.shape, count)
+            padded[batch.items] = table[rows].float()
+            cost, slope, bend = self._of_batch(padded.permute(2, 0, 1), batch, copies.of(lists))
+            first[rows] = slope.permute(1, 2, 0)[batch.items].double()
+            second[rows] = bend.permute(1, 2, 0)[batch.items].double()
+            total, place, begin = total + cost, lists.stop, rows.stop
+        size = max(float(second.mean()), 1e-30)
+        return total / (place * count), (first / size).flatten().numpy(), (second / size).flatten().numpy()
+
+    def _of_batch(self, outputs: Tensor, batch: Batch, copies: Copies) -> tuple[float, Tensor, Tensor]:
+        """The summed loss of a batch, and its derivatives, `[copies, batch, list]`, in `outputs` of that shape."""
+        factor = copies.factor.unsqueeze(-1)  # [copies, batch, 1]
+        derivatives = loss_derivatives(self._losses, outputs * factor, batch, copies.betas)
+        scale = self._scale
+        if self._is_balanced:  # as in training by gradient: at the reference, a gradient is proportional to its beta
+            scale = scale * copies.betas.log().mean(-1, keepdim=True).exp() / copies.betas  # [copies, batch, m]
+        scaled = (derivatives.costs * scale).requires_grad_()
+        with torch.enable_grad():
+            cost = self._scalarizer(scaled.flatten(0, 1), copies.weights.flatten(0, 1)).sum()
+            (shares,) = torch.autograd.grad(cost, scaled)
+        shares = (shares * scale).unsqueeze(-1)  # [copies, batch, m, 1]
+        slope, bend = (shares * derivatives.first).sum(-2), (shares * derivatives.second).sum(-2)  # [copies, batch, list]
+        return float(cost.detach()), slope * factor, bend * factor.square()
