@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import logistic_derivatives, ordered_pairs, reward_differences, widened
+from moft_losses.masked_softmax import logistic_derivatives, reward_differences, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +36,16 @@ class LipoLambda:
 
     def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """In closed form; the change of NDCG is constant, as in the gradient of the loss."""
-        rewards = widened(rewards)
-        return logistic_derivatives(reward_differences(rewards, mask), self._pair_weights(rewards, labels, mask))
+        return logistic_derivatives(widened(rewards), labels, mask, self._pair_weights)
 
     def _pair_weights(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """`[..., list, list]`, what swapping the two items of an ordered pair does to NDCG; zero for other pairs."""
-        pairs = ordered_pairs(labels, mask)  # [..., list, list]
         gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
         ideal = (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)  # [...]
-        gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
-        change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
-        return change.masked_fill(~pairs, 0.0)
+        gained = gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)
+        rows, columns = gained.masked_fill(~mask, -torch.inf), gained.masked_fill(~mask, torch.inf)
+        gains_above = (rows.unsqueeze(-1) - columns.unsqueeze(-2)).clamp_(min=0.0)  # [..., list, list]
+        return gains_above.mul_(_discount_changes(rewards.detach(), mask))
 
 
 def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
@@ -71,16 +70,15 @@ def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
     the mean over its pairs of ranks.
     """
     hidden = rewards.masked_fill(~mask, -torch.inf)
-    above = (hidden.unsqueeze(-1) < hidden.unsqueeze(-2)).sum(-1)  # [..., list], the first rank of the item's block, from 0
-    equal = (hidden.unsqueeze(-1) == hidden.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
-    size = equal.sum(-1).clamp(min=1)  # [..., list]
+    ascending, items = hidden.sort(-1).values, rewards.shape[-1]
+    above = items - torch.searchsorted(ascending, hidden, right=True)  # [..., list], first rank of the item's block, from 0
+    size = items - above - torch.searchsorted(ascending, hidden)
     discounts = _discounts(rewards.double())
-    ranks = torch.arange(len(discounts), dtype=torch.float64, device=rewards.device)
+    ranks = torch.arange(items, dtype=torch.float64, device=rewards.device)
     total, moment = (torch.cat([each.new_zeros(1), each.cumsum(0)]) for each in (discounts, discounts * ranks))
-    ends = (above + size).clamp(max=len(discounts))
-    inside = total[ends] - total[above]  # the sum of the block's discounts
-    mean = inside / size  # [..., list]
-    spread = (size - 1) * inside - 2 * (moment[ends] - moment[above] - above * inside)  # over the block's pairs of ranks
-    within = 2 * spread / (size * (size - 1)).clamp(min=1)  # [..., list]
-    between = (mean.unsqueeze(-1) - mean.unsqueeze(-2)).abs()
-    return torch.where(equal, within.unsqueeze(-1), between).to(rewards.dtype)
+    inside = total[above + size] - total[above]  # the sum of the block's discounts
+    spread = (size - 1) * inside - 2 * (moment[above + size] - moment[above] - above * inside)  # over its pairs of ranks
+    within = (2 * spread / (size * (size - 1)).clamp(min=1)).to(rewards.dtype)  # [..., list]
+    mean = (inside / size).to(rewards.dtype)
+    between = (mean.unsqueeze(-1) - mean.unsqueeze(-2)).abs_()  # [..., list, list], zero within a block alone
+    return torch.where(between == 0, within.unsqueeze(-1), between)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
+
+BLOCK = 2**17
+"""Pairs that are computed at a time: a few matrices of so many numbers fit the cache of a processor."""
 
 
 def widened(values: Tensor) -> Tensor:
@@ -38,20 +44,35 @@ def ordered_pairs(labels: Tensor, mask: Tensor) -> Tensor:
     return (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
 
 
-def logistic_derivatives(differences: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The sum over pairs of `weight * log(1 + exp(-difference))`, and its derivatives in the rewards of the items.
+def logistic_derivatives(
+    rewards: Tensor, labels: Tensor, mask: Tensor, weights_of: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum over pairs of `weight * log(1 + exp(-(r_i - r_j)))`, and its derivatives in the rewards; in blocks that fit a cache.
 
     Args:
-        differences: `[..., list, list]`, reward of the row's item minus that of the column's item.
-        weights: `[..., list, list]`, zero for pairs that do not count; constants.
+        rewards: `[..., list]`.
+        labels: `[..., list]`.
+        mask: `[..., list]` bool.
+        weights_of: some rows of the three, `[n, list]`, to the weights of their pairs, `[n, list, list]`; zero for pairs that do
+            not count.
 
     Returns: `[...]`, `[..., list]` and `[..., list]`.
     """
-    cost = -(weights * torch.nn.functional.logsigmoid(differences)).sum((-2, -1))
-    wrong = torch.sigmoid(-differences)  # [..., list, list]
-    slopes = weights * wrong
-    bends = slopes * (1 - wrong)
-    return cost, slopes.sum(-2) - slopes.sum(-1), bends.sum(-2) + bends.sum(-1)
+    items = rewards.shape[-1]
+    shown = rewards.detach().masked_fill(~mask, 0.0)
+    rows = [each.reshape(-1, items) for each in (shown, labels, mask)]
+    parts = []
+    for some in zip(*(each.split(max(1, BLOCK // max(1, items * items))) for each in rows), strict=True):
+        weights = weights_of(*some)
+        differences = some[0].unsqueeze(-1) - some[0].unsqueeze(-2)
+        wrong = torch.sigmoid(-differences)  # [n, list, list]
+        cost = (softplus(differences.neg_()).mul_(weights)).sum((-2, -1))
+        slopes = weights.mul_(wrong)
+        first = slopes.sum(-2) - slopes.sum(-1)
+        bends = slopes.addcmul_(slopes, wrong, value=-1)
+        parts.append((cost, first, bends.sum(-2) + bends.sum(-1)))
+    cost, first, second = (torch.cat(each) for each in zip(*parts, strict=True))
+    return cost.view(rewards.shape[:-1]), first.view(rewards.shape), second.view(rewards.shape)
 
 
 def pair_mean(costs: Tensor, pairs: Tensor) -> Tensor:

@@ -37,11 +37,12 @@ class PairwiseLogistic:
 
     def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """In closed form."""
-        differences, pairs = reward_differences(widened(rewards), mask), ordered_pairs(labels, mask)
-        weights = pairs / pairs.sum((-2, -1), keepdim=True).clamp(min=1)
-        cost, first, second = logistic_derivatives(differences, weights)
-        if self.smoothing:
-            shift = (weights * differences).sum((-2, -1))  # log(1 + exp(d)) = log(1 + exp(-d)) + d
-            cost = cost + self.smoothing * shift
-            first = first + self.smoothing * (weights.sum(-1) - weights.sum(-2))
-        return cost, first, second
+        rewards = widened(rewards)
+
+        def pair_weights(rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+            """The first share of a pair counts for its order, the second one against it."""
+            pairs = ordered_pairs(labels, mask)
+            weights = pairs / pairs.sum((-2, -1), keepdim=True).clamp(min=1)
+            return (1 - self.smoothing) * weights + self.smoothing * weights.transpose(-1, -2)
+
+        return logistic_derivatives(rewards, labels, mask, pair_weights)
