@@ -47,7 +47,7 @@ def ordered_pairs(labels: Tensor, mask: Tensor) -> Tensor:
 def logistic_derivatives(
     rewards: Tensor, labels: Tensor, mask: Tensor, weights_of: Callable[[Tensor, Tensor, Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The sum over pairs of `weight * log(1 + exp(-(r_i - r_j)))`, and its derivatives in the rewards; in blocks that fit a cache.
+    """The sum over pairs of `weight * log(1 + exp(-(r_i - r_j)))` and its derivatives in the rewards, block by block.
 
     Args:
         rewards: `[..., list]`.
