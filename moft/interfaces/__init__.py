@@ -13,7 +13,16 @@ from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer
 from moft.interfaces.scorer import Scorer
-from moft.interfaces.task import ChecksInputs, ConfigRequest, Context, InputCheck, KnowsModelSpec, Task, WritesStartingConfig
+from moft.interfaces.task import (
+    ChecksInputs,
+    ConfigRequest,
+    Context,
+    InputCheck,
+    KnowsModelSpec,
+    ReadsFrames,
+    Task,
+    WritesStartingConfig,
+)
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -39,6 +48,7 @@ __all__ = [
     "Policy",
     "Problem",
     "ProcessGroup",
+    "ReadsFrames",
     "ReportsFindings",
     "Sampler",
     "Scalarizer",

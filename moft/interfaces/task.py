@@ -141,6 +141,19 @@ class ChecksInputs(Protocol):
 
 
 @runtime_checkable
+class ReadsFrames(Protocol):
+    """A task that scores lists in memory, which a user passes to `scores` of a run instead of a path."""
+
+    def read_frame(self, frame: object) -> Batches:
+        """The lists of a frame, such as a DataFrame; labels may be absent there.
+
+        Raises:
+            DataError: it is none, or has an error; the message has the row and column.
+        """
+        ...
+
+
+@runtime_checkable
 class KnowsModelSpec(Protocol):
     """A task that knows its model before anything is trained, so that a method can be checked against it."""
 

@@ -51,10 +51,10 @@ class ScoreColumn:
     """Scores that a column of the data holds.
 
     Args:
-        column: number of the column, from 1; it is not an input.
+        column: number of the column, from 1, or its name in a table; it is not an input.
     """
 
-    column: Count
+    column: int | str
     name: Literal["scores"] = "scores"
 
 

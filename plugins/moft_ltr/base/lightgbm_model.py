@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Count, PathOrName, user_path
+from moft.api import PathOrName, user_path
 from moft_ltr.base.model_text import parse_model
 
 Floats = NDArray[np.float32]
@@ -26,15 +26,15 @@ class LightGBMModel:
 
     Args:
         path: model file, as written by LightGBM's `save_model`.
-        columns: columns of the data, from 1, that are the model's features, in order; null for the inputs of the tuned ranker,
-            if these are the first columns.
+        columns: columns of the data, by number from 1 or by name, that are the model's features, in order; null for those of
+            the same names where both have names, else for the inputs of the tuned ranker, if these are the first columns.
         missing: what to do where the model scores a zero of the data otherwise than a missing value, which the data cannot tell
             apart: `refuse` them with an error, or read each `zero` as one.
     """
 
     path: PathOrName
     name: Literal["lightgbm"] = "lightgbm"
-    columns: list[Count] | None = None
+    columns: list[int | str] | None = None
     missing: Literal["refuse", "zero"] = "refuse"
 
 

@@ -55,6 +55,7 @@ class TableFacts:
         files: name and number of rows of each file that the rows come from, in order; empty if it is the source itself.
         is_table: whether NaN marks missing values, so that a zero is a zero, and places are rows and not lines.
         has_relevance: whether each document has a relevance beside the columns; zeros stand for it otherwise.
+        query_column: name of the column of query ids; None where the rows have none.
         split_column: name of the column that `splits` was read from.
         splits: `[lists]` int8, of each query: 0 train, 1 validation, 2 test.
         items: `[items]`, ids of the documents.
@@ -67,6 +68,7 @@ class TableFacts:
     files: tuple[tuple[str, int], ...] = ()
     is_table: bool = False
     has_relevance: bool = True
+    query_column: str | None = None
     split_column: str | None = None
     splits: npt.NDArray[np.int8] | None = None
     items: Ids | None = None
@@ -185,6 +187,7 @@ def finish_dataset(
         "files": [list(file) for file in facts.files],
         "missing": "nan" if facts.is_table else None,
         "relevance": relevance is not None,
+        "query": facts.query_column,
         "split": facts.split_column,
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
@@ -254,6 +257,7 @@ def read_facts(folder: Path, meta: Mapping[str, Any]) -> TableFacts:
         files=tuple((name, rows) for name, rows in meta["files"]),
         is_table=meta["missing"] == "nan",
         has_relevance=meta["relevance"],
+        query_column=meta["query"],
         split_column=meta["split"],
         splits=splits,
         items=None if meta["item_ids"] is None else read_id_array(folder, "items", meta["item_ids"], items),
@@ -338,4 +342,5 @@ def _are_facts(meta: Mapping[str, Any]) -> bool:
         and meta.get("missing") in (None, "nan")
         and isinstance(meta.get("relevance"), bool)
         and isinstance(meta.get("split"), str | None)
+        and isinstance(meta.get("query"), str | None)
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
@@ -16,13 +18,13 @@ class ListStore:
 
     Args:
         features: `[items, features]`, on the device.
-        labels: `[items, m]`, on the device.
+        labels: `[items, m]`, on the device; NaN where a document is not judged.
         labelled: True if the labels are known; False for queries that are only scored.
         main: `[items]`, labels of the main objective, on the device.
         reference: `[items]`, base scores, on the device.
         starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
-        qids: `[lists]` int64, on the CPU.
+        qids: `[lists]`, integers or texts.
     """
 
     features: Tensor
@@ -32,7 +34,7 @@ class ListStore:
     reference: Tensor
     starts: Tensor
     lengths: Tensor
-    qids: Tensor
+    qids: NDArray[Any]
 
     def batch(self, lists: Tensor) -> Batch:
         """The queries `lists`, `[batch]` int64, padded to the longest of them."""
@@ -43,10 +45,10 @@ class ListStore:
         items = positions < ends.unsqueeze(1)  # [batch, list]
         index = starts.unsqueeze(1) + positions.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
         labels = self.labels[index]  # [batch, list, m]
-        mask = items.unsqueeze(-1).expand(labels.shape) if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
+        mask = items.unsqueeze(-1) & ~labels.isnan() if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
         return Batch(
             inputs={"features": self.features[index], "items": items},
-            labels=labels,
+            labels=labels.nan_to_num(0.0),
             mask=mask,
             reference=self.reference[index].masked_fill(~items, 0.0),
             items=items,

@@ -32,7 +32,7 @@ class QueryRows:
     def __init__(
         self, query: str | None, item: str | None, split: str | None, sizes: Integers | None, place: Callable[[int], str]
     ) -> None:
-        self._query, self._item, self._split, self._place = query, item, split, place
+        self.column, self._item, self._split, self._place = query, item, split, place
         self._ends = None if sizes is None or query else sizes.cumsum()
         self.rows = 0
         self._starts: list[Integers] = []
@@ -57,7 +57,7 @@ class QueryRows:
             if name in self._seen:
                 raise DataError(
                     f"{self._place(self.rows + start)}: query {_shown(name)} appears again, after other queries; all rows of a "
-                    f"query must stand together. Sort the rows by {self._query!r}."
+                    f"query must stand together. Sort the rows by {self.column!r}."
                 )
             self._seen.add(name)
         if self._split is not None:
@@ -91,7 +91,7 @@ class QueryRows:
         if self._ends is not None:
             rows = np.arange(self.rows, self.rows + len(batch))
             return np.searchsorted(self._ends, rows, side="right") + 1, np.ndarray.tolist
-        column = self._ids(batch, self._query or "", "query")
+        column = self._ids(batch, self.column or "", "query")
         if is_integer(column.type):
             return column.to_numpy(), np.ndarray.tolist
         encoded = column.dictionary_encode()

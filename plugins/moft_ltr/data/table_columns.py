@@ -16,6 +16,9 @@ QUERY = ("query", "query_id", "qid")
 ITEM = ("item", "item_id", "doc_id", "document_id")
 """Names of the column of document ids, if none is given."""
 
+EXCLUDED = "nothing that was read"
+"""What the facts of a table say that a column holds which is excluded."""
+
 SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
     "validation": ("vali", "valid", "validation", "val", "dev"),
@@ -69,13 +72,33 @@ def reading_key(columns: TableColumns, layout: Layout | None) -> str:
     return hashlib.sha256(json.dumps([asdict(columns), order]).encode()).hexdigest()
 
 
+def layout_text(layout: Layout) -> str:
+    """The names and categories of a layout as JSON."""
+    return json.dumps({"names": layout.names, "categories": layout.categories})
+
+
+def layout_of_text(text: str) -> Layout:
+    """The layout of a text from `layout_text`.
+
+    Raises:
+        DataError: the text is damaged.
+    """
+    try:
+        found = json.loads(text)
+        return Layout(tuple(found["names"]), {name: tuple(values) for name, values in found["categories"].items()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"the saved state of the ranking task is damaged: the names of its columns are no JSON ({error})."
+        ) from error
+
+
 def role_of(name: str | None, usual: Sequence[str], found: Sequence[str], exclude: Sequence[str]) -> str | None:
     """The column of a role: the one that was named, else the first usual one that the table has; None if there is none."""
     return name or next((one for one in usual if one in found and one not in exclude), None)
 
 
 def check_named(source: str, what: str, names: Sequence[str], found: Sequence[str]) -> None:
-    """Checks that the table has the columns that a setting names.
+    """Checks that the table has the columns that a setting names; `what` is the setting.
 
     Raises:
         DataError: it has not; the message names one that is like it.

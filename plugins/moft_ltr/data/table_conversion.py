@@ -87,6 +87,7 @@ def table_facts(table: Table, rows: TableRows, split: str | None, features: Sequ
         files=tuple(table.files),
         is_table=True,
         has_relevance=bool(rows.relevance),
+        query_column=rows.queries.column,
         split_column=split,
         splits=rows.queries.splits,
         items=rows.queries.items,

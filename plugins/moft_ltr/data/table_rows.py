@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from moft import DataError
 from moft_ltr.data.dataset_folder import Category, Floats
 from moft_ltr.data.query_rows import QueryRows, is_integer
-from moft_ltr.data.table_columns import ITEM, QUERY, Layout, TableColumns, check_named, columns_text, role_of, row_place
+from moft_ltr.data.table_columns import EXCLUDED, ITEM, QUERY, Layout, TableColumns, check_named, columns_text, role_of, row_place
 from moft_ltr.data.table_source import Table, import_pyarrow
 
 TILE = 1024
@@ -36,9 +36,13 @@ class TableRows:
         for place, name in enumerate(found):
             if name in found[:place]:
                 raise DataError(f"{self._source}: column {name!r} is there twice; give each column its own name.")
+        if layout is None:
+            check_named(self._source, "exclude", columns.exclude, table.every_name)
         query = role_of(columns.query, QUERY, found, columns.exclude)
         item = role_of(columns.item, ITEM, found, columns.exclude)
-        for setting, named in (("query", columns.query), ("item", columns.item), ("split", columns.split)):
+        if layout is not None and columns.item not in found:
+            item = role_of(None, ITEM, found, columns.exclude)  # what is only scored need not have ids
+        for setting, named in (("query", columns.query), ("item", item), ("split", columns.split)):
             check_named(self._source, setting, [named] if named else [], found)
         if query is None and table.sizes is None:
             raise DataError(
@@ -59,6 +63,7 @@ class TableRows:
         categorical = {*columns.categorical, *known}
         kinds = {name: _kind(table.schema.field(name).type, is_named=name in categorical) for name in self._names}
         self.text = {name: str(table.schema.field(name).type) for name, kind in kinds.items() if kind == "other"}
+        left_out = dict.fromkeys((name for name in table.every_name if name in columns.exclude), EXCLUDED)
         self.names = [name for name in self._names if name not in self.text] if layout is None else list(layout.names)
         self.categories: dict[str, dict[Category, int]] = {
             name: {value: code for code, value in enumerate(known.get(name, ()))}
@@ -69,6 +74,7 @@ class TableRows:
             self._check_layout(layout, kinds, found)
         if not self.names:
             raise DataError(f"{self._source}: has no column of numbers beside those of ids.")
+        self.text |= left_out
         self.relevance: list[Floats] = []
 
     def blocks(self) -> Iterator[Floats]:

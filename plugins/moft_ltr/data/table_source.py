@@ -39,6 +39,7 @@ class Table:
         sizes: rows of each query, where a file beside the table has them.
         has_names: whether the columns have names, and not only numbers.
         is_relevance_first: whether the first column is the relevance, as LightGBM takes it.
+        excluded: names of columns that are there, but not in `schema`.
     """
 
     source: str
@@ -48,6 +49,12 @@ class Table:
     sizes: Integers | None = None
     has_names: bool = True
     is_relevance_first: bool = False
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def every_name(self) -> list[str]:
+        """The names of all columns."""
+        return [*self.schema.names, *self.excluded]
 
 
 def import_pyarrow() -> Any:
@@ -97,7 +104,7 @@ def open_table(path: Path, columns: TableColumns) -> Table:
 
     if any(group_sizes(file) is not None for file in files):
         raise DataError(f"{path}: a folder of tables cannot have files of query sizes; add a column of query ids.")
-    table = Table(str(path), first.schema, blocks())
+    table = Table(str(path), first.schema, blocks(), excluded=first.excluded)
     return table
 
 
@@ -154,7 +161,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _open_file(path: Path, columns: TableColumns) -> Table:
-    pyarrow, suffix = import_pyarrow(), path.suffix.lower()
+    pyarrow, suffix, excluded = import_pyarrow(), path.suffix.lower(), list[str]()
     with _reading(str(path)):
         if suffix in DELIMITERS:
             return _open_csv(path, columns)
@@ -168,6 +175,7 @@ def _open_file(path: Path, columns: TableColumns) -> Table:
             if repeated:
                 raise DataError(f"{path}: column {repeated!r} is there twice; give each column its own name.")
             blocks = file.iter_batches(_block_rows(schema), columns=wanted)
+            excluded = [name for name in schema.names if name in columns.exclude]
             schema = pyarrow.schema([schema.field(name) for name in wanted])
         else:
             mapped = pyarrow.memory_map(str(path))
@@ -179,7 +187,7 @@ def _open_file(path: Path, columns: TableColumns) -> Table:
                 batches = opened = pyarrow.ipc.open_stream(mapped)
             schema, size = opened.schema, _block_rows(opened.schema)
             blocks = (batch.slice(at, size) for batch in batches for at in range(0, len(batch), size))
-    return Table(str(path), schema, _failing_as(str(path), blocks), sizes=group_sizes(path))
+    return Table(str(path), schema, _failing_as(str(path), blocks), sizes=group_sizes(path), excluded=tuple(excluded))
 
 
 def _open_csv(path: Path, columns: TableColumns) -> Table:
