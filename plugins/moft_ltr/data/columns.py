@@ -24,6 +24,11 @@ MSLR_LABELS = range(132, 137)
 """Five of the 136 columns of an MSLR-WEB file are labels, even if a config uses only some of them."""
 
 
+def is_mslr(data: Dataset) -> bool:
+    """Whether data seem to be a file of MSLR-WEB, whose columns have no names."""
+    return data.columns == MSLR_COLUMNS and not data.facts.names
+
+
 def column_number(data: Dataset, column: int | str, setting: str) -> int:
     """The number, from 1, of a column given by number or by the data's own name for it.
 
@@ -33,14 +38,14 @@ def column_number(data: Dataset, column: int | str, setting: str) -> int:
     if isinstance(column, str):
         if column in data.facts.names:
             return data.facts.names.index(column) + 1
+        if column in data.labels:
+            return data.labels[column]
         if column in data.facts.text:
             raise DataError(f"{data.source}: {setting}: column {column!r} holds {data.facts.text[column]}, and no numbers.")
         if data.facts.names:
             raise DataError(f"{data.source}: {setting}: there is no column {column!r}; {columns_text(column, data.facts.names)}.")
-        if column not in data.labels:
-            known = ", ".join(data.labels) or "none"
-            raise DataError(f"{data.source}: {setting}: the data has no label {column!r}; its labels: {known}.")
-        return data.labels[column]
+        known = ", ".join(data.labels) or "none"
+        raise DataError(f"{data.source}: {setting}: the data has no label {column!r}; its labels: {known}.")
     if not 1 <= column <= data.columns:
         raise DataError(f"{data.source}: {setting}: there is no column {column}; the file has columns 1 to {data.columns}.")
     return column
@@ -108,7 +113,7 @@ def input_columns(
                     f"{data.source}: column {name!r} holds {kind}, and no numbers. List it in task.exclude, or in "
                     "task.categorical if it has categories."
                 )
-        leaks = [column for column in MSLR_LABELS if column in chosen] if data.columns == MSLR_COLUMNS else []
+        leaks = [column for column in MSLR_LABELS if column in chosen] if is_mslr(data) else []
         if leaks:
             raise DataError(
                 f"{data.source}: has {MSLR_COLUMNS} columns like MSLR-WEB, where 132 to 136 are labels, but {leaks} would be "

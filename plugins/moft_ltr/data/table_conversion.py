@@ -30,7 +30,7 @@ def convert_table(
     columns: TableColumns = PLAIN,
     layout: Layout | None = None,
     *,
-    labels: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
     features: Sequence[str] | None = None,
 ) -> None:
     """Writes a table as a converted folder; memory does not grow with the rows, but for ids.
@@ -40,14 +40,14 @@ def convert_table(
         target: the folder to create; it does not appear if the table has an error.
         columns: what the columns are.
         layout: the columns to write; None for those of the table.
-        labels: names of columns of labels.
+        labels: names of columns of labels, by the names of the labels.
         features: names of the columns that are features; None for all that are no labels.
 
     Raises:
         DataError: the table has an error, or the folder cannot be written.
     """
     rows = TableRows(table, columns, layout)
-    check_named(table.source, "labels", labels, rows.names)
+    check_named(table.source, "labels", [*(labels or {}).values()], rows.names)
     check_named(table.source, "features", features or (), rows.names)
     with new_folder(target) as folder:
         with (folder / "features.npy").open("wb") as file:
@@ -56,7 +56,7 @@ def convert_table(
             file.seek(0)
             write_header(file, np.dtype(np.float32), (rows.queries.rows, len(rows.names)))
         facts = table_facts(table, rows, columns.split, features)
-        named = {name: rows.names.index(name) + 1 for name in labels}
+        named = {name: rows.names.index(column) + 1 for name, column in (labels or {}).items()}
         if table.is_relevance_first and table.has_names and table.schema.names[0] in rows.names:
             named.setdefault(table.schema.names[0], rows.names.index(table.schema.names[0]) + 1)
         index = rows.queries.index

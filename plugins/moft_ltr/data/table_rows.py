@@ -65,10 +65,11 @@ class TableRows:
         self.text = {name: str(table.schema.field(name).type) for name, kind in kinds.items() if kind == "other"}
         left_out = dict.fromkeys((name for name in table.every_name if name in columns.exclude), EXCLUDED)
         self.names = [name for name in self._names if name not in self.text] if layout is None else list(layout.names)
-        self.categories: dict[str, dict[Category, int]] = {
-            name: {value: code for code, value in enumerate(known.get(name, ()))}
-            for name in self.names
-            if kinds.get(name) == "category" or name in known
+        self.categories: dict[str, list[Category]] = {
+            name: list(known.get(name, ())) for name in self.names if kinds.get(name) == "category" or name in known
+        }
+        self._codes = {  # by text, so that integers of one file and their texts of a CSV file are the same
+            name: {str(value): code for code, value in enumerate(values)} for name, values in self.categories.items()
         }
         if layout is not None:
             self._check_layout(layout, kinds, found)
@@ -145,7 +146,7 @@ class TableRows:
 
     def _encode(self, column: Any, name: str) -> NDArray[np.float32]:
         """`[rows]`, the codes of categories; new ones get the next codes."""
-        pyarrow, known = import_pyarrow(), self.categories[name]
+        pyarrow, known, by_text = import_pyarrow(), self.categories[name], self._codes[name]
         encoded = column if pyarrow.types.is_dictionary(column.type) else column.dictionary_encode()
         values = encoded.dictionary.to_pylist()
         indices = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
@@ -160,7 +161,10 @@ class TableRows:
                     f"{self._place(self.queries.rows + row)}: column {name!r} is categorical, but holds {value!r}; categories "
                     "are integers or texts. Take it out of categorical, or round it."
                 )
-            codes[place] = known.setdefault(category, len(known))
+            if str(category) not in by_text:
+                by_text[str(category)] = len(known)
+                known.append(category)
+            codes[place] = by_text[str(category)]
         found: NDArray[np.float32] = codes[indices]
         return found
 

@@ -22,7 +22,7 @@ def write_data(
     *,
     query: str | None = None,
     item: str | None = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[str, str] = (),
     features: Sequence[str] | None = None,
     categorical: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -37,7 +37,7 @@ def write_data(
             time is in memory, or the path of a table. All rows of a query stand together; an index does not matter.
         query: column of query ids, integers or texts; None takes `query`, `query_id` or `qid`.
         item: column of document ids; None takes `item`, `item_id`, `doc_id` or `document_id`, if one is there.
-        labels: columns that are labels, and never features.
+        labels: columns that are labels, and never features; a mapping gives them other names.
         features: columns that are features; None for all that are no labels.
         categorical: columns of categories, integers or texts, beside those whose type says it.
         exclude: columns that are not read.
@@ -54,15 +54,17 @@ def write_data(
     if target.exists():
         raise DataError(f"{target}: already exists; choose another folder or remove it.")
     columns = TableColumns(query, item, split, tuple(categorical), tuple(exclude))
-    layout = None
+    layout, known = None, dict[str, str]()
     if like is not None:
         other = read_dataset(Path(like))
-        layout = data_layout(other, [name for name in other.facts.names if name not in other.labels])
+        needed = [name for column, name in enumerate(other.facts.names, start=1) if column not in other.labels.values()]
+        layout = data_layout(other, needed)
         if layout is None:
             raise DataError(f"{like}: its columns have no names, so that others cannot be written like it.")
-        labels = labels or list(other.labels)
+        known = {name: other.facts.names[column - 1] for name, column in other.labels.items()}
     table = open_table(Path(data), columns) if isinstance(data, str | Path) else open_frame(data)
-    convert_table(table, target, columns, layout, labels=labels, features=features)
+    chosen = dict(labels) if isinstance(labels, Mapping) else {name: name for name in labels}
+    convert_table(table, target, columns, layout, labels=chosen or known, features=features)
     return target
 
 

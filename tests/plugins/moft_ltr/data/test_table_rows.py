@@ -51,3 +51,9 @@ def test_whole_numbers_with_missing_ones_may_be_categories_but_others_not():
 def test_a_column_that_is_there_twice_is_refused():
     with pytest.raises(DataError, match="column 'f' is there twice"):
         frame_dataset(pa.table([[1], [2], [3]], names=["query", "f", "f"]))
+
+
+def test_integers_and_their_texts_are_the_same_category():
+    data = frame_dataset({"query": [1, 1], "f": [7, 3]}, TableColumns(categorical=("f",)))
+    again = frame_dataset({"query": [1, 1], "f": ["3", "7"]}, TableColumns(), data_layout(data, ["f"]))
+    assert (again.features[:, 0].tolist(), again.facts.categories) == ([1, 0], {1: (7, 3)})
