@@ -71,7 +71,7 @@ def prepare_task(folder: Path, cache: Path, *, objectives: int = 5, budget: int 
     named = open_dataset(split_file(find_data(str(folder), cache), "train"), cache).labels
     if named:
         columns = {name: LabelColumn(column) for name, column in list(named.items())[:objectives]}
-        exclude: list[int] = []
+        exclude: list[int | str] = []
     else:
         columns = {
             f"{c}-{'-'.join(steps)}": LabelColumn(c, [*steps])  # type: ignore[list-item]

@@ -22,7 +22,11 @@ DECISIONS = 12
 """Values of `decision_type` are below this: 1 for categories, 2 for missing values to the left, 4 or 8 for what is missing."""
 
 INTEGERS = re.compile(r" *(?:-?[0-9]{1,10}(?: +-?[0-9]{1,10})*)? *")
-NUMBERS = re.compile(r" *(?:-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?: +-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)*)? *")
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?"
+NUMBERS = re.compile(rf" *(?:{_NUMBER}(?: +{_NUMBER})*)? *")
+THRESHOLDS = re.compile(rf" *(?:(?:inf|{_NUMBER})(?: +(?:inf|{_NUMBER}))*)? *")
+"""A split between all numbers and a missing value has an infinite threshold."""
+
 END = "\nend of trees"
 RESAVE = "Save the model again with save_model."
 # fmt: off
@@ -164,8 +168,10 @@ class _Tree:
 
     def _nodes(self, nodes: int, features: int, categories: int) -> None:
         self.used = self._integers("split_feature", nodes, 0, features)
-        thresholds = self._numbers("threshold", nodes)
+        thresholds = self._values("threshold", nodes, THRESHOLDS, np.float64)
         kinds = self._integers("decision_type", nodes, 0, DECISIONS)
+        if not np.isfinite(thresholds[(kinds & (MISSING_BITS | CATEGORICAL)) != MISSING_IS_NAN]).all():
+            _damaged(f"{self.where}: threshold has something other than finite numbers")
         left, right = (self._integers(side, nodes, -nodes - 1, nodes) for side in ("left_child", "right_child"))
         if not np.array_equal(np.sort(np.concatenate([left, right])), np.delete(np.arange(-nodes - 1, nodes), nodes + 1)):
             _damaged(f"{self.where}: left_child and right_child do not name every node and leaf once")

@@ -20,6 +20,7 @@ from moft.interfaces.task import (
     InputCheck,
     KnowsModelSpec,
     ProvidesFeatures,
+    ReadsFrames,
     Task,
     WritesStartingConfig,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Problem",
     "ProcessGroup",
     "ProvidesFeatures",
+    "ReadsFrames",
     "ReportsFindings",
     "Sampler",
     "Scalarizer",

@@ -83,12 +83,14 @@ class ConfigRequest:
         labels: columns or names of labels by objective, as typed; empty where the data has to say.
         model: of the base model, a file, a folder or a name, as typed; None where none was given.
         cache: moft's cache folder, where fetched data and models are.
+        settings: settings of the task that say how the data is read, such as the column of ids; the config has them, too.
     """
 
     data: str
     labels: Mapping[str, str]
     model: str | None
     cache: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -151,6 +153,19 @@ class ProvidesFeatures(Protocol):
 
         Raises:
             DataError: it depends on data that are missing.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsFrames(Protocol):
+    """A task that scores lists in memory, which a user passes to `scores` of a run instead of a path."""
+
+    def read_frame(self, frame: object) -> Batches:
+        """The lists of a frame, such as a DataFrame; labels may be absent there.
+
+        Raises:
+            DataError: it is none, or has an error; the message has the row and column.
         """
         ...
 

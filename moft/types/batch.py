@@ -53,11 +53,13 @@ class Batches:
         plan: for each batch, `[k]` int64 on the CPU, the lists it holds.
         load: batch of the given lists, rows in the same order.
         names: what the data calls each list, such as the id of a query; empty where it has no names.
+        item_names: what the data calls each item, list by list in the order of the data; empty where it has no names.
     """
 
     plan: Sequence[Tensor]
     load: Callable[[Tensor], Batch]
-    names: Sequence[str] = ()
+    names: Sequence[str | int] = ()
+    item_names: Sequence[str | int] = ()
 
     def __len__(self) -> int:
         return len(self.plan)

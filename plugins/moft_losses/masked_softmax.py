@@ -61,8 +61,8 @@ def logistic_derivatives(
     items = rewards.shape[-1]
     shown = rewards.detach().masked_fill(~mask, 0.0)
     rows = [each.reshape(-1, items) for each in (shown, labels, mask)]
-    parts = []
-    for some in zip(*(each.split(max(1, BLOCK // max(1, items * items))) for each in rows), strict=True):
+    parts, size = [], max(1, BLOCK // max(1, items * items))
+    for some in zip(*(torch.split(each, size) for each in rows), strict=True):
         weights = weights_of(*some)
         differences = some[0].unsqueeze(-1) - some[0].unsqueeze(-2)
         wrong = torch.sigmoid(-differences)  # [n, list, list]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,21 @@ import typer
 from moft import ConfigError, DataError, cache_folder
 
 LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", metavar="NAME=COLUMN", help="A label column, counted from 1; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="NAME=COLUMN", help="A label column, counted from 1, or by name in a table; may be repeated."
+    ),
 ]
+QueryOption = Annotated[
+    str | None, typer.Option("--query", help="Column of query ids in a table. Default: query, query_id or qid.")
+]
+ItemOption = Annotated[
+    str | None, typer.Option("--item", help="Column of document ids. Default: item, item_id, doc_id or document_id, if any.")
+]
+CategoricalOption = Annotated[
+    list[str] | None, typer.Option("--categorical", help="A column of categories in a table; may be repeated.")
+]
+ExcludeOption = Annotated[list[str] | None, typer.Option("--exclude", help="A column that is not read; may be repeated.")]
 
 NOTHING = "Nothing was kept."
 
@@ -88,50 +102,95 @@ def make_synthetic(
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(help="An svmlight file with qid.")],
+    file: Annotated[Path, typer.Argument(help="An svmlight file, or a table: Parquet, Arrow, CSV, TSV, or a folder of these.")],
     out: Annotated[Path, typer.Argument(help="Folder to create.")],
     label: LabelOption = None,
+    query: QueryOption = None,
+    item: ItemOption = None,
+    categorical: CategoricalOption = None,
+    exclude: ExcludeOption = None,
+    split: Annotated[str | None, typer.Option("--split", help="Column of the split of each query in a table.")] = None,
+    like: Annotated[
+        Path | None, typer.Option("--like", help="Converted folder of a table whose columns and codes of categories to take.")
+    ] = None,
 ) -> None:
-    """Convert an svmlight file to arrays that open instantly."""
+    """Convert an svmlight file or a table to arrays that open instantly."""
     from moft.api import when_interrupted
     from moft_ltr.data import svmlight
     from moft_ltr.data.dataset import open_dataset
+    from moft_ltr.data.table_source import is_table
+    from moft_ltr.data.write_data import write_data
 
     labels = _columns(label)
     if out.exists():
         raise DataError(f"{out}: already exists; choose another folder or remove it.")
     with when_interrupted(lambda: NOTHING):
-        svmlight.convert(file, out, labels=labels)
+        if is_table(file):
+            write_data(
+                out,
+                file,
+                query=query,
+                item=item,
+                labels={name: str(column) for name, column in labels.items()},
+                categorical=categorical or (),
+                exclude=exclude or (),
+                split=split,
+                like=like,
+            )
+        else:
+            given = ("query", query), ("item", item), ("categorical", categorical), ("exclude", exclude), ("split", split)
+            for option in (option for option, value in (*given, ("like", like)) if value):
+                raise ConfigError(f"--{option} is for tables; {file} is read as svmlight text.")
+            svmlight.convert(file, out, labels=_numbers(labels))
     data = open_dataset(out, out)
     typer.echo(f"{out}: {len(data):,} queries, {len(data.relevance):,} documents, {data.columns} columns.")
 
 
 def describe(
     path: Annotated[
-        str, typer.Argument(help="An svmlight file, a converted folder, a folder of splits, or the name of a downloaded dataset.")
+        str,
+        typer.Argument(
+            help="An svmlight file, a table, a converted folder, a folder of splits, or the name of a downloaded dataset."
+        ),
     ],
     label: LabelOption = None,
+    query: QueryOption = None,
+    item: ItemOption = None,
+    categorical: CategoricalOption = None,
+    exclude: ExcludeOption = None,
 ) -> None:
     """Show sizes, labels, and how much the objectives agree."""
     from rich.console import Console
 
     from moft_ltr.data import statistics
     from moft_ltr.data.dataset import find_data
+    from moft_ltr.data.table_columns import TableColumns
 
     labels = _columns(label)
     cache = cache_folder()
-    splits = statistics.open_splits_at(find_data(path, cache), cache)
-    Console(highlight=False).print(statistics.describe(splits, labels))
+    columns = TableColumns(query, item, None, tuple(categorical or ()), tuple(exclude or ()))
+    splits = statistics.open_splits_at(find_data(path, cache), cache, columns)
+    first = next(iter(splits.values()))
+    has_names = bool(first.facts.names or first.labels)
+    Console(highlight=False).print(statistics.describe(splits, labels if has_names else _numbers(labels)))
 
 
-def _columns(texts: list[str] | None) -> dict[str, int]:
-    """Columns by name, from options NAME=COLUMN."""
-    labels: dict[str, int] = {}
+def _columns(texts: list[str] | None) -> dict[str, int | str]:
+    """Columns by name, from options NAME=COLUMN; a column of digits is a number."""
+    labels: dict[str, int | str] = {}
     for text in texts or []:
         name, _, column = text.rpartition("=")
-        if not name or not re.fullmatch("[0-9]{1,9}", column):
+        if not name or not column or (column.isdecimal() and not re.fullmatch("[0-9]{1,9}", column)):
             raise ConfigError(f"--label {text!r}: must be NAME=COLUMN, such as clicks=134.")
         if name in labels:
             raise ConfigError(f"--label {name!r}: given twice; name each label once.")
-        labels[name] = int(column)
+        labels[name] = int(column) if re.fullmatch("[0-9]{1,9}", column) else column
     return labels
+
+
+def _numbers(labels: Mapping[str, int | str]) -> dict[str, int]:
+    """The columns by name, where the data has no names of columns."""
+    for name, column in labels.items():
+        if isinstance(column, str):
+            raise ConfigError(f"--label '{name}={column}': must be NAME=COLUMN, such as clicks=134.")
+    return {name: int(column) for name, column in labels.items()}

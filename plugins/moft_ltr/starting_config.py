@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
-from moft_ltr.data.columns import MSLR_COLUMNS, MSLR_LABELS, column_number
+from moft_ltr.data.columns import MSLR_LABELS, column_number, is_mslr
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
 from moft_ltr.data.example_data.mslr_sample import LABELS
 from moft_ltr.data.label_transforms import Transform, transform_labels
-from moft_ltr.data.splits import SPLITS
+from moft_ltr.data.query_rows import SPLIT_NUMBERS
+from moft_ltr.data.splits import check_shares, is_one_dataset, open_files
 from moft_ltr.data.statistics import Values, label_facts
+from moft_ltr.data.table_columns import EXCLUDED, TableColumns
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
+
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+"""Of the queries of one table that has no column of splits."""
+
+READING: Mapping[str, bool] = {"query": False, "item": False, "split": False, "categorical": True, "exclude": True}
+"""Settings that say how data is read, and whether they are lists."""
 
 SILENT = "all documents of each training query have the same value"
 
@@ -78,8 +87,18 @@ def starting_config(request: ConfigRequest) -> str:
         ConfigError: a label is not of the form NAME=COLUMN.
         DataError: the folder cannot be read, no label column can be learned from, or the model is not one of LightGBM.
     """
+    columns, split = _reading(request)
     folder = find_data(request.data, request.cache)
-    files = {split: open_dataset(split_file(folder, split), request.cache) for split in SPLITS}
+    if split is None and folder.is_file() and folder.stem in SPLIT_NUMBERS:
+        split_file(folder, "train")  # which asks for the folder
+    if is_one_dataset(folder):
+        files = {"train": open_dataset(folder, request.cache, columns)}
+        if split is None and files["train"].facts.splits is None:
+            split = SHARES
+    else:
+        files = open_files(folder, request.cache, columns)
+        if split is not None:
+            raise ConfigError(f"--set split: {request.data} has a file for each split; leave it out.")
     train = files["train"]
     if len({file.columns for file in files.values()}) > 1:
         counts = ", ".join(f"{split} has {file.columns}" for split, file in files.items())
@@ -95,18 +114,50 @@ def starting_config(request: ConfigRequest) -> str:
     if not proposals:
         raise DataError(f"{train.source}: {SILENT} in any label column. Name others, as in --label clicks=134.")
     known = set() if is_guessed else {column_number(train, column, "--label") for column in labels.values()}
-    values = _values(request, files, proposals[::-1] if is_guessed else proposals, _left_out(train, known, proposals))
-    return rendered_config(TEMPLATE, values | {"is_guessed": is_guessed, "silent": [] if is_guessed else silent})
+    given = request.settings.get("exclude")
+    left_out = [*(given if isinstance(given, list) else []), *_left_out(train, known, proposals)]
+    values = _values(request, files, proposals[::-1] if is_guessed else proposals, left_out)
+    reading = {name: value for name, value in request.settings.items() if name not in ("exclude", "split")}
+    reading |= {} if split is None else {"split": split}
+    return rendered_config(
+        TEMPLATE, values | {"is_guessed": is_guessed, "silent": [] if is_guessed else silent, "reading": reading}
+    )
+
+
+def _reading(request: ConfigRequest) -> tuple[TableColumns, str | Mapping[str, float] | None]:
+    """How the data is read, and how it is split, from the settings of the request.
+
+    Raises:
+        ConfigError: a setting is none that says how data is read, or has another form.
+    """
+    settings = dict(request.settings)
+    for name, value in settings.items():
+        is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        is_split = name == "split" and isinstance(value, dict)
+        if name not in READING or not (is_split or (is_list if READING[name] else isinstance(value, str))):
+            kinds = ", ".join(f"{known}={'[NAME, ...]' if many else 'NAME'}" for known, many in READING.items())
+            raise ConfigError(f"--set {name}={value}: is none of the settings that say how data is read: {kinds}.")
+    split: Any = settings.get("split")
+    if isinstance(split, dict):
+        check_shares(split)
+    by_column = split if isinstance(split, str) else None
+    lists = (tuple(settings.get("categorical", ())), tuple(settings.get("exclude", ())))
+    return TableColumns(settings.get("query"), settings.get("item"), by_column, *lists), split
 
 
 def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int | str], bool]:
     """Label columns by the name of their objective, and whether they are guessed: then all columns, the last one first."""
     if given:
         for name, column in given.items():
-            if column not in data.labels and not (column.isascii() and column.isdigit() and len(column) < 10):
+            if column not in (*data.labels, *data.facts.names) and not (
+                column.isascii() and column.isdigit() and len(column) < 10
+            ):
+                if data.facts.names:
+                    column_number(data, column, f"--label {name}")  # whose message names those that are like it
                 known = f" Labels that the data names: {', '.join(data.labels)}." if data.labels else ""
                 raise ConfigError(f"--label {name}={column}: {column!r} is not the number of a column.{known}")
-        labels: dict[str, int | str] = {name: column if column in data.labels else int(column) for name, column in given.items()}
+        called = (*data.labels, *data.facts.names)
+        labels: dict[str, int | str] = {name: column if column in called else int(column) for name, column in given.items()}
         owners: dict[int, str] = {}
         for name, column in given.items():
             other = owners.setdefault(column_number(data, labels[name], f"--label {name}"), name)
@@ -117,17 +168,27 @@ def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int |
         return labels, False
     if data.labels:
         return {objective_name(name): name for name in data.labels}, False
-    if data.columns == MSLR_COLUMNS:
+    if is_mslr(data):
         return dict(LABELS), False
+    if data.facts.names:
+        return {objective_name(name): name for name in reversed(data.facts.names)}, True
     return {f"column-{column}": column for column in range(data.columns, 0, -1)}, True
 
 
-def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> list[int]:
-    """Label columns that are not objectives and would be inputs otherwise."""
-    if data.columns == MSLR_COLUMNS:
+def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> list[int | str]:
+    """Columns that are not objectives and would be inputs otherwise, but cannot: labels, text, and those with missing values."""
+    if is_mslr(data):
         known = known | set(MSLR_LABELS)
     objectives = {column_number(data, proposal.column, "--label") for proposal in proposals}
-    return sorted(known - objectives - set(data.labels.values()))
+    missing = {column for column in range(1, data.columns + 1) if data.facts.is_table and _is_missing(data, column)}
+    numbers = sorted((known | missing) - objectives - set(data.labels.values()))
+    text = [name for name, kind in data.facts.text.items() if kind != EXCLUDED]
+    return [*(data.facts.names[column - 1] if data.facts.names else column for column in numbers), *text]
+
+
+def _is_missing(data: Dataset, column: int) -> bool:
+    """Whether values of a column are missing, which the network cannot read."""
+    return bool(np.isnan(data.features[:, column - 1]).any())
 
 
 def _proposals(labels: Mapping[str, int | str], files: Mapping[str, Dataset], most: int) -> tuple[list[Proposal], list[str]]:
@@ -150,14 +211,17 @@ def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Pro
     train = files["train"]
     number = column_number(train, column, f"--label {name}")
     values = np.array(train.features[:, number - 1])
-    low = min(float(file.features[:, number - 1].min()) for file in files.values())
-    transform = _transform(values, low)
+    low = min(float(np.nanmin(file.features[:, number - 1], initial=np.inf)) for file in files.values())
+    if np.isnan(values).all():
+        return None
+    transform = _transform(values[~np.isnan(values)], low)
     changed = transform_labels(values, train.offsets, transform)
     facts = label_facts(name, changed, train.offsets)
     if facts.constant == len(train):
         return None
     raw = label_facts(name, values.astype(np.float64), train.offsets)
     comment = f"from {raw.low:.4g} to {raw.high:.4g}, {raw.nonzero:.0%} other than zero"
+    comment += f", {raw.missing:.0%} missing" if raw.missing else ""
     return Proposal(name, column, transform, comment)
 
 
@@ -178,18 +242,19 @@ def _values(
     request: ConfigRequest,
     files: Mapping[str, Dataset],
     proposals: Sequence[Proposal],
-    left_out: Sequence[int],
+    left_out: Sequence[int | str],
 ) -> dict[str, object]:
     """What the template asks for."""
     train, first = files["train"], proposals[0]
     base_epochs, epochs = next((passes for below, passes in PASSES if len(train) < below), MANY)
     main = {"column": first.column, "transform": first.transform, "gain": "linear"} if _is_constant(train) else None
     return {
-        "queries": ", ".join(f"{len(file):,} {split}" for split, file in files.items()),
+        "queries": ", ".join(f"{len(file):,} {split}" for split, file in files.items()) if len(files) > 1 else f"{len(train):,}",
         "columns": train.columns,
         "data": request.data,
         "proposals": proposals,
         "left_out": list(left_out),
+        "has_relevance": train.facts.has_relevance,
         "main": main,
         "model": request.model,
         "base_epochs": base_epochs,

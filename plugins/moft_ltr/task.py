@@ -1,4 +1,4 @@
-"""The task `ltr`: queries from svmlight files, objectives from label columns, reference scores from a base ranker."""
+"""The task `ltr`: queries from files and tables, objectives from label columns, reference scores from a base ranker."""
 
 from __future__ import annotations
 
@@ -29,18 +29,24 @@ from moft.api import (
     Objective,
     PathOrName,
     Trainer,
+    tensor_to_text,
+    text_to_tensor,
 )
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels
-from moft_ltr.data.data_notes import leak_notes, overlap_notes
-from moft_ltr.data.dataset import Dataset, find_data, open_dataset
+from moft_ltr.data.data_notes import id_notes, leak_notes, overlap_notes
+from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
+from moft_ltr.data.ids import ids_at
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
 from moft_ltr.data.lists_on_device import ListStore
-from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, open_splits
+from moft_ltr.data.missing_values import missing_main_notes
+from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
+from moft_ltr.data.table_columns import Layout, TableColumns, layout_of_text, layout_text
 from moft_ltr.network.list_transformer import Ranker, check_heads
 from moft_ltr.starting_config import starting_config
 
@@ -52,11 +58,11 @@ SAMPLE = 64
 
 
 class LTR:
-    """Learning to rank over svmlight files with `qid:`.
+    """Learning to rank over svmlight files with `qid:`, and tables: Parquet, Arrow, CSV or TSV.
 
     Args:
-        data: folder with one svmlight file or converted folder per split (train, vali, test), or the name of a downloaded
-            dataset.
+        data: folder with one file, table, folder of tables or converted folder per split (train, vali, test), or the name of a
+            downloaded dataset; with `split` or `folds` also one of these alone.
         objectives: the objectives by name, each with its label column. Label columns are never inputs.
         main: the main objective, which the base ranker is trained for; null when the data has no such label.
         base: where the base scores come from: `neural` trains a network on the main objective, `lambdamart` trains trees on it,
@@ -66,10 +72,18 @@ class LTR:
         width: hidden size of the ranker.
         layers: transformer layers of the ranker; the time grows in proportion.
         heads: attention heads of the ranker; divides `width`.
-        exclude: columns, from 1, that are not inputs. Labels that the data names itself are excluded anyway.
-        features: columns, from 1, that are inputs; null for all that are neither labels nor excluded.
-        folds: null uses the splits as they are in the files; a number pools all queries, sorts them by qid and deals them into
-            that many folds.
+        exclude: columns, by number from 1 or by name, that are not inputs. Labels that the data names itself are excluded anyway.
+            Of tables, columns that are excluded by name are not read.
+        features: columns, by number from 1 or by name, that are inputs; null for all that are neither labels nor excluded.
+        labels: columns, by number from 1 or by name, that are labels, but not of an objective; they are not inputs.
+        query: column of query ids in tables, integers or texts; null for `query`, `query_id` or `qid`.
+        item: column of document ids in tables; null for `item`, `item_id`, `doc_id` or `document_id`, if one is there.
+        categorical: columns of tables that hold categories, integers or texts, beside those whose type says so.
+        split: how one file or table is split: a column with the split of each query (train, validation or test), or the share
+            of the queries of each, such as `{train: 0.8, validation: 0.1, test: 0.1}`, dealt by a hash of their ids; null where
+            each split has its own file.
+        folds: null uses the splits as they are; a number pools all queries, sorts them by qid and deals them into that many
+            folds.
         fold: the fold, from 0, that is the test split; the next one is the validation split.
         items_per_batch: documents of a batch, padding included; a larger value makes fewer and larger steps.
         short_lists: what to do with queries of one document: `refuse` them with an error, or `drop` them.
@@ -89,8 +103,13 @@ class LTR:
         width: Count = 64,
         layers: Count = 2,
         heads: Count = 2,
-        exclude: list[Count] | None = None,
-        features: list[Count] | None = None,
+        exclude: list[int | str] | None = None,
+        features: list[int | str] | None = None,
+        labels: list[int | str] | None = None,
+        query: str | None = None,
+        item: str | None = None,
+        categorical: list[str] | None = None,
+        split: str | dict[str, float] | None = None,
         folds: Count | None = None,
         fold: NonNegativeCount = 0,
         items_per_batch: Count = 2048,
@@ -106,11 +125,16 @@ class LTR:
         self._context, self._data, self._columns, self._base, self._main = context, data, objectives, base, main
         self._is_augmentation = parametrization == "augmentation"
         self._width, self._layers, self._heads = width, layers, heads
-        self._exclude, self._features = exclude or [], features
+        self._exclude, self._features, self._further = exclude or [], features, labels or []
+        self._shares = check_shares(split) if isinstance(split, dict) else None
+        excluded = tuple(name for name in self._exclude if isinstance(name, str))
+        by_column = split if isinstance(split, str) else None
+        self._table = TableColumns(query, item, by_column, tuple(categorical or ()), excluded)
+        self._layout_of_table: Layout | None = None  # of the data that it was trained on
         self._folds, self._fold, self._budget, self._short_lists = folds, fold, items_per_batch, short_lists
         self._splits: Mapping[str, tuple[QuerySubset, ...]] | None = None
         self._stores: dict[str, ListStore] = {}
-        self._batch_inputs = {"features"} if isinstance(base, NeuralBase) else set()  # grows with what a policy reads
+        self._batch_inputs = {"features"}  # which change with what a policy reads
         self._inputs_seen: int | None = None  # in a look at the data
         self._scaling: FeatureScaling | None = None
         self._inputs = np.zeros(0, dtype=np.int64)
@@ -140,6 +164,7 @@ class LTR:
             look._splits = {split: first_queries(parts) for split, parts in self._open_splits().items()}
         train = look._splits["train"]
         labels, look._inputs = self._column_roles(train[0].data)
+        look._layout_of_table = data_layout(train[0].data)
         look._scaling = fit_scaling(
             block for part in train for block in feature_blocks(part.data.features, part.items, look._inputs)
         )
@@ -160,20 +185,24 @@ class LTR:
     def prepare(self, trainer: Trainer) -> None:
         train = self._open_splits()["train"]
         labels, self._inputs = self._column_roles(train[0].data)
-        self._layout = train[0].data.columns
+        self._layout, self._layout_of_table = train[0].data.columns, data_layout(train[0].data)
         self._scaling = fit_scaling(
             block for part in train for block in feature_blocks(part.data.features, part.items, self._inputs)
         )
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
         self._stores = {split: self._build_store(self._open_splits()[split]) for split in ("train", "validation")}
         store = self._stores["train"]
-        for note in check_learnable(store.labels, store.lengths, list(self._columns), labels, train[0].data.source):
+        called = {name: train[0].data.column_name(column) for name, column in labels.items()}
+        for note in check_learnable(store.labels, store.lengths, list(self._columns), called, train[0].data.source):
+            trainer.note(note)
+        for note in missing_main_notes(train, self._main):
             trainer.note(note)
         count = int(train[0].offsets[-1])
         known = {objective.name: store.labels[:count, index].cpu().numpy() for index, objective in enumerate(self.objectives)}
         for note in (
             *leak_notes(train[0], self._inputs, known, train[0].data.labels),
             *overlap_notes(self._open_splits()),
+            *id_notes(self._open_splits()),
         ):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
@@ -195,7 +224,9 @@ class LTR:
             "scaling.logarithm": torch.from_numpy(scaling.logarithm),
             "scaling.mean": torch.from_numpy(scaling.mean),
             "scaling.deviation": torch.from_numpy(scaling.deviation),
+            **({"scaling.missing": torch.from_numpy(scaling.missing)} if len(scaling.missing) else {}),
             "layout": torch.tensor([self._layout]),
+            **({} if self._layout_of_table is None else {"table": text_to_tensor(layout_text(self._layout_of_table))}),
             **self._base_scores.state(),
         }
 
@@ -205,24 +236,35 @@ class LTR:
             raise DataError(f"the saved state of the ranking task has no {missing[0]!r}; it belongs to another task.")
         self._inputs = state["columns"].numpy()
         self._layout = int(state["layout"]) if "layout" in state else 0
-        self._scaling = FeatureScaling(*(state[name].numpy() for name in STATE[1:4]))
+        self._layout_of_table = layout_of_text(tensor_to_text(state["table"])) if "table" in state else None
+        missing_values = state.get("scaling.missing", torch.zeros(0, dtype=torch.int64))
+        logarithm, mean, deviation = (state[name].numpy() for name in STATE[1:4])
+        self._scaling = FeatureScaling(logarithm, mean, deviation, missing_values.numpy())
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
         self._base_scores.restore(state)
         self._stores = {}
 
     def model(self, tradeoff_size: int) -> Model:
         self._batch_inputs.add("features")
-        return self._make_ranker(len(self._inputs), tradeoff_size).to(self._context.device)
+        return self._make_ranker(self._network_inputs(), tradeoff_size).to(self._context.device)
 
     def feature_table(self) -> FeatureTable:
         self._batch_inputs.add("table")
-        return FeatureTable(tuple(f"column_{column + 1}" for column in self._inputs.tolist()))
+        if not isinstance(self._base, NeuralBase):
+            self._batch_inputs.discard("features")
+        layout, columns = self._layout_of_table, self._inputs.tolist()
+        if layout is None:
+            return FeatureTable(tuple(f"column_{column + 1}" for column in columns))
+        names = tuple(layout.names[column] for column in columns)
+        return FeatureTable(names, tuple(place for place, name in enumerate(names) if name in layout.categories))
 
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
         if self._inputs_seen is None:
             self._inputs_seen = len(self._column_roles(self._open_splits()["train"][0].data)[1])
+        zeros = np.zeros(self._inputs_seen, dtype=np.float32)
+        inputs = NetworkInputs(FeatureScaling(zeros.astype(bool), zeros, zeros), np.zeros(0, dtype=np.int64), {})
         with torch.device("meta"):
-            return self._make_ranker(self._inputs_seen, tradeoff_size).spec
+            return self._make_ranker(inputs, tradeoff_size).spec
 
     def batches(self, split: str, generator: Generator | None = None) -> Batches:
         if split not in SPLITS:
@@ -234,16 +276,38 @@ class LTR:
         return self._stores[split].batches(self._budget, generator)
 
     def read(self, path: Path) -> Batches:
-        parts = all_queries(open_dataset(find_data(str(path), self._context.cache), self._context.cache))
-        found = parts[0].data.columns
-        if self._layout and found > self._layout:
+        found = find_data(str(path), self._context.cache)
+        return self._read(open_dataset(found, self._context.cache, *self._reading()))
+
+    def read_frame(self, frame: object) -> Batches:
+        return self._read(frame_dataset(frame, *self._reading()))
+
+    def _reading(self) -> tuple[TableColumns, Layout | None]:
+        """How tables are read that are only scored."""
+        columns, layout = replace(self._table, split=None), self._layout_of_table
+        if layout is None:  # then columns have numbers, as they have in a table of arrays without names
+            layout = Layout(tuple(map(str, range(1, self._layout + 1)))) if self._layout else None
+        if layout is not None:
+            read = {*self._inputs.tolist(), *self._base_scores.columns_read(layout.names)}
+            layout = replace(layout, needed=frozenset(layout.names[column] for column in read))
+        return columns, layout
+
+    def _read(self, data: Dataset) -> Batches:
+        """Queries that are only scored."""
+        if self._layout_of_table is not None and not data.facts.names:
+            raise DataError(f"{data.source}: its columns have no names, but the run was trained on named ones; name them.")
+        if self._layout and data.columns > self._layout:
             raise DataError(
-                f"{path}: has {found} columns, but the run was trained on data with {self._layout}. Write the same columns as in "
-                "training; labels at the end may be left out."
+                f"{data.source}: has {data.columns} columns, but the run was trained on data with {self._layout}. Write the same "
+                "columns as in training; labels at the end may be left out."
             )
+        parts = all_queries(data)
         store = self._build_store(parts, is_labelled=False)
         self._base_scores.fill(store, parts)
-        return replace(store.batches(self._budget), names=[str(qid) for qid in store.qids.tolist()])
+        items = data.facts.items
+        names = store.qids.tolist() if data.facts.is_table else [str(qid) for qid in store.qids.tolist()]
+        item_names = [] if items is None else ids_at(items, parts[0].items)
+        return replace(store.batches(self._budget), names=names, item_names=item_names)
 
     def identity(self) -> Mapping[str, Any]:
         splits = {
@@ -254,14 +318,25 @@ class LTR:
             }
             for split, parts in self._open_splits().items()
         }
-        dealt = None if self._folds is None else {"folds": self._folds, "fold": self._fold}
+        dealt: dict[str, Any] | None = None if self._folds is None else {"folds": self._folds, "fold": self._fold}
+        if dealt is None and (self._shares or self._table.split):
+            dealt = {"split": self._shares or self._table.split}
         objectives = {objective.name: {"label": objective.label, "gain": objective.gain} for objective in self.objectives}
         main = None if self.main is None else {"label": self.main.label, "gain": self.main.gain}
         return {"splits": splits, "dealt": dealt, "objectives": objectives, "main": main, "base": self._base.name}
 
-    def _make_ranker(self, features: int, tradeoff_size: int) -> Ranker:
+    def _network_inputs(self) -> NetworkInputs:
+        """What networks read of the inputs."""
+        layout, scaling = self._layout_of_table, self._fitted_scaling()
+        categories = {} if layout is None else layout.categories
+        names = [] if layout is None else [layout.names[column] for column in self._inputs]
+        sizes = {place: len(categories[name]) for place, name in enumerate(names) if name in categories}
+        return NetworkInputs(scaling, np.setdiff1d(scaling.missing, list(sizes)), sizes)
+
+    def _make_ranker(self, inputs: NetworkInputs, tradeoff_size: int) -> Ranker:
         return Ranker(
-            features,
+            inputs.width,
+            categories=inputs.sizes,
             tradeoff_size=tradeoff_size,
             width=self._width,
             layers=self._layers,
@@ -277,21 +352,29 @@ class LTR:
         for name, column in labels.items():
             if column in scores:
                 raise ConfigError(
-                    f"[task.base.column] column {column} is the label of {name!r}; name a column of scores that do not know it."
+                    f"[task.base.column] {data.column_name(column)} is the label of {name!r}; name a column of scores that do "
+                    "not know it."
                 )
-        return labels, input_columns(data, labels, exclude=[*self._exclude, *scores], features=self._features)
+        exclude = [*self._exclude, *scores]
+        return labels, input_columns(data, labels, exclude=exclude, features=self._features, further=self._further)
 
     def _largest_column(self) -> int:
         """The largest column that the config names by its number."""
         named = [label.column for label in (*self._columns.values(), self._main) if label is not None]
         base = [self._base.column] if isinstance(self._base, ScoreColumn) else getattr(self._base, "columns", None) or []
-        given = (*named, *base, *self._exclude, *(self._features or ()))
+        given = (*named, *base, *self._exclude, *self._further, *(self._features or ()))
         return max((column for column in given if isinstance(column, int)), default=0)
 
     def _open_splits(self) -> Mapping[str, tuple[QuerySubset, ...]]:
         if self._splits is None:
             self._splits = open_splits(
-                self._data, self._context.cache, folds=self._folds, fold=self._fold, short_lists=self._short_lists
+                self._data,
+                self._context.cache,
+                folds=self._folds,
+                fold=self._fold,
+                short_lists=self._short_lists,
+                columns=self._table,
+                shares=self._shares,
             )
         return self._splits
 
@@ -302,7 +385,7 @@ class LTR:
 
     def _build_store(self, parts: tuple[QuerySubset, ...], *, is_labelled: bool = True) -> ListStore:
         """The queries of `parts` on the device; their reference scores are still to be filled in."""
-        items, device = [part.items for part in parts], self._context.device
+        network, items, device = self._network_inputs(), [part.items for part in parts], self._context.device
         for part in parts:
             if self._inputs.max() >= part.data.columns:
                 last = self._inputs.max() + 1
@@ -315,15 +398,15 @@ class LTR:
         if is_labelled:
             labels, main = read_labels(parts, items, self._columns, self._main)
         lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
-        qids = torch.cat([torch.from_numpy(part.data.qids[part.lists]) for part in parts])
+        qids = np.concatenate([part.data.qids[part.lists] for part in parts])
         return ListStore(
             parts=parts,
             columns=self._inputs,
-            scaling=self._fitted_scaling(),
+            network=network,
             inputs=self._batch_inputs,
             labels=labels.to(device),
             labelled=is_labelled,
-            main=main.to(device),
+            main=main.nan_to_num(0.0).to(device),
             reference=torch.zeros(count, device=device),
             starts=lengths.cumsum(0) - lengths,
             lengths=lengths,

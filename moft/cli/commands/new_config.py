@@ -22,6 +22,10 @@ def config(
         typer.Option("--label", metavar="NAME=COLUMN", help="An objective and the column of its label; may be repeated."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The base model to start from.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A=VALUE", help="A setting of the task that says how to read the data; may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default the terminal.")] = None,
 ) -> None:
     """Write a config with comments that trains on your data as it is."""
@@ -46,7 +50,7 @@ def config(
     task: object = offer.load()
     if not isinstance(task, WritesStartingConfig):
         raise ConfigError(f"task {kind!r} writes no starting config; `moft plugins task {kind}` lists its settings.")
-    text = task.starting_config(ConfigRequest(data, columns, model, cache_folder()))
+    text = task.starting_config(ConfigRequest(data, columns, model, cache_folder(), _settings(set_ or [])))
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -54,6 +58,22 @@ def config(
     typer.echo(f"Wrote {out}. Next:")
     typer.echo(f"  moft train {shlex.quote(str(out))} --plan")
     typer.echo(f"  moft train {shlex.quote(str(out))}")
+
+
+def _settings(texts: list[str]) -> dict[str, object]:
+    """Values of settings by name, from texts of the form NAME=VALUE; `task.` before a name may be left out."""
+    from moft.config.config_file import read_value
+
+    settings: dict[str, object] = {}
+    for text in texts:
+        name, is_there, value = text.partition("=")
+        name = name.removeprefix("task.")
+        if not name or not is_there:
+            raise ConfigError(f"--set {text!r} is not of the form NAME=VALUE, as in query=query_id.")
+        if name in settings:
+            raise ConfigError(f"--set {name!r} is given twice.")
+        settings[name] = read_value(value, f"--set {name}")
+    return settings
 
 
 def _labels(texts: list[str]) -> dict[str, str]:

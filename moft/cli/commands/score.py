@@ -14,6 +14,14 @@ from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import NOTHING, when_interrupted
 from moft.run.policy.parse_weights import parse_dial, parse_weights, read_weights_file, tradeoff_at
 
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+"""In ids."""
+
+
+def field(value: str | int) -> str:
+    """A value as a field of a line: tabs and line ends of an id are escaped."""
+    return str(value).translate(ESCAPES)
+
 
 def add(app: typer.Typer) -> None:
     """Adds the command."""
@@ -31,7 +39,11 @@ def score(
     dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
     out: Annotated[Path | None, typer.Option("--out", help="File for the scores, one per line; default the terminal.")] = None,
     ids: Annotated[
-        bool, typer.Option("--ids", help="Put the id of the list before each score, and a tab: a qid, or the list's number.")
+        bool,
+        typer.Option(
+            "--ids",
+            help="Put ids before each score, with tabs: of the list, a qid or its number, and of the item, if the data has them.",
+        ),
     ] = False,
     trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
@@ -65,9 +77,11 @@ def score(
         check_is_new(out)
     with when_interrupted(lambda: NOTHING):
         scores = scores_by_list(opened.policy, batches, tradeoff)
-    names = batches.names or [str(number) for number in range(1, len(scores) + 1)]
-    before = [f"{name}\t" if ids else "" for name in names]
-    text = "".join(f"{name}{value:.9g}\n" for name, values in zip(before, scores, strict=True) for value in values)
+    names = batches.names or range(1, len(scores) + 1)
+    of_lists = [name for name, values in zip(names, scores, strict=True) for _ in values]
+    columns = [of_lists, *filter(len, [batches.item_names])] if ids else []
+    values = [f"{value:.9g}" for of_list in scores for value in of_list]
+    text = "".join("\t".join(map(field, row)) + "\n" for row in zip(*columns, values, strict=True))
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 
@@ -17,7 +17,7 @@ from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.plugin_manager import Plugins
-from moft.interfaces import Context, Policy, Task
+from moft.interfaces import Context, Policy, ReadsFrames, Task
 from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
@@ -25,10 +25,13 @@ from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import start_folder
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
-from moft.run.policy.score import scores_of
+from moft.run.policy.score import Scores, scores_of
 from moft.run.run_config import register_trusted
 from moft.run.run_settings import RunSettings, plugin_files
-from moft.types import Tradeoff, betas_of
+from moft.types import Batches, Tradeoff, betas_of
+
+Weights: TypeAlias = Sequence[float] | Mapping[str, float]
+"""Of one tradeoff: in the order of the objectives, or by their names."""
 
 
 @dataclass(frozen=True)
@@ -102,28 +105,51 @@ class OpenedRun:
 
     def scores(
         self,
-        path: Path | str,
-        weights: Sequence[float] | Sequence[Sequence[float]],
+        data: object,
+        weights: Weights | Sequence[Weights],
         *,
         dial: float | Sequence[float] = 1.0,
-    ) -> list[float]:
-        """The score of every item of a file, in its order; warns if the nearest trained weights serve some of the given ones.
+    ) -> Scores:
+        """The score of every item of a file or frame, in its order; warns if the nearest trained weights serve some given ones.
 
         Args:
-            path: file in the format of the task; labels may be absent.
-            weights: m numbers for all lists, or m numbers for each list.
+            data: path of a file in the format of the task, or, if the task takes them, a frame such as a DataFrame; labels may
+                be absent.
+            weights: for all lists, or for each list: m numbers, or numbers by objective, such as `{"clicks": 1.0}`, where those
+                left out have weight 0.
             dial: factor on the trained betas, above 0; above 1 is closer to the base model. Factors that differ between
                 objectives need a policy that was trained on varying betas.
 
+        Returns: a list of floats whose attributes `lists` and `items` have the ids of each item's list and of each item.
+
         Raises:
             ShapeError: weights are not on the simplex or not m, or the dial is not above 0.
-            ConfigError: the dial changes the ratios of the betas, which the policy does not support.
+            ConfigError: the dial changes the ratios of the betas, which the policy does not support, or the task takes no frames.
+            DataError: the data has an error, or a name in the weights is no objective.
         """
-        rows = torch.tensor(weights, dtype=torch.float32)
+        rows = torch.tensor(self._rows(weights), dtype=torch.float32)
         tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.betas_at(dial)).checked()
         for sentence in self.substitutions(tradeoff):
             warnings.warn(sentence, stacklevel=2)
-        return scores_of(self.policy, self.task.read(Path(path)), tradeoff)
+        return scores_of(self.policy, self._read(data), tradeoff)
+
+    def _rows(self, weights: Weights | Sequence[Weights]) -> Any:
+        """Weights as numbers, in the order of the objectives."""
+        if isinstance(weights, Mapping):
+            return weights_from_json(dict(weights), self.names, "weights")
+        if any(isinstance(row, Mapping) for row in weights):
+            return [
+                weights_from_json(dict(row) if isinstance(row, Mapping) else row, self.names, f"weights of list {number}")
+                for number, row in enumerate(weights, start=1)
+            ]
+        return weights
+
+    def _read(self, data: object) -> Batches:
+        if isinstance(data, str | Path):
+            return self.task.read(Path(data))
+        if not isinstance(self.task, ReadsFrames):
+            raise ConfigError(f"the task of the run takes no {type(data).__name__}; give the path of a file.")
+        return self.task.read_frame(data)
 
     if not TYPE_CHECKING:  # else type checkers would accept any attribute
 

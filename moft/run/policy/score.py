@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 
 from moft.interfaces import Policy
@@ -9,8 +11,22 @@ from moft.interfaces.policy import finite_scores
 from moft.types import Batches, Tradeoff
 
 
-def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[float]:
-    """The score of every item, list by list.
+class Scores(list[float]):
+    """The score of every item, in the order of the data.
+
+    Args:
+        values: the scores.
+        lists: the id of the list of each item, or its number from 1 where the data has no ids.
+        items: the id of each item; empty where the data has none.
+    """
+
+    def __init__(self, values: Iterable[float], lists: Sequence[str | int] = (), items: Sequence[str | int] = ()) -> None:
+        super().__init__(values)
+        self.lists, self.items = list(lists), list(items)
+
+
+def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> Scores:
+    """The score of every item, list by list, with ids.
 
     Args:
         policy: gives the scores.
@@ -20,7 +36,10 @@ def scores_of(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[floa
     Raises:
         RunError: a score is not finite.
     """
-    return [score for scores in scores_by_list(policy, batches, tradeoff) for score in scores]
+    by_list = scores_by_list(policy, batches, tradeoff)
+    names = batches.names or range(1, len(by_list) + 1)
+    lists = [name for name, scores in zip(names, by_list, strict=True) for _ in scores]
+    return Scores((score for scores in by_list for score in scores), lists, batches.item_names)
 
 
 def scores_by_list(policy: Policy, batches: Batches, tradeoff: Tradeoff) -> list[list[float]]:

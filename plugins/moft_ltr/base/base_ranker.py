@@ -13,6 +13,7 @@ from moft.api import Batch, Count, Default, Injection, Loss, Positive, Trainer, 
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import LightGBMModel
 from moft_ltr.data.lists_on_device import ListStore
+from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.metrics.ndcg import ndcg, ranking
 from moft_ltr.network.list_transformer import Ranker, check_heads
 
@@ -41,9 +42,17 @@ class NeuralBase:
     def __post_init__(self) -> None:
         check_heads(self.heads, self.width)
 
-    def network(self, features: int) -> Ranker:
-        """An untrained ranker for inputs of width `features`."""
-        return Ranker(features, tradeoff_size=0, width=self.width, layers=self.layers, heads=self.heads, is_correction=False)
+    def network(self, inputs: NetworkInputs) -> Ranker:
+        """An untrained ranker for inputs of a network."""
+        return Ranker(
+            inputs.width,
+            tradeoff_size=0,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+            is_correction=False,
+            categories=inputs.sizes,
+        )
 
 
 @dataclass(frozen=True)
@@ -51,10 +60,10 @@ class ScoreColumn:
     """Scores that a column of the data holds.
 
     Args:
-        column: number of the column, from 1; it is not an input.
+        column: number of the column, from 1, or its name in a table; it is not an input.
     """
 
-    column: Count
+    column: int | str
     name: Literal["scores"] = "scores"
 
 
@@ -66,7 +75,7 @@ def train_base_ranker(
 ) -> Ranker:
     """Trains the network of `settings` as the job `base`, and keeps its best checkpoint by NDCG@10 on the validation queries."""
     seed_initialisation(seed, "base")
-    network = settings.network(train.features.shape[1]).to(train.features.device)
+    network = settings.network(train.network).to(train.labels.device)
 
     def loss_of(batch: Batch) -> Tensor:
         return settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)

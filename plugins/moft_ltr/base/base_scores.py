@@ -26,8 +26,8 @@ from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weight
 from moft_ltr.base.canonical_order import canonical_order
 from moft_ltr.base.lambdamart import Documents, LambdaMART, check_leaf_size, train_lambdamart
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
-from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes
-from moft_ltr.base.pandas_categories import check_categories
+from moft_ltr.base.model_checks import check_against_source, check_columns, check_missing, column_notes, named_columns
+from moft_ltr.base.pandas_categories import check_categories, model_categories, with_categories
 from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.feature_scaling import feature_blocks, read_column
@@ -183,9 +183,9 @@ class BaseScores:
         base = self._base
         if isinstance(base, NeuralBase):
             with torch.device("meta"):  # an initialisation would draw from the global generator, for nothing
-                network = base.network(store.features.shape[1])
+                network = base.network(store.network)
             network.load_state_dict(base_weights(self._weights), assign=True)
-            return network_scores(network.to(store.features.device), store, self._budget)
+            return network_scores(network.to(store.labels.device), store, self._budget)
         if isinstance(base, LightGBMModel | LambdaMART):
             return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
         number = [column_number(part.data, base.column, "task.base.column") for part in parts]
@@ -229,13 +229,17 @@ class BaseScores:
         every = [part for parts in splits.values() for part in parts]
         for part in every:
             columns = self._model_columns(part)
-            check_columns(model, columns, labels, part.data.labels, are_listed=base.columns is not None)
-        check_categories(model, every, columns, are_all=are_all)
+            by_name = named_columns(model, part.data.facts.names) is not None
+            named = {name: column for column, name in enumerate(part.data.facts.names, start=1)}
+            are_listed = by_name or base.columns is not None
+            check_columns(model, columns, labels, {**part.data.labels, **named}, are_listed=are_listed)
+        if not every[0].data.facts.is_table:  # else their values are known
+            check_categories(model, every, columns, are_all=are_all)
         for part in every:
-            if base.missing == "refuse":
+            if base.missing == "refuse" and not part.data.facts.is_table:
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)
-        return list(column_notes(model, columns, labels))
+        return list(column_notes(model, columns, labels, are_named=named_columns(model, every[0].data.facts.names) is not None))
 
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""
@@ -244,10 +248,29 @@ class BaseScores:
             self._booster = load_booster(text), parse_lightgbm(text)
         return self._booster
 
+    def columns_read(self, names: Sequence[str]) -> list[int]:
+        """The columns, from 0, that a restored base ranker reads of tables whose columns have `names`, beside the inputs."""
+        if isinstance(self._base, ScoreColumn):
+            column = self._base.column
+            return [names.index(column) if isinstance(column, str) else column - 1]
+        if isinstance(self._base, LightGBMModel):
+            listed = self._base.columns
+            if listed is None:
+                named = named_columns(self._trees()[1], names)
+                return [] if named is None else named.tolist()
+            return [names.index(column) if isinstance(column, str) else column - 1 for column in listed]
+        return []
+
     def _model_columns(self, part: QuerySubset) -> NDArray[np.int64]:
         """`[features]`, the columns from 0 that the model reads."""
         listed = self._base.columns if isinstance(self._base, LightGBMModel) else None
-        numbers = self._inputs if listed is None else np.array(listed, dtype=np.int64) - 1
+        names = part.data.facts.names if isinstance(self._base, LightGBMModel) else ()
+        if listed is not None:
+            numbers = np.array([column_number(part.data, column, "task.base.columns") for column in listed]) - 1
+        elif (named := named_columns(self._trees()[1], names, part.data.source)) is not None:
+            numbers = named
+        else:
+            numbers = self._inputs
         expected = len(self._trees()[1].names)
         if expected != len(numbers):
             raise ConfigError(
@@ -260,7 +283,8 @@ class BaseScores:
 
     def _booster_scores(self, part: QuerySubset) -> NDArray[np.float64]:
         columns, (booster, model) = self._model_columns(part), self._trees()
-        if STRICT in self._weights:
+        if STRICT in self._weights and not part.data.facts.is_table:
             check_missing(booster, model, part, columns)
+        values = model_categories(model, part.data.facts, columns)
         blocks = feature_blocks(part.data.features, part.items, columns)
-        return np.concatenate([booster_scores(booster, block) for block in blocks])
+        return np.concatenate([booster_scores(booster, with_categories(block, values)) for block in blocks])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moft import DataError
-from moft.api import Count, PathOrName, parse_lightgbm, user_path
+from moft.api import PathOrName, parse_lightgbm, user_path
 
 MODEL_PARTS = ("num_class=", "max_feature_idx=", "end of trees")
 """Text that every LightGBM model file contains."""
@@ -18,15 +18,15 @@ class LightGBMModel:
 
     Args:
         path: model file, as written by LightGBM's `save_model`.
-        columns: columns of the data, from 1, that are the model's features, in order; null for the inputs of the tuned ranker,
-            if these are the first columns.
+        columns: columns of the data, by number from 1 or by name, that are the model's features, in order; null for those of
+            the same names where both have names, else for the inputs of the tuned ranker, if these are the first columns.
         missing: what to do where the model scores a zero of the data otherwise than a missing value, which the data cannot tell
             apart: `refuse` them with an error, or read each `zero` as one.
     """
 
     path: PathOrName
     name: Literal["lightgbm"] = "lightgbm"
-    columns: list[Count] | None = None
+    columns: list[int | str] | None = None
     missing: Literal["refuse", "zero"] = "refuse"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from moft_ltr.base.source_lines import read_again
 from moft_ltr.data.dataset_folder import Integers
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
+from moft_ltr.data.table_columns import columns_text
 
 TOLERANCE = 1e-6
 """Largest difference of two scores, as a share of the range of the sample's scores."""
@@ -57,20 +58,44 @@ def check_columns(
             )
 
 
-def column_notes(model: TreeModel, columns: Integers, labels: Mapping[int, str]) -> Iterator[str]:
+def named_columns(model: TreeModel, names: Sequence[str], source: str = "") -> Integers | None:
+    """`[features]`, the column from 0 that has the name of each feature of a model; None where one side has no names.
+
+    Args:
+        model: the model.
+        names: of the columns of the data; empty if they have none.
+        source: of the data, for the message.
+
+    Raises:
+        DataError: the data has no column of this name.
+    """
+    if not names or all(re.fullmatch(r"Column_[0-9]+", name) for name in model.names):
+        return None
+    numbers = {name.replace(" ", "_"): number for number, name in enumerate(names)}  # as LightGBM writes them
+    for feature, name in enumerate(model.names, start=1):
+        if name not in numbers:
+            raise DataError(
+                f"{source}: has no column {name[:40]!r}, which is feature {feature} of the LightGBM model; "
+                f"{columns_text(name, names)}. List the columns that the model reads, in its order, in task.base.columns."
+            )
+    return np.array([numbers[name] for name in model.names], dtype=np.int64)
+
+
+def column_notes(model: TreeModel, columns: Integers, labels: Mapping[int, str], *, are_named: bool = False) -> Iterator[str]:
     """Sentences on what a reader has to know of the columns that a model reads.
 
     Args:
         model: the model.
         columns: `[features]`, the column from 0 of each of its features.
         labels: whose label a column, from 1, is.
+        are_named: whether the columns have the names of the features.
     """
     for column in sorted({int(columns[feature]) + 1 for feature in model.used} & labels.keys()):
         yield (
             f"The base model reads column {column}, the label of {labels[column]!r}: its scores know this label, "
             "so that results for it are too good."
         )
-    if not all(re.fullmatch(r"Column_[0-9]+", name) for name in model.names):
+    if not are_named and not all(re.fullmatch(r"Column_[0-9]+", name) for name in model.names):
         shown = ", ".join(f"{model.names[feature][:40]} from {columns[feature] + 1}" for feature in model.used[:SHOWN])
         rest = f" and {len(model.used) - SHOWN} more" if len(model.used) > SHOWN else ""
         yield f"The base model reads its features by column: {shown}{rest}. The data has no names to check this with."

@@ -1,15 +1,15 @@
-"""Checks that data hold the codes of the categories that a LightGBM model was trained on from pandas, and not their values."""
+"""The categories that a LightGBM model was trained on: gives it their codes, and checks data that may hold their values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moft import DataError
 from moft.api import TreeModel
-from moft_ltr.data.dataset_folder import Integers
+from moft_ltr.data.dataset_folder import Integers, TableFacts
 from moft_ltr.data.feature_scaling import read_column
 from moft_ltr.data.splits import QuerySubset
 
@@ -47,6 +47,45 @@ def check_categories(model: TreeModel, parts: Sequence[QuerySubset], columns: In
                     f"model reads the place among {shown}, from 0. Write these places into the column, or use a column of "
                     "scores as task.base."
                 )
+
+
+def model_categories(model: TreeModel, facts: TableFacts, columns: Integers) -> dict[int, NDArray[np.float32]]:
+    """By feature of a model, from 0, what it reads for each code of its column of categories, and NaN after the last one.
+
+    pandas numbers its categories from 0 in their order; a model that was trained without pandas reads integers themselves. What
+    the model does not know is missing for it, as LightGBM has it.
+
+    Args:
+        model: the model.
+        facts: of the table.
+        columns: `[features]`, the column from 0 of each of the model's features.
+
+    Raises:
+        DataError: the model does not say which categories a feature has.
+    """
+    found = {}
+    for feature, column in enumerate(columns.tolist()):
+        own = facts.categories.get(column + 1)
+        if own is None:
+            continue
+        if model.categories and not model.are_categories_matched and feature in model.used:
+            raise DataError(
+                f"[task.base.path] column {facts.names[column]!r} holds categories, but the model does not say which of its "
+                "lists of categories is its own: some columns of pandas had an order. Train it on categories without an order."
+            )
+        lists = model.categories.get(feature, ()) if model.are_categories_matched else ()
+        codes = {str(value): code for code, value in enumerate(lists[0])} if lists else {}
+        values = [codes.get(str(value), np.nan) if lists else value if isinstance(value, int) else np.nan for value in own]
+        found[feature] = np.array([*values, np.nan], dtype=np.float32)
+    return found
+
+
+def with_categories(block: NDArray[np.float32], values: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """`[items, features]`, with what a model reads in place of the codes of categories; `values` is from `model_categories`."""
+    for feature, read in values.items():
+        codes = block[:, feature]
+        block[:, feature] = read[np.where(np.isnan(codes), len(read) - 1, codes).astype(np.int64)]
+    return block
 
 
 def _values(part: QuerySubset, column: int) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.feature_scaling import read_column
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels
 from moft_ltr.data.splits import QuerySubset
+from moft_ltr.data.table_columns import EXCLUDED, columns_text
 
 LARGEST_EXPONENT = 500.0
 """Largest label for the gain 2^label - 1: far below overflow in float64, also for the sum over a query."""
@@ -23,6 +24,11 @@ MSLR_LABELS = range(132, 137)
 """Five of the 136 columns of an MSLR-WEB file are labels, even if a config uses only some of them."""
 
 
+def is_mslr(data: Dataset) -> bool:
+    """Whether data seem to be a file of MSLR-WEB, whose columns have no names."""
+    return data.columns == MSLR_COLUMNS and not data.facts.names
+
+
 def column_number(data: Dataset, column: int | str, setting: str) -> int:
     """The number, from 1, of a column given by number or by the data's own name for it.
 
@@ -30,17 +36,32 @@ def column_number(data: Dataset, column: int | str, setting: str) -> int:
         DataError: the file has no such column.
     """
     if isinstance(column, str):
-        if column not in data.labels:
-            known = ", ".join(data.labels) or "none"
-            raise DataError(f"{data.source}: {setting}: the data has no label {column!r}; its labels: {known}.")
-        return data.labels[column]
+        if column in data.facts.names:
+            return data.facts.names.index(column) + 1
+        if column in data.labels:
+            return data.labels[column]
+        if column in data.facts.text:
+            raise DataError(f"{data.source}: {setting}: column {column!r} holds {data.facts.text[column]}, and no numbers.")
+        if data.facts.names:
+            raise DataError(f"{data.source}: {setting}: there is no column {column!r}; {columns_text(column, data.facts.names)}.")
+        known = ", ".join(data.labels) or "none"
+        raise DataError(f"{data.source}: {setting}: the data has no label {column!r}; its labels: {known}.")
     if not 1 <= column <= data.columns:
         raise DataError(f"{data.source}: {setting}: there is no column {column}; the file has columns 1 to {data.columns}.")
     return column
 
 
 def label_columns(data: Dataset, objectives: Mapping[str, LabelColumn], main: MainLabel | None) -> dict[str, int]:
-    """The column of each objective by name, and of `main` if it is read from a column."""
+    """The column of each objective by name, and of `main` if it is read from a column.
+
+    Raises:
+        DataError: there is no such column, or the main label would be a relevance that the data does not have.
+    """
+    if main is not None and main.column is None and not data.facts.has_relevance:
+        raise DataError(
+            f"{data.source}: has no relevance beside its columns. Set task.main: {{column: NAME}} to the label of the main "
+            "objective, or task.main: null if there is none."
+        )
     columns = {name: column_number(data, label.column, f"task.objectives.{name}.column") for name, label in objectives.items()}
     if main is not None and main.column is not None:
         columns["main"] = column_number(data, main.column, "task.main.column")
@@ -48,28 +69,51 @@ def label_columns(data: Dataset, objectives: Mapping[str, LabelColumn], main: Ma
 
 
 def input_columns(
-    data: Dataset, labels: Mapping[str, int], *, exclude: Sequence[int], features: Sequence[int] | None
+    data: Dataset,
+    labels: Mapping[str, int],
+    *,
+    exclude: Sequence[int | str],
+    features: Sequence[int | str] | None,
+    further: Sequence[int | str] = (),
 ) -> NDArray[np.int64]:
     """`[features]`, the columns from 0 that are inputs; labels are never among them.
 
+    Args:
+        data: the data.
+        labels: label columns of the objectives, by name.
+        exclude: columns that are not inputs, by number or name.
+        features: columns that are inputs; None for those that the data says, or all.
+        further: label columns that are no objectives.
+
     Raises:
         ConfigError: `features` has a label column or a column twice, or no input is left.
-        DataError: a column does not exist, or labels of an MSLR file would be inputs.
+        DataError: a column does not exist or holds no numbers, or labels of an MSLR file would be inputs.
     """
-    for column in [*exclude, *(features or [])]:
-        column_number(data, column, "task.features" if features and column in features else "task.exclude")
+    out = {column_number(data, column, "task.exclude") for column in exclude if column not in data.facts.text}
+    others = {column_number(data, column, "task.labels") for column in further}
     if features is not None:
-        repeated = sorted({column for column in features if list(features).count(column) > 1})
+        given = [column_number(data, column, "task.features") for column in features]
+        repeated = sorted({column for column in given if given.count(column) > 1})
         if repeated:
-            raise ConfigError(f"[task.features] column {repeated[0]} is listed twice; list it once.")
+            raise ConfigError(f"[task.features] {data.column_name(repeated[0])} is listed twice; list it once.")
         for name, column in labels.items():
-            if column in features:
-                raise ConfigError(f"[task.features] column {column} is the label of {name!r}; a label cannot be a feature.")
-        chosen = [column for column in features if column not in exclude]
+            if column in given:
+                raise ConfigError(
+                    f"[task.features] {data.column_name(column)} is the label of {name!r}; a label cannot be a feature."
+                )
+        for column in others & {*given}:
+            raise ConfigError(f"[task.features] {data.column_name(column)} is in task.labels; a label cannot be a feature.")
+        chosen = [column for column in given if column not in out]
     else:
-        out = {*labels.values(), *data.labels.values(), *exclude}
-        chosen = [column for column in range(1, data.columns + 1) if column not in out]
-        leaks = [column for column in MSLR_LABELS if column in chosen] if data.columns == MSLR_COLUMNS else []
+        out |= {*labels.values(), *data.labels.values(), *others}
+        chosen = [column for column in data.facts.features or range(1, data.columns + 1) if column not in out]
+        for name, kind in data.facts.text.items():
+            if data.facts.features is None and name not in exclude and kind != EXCLUDED:
+                raise DataError(
+                    f"{data.source}: column {name!r} holds {kind}, and no numbers. List it in task.exclude, or in "
+                    "task.categorical if it has categories."
+                )
+        leaks = [column for column in MSLR_LABELS if column in chosen] if is_mslr(data) else []
         if leaks:
             raise DataError(
                 f"{data.source}: has {MSLR_COLUMNS} columns like MSLR-WEB, where 132 to 136 are labels, but {leaks} would be "
@@ -88,6 +132,8 @@ def read_labels(
 ) -> tuple[Tensor, Tensor]:
     """`[items, m]` and `[items]`: transformed labels of the objectives, and of the main objective (zeros if there is none).
 
+    NaN where a document has no label.
+
     Raises:
         DataError: a transformed label is negative, not finite, or too large for its gain.
     """
@@ -103,17 +149,19 @@ def read_labels(
     return torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(mains))
 
 
-def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int], source: str) -> list[str]:
+def check_learnable(
+    labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int | str], source: str
+) -> list[str]:
     """Checks that every objective has a training query whose labels differ.
 
     Args:
-        labels: `[items, m]`, transformed, of the training queries.
+        labels: `[items, m]`, transformed, of the training queries; NaN where a document has none.
         lengths: `[lists]`.
         names: of the objectives.
-        columns: of the objectives.
+        columns: of the objectives, by number or as messages call them.
         source: for the message.
 
-    Returns: a note for each objective that is constant within some queries.
+    Returns: notes for each objective that some documents have no label of, or that is constant within some queries.
 
     Raises:
         DataError: an objective is constant within every query.
@@ -121,14 +169,23 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
     starts = (lengths.cumsum(0) - lengths).numpy()
     values, notes = labels.cpu().numpy(), []
     for index, name in enumerate(names):
-        low, high = np.minimum.reduceat(values[:, index], starts), np.maximum.reduceat(values[:, index], starts)
-        if (high == low).all():
-            what = "zero everywhere" if (high == 0).all() else "constant within every query"
+        low, high = np.fmin.reduceat(values[:, index], starts), np.fmax.reduceat(values[:, index], starts)
+        is_constant = ~(high > low)  # also where no document has a label
+        if is_constant.all():
+            is_missing = np.isnan(high).all()
+            what = (
+                "zero everywhere" if (high == 0).all() else "missing everywhere" if is_missing else "constant within every query"
+            )
             raise DataError(
                 f"{source}: objective {name!r} (column {columns[name]}) is {what} in the training split after its transform; "
                 "its labels must differ within some query."
             )
-        if constant := int((high == low).sum()):
+        if missing := int(np.isnan(values[:, index]).sum()):
+            notes.append(
+                f"{name}: {missing:,} of {len(values):,} training documents have no label; losses and metrics of {name} leave "
+                "them out."
+            )
+        if constant := int(is_constant.sum()):
             notes.append(
                 f"{name}: in {constant} of {len(lengths)} training queries all documents have the same label, which says nothing "
                 "about their order."
@@ -141,19 +198,22 @@ def _read(
 ) -> NDArray[np.float32]:
     raw = part.data.relevance[items] if column is None else read_column(part.data.features, items, column - 1)
     values = transform_labels(np.asarray(raw), part.offsets, label.transform)
-    if np.isnan(values).any():
+    is_missing = np.isnan(raw)
+    if is_missing.all():
+        return values.astype(np.float32)
+    if (np.isnan(values) & ~is_missing).any():
         wrong = int(np.flatnonzero(np.asarray(raw) < 0)[0])
         raise DataError(
             f"{_location(part, wrong, column)}: label {raw[wrong]:g} of {name!r} is negative, so that it has no log1p. "
             "Set transform: min-max, or write labels of 0 or more."
         )
-    if not (np.abs(values) <= np.finfo(np.float32).max).all():
-        wrong = int(np.abs(values).argmax())
+    if not (np.abs(values[~is_missing]) <= np.finfo(np.float32).max).all():
+        wrong = int(np.nanargmax(np.abs(values)))
         raise DataError(
             f"{_location(part, wrong, column)}: label {raw[wrong]:g} of {name!r} is {values[wrong]:g} after its transform, which "
             "is no 32-bit number. Set transform: min-max, or write smaller labels."
         )
-    low, high = int(values.argmin()), int(values.argmax())
+    low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
     if values[low] < 0:
         where = _location(part, low, column)
         raise DataError(
@@ -171,6 +231,7 @@ def _read(
 
 def _location(part: QuerySubset, item: int, column: int | None) -> str:
     """Where a label is, for messages; `item` counts within `part`."""
-    index = part.lists[np.searchsorted(part.offsets, item, side="right") - 1]
-    what = "relevance" if column is None else f"column {column}"
-    return f"{part.data.place(index)}: {what} of query qid:{part.data.qids[index]}"
+    index = int(part.lists[np.searchsorted(part.offsets, item, side="right") - 1])
+    what = "relevance" if column is None else part.data.column_name(column)
+    place = part.data.row_place(int(part.items[item])) if part.data.facts.is_table else part.data.place(index)
+    return f"{place}: {what} of query {part.data.query_name(index)}"

@@ -108,6 +108,22 @@ def overlap_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
             )
 
 
+def id_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
+    """Sentences on ids of queries of tables that are in two splits."""
+    ids = {
+        split: set().union(*(part.data.qids[part.lists].tolist() for part in parts if part.data.facts.query_column))
+        for split, parts in splits.items()
+    }
+    for first, second in combinations(ids, 2):
+        shared = ids[first] & ids[second]
+        if shared:
+            example = min(shared, key=str)
+            yield (
+                f"{len(shared)} of {len(ids[second])} {second} queries have the id of a query of the {first} split, such as "
+                f"{example!r}. If they are the same queries, results on the {second} split are too good."
+            )
+
+
 def _copies(before: _Hashed, after: _Hashed, is_whole: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
     """`[lists]`, the queries of which a part is one of another split, and the documents that are there; `is_whole` aside.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -25,19 +25,22 @@ class FeatureScaling:
         logarithm: `[columns]` bool, True where the signed logarithm is taken.
         mean: `[columns]`, subtracted after the logarithm.
         deviation: `[columns]`, divided by after the logarithm; one for a constant column, which becomes zero.
+        missing: the columns, from 0, that had missing values where it was fitted.
     """
 
     logarithm: NDArray[np.bool_]
     mean: Floats
     deviation: Floats
+    missing: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __call__(self, features: Floats) -> Floats:
-        """`[items, columns]`, scaled features within +-10."""
+        """`[items, columns]`, scaled features within +-10; a missing one is zero, as the mean is."""
         scaled = features.astype(np.float32, copy=True)
         scaled[:, self.logarithm] = signed_logarithm(scaled[:, self.logarithm])
         with np.errstate(over="ignore"):  # beyond 32 bits is beyond the limit
             scaled -= self.mean
             scaled /= self.deviation
+        scaled[np.isnan(scaled)] = 0.0
         return scaled.clip(-LIMIT, LIMIT, out=scaled)
 
 
@@ -51,7 +54,8 @@ def fit_scaling(blocks: Iterable[Floats]) -> FeatureScaling:
     logarithm = (plain.extent() > HEAVY) & (logged.extent() < plain.extent())
     mean = np.where(logarithm, logged.mean(), plain.mean())
     deviation = np.where(logarithm, logged.deviation(), plain.deviation())
-    return FeatureScaling(logarithm, mean.astype(np.float32), np.where(deviation > 0, deviation, 1.0).astype(np.float32))
+    scale = np.where(deviation > 0, deviation, 1.0).astype(np.float32)
+    return FeatureScaling(logarithm, mean.astype(np.float32), scale, np.flatnonzero(plain.count < plain.rows))
 
 
 def signed_logarithm(values: NDArray[T]) -> NDArray[T]:
@@ -83,35 +87,39 @@ def _release(features: Floats) -> None:
 
 
 class _Moments:
-    """Running mean, standard deviation and extremes of columns."""
+    """Running mean, standard deviation and extremes of columns, without missing values."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.rows = 0
+        self.count = self.first = np.zeros(0)
         self.total = self.squares = np.zeros(0)
         self.low = self.high = np.zeros(0)
 
     def add(self, block: NDArray[np.float64]) -> None:
-        if self.count == 0:
+        known = ~np.isnan(block)
+        self.rows += len(block)
+        if not len(self.count):
+            self.count = np.zeros(block.shape[1])
             self.total = self.squares = np.zeros(block.shape[1])
             self.low, self.high = np.full(block.shape[1], np.inf), np.full(block.shape[1], -np.inf)
-            self.first = block[0].copy()
-        shifted = block - self.first  # sums of squares about a value of the column keep their precision
-        self.count += len(block)
+            self.first = np.nan_to_num(block[0])
+        shifted = np.where(known, block - self.first, 0.0)  # sums of squares about a value of the column keep their precision
+        self.count = self.count + known.sum(0)
         self.total, self.squares = self.total + shifted.sum(0), self.squares + (shifted**2).sum(0)
-        self.low, self.high = np.minimum(self.low, block.min(0)), np.maximum(self.high, block.max(0))
+        self.low, self.high = np.fmin(self.low, np.fmin.reduce(block)), np.fmax(self.high, np.fmax.reduce(block))
 
     def mean(self) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = self.first + self.total / self.count
+        mean: NDArray[np.float64] = self.first + self.total / np.maximum(self.count, 1)
         return mean
 
     def deviation(self) -> NDArray[np.float64]:
-        variance = np.maximum(self.squares / self.count - (self.total / self.count) ** 2, 0.0)
+        variance = np.maximum(self.squares / np.maximum(self.count, 1) - (self.total / np.maximum(self.count, 1)) ** 2, 0.0)
         deviation: NDArray[np.float64] = np.where(self.high > self.low, np.sqrt(variance), 0.0)
         return deviation
 
     def extent(self) -> NDArray[np.float64]:
         """Largest distance from the mean, in standard deviations; zero for a constant column."""
-        distance = np.maximum(self.high - self.mean(), self.mean() - self.low)
+        distance = np.where(self.count > 0, np.maximum(self.high - self.mean(), self.mean() - self.low), 0.0)
         deviation = self.deviation()
         extent: NDArray[np.float64] = np.divide(distance, deviation, out=np.zeros_like(distance), where=deviation > 0)
         return extent

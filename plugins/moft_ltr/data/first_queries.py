@@ -11,8 +11,9 @@ import numpy as np
 
 from moft_ltr.data.cache_key import cache_entry
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, read_dataset, split_file
-from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, rankable_queries
+from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, is_one_dataset, rankable_queries
 from moft_ltr.data.svmlight import convert
+from moft_ltr.data.table_source import is_table
 
 READ_WHOLE = 4 << 20
 """Bytes of a text file that is read whole, as training would; of a larger one, which was never converted, the first lines are."""
@@ -27,17 +28,19 @@ VALUES = 4_000_000
 
 
 def unread_files(data: str, cache: Path) -> dict[str, Path]:
-    """By split, the file, if it is too large to be read for a check and was never converted.
+    """By split, the svmlight file, if it is too large to be read for a check and was never converted; tables are converted fast.
 
     Raises:
         DataError: there are no data, or a split is missing.
     """
     folder = find_data(data, cache)
+    if is_one_dataset(folder):
+        return {}
     files = {split: split_file(folder, split) for split in SPLITS}
     return {
         split: path
         for split, path in files.items()
-        if not path.is_dir() and path.stat().st_size > READ_WHOLE and not cache_entry(path, cache).exists()
+        if not path.is_dir() and not is_table(path) and path.stat().st_size > READ_WHOLE and not cache_entry(path, cache).exists()
     }
 
 

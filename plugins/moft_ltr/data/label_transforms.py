@@ -71,10 +71,10 @@ def describe_transform(transform: Transform | list[Transform]) -> str:
 def transform_labels(
     labels: NDArray[np.floating[Any]], offsets: NDArray[np.int64], transform: Transform | list[Transform]
 ) -> NDArray[np.float64]:
-    """`[items]`, the labels after all transforms; NaN for the logarithm of a negative one.
+    """`[items]`, the labels after all transforms; NaN for a missing one, and for the logarithm of a negative one.
 
     Args:
-        labels: `[items]`.
+        labels: `[items]`, NaN where one is missing.
         offsets: `[lists + 1]`, where queries begin.
         transform: applied in order.
     """
@@ -84,11 +84,10 @@ def transform_labels(
         if step == "log1p":
             values = np.log1p(np.where(values < 0, np.nan, values))
             continue
-        high = np.repeat(np.maximum.reduceat(values, starts), lengths)
+        high = np.repeat(np.fmax.reduceat(values, starts), lengths)
         if step == "invert":
             values = high - values
         else:
-            low = np.repeat(np.minimum.reduceat(values, starts), lengths)
-            values = np.divide(values - low, high - low, out=np.zeros_like(values), where=high > low)
-            values[np.isnan(high)] = np.nan
+            low = np.repeat(np.fmin.reduceat(values, starts), lengths)
+            values = np.divide(values - low, high - low, out=np.where(np.isnan(values), np.nan, 0.0), where=high > low)
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
-from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks
+from moft_ltr.data.feature_scaling import feature_blocks
+from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.data.splits import QuerySubset
 
 
@@ -23,20 +25,21 @@ class ListStore:
     Args:
         parts: where the features are.
         columns: `[features]`, the columns from 0 that are inputs.
-        scaling: of the features that a network reads.
-        inputs: which inputs a batch has beside `items`: `features`, scaled, and `table`, as they are; may grow later.
-        labels: `[items, m]`, on the device.
+        network: what a network reads of them.
+        inputs: which inputs a batch has beside `items`: `features` of a network, with `categories` where there are some, and
+            `table`, the features as they are; may change later.
+        labels: `[items, m]`, on the device; NaN where a document is not judged.
         labelled: True if the labels are known; False for queries that are only scored.
         main: `[items]`, labels of the main objective, on the device.
         reference: `[items]`, base scores, on the device.
         starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
-        qids: `[lists]` int64, on the CPU.
+        qids: `[lists]`, integers or texts.
     """
 
     parts: Sequence[QuerySubset]
     columns: NDArray[np.int64]
-    scaling: FeatureScaling
+    network: NetworkInputs
     inputs: set[str]
     labels: Tensor
     labelled: bool
@@ -44,18 +47,28 @@ class ListStore:
     reference: Tensor
     starts: Tensor
     lengths: Tensor
-    qids: Tensor
+    qids: NDArray[Any]
 
     @cached_property
     def features(self) -> Tensor:
-        """`[items, features]`, scaled, on the device of the labels."""
-        features = torch.empty(len(self.labels), len(self.columns), device=self.labels.device)
+        """`[items, width]`, scaled numbers and indicators, on the device of the labels."""
+        features = torch.empty(len(self.labels), self.network.width, device=self.labels.device)
         position = 0
         for part in self.parts:
             for block in feature_blocks(part.data.features, part.items, self.columns):
-                features[position : position + len(block)] = torch.from_numpy(self.scaling(block)).to(features.device)
+                features[position : position + len(block)] = torch.from_numpy(self.network.features(block)).to(features.device)
                 position += len(block)
         return features
+
+    @cached_property
+    def categories(self) -> Tensor:
+        """`[items, categorical]` int64, codes of categories, on the device of the labels."""
+        blocks = (
+            torch.from_numpy(self.network.codes(block))
+            for part in self.parts
+            for block in feature_blocks(part.data.features, part.items, self.columns)
+        )
+        return torch.cat(list(blocks)).to(self.labels.device)
 
     def table(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[n, features]`, features as they are in the data, of the documents `index`, `[n]`."""
@@ -77,10 +90,12 @@ class ListStore:
         items = positions < ends.unsqueeze(1)  # [batch, list]
         index = starts.unsqueeze(1) + positions.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
         labels = self.labels[index]  # [batch, list, m]
-        mask = items.unsqueeze(-1).expand(labels.shape) if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
+        mask = items.unsqueeze(-1) & ~labels.isnan() if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
         inputs = {"items": items}
         if "features" in self.inputs:
             inputs["features"] = self.features[index]
+            if self.network.categories:
+                inputs["categories"] = self.categories[index]
         if "table" in self.inputs:
             table = torch.zeros(*items.shape, len(self.columns))
             known = items.cpu()
@@ -88,7 +103,7 @@ class ListStore:
             inputs["table"] = table.to(device)
         return Batch(
             inputs=inputs,
-            labels=labels,
+            labels=labels.nan_to_num(0.0),
             mask=mask,
             reference=self.reference[index].masked_fill(~items, 0.0),
             items=items,

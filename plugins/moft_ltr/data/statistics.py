@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from moft import DataError
-from moft_ltr.data.dataset import SPELLINGS, Dataset, open_dataset, split_candidates, split_file
+from moft_ltr.data.columns import column_number
+from moft_ltr.data.dataset import SPELLINGS, Dataset, data_layout, open_dataset, split_candidates, split_file
 from moft_ltr.data.dataset_folder import META, Integers, check_labels
+from moft_ltr.data.splits import is_one_dataset
+from moft_ltr.data.table_columns import PLAIN, TableColumns
 
 MAIN = "relevance"
 MAX_QUERIES = 500
@@ -40,7 +44,8 @@ class LabelFacts:
         median: over all documents.
         high: largest value.
         zero: number of queries in which it is zero for all documents.
-        constant: number of queries in which it is the same for all documents, zero or not.
+        constant: number of queries in which it is the same for all documents, zero or not, or missing.
+        missing: share of documents where it is missing; the other numbers leave these out.
     """
 
     name: str
@@ -50,17 +55,28 @@ class LabelFacts:
     high: float
     zero: int
     constant: int
+    missing: float = 0.0
 
 
-def open_splits_at(path: Path, cache: Path) -> dict[str, Dataset]:
+def open_splits_at(path: Path, cache: Path, columns: TableColumns = PLAIN) -> dict[str, Dataset]:
     """The datasets at a path by name: a single one under its file name, or those of a folder of splits.
+
+    Args:
+        path: of the data.
+        cache: for converted files.
+        columns: what the columns of tables are.
 
     Raises:
         DataError: there is neither, or one of them has an error.
     """
-    if not path.is_dir() or (path / META).exists():
-        return {path.stem: open_dataset(path, cache)}
-    found = {split: open_dataset(split_file(path, split), cache) for split in SPELLINGS if split_candidates(path, split)}
+    if is_one_dataset(path):
+        return {path.stem: open_dataset(path, cache, columns)}
+    found: dict[str, Dataset] = {}
+    for split in SPELLINGS:
+        if split_candidates(path, split):
+            first = next(iter(found.values()), None)
+            layout = None if first is None else data_layout(first, first.facts.names)
+            found[split] = open_dataset(split_file(path, split), cache, columns, layout)
     if not found:
         raise DataError(
             f"{path}: is neither a converted dataset (it has no {META}) nor a folder of splits (train.txt, train/ and so on)."
@@ -68,21 +84,29 @@ def open_splits_at(path: Path, cache: Path) -> dict[str, Dataset]:
     return found
 
 
-def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int] | None = None) -> RenderableType:
+def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int | str] | None = None) -> RenderableType:
     """Tables of sizes, labels and agreement, and a sentence for each pair of conflicting objectives.
 
     Args:
         splits: datasets by name.
-        labels: columns, from 1, by name; None for the labels that the data names itself.
+        labels: columns, by number from 1 or by name, by the name of the label; None for the labels that the data names itself.
 
     Raises:
         DataError: a label is not a column of the data.
     """
-    chosen = dict(labels) if labels else dict(next(iter(splits.values())).labels)
+    first = next(iter(splits.values()))
+    chosen = dict(first.labels)
+    if labels:
+        chosen = {
+            name: column_number(first, column, f"--label {name}") if isinstance(column, str) else column
+            for name, column in labels.items()
+        }
     for data in splits.values():
         check_labels(data.source, chosen, data.columns)
     values = {name: label_values(data, chosen) for name, data in splits.items()}
-    names = [MAIN, *chosen]
+    has_main = all(data.facts.has_relevance for data in splits.values())
+    names = [*([MAIN] if has_main else []), *chosen]
+    values = {name: found if has_main else found[:, 1:] for name, found in values.items()}
     parts: list[RenderableType] = [_sizes(splits), *(_labels(name, splits[name], values[name], names) for name in splits)]
     if chosen:
         parts += _agreement(splits, values, names)
@@ -98,17 +122,20 @@ def label_values(data: Dataset, labels: Mapping[str, int]) -> Values:
 
 
 def label_facts(name: str, values: Values, offsets: Integers) -> LabelFacts:
-    """Statistics of one label, `[items]`."""
-    low, high = np.minimum.reduceat(values, offsets[:-1]), np.maximum.reduceat(values, offsets[:-1])
-    constant = low == high
+    """Statistics of one label, `[items]`, NaN where it is missing; all NaN where it is missing everywhere."""
+    low, high = np.fmin.reduceat(values, offsets[:-1]), np.fmax.reduceat(values, offsets[:-1])
+    constant = ~(high > low)
+    known = values[~np.isnan(values)]
+    has_any = len(known) > 0
     return LabelFacts(
         name,
-        nonzero=float((values != 0).mean()),
-        low=float(values.min()),
-        median=float(np.median(values)),
-        high=float(values.max()),
+        nonzero=float((known != 0).mean()) if has_any else math.nan,
+        low=float(known.min()) if has_any else math.nan,
+        median=float(np.median(known)) if has_any else math.nan,
+        high=float(known.max()) if has_any else math.nan,
         zero=int((constant & (low == 0)).sum()),
         constant=int(constant.sum()),
+        missing=1 - len(known) / len(values),
     )
 
 
@@ -123,7 +150,7 @@ def agreement(values: Values, offsets: Integers, chosen: Integers) -> Values:
         if len(items) > MAX_DOCUMENTS:
             items = items[np.linspace(0, len(items) - 1, MAX_DOCUMENTS).astype(np.int64)]
         one, other = np.triu_indices(len(items), 1)
-        order = np.sign(items[one] - items[other])  # [pairs, m]
+        order = np.nan_to_num(np.sign(items[one] - items[other]))  # [pairs, m]; a missing label says nothing
         together = order.T @ order
         untied = np.diag(together)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -158,14 +185,16 @@ def _sizes(splits: Mapping[str, Dataset]) -> Table:
 
 def _labels(split: str, data: Dataset, values: Values, names: list[str]) -> Table:
     caption = "all zero, constant: number of queries in which the label is; constant includes all zero"
-    columns = ("not zero", "min", "median", "max", "all zero", "constant")
+    is_missing = bool(np.isnan(values).any())
+    columns = ("not zero", "min", "median", "max", "all zero", "constant", *(["missing"] if is_missing else []))
     table = _table(f"Labels of {split}", "label", columns, caption)
     for index, name in enumerate(names):
         facts = label_facts(name, values[:, index], data.offsets)
         numbers = (
             f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}" for number in (facts.low, facts.median, facts.high)
         )
-        table.add_row(name, f"{facts.nonzero:.1%}", *numbers, f"{facts.zero:,}", f"{facts.constant:,}")
+        missing = [f"{facts.missing:.1%}"] if is_missing else []
+        table.add_row(name, f"{facts.nonzero:.1%}", *numbers, f"{facts.zero:,}", f"{facts.constant:,}", *missing)
     return table
 
 

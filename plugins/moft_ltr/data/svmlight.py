@@ -16,6 +16,7 @@ import numpy as np
 
 from moft import DataError
 from moft_ltr.data.dataset_folder import Floats, Integers, QueryIndex, check_labels, new_folder, save_array, write_dataset
+from moft_ltr.data.group_file import check_sizes, group_sizes
 
 BLOCK = 32 << 20
 """Bytes of text that are read at once; memory grows with it."""
@@ -30,12 +31,20 @@ LONGEST_FIELD = 100_000
 """Bytes of a field. A longer one is no number, and would take long to be read as one."""
 
 FORM = "a line is `relevance qid:N index:value index:value ... # comment`"
+"""Without `qid:N` where a file beside has the sizes of queries."""
 
 
 @dataclass
 class _QueriesSoFar:
-    """The queries read so far; `seen` and `last` are for the check that a query is not split."""
+    """The queries read so far.
 
+    Args:
+        sizes: `[lists]`, documents of each query, where a file beside has them; then lines have no qid, and qids are 1, 2, ...
+        seen: qids, for the check that a query is not split.
+        last: qid.
+    """
+
+    sizes: Integers | None = None
     starts: list[Integers] = field(default_factory=list)
     qids: list[Integers] = field(default_factory=list)
     lines: list[Integers] = field(default_factory=list)
@@ -59,7 +68,7 @@ def convert(
     Raises:
         DataError: the file has an error (with its line), or the result cannot be written.
     """
-    found, digest = _QueriesSoFar(), hashlib.sha256()
+    found, digest = _QueriesSoFar(group_sizes(path)), hashlib.sha256()
     relevance: list[Floats] = []
     columns = 0
     with new_folder(target) as folder, tempfile.TemporaryDirectory(dir=folder) as parts:
@@ -75,6 +84,8 @@ def convert(
                 break
         if found.items == 0:
             raise DataError(f"{path}: has no documents; {FORM}.")
+        if found.sizes is not None and not is_head:
+            check_sizes(str(path), found.sizes, found.items)
         check_labels(str(path), labels or {}, columns)
         lists = QueryIndex(
             np.concatenate([*found.starts, [found.items]]), np.concatenate(found.qids), np.concatenate(found.lines)
@@ -108,6 +119,11 @@ def _parse(path: Path, line: int, text: bytes, found: _QueriesSoFar) -> tuple[An
 
     try:
         features, grades, qids = load_svmlight_file(io.BytesIO(text), query_id=True, zero_based=False, dtype=np.float32)
+        if found.sizes is not None:
+            if len(qids):
+                raise DataError(f"{path}: lines have a qid, and a file beside has the sizes of queries; remove one of them.")
+            at = np.arange(found.items, found.items + len(grades))
+            qids = np.searchsorted(found.sizes.cumsum(), at, side="right") + 1
     except (ValueError, OverflowError) as error:
         _raise_first_fault(path, line, text, found)
         raise DataError(f"{path}:{line}: the lines from here on cannot be read ({error}); {FORM}.") from error
@@ -197,8 +213,8 @@ def _raise_first_fault(path: Path, line: int, text: bytes, found: _QueriesSoFar)
         fields = content.split(b"#", 1)[0].split()
         if not fields:
             continue
-        fault = _fault(fields)
-        if fault is None and (qid := int(fields[1][4:])) != last:
+        fault = _fault(fields if found.sizes is None else [fields[0], b"qid:0", *fields[1:]])
+        if fault is None and found.sizes is None and (qid := int(fields[1][4:])) != last:
             if qid in seen:
                 fault = f"qid {qid} appears again after qid {last}; all documents of a query must be on consecutive lines"
             seen.add(qid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,11 +24,25 @@ class Ranker(Model):
         layers: number of transformer layers.
         heads: number of attention heads; divides `width`.
         is_correction: True initialises the last layer to zero, so that the policy starts at the reference.
+        categories: number of codes of each categorical feature; each code has an embedding, which is added after the first layer.
     """
 
-    def __init__(self, features: int, *, tradeoff_size: int, width: int, layers: int, heads: int, is_correction: bool) -> None:
+    def __init__(
+        self,
+        features: int,
+        *,
+        tradeoff_size: int,
+        width: int,
+        layers: int,
+        heads: int,
+        is_correction: bool,
+        categories: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.input = nn.Linear(features, width)
+        self.embeddings = nn.ModuleList(nn.Embedding(count, width) for count in categories)
+        for embedding in self.embeddings:
+            nn.init.zeros_(embedding.weight)  # type: ignore[arg-type]
         self.layers = nn.ModuleList(RankerLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, 1)
@@ -52,6 +68,8 @@ class Ranker(Model):
         items = inputs["items"]
         deltas = injection.deltas
         hidden = injected_linear(self.input, inputs["features"], deltas.get("input", ()))  # [batch, list, hidden]
+        for place, embedding in enumerate(self.embeddings):
+            hidden = hidden + embedding(inputs["categories"][..., place])
         hidden = modulated(hidden, injection, "input")
         mask = items[:, None, None, :]  # [batch, 1, 1, list]
         for index, layer in enumerate(self.layers):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from moft import ConfigError, DataError, MoftError
 from moft.interrupts import Interrupted
 from moft_ltr import plugin
-from moft_ltr.data.dataset import open_dataset
+from moft_ltr.data.dataset import open_dataset, read_dataset
 
 TEXT = "".join(f"{i} qid:{q} 1:{i} 2:{-i}\n" for q in (1, 2) for i in range(3))
 
@@ -143,3 +143,50 @@ def test_an_interrupt_is_told_with_what_is_kept(words: list[str], monkeypatch: p
         monkeypatch.setattr(f"moft_ltr.data.{place}", interrupted)
     with pytest.raises(Interrupted, match="Nothing was kept"):
         run(*words)
+
+
+TABLE = "search,item,f,kind,clicks,note\na,x,1,u,3,hi\na,y,,v,,ho\nb,x,2,u,0,hi\nb,y,3,,1,ho\n"
+
+
+def table_file(tmp_path: Path, text: str = TABLE) -> Path:
+    (tmp_path / "t.csv").write_text(text)
+    return tmp_path / "t.csv"
+
+
+def test_a_table_is_converted_by_the_names_of_its_columns(tmp_path: Path) -> None:
+    words = ("--query", "search", "--label", "c=clicks", "--categorical", "kind", "--exclude", "note")
+    told = run("convert", table_file(tmp_path), tmp_path / "out", *words)
+    assert "2 queries, 4 documents, 3 columns" in told
+    data = read_dataset(tmp_path / "out")
+    assert (data.facts.names, data.labels, data.facts.categories) == (("f", "kind", "clicks"), {"c": 3}, {2: ("u", "v")})
+    other = table_file(tmp_path, "clicks,kind,f,search\n1,v,2,z\n2,w,3,z\n")
+    run("convert", other, tmp_path / "other", "--query", "search", "--like", tmp_path / "out")
+    data = read_dataset(tmp_path / "other")
+    assert (data.facts.names, data.labels, data.facts.categories) == (("f", "kind", "clicks"), {"c": 3}, {2: ("u", "v", "w")})
+
+
+def test_a_table_is_described_with_the_share_of_missing_labels(tmp_path: Path) -> None:
+    told = run("describe", table_file(tmp_path), "--query", "search", "--label", "clicks=clicks")
+    assert "missing" in told
+    assert "25.0%" in told
+    assert "relevance" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--label", "c=clocks"], r"there is no column 'clocks'; the nearest are 'clicks'"),
+        (["--categorical", "kinds"], r"categorical: there is no column 'kinds'"),
+        (["--query", "q"], r"query: there is no column 'q'"),
+    ],
+)
+def test_columns_that_a_table_does_not_have_are_one_line(tmp_path: Path, words: list[str], expected: str) -> None:
+    given = words if "--query" in words else ["--query", "search", *words]
+    for command in (["convert", table_file(tmp_path), tmp_path / "out"], ["describe", table_file(tmp_path)]):
+        with pytest.raises(DataError, match=expected):
+            run(*command, *given)
+
+
+def test_options_for_tables_are_refused_for_svmlight_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--query is for tables; .*data\.txt is read as svmlight text"):
+        run("convert", text_file(tmp_path), tmp_path / "out", "--query", "q")

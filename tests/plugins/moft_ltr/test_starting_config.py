@@ -211,3 +211,52 @@ def test_a_column_of_thousands_of_digits_is_no_number_of_a_column(moft, write):
 def test_labels_near_the_end_of_32_bits_give_no_warning(written, write):
     _, config = written(write([(0.3, 3e38), (0.1, 0), (0.2, 3e38), (0.4, 0)]), "--label", "label=2")
     assert config["task"]["objectives"]["label"]["transform"] == "log1p"
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A table of queries with text ids, text, categories, missing features and labels, named `all.csv`."""
+    monkeypatch.chdir(tmp_path)
+    draws = np.random.default_rng(0)
+    parts = ["train"] * 80 + ["dev"] * 40 + ["test"] * 40
+    rows = [
+        f"q{row // 4},{row},{draws.random():.3f},{draws.random():.3f},{'' if row % 3 else 1},{'uv'[row % 2]},blue,"
+        f"{draws.integers(0, 9)},{'' if row % 5 == 0 else draws.integers(0, 3)},{part}"
+        for row, part in enumerate(parts)
+    ]
+    (tmp_path / "all.csv").write_text("\n".join(["search,sku,a,b,lost,kind,title,clicks,grade,part", *rows]) + "\n")
+    return "all.csv"
+
+
+@pytest.mark.parametrize("split", [[], ["--set", "split=part"], ["--set", "task.split={train: 0.6, dev: 0.2, test: 0.2}"]])
+def test_what_is_written_for_one_table_trains_as_it_is(split, moft, written, table, tmp_path):
+    reading = ["--set", "query=search", "--set", "item=sku", "--set", "categorical=[kind]", *split]
+    text, config = written(table, "--label", "clicks=clicks", "--label", "grade=grade", *reading)
+    task = config["task"]
+    assert (task["query"], task["item"], task["categorical"]) == ("search", "sku", ["kind"])
+    assert task["objectives"]["clicks"]["column"] == "clicks"
+    assert "20% missing" in text
+    assert task["main"]["column"] == "clicks", "a table has no relevance beside its columns"
+    assert {"lost", "title"} <= {*task["exclude"]}
+    (tmp_path / "all.yaml").write_text(text)
+    said = moft("train", "all.yaml", *QUICK, "--out", "run")
+    assert said.code == 0
+    assert all(": note: grade: " in line for line in said.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--label", "c=click"], "--label c: there is no column 'click'; the nearest are 'clicks'"),
+        (["--set", "query=serch"], "query: there is no column 'serch'; the nearest are 'search'"),
+        (["--set", "width=3"], "--set width=3: is none of the settings that say how data is read: query=NAME"),
+        (["--set", "categorical=kind"], "--set categorical=kind: is none of"),
+        (["--set", "query"], "--set 'query' is not of the form NAME=VALUE"),
+        (["--set", "split={train: 2}"], "[task.split] 'train' has 2, not 0 to 1"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_in_one_line(words, told, moft, table):
+    given = [] if any("query" in word for word in words) else ["--set", "query=search"]
+    said = moft("new", "config", "ltr", "--data", table, *given, *words)
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert told in said.mistakes[0]

@@ -277,3 +277,15 @@ def test_data_of_another_layout_is_refused(finished, lists, moft, tmp_path):
     said = moft("score", finished, wide, "--weights", "0.5,0.5")
     assert said.code == 2
     assert "wide.txt: has 11 columns, but the run was trained on data with 10." in said.mistakes[0]
+
+
+def test_ids_of_queries_and_items_stand_before_the_scores(finished, lists, moft, tmp_path):
+    names = ",".join(str(column) for column in range(1, 9))
+    rows = "".join(f"{query},{item},{','.join(['0.5'] * 8)}\n" for query, item in (("a b", "i1"), ("a b", "i\t2"), ("ü", "i1")))
+    (tmp_path / "new.csv").write_text(f"query,item,{names}\n{rows}")
+    said = moft("score", finished, tmp_path / "new.csv", "--weights", "0.5,0.5", "--ids")
+    fields = [line.split("\t") for line in said.out.splitlines()]
+    assert [row[:2] for row in fields] == [["a b", "i1"], ["a b", "i\\t2"], ["ü", "i1"]]
+    assert all(len(row) == 3 for row in fields)
+    plain = moft("score", finished, tmp_path / "new.csv", "--weights", "0.5,0.5")
+    assert plain.out.splitlines() == [row[2] for row in fields]

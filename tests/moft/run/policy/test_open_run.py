@@ -12,11 +12,13 @@ import pytest
 import torch
 
 import moft
+import moft_ltr
 from moft.api import Tradeoff
-from moft.errors import RunError, ShapeError
+from moft.errors import ConfigError, DataError, RunError, ShapeError
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import open_run
+from moft_ltr.data.dataset import open_dataset
 
 MINE = """from moft import Component, hookimpl
 
@@ -88,3 +90,35 @@ def test_a_file_that_a_run_was_trained_by_goes_before_what_was_installed_since(f
     indicators = open_run(run, plugins, device="cpu", trust=True).settings.profile.indicators
     assert [one.meaning == "nothing" for one in indicators] == [one.name == "spacing" for one in indicators]
     assert any(one.name == "spacing" for one in indicators)
+
+
+def test_weights_by_name_are_those_in_order(finished: Path, lists: Path) -> None:
+    run, path = moft.open_run(finished, device="cpu"), lists / "test.txt"
+    expected = run.scores(path, [0.0, 1.0])
+    assert run.scores(path, {"second": 1.0}) == expected
+    assert run.scores(path, [{"second": 1.0}] * run.task.read(path).lists) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(DataError, match="weights: 'third' is not an objective"):
+        run.scores(path, {"third": 1.0})
+
+
+def test_a_frame_is_scored_as_the_file_and_ids_come_back(finished: Path, lists: Path) -> None:
+    run, path = moft.open_run(finished, device="cpu"), lists / "test.txt"
+    data = open_dataset(path, lists)
+    items = [f"d{number}" for number in range(len(data.features))]
+    sizes = [int(size) for size in data.offsets[1:] - data.offsets[:-1]]
+    scores = run.scores(moft_ltr.table(data.features[:, :8], sizes, queries=data.qids.tolist(), items=items), [0.5, 0.5])
+    of_file = run.scores(path, [0.5, 0.5])
+    assert scores == of_file
+    assert (scores.items, of_file.items) == (items, [])
+    assert list(map(str, scores.lists)) == of_file.lists
+    assert of_file.lists[: sizes[0]] == [str(data.qids[0])] * sizes[0]
+
+
+def test_a_task_that_takes_no_frames_says_so(finished: Path) -> None:
+    run = moft.open_run(finished, device="cpu")
+
+    class Files:
+        objectives = run.task.objectives
+
+    with pytest.raises(ConfigError, match="the task of the run takes no list; give the path of a file"):
+        replace(run, task=Files()).scores([], [0.5, 0.5])  # type: ignore[arg-type]

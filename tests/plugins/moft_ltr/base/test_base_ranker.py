@@ -18,6 +18,8 @@ from moft.types import Injection
 from moft_losses.listnet import ListNet
 from moft_ltr.base.base_ranker import NeuralBase, base_weights
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
+from moft_ltr.data.feature_scaling import FeatureScaling
+from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 
@@ -53,6 +55,11 @@ def test_a_neural_base_learns_to_rank_by_relevance(task):
     assert of_reference > of_nothing + 0.1
 
 
+def _inputs(features):
+    zeros = np.zeros(features, dtype=np.float32)
+    return NetworkInputs(FeatureScaling(zeros.astype(bool), zeros, zeros + 1), np.zeros(0, dtype=np.int64), {})
+
+
 def test_the_best_weights_on_the_validation_lists_are_kept(task):
     built = task(base={"name": "neural", "epochs": 6, "width": 8, "layers": 1})
     jobs = TrainingJobs()
@@ -64,7 +71,7 @@ def test_the_best_weights_on_the_validation_lists_are_kept(task):
 
 
 def test_a_network_without_a_correction_is_a_plain_ranker():
-    network = NeuralBase(ListNet(), width=8, heads=2, layers=1).network(3)
+    network = NeuralBase(ListNet(), width=8, heads=2, layers=1).network(_inputs(3))
     assert not network.spec.is_correction
     assert network.input.in_features == 3
 
@@ -200,7 +207,7 @@ def test_without_lightgbm_its_package_is_named(monkeypatch):
 def test_an_untrained_base_scores_by_its_network(prepared):
     built = prepared(base={"name": "neural", "epochs": 1, "width": 8, "layers": 1})
     settings = replace(NeuralBase(ListNet()), width=8, layers=1)
-    network = settings.network(8)
+    network = settings.network(_inputs(8))
     network.load_state_dict(base_weights(built.state()))
     mean, deviation = built.state()["reference"].tolist()
     for batch in built.batches("test"):

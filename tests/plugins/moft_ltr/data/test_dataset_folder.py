@@ -11,7 +11,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import open_dataset
-from moft_ltr.data.dataset_folder import QueryIndex, content_hash, new_folder, read_meta, write_dataset
+from moft_ltr.data.dataset_folder import NO_TABLE, QueryIndex, content_hash, new_folder, read_meta, write_dataset
 
 LISTS = QueryIndex(np.array([0, 2, 5]), np.array([4, 9]), np.array([0, 0]))
 FEATURES = np.arange(15, dtype=np.float32).reshape(5, 3)
@@ -108,7 +108,7 @@ def test_offsets_that_do_not_ascend_over_all_items_are_refused(tmp_path: Path, o
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"schema": 99}, "schema is 99; this version of moft reads 1"),
+        ({"schema": 99}, "schema is 99; this version of moft reads 1 and 2"),
         ({"items": "five"}, "needs lists, items, columns, sha256 and labels"),
         ({"labels": {"clicks": 4}}, "label 'clicks' is column 4; the data has columns 1 to 3"),
     ],
@@ -126,4 +126,43 @@ def test_meta_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path / "set")
     (tmp_path / "set" / "meta.json").write_text(text)
     with pytest.raises(DataError, match=r"meta\.json: "):
+        open_dataset(tmp_path / "set", tmp_path)
+
+
+def test_a_folder_of_version_1_still_opens(tmp_path: Path) -> None:
+    write(tmp_path / "set")
+    path = tmp_path / "set" / "meta.json"
+    old = {"schema": 1} | {
+        key: value
+        for key, value in json.loads(path.read_text()).items()
+        if key in ("source", "sha256", "lists", "items", "columns", "labels")
+    }
+    path.write_text(json.dumps(old))
+    data = open_dataset(tmp_path / "set", tmp_path)
+    assert (data.qids.tolist(), data.labels, data.facts) == ([4, 9], {"clicks": 3}, NO_TABLE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"qids": "float"},
+        {"item_ids": 3},
+        {"names": ["a", "a", "b"]},
+        {"names": ["a"]},
+        {"categories": {"4": []}},
+        {"categories": {"x": []}},
+        {"categories": {"1": [0.5]}},
+        {"features": [0]},
+        {"files": [["a"]]},
+        {"missing": 0},
+        {"relevance": None},
+        {"split": 3},
+        {"text": []},
+    ],
+)
+def test_facts_of_another_form_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    write(tmp_path / "set")
+    path = tmp_path / "set" / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=r"meta\.json: a value has another form than moft writes"):
         open_dataset(tmp_path / "set", tmp_path)

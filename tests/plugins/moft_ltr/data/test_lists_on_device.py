@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
+from moft_ltr.data.feature_scaling import FeatureScaling
 from moft_ltr.data.lists_on_device import ListStore
+from moft_ltr.data.network_inputs import NetworkInputs
 
 LENGTHS = torch.tensor([3, 1, 6, 2, 4])
+
+
+def _part(features):
+    """Queries of a file that has these features."""
+    return SimpleNamespace(
+        data=SimpleNamespace(features=features), items=np.arange(len(features)), offsets=np.array([0, len(features)])
+    )
 
 
 @pytest.fixture
@@ -15,7 +27,12 @@ def store():
     def made(**changes):
         items = int(LENGTHS.sum())
         parts = {
-            "features": torch.arange(items * 2.0).reshape(items, 2),
+            "parts": [_part(np.arange(items * 3.0, dtype=np.float32).reshape(items, 3))],
+            "columns": np.array([0, 2]),
+            "network": NetworkInputs(
+                FeatureScaling(np.zeros(2, dtype=bool), np.full(2, 1.0), np.full(2, 100.0)), np.zeros(0, dtype=np.int64), {}
+            ),
+            "inputs": {"features", "table"},
             "labels": torch.arange(items * 3.0).reshape(items, 3) + 100,
             "labelled": True,
             "main": torch.arange(items) + 200.0,
@@ -40,6 +57,7 @@ def test_a_batch_holds_its_lists_in_order(store):
         inside = batch.items[row]
         assert inside[: own.lengths[index]].all()
         assert batch.inputs["features"][row][inside].equal(own.features[items])
+        torch.testing.assert_close(batch.inputs["table"][row][inside], own.features[items] * 100 + 1)
         assert batch.inputs["items"].equal(batch.items)
         assert batch.labels[row][inside].equal(own.labels[items])
         assert batch.main[row][inside].equal(own.main[items])
