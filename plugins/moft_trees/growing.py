@@ -25,7 +25,7 @@ class TreeSettings:
         leaves: leaves of a tree, from 2 to 131072; more leaves fit finer and need more data.
         learning_rate: factor on each tree; a smaller one needs more trees.
         items: smallest number of training documents in a leaf; a larger value smooths the trees.
-        features: share of the columns that are available to a tree, drawn for each tree; above 0, at most 1.
+        features: share of the columns that are available to a split, drawn for each one; above 0, at most 1.
         l2: number of documents without a wish that each leaf is averaged with; a larger value smooths the trees.
     """
 
@@ -44,7 +44,6 @@ class TreeGrower:
         table: what the task says of the features.
         settings: of the trees.
         copies: of each document.
-        seed: of the run.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class TreeGrower:
         table: FeatureTable,
         settings: TreeSettings,
         copies: int,
-        seed: int,
     ) -> None:
         self._lightgbm = import_lightgbm("method")
         self._blocks, self._copies = blocks, copies
@@ -62,10 +60,9 @@ class TreeGrower:
             "num_leaves": settings.leaves,
             "learning_rate": settings.learning_rate,
             "min_data_in_leaf": settings.items * copies,
-            "feature_fraction": settings.features,
+            "feature_fraction_bynode": settings.features,
             "lambda_l2": settings.l2 * copies,
             "min_sum_hessian_in_leaf": 1e-3,
-            "seed": seed % 2**31,
             "num_threads": torch.get_num_threads(),
             "deterministic": True,
             "force_col_wise": True,  # so that the number of threads does not change the result
@@ -84,6 +81,7 @@ class TreeGrower:
         trees: BoostedTrees,
         vectors: NDArray[np.float32],
         rounds: int,
+        seed: int,
         steps: Callable[[Floats], tuple[float, Floats, Floats]],
     ) -> Iterator[dict[str, float]]:
         """Grows more trees for new tradeoffs of the copies, one round at a time, and adds them to `trees` at the end.
@@ -92,6 +90,7 @@ class TreeGrower:
             trees: to continue.
             vectors: `[documents x copies, tradeoff]`, the further features of each copy.
             rounds: number of trees.
+            seed: of the columns that are drawn for each split.
             steps: outputs of all copies to the loss, and to its first and second derivatives in the outputs.
 
         Raises:
@@ -109,7 +108,7 @@ class TreeGrower:
             extra = self._lightgbm.Dataset(vectors, params=self._parameters, free_raw_data=False).construct()
             data.add_features_from(extra)
             data.set_init_score(self._outputs(trees, vectors))
-            booster = self._lightgbm.Booster(self._parameters, data)
+            booster = self._lightgbm.Booster({**self._parameters, "seed": seed}, data)
             for _ in range(rounds):
                 is_finished = booster.update(fobj=derivatives)
                 yield {"loss": losses[-1]}

@@ -130,7 +130,7 @@ class CosDPOTrees:
 
         def grow(chunk: int, generator: Generator) -> Iterator[dict[str, float]]:
             if not growers:
-                growers.append(TreeGrower(blocks, task.feature_table(), self._grow, self._draws, 0))
+                growers.append(TreeGrower(blocks, task.feature_table(), self._grow, self._draws))
             count = self._draws * len(lengths)
             weights = checked_draws(sampler, count, generator, m).view(self._draws, -1, m)
             copies, vectors = Copies(weights, trained_at.unsqueeze(0), torch.ones(1, 1)), weights
@@ -139,7 +139,9 @@ class CosDPOTrees:
                 copies = Copies(weights, shares, 1 / (weights * shares).sum(-1))
                 vectors = torch.cat([weights, shares], dim=-1)
             rows = vectors.transpose(0, 1).repeat_interleave(lengths, dim=0).flatten(0, 1)  # [documents x copies, tradeoff]
-            yield from growers[0].chunk(model, rows.float().numpy(), rounds[chunk], lambda outputs: steps(outputs, copies))
+            seed = int(torch.randint(2**31 - 1, (), generator=generator))
+            further = rows.float().numpy()
+            yield from growers[0].chunk(model, further, rounds[chunk], seed, lambda outputs: steps(outputs, copies))
 
         rounds = [min(self._redraw, self._trees - begin) for begin in range(0, self._trees, self._redraw)]
         trainer.boost("policy", policy, rounds, grow, evaluate=lambda: problem.validate(policy), best="hypervolume")
