@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from moft import DataError
 from moft_ltr.data.dataset_folder import Category, Floats
 from moft_ltr.data.query_rows import QueryRows, is_integer
+from moft_ltr.data.read_ahead import read_ahead
 from moft_ltr.data.table_columns import EXCLUDED, ITEM, QUERY, Layout, TableColumns, check_named, columns_text, role_of, row_place
 from moft_ltr.data.table_source import Table, import_pyarrow
 
-TILE = 1024
+TILE = 4096
 """Rows that are put into a block at once, so that they stay in the cache of the processor."""
 
 
@@ -84,7 +85,7 @@ class TableRows:
         Raises:
             DataError: a value is infinite, or of another kind than its column; the message has its place.
         """
-        for batch in self._table.blocks:
+        for batch in read_ahead(self._table.blocks):
             if not len(batch):
                 continue
             out = np.empty((len(batch), len(self.names)), dtype=np.float32)
@@ -94,7 +95,7 @@ class TableRows:
                     for index, column in enumerate(columns):
                         out[start : start + TILE, index] = column[start : start + TILE]
             with np.errstate(invalid="ignore", over="ignore"):
-                is_plain = np.isfinite(out.sum(dtype=np.float64))  # then nothing is missing or infinite
+                is_plain = np.isfinite(np.dot(out.ravel(), out.ravel()))  # then nothing is missing or infinite
             if not is_plain and np.isinf(out).any():
                 row, index = (int(place[0]) for place in np.nonzero(np.isinf(out)))
                 raise DataError(
