@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +129,18 @@ def test_meta_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "set" / "meta.json").write_text(text)
     with pytest.raises(DataError, match=r"meta\.json: "):
         open_dataset(tmp_path / "set", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_cache", "told"),
+    [
+        (errno.ENOSPC, True, "No space left on device. Nothing was left there; free some space or choose another folder. It is"),
+        (errno.EACCES, True, "Permission denied. Nothing was left there. It is the cache folder of moft: set MOFT_CACHE"),
+        (errno.EROFS, False, "Read-only file system. Nothing was left there; choose another folder."),
+    ],
+)
+def test_only_a_full_disk_needs_space(number, is_cache, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOFT_CACHE", str(tmp_path if is_cache else tmp_path / "other"))
+    with pytest.raises(DataError) as error, new_folder(tmp_path / "set"):
+        raise OSError(number, os.strerror(number))
+    assert str(error.value).startswith(f"{tmp_path / 'set'}: cannot be written: {told}")
