@@ -48,8 +48,8 @@ def note_unlabelled(
     for objective, labelled, gradient in zip(objectives, statistics.labelled.tolist(), statistics.gradient.tolist(), strict=True):
         if labelled == 0 and gradient == 0:
             raise DataError(
-                f"[task.objectives.{objective.name}] none of the {statistics.lists} training {nouns.lists} has labels that its loss "
-                "can learn from; choose another loss, or another transform of its labels."
+                f"[task.objectives.{objective.name}] none of the {statistics.lists} training {nouns.lists} has labels that its "
+                "loss can learn from; choose another loss, or another transform of its labels."
             )
         if labelled < statistics.lists:
             trainer.note(

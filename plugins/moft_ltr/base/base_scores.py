@@ -235,7 +235,7 @@ class BaseScores:
             if base.missing == "refuse":
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)
-        return list(column_notes(model, columns, labels))
+        return list(column_notes(model, columns, labels, every[0].data.labels))
 
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""
