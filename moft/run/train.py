@@ -78,7 +78,7 @@ def _train(session: TrainingSession) -> None:
         check_long_evaluators(policy, task, evaluators, profile, is_validated=settings.trainer.evaluations > 0)
     if trainer.is_main:
         hashes = plugin_hashes(session.folder)
-        versions = versions_of(session.plugins, hashes, trainer.device, settings.seed, task.identity())
+        versions = versions_of(session.plugins, hashes, session.home, trainer.device, settings.seed, task.identity())
         session.folder.write_versions(versions)
 
     # Train the policy. The method is a plugin, such as CosDPO in plugins/moft_cos_dpo/method.py. Its `train` calls

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import ordered_pairs, reward_differences, widened
+from moft_losses.masked_softmax import ordered_pairs, reward_differences, widened, within_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class LipoLambda:
         rewards = widened(rewards)
         pairs = ordered_pairs(labels, mask)  # [..., list, list]
         gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
-        ideal = (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)  # [...]
+        gains = within_range(gains, _ideal(gains))
+        ideal = _ideal(gains)  # [...]
         gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
         change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
         costs = -logsigmoid(reward_differences(rewards, mask))
@@ -44,10 +45,17 @@ def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
     """`[..., list]`, what each item adds to DCG, 0 for the least label of the list and for items that do not count."""
     least = labels.masked_fill(~mask, torch.inf).amin(-1, keepdim=True) if labels.shape[-1] else labels
     above = (labels - least).masked_fill(~mask, 0.0)
+    halves = (labels / 2 - least / 2).masked_fill(~mask, 0.0)  # have the same NDCG; with 2^label only the largest count there
+    above = torch.where(above.isinf().any(-1, keepdim=True), halves, above)
     if gain == "linear":
         return above
     largest = above.amax(-1, keepdim=True) if labels.shape[-1] else above
     return (above - largest).exp2() - (-largest).exp2()  # 2^label - 2^least, over 2^largest, which the ideal DCG takes out again
+
+
+def _ideal(gains: Tensor) -> Tensor:
+    """`[...]`, the DCG of the best order."""
+    return (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)
 
 
 def _discounts(values: Tensor) -> Tensor:

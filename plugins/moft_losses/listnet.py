@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Positive
-from moft_losses.masked_softmax import masked_log_softmax, masked_softmax, widened
+from moft_losses.masked_softmax import masked_log_softmax, sharpened_softmax, widened, within_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class ListNet:
         labels = labels.to(rewards.dtype)
         counts = mask.sum(-1) > 1  # [...]
         if self.target == "softmax":
-            targets = masked_softmax(labels * self.sharpness, mask)  # [..., list]
+            targets = sharpened_softmax(labels, self.sharpness, mask)  # [..., list]
         else:
             known = labels.masked_fill(~mask, 0.0)
             if bool((known < 0).any()):
@@ -59,6 +59,7 @@ class ListNet:
                     f"[listnet] target: sum needs labels of 0 or more, got {known.min():g}; use target: softmax, or a transform "
                     "that makes labels 0 or more."
                 )
+            known = within_range(known, known.sum(-1))
             total = known.sum(-1)  # [...]
             counts = counts & (total > 0)
             targets = known / torch.where(counts, total, 1.0).unsqueeze(-1)  # [..., list]

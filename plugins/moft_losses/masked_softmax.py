@@ -23,6 +23,24 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return masked.softmax(-1).masked_fill(~mask, 0.0)
 
 
+def sharpened_softmax(labels: Tensor, sharpness: float, mask: Tensor) -> Tensor:
+    """Softmax of `sharpness` times the labels over the items that count; zero elsewhere. All `[..., list]`.
+
+    Where a product overflows, the labels' differences to the largest one are multiplied instead, which gives the same.
+    """
+    products = labels * sharpness
+    fits = products.masked_fill(~mask, 0.0).isfinite().all(-1, keepdim=True)
+    highest = labels.masked_fill(~mask, -torch.inf).amax(-1, keepdim=True) if labels.shape[-1] else labels
+    return masked_softmax(torch.where(fits, products, (labels - highest) * sharpness), mask)
+
+
+def within_range(values: Tensor, sums: Tensor) -> Tensor:
+    """`[..., list]`, values of 0 or more, divided by the largest one of each list whose sum, `[...]`, has overflowed."""
+    if not values.shape[-1]:
+        return values
+    return values / torch.where(sums.isfinite(), 1.0, values.amax(-1)).unsqueeze(-1)
+
+
 def reward_differences(rewards: Tensor, mask: Tensor) -> Tensor:
     """Reward of the row's item minus that of the column's item, zero for items that do not count.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from torch import Tensor
 
 from moft.api import Default, Loss, NonNegative
-from moft_losses.masked_softmax import masked_softmax, widened
+from moft_losses.masked_softmax import sharpened_softmax, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,6 @@ class WithSFT:
         low = labels.masked_fill(~mask, float("inf")).amin(-1)
         high = labels.masked_fill(~mask, float("-inf")).amax(-1)
         has_order = (mask.sum(-1) > 1) & (high > low)  # [...]
-        targets = masked_softmax(labels.to(wide.dtype) * self.sharpness, mask)  # [..., list]
+        targets = sharpened_softmax(labels.to(wide.dtype), self.sharpness, mask)  # [..., list]
         term = -(targets * wide.masked_fill(~mask, 0.0)).sum(-1)
         return cost + self.weight * term.masked_fill(~has_order, 0.0)

@@ -33,6 +33,7 @@ from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import tensor_to_text, text_to_tensor
+from moft_ltr.base.score_digits import label_digit_notes
 from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels
 from moft_ltr.data.data_notes import id_notes, leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
@@ -163,6 +164,7 @@ class LTR:
         look._scaling = fit_scaling(
             block for part in train for block in feature_blocks(part.data.features, part.items, look._inputs)
         )
+        digits = label_digit_notes(look._splits, self._columns, self._main)
         stores = {split: look._build_store(parts) for split, parts in look._splits.items()}
         are_all = not unread and list_counts(look._splits) == list_counts(self._open_splits())
         owners = _label_owners(train[0].data, labels)
@@ -174,7 +176,8 @@ class LTR:
             return InputCheck((f"{files}: only the first lines were read; training reads them all.",), sample)
         if not are_all:
             return InputCheck((f"{self._data}: only the first queries of each split were looked at.",), sample)
-        check_learnable(stores["train"].labels, stores["train"].lengths, list(self._columns), labels, train[0].data.source)
+        train_store, source = stores["train"], train[0].data.source
+        check_learnable(train_store.labels, train_store.lengths, list(self._columns), labels, source, digits)
         return InputCheck(sample=sample)
 
     def prepare(self, trainer: Trainer) -> None:
@@ -185,12 +188,12 @@ class LTR:
             block for part in train for block in feature_blocks(part.data.features, part.items, self._inputs)
         )
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
+        digits = label_digit_notes(self._open_splits(), self._columns, self._main)
         self._stores = {split: self._build_store(self._open_splits()[split]) for split in ("train", "validation")}
         store = self._stores["train"]
         called = {name: train[0].data.column_name(column) for name, column in labels.items()}
-        for note in check_learnable(store.labels, store.lengths, list(self._columns), called, train[0].data.source):
-            trainer.note(note)
-        for note in missing_main_notes(train, self._main):
+        told = check_learnable(store.labels, store.lengths, list(self._columns), called, train[0].data.source, digits)
+        for note in (*digits.values(), *told, *missing_main_notes(train, self._main)):
             trainer.note(note)
         count = int(train[0].offsets[-1])
         known = {objective.name: store.labels[:count, index].cpu().numpy() for index, objective in enumerate(self.objectives)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from moft.cli.option_help import DIAL_HELP, TRUST_HELP
+from moft.cli.table_output import print_line
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import NOTHING, when_interrupted
@@ -43,6 +44,8 @@ def profile(
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
     from moft.run.checks.compatibility import check_profile
+    from moft.run.folder.resume import data_change
+    from moft.run.folder.run_folder import PROFILES
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
     from moft.run.policy.point_files import partial_of, points_beside, points_key
@@ -50,28 +53,32 @@ def profile(
     from moft.run.report.write_front import write_results
     from moft.types import Run
 
-    opened = open_run(run, plugins, trust=trust)
+    opened = open_run(run, plugins, trust=trust, is_measured=True)
     settings = _with_changes(opened.settings.profile, split=split, points=points)
     factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
     name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
-    target = out if out is not None else run / "profiles" / name
+    target = out if out is not None else run / PROFILES / name
     if target.exists():
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
     if target.is_relative_to(run):
-        opened.folder.check_is_own()
+        opened.folder.check_is_own(target)
     cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
     check_profile(settings, opened.task.objectives)
-    key, place = points_key(opened.folder, settings.split, opened.task.identity()), partial_of(target)
+    identity = opened.task.identity()
+    if changed := data_change(opened.folder, identity):
+        notes.append(f"Measured on other data than the run recorded: {changed}.")
+        print_line(f"moft: note: {run}: {changed}; this front is of the data as they are now.", err=True)
+    key, place = points_key(opened.folder, settings.split, identity), partial_of(target)
     with (
         when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
         points_beside(target, key) as kept,
     ):
         measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured, kept=kept)
         with atomic_folder(target) as folder:
-            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
+            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder, data=identity)
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

@@ -91,10 +91,13 @@ def points_beside(target: Path, key: str) -> Iterator[PointFiles]:
     """The points of a profile that is about to be written to `target`, in `TARGET.partial`; removed when the block succeeds.
 
     Raises:
-        RunError: another process measures there.
+        RunError: another process measures there, or nothing can be written there.
     """
     folder = partial_of(target)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}); choose another folder with --out.") from error
     try:
         lock = lock_folder(folder)
     except RunError as error:

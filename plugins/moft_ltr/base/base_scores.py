@@ -239,7 +239,9 @@ class BaseScores:
             if base.missing == "refuse" and not part.data.facts.is_table:
                 check_missing(booster, model, part, columns)
             check_against_source(booster, part, columns)
-        return list(column_notes(model, columns, labels, are_named=named_columns(model, every[0].data.facts.names) is not None))
+        first = every[0].data
+        are_named = named_columns(model, first.facts.names) is not None
+        return list(column_notes(model, columns, labels, first.labels, are_named=are_named))
 
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""

@@ -51,7 +51,7 @@ def check_columns(
                 f"{where} ({name!r}) would be read from column {column}, {why}. List the columns that the model reads here, "
                 "in its order."
             )
-        if named.get(name, column) != column:
+        if named.get(name, column) != column and not are_listed:
             raise ConfigError(
                 f"{where} is {name!r}, but would be read from column {column}, and the data says that {name!r} is column "
                 f"{named[name]}. List the columns that the model reads here, in its order."
@@ -81,15 +81,25 @@ def named_columns(model: TreeModel, names: Sequence[str], source: str = "") -> I
     return np.array([numbers[name] for name in model.names], dtype=np.int64)
 
 
-def column_notes(model: TreeModel, columns: Integers, labels: Mapping[int, str], *, are_named: bool = False) -> Iterator[str]:
+def column_notes(
+    model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int], *, are_named: bool = False
+) -> Iterator[str]:
     """Sentences on what a reader has to know of the columns that a model reads.
 
     Args:
         model: the model.
         columns: `[features]`, the column from 0 of each of its features.
         labels: whose label a column, from 1, is.
+        named: column, from 1, of each label that the data names itself.
         are_named: whether the columns have the names of the features.
     """
+    for feature in model.used:
+        name, column = model.names[feature][:40], int(columns[feature]) + 1
+        if named.get(name, column) != column:
+            yield (
+                f"The base model's feature {name!r} is read from column {column}, as task.base.columns says. The data has a "
+                f"label of the same name in column {named[name]}."
+            )
     for column in sorted({int(columns[feature]) + 1 for feature in model.used} & labels.keys()):
         yield (
             f"The base model reads column {column}, the label of {labels[column]!r}: its scores know this label, "

@@ -85,7 +85,8 @@ def parse_model(text: str) -> TreeModel:
     texts = [f"Tree={number}\n{tree.text}\n\n" for number, tree in enumerate(trees)]
     columns = " ".join(f"Column_{number}" for number in range(features))
     sizes = " ".join(str(len(tree)) for tree in texts)
-    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n"
+    averaged = "average_output\n" if "average_output" in header else ""  # a random forest, whose trees are not summed
+    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n{averaged}"
     infos = " ".join(["none"] * features)
     safe = f"{begin}feature_names={columns}\nfeature_infos={infos}\ntree_sizes={sizes}\n\n{''.join(texts)}end of trees\n"
     tail = body.partition(END)[2]

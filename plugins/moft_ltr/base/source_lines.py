@@ -24,12 +24,14 @@ class SourceSample:
         items: `[items]`, their indices in the converted file.
         numbers: `[items]`, their lines in the text file, from 1.
         rows: `[items, columns]`, their values with 64 bits.
+        relevance: `[items]`, the first field of each line with 64 bits.
         starts: `[lists]`, where each query begins in `items`.
     """
 
     items: NDArray[np.int64]
     numbers: list[int]
     rows: NDArray[np.float64]
+    relevance: NDArray[np.float64]
     starts: NDArray[np.int64]
 
 
@@ -42,7 +44,8 @@ def read_again(part: QuerySubset, columns: NDArray[np.int64]) -> SourceSample | 
     numbers, lines = _lines(source, part, chosen)
     items = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in chosen])
     lengths = offsets[chosen + 1] - offsets[chosen]
-    return SourceSample(items, numbers, _columns(b"".join(lines), part.data.columns)[:, columns], lengths.cumsum() - lengths)
+    rows, relevance = _values(b"".join(lines), part.data.columns)
+    return SourceSample(items, numbers, rows[:, columns], relevance, lengths.cumsum() - lengths)
 
 
 def _lines(source: Path, part: QuerySubset, chosen: NDArray[np.int64]) -> tuple[list[int], list[bytes]]:
@@ -64,9 +67,11 @@ def _lines(source: Path, part: QuerySubset, chosen: NDArray[np.int64]) -> tuple[
     return numbers, lines
 
 
-def _columns(text: bytes, columns: int) -> NDArray[np.float64]:
-    """`[items, columns]`, the values of lines with all their digits."""
+def _values(text: bytes, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`[items, columns]` and `[items]`, the values and the relevance of lines with all their digits."""
     from sklearn.datasets import load_svmlight_file
 
-    features, *_ = load_svmlight_file(io.BytesIO(text), n_features=columns, zero_based=False, query_id=True, dtype=np.float64)
-    return np.asarray(features.toarray())
+    features, relevance, _ = load_svmlight_file(
+        io.BytesIO(text), n_features=columns, zero_based=False, query_id=True, dtype=np.float64
+    )
+    return np.asarray(features.toarray()), np.asarray(relevance)

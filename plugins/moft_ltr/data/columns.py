@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from moft_ltr.data.table_columns import EXCLUDED, columns_text
 
 LARGEST_EXPONENT = 500.0
 """Largest label for the gain 2^label - 1: far below overflow in float64, also for the sum over a query."""
+
+COARSE = 1e-3
+"""Largest error of a label by 32 bits, as a share of the range of the labels within a query (the median over queries)."""
 
 MSLR_COLUMNS = 136
 MSLR_LABELS = range(132, 137)
@@ -150,7 +154,12 @@ def read_labels(
 
 
 def check_learnable(
-    labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int | str], source: str
+    labels: Tensor,
+    lengths: Tensor,
+    names: Sequence[str],
+    columns: Mapping[str, int | str],
+    source: str,
+    digits: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Checks that every objective has a training query whose labels differ.
 
@@ -160,6 +169,7 @@ def check_learnable(
         names: of the objectives.
         columns: of the objectives, by number or as messages call them.
         source: for the message.
+        digits: a sentence for each objective that may have lost the digits of its labels.
 
     Returns: notes for each objective that some documents have no label of, or that is constant within some queries.
 
@@ -178,7 +188,7 @@ def check_learnable(
             )
             raise DataError(
                 f"{source}: objective {name!r} (column {columns[name]}) is {what} in the training split after its transform; "
-                "its labels must differ within some query."
+                f"its labels must differ within some query.{f' {digits[name]}' if name in digits else ''}"
             )
         if missing := int(np.isnan(values[:, index]).sum()):
             notes.append(
@@ -226,7 +236,26 @@ def _read(
             f"{where}: label {raw[high]:g} of {name!r} is too large for gain: exp2, which is 2^{values[high]:g} here. "
             "Set gain: linear, or a transform."
         )
+    if loses_order(values, part.offsets):
+        raise DataError(
+            f"{_location(part, 0, column)}: labels of {name!r} such as {raw[0]:g} are so far from zero that after their "
+            f"transform, as {values[0]:g}, 32 bits no longer tell those of a query apart. Subtract one number, such as the "
+            "smallest label, from all of them in all files, or set transform: min-max."
+        )
     return values.astype(np.float32)
+
+
+def loses_order(labels: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
+    """Whether 32 bits are too few to tell the labels of a query apart, such as the logarithms of labels far from zero.
+
+    Args:
+        labels: `[items]`, transformed.
+        offsets: `[lists + 1]`, where queries begin.
+    """
+    low, high = np.fmin.reduceat(labels, offsets[:-1]), np.fmax.reduceat(labels, offsets[:-1])
+    error, spread = np.spacing(np.maximum(-low, high).astype(np.float32)) / 2, high - low
+    differ = spread > 0
+    return bool(differ.any() and np.median(error[differ] / spread[differ]) > COARSE)
 
 
 def _location(part: QuerySubset, item: int, column: int | None) -> str:

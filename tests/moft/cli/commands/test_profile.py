@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -78,6 +79,21 @@ def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert f"{target}: already exists; choose another --out or remove it." in said.mistakes[0]
     assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
+
+
+def test_a_run_that_cannot_be_written_is_measured_elsewhere(finished, moft, tmp_path, monkeypatch):
+    def refuse(folder, *args, **kwargs):
+        if folder.is_relative_to(finished):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return plain(folder, *args, **kwargs)
+
+    plain = type(tmp_path).mkdir
+    monkeypatch.setattr(type(tmp_path), "mkdir", refuse)
+    said = moft("profile", finished)
+    target = finished / "profiles" / "test-3"
+    told = f"moft: error: {target}: cannot be written (Permission denied); choose another folder with --out."
+    assert (said.code, said.mistakes) == (2, [told])
+    assert moft("profile", finished, "--out", tmp_path / "front").code == 0
 
 
 def test_a_policy_that_is_not_measured_yet_is_profiled(finished, moft, tmp_path):
