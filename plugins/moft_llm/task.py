@@ -153,17 +153,15 @@ class LLM:
 
     def check_inputs(self) -> InputCheck:
         examples, train, unchecked = self._first_examples()
-        outline, tokenizer = self._base.without_weights()
+        outline, tokenizer, of_model = self._base.without_weights()
         self._longest(outline)
-        if tokenizer is None:
-            unchecked = (*unchecked, f"{self._base.name}: its weights and tokenizer, which are read when training starts.")
-        elif first := examples[:PROMPTS]:
+        if tokenizer is not None and (first := examples[:PROMPTS]):
             counts = self._tokenize(first, Template(tokenizer, self._template, self._control_tokens), outline).counts
             if unchecked or len(examples) > PROMPTS:
                 unchecked = (*unchecked, f"how many prompts and responses beyond the first {PROMPTS:,} prompts are too long.")
             else:
                 check_truncation([counts], self._max_truncated)
-        return InputCheck(unchecked, labelled_sample(train[:SAMPLE], self._labels) if train else None)
+        return InputCheck((*unchecked, *of_model), labelled_sample(train[:SAMPLE], self._labels) if train else None)
 
     def _first_examples(self) -> tuple[Sequence[Example], Sequence[Example], tuple[str, ...]]:
         """What a look at the data gives: prompts of all splits, those to train on, and what was not looked at."""
