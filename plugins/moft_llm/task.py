@@ -29,7 +29,6 @@ from moft.api import (
 )
 from moft_llm.data.chat.chat_template import VERSION, Template, check_format
 from moft_llm.data.chat.control_tokens import ControlTokens
-from moft_llm.data.chat.whole_chats import in_words
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels
@@ -186,7 +185,7 @@ class LLM:
             trainer.note(note)
         if (fault := self.prompt_template().turn_end.fault) is not None:
             trainer.note(
-                f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {in_words(fault)}."
+                f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {fault.in_words()}."
             )
         if self.prompt_template().asks_time:  # a resumed run goes on with the time of its start
             self._now, self._prompt_template = _time(trainer.once("prompt-time", _now)), None

@@ -9,13 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft_llm.data.chat.bounded_rendering import ASKS_TIME
 from moft_llm.data.chat.control_tokens import ControlTokens, SplitText, TokenSplitter, check_private
 from moft_llm.data.chat.messages import Message, Prompt, Response, messages_in, response_text, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of, written_names
-from moft_llm.data.chat.whole_chats import ChatRenderer, Continuation, in_words
+from moft_llm.data.chat.whole_chats import ChatRenderer, Continuation
 
 PLACEHOLDER = "{prompt}"
+
+ASKS_TIME = "strftime_now"
+"""The function by which a chat template asks for the time, as transformers calls it."""
 
 CONTEXT = 64
 """Characters at a prompt's end that decide how its response is tokenized; tokenizers look no further back."""
@@ -125,7 +127,7 @@ class Template:
             return TurnEnd()
         found = turn_end_of(self.tokenizer)
         if found.fault is not None and found.fault.kind != "rejected":
-            raise ConfigError(f"[task.template] chat: the tokenizer's chat template {in_words(found.fault)}.")
+            raise ConfigError(f"[task.template] chat: the tokenizer's chat template {found.fault.in_words()}.")
         return found
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
+from moft.api import Chat, ChatFault, render_chats
 
 _QUESTION, _ANSWER = "moftquestion", "moftanswer"
 _OPENED = r"<\w+>"
@@ -31,7 +31,7 @@ class TurnEnd:
 
     token: int | None = None
     text: str = ""
-    fault: Fault | None = None
+    fault: ChatFault | None = None
     opening: str = ""
     left_out: str = ""
     between: str = ""
@@ -87,15 +87,15 @@ def turn_end_of(tokenizer: Any) -> TurnEnd:
             Chat([*first, answer, question], opens_answer=False),
         ]
     found = render_chats(tokenizer, chats)
-    is_rejected = isinstance(found[0], Fault) and found[0].kind == "rejected"
+    is_rejected = isinstance(found[0], ChatFault) and found[0].kind == "rejected"
     whole, prompt, _ = found[3:] if is_rejected else found[:3]
     turns = "\n".join(text for text in (found[2], found[5]) if isinstance(text, str))
     names = tuple(_written(tokenizer, str(tokenizer.chat_template), turns))
-    if isinstance(whole, Fault):
+    if isinstance(whole, ChatFault):
         return TurnEnd(fault=whole, names=names)
     before, is_there, after = whole.rpartition(_ANSWER)
     if not is_there:
-        return TurnEnd(fault=Fault("rejected", "it does not write the messages of the assistant"), names=names)
+        return TurnEnd(fault=ChatFault("rejected", "it does not write the messages of the assistant"), names=names)
     added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.content.strip()}
     ids = tokenizer(after, add_special_tokens=False, verbose=False)["input_ids"]
     token = next((number for number in ids if number in added), None)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from moft import DataError
-from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
+from moft.api import Chat, ChatFault, render_chats
 from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_private
 from moft_llm.data.chat.messages import Message, Prompt, messages_in, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd
@@ -93,7 +93,9 @@ class ChatRenderer:
         ]
         chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat, _ in marked]
         wholes = [
-            "" if isinstance(whole, Fault) and whole.kind == "rejected" and not message.more else _text(whole, where, "response")
+            ""
+            if isinstance(whole, ChatFault) and whole.kind == "rejected" and not message.more
+            else _text(whole, where, "response")
             for whole, message, where in zip(self._rendered(chats), messages, places, strict=True)
         ]
         more = [row for row, message in enumerate(messages) if message.more]
@@ -154,7 +156,7 @@ class ChatRenderer:
             last[1]
         )
 
-    def _rendered(self, chats: Sequence[Chat]) -> list[str | Fault]:
+    def _rendered(self, chats: Sequence[Chat]) -> list[str | ChatFault]:
         return render_chats(self._tokenizer, chats, self._now)
 
     def _messages(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[tuple[Message, ...]]:
@@ -202,7 +204,7 @@ class ChatRenderer:
         turns = [_until(chat, number) for row, number, variant, _ in same for chat in (chats[row], variant)]
         written = self._rendered(turns)
         for (row, number, _, part), turn, other in zip(same, written[::2], written[1::2], strict=True):
-            is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, Fault)
+            is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, ChatFault)
             if not is_old or turn == other:  # templates write the reasoning of the last turn only
                 raise DataError(
                     f"{places[row]}: the tokenizer's chat template leaves out {part}. Remove it from the data, or use a model "
@@ -210,16 +212,9 @@ class ChatRenderer:
                 )
 
 
-def in_words(fault: Fault, what: str = "chat") -> str:
-    """What a chat template does wrong, after its name in a sentence."""
-    if fault.kind == "syntax":
-        return f"cannot be read ({fault.reason})"
-    return f"rejects the {what} ({fault.reason})" if fault.kind == "rejected" else fault.reason
-
-
-def _text(rendered: str | Fault, where: str, what: str) -> str:
-    if isinstance(rendered, Fault):
-        raise DataError(f"{where}: the tokenizer's chat template {in_words(rendered, what)}.")
+def _text(rendered: str | ChatFault, where: str, what: str) -> str:
+    if isinstance(rendered, ChatFault):
+        raise DataError(f"{where}: the tokenizer's chat template {rendered.in_words(what)}.")
     return rendered
 
 
@@ -241,9 +236,9 @@ def _is_moved(text: str, body: str, end: TurnEnd) -> bool:
     return end.closes_block(text) and not end.opens_block(text) and not is_answer
 
 
-def _writes(rendered: str | Fault, parts: Sequence[Mapping[str, str]]) -> bool:
+def _writes(rendered: str | ChatFault, parts: Sequence[Mapping[str, str]]) -> bool:
     """Whether a template writes the text of parts, instead of leaving it out or writing the parts as Python or JSON."""
-    if isinstance(rendered, Fault) or any(form in rendered for form in (str(parts), json.dumps(parts, ensure_ascii=False))):
+    if isinstance(rendered, ChatFault) or any(form in rendered for form in (str(parts), json.dumps(parts, ensure_ascii=False))):
         return False
     return all(part["text"].strip() in rendered for part in parts)
 
