@@ -9,6 +9,7 @@ from moft.config.config_file import read_value
 from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
+from moft.engine.data.bounded_rendering import Chat, ChatFault, render_chats
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
@@ -99,6 +100,8 @@ __all__ = [
     "BasePolicy",
     "Batch",
     "Batches",
+    "Chat",
+    "ChatFault",
     "ConditionedPolicy",
     "Conditioner",
     "ConfigRequest",
@@ -194,6 +197,7 @@ __all__ = [
     "read_value",
     "redacted",
     "refuse_misfit",
+    "render_chats",
     "rendered_config",
     "seed_initialisation",
     "temporary_folder",
