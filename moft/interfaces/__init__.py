@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moft.interfaces.conditioner import Conditioner
-from moft.interfaces.evaluator import Evaluator, LongEvaluator
+from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, UsesAdaptiveSampler
@@ -36,6 +36,7 @@ __all__ = [
     "Method",
     "Model",
     "ModuleT",
+    "NamedMetrics",
     "Policy",
     "Problem",
     "ProcessGroup",

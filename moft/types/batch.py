@@ -25,6 +25,9 @@ class Batch:
         main: `[batch, list]`, labels of the main objective; zeros where there is none.
         lists: `[batch]` int64, which list of its split each row is.
         rows: largest number of rows (tradeoffs times lists) of a forward pass when a grid is folded into the batch.
+        raw_labels: `[batch, list, m]`, labels as in the data, for metrics; NaN where there is none of which more is better. None
+            where they are `labels`.
+        raw_main: `[batch, list]`, the same of the main objective; None where they are `main`.
     """
 
     inputs: Inputs
@@ -35,6 +38,8 @@ class Batch:
     main: Tensor
     lists: Tensor
     rows: int = 1024
+    raw_labels: Tensor | None = None
+    raw_main: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lists)
@@ -42,6 +47,8 @@ class Batch:
     def select(self, rows: Tensor) -> Self:
         """The rows `rows`, `[k]` integers, in their order; a row may be taken more than once."""
         parts = {name: getattr(self, name)[rows] for name in ("labels", "mask", "reference", "items", "main", "lists")}
+        given = {name: getattr(self, name) for name in ("raw_labels", "raw_main")}
+        parts |= {name: value[rows] for name, value in given.items() if value is not None}
         return replace(self, inputs={name: value[rows] for name, value in self.inputs.items()}, **parts)
 
 

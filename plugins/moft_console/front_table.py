@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from moft.api import Front
 
 MAX_ROWS = 21
+MAX_FURTHER = 4
+"""Further values of an evaluator that are shown beside the objectives; if there are more, the report alone has them."""
 
 
 def print_front(front: Front) -> None:
@@ -38,7 +40,7 @@ def print_front(front: Front) -> None:
 
 
 def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
-    """The columns and rows: weights, mean of each objective, and mean of the main values if there are any.
+    """The columns and rows: weights, mean of each objective, of the main values if there are any, and of a few further values.
 
     Of a front with more than `MAX_ROWS` points, evenly spaced ones are shown, including the first and the last.
     """
@@ -46,12 +48,15 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     weights, betas = tradeoffs.weights.tolist(), tradeoffs.betas.tolist()
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
+    more = {name: series.nanmean(1).tolist() for name, series in front.measured.more.items()}
+    more = more if len(more) <= MAX_FURTHER else {}
     varies = any(row != betas[0] for row in betas)
     columns = [
         "weights",
         *(["betas"] if varies else []),
         *front.objectives,
         *([front.measured.main_name] if has_main else []),
+        *more,
     ]
     rows = []
     for index in _shown(len(points)):
@@ -59,6 +64,7 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
         row += [" ".join(f"{beta:g}" for beta in betas[index])] if varies else []
         row += [_mean(value) for value in points[index]]
         row += [_mean(main[index])] if has_main else []
+        row += [_mean(means[index]) for means in more.values()]
         rows.append(row)
     return columns, rows
 

@@ -32,12 +32,12 @@ from moft.api import (
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
-from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels
+from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels, read_raw_labels
 from moft_ltr.data.data_notes import leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform, metric_names
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, open_splits
 from moft_ltr.network.list_transformer import Ranker, check_heads
@@ -115,10 +115,17 @@ class LTR:
         self._layout = 0  # columns of the data that it was trained on; 0 where a run of version 0.2.0 does not know
         self._base_scores = BaseScores(base, items_per_batch, self._inputs)
         self.objectives = tuple(
-            Objective(name, label.beta, label.gain, label.loss, f"column {label.column}, {describe_transform(label.transform)}")
+            Objective(
+                name,
+                label.beta,
+                label.gain,
+                label.loss,
+                f"column {label.column}, {describe_transform(label.transform)}",
+                metric_names(label),
+            )
             for name, label in objectives.items()
         )
-        self.main = None if main is None else Objective("main", gain=main.gain, label=_describe_main(main))
+        self.main = _main_objective(main)
 
     @classmethod
     def starting_config(cls, request: ConfigRequest) -> str:
@@ -309,9 +316,10 @@ class LTR:
             for block in feature_blocks(part.data.features, chosen, self._inputs):
                 features[position : position + len(block)] = torch.from_numpy(scaling(block)).to(device)
                 position += len(block)
-        labels, main = torch.zeros(count, len(self.objectives)), torch.zeros(count)
+        labels, main, more = torch.zeros(count, len(self.objectives)), torch.zeros(count), dict[str, Tensor]()
         if is_labelled:
             labels, main = read_labels(parts, items, self._columns, self._main)
+            more = read_raw_labels(parts, items, self._columns, self._main)
         lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
         qids = torch.cat([torch.from_numpy(part.data.qids[part.lists]) for part in parts])
         return ListStore(
@@ -323,12 +331,19 @@ class LTR:
             starts=lengths.cumsum(0) - lengths,
             lengths=lengths,
             qids=qids,
+            more={name: values.to(device) for name, values in more.items()},
         )
 
 
 def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
     """Whose label a column, from 1, is: by the data's own names, and by those of `labels`."""
     return {column: name for names in (data.labels, labels) for name, column in names.items()}
+
+
+def _main_objective(main: MainLabel | None) -> Objective | None:
+    if main is None:
+        return None
+    return Objective("main", gain=main.gain, label=_describe_main(main), metrics=metric_names(main))
 
 
 def _describe_main(main: MainLabel) -> str:

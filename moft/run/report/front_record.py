@@ -177,17 +177,21 @@ def nouns_of(record: Mapping[str, Any]) -> Nouns:
 
 
 def front_table(record: Mapping[str, Any]) -> str:
-    """The points of a front as CSV, one row each; the main columns are empty where there is no main objective."""
+    """The points of a front as CSV, one row each; the main columns are empty where there is no main objective.
+
+    Further values of the evaluator are the last columns.
+    """
     names = record["objectives"]
     header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
-    rows = [header]
+    more = list(record["points"][0].get("more", {}))
+    rows = [[*header, *more]]
     for point in record["points"]:
         row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
-        main = [point["main"], *point["main_ci"]]
-        rows.append([*row, *("" if value is None or math.isnan(value) else value for value in main)])
+        others = [point["main"], *point["main_ci"], *(point["more"][name] for name in more)]
+        rows.append([*row, *("" if value is None or math.isnan(value) else value for value in others)])
     return csv_text(rows)
 
 

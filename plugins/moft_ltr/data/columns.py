@@ -12,7 +12,7 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.feature_scaling import read_column
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels, transform_steps
 from moft_ltr.data.splits import QuerySubset
 
 LARGEST_EXPONENT = 500.0
@@ -103,6 +103,26 @@ def read_labels(
     return torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(mains))
 
 
+def read_raw_labels(
+    parts: Sequence[QuerySubset],
+    items: Sequence[NDArray[np.int64]],
+    objectives: Mapping[str, LabelColumn],
+    main: MainLabel | None,
+) -> dict[str, Tensor]:
+    """`raw_labels`, `[items, m]`, and `raw_main`, `[items]`: labels as in the data, by their names in a batch.
+
+    Empty where no label is transformed. NaN for a label that is inverted, because its least value is the best.
+    """
+    if not any(transform_steps(label.transform) for label in (*objectives.values(), main) if label is not None):
+        return {}
+    tables, mains = [], []
+    for part, chosen in zip(parts, items, strict=True):
+        numbers = label_columns(part.data, objectives, main)
+        tables.append(np.stack([_read_raw(part, chosen, numbers[name], label) for name, label in objectives.items()], axis=1))
+        mains.append(np.zeros(len(chosen), np.float32) if main is None else _read_raw(part, chosen, numbers.get("main"), main))
+    return {"raw_labels": torch.from_numpy(np.concatenate(tables)), "raw_main": torch.from_numpy(np.concatenate(mains))}
+
+
 def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int], source: str) -> list[str]:
     """Checks that every objective has a training query whose labels differ.
 
@@ -134,6 +154,15 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
                 "about their order."
             )
     return notes
+
+
+def _read_raw(
+    part: QuerySubset, items: NDArray[np.int64], column: int | None, label: LabelColumn | MainLabel
+) -> NDArray[np.float32]:
+    if "invert" in transform_steps(label.transform):
+        return np.full(len(items), np.nan, dtype=np.float32)
+    raw = part.data.relevance[items] if column is None else read_column(part.data.features, items, column - 1)
+    return np.asarray(raw, dtype=np.float32)
 
 
 def _read(

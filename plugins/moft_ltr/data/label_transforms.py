@@ -33,6 +33,8 @@ class LabelColumn:
         beta: DPO's beta, > 0; a larger value stays closer to the base ranker.
         gain: gain of a transformed label in NDCG.
         loss: loss of this objective; null for the method's.
+        metric: how the objective is measured, such as `mrr@10` or `value@5`; of several, the first is its value on the front, and
+            the others are written beside it. Null for NDCG with the evaluator's k.
     """
 
     column: int | str
@@ -40,6 +42,7 @@ class LabelColumn:
     beta: Positive = 1.0
     gain: Gain = "linear"
     loss: Loss | None = None
+    metric: str | list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,18 @@ class MainLabel:
         column: number of the column, from 1, or a name; null for the relevance, the first field of each line.
         transform: as for an objective.
         gain: gain of a label in NDCG; `exp2` is usual for grades 0 to 4.
+        metric: as for an objective.
     """
 
     column: int | str | None = None
     transform: Transform | list[Transform] = "none"
     gain: Gain = "exp2"
+    metric: str | list[str] | None = None
+
+
+def metric_names(label: LabelColumn | MainLabel) -> tuple[str, ...]:
+    """The metrics of a label; empty for the evaluator's own."""
+    return (label.metric,) if isinstance(label.metric, str) else tuple(label.metric or ())
 
 
 def transform_steps(transform: Transform | list[Transform]) -> list[Transform]:

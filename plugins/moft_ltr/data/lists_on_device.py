@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -23,6 +25,7 @@ class ListStore:
         starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
         qids: `[lists]` int64, on the CPU.
+        more: `[items, ...]` each, on the device: further fields of a batch, by their names there.
     """
 
     features: Tensor
@@ -33,6 +36,7 @@ class ListStore:
     starts: Tensor
     lengths: Tensor
     qids: Tensor
+    more: Mapping[str, Tensor] = field(default_factory=dict)
 
     def batch(self, lists: Tensor) -> Batch:
         """The queries `lists`, `[batch]` int64, padded to the longest of them."""
@@ -44,7 +48,7 @@ class ListStore:
         index = starts.unsqueeze(1) + positions.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
         labels = self.labels[index]  # [batch, list, m]
         mask = items.unsqueeze(-1).expand(labels.shape) if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
-        return Batch(
+        batch = Batch(
             inputs={"features": self.features[index], "items": items},
             labels=labels,
             mask=mask,
@@ -53,6 +57,8 @@ class ListStore:
             main=self.main[index].masked_fill(~items, 0.0),
             lists=lists.to(device),
         )
+        further: dict[str, Any] = {name: values[index] for name, values in self.more.items()}
+        return replace(batch, **further)
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
         """One pass in length-grouped batches of at most `budget` documents, padding included."""
