@@ -48,7 +48,7 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     weights, betas = tradeoffs.weights.tolist(), tradeoffs.betas.tolist()
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
-    more = {name: series.nanmean(1).tolist() for name, series in front.measured.more.items()}
+    more = {name: front.measured.mean(series).tolist() for name, series in front.measured.more.items()}
     more = more if len(more) <= MAX_FURTHER else {}
     varies = any(row != betas[0] for row in betas)
     columns = [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import ordered_pairs, reward_differences, widened
+from moft.api import Asks, ListContext
+from moft_losses.masked_softmax import ordered_pairs, reward_differences, weighted_pairs, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,9 @@ class LipoLambda:
 
     gain: Literal["linear", "exp2"] = "linear"
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         pairs = ordered_pairs(labels, mask)  # [..., list, list]
         gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
@@ -37,7 +40,7 @@ class LipoLambda:
         gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
         change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
         costs = -logsigmoid(reward_differences(rewards, mask))
-        return (change * costs).masked_fill(~pairs, 0.0).sum((-2, -1))
+        return weighted_pairs(change * costs, context).masked_fill(~pairs, 0.0).sum((-2, -1))
 
 
 def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:

@@ -40,6 +40,7 @@ from moft_ltr.data.first_queries import first_of_each, first_queries, largest_co
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform, metric_names
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, open_splits
+from moft_ltr.data.weight_columns import ListWeights, Propensity, WeightColumns, read_weights
 from moft_ltr.network.list_transformer import Ranker, check_heads
 from moft_ltr.starting_config import starting_config
 
@@ -72,6 +73,11 @@ class LTR:
         fold: the fold, from 0, that is the test split; the next one is the validation split.
         items_per_batch: documents of a batch, padding included; a larger value makes fewer and larger steps.
         short_lists: what to do with queries of one document: `refuse` them with an error, or `drop` them.
+        query_weight: column, from 1 or by its name in the data, of how much each query counts in losses, means and intervals; the
+            same number, 0 or more, for all documents of a query. Null counts all queries the same.
+        segment: column of the part of the data that a query belongs to, the same for all its documents; the report shows the
+            metrics of each part.
+        propensity: how likely documents were to be seen, whose inverse weights their labels in losses and metrics; null for none.
     """
 
     nouns = Nouns("query", "document")
@@ -94,6 +100,9 @@ class LTR:
         fold: NonNegativeCount = 0,
         items_per_batch: Count = 2048,
         short_lists: ShortLists = "refuse",
+        query_weight: int | str | None = None,
+        segment: int | str | None = None,
+        propensity: Propensity | None = None,
     ) -> None:
         if not objectives:
             raise ConfigError("[task.objectives] is empty; name at least one objective, such as clicks: {column: 134}.")
@@ -107,6 +116,8 @@ class LTR:
         self._width, self._layers, self._heads = width, layers, heads
         self._exclude, self._features = exclude or [], features
         self._folds, self._fold, self._budget, self._short_lists = folds, fold, items_per_batch, short_lists
+        self._weights = WeightColumns(query_weight, segment, propensity)
+        self._weights.check(list(objectives))
         self._splits: Mapping[str, tuple[QuerySubset, ...]] | None = None
         self._stores: dict[str, ListStore] = {}
         self._inputs_seen: int | None = None  # in a look at the data
@@ -257,7 +268,9 @@ class LTR:
         dealt = None if self._folds is None else {"folds": self._folds, "fold": self._fold}
         objectives = {objective.name: {"label": objective.label, "gain": objective.gain} for objective in self.objectives}
         main = None if self.main is None else {"label": self.main.label, "gain": self.main.gain}
-        return {"splits": splits, "dealt": dealt, "objectives": objectives, "main": main, "base": self._base.name}
+        return {"splits": splits, "dealt": dealt, "objectives": objectives, "main": main, "base": self._base.name} | (
+            {"weights": self._weights.identity()} if self._weights.identity() else {}
+        )
 
     def _make_ranker(self, features: int, tradeoff_size: int) -> Ranker:
         return Ranker(
@@ -279,13 +292,14 @@ class LTR:
                 raise ConfigError(
                     f"[task.base.column] column {column} is the label of {name!r}; name a column of scores that do not know it."
                 )
-        return labels, input_columns(data, labels, exclude=[*self._exclude, *scores], features=self._features)
+        no_inputs = [*self._exclude, *scores, *self._weights.numbers(data).values()]
+        return labels, input_columns(data, labels, exclude=no_inputs, features=self._features)
 
     def _largest_column(self) -> int:
         """The largest column that the config names by its number."""
         named = [label.column for label in (*self._columns.values(), self._main) if label is not None]
         base = [self._base.column] if isinstance(self._base, ScoreColumn) else getattr(self._base, "columns", None) or []
-        given = (*named, *base, *self._exclude, *(self._features or ()))
+        given = (*named, *base, *self._exclude, *(self._features or ()), *self._weights.given().values())
         return max((column for column in given if isinstance(column, int)), default=0)
 
     def _open_splits(self) -> Mapping[str, tuple[QuerySubset, ...]]:
@@ -316,10 +330,17 @@ class LTR:
             for block in feature_blocks(part.data.features, chosen, self._inputs):
                 features[position : position + len(block)] = torch.from_numpy(scaling(block)).to(device)
                 position += len(block)
-        labels, main, more = torch.zeros(count, len(self.objectives)), torch.zeros(count), dict[str, Tensor]()
+        labels, main, more, weights = (
+            torch.zeros(count, len(self.objectives)),
+            torch.zeros(count),
+            dict[str, Tensor](),
+            ListWeights(),
+        )
         if is_labelled:
             labels, main = read_labels(parts, items, self._columns, self._main)
             more = read_raw_labels(parts, items, self._columns, self._main)
+            weights = read_weights(parts, self._weights, list(self._columns))
+            more |= {} if weights.items is None else {"item_weights": weights.items}
         lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
         qids = torch.cat([torch.from_numpy(part.data.qids[part.lists]) for part in parts])
         return ListStore(
@@ -332,6 +353,8 @@ class LTR:
             lengths=lengths,
             qids=qids,
             more={name: values.to(device) for name, values in more.items()},
+            list_weights=weights.relative(device),
+            weights=weights,
         )
 
 

@@ -69,7 +69,8 @@ def train_base_ranker(
     network = settings.network(train.features.shape[1]).to(train.features.device)
 
     def loss_of(batch: Batch) -> Tensor:
-        return settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+        costs = settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+        return costs if batch.list_weights is None else costs * batch.list_weights
 
     def evaluate() -> dict[str, float]:
         values = []

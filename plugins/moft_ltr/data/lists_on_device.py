@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
+from moft_ltr.data.weight_columns import ListWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class ListStore:
         lengths: `[lists]` int64, on the CPU.
         qids: `[lists]` int64, on the CPU.
         more: `[items, ...]` each, on the device: further fields of a batch, by their names there.
+        list_weights: `[lists]`, on the device, 1 in the mean; None where all queries count the same.
+        weights: what passes over the queries know of them all.
     """
 
     features: Tensor
@@ -37,6 +40,8 @@ class ListStore:
     lengths: Tensor
     qids: Tensor
     more: Mapping[str, Tensor] = field(default_factory=dict)
+    list_weights: Tensor | None = None
+    weights: ListWeights = field(default_factory=ListWeights)
 
     def batch(self, lists: Tensor) -> Batch:
         """The queries `lists`, `[batch]` int64, padded to the longest of them."""
@@ -58,11 +63,14 @@ class ListStore:
             lists=lists.to(device),
         )
         further: dict[str, Any] = {name: values[index] for name, values in self.more.items()}
+        if self.list_weights is not None:
+            further["list_weights"] = self.list_weights[batch.lists]
         return replace(batch, **further)
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
         """One pass in length-grouped batches of at most `budget` documents, padding included."""
-        return Batches(length_grouped(self.lengths, budget, generator), self.batch)
+        plan = length_grouped(self.lengths, budget, generator)
+        return Batches(plan, self.batch, weights=self.weights.lists, segments=self.weights.segments)
 
     def flat(self, values: Tensor, batch: Batch, out: Tensor) -> None:
         """Writes `values`, `[batch, list]`, of the batch's documents into `out`, `[items]`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,10 @@ class Labels:
     mask: Tensor
     items: Tensor
     weights: Tensor | None = None
+
+    def known(self) -> Labels:
+        """The same, in which only documents count that have a label in the data."""
+        return replace(self, mask=self.mask & ~self.raw.isnan())
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ class Metric:
         k, mask = self.k or labels.mask.shape[-1], labels.mask
         if self.name == "ndcg":
             return ndcg(discounted(order, k), labels.transformed, mask, gain, empty, labels.weights)
+        mask = labels.known().mask
         raw = labels.raw.masked_fill(~mask, 0.0).double()
         weights = torch.ones_like(raw) if labels.weights is None else labels.weights
         if self.name in ("value", "mean-value"):

@@ -53,7 +53,8 @@ class NDCG:
         with_label, with_both = set[tuple[int, Metric]](), set[tuple[int, Metric]]()
         for batch in batches if named else ():
             for index, metric in named:
-                labels = self._labels(batch, index)
+                labels = self._labels(batch, index).known()
+                _check_weights(self._measured[index], metric, labels)
                 _check_range(self._measured[index], metric, labels, batch)
                 if labels.mask.any():
                     with_label.add((index, metric))
@@ -106,9 +107,10 @@ class NDCG:
         if index < len(self._objectives):
             raw = batch.labels if batch.raw_labels is None else batch.raw_labels
             mask, labels = batch.mask[..., index], batch.labels[..., index]
-            return Labels(labels, raw[..., index], mask & ~raw[..., index].isnan(), batch.items)
+            weights = None if batch.item_weights is None else batch.item_weights[..., index]
+            return Labels(labels, raw[..., index], mask, batch.items, weights)
         raw = batch.main if batch.raw_main is None else batch.raw_main
-        return Labels(batch.main, raw, batch.items & ~raw.isnan(), batch.items)
+        return Labels(batch.main, raw, batch.items, batch.items)
 
     def _usual_words(self, k: int) -> str:
         gain_formulas = {"linear": "the label itself", "exp2": "2^label - 1"}
@@ -123,13 +125,22 @@ class NDCG:
         )
 
     def _own_words(self) -> str:
-        """Each metric with those that it measures; the first ones of objectives come first."""
+        """The metric of each objective, after the short names of the first ones, which titles show."""
         empties = {"skip": "are skipped", "one": "count 1", "zero": "count 0"}[self._empty]
         lines = []
         for objective, metrics in zip(self._measured, self._metrics, strict=True):
             words = [metric.words(objective.gain, empties) for metric in metrics]
             lines.append(f"{objective.name} {', and beside it '.join(words)}")
-        return f"Metrics: {'; '.join(lines)}. Means over all orders of tied documents"
+        firsts = dict.fromkeys(metrics[0].text for metrics in self._metrics[: len(self._objectives)])
+        return f"{'/'.join(firsts)}: {'; '.join(lines)}; means over all orders of tied documents"
+
+
+def _check_weights(objective: Objective, metric: Metric, labels: Labels) -> None:
+    if labels.weights is not None and not metric.is_sum and bool((labels.weights != 1)[labels.items].any()):
+        raise ConfigError(
+            f"{metric.text} of {objective.name!r}: cannot weight documents by their propensity, as it is no sum over documents; "
+            "take ndcg, precision, recall or value, or leave the objective out of task.propensity.objectives."
+        )
 
 
 def _check_range(objective: Objective, metric: Metric, labels: Labels, batch: Batch) -> None:

@@ -141,7 +141,9 @@ def test_a_policy_is_measured_by_other_metrics(finished, moft, tmp_path):
     assert "first mean-value@3" in said.out
     target = tmp_path / "run" / "profiles" / "test-3-first=value@2-first=mean-value@3-main=err-top=9-@4"
     found, before = front(target), front(finished)
-    assert found["metric"].startswith("Metrics: first value@2 (sum of the label as in the data over the top k), and beside it ")
+    assert found["metric"].startswith(
+        "value@2/ndcg@10: first value@2 (sum of the label as in the data over the top k), and beside it "
+    )
     assert [point["values"][1] for point in found["points"]] == [point["values"][1] for point in before["points"]]
     assert all(point["values"][0] != other["values"][0] for point, other in zip(found["points"], before["points"], strict=True))
     assert all(set(point["more"]) == {"first mean-value@3"} for point in [*found["points"], found["base"]])

@@ -154,3 +154,19 @@ def test_a_label_that_is_inverted_has_no_value_in_the_data(prepared):
     task = prepared(objectives=objectives)
     with pytest.raises(DataError, match="value@3 of 'first': there is no label as in the data of which more is better"):
         NDCG(task.objectives, task.main).check_labels(task.batches("test"), is_whole=True)
+
+
+def test_an_inverted_label_keeps_its_ndcg_beside_labels_with_other_metrics(prepared):
+    inverted = {"column": 9, "transform": "invert"}
+    one, other = (
+        prepared(objectives={"first": inverted, "second": second})
+        for second in ({"column": 10, "metric": "value@3"}, {"column": 10})
+    )
+    values = [
+        NDCG(task.objectives, task.main)(
+            Steered(BasePolicy(task), Tradeoff(torch.eye(2), torch.ones(1, 2))), task.batches("test")
+        ).values
+        for task in (one, other)
+    ]
+    assert_close(values[0][..., 0], values[1][..., 0], rtol=0, atol=0, equal_nan=True)
+    assert not values[0][..., 0].isnan().all()
