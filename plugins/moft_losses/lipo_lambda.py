@@ -35,15 +35,15 @@ class LipoLambda:
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         pairs = ordered_pairs(labels, mask)  # [..., list, list]
-        gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
-        ideal = (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)  # [...]
+        gains = label_gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
+        ideal = (gains.sort(-1, descending=True).values * rank_discounts(gains)).sum(-1)  # [...]
         gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
         change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
         costs = -logsigmoid(reward_differences(rewards, mask))
         return weighted_pairs(change * costs, context).masked_fill(~pairs, 0.0).sum((-2, -1))
 
 
-def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
+def label_gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
     """`[..., list]`, what each item adds to DCG, 0 for the least label of the list and for items that do not count."""
     least = labels.masked_fill(~mask, torch.inf).amin(-1, keepdim=True) if labels.shape[-1] else labels
     above = (labels - least).masked_fill(~mask, 0.0)
@@ -53,7 +53,7 @@ def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
     return (above - largest).exp2() - (-largest).exp2()  # 2^label - 2^least, over 2^largest, which the ideal DCG takes out again
 
 
-def _discounts(values: Tensor) -> Tensor:
+def rank_discounts(values: Tensor) -> Tensor:
     """`[list]`, the discount of each rank."""
     return 1 / torch.arange(2, values.shape[-1] + 2, dtype=values.dtype, device=values.device).log2()
 
@@ -68,7 +68,7 @@ def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
     above = (hidden.unsqueeze(-1) < hidden.unsqueeze(-2)).sum(-1)  # [..., list], the first rank of the item's block, from 0
     equal = (hidden.unsqueeze(-1) == hidden.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
     size = equal.sum(-1).clamp(min=1)  # [..., list]
-    discounts = _discounts(rewards.double())
+    discounts = rank_discounts(rewards.double())
     ranks = torch.arange(len(discounts), dtype=torch.float64, device=rewards.device)
     total, moment = (torch.cat([each.new_zeros(1), each.cumsum(0)]) for each in (discounts, discounts * ranks))
     ends = (above + size).clamp(max=len(discounts))

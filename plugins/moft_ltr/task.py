@@ -25,7 +25,6 @@ from moft.api import (
     ModelSpec,
     NonNegativeCount,
     Nouns,
-    Objective,
     PathOrName,
     Trainer,
 )
@@ -37,10 +36,11 @@ from moft_ltr.data.data_notes import leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform, metric_names
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objective, objective_of
 from moft_ltr.data.lists_on_device import ListStore
+from moft_ltr.data.side_columns import Propensity, SideColumns, SideValues, read_side_columns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, open_splits
-from moft_ltr.data.weight_columns import ListWeights, Propensity, WeightColumns, read_weights
+from moft_ltr.metrics.labelless_objectives import check_has_labels
 from moft_ltr.network.list_transformer import Ranker, check_heads
 from moft_ltr.starting_config import starting_config
 
@@ -77,6 +77,8 @@ class LTR:
             same number, 0 or more, for all documents of a query. Null counts all queries the same.
         segment: column of the part of the data that a query belongs to, the same for all its documents; the report shows the
             metrics of each part.
+        attributes: columns, from 1 or by their names in the data, that losses and metrics read, such as `exposure`, each under a
+            name of yours. They are inputs, too, unless they are in `exclude`.
         propensity: how likely documents were to be seen, whose inverse weights their labels in losses and metrics; null for none.
     """
 
@@ -103,6 +105,7 @@ class LTR:
         query_weight: int | str | None = None,
         segment: int | str | None = None,
         propensity: Propensity | None = None,
+        attributes: dict[str, int | str] | None = None,
     ) -> None:
         if not objectives:
             raise ConfigError("[task.objectives] is empty; name at least one objective, such as clicks: {column: 134}.")
@@ -116,8 +119,10 @@ class LTR:
         self._width, self._layers, self._heads = width, layers, heads
         self._exclude, self._features = exclude or [], features
         self._folds, self._fold, self._budget, self._short_lists = folds, fold, items_per_batch, short_lists
-        self._weights = WeightColumns(query_weight, segment, propensity)
-        self._weights.check(list(objectives))
+        self._side = SideColumns(query_weight, segment, propensity, attributes or {})
+        self._side.check(list(objectives))
+        for name, label in objectives.items():
+            check_has_labels(name, label, self._side.attributes)
         self._splits: Mapping[str, tuple[QuerySubset, ...]] | None = None
         self._stores: dict[str, ListStore] = {}
         self._inputs_seen: int | None = None  # in a look at the data
@@ -125,18 +130,8 @@ class LTR:
         self._inputs = np.zeros(0, dtype=np.int64)
         self._layout = 0  # columns of the data that it was trained on; 0 where a run of version 0.2.0 does not know
         self._base_scores = BaseScores(base, items_per_batch, self._inputs)
-        self.objectives = tuple(
-            Objective(
-                name,
-                label.beta,
-                label.gain,
-                label.loss,
-                f"column {label.column}, {describe_transform(label.transform)}",
-                metric_names(label),
-            )
-            for name, label in objectives.items()
-        )
-        self.main = _main_objective(main)
+        self.objectives = tuple(objective_of(name, label) for name, label in objectives.items())
+        self.main = main_objective(main)
 
     @classmethod
     def starting_config(cls, request: ConfigRequest) -> str:
@@ -268,9 +263,14 @@ class LTR:
         dealt = None if self._folds is None else {"folds": self._folds, "fold": self._fold}
         objectives = {objective.name: {"label": objective.label, "gain": objective.gain} for objective in self.objectives}
         main = None if self.main is None else {"label": self.main.label, "gain": self.main.gain}
-        return {"splits": splits, "dealt": dealt, "objectives": objectives, "main": main, "base": self._base.name} | (
-            {"weights": self._weights.identity()} if self._weights.identity() else {}
-        )
+        return {
+            "splits": splits,
+            "dealt": dealt,
+            "objectives": objectives,
+            "main": main,
+            "base": self._base.name,
+            **self._side.identity(),
+        }
 
     def _make_ranker(self, features: int, tradeoff_size: int) -> Ranker:
         return Ranker(
@@ -292,14 +292,14 @@ class LTR:
                 raise ConfigError(
                     f"[task.base.column] column {column} is the label of {name!r}; name a column of scores that do not know it."
                 )
-        no_inputs = [*self._exclude, *scores, *self._weights.numbers(data).values()]
+        no_inputs = [*self._exclude, *scores, *self._side.numbers(data).values()]
         return labels, input_columns(data, labels, exclude=no_inputs, features=self._features)
 
     def _largest_column(self) -> int:
         """The largest column that the config names by its number."""
         named = [label.column for label in (*self._columns.values(), self._main) if label is not None]
         base = [self._base.column] if isinstance(self._base, ScoreColumn) else getattr(self._base, "columns", None) or []
-        given = (*named, *base, *self._exclude, *(self._features or ()), *self._weights.given().values())
+        given = (*named, *base, *self._exclude, *(self._features or ()), *self._side.given())
         return max((column for column in given if isinstance(column, int)), default=0)
 
     def _open_splits(self) -> Mapping[str, tuple[QuerySubset, ...]]:
@@ -330,17 +330,11 @@ class LTR:
             for block in feature_blocks(part.data.features, chosen, self._inputs):
                 features[position : position + len(block)] = torch.from_numpy(scaling(block)).to(device)
                 position += len(block)
-        labels, main, more, weights = (
-            torch.zeros(count, len(self.objectives)),
-            torch.zeros(count),
-            dict[str, Tensor](),
-            ListWeights(),
-        )
+        labels, main, raw, side = torch.zeros(count, len(self.objectives)), torch.zeros(count), dict[str, Tensor](), SideValues()
         if is_labelled:
             labels, main = read_labels(parts, items, self._columns, self._main)
-            more = read_raw_labels(parts, items, self._columns, self._main)
-            weights = read_weights(parts, self._weights, list(self._columns))
-            more |= {} if weights.items is None else {"item_weights": weights.items}
+            raw = read_raw_labels(parts, items, self._columns, self._main)
+            side = read_side_columns(parts, self._side, list(self._columns))
         lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
         qids = torch.cat([torch.from_numpy(part.data.qids[part.lists]) for part in parts])
         return ListStore(
@@ -352,23 +346,11 @@ class LTR:
             starts=lengths.cumsum(0) - lengths,
             lengths=lengths,
             qids=qids,
-            more={name: values.to(device) for name, values in more.items()},
-            list_weights=weights.relative(device),
-            weights=weights,
+            raw={name: values.to(device) for name, values in raw.items()},
+            side=side.to(device),
         )
 
 
 def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
     """Whose label a column, from 1, is: by the data's own names, and by those of `labels`."""
     return {column: name for names in (data.labels, labels) for name, column in names.items()}
-
-
-def _main_objective(main: MainLabel | None) -> Objective | None:
-    if main is None:
-        return None
-    return Objective("main", gain=main.gain, label=_describe_main(main), metrics=metric_names(main))
-
-
-def _describe_main(main: MainLabel) -> str:
-    where = "relevance" if main.column is None else f"column {main.column}"
-    return f"{where}, {describe_transform(main.transform)}"

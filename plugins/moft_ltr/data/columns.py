@@ -41,7 +41,11 @@ def column_number(data: Dataset, column: int | str, setting: str) -> int:
 
 def label_columns(data: Dataset, objectives: Mapping[str, LabelColumn], main: MainLabel | None) -> dict[str, int]:
     """The column of each objective by name, and of `main` if it is read from a column."""
-    columns = {name: column_number(data, label.column, f"task.objectives.{name}.column") for name, label in objectives.items()}
+    columns = {
+        name: column_number(data, label.column, f"task.objectives.{name}.column")
+        for name, label in objectives.items()
+        if label.column is not None
+    }
     if main is not None and main.column is not None:
         columns["main"] = column_number(data, main.column, "task.main.column")
     return columns
@@ -94,7 +98,10 @@ def read_labels(
     tables, mains = [], []
     for part, chosen in zip(parts, items, strict=True):
         numbers = label_columns(part.data, objectives, main)
-        columns = [_read(part, chosen, name, numbers[name], label) for name, label in objectives.items()]
+        columns = [
+            _read(part, chosen, name, numbers[name], label) if name in numbers else np.zeros(len(chosen), dtype=np.float32)
+            for name, label in objectives.items()
+        ]
         tables.append(np.stack(columns, axis=1))
         if main is None:
             mains.append(np.zeros(len(chosen), dtype=np.float32))
@@ -118,7 +125,8 @@ def read_raw_labels(
     tables, mains = [], []
     for part, chosen in zip(parts, items, strict=True):
         numbers = label_columns(part.data, objectives, main)
-        tables.append(np.stack([_read_raw(part, chosen, numbers[name], label) for name, label in objectives.items()], axis=1))
+        columns = [_read_raw(part, chosen, numbers.get(name, 1), label) for name, label in objectives.items()]
+        tables.append(np.stack(columns, axis=1))
         mains.append(np.zeros(len(chosen), np.float32) if main is None else _read_raw(part, chosen, numbers.get("main"), main))
     return {"raw_labels": torch.from_numpy(np.concatenate(tables)), "raw_main": torch.from_numpy(np.concatenate(mains))}
 
@@ -141,6 +149,8 @@ def check_learnable(labels: Tensor, lengths: Tensor, names: Sequence[str], colum
     starts = (lengths.cumsum(0) - lengths).numpy()
     values, notes = labels.cpu().numpy(), []
     for index, name in enumerate(names):
+        if name not in columns:
+            continue  # an objective without labels
         low, high = np.minimum.reduceat(values[:, index], starts), np.maximum.reduceat(values[:, index], starts)
         if (high == low).all():
             what = "zero everywhere" if (high == 0).all() else "constant within every query"

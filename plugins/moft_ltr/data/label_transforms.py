@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from moft.api import Loss, Positive
+from moft.api import Loss, Objective, Positive
 
 Transform = Literal["none", "log1p", "min-max", "invert"]
 Gain = Literal["linear", "exp2"]
@@ -27,7 +27,8 @@ class LabelColumn:
     """An objective, read from one column of labels.
 
     Args:
-        column: number of the column, from 1, or the name that the data gives it.
+        column: number of the column, from 1, or the name that the data gives it; null only for an objective without labels, whose
+            loss and metric read attributes.
         transform: one or several, applied in order: `log1p` for counts, which must not be negative, `min-max` to scale each
             query to 0..1, `invert` where small labels are good (maximum of the query minus label), `none`.
         beta: DPO's beta, > 0; a larger value stays closer to the base ranker.
@@ -37,7 +38,7 @@ class LabelColumn:
             the others are written beside it. Null for NDCG with the evaluator's k.
     """
 
-    column: int | str
+    column: int | str | None = None
     transform: Transform | list[Transform] = "none"
     beta: Positive = 1.0
     gain: Gain = "linear"
@@ -102,3 +103,17 @@ def transform_labels(
             values = np.divide(values - low, high - low, out=np.zeros_like(values), where=high > low)
             values[np.isnan(high)] = np.nan
     return values
+
+
+def objective_of(name: str, label: LabelColumn) -> Objective:
+    """The objective that a label column is read for."""
+    where = "no labels" if label.column is None else f"column {label.column}, {describe_transform(label.transform)}"
+    return Objective(name, label.beta, label.gain, label.loss, where, metric_names(label))
+
+
+def main_objective(main: MainLabel | None) -> Objective | None:
+    """The main objective, if there is one."""
+    if main is None:
+        return None
+    where = "relevance" if main.column is None else f"column {main.column}"
+    return Objective("main", gain=main.gain, label=f"{where}, {describe_transform(main.transform)}", metrics=metric_names(main))

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
-from moft_ltr.data.weight_columns import ListWeights
+from moft_ltr.data.side_columns import SideValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +26,8 @@ class ListStore:
         starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
         qids: `[lists]` int64, on the CPU.
-        more: `[items, ...]` each, on the device: further fields of a batch, by their names there.
-        list_weights: `[lists]`, on the device, 1 in the mean; None where all queries count the same.
-        weights: what passes over the queries know of them all.
+        raw: `[items, ...]` each, on the device: labels as in the data, by their names in a batch.
+        side: weights and segments of the queries, and attributes of the documents.
     """
 
     features: Tensor
@@ -39,9 +38,8 @@ class ListStore:
     starts: Tensor
     lengths: Tensor
     qids: Tensor
-    more: Mapping[str, Tensor] = field(default_factory=dict)
-    list_weights: Tensor | None = None
-    weights: ListWeights = field(default_factory=ListWeights)
+    raw: Mapping[str, Tensor] = field(default_factory=dict)
+    side: SideValues = field(default_factory=SideValues)
 
     def batch(self, lists: Tensor) -> Batch:
         """The queries `lists`, `[batch]` int64, padded to the longest of them."""
@@ -61,16 +59,19 @@ class ListStore:
             items=items,
             main=self.main[index].masked_fill(~items, 0.0),
             lists=lists.to(device),
+            attributes={name: column[index] for name, column in self.side.attributes.items()},
         )
-        further: dict[str, Any] = {name: values[index] for name, values in self.more.items()}
-        if self.list_weights is not None:
-            further["list_weights"] = self.list_weights[batch.lists]
+        further: dict[str, Any] = {name: values[index] for name, values in self.raw.items()}
+        if self.side.items is not None:
+            further["item_weights"] = self.side.items[index]
+        if self.side.relative is not None:
+            further["list_weights"] = self.side.relative[lists].to(device)
         return replace(batch, **further)
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
         """One pass in length-grouped batches of at most `budget` documents, padding included."""
         plan = length_grouped(self.lengths, budget, generator)
-        return Batches(plan, self.batch, weights=self.weights.lists, segments=self.weights.segments)
+        return Batches(plan, self.batch, weights=self.side.lists, segments=self.side.segments)
 
     def flat(self, values: Tensor, batch: Batch, out: Tensor) -> None:
         """Writes `values`, `[batch, list]`, of the batch's documents into `out`, `[items]`."""

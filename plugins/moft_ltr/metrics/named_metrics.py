@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from moft import ConfigError
 from moft_ltr.metrics.ranking import Order, discounted
-from moft_ltr.metrics.tied_metrics import FILLERS, Empty, average_precision, cascade, ndcg, top_sum
+from moft_ltr.metrics.tied_metrics import (
+    FILLERS,
+    Empty,
+    average_precision,
+    cascade,
+    distinct_categories,
+    exposure,
+    ndcg,
+    top_sum,
+)
 
-SYNTAX = re.compile(r"([a-z-]+)(?:\(([a-z]+)=([^()]*)\))?(?:@([1-9][0-9]{0,8}))?")
+SYNTAX = re.compile(r"([a-z-]+)(?:\(([^()=]+)(?:=([^()=]*))?\))?(?:@([1-9][0-9]{0,8}))?")
 GRADES = 4.0
 """The largest grade of `err`, unless it is given."""
 
@@ -28,12 +38,14 @@ class _Kind:
         option: the name of its option.
         needs_k: True if it says nothing over the whole list.
         is_sum: True if it is a sum over documents, which can be weighted one by one.
+        of_attribute: what it reads instead of labels, as an example; None for labels.
     """
 
     meaning: str
     option: str | None = None
     needs_k: bool = False
     is_sum: bool = False
+    of_attribute: str | None = None
 
 
 KINDS = {
@@ -45,6 +57,9 @@ KINDS = {
     "recall": _Kind("relevant documents of the top k, over all relevant ones", "rel", needs_k=True, is_sum=True),
     "value": _Kind("sum of the label as in the data over the top k", needs_k=True, is_sum=True),
     "mean-value": _Kind("mean of the label as in the data over the top k", needs_k=True, is_sum=True),
+    "exposure": _Kind("share of a group in the exposure 1/log2(rank+1) of the top k", of_attribute="provider=1"),
+    "parity": _Kind("1 minus the distance of that share from the group's share of the documents", of_attribute="provider=1"),
+    "diversity": _Kind("categories in the top k, of those that could be there", needs_k=True, of_attribute="category"),
 }
 
 
@@ -58,6 +73,7 @@ class Labels:
         mask: `[batch, list]` bool, True where the label counts.
         items: `[batch, list]` bool, False for padding.
         weights: `[batch, list]`, of the documents, such as inverse propensities; None for none.
+        attributes: `[batch, list]` each, columns by name.
     """
 
     transformed: Tensor
@@ -65,6 +81,7 @@ class Labels:
     mask: Tensor
     items: Tensor
     weights: Tensor | None = None
+    attributes: Mapping[str, Tensor] = field(default_factory=dict)
 
     def known(self) -> Labels:
         """The same, in which only documents count that have a label in the data."""
@@ -79,13 +96,16 @@ class Metric:
         text: as it was written.
         name: of `KINDS`.
         k: number of ranks; None for all.
-        option: the smallest label that is relevant, of `err` the largest grade; None for the default.
+        option: the smallest label that is relevant, of `err` the largest grade, of a group the value of its attribute; None for
+            the default.
+        attribute: the column that it reads instead of labels; None for labels.
     """
 
     text: str
     name: str
     k: int | None
     option: float | None = None
+    attribute: str | None = None
 
     @property
     def uses_relevance(self) -> bool:
@@ -108,6 +128,8 @@ class Metric:
         if self.name == "err":
             rule = f"; a reader stops with (2^label - 1)/2^{self._top:g}"
         queries = "" if self.name in ("value", "mean-value") else f"; queries without relevant documents {empty}"
+        if self.attribute is not None:
+            queries = f"; queries of one kind of documents {empty}"
         return f"{self.text} ({KINDS[self.name].meaning}{rule}{queries})"
 
     def relevant(self, labels: Tensor, mask: Tensor) -> Tensor:
@@ -132,6 +154,8 @@ class Metric:
             empty: what a query counts as that has nothing relevant.
         """
         k, mask = self.k or labels.mask.shape[-1], labels.mask
+        if self.attribute is not None:
+            return self._of_attribute(order, labels, k).masked_fill(~self.has_kinds(labels), FILLERS[empty])
         if self.name == "ndcg":
             return ndcg(discounted(order, k), labels.transformed, mask, gain, empty, labels.weights)
         mask = labels.known().mask
@@ -151,6 +175,23 @@ class Metric:
             "recall": lambda: top_sum(order, weighted, k) / weighted.sum(-1).clamp(min=torch.finfo(torch.float64).tiny),
         }
         return measures[self.name]().masked_fill(~relevant.any(-1), FILLERS[empty])
+
+    def has_kinds(self, labels: Labels) -> Tensor:
+        """`[batch]` bool, True where the attribute tells some documents from others."""
+        column = labels.attributes[str(self.attribute)]
+        if self.name == "diversity":
+            least, most = (column.masked_fill(~labels.items | column.isnan(), end) for end in (math.inf, -math.inf))
+            return least.amin(-1) < most.amax(-1)
+        group = column == self.option
+        return (group & labels.items).any(-1) & (~group & labels.items).any(-1)
+
+    def _of_attribute(self, order: Order, labels: Labels, k: int) -> Tensor:
+        column, items = labels.attributes[str(self.attribute)], labels.items
+        if self.name == "diversity":
+            return distinct_categories(order, column, items, k)
+        group = (column == self.option) & items
+        share = exposure(order, group, items, k)
+        return share if self.name == "exposure" else 1 - (share - group.sum(-1).double() / items.sum(-1)).abs()
 
     @property
     def _top(self) -> float:
@@ -176,7 +217,9 @@ def metric_of(text: str, owner: str, k: int) -> Metric:
         )
     name, option, value, ranks = found.groups()
     kind = KINDS[name]
-    if option is not None and option != kind.option:
+    if kind.of_attribute is not None:
+        return _metric_of_attribute(text, owner, found.groups())
+    if option is not None and (option != kind.option or value is None):
         takes = f"takes only {kind.option}, as in {name}({kind.option}=2)@10" if kind.option else "takes no option"
         raise ConfigError(f"metric {text!r} of {owner!r}: there is no option {option!r}; {name} {takes}.")
     if ranks is None and kind.needs_k:
@@ -186,6 +229,17 @@ def metric_of(text: str, owner: str, k: int) -> Metric:
         allowed = "above 0 and at most 64" if name == "err" else "finite"
         raise ConfigError(f"metric {text!r} of {owner!r}: {option} is {value!r}, not a number that is {allowed}.")
     return Metric(text, name, int(ranks) if ranks else k if name == "ndcg" else None, number)
+
+
+def _metric_of_attribute(text: str, owner: str, parts: tuple[Any, ...]) -> Metric:
+    """A metric that reads an attribute, whose name is in brackets, with a value where a group is meant."""
+    name, attribute, value, ranks = parts
+    kind, wants_value = KINDS[name], "=" in str(KINDS[name].of_attribute)
+    if attribute is None or wants_value != (value is not None) or (wants_value and not math.isfinite(_number(value))):
+        raise ConfigError(f"metric {text!r} of {owner!r}: must name an attribute, as in {name}({kind.of_attribute})@10.")
+    if ranks is None and kind.needs_k:
+        raise ConfigError(f"metric {text!r} of {owner!r}: needs a number of ranks, such as {text}@5.")
+    return Metric(text, name, int(ranks) if ranks else None, _number(value) if wants_value else None, attribute.strip())
 
 
 def _number(text: str) -> float:

@@ -54,6 +54,11 @@ class NDCG:
         for batch in batches if named else ():
             for index, metric in named:
                 labels = self._labels(batch, index).known()
+                if metric.attribute is not None:
+                    _check_attribute(self._measured[index], metric, labels)
+                    if bool(metric.has_kinds(labels).any()):
+                        with_both.add((index, metric))
+                    continue
                 _check_weights(self._measured[index], metric, labels)
                 _check_range(self._measured[index], metric, labels, batch)
                 if labels.mask.any():
@@ -63,6 +68,13 @@ class NDCG:
                     with_both.add((index, metric))
         for index, metric in named if is_whole else ():
             objective = self._measured[index]
+            if metric.attribute is not None:
+                if (index, metric) not in with_both:
+                    raise ConfigError(
+                        f"{metric.text} of {objective.name!r}: no query has documents of different kinds by the attribute "
+                        f"{metric.attribute!r}, so every ranking has the same value."
+                    )
+                continue
             if (index, metric) not in with_label:
                 raise DataError(
                     f"{metric.text} of {objective.name!r}: there is no label as in the data of which more is better "
@@ -108,9 +120,9 @@ class NDCG:
             raw = batch.labels if batch.raw_labels is None else batch.raw_labels
             mask, labels = batch.mask[..., index], batch.labels[..., index]
             weights = None if batch.item_weights is None else batch.item_weights[..., index]
-            return Labels(labels, raw[..., index], mask, batch.items, weights)
+            return Labels(labels, raw[..., index], mask, batch.items, weights, batch.attributes)
         raw = batch.main if batch.raw_main is None else batch.raw_main
-        return Labels(batch.main, raw, batch.items, batch.items)
+        return Labels(batch.main, raw, batch.items, batch.items, attributes=batch.attributes)
 
     def _usual_words(self, k: int) -> str:
         gain_formulas = {"linear": "the label itself", "exp2": "2^label - 1"}
@@ -133,6 +145,12 @@ class NDCG:
             lines.append(f"{objective.name} {', and beside it '.join(words)}")
         firsts = dict.fromkeys(metrics[0].text for metrics in self._metrics[: len(self._objectives)])
         return f"{'/'.join(firsts)}: {'; '.join(lines)}; means over all orders of tied documents"
+
+
+def _check_attribute(objective: Objective, metric: Metric, labels: Labels) -> None:
+    if metric.attribute not in labels.attributes:
+        known = ", ".join(labels.attributes) or "none; name its column in task.attributes"
+        raise ConfigError(f"{metric.text} of {objective.name!r}: there is no attribute {metric.attribute!r}; there are {known}.")
 
 
 def _check_weights(objective: Objective, metric: Metric, labels: Labels) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from moft_ltr.metrics.ranking import Order, Ranking
+from moft_ltr.metrics.ranking import Order, Ranking, discounted
 
 Empty = Literal["skip", "one", "zero"]
 FILLERS: dict[Empty, float] = {"skip": math.nan, "one": 1.0, "zero": 0.0}
@@ -46,6 +46,63 @@ def top_sum(order: Order, amounts: Tensor, k: int) -> Tensor:
     amounts = amounts.double()
     shared = order.shared(amounts.new_ones(min(k, amounts.shape[-1])))  # [ranks] or [n, batch, ranks]
     return (order.ranked(amounts)[..., : shared.shape[-1]] * shared).sum(-1)
+
+
+def exposure(order: Order, group: Tensor, items: Tensor, k: int) -> Tensor:
+    """The part of the exposure of the first `k` documents, 1/log2(rank + 1) each, that documents of a group have.
+
+    Args:
+        order: of the documents.
+        group: `[batch, list]` bool.
+        items: `[batch, list]` bool, False for padding.
+        k: number of ranks.
+
+    Returns: `[n, batch]`, 0 to 1.
+
+    Source: Singh and Joachims 2018 (fairness of exposure in rankings).
+    """
+    ranked = discounted(order, k)
+    have, all_have = (
+        (order.ranked(each.double())[..., : ranked.shared.shape[-1]] * ranked.shared).sum(-1) for each in (group & items, items)
+    )
+    return have / all_have
+
+
+def distinct_categories(order: Order, category: Tensor, items: Tensor, k: int) -> Tensor:
+    """How many categories are among the first `k` documents, over how many could be there.
+
+    Of documents with the same score across the k-th rank, t of s are shown. A category with c of them is shown with the chance
+    1 - C(s - c, t) / C(s, t).
+
+    Args:
+        order: of the documents.
+        category: `[batch, list]`; a document with NaN has none.
+        items: `[batch, list]` bool, False for padding.
+        k: number of ranks.
+
+    Returns: `[n, batch]`, 0 to 1; NaN where there is no category.
+
+    Source: Zhai et al. 2003 (subtopic recall).
+    """
+    has_one = items & ~category.isnan()
+    same = ((category.unsqueeze(-1) == category.unsqueeze(-2)) & has_one.unsqueeze(-2)).double()  # [batch, list, list]
+    first, last = (torch.empty_like(each).scatter_(2, order.documents, each) for each in order.blocks)  # by document
+    is_shown, may_be = (last < k) & has_one, (first < k) & (last >= k) & has_one  # [n, batch, list]
+    shown, others = ((each.double().unsqueeze(-2) @ same.transpose(-1, -2)).squeeze(-2) for each in (is_shown, may_be))
+    size, places = (last + 1 - first).double(), (k - first).double()
+    left, whole = _log_choices(size - others, places), _log_choices(size, places)
+    chance = 1 - (left - whole).exp()  # of the category of each document that may be shown
+    certain = torch.where(is_shown, 1 / shown.clamp(min=1), 0.0).sum(-1)
+    possible = torch.where(may_be & (shown == 0), chance / others.clamp(min=1), 0.0).sum(-1)
+    known = torch.where(has_one, 1 / same.sum(-1).clamp(min=1), 0.0).sum(-1)  # [batch], categories of the query
+    return (certain + possible) / known.round().clamp(max=k).masked_fill(~has_one.any(-1), math.nan)
+
+
+def _log_choices(n: Tensor, k: Tensor) -> Tensor:
+    """The logarithm of the number of ways to choose k of n; minus infinity if there is none."""
+    safe = n.maximum(k)
+    ways = (safe + 1).lgamma() - (k + 1).clamp(min=1).lgamma() - (safe - k + 1).lgamma()
+    return torch.where(n >= k, ways, -math.inf)
 
 
 def average_precision(order: Order, relevant: Tensor, k: int) -> Tensor:

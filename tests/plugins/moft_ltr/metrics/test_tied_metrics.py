@@ -136,3 +136,59 @@ def test_a_list_counts_the_same_beside_lists_with_ties(queries):
         tied = scores.clone()
         tied[:, 1:] = 0
         assert_close(measured(text, tied, labels, items)[:, :1], alone, rtol=1e-12, atol=1e-15)
+
+
+ATTRIBUTES = {
+    "exposure(shop=1)@3": 2,
+    "exposure(shop=1)": 2,
+    "parity(shop=1)@2": 2,
+    "diversity(shop)@3": 4,
+    "diversity(shop)@1": 4,
+}
+
+
+def of_one_attribute_order(text, shops):
+    """A metric of attributes of one list, best rank first, as its definition has it."""
+    metric = metric_of(text, "it", 10)
+    k = min(metric.k or len(shops), len(shops))
+    if metric.name == "diversity":
+        return len(set(shops[:k])) / min(k, len(set(shops)))
+    discounts = [1 / math.log2(rank + 2) for rank in range(k)]
+    return sum(discount for discount, shop in zip(discounts, shops, strict=False) if shop == 1) / sum(discounts)
+
+
+@pytest.mark.parametrize(("text", "values"), ATTRIBUTES.items())
+@pytest.mark.parametrize("blocks", [(5,), (2, 3), (1, 4), (3, 1, 1), (1, 1, 1, 1, 1)])
+def test_ties_of_attributes_count_as_the_mean_over_all_their_orders(text, values, blocks):
+    draws = torch.Generator().manual_seed(sum(blocks[:1]))
+    shops = torch.randint(0, values, (6, 5), generator=draws).float()
+    shops[:, 0], shops[:, 1] = 1, 0
+    scores = torch.tensor([-float(block) for block, size in enumerate(blocks) for _ in range(size)]).expand(1, 6, 5)
+    padded = torch.cat([shops, torch.full((6, 2), 3.0)], 1)
+    items = torch.arange(7).expand(6, 7) < 5
+    labels = Labels(padded, padded, items, items, attributes={"shop": padded})
+    metric = metric_of(text, "it", 10)
+    found = metric(ordered(torch.cat([scores, torch.full((1, 6, 2), 9.0)], -1), items), labels, "linear", "zero")[0]
+    ends = [sum(blocks[:index]) for index in range(len(blocks) + 1)]
+    orders = [
+        order
+        for order in permutations(range(5))
+        if all(set(order[begin:end]) == set(range(begin, end)) for begin, end in pairwise(ends))
+    ]
+    expected = [
+        sum(of_one_attribute_order(text, [row[item] for item in order]) for order in orders) / len(orders)
+        for row in shops.tolist()
+    ]
+    if metric.name == "parity":  # the distance is that of the mean exposure
+        expected = [1 - abs(share - row.count(1) / 5) for share, row in zip(expected, shops.tolist(), strict=True)]
+    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_attribute_that_does_not_tell_documents_apart_counts_as_asked():
+    items = torch.tensor([[True, True, False], [True, True, True]])
+    shops = torch.tensor([[1.0, 1.0, 0.0], [math.nan, 1.0, 0.0]])
+    labels = Labels(shops, shops, items, items, attributes={"shop": shops})
+    for text in ("exposure(shop=1)", "parity(shop=1)@2", "diversity(shop)@2"):
+        found = metric_of(text, "it", 10)(ordered(torch.zeros(1, 2, 3), items), labels, "linear", "skip")
+        assert found[0, 0].isnan()
+        assert not found[0, 1].isnan()

@@ -1,9 +1,10 @@
-"""Columns that say how much queries and documents count: weights and segments of queries, propensities of documents."""
+"""Columns beside features and labels: weights and segments of queries, propensities and attributes of documents."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -45,18 +46,20 @@ class Propensity:
 
 
 @dataclass(frozen=True)
-class WeightColumns:
-    """The columns of a task that weight queries and documents.
+class SideColumns:
+    """The columns of a task that are neither labels nor the base model's scores.
 
     Args:
         query_weight: how much a query counts; None where all count the same.
         segment: which part of the data a query belongs to.
         propensity: of documents.
+        attributes: by name, what losses and metrics read of documents.
     """
 
     query_weight: int | str | None = None
     segment: int | str | None = None
     propensity: Propensity | None = None
+    attributes: Mapping[str, int | str] = field(default_factory=dict)
 
     def check(self, objectives: Sequence[str]) -> None:
         """Checks the names of objectives.
@@ -71,46 +74,57 @@ class WeightColumns:
                 )
 
     def numbers(self, data: Dataset) -> dict[str, int]:
-        """The columns, from 1, by setting."""
-        return {setting: column_number(data, column, setting) for setting, column in self.given().items()}
+        """The columns that are no inputs, from 1, by setting."""
+        return {setting: column_number(data, column, setting) for setting, column in self._no_inputs().items()}
 
-    def given(self) -> dict[str, int | str]:
-        """The columns by setting, as they are written."""
+    def given(self) -> list[int | str]:
+        """All columns, as they are written."""
+        return [*self._no_inputs().values(), *self.attributes.values()]
+
+    def _no_inputs(self) -> dict[str, int | str]:
         propensity = None if self.propensity is None else self.propensity.column
         columns = {"task.query_weight": self.query_weight, "task.segment": self.segment, "task.propensity.column": propensity}
         return {setting: column for setting, column in columns.items() if column is not None}
 
-    def identity(self) -> dict[str, str]:
-        """What changes measured values, in words; empty where there is nothing."""
+    def identity(self) -> dict[str, dict[str, str]]:
+        """What changes measured values, in words, under `weights`; empty where there is nothing."""
         words = {} if self.query_weight is None else {"queries": f"column {self.query_weight}"}
         if self.propensity is not None:
             used, scaled = self.propensity, ", self-normalised" if self.propensity.self_normalised else ""
             whose = "all objectives" if used.objectives is None else ", ".join(used.objectives)
             words["documents"] = f"1 / column {used.column}, clipped at {used.clip:g}{scaled}, for {whose}"
-        return words
+        return {"weights": words} if words else {}
 
 
 @dataclass(frozen=True, eq=False)
-class ListWeights:
+class SideValues:
     """What was read.
 
     Args:
         lists: `[lists]` float32, of the queries, as in the data; None where all count the same.
         items: `[items, m]` float32, of the documents' labels; None for 1.
         segments: of each query, as text; empty where there are none.
+        attributes: `[items]` float32 each, by name.
     """
 
     lists: Tensor | None = None
     items: Tensor | None = None
     segments: tuple[str, ...] = ()
+    attributes: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def relative(self, device: torch.device) -> Tensor | None:
-        """`[lists]`, the weights of the queries on a device, divided by their mean."""
-        return None if self.lists is None else (self.lists / self.lists.mean()).to(device)
+    @cached_property
+    def relative(self) -> Tensor | None:
+        """`[lists]`, the weights of the queries, divided by their mean; None where there are none."""
+        return None if self.lists is None else self.lists / self.lists.mean()
+
+    def to(self, device: torch.device) -> SideValues:
+        """The same, with the values of documents on a device."""
+        items = None if self.items is None else self.items.to(device)
+        return replace(self, items=items, attributes={name: column.to(device) for name, column in self.attributes.items()})
 
 
-def read_weights(parts: Sequence[QuerySubset], columns: WeightColumns, objectives: Sequence[str]) -> ListWeights:
-    """The weights and segments of the queries of a split.
+def read_side_columns(parts: Sequence[QuerySubset], columns: SideColumns, objectives: Sequence[str]) -> SideValues:
+    """The weights and segments of the queries of a split, and the propensities and attributes of their documents.
 
     Raises:
         DataError: a weight or a propensity is out of range, or a weight or segment differs within a query; the message has the
@@ -139,7 +153,15 @@ def read_weights(parts: Sequence[QuerySubset], columns: WeightColumns, objective
         chosen = columns.propensity.objectives
         is_used = torch.tensor([chosen is None or name in chosen for name in objectives])
         by_objective = torch.where(is_used, whole.unsqueeze(1), 1.0)
-    return ListWeights(torch.from_numpy(np.concatenate(weights)) if weights else None, by_objective, tuple(segments))
+    lists = torch.from_numpy(np.concatenate(weights)) if weights else None
+    attributes = {name: _attribute(parts, name, column) for name, column in columns.attributes.items()}
+    return SideValues(lists, by_objective, tuple(segments), attributes)
+
+
+def _attribute(parts: Sequence[QuerySubset], name: str, column: int | str) -> Tensor:
+    numbers = [column_number(part.data, column, f"task.attributes.{name}") for part in parts]
+    pieces = [read_column(part.data.features, part.items, number - 1) for part, number in zip(parts, numbers, strict=True)]
+    return torch.from_numpy(np.concatenate(pieces).astype(np.float32))
 
 
 def _inverse_propensities(part: QuerySubset, column: int, settings: Propensity) -> NDArray[np.float32]:
