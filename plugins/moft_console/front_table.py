@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from moft.api import printable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from moft.api import Front
 
 MAX_ROWS = 21
@@ -48,8 +50,8 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     weights, betas = tradeoffs.weights.tolist(), tradeoffs.betas.tolist()
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
-    more = {name: front.measured.mean(series).tolist() for name, series in front.measured.more.items()}
-    more = more if len(more) <= MAX_FURTHER else {}
+    further = _further(front)
+    more = {name: front.measured.mean(series).tolist() for name, series in further.items()} if len(further) <= MAX_FURTHER else {}
     varies = any(row != betas[0] for row in betas)
     columns = [
         "weights",
@@ -70,11 +72,19 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
 
 
 def captions(front: Front) -> list[str]:
-    """The lines below the table: metric, split and number of lists, notes, and how many points are left out."""
+    """The lines below the table: metric, split and number of lists, notes, and how many points and values are left out."""
     total = len(front.points)
     shown = [f"{MAX_ROWS} of {total} points are shown."] if total > MAX_ROWS else []
+    further = len(_further(front))
+    shown += [f"{further} further values are in the report."] if further > MAX_FURTHER else []
     lists = front.nouns.count_lists(front.measured.values.shape[1])
     return [f"{front.metric}, on {lists} of the {front.split} split.", *front.notes, *shown]
+
+
+def _further(front: Front) -> dict[str, Tensor]:
+    """The further values of an evaluator, without those that repeat the main ones with another sign."""
+    main = front.measured.main
+    return {name: series for name, series in front.measured.more.items() if not series.equal(-main)}
 
 
 def _shown(count: int) -> list[int]:
