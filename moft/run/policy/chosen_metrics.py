@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from moft.errors import ConfigError
-from moft.interfaces import Evaluator, Task
+from moft.interfaces import Evaluator, NamedMetrics, Task
 from moft.run.run_settings import ProfileSettings
-from moft.run.validation_split import Evaluators, check_metric_labels, check_named_metrics
+from moft.run.validation_split import check_named_metrics
 from moft.suggestions import nearest
 from moft.types import Objective
 
@@ -66,7 +66,8 @@ def check_measurable(settings: ProfileSettings, task: Task) -> None:
         DataError: they do not.
     """
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
-    check_metric_labels(task, Evaluators(evaluator, evaluator), settings.split)
+    if isinstance(evaluator, NamedMetrics):
+        evaluator.check_labels(task.batches(settings.split), is_whole=True)
 
 
 def reference_notes(settings: ProfileSettings, metrics: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -41,6 +41,14 @@ def ndcg(ranked: Ranking, labels: Tensor, mask: Tensor, gain: str, empty: Empty,
     return values.masked_fill(ideal <= 0, FILLERS[empty])
 
 
+def mean_over_queries(values: Tensor, weights: Tensor | None) -> float:
+    """The mean of a metric over queries, both `[lists]`, leaving out what is NaN; None for equal weights."""
+    if weights is None:
+        return values.nanmean().item()
+    counted = weights * ~values.isnan()
+    return ((values.nan_to_num(nan=0.0) * counted).sum() / counted.sum()).item()
+
+
 def top_sum(order: Order, amounts: Tensor, k: int) -> Tensor:
     """`[n, batch]`, the sum of the `amounts`, `[batch, list]`, of the first `k` documents."""
     amounts = amounts.double()

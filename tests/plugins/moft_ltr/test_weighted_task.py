@@ -16,6 +16,7 @@ from moft.testing import check_evaluator, check_task
 from moft.types import Tradeoff
 from moft_losses.pairwise_logistic import PairwiseLogistic
 from moft_ltr.metrics.ndcg import NDCG
+from moft_ltr.metrics.tied_metrics import mean_over_queries
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,28 @@ def test_a_run_with_weights_says_so_and_has_its_segments(moft, config, weighted,
     assert entry["hypervolume"]["value"] == pytest.approx(record["hypervolume"]["value"])
     assert [point["values"] for point in entry["points"][0]] == [pytest.approx(point["values"]) for point in record["points"]]
     assert entry["points"][0][0]["ci"] == [pytest.approx(bounds, abs=0.2) for bounds in record["points"][0]["ci"]]
+
+
+@pytest.mark.parametrize(
+    "base",
+    [{"name": "lambdamart", "trees": 5, "items": 5, "leaves": 4}, {"name": "neural", "epochs": 1, "width": 8, "layers": 1}],
+)
+def test_a_base_ranker_is_trained_with_the_weights_of_queries(base, prepared, weighted):
+    if base["name"] == "lambdamart":
+        pytest.importorskip("lightgbm")
+    scores = [
+        torch.cat(
+            [
+                batch.reference[batch.items]
+                for batch in prepared(data=weighted, base=base, exclude=[11, 12, 13], **given).batches("test")
+            ]
+        )
+        for given in ({}, {"query_weight": 11})
+    ]
+    assert not scores[0].equal(scores[1])
+
+
+def test_means_of_a_metric_over_queries_are_weighted():
+    values = torch.tensor([1.0, float("nan"), 0.0])
+    assert mean_over_queries(values, None) == 0.5
+    assert mean_over_queries(values, torch.tensor([3.0, 9.0, 1.0])) == 0.75

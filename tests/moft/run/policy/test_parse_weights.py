@@ -12,7 +12,7 @@ from moft.run.policy.parse_weights import (
     dial_text,
     parse_dial,
     parse_weights,
-    read_side_columns_file,
+    read_weights_file,
     tradeoff_at,
     weights_from_json,
 )
@@ -67,7 +67,7 @@ def test_a_mistake_in_weights_is_told_in_one_line(text, told):
 def test_a_file_has_a_row_for_each_list(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text("[1, 0, 0]\n[0.25, 0.25, 0.5]\n")
-    assert read_side_columns_file(path, NAMES) == [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
+    assert read_weights_file(path, NAMES) == [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text(f"[1, 0, 0]\n{line}\n[0, 1, 0]\n")
     with pytest.raises(DataError) as error:
-        read_side_columns_file(path, NAMES)
+        read_weights_file(path, NAMES)
     assert str(error.value).startswith(f"{path}:2: ")
     assert told in str(error.value)
 
@@ -100,19 +100,19 @@ def test_a_mistake_in_a_file_names_its_line(line, told, tmp_path):
 def test_blank_lines_at_the_end_of_a_file_are_skipped(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text("[1, 0, 0]\n \n\n")
-    assert read_side_columns_file(path, NAMES) == [[1.0, 0.0, 0.0]]
+    assert read_weights_file(path, NAMES) == [[1.0, 0.0, 0.0]]
 
 
 def test_a_line_that_is_not_json_is_told_in_the_nouns_of_the_task(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_text("0.5, 0.5")
     with pytest.raises(DataError, match="a line is the weights of one query, such as"):
-        read_side_columns_file(path, NAMES, Nouns("query", "document"))
+        read_weights_file(path, NAMES, Nouns("query", "document"))
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
-        read_side_columns_file(tmp_path / "gone", NAMES)
+        read_weights_file(tmp_path / "gone", NAMES)
 
 
 @pytest.mark.parametrize("dial", [0.0, -1.0, float("nan")])
@@ -130,7 +130,7 @@ def test_a_temperature_that_scores_cannot_hold_is_refused(dial):
 def test_a_byte_order_mark_at_the_start_of_a_file_changes_nothing(tmp_path):
     path = tmp_path / "weights.jsonl"
     path.write_bytes(b"\xef\xbb\xbf[1, 0, 0]\r\n")
-    assert read_side_columns_file(path, NAMES) == [[1.0, 0.0, 0.0]]
+    assert read_weights_file(path, NAMES) == [[1.0, 0.0, 0.0]]
 
 
 def test_temperatures_are_multiples_of_the_trained_ones():
