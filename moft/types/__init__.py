@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moft.types.batch import Batch, Batches, Inputs
-from moft.types.front import MAIN, Front, ListValues
+from moft.types.front import MAIN, Front, ListValues, list_mean
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
 from moft.types.objective import LossFunction, Objective, betas_of
 from moft.types.run_info import Run
@@ -27,4 +27,5 @@ __all__ = [
     "Slot",
     "Tradeoff",
     "betas_of",
+    "list_mean",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import ordered_pairs, reward_differences, widened, within_range
+from moft.api import Asks, ListContext
+from moft_losses.masked_softmax import ordered_pairs, reward_differences, weighted_pairs, widened, within_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,19 +30,21 @@ class LipoLambda:
 
     gain: Literal["linear", "exp2"] = "linear"
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         pairs = ordered_pairs(labels, mask)  # [..., list, list]
-        gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
+        gains = label_gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
         gains = within_range(gains, _ideal(gains))
         ideal = _ideal(gains)  # [...]
         gained = (gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)).unsqueeze(-1)
         change = (gained - gained.transpose(-1, -2)) * _discount_changes(rewards.detach(), mask)  # [..., list, list]
         costs = -logsigmoid(reward_differences(rewards, mask))
-        return (change * costs).masked_fill(~pairs, 0.0).sum((-2, -1))
+        return weighted_pairs(change * costs, context).masked_fill(~pairs, 0.0).sum((-2, -1))
 
 
-def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
+def label_gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
     """`[..., list]`, what each item adds to DCG, 0 for the least label of the list and for items that do not count."""
     least = labels.masked_fill(~mask, torch.inf).amin(-1, keepdim=True) if labels.shape[-1] else labels
     above = (labels - least).masked_fill(~mask, 0.0)
@@ -55,10 +58,10 @@ def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
 
 def _ideal(gains: Tensor) -> Tensor:
     """`[...]`, the DCG of the best order."""
-    return (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)
+    return (gains.sort(-1, descending=True).values * rank_discounts(gains)).sum(-1)
 
 
-def _discounts(values: Tensor) -> Tensor:
+def rank_discounts(values: Tensor) -> Tensor:
     """`[list]`, the discount of each rank."""
     return 1 / torch.arange(2, values.shape[-1] + 2, dtype=values.dtype, device=values.device).log2()
 
@@ -73,7 +76,7 @@ def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
     above = (hidden.unsqueeze(-1) < hidden.unsqueeze(-2)).sum(-1)  # [..., list], the first rank of the item's block, from 0
     equal = (hidden.unsqueeze(-1) == hidden.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
     size = equal.sum(-1).clamp(min=1)  # [..., list]
-    discounts = _discounts(rewards.double())
+    discounts = rank_discounts(rewards.double())
     ranks = torch.arange(len(discounts), dtype=torch.float64, device=rewards.device)
     total, moment = (torch.cat([each.new_zeros(1), each.cumsum(0)]) for each in (discounts, discounts * ranks))
     ends = (above + size).clamp(max=len(discounts))

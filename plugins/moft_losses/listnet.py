@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Lt
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Positive
+from moft.api import Asks, ListContext, Positive
 from moft_losses.masked_softmax import masked_log_softmax, sharpened_softmax, widened, within_range
 
 
@@ -42,11 +42,13 @@ class ListNet:
     sharpness: Positive = 1.0
     smoothing: Annotated[float, Ge(0), Lt(0.5)] = 0.0
 
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
     def __post_init__(self) -> None:
         if self.target == "sum" and self.sharpness != 1:
             raise ConfigError(f"[listnet] sharpness {self.sharpness:g} has no effect with target: sum; use target: softmax.")
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         labels = labels.to(rewards.dtype)
         counts = mask.sum(-1) > 1  # [...]
@@ -66,5 +68,8 @@ class ListNet:
         if self.smoothing:
             others = (mask.sum(-1, keepdim=True) - 1).clamp(min=1)
             targets = ((1 - self.smoothing) * targets + self.smoothing * (1 - targets) / others).masked_fill(~mask, 0.0)
+        if context is not None and context.item_weights is not None:
+            weighted = targets * context.item_weights
+            targets = weighted / torch.where(counts, weighted.sum(-1), 1.0).unsqueeze(-1)
         cost = -(targets * masked_log_softmax(rewards, mask)).sum(-1)  # [...]
         return cost.masked_fill(~counts, 0.0)

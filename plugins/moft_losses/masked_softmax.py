@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from moft.api import ListContext
+
 
 def widened(values: Tensor) -> Tensor:
     """The same values, in float32 if they are in half precision, whose sums are inaccurate."""
@@ -54,6 +56,15 @@ def reward_differences(rewards: Tensor, mask: Tensor) -> Tensor:
 def ordered_pairs(labels: Tensor, mask: Tensor) -> Tensor:
     """`[..., list, list]`, True where the row's item has a larger label than the column's item and both count."""
     return (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
+
+
+def weighted_pairs(costs: Tensor, context: ListContext | None) -> Tensor:
+    """`[..., list, list]`, the costs of pairs times the weight of the row's item, which is the better one.
+
+    Source: Joachims et al. 2017 (unbiased learning to rank with biased feedback), equation 9 on pairs.
+    """
+    weights = None if context is None else context.item_weights
+    return costs if weights is None else costs * weights.unsqueeze(-1)
 
 
 def pair_mean(costs: Tensor, pairs: Tensor) -> Tensor:

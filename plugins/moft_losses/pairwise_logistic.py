@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, widened
+from moft.api import Asks, ListContext
+from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, weighted_pairs, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,11 @@ class PairwiseLogistic:
 
     smoothing: Annotated[float, Ge(0), Lt(0.5)] = 0.0
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         differences = reward_differences(widened(rewards), mask)  # [..., list, list]
         costs = -logsigmoid(differences)
         if self.smoothing:
             costs = (1 - self.smoothing) * costs - self.smoothing * logsigmoid(-differences)
-        return pair_mean(costs, ordered_pairs(labels, mask))
+        return pair_mean(weighted_pairs(costs, context), ordered_pairs(labels, mask))

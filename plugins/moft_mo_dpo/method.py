@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from moft import ConfigError
 from moft.api import (
     Batch,
     Batches,
@@ -19,6 +20,7 @@ from moft.api import (
     ModelSpec,
     NearestPolicy,
     Objective,
+    ObjectiveLosses,
     Problem,
     Sampler,
     ScalarisedLosses,
@@ -62,6 +64,11 @@ class MODPO:
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
         self._grid.weights(len(objectives))
+        if ObjectiveLosses(objectives, self._loss).needs_scores:
+            raise ConfigError(
+                "[method] mo-dpo shifts rewards by a margin, so they give no final scores, which a loss here reads; use cos-dpo "
+                "or dpo-ls, or another loss."
+            )
 
     def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
         check_losses(objectives, self._loss, batch)

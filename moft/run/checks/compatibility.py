@@ -15,7 +15,18 @@ from moft.engine.training.adaptive_sampling import check_evaluated_before_end
 from moft.engine.training.trainer_settings import evaluated_epochs
 from moft.errors import ConfigError, DataError, ShapeError
 from moft.files.cache_folder import writable_cache_folder
-from moft.interfaces import ChecksInputs, ChecksLabels, Context, EarlyChecks, InputCheck, KnowsModelSpec, Method, Policy, Task
+from moft.interfaces import (
+    ChecksInputs,
+    ChecksLabels,
+    Context,
+    EarlyChecks,
+    InputCheck,
+    KnowsModelSpec,
+    Method,
+    NamedMetrics,
+    Policy,
+    Task,
+)
 from moft.interfaces.method import UsesAdaptiveSampler
 from moft.run.report.front_record import reference_point, validation_reference_point
 from moft.run.run_settings import ProfileSettings, RunSettings
@@ -94,7 +105,7 @@ def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
     """The same with a task that is built already, and not yet prepared."""
     check_profile(settings.profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
-    evaluators_of(settings.profile, task)
+    front = evaluators_of(settings.profile, task).front
     found = task.check_inputs() if isinstance(task, ChecksInputs) else InputCheck()
     unchecked = found.unchecked
     try:
@@ -105,6 +116,8 @@ def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
         unchecked += (f"whether the method fits the model: {error}",)  # such a task may still make its data
     if found.sample is not None and isinstance(settings.method, ChecksLabels):
         settings.method.check_labels(task.objectives, found.sample)
+    if found.sample is not None and isinstance(front, NamedMetrics):
+        front.check_labels([found.sample], is_whole=False)
     return unchecked
 
 

@@ -14,6 +14,7 @@ from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import LightGBMModel
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.metrics.ndcg import ndcg, ranking
+from moft_ltr.metrics.tied_metrics import mean_over_queries
 from moft_ltr.network.list_transformer import Ranker, check_heads
 
 
@@ -69,15 +70,17 @@ def train_base_ranker(
     network = settings.network(train.features.shape[1]).to(train.features.device)
 
     def loss_of(batch: Batch) -> Tensor:
-        return settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+        costs = settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+        return costs if batch.list_weights is None else costs * batch.list_weights
 
     def evaluate() -> dict[str, float]:
-        values = []
+        values, weights = [], list[Tensor]()
         with torch.no_grad():
             for batch in validation.batches(budget):
                 order = ranking(network(batch.inputs, Injection()).unsqueeze(0), batch.items, 10)
                 values.append(ndcg(order, batch.main, batch.items, gain, "skip")[0])
-        return {"validation_ndcg": torch.cat(values).nanmean().item()}
+                weights += [] if batch.list_weights is None else [batch.list_weights]
+        return {"validation_ndcg": mean_over_queries(torch.cat(values), torch.cat(weights) if weights else None)}
 
     trainer.minimise(
         "base",

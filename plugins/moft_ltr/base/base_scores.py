@@ -200,16 +200,22 @@ class BaseScores:
     def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
         """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""
         main, begin, blocks = store.main.cpu().numpy(), 0, []
-        labels, lengths = [], []
+        labels, lengths, weights = [], [], []
+        each = None if store.side.relative is None else store.side.relative.repeat_interleave(store.lengths).numpy()
         for part in parts:
             items, own = part.items, main[begin : begin + int(part.offsets[-1])]
             order, sizes = canonical_order(feature_blocks(part.data.features, items, self._inputs), own, np.diff(part.offsets))
             blocks.append(feature_blocks(part.data.features, items[order], self._inputs))
             labels.append(own[order])
+            if each is not None:
+                weights.append(each[begin : begin + len(items)][order])
             lengths.append(sizes)
             begin += len(items)
         return Documents(
-            chain.from_iterable(blocks), torch.from_numpy(np.concatenate(labels)), torch.from_numpy(np.concatenate(lengths))
+            chain.from_iterable(blocks),
+            torch.from_numpy(np.concatenate(labels)),
+            torch.from_numpy(np.concatenate(lengths)),
+            torch.from_numpy(np.concatenate(weights)) if weights else None,
         )
 
     def _load(

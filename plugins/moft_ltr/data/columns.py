@@ -13,7 +13,7 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.feature_scaling import read_column
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels, transform_steps
 from moft_ltr.data.splits import QuerySubset
 from moft_ltr.data.table_columns import EXCLUDED, columns_text
 
@@ -66,7 +66,11 @@ def label_columns(data: Dataset, objectives: Mapping[str, LabelColumn], main: Ma
             f"{data.source}: has no relevance beside its columns. Set task.main: {{column: NAME}} to the label of the main "
             "objective, or task.main: null if there is none."
         )
-    columns = {name: column_number(data, label.column, f"task.objectives.{name}.column") for name, label in objectives.items()}
+    columns = {
+        name: column_number(data, label.column, f"task.objectives.{name}.column")
+        for name, label in objectives.items()
+        if label.column is not None
+    }
     if main is not None and main.column is not None:
         columns["main"] = column_number(data, main.column, "task.main.column")
     return columns
@@ -144,13 +148,37 @@ def read_labels(
     tables, mains = [], []
     for part, chosen in zip(parts, items, strict=True):
         numbers = label_columns(part.data, objectives, main)
-        columns = [_read(part, chosen, name, numbers[name], label) for name, label in objectives.items()]
+        columns = [
+            _read(part, chosen, name, numbers[name], label) if name in numbers else np.zeros(len(chosen), dtype=np.float32)
+            for name, label in objectives.items()
+        ]
         tables.append(np.stack(columns, axis=1))
         if main is None:
             mains.append(np.zeros(len(chosen), dtype=np.float32))
         else:
             mains.append(_read(part, chosen, "main", numbers.get("main"), main))
     return torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(mains))
+
+
+def read_raw_labels(
+    parts: Sequence[QuerySubset],
+    items: Sequence[NDArray[np.int64]],
+    objectives: Mapping[str, LabelColumn],
+    main: MainLabel | None,
+) -> dict[str, Tensor]:
+    """`raw_labels`, `[items, m]`, and `raw_main`, `[items]`: labels as in the data, by their names in a batch.
+
+    Empty where no label is transformed. NaN for a label that is inverted, because its least value is the best.
+    """
+    if not any(transform_steps(label.transform) for label in (*objectives.values(), main) if label is not None):
+        return {}
+    tables, mains = [], []
+    for part, chosen in zip(parts, items, strict=True):
+        numbers = label_columns(part.data, objectives, main)
+        columns = [_read_raw(part, chosen, numbers.get(name, 1), label) for name, label in objectives.items()]
+        tables.append(np.stack(columns, axis=1))
+        mains.append(np.zeros(len(chosen), np.float32) if main is None else _read_raw(part, chosen, numbers.get("main"), main))
+    return {"raw_labels": torch.from_numpy(np.concatenate(tables)), "raw_main": torch.from_numpy(np.concatenate(mains))}
 
 
 def check_learnable(
@@ -179,6 +207,8 @@ def check_learnable(
     starts = (lengths.cumsum(0) - lengths).numpy()
     values, notes = labels.cpu().numpy(), []
     for index, name in enumerate(names):
+        if name not in columns:
+            continue  # an objective without labels
         low, high = np.fmin.reduceat(values[:, index], starts), np.fmax.reduceat(values[:, index], starts)
         is_constant = ~(high > low)  # also where no document has a label
         if is_constant.all():
@@ -201,6 +231,15 @@ def check_learnable(
                 "about their order."
             )
     return notes
+
+
+def _read_raw(
+    part: QuerySubset, items: NDArray[np.int64], column: int | None, label: LabelColumn | MainLabel
+) -> NDArray[np.float32]:
+    if "invert" in transform_steps(label.transform):
+        return np.full(len(items), np.nan, dtype=np.float32)
+    raw = part.data.relevance[items] if column is None else read_column(part.data.features, items, column - 1)
+    return np.asarray(raw, dtype=np.float32)
 
 
 def _read(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
+from moft_ltr.data.side_columns import SideValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,8 @@ class ListStore:
         starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
         qids: `[lists]`, integers or texts.
+        raw: `[items, ...]` each, on the device: labels as in the data, by their names in a batch.
+        side: weights and segments of the queries, and attributes of the documents.
     """
 
     features: Tensor
@@ -35,6 +39,8 @@ class ListStore:
     starts: Tensor
     lengths: Tensor
     qids: NDArray[Any]
+    raw: Mapping[str, Tensor] = field(default_factory=dict)
+    side: SideValues = field(default_factory=SideValues)
 
     def batch(self, lists: Tensor) -> Batch:
         """The queries `lists`, `[batch]` int64, padded to the longest of them."""
@@ -46,7 +52,7 @@ class ListStore:
         index = starts.unsqueeze(1) + positions.minimum(ends.unsqueeze(1) - 1)  # [batch, list]
         labels = self.labels[index]  # [batch, list, m]
         mask = items.unsqueeze(-1) & ~labels.isnan() if self.labelled else torch.zeros_like(labels, dtype=torch.bool)
-        return Batch(
+        batch = Batch(
             inputs={"features": self.features[index], "items": items},
             labels=labels.nan_to_num(0.0),
             mask=mask,
@@ -54,11 +60,19 @@ class ListStore:
             items=items,
             main=self.main[index].masked_fill(~items, 0.0),
             lists=lists.to(device),
+            attributes={name: column[index] for name, column in self.side.attributes.items()},
         )
+        further: dict[str, Any] = {name: values[index] for name, values in self.raw.items()}
+        if self.side.items is not None:
+            further["item_weights"] = self.side.items[index]
+        if self.side.relative is not None:
+            further["list_weights"] = self.side.relative[lists].to(device)
+        return replace(batch, **further)
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
         """One pass in length-grouped batches of at most `budget` documents, padding included."""
-        return Batches(length_grouped(self.lengths, budget, generator), self.batch)
+        plan = length_grouped(self.lengths, budget, generator)
+        return Batches(plan, self.batch, weights=self.side.lists, segments=self.side.segments)
 
     def flat(self, values: Tensor, batch: Batch, out: Tensor) -> None:
         """Writes `values`, `[batch, list]`, of the batch's documents into `out`, `[items]`."""
