@@ -68,11 +68,14 @@ from moft.setting_types import (
     Factory,
     Fraction,
     FromList,
+    Layers,
     NonNegative,
     NonNegativeCount,
     PathOrName,
     Positive,
+    Rank,
     Seed,
+    Width,
 )
 from moft.suggestions import printable
 from moft.types import (
@@ -119,6 +122,7 @@ __all__ = [
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
+    "Layers",
     "ListValues",
     "LongEvaluator",
     "Loss",
@@ -137,6 +141,7 @@ __all__ = [
     "Positive",
     "Problem",
     "ProcessGroup",
+    "Rank",
     "ReportsFindings",
     "Run",
     "Sampler",
@@ -156,6 +161,7 @@ __all__ = [
     "TrainingCost",
     "UsesAdaptiveSampler",
     "WeightGrid",
+    "Width",
     "atomic_folder",
     "atomic_write",
     "base_values",

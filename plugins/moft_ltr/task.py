@@ -21,6 +21,7 @@ from moft.api import (
     Count,
     Default,
     InputCheck,
+    Layers,
     Model,
     ModelSpec,
     NonNegativeCount,
@@ -28,6 +29,7 @@ from moft.api import (
     Objective,
     PathOrName,
     Trainer,
+    Width,
 )
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
@@ -86,9 +88,9 @@ class LTR:
         base: Annotated[Base, Default("neural")],
         main: MainLabel | None = MainLabel(),  # noqa: B008 - a frozen record
         parametrization: Literal["augmentation", "scratch"] = "augmentation",
-        width: Count = 64,
-        layers: Count = 2,
-        heads: Count = 2,
+        width: Width = 64,
+        layers: Layers = 2,
+        heads: Width = 2,
         exclude: list[Count] | None = None,
         features: list[Count] | None = None,
         folds: Count | None = None,
