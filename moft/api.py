@@ -73,11 +73,14 @@ from moft.setting_types import (
     Factory,
     Fraction,
     FromList,
+    Layers,
     NonNegative,
     NonNegativeCount,
     PathOrName,
     Positive,
+    Rank,
     Seed,
+    Width,
 )
 from moft.suggestions import printable
 from moft.types import (
@@ -128,6 +131,7 @@ __all__ = [
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
+    "Layers",
     "ListContext",
     "ListValues",
     "LongEvaluator",
@@ -148,6 +152,7 @@ __all__ = [
     "Positive",
     "Problem",
     "ProcessGroup",
+    "Rank",
     "ReportsFindings",
     "Run",
     "Sampler",
@@ -167,6 +172,7 @@ __all__ = [
     "TrainingCost",
     "UsesAdaptiveSampler",
     "WeightGrid",
+    "Width",
     "atomic_folder",
     "atomic_write",
     "base_values",

@@ -21,6 +21,12 @@ NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 NonNegativeCount = Annotated[int, Ge(0)]
+Width = Annotated[int, Ge(1), Le(16_384)]
+"""A hidden size of a network, or a number of trained tokens; a larger one is a mistake, and fills the memory."""
+Layers = Annotated[int, Ge(1), Le(1_000)]
+"""Layers of a network; more are a mistake, and take long to build."""
+Rank = Annotated[int, Ge(1), Le(1_024)]
+"""The rank of a product of two matrices."""
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
 """A random seed that every library takes and every file format holds."""
 

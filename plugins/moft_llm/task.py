@@ -331,6 +331,11 @@ class LLM:
     def _longest(self, network: Any) -> int:
         """The most tokens of a prompt with a response, for a model of this architecture."""
         context, own = context_length(network.config) or DEFAULT_MAX_LENGTH, self._prompt_tokens
+        if context - own < 2:
+            raise ConfigError(
+                f"[task.prompt_tokens] {own} tokens leave none for a prompt and a response in the context of {self._base.name}: "
+                f"{context} tokens."
+            )
         longest = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
         if longest > (context if learned_positions(network) is None else context - own):
             less = f" minus {own} of task.prompt_tokens" if own else ""

@@ -21,12 +21,14 @@ from moft.api import (
     Count,
     Default,
     InputCheck,
+    Layers,
     Model,
     ModelSpec,
     NonNegativeCount,
     Nouns,
     PathOrName,
     Trainer,
+    Width,
 )
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
@@ -106,9 +108,9 @@ class LTR:
         base: Annotated[Base, Default("neural")],
         main: MainLabel | None = MainLabel(),  # noqa: B008 - a frozen record
         parametrization: Literal["augmentation", "scratch"] = "augmentation",
-        width: Count = 64,
-        layers: Count = 2,
-        heads: Count = 2,
+        width: Width = 64,
+        layers: Layers = 2,
+        heads: Width = 2,
         exclude: list[int | str] | None = None,
         features: list[int | str] | None = None,
         labels: list[int | str] | None = None,

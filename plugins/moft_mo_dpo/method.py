@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from moft import ConfigError
 from moft.api import (
     Batch,
     Batches,
-    Count,
     DedicatedModels,
     Default,
     Factory,
@@ -54,7 +54,7 @@ class MODPO:
         self,
         *,
         grid: Annotated[Factory[Sampler], Default("dirichlet")],
-        points: Count = 11,
+        points: Annotated[int, Ge(1), Le(10_000)] = 11,
         loss: Annotated[Loss, Default("listnet")],
     ) -> None:
         self._grid, self._loss = WeightGrid(grid, points), loss

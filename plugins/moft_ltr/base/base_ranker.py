@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from moft.api import Batch, Count, Default, Injection, Loss, Positive, Trainer, seed_initialisation
+from moft.api import Batch, Count, Default, Injection, Layers, Loss, Positive, Trainer, Width, seed_initialisation
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import LightGBMModel
 from moft_ltr.data.lists_on_device import ListStore
@@ -33,9 +33,9 @@ class NeuralBase:
 
     loss: Annotated[Loss, Default("listnet")]
     name: Literal["neural"] = "neural"
-    width: Count = 128
-    layers: Count = 2
-    heads: Count = 2
+    width: Width = 128
+    layers: Layers = 2
+    heads: Width = 2
     epochs: Count = 15
     learning_rate: Positive = 1e-3
 
