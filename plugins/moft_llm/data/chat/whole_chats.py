@@ -233,7 +233,7 @@ def _is_written(text: str, body: str, end: TurnEnd) -> bool:
 def _is_moved(text: str, body: str, end: TurnEnd) -> bool:
     """Whether a template makes reasoning of the beginning of a text that does not say so."""
     is_answer = _squeezed(body).endswith(_squeezed(end.between + text))
-    return end.closes_block(text) and not end.opens_block(text) and not is_answer
+    return not end.opening and end.closes_block(text) and not end.opens_block(text) and not is_answer
 
 
 def _writes(rendered: str | ChatFault, parts: Sequence[Mapping[str, str]]) -> bool:

@@ -143,6 +143,7 @@ def test_thoughts_stay_where_a_model_writes_them(template, response, trained, ch
     assert tokenizer.decode(found.tokens) == trained
     is_opened = template not in (QWEN3, "@chatml")
     assert found.is_closed == (is_opened and "Yes" in response and "hm" not in response)
+    assert not found.is_moved
 
 
 @pytest.mark.parametrize(
