@@ -38,7 +38,7 @@ class LabelColumn:
             the others are written beside it. Null for NDCG with the evaluator's k.
     """
 
-    column: int | str | None = None
+    column: int | str | None
     transform: Transform | list[Transform] = "none"
     beta: Positive = 1.0
     gain: Gain = "linear"

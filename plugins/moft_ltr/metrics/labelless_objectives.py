@@ -28,8 +28,8 @@ def check_has_labels(name: str, label: LabelColumn, attributes: Mapping[str, int
         return
     if not read:
         raise ConfigError(
-            f"[task.objectives.{name}.column] is missing; only an objective whose loss reads attributes, such as exposure, has "
-            "no column of labels."
+            f"[task.objectives.{name}.column] is null; only an objective whose loss reads attributes, such as exposure, has no "
+            "column of labels."
         )
     wanting = [text for text in metric_names(label) or ("ndcg",) if metric_of(text, name, 10).attribute is None]
     if wanting:

@@ -16,7 +16,11 @@ from moft.testing import check_task
 from moft.types import Objective, Tradeoff
 from moft_losses.listnet import ListNet
 
-FAIR = {"loss": {"name": "exposure", "attribute": "shop", "aim": "more"}, "metric": ["exposure(shop=1)@3", "parity(shop=1)"]}
+FAIR = {
+    "column": None,
+    "loss": {"name": "exposure", "attribute": "shop", "aim": "more"},
+    "metric": ["exposure(shop=1)@3", "parity(shop=1)"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def test_a_loss_of_final_scores_reads_what_the_policy_serves(betas, prepared, sh
 
 
 def test_a_run_trades_labels_for_the_exposure_of_a_group_and_for_diversity(moft, config, shops, tmp_path):
-    diverse = "{loss: {name: diversity, attribute: shop}, metric: diversity(shop)@3}"
+    diverse = "{column: null, loss: {name: diversity, attribute: shop}, metric: diversity(shop)@3}"
     objectives = f"{{first: {{column: 9, loss: approx-ndcg}}, fair: {json.dumps(FAIR)}, diverse: {diverse}}}"
     out = tmp_path / "run"
     words = [
@@ -92,7 +96,7 @@ def test_a_run_trades_labels_for_the_exposure_of_a_group_and_for_diversity(moft,
 MISTAKES = {
     "no column and a loss of labels": (
         {},
-        r"\[task.objectives.a.column\] is missing; only an objective whose loss reads attributes",
+        r"\[task.objectives.a.column\] is null; only an objective whose loss reads attributes",
     ),
     "no such attribute": (
         {"loss": {"name": "diversity", "attribute": "brand"}, "metric": "diversity(shop)@3"},
@@ -112,7 +116,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("objective", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_an_objective_that_cannot_be_learned_or_measured_is_refused(objective, told, task, shops):
     with pytest.raises(ConfigError, match=told):
-        task(data=shops, attributes={"shop": 11}, objectives={"a": objective})
+        task(data=shops, attributes={"shop": 11}, objectives={"a": {"column": None, **objective}})
 
 
 def test_a_metric_of_an_unknown_attribute_is_refused(moft, config, shops):
