@@ -238,7 +238,7 @@ class BaseScores:
         for part in every:
             if base.missing == "refuse" and not part.data.facts.is_table:
                 check_missing(booster, model, part, columns)
-            check_against_source(booster, part, columns)
+            check_against_source(booster, part, columns, model_categories(model, part.data.facts, columns))
         return list(column_notes(model, columns, labels, are_named=named_columns(model, every[0].data.facts.names) is not None))
 
     def _trees(self) -> tuple[Any, TreeModel]:

@@ -39,7 +39,7 @@ def digit_notes(part: QuerySubset, column: int) -> Iterator[str]:
     if off.any():
         first = int(off.argmax())
         raise DataError(
-            f"{part.data.source}:{sample.numbers[first]}: the base score {expected[first]:.12g} in column {column} is "
+            f"{sample.places[first]}: the base score {expected[first]:.12g} in {part.data.column_name(column)} is "
             f"{found[first]:.9g} after moft has read it with 32 bits (documents that differ: {int(off.sum())} of {len(off)}). "
             f"{ADVICE}"
         )

@@ -320,3 +320,20 @@ def test_a_converted_folder_with_another_layout_is_refused(trained, tables, shop
     built = trained(data=tmp_path / "set", categorical=None)
     with pytest.raises(DataError, match=r"other: column 1 is 'grade', but 'a' in the training split\. Convert its source again"):
         built.read(tmp_path / "other")
+
+
+def test_a_base_model_that_needs_more_than_32_bits_is_refused_with_its_row(tables, tmp_path):
+    lightgbm = pytest.importorskip("lightgbm")
+    (tmp_path / "fine").mkdir()
+    frames = {name: rows(first, 20) for name, first in (("train", 0), ("vali", 100), ("test", 200))}
+    for name, frame in frames.items():
+        frame["a"] = 1e9 + frame["grade"]
+        frame.to_parquet(tmp_path / "fine" / f"{name}.parquet")
+    train = frames["train"]
+    group = train.groupby("query", sort=False).size().to_numpy()
+    given = {"objective": "lambdarank", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 3}
+    lightgbm.train(given, lightgbm.Dataset(train[["a", "b"]], train.grade, group=group), 5).save_model(tmp_path / "m.txt")
+    with pytest.raises(DataError, match=r"train\.parquet, row \d+: the LightGBM model scores this row .* with 32 bits"):
+        tables(data=tmp_path / "fine", base={"name": "lightgbm", "path": str(tmp_path / "m.txt")}).check_inputs()
+    with pytest.raises(DataError, match=r"train\.parquet, row \d+: the base score \d+ in column 'a' is .* with 32 bits"):
+        tables(data=tmp_path / "fine", base={"name": "scores", "column": "a"}).check_inputs()
