@@ -154,9 +154,9 @@ def check_against_source(
     found = np.concatenate([booster_scores(booster, with_categories(block, categories)) for block in blocks])
     off = np.abs(expected - found) > TOLERANCE * np.ptp(expected)
     if off.any():
-        first = int(off.argmax())
+        first, line = int(off.argmax()), "row" if part.data.facts.is_table else "line"
         raise DataError(
-            f"{sample.places[first]}: the LightGBM model scores this {'row' if part.data.facts.is_table else 'line'} {expected[first]:.9g}, but "
+            f"{sample.places[first]}: the LightGBM model scores this {line} {expected[first]:.9g}, but "
             f"{found[first]:.9g} after moft has read it with 32 bits (documents that differ: "
             f"{int(off.sum())} of {len(off)}). Use a column of scores as task.base, or train the model on 32-bit features."
         )

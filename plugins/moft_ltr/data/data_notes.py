@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft_ltr.data.content_hashes import Hashes, document_hashes, query_hashes
+from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
 from moft_ltr.data.statistics import evenly_spaced
@@ -111,7 +112,7 @@ def overlap_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
 def id_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
     """Sentences on ids of queries of tables that are in two splits."""
     ids = {
-        split: set().union(*(part.data.qids[part.lists].tolist() for part in parts if part.data.facts.query_column))
+        split: set().union(*(part.data.qids[part.lists].tolist() for part in parts if _are_names(part.data)))
         for split, parts in splits.items()
     }
     for first, second in combinations(ids, 2):
@@ -122,6 +123,11 @@ def id_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
                 f"{len(shared)} of {len(ids[second])} {second} queries have the id of a query of the {first} split, such as "
                 f"{example!r}. If they are the same queries, results on the {second} split are too good."
             )
+
+
+def _are_names(data: Dataset) -> bool:
+    """Whether the ids of queries come from a column of a table, and are not the numbers 1, 2, ... of these queries."""
+    return data.facts.query_column is not None and data.qids.tolist() != list(range(1, len(data) + 1))
 
 
 def _copies(before: _Hashed, after: _Hashed, is_whole: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
