@@ -56,12 +56,13 @@ def leak_notes(
     """
     for name, column in named.items():
         if column - 1 in inputs:
-            yield f"Column {column} is a feature, but the data says that it is the label {name!r}. Leave it out of task.features."
+            yield f"C{part.data.column_name(column)[1:]} is a feature, but the data says that it is the label {name!r}. Leave it out of task.features."
     for name, values in labels.items():
         gamma, queries = _gamma(part, inputs, values)
         found = np.flatnonzero((np.abs(gamma) >= SUSPICIOUS) & (queries >= ENOUGH))
         if len(found):
-            columns = [int(inputs[feature]) + 1 for feature in found]
+            names = part.data.facts.names or range(1, part.data.columns + 1)
+            columns = [names[int(inputs[feature])] for feature in found]
             many = len(columns) > 1
             shown = ", ".join(map(str, columns[:SHOWN])) + (f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else "")
             yield (
@@ -169,7 +170,7 @@ def _gamma(
     Source: Goodman and Kruskal 1954.
     """
     starts, ends = part.offsets[:-1], part.offsets[1:]
-    untied = np.flatnonzero(np.maximum.reduceat(labels, starts) > np.minimum.reduceat(labels, starts))
+    untied = np.flatnonzero(np.fmax.reduceat(labels, starts) > np.fmin.reduceat(labels, starts))
     limit = min(QUERIES, MOST_VALUES // (DOCUMENTS * DOCUMENTS // 2 * len(inputs)))
     agree, total = np.zeros(len(inputs)), np.zeros(len(inputs))
     queries = np.zeros(len(inputs), dtype=np.int64)
@@ -178,7 +179,7 @@ def _gamma(
         chosen = starts[index] + evenly_spaced(int(ends[index] - starts[index]), DOCUMENTS)
         (values,) = feature_blocks(part.data.features, items[chosen], inputs)
         one, other = np.triu_indices(len(chosen), 1)
-        order = np.sign(labels[chosen[one]] - labels[chosen[other]])
+        order = np.nan_to_num(np.sign(labels[chosen[one]] - labels[chosen[other]]))  # a missing label says nothing
         one, other, order = one[order != 0], other[order != 0], order[order != 0]
         signs = np.sign(values[one] - values[other])  # [pairs, features]
         agree += order @ signs
