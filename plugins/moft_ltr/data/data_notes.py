@@ -56,7 +56,8 @@ def leak_notes(
     """
     for name, column in named.items():
         if column - 1 in inputs:
-            yield f"C{part.data.column_name(column)[1:]} is a feature, but the data says that it is the label {name!r}. Leave it out of task.features."
+            what = part.data.column_name(column)
+            yield f"C{what[1:]} is a feature, but the data says that it is the label {name!r}. Leave it out of task.features."
     for name, values in labels.items():
         gamma, queries = _gamma(part, inputs, values)
         found = np.flatnonzero((np.abs(gamma) >= SUSPICIOUS) & (queries >= ENOUGH))
