@@ -35,6 +35,7 @@ class QueryRows:
         self.column, self._item, self._split, self._place = query, item, split, place
         self._ends = None if sizes is None or query else sizes.cumsum()
         self.rows = 0
+        self._kinds: dict[str, Any] = {}
         self._starts: list[Integers] = []
         self._names: list[Any] = []
         self._seen: set[Any] = set()
@@ -100,12 +101,18 @@ class QueryRows:
 
     def _ids(self, batch: Any, name: str, what: str) -> Any:
         """A column of ids, as 64-bit integers or texts; none is missing."""
-        pyarrow = import_pyarrow()
+        pyarrow, kind = import_pyarrow(), batch.column(name).type
         column = id_column(batch.column(name))
         if column is None:
+            advice = "pandas makes floats of integers where one is missing" if pyarrow.types.is_floating(kind) else "convert them"
             raise DataError(
-                f"{self._place(self.rows)}: column {name!r} holds {batch.column(name).type}, but ids of a {what} are integers or "
-                "texts. Convert the column."
+                f"{self._place(self.rows)}: column {name!r} holds {kind}, but ids of a {what} are integers or texts; {advice}."
+            )
+        before = self._kinds.setdefault(name, column.type)
+        if column.type != before:
+            raise DataError(
+                f"{self._place(self.rows)}: column {name!r} holds {kind}, but {before} before; ids of a {what} are all "
+                "integers or all texts."
             )
         missing = (
             column.is_null()
