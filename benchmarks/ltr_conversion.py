@@ -116,7 +116,7 @@ def main() -> None:
     ]
     rows.append(["peak memory / features", f"{found['peak_of_features']:.2f}"])
     print_table(f"Converting {found['lists']:,} queries from Parquet", ["", "median (quartiles)"], rows)
-    write_result("ltr_conversion", {"machine": machine("pyarrow"), **found})
+    write_result("ltr-conversion", {"machine": machine("pyarrow"), **found})
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from moft_ltr.data.example_data.mslr_sample import LABELS
 from moft_ltr.data.label_transforms import LabelColumn, Transform, transform_labels
 from moft_ltr.data.query_rows import SPLIT_NUMBERS
 from moft_ltr.data.splits import all_queries, check_shares, is_one_dataset, open_files
-from moft_ltr.data.statistics import Values, label_facts
+from moft_ltr.data.statistics import MAIN, Values, label_facts
 from moft_ltr.data.table_columns import EXCLUDED, TableColumns
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
@@ -182,7 +182,8 @@ def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> 
         known = known | set(MSLR_LABELS)
     objectives = {column_number(data, proposal.column, "--label") for proposal in proposals}
     missing = {column for column in range(1, data.columns + 1) if data.facts.is_table and _is_missing(data, column)}
-    numbers = sorted((known | missing) - objectives - set(data.labels.values()))
+    main = {data.facts.names.index(MAIN) + 1} if MAIN in data.facts.names else set()
+    numbers = sorted((known | missing) - objectives - set(data.labels.values()) - main)
     text = [name for name, kind in data.facts.text.items() if kind != EXCLUDED]
     return [*(data.facts.names[column - 1] if data.facts.names else column for column in numbers), *text]
 
@@ -265,6 +266,8 @@ def _values(
     train, first = files["train"], proposals[0]
     base_epochs, epochs = next((passes for below, passes in PASSES if len(train) < below), MANY)
     main = {"column": first.column, "transform": first.transform, "gain": "linear"} if _is_constant(train) else None
+    if not train.facts.has_relevance and MAIN in train.facts.names and MAIN not in [one.column for one in proposals]:
+        main = {"column": MAIN, "gain": "exp2"}
     return {
         "queries": ", ".join(f"{len(file):,} {split}" for split, file in files.items()) if len(files) > 1 else f"{len(train):,}",
         "columns": train.columns,

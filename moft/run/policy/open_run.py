@@ -135,10 +135,10 @@ class OpenedRun:
     def _rows(self, weights: Weights | Sequence[Weights]) -> Any:
         """Weights as numbers, in the order of the objectives."""
         if isinstance(weights, Mapping):
-            return weights_from_json(dict(weights), self.names, "weights")
+            return weights_from_json(dict(weights), self.names, "scores")
         if any(isinstance(row, Mapping) for row in weights):
             return [
-                weights_from_json(dict(row) if isinstance(row, Mapping) else row, self.names, f"weights of list {number}")
+                weights_from_json(dict(row) if isinstance(row, Mapping) else row, self.names, f"scores, list {number}")
                 for number, row in enumerate(weights, start=1)
             ]
         return weights

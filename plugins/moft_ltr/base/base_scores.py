@@ -244,7 +244,7 @@ class BaseScores:
         for part in every:
             if base.missing == "refuse" and not part.data.facts.is_table:
                 check_missing(booster, model, part, columns)
-            check_against_source(booster, part, columns)
+            check_against_source(booster, part, columns, model_categories(model, part.data.facts, columns))
         first = every[0].data
         are_named = named_columns(model, first.facts.names) is not None
         return list(column_notes(model, columns, labels, first.labels, are_named=are_named))

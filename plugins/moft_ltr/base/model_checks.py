@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moft import ConfigError, DataError
 from moft_ltr.base.lightgbm_model import booster_scores
 from moft_ltr.base.model_text import Integers, TreeModel
+from moft_ltr.base.pandas_categories import with_categories
 from moft_ltr.base.source_lines import read_again
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
@@ -140,23 +142,31 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
             )
 
 
-def check_against_source(booster: Any, part: QuerySubset, columns: Integers) -> None:
-    """Checks that some documents of a text file have the scores that the model gives to the numbers in the file.
+def check_against_source(
+    booster: Any, part: QuerySubset, columns: Integers, categories: Mapping[int, NDArray[np.float32]]
+) -> None:
+    """Checks that some documents have the scores that the model gives to the numbers in the text file or table.
+
+    Args:
+        booster: the model.
+        part: the queries.
+        columns: `[features]`, the column from 0 of each of its features.
+        categories: from `model_categories`.
 
     Raises:
-        DataError: one has not; the message names its line.
+        DataError: one has not; the message names its line or row.
     """
     sample = read_again(part, columns)
     if sample is None:
         return
-    expected = booster_scores(booster, sample.rows)
+    expected = booster_scores(booster, with_categories(sample.rows, categories))
     blocks = feature_blocks(part.data.features, sample.items, columns)
-    found = np.concatenate([booster_scores(booster, block) for block in blocks])
+    found = np.concatenate([booster_scores(booster, with_categories(block, categories)) for block in blocks])
     off = np.abs(expected - found) > TOLERANCE * np.ptp(expected)
     if off.any():
-        first = int(off.argmax())
+        first, line = int(off.argmax()), "row" if part.data.facts.is_table else "line"
         raise DataError(
-            f"{part.data.source}:{sample.numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but "
+            f"{sample.places[first]}: the LightGBM model scores this {line} {expected[first]:.9g}, but "
             f"{found[first]:.9g} after moft has read it with 32 bits (documents that differ: "
             f"{int(off.sum())} of {len(off)}). Use a column of scores as task.base, or train the model on 32-bit features."
         )

@@ -78,9 +78,9 @@ def _notes(part: QuerySubset, column: int | None, tolerance: float, words: _Word
     if off.any():
         first = int(off.argmax())
         raise DataError(
-            f"{part.data.source}:{sample.numbers[first]}: {words.one} {expected[first]:.12g} in "
-            f"{'the relevance' if column is None else f'column {column}'} is {found[first]:.9g} after moft has read it with 32 "
-            f"bits (documents that differ: {int(off.sum())} of {len(off)}). {words.advice}"
+            f"{sample.places[first]}: {words.one} {expected[first]:.12g} in "
+            f"{'the relevance' if column is None else part.data.column_name(column)} is {found[first]:.9g} after moft has read "
+            f"it with 32 bits (documents that differ: {int(off.sum())} of {len(off)}). {words.advice}"
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import DataError
+from moft.api import printable
 from moft_ltr.data.dataset_folder import Category, Floats
 from moft_ltr.data.query_rows import QueryRows, is_integer
 from moft_ltr.data.read_ahead import read_ahead
@@ -102,12 +103,25 @@ class TableRows:
                     f"{self._place(self.queries.rows + row)}: column {self.names[index]!r} holds {columns[index][row]:g}, which "
                     "is no finite 32-bit number; write a finite one, or nothing where the value is missing."
                 )
+            for name, kind in self.text.items():
+                if kind in ("string", "large_string", "string_view"):
+                    self.text[name] = self._text_in(batch, name)
             if self._relevance is not None:
                 self.relevance.append(self._column(batch, self._relevance).astype(np.float32))
             self.queries.add(batch)
             yield out
         if not self.queries.rows:
             raise DataError(f"{self._source}: has no rows.")
+
+    def _text_in(self, batch: Any, name: str) -> str:
+        """The first text of a column in the first rows of a block that is no number, with its row, for messages."""
+        for row, value in enumerate(batch.column(name).slice(0, TILE).to_pylist()):
+            try:
+                float(value or 0)
+            except ValueError:
+                text = value if len(value) <= 20 else value[:20] + "..."
+                return f"text, such as {printable(text)!r} in row {self.queries.rows + row + 1}"
+        return "text"
 
     def _place(self, row: int) -> str:
         return row_place(self._source, self._table.files, row)
