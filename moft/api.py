@@ -10,6 +10,7 @@ from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
 from moft.engine.checks.training_betas import beta_shares, checked_betas
+from moft.engine.data.bounded_rendering import Chat, ChatFault, render_chats
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
 from moft.engine.distributed.fsdp import is_sharded
@@ -39,19 +40,23 @@ from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,
+    Asks,
     Assignment,
     Conditioner,
     ConfigRequest,
     Context,
+    ContextLoss,
     Evaluator,
     Feedback,
     HasDerivatives,
     Indicator,
     InputCheck,
+    ListContext,
     LongEvaluator,
     Loss,
     Method,
     Model,
+    NamedMetrics,
     Policy,
     Problem,
     ProcessGroup,
@@ -75,11 +80,14 @@ from moft.setting_types import (
     Factory,
     Fraction,
     FromList,
+    Layers,
     NonNegative,
     NonNegativeCount,
     PathOrName,
     Positive,
+    Rank,
     Seed,
+    Width,
 )
 from moft.suggestions import printable
 from moft.types import (
@@ -103,15 +111,19 @@ from moft.types import (
 __all__ = [
     "AccelerateTrainer",
     "AdaptiveSampler",
+    "Asks",
     "Assignment",
     "BasePolicy",
     "Batch",
     "Batches",
     "BoostedTrees",
+    "Chat",
+    "ChatFault",
     "ConditionedPolicy",
     "Conditioner",
     "ConfigRequest",
     "Context",
+    "ContextLoss",
     "Count",
     "DedicatedModels",
     "Default",
@@ -130,6 +142,8 @@ __all__ = [
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
+    "Layers",
+    "ListContext",
     "ListValues",
     "LongEvaluator",
     "Loss",
@@ -137,6 +151,7 @@ __all__ = [
     "Method",
     "Model",
     "ModelSpec",
+    "NamedMetrics",
     "NearestPolicy",
     "NonNegative",
     "NonNegativeCount",
@@ -150,6 +165,7 @@ __all__ = [
     "Problem",
     "ProcessGroup",
     "ProvidesFeatures",
+    "Rank",
     "ReportsFindings",
     "Run",
     "Sampler",
@@ -171,6 +187,7 @@ __all__ = [
     "TreeModel",
     "UsesAdaptiveSampler",
     "WeightGrid",
+    "Width",
     "atomic_folder",
     "atomic_write",
     "base_values",
@@ -217,6 +234,7 @@ __all__ = [
     "read_value",
     "redacted",
     "refuse_misfit",
+    "render_chats",
     "rendered_config",
     "seed_initialisation",
     "temporary_folder",

@@ -20,6 +20,12 @@ def remember_secret(value: str, reference: str) -> None:
             _references[spelling] = reference
 
 
+def forget_secret(reference: str) -> None:
+    """Has `redacted` leave the value of a reference alone again, because it is no secret."""
+    for spelling in [spelling for spelling, other in _references.items() if other == reference]:
+        del _references[spelling]
+
+
 def redacted(content: Any) -> Any:
     """A text, or the texts in mappings and lists, with every secret replaced by its reference; other values unchanged."""
     if isinstance(content, str):

@@ -21,24 +21,30 @@ NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 NonNegativeCount = Annotated[int, Ge(0)]
+Width = Annotated[int, Ge(1), Le(16_384)]
+"""A hidden size of a network, or a number of trained tokens; a larger one is a mistake, and fills the memory."""
+Layers = Annotated[int, Ge(1), Le(1_000)]
+"""Layers of a network; more are a mistake, and take long to build."""
+Rank = Annotated[int, Ge(1), Le(1_024)]
+"""The rank of a product of two matrices."""
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
 """A random seed that every library takes and every file format holds."""
 
 
 def _placed(value: str, info: ValidationInfo) -> str:
-    """The path of an existing file or folder, seen from the folder that the run began in; any other value unchanged."""
-    home = (info.context or {}).get("home")
-    if home is None or not value.strip():
-        return value
-    place = Path(home) / value
-    try:
-        return str(place) if place.exists() else value
-    except (OSError, ValueError):  # a text that cannot be a path
-        return value
+    """The path of a file or folder that exists, seen from the first of some folders that has it; any other value unchanged."""
+    for home in (info.context or {}).get("homes", ()) if value.strip() else ():
+        place = Path(home) / value
+        try:
+            if place.exists():
+                return value if home == Path() else str(place)
+        except (OSError, ValueError):  # a text that cannot be a path
+            return value
+    return value
 
 
 PathOrName = Annotated[str, AfterValidator(_placed)]
-"""A file or folder, or a name such as one on a hub; an opened run resolves it from the folder that it began in."""
+"""A file or folder, or a name such as one on a hub; an opened run finds it also where the run began, or beside the run."""
 
 Factory = Callable[..., T]
 """A component without the arguments that the engine supplies; called with them, it builds the component."""

@@ -72,6 +72,8 @@ CASES: dict[tuple[str, str], Case] = {
     ("samplers", "das-dennis"): Case({"partitions": 2}),
     ("samplers", "fixed"): Case({"value": [0.25, 0.75]}, sizes=(2,)),
     ("samplers", "log-uniform"): Case({"low": 0.1, "high": 10.0}, simplex=False),
+    ("losses", "exposure"): Case({"attribute": "provider"}),
+    ("losses", "diversity"): Case({"attribute": "category"}),
     ("scalarizers", "cosine"): Case({"strength": 0.5}),
     ("scorers", "classifier"): Case({"model": "CLASSIFIER", "label": "good"}),
     ("scorers", "onnx"): Case({"model": "ONNX", "label": 1}),

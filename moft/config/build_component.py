@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from moft.hooks.plugin_manager import Plugins
 __all__ = ["Resolved", "building_mistakes", "component", "resolve"]
 
 
-def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, home: Path | None = None) -> Resolved:
+def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, homes: Sequence[Path] = ()) -> Resolved:
     """A config value checked against an annotation, its components selected, nothing built yet.
 
     Args:
@@ -21,13 +22,13 @@ def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, ho
         value: what the config says.
         plugins: where components come from.
         path: of the value in the config, as the user typed it; messages begin with it.
-        home: the folder that a relative `PathOrName` starts from; None leaves it unchanged.
+        homes: the folders that a relative `PathOrName` is looked up in; none leaves it unchanged, and so does `Path()`.
 
     Raises:
         ConfigError: the value has mistakes; one line each.
         PluginError: a component cannot be imported, or a config cannot fill its signature; mistakes follow.
     """
-    resolver = Resolver(plugins, home)
+    resolver = Resolver(plugins, homes)
     try:
         resolved = resolver.value(shape_of(annotation), value, path)
     except Unsupported as error:

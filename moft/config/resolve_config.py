@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,15 +54,15 @@ class Resolver:
 
     Args:
         plugins: where components come from.
-        home: the folder that a relative `PathOrName` starts from; None leaves it unchanged.
+        homes: the folders that a relative `PathOrName` is looked up in; none leaves it unchanged.
 
     Attributes:
         mistakes: of the user, one line each.
         faults: of plugins.
     """
 
-    def __init__(self, plugins: Plugins, home: Path | None) -> None:
-        self.plugins, self.home = plugins, home
+    def __init__(self, plugins: Plugins, homes: Sequence[Path]) -> None:
+        self.plugins, self.homes = plugins, homes
         self.mistakes: list[str] = []
         self.faults: list[PluginError] = []
         self.parents: list[tuple[Any, str]] = []  # the mappings and lists around the value, with their paths
@@ -87,7 +87,7 @@ class Resolver:
     def _value(self, shape: Shape, value: Any, path: str) -> Resolved | None:
         match shape:
             case ValueShape(annotation):
-                found, plain, mistakes = validated(annotation, value, path, self.home)
+                found, plain, mistakes = validated(annotation, value, path, self.homes)
                 self.mistakes += mistakes
                 return None if mistakes else Resolved(plain, lambda: found)
             case ComponentShape():
@@ -231,7 +231,7 @@ class Resolver:
         plain = [member.annotation for member in shape.members if isinstance(member, ValueShape)]
         others = [member for member in shape.members if not isinstance(member, ValueShape)]
         if plain:
-            found, dumped, mistakes = validated(functools.reduce(operator.or_, plain), value, path, self.home)
+            found, dumped, mistakes = validated(functools.reduce(operator.or_, plain), value, path, self.homes)
             if not mistakes:
                 return Resolved(dumped, lambda: found)
             if isinstance(value, str) and has_secret(value):  # a text, and no component or record

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from moft.secret_values import redacted, remember_secret
+from moft.files.plain_number import is_plain
+from moft.secret_values import forget_secret, redacted, remember_secret
 
 VARIABLE = re.compile(r"\$\{(secret:[^}]*|[A-Za-z_][A-Za-z0-9_]*)\}")
 """`${NAME}`, or `${secret:NAME}` for a variable whose name does not look like a secret."""
@@ -68,6 +69,8 @@ def unset_secrets(value: Any) -> list[str]:
 def with_references(plain: Any, given: Any) -> Any:
     """A validated value as YAML can hold it, with the references to secrets that it was given with.
 
+    A number and a boolean are no secrets, unless the config says so.
+
     Args:
         plain: the validated value; it may hold secrets.
         given: the same before secrets were replaced and it was validated.
@@ -76,9 +79,13 @@ def with_references(plain: Any, given: Any) -> Any:
         ValueError: a secret stands for something else than text.
     """
     if isinstance(given, str) and has_secret(given):
-        if not isinstance(plain, str):
+        if isinstance(plain, str):
+            return given
+        if f"${{{_MARK}" in given or not (isinstance(plain, bool) or is_plain(with_secrets(given))):
             raise ValueError(given)
-        return given
+        for found in VARIABLE.finditer(given):  # a number such as `${MAX_TOKENS}`, whose name was only taken for that of a secret
+            forget_secret(found[0])
+        return plain
     if isinstance(plain, Mapping) and isinstance(given, Mapping):
         return {key: with_references(item, given.get(key)) for key, item in plain.items()}
     if isinstance(plain, list | tuple) and isinstance(given, list | tuple) and len(plain) == len(given):

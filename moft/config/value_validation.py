@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ from moft.files.plain_number import is_plain
 from moft.secret_values import redacted
 
 
-def validated(annotation: Any, value: Any, path: str, home: Path | None = None) -> tuple[Any, Any, list[str]]:
+def validated(annotation: Any, value: Any, path: str, homes: Sequence[Path] = ()) -> tuple[Any, Any, list[str]]:
     """A value, its references to secrets replaced, validated and converted to its annotation.
 
     Args:
         annotation: any type that pydantic knows.
         value: what the config says.
         path: of the value in the config, as the user typed it.
-        home: the folder that a relative `PathOrName` starts from; None leaves it unchanged.
+        homes: the folders that a relative `PathOrName` is looked up in; none leaves it unchanged.
 
     Returns: the value, the same in types that YAML has and with references to secrets, and the mistakes, one line each.
 
@@ -36,7 +36,7 @@ def validated(annotation: Any, value: Any, path: str, home: Path | None = None) 
     if is_secret and (unset := unset_secrets(value)):
         return None, None, [f"{path or 'config'}: {text}" for text in unset]
     try:
-        found = adapter.validate_python(with_secrets(value) if is_secret else value, context={"home": home})
+        found = adapter.validate_python(with_secrets(value) if is_secret else value, context={"homes": homes})
     except ValidationError as error:
         return None, None, _mistakes(error, value, path, is_secret=is_secret)
     mistakes = [] if is_secret else _number_mistakes(value, found, path)

@@ -97,12 +97,12 @@ def join_models(texts: Sequence[str]) -> str:
     return _written(bodies, int(columns) + 1)
 
 
-def _written(trees: Sequence[str], features: int) -> str:
-    """The text of a model with these trees, each without its first line."""
+def _written(trees: Sequence[str], features: int, further: str = "") -> str:
+    """The text of a model with these trees, each without its first line, and with further lines of a header."""
     texts = [f"Tree={number}\n{tree}\n\n" for number, tree in enumerate(trees)]
     columns = " ".join(f"Column_{number}" for number in range(features))
     sizes = " ".join(str(len(tree)) for tree in texts)
-    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n"
+    begin = f"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx={features - 1}\n{further}"
     infos = " ".join(["none"] * features)
     return f"{begin}feature_names={columns}\nfeature_infos={infos}\ntree_sizes={sizes}\n\n{''.join(texts)}end of trees\n"
 
@@ -130,9 +130,9 @@ def _parsed(text: str, where: str) -> TreeModel:
         np.unique(np.concatenate(parts))
         for parts in zip(*((tree.used, np.append(tree.missing, tree.linear), tree.by_set) for tree in trees), strict=True)
     )
-    return TreeModel(
-        _written([tree.text for tree in trees], features), names, used, missing, by_set, *_pandas_categories(tail, used)
-    )
+    averaged = "average_output\n" if "average_output" in header else ""  # a random forest, whose trees are not summed
+    safe = _written([tree.text for tree in trees], features, averaged)
+    return TreeModel(safe, names, used, missing, by_set, *_pandas_categories(tail, used))
 
 
 class _Tree:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from moft.interfaces.conditioner import Conditioner
-from moft.interfaces.evaluator import Evaluator, LongEvaluator
+from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.indicator import Indicator
-from moft.interfaces.loss import HasDerivatives, Loss
+from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, ListContext, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, UsesAdaptiveSampler
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
@@ -29,12 +29,14 @@ from moft.interfaces.trainer import Trainer
 
 __all__ = [
     "AdaptiveSampler",
+    "Asks",
     "Assignment",
     "ChecksInputs",
     "ChecksLabels",
     "Conditioner",
     "ConfigRequest",
     "Context",
+    "ContextLoss",
     "EarlyChecks",
     "Evaluator",
     "Feedback",
@@ -42,11 +44,13 @@ __all__ = [
     "Indicator",
     "InputCheck",
     "KnowsModelSpec",
+    "ListContext",
     "LongEvaluator",
     "Loss",
     "Method",
     "Model",
     "ModuleT",
+    "NamedMetrics",
     "Policy",
     "Problem",
     "ProcessGroup",

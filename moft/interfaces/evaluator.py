@@ -36,3 +36,21 @@ class LongEvaluator(Protocol):
     def measure(self, steered: Steered, batches: Iterable[Batch], on_progress: Callable[[int], None]) -> ListValues:
         """Like a call; `on_progress` is called with the number of tradeoffs that are done, after each."""
         ...
+
+
+@runtime_checkable
+class NamedMetrics(Protocol):
+    """An evaluator that measures each objective with the metrics that the objective names."""
+
+    def check_labels(self, batches: Iterable[Batch], *, is_whole: bool) -> None:
+        """Checks that these metrics can be measured on the labels of some lists.
+
+        Args:
+            batches: the lists; only labels, masks and weights are to be used.
+            is_whole: True for all lists of a split; False for a few of them, of which nothing may be said to be missing.
+
+        Raises:
+            ConfigError: they cannot.
+            DataError: they cannot.
+        """
+        ...

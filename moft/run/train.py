@@ -29,7 +29,7 @@ from moft.run.policy.policy_files import save_policy
 from moft.run.report.front_record import Cost
 from moft.run.report.write_front import write_results
 from moft.run.training_session import TrainingSession, open_session
-from moft.run.validation_split import NO_HYPERVOLUME, check_long_evaluators, evaluators_of, problem_of
+from moft.run.validation_split import NO_HYPERVOLUME, check_long_evaluators, check_metric_labels, evaluators_of, problem_of
 
 
 def train_run(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bool = False) -> RunFolder | None:
@@ -75,10 +75,11 @@ def _train(session: TrainingSession) -> None:
         check_same_data(session.folder, task.identity())
         task.batches(profile.split)  # a fault in these lists is found now, not after training
         policy = _untrained_policy(session, problem)
+        check_metric_labels(task, evaluators, profile.split)
         check_long_evaluators(policy, task, evaluators, profile, is_validated=settings.trainer.evaluations > 0)
     if trainer.is_main:
         hashes = plugin_hashes(session.folder)
-        versions = versions_of(session.plugins, hashes, trainer.device, settings.seed, task.identity())
+        versions = versions_of(session.plugins, hashes, session.home, trainer.device, settings.seed, task.identity())
         session.folder.write_versions(versions)
 
     # Train the policy. The method is a plugin, such as CosDPO in plugins/moft_cos_dpo/method.py. Its `train` calls

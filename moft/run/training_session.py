@@ -19,7 +19,8 @@ from moft.run.checks.plugin_errors import plugin_fault, run_plugin_error
 from moft.run.folder.checkpoint import RunRecords, adopt_checkpoints
 from moft.run.folder.plugin_copies import allow_repair, check_same_plugins, update_copies
 from moft.run.folder.resume import check_same_config, fingerprint, fingerprint_of_0_2
-from moft.run.folder.run_folder import RunFolder
+from moft.run.folder.run_folder import RunFolder, is_unused
+from moft.run.folder.start_folders import placed_again
 from moft.run.run_config import trackers_of
 from moft.run.run_settings import RunSettings
 from moft.types import Run
@@ -37,6 +38,7 @@ class TrainingSession:
         plugins: of the run.
         processes: that share it; usually one.
         is_resumed: True where an earlier session began the run.
+        home: the folder that relative paths of the config start from.
     """
 
     settings: RunSettings
@@ -46,6 +48,7 @@ class TrainingSession:
     plugins: Plugins
     processes: Processes
     is_resumed: bool
+    home: Path
 
     @contextmanager
     def before_training(self) -> Iterator[None]:
@@ -71,8 +74,12 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
     settings: RunSettings = resolved.make()
     processes = Processes(is_cpu=settings.trainer.is_cpu, sharding=settings.trainer.sharding)
     # Asked in the main process alone: another might look only after that one has made the folder.
-    is_resumed = broadcast_from_main(resume and path.exists(), processes.count)
+    is_resumed = broadcast_from_main(resume and path.exists() and not is_unused(path), processes.count)
+    home = Path.cwd()
     try:
+        if is_resumed:
+            home, resolved = placed_again(RunFolder(path), resolved, plugins)
+            settings = resolved.make()
         if processes.is_sharding:
             check_trains_one_model(settings.method)
         trackers = processes.first(lambda: trackers_of(resolved, path, plugins)) or {}
@@ -85,7 +92,7 @@ def open_session(resolved: Resolved, path: Path, plugins: Plugins, *, resume: bo
         records = RunRecords(folder, fingerprint(resolved.plain), observers, is_main=processes.is_main)
         observers.run_started()
         try:
-            yield TrainingSession(settings, folder, records, observers, plugins, processes, is_resumed)
+            yield TrainingSession(settings, folder, records, observers, plugins, processes, is_resumed, home)
         except BaseException as error:
             observers.run_ended(error)
             if processes.is_main and not is_resumed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,10 +11,11 @@ from moft.engine.checks.return_values import check_metric
 from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.fronts.hypervolume import hypervolume
 from moft.engine.fronts.measure_front import measure_front
-from moft.interfaces import Evaluator, LongEvaluator, Policy, Problem, Task
+from moft.errors import ConfigError
+from moft.interfaces import Evaluator, LongEvaluator, NamedMetrics, Policy, Problem, Task
 from moft.run.report.front_record import validation_reference_point
 from moft.run.run_settings import ProfileSettings
-from moft.types import Front, Tradeoff, betas_of
+from moft.types import Front, Objective, Tradeoff, betas_of
 
 NO_HYPERVOLUME = (
     "The hypervolume on the validation split was zero or missing at every evaluation, so the policy has the last weights of "
@@ -40,6 +41,7 @@ def evaluators_of(settings: ProfileSettings, task: Task) -> Evaluators:
     """The evaluators that the settings name; a run without a `validation_evaluator` has one for both purposes.
 
     Raises:
+        ConfigError: an objective names metrics, and an evaluator has none to name.
         PluginError: one cannot be called, or does not name its metric.
     """
     front: Evaluator = settings.evaluator(task.objectives, task.main)
@@ -47,7 +49,34 @@ def evaluators_of(settings: ProfileSettings, task: Task) -> Evaluators:
     validation = front if chosen is None else chosen(task.objectives, task.main)
     for evaluator in (front, validation):
         check_metric(evaluator)
+        check_named_metrics(evaluator, task.objectives, task.main)
     return Evaluators(front, validation)
+
+
+def check_named_metrics(evaluator: Evaluator, objectives: Sequence[Objective], main: Objective | None) -> None:
+    """Checks that an evaluator measures the metrics that objectives name, if any do.
+
+    Raises:
+        ConfigError: it measures all objectives alike.
+    """
+    named = [each.name for each in (*objectives, main) if each is not None and each.metrics]
+    if named and not isinstance(evaluator, NamedMetrics):
+        raise ConfigError(
+            f"the evaluator {type(evaluator).__name__} measures all objectives alike, but {named[0]!r} names its own metric; "
+            "leave it out, or set another profile.evaluator."
+        )
+
+
+def check_metric_labels(task: Task, evaluators: Evaluators, split: str) -> None:
+    """Checks that the metrics that objectives name fit the labels of the measured split, and of the validation split.
+
+    Raises:
+        ConfigError: they do not.
+        DataError: they do not.
+    """
+    for evaluator, checked, is_whole in ((evaluators.front, split, True), (evaluators.validation, "validation", False)):
+        if isinstance(evaluator, NamedMetrics):
+            evaluator.check_labels(task.batches(checked), is_whole=is_whole)
 
 
 def problem_of(task: Task, evaluator: Evaluator, settings: ProfileSettings, on_progress: Callable[[int, int], None]) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moft.types.batch import Batch, Batches, Inputs
 from moft.types.feature_table import FeatureTable
-from moft.types.front import MAIN, Front, ListValues
+from moft.types.front import MAIN, Front, ListValues, list_mean
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
 from moft.types.objective import LossFunction, Objective, betas_of
 from moft.types.run_info import Run
@@ -29,4 +29,5 @@ __all__ = [
     "Slot",
     "Tradeoff",
     "betas_of",
+    "list_mean",
 ]

@@ -14,6 +14,21 @@ MAIN = "main"
 """The default name of the main objective's values."""
 
 
+def list_mean(series: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The mean over lists, leaving out what is NaN.
+
+    Args:
+        series: `[n, lists, ...]`.
+        weights: `[lists]`, >= 0; None for equal ones.
+
+    Returns: `[n, ...]`; NaN where no list that counts has a value.
+    """
+    if weights is None:
+        return series.nanmean(dim=1)
+    shaped = weights.to(series).view(-1, *[1] * (series.dim() - 2)) * ~series.isnan()  # [n, lists, ...]
+    return (series.nan_to_num(nan=0.0) * shaped).sum(1) / shaped.sum(1)
+
+
 @dataclass(frozen=True)
 class ListValues:
     """What an evaluator measured, per tradeoff and list; NaN where a list has no value for an objective.
@@ -24,6 +39,8 @@ class ListValues:
         lists: `[lists]` int64, which list of its split each column is.
         more: `[n, lists]` each, by name: further values, whose means over the lists are written beside the others.
         main_name: what titles and columns call `main`, for an evaluator that puts another value there.
+        weights: `[lists]`, how much each list counts in means; None where all count the same. The engine sets it.
+        segments: the part of the split that each list belongs to; empty where there are none. The engine sets it.
     """
 
     values: Tensor
@@ -31,6 +48,12 @@ class ListValues:
     lists: Tensor
     more: Mapping[str, Tensor] = field(default_factory=dict)
     main_name: str = MAIN
+    weights: Tensor | None = None
+    segments: tuple[str, ...] = ()
+
+    def mean(self, series: Tensor) -> Tensor:
+        """`[n, ...]`, the mean of `series`, `[n, lists, ...]`, over the lists that have a value, by their weights."""
+        return list_mean(series, self.weights)
 
     def ordered(self) -> ListValues:
         """The same values with the lists in the order of the split."""
@@ -66,12 +89,12 @@ class Front:
     @property
     def points(self) -> Tensor:
         """`[n, m]`, means over the lists that count; larger is better."""
-        return self.measured.values.nanmean(dim=1)
+        return self.measured.mean(self.measured.values)
 
     @property
     def main(self) -> Tensor:
         """`[n]`, means of the main values; NaN where there are none."""
-        return self.measured.main.nanmean(dim=1)
+        return self.measured.mean(self.measured.main)
 
     def select(self, rows: Tensor) -> Front:
         """The front of the rows `rows` of the grid, `[k]` integers."""

@@ -30,6 +30,8 @@ class Objective:
         gain: how a label counts in NDCG: `linear` is the label itself, `exp2` is 2^label - 1.
         loss: for this objective; None takes the method's.
         label: what a label of it is, in words, for reports.
+        metrics: how it is measured, by the names of the evaluator, such as `value@5`; the first is its value on the front, the
+            others are written beside it. Empty for the evaluator's own.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Objective:
     gain: Literal["linear", "exp2"] = "linear"
     loss: LossFunction | None = None
     label: str = ""
+    metrics: tuple[str, ...] = ()
 
 
 def betas_of(objectives: Sequence[Objective]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from moft.api import Count
+from moft.api import Width
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Fourier:
     """
 
     name: Literal["fourier"] = "fourier"
-    frequencies: Count = 4
+    frequencies: Width = 4
 
     def module(self, size: int) -> tuple[nn.Module, int]:
         """The encoder of vectors of `size` entries, and how many entries it gives."""
@@ -40,8 +40,8 @@ class MLP:
     """
 
     name: Literal["mlp"] = "mlp"
-    width: Count = 32
-    size: Count = 16
+    width: Width = 32
+    size: Width = 16
 
     def module(self, size: int) -> tuple[nn.Module, int]:
         """The encoder of vectors of `size` entries, and how many entries it gives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from moft import ConfigError
-from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot
+from moft.api import Conditioner, Injection, ModelSpec, NonNegative, Slot, Width
 from moft_conditioners.initialisation import START
 from moft_conditioners.modulation_sites import modulated_sites
 
@@ -33,7 +33,7 @@ class FiLM(Conditioner):
 
     slots: frozenset[Slot] = frozenset({"modulation"})
 
-    def __init__(self, spec: ModelSpec, *, width: Count = 32, sites: list[str] | None = None, spread: NonNegative = 1.0) -> None:
+    def __init__(self, spec: ModelSpec, *, width: Width = 32, sites: list[str] | None = None, spread: NonNegative = 1.0) -> None:
         super().__init__()
         known = modulated_sites(spec, "film")
         chosen = tuple(dict.fromkeys((known[0], known[-1]))) if sites is None else tuple(sites)

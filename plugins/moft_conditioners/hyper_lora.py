@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from moft import ConfigError
-from moft.api import Conditioner, Count, Delta, Injection, ModelSpec, NonNegative, Slot
+from moft.api import Conditioner, Delta, Injection, ModelSpec, NonNegative, Rank, Slot, Width
 from moft_conditioners.initialisation import START, linear_deviation
 from moft_conditioners.layer_selection import chosen_layers
 
@@ -41,8 +41,8 @@ class HyperLoRA(Conditioner):
         self,
         spec: ModelSpec,
         *,
-        rank: Count | None = None,
-        width: Count = 32,
+        rank: Rank | None = None,
+        width: Width = 32,
         layers: list[str] | None = None,
         spread: NonNegative = 1.0,
     ) -> None:

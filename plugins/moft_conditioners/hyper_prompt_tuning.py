@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from moft.api import Conditioner, Count, Injection, ModelSpec, NonNegative, Slot, check_slots
+from moft.api import Conditioner, Injection, ModelSpec, NonNegative, Rank, Slot, Width, check_slots
 from moft_conditioners.prefix_length import check_prefix_length
 
 _SPREAD = 0.02  # standard deviation of an initial prefix without word embeddings to copy
@@ -37,7 +37,7 @@ class HyperPromptTuning(Conditioner):
     slots: frozenset[Slot] = frozenset({"prefix"})
 
     def __init__(
-        self, spec: ModelSpec, *, tokens: Count = 8, rank: Count = 4, width: Count = 64, spread: NonNegative = 4.0
+        self, spec: ModelSpec, *, tokens: Width = 8, rank: Rank = 4, width: Width = 64, spread: NonNegative = 4.0
     ) -> None:
         super().__init__()
         check_slots(spec, self.slots, "hpt")

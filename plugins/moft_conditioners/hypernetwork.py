@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from moft import ConfigError
-from moft.api import Conditioner, Count, Delta, Injection, ModelSpec, NonNegative, Slot, check_slots
+from moft.api import Conditioner, Count, Delta, Injection, ModelSpec, NonNegative, Slot, Width, check_slots
 from moft_conditioners.initialisation import START, linear_deviation
 from moft_conditioners.layer_selection import chosen_layers, listed
 
@@ -38,7 +38,7 @@ class Hypernetwork(Conditioner):
         self,
         spec: ModelSpec,
         *,
-        width: Count = 32,
+        width: Width = 32,
         layers: list[str] | None = None,
         spread: NonNegative = 1.0,
         limit: Count = 20_000_000,

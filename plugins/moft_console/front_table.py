@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from moft.api import printable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from moft.api import Front
 
 MAX_ROWS = 21
+MAX_FURTHER = 4
+"""Further values of an evaluator that are shown beside the objectives; if there are more, the report alone has them."""
 
 
 def print_front(front: Front) -> None:
@@ -38,7 +42,7 @@ def print_front(front: Front) -> None:
 
 
 def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
-    """The columns and rows: weights, mean of each objective, and mean of the main values if there are any.
+    """The columns and rows: weights, mean of each objective, of the main values if there are any, and of a few further values.
 
     Of a front with more than `MAX_ROWS` points, evenly spaced ones are shown, including the first and the last.
     """
@@ -46,12 +50,15 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     weights, betas = tradeoffs.weights.tolist(), tradeoffs.betas.tolist()
     points, main = front.points.tolist(), front.main.tolist()
     has_main = not all(map(math.isnan, main))
+    further = _further(front)
+    more = {name: front.measured.mean(series).tolist() for name, series in further.items()} if len(further) <= MAX_FURTHER else {}
     varies = any(row != betas[0] for row in betas)
     columns = [
         "weights",
         *(["betas"] if varies else []),
         *front.objectives,
         *([front.measured.main_name] if has_main else []),
+        *more,
     ]
     rows = []
     for index in _shown(len(points)):
@@ -59,16 +66,25 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
         row += [" ".join(f"{beta:g}" for beta in betas[index])] if varies else []
         row += [_mean(value) for value in points[index]]
         row += [_mean(main[index])] if has_main else []
+        row += [_mean(means[index]) for means in more.values()]
         rows.append(row)
     return columns, rows
 
 
 def captions(front: Front) -> list[str]:
-    """The lines below the table: metric, split and number of lists, notes, and how many points are left out."""
+    """The lines below the table: metric, split and number of lists, notes, and how many points and values are left out."""
     total = len(front.points)
     shown = [f"{MAX_ROWS} of {total} points are shown."] if total > MAX_ROWS else []
+    further = len(_further(front))
+    shown += [f"{further} further values are in the report."] if further > MAX_FURTHER else []
     lists = front.nouns.count_lists(front.measured.values.shape[1])
     return [f"{front.metric}, on {lists} of the {front.split} split.", *front.notes, *shown]
+
+
+def _further(front: Front) -> dict[str, Tensor]:
+    """The further values of an evaluator, without those that repeat the main ones with another sign."""
+    main = front.measured.main
+    return {name: series for name, series in front.measured.more.items() if not series.equal(-main)}
 
 
 def _shown(count: int) -> list[int]:

@@ -127,7 +127,8 @@ class CosDPO:
             if self._draws > 1:
                 batch = batch.select(torch.arange(len(batch), device=weights.device).repeat_interleave(self._draws))
             correction = policy.correction(batch, Tradeoff(weights, betas))  # [batch * draws, list]
-            scaled = losses(correction, batch, betas) * scale  # [batch * draws, m]
+            magnitude = policy.magnitude(Tradeoff(weights, betas)) if losses.needs_scores else None
+            scaled = losses(correction, batch, betas, magnitude) * scale  # [batch * draws, m]
             if self._is_balanced and betas_vary:
                 # At the reference, a loss's gradient is proportional to its beta, and `scale` was computed at equal betas. The
                 # geometric mean keeps the product of all factors at 1, so that only their ratios change, as in `scale`.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from moft.api import (
     Batch,
-    Count,
     Default,
     Factory,
     Loss,
@@ -48,7 +48,7 @@ class DPOLS:
         self,
         *,
         grid: Annotated[Factory[Sampler], Default("dirichlet")],
-        points: Count = 11,
+        points: Annotated[int, Ge(1), Le(10_000)] = 11,
         loss: Annotated[Loss, Default("listnet")],
         scalarizer: Annotated[Scalarizer, Default("linear")],
         balance: Literal["gradient", "none"] = "gradient",

@@ -29,7 +29,6 @@ from moft.api import (
 )
 from moft_llm.data.chat.chat_template import VERSION, Template, check_format
 from moft_llm.data.chat.control_tokens import ControlTokens
-from moft_llm.data.chat.whole_chats import in_words
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels
@@ -153,17 +152,15 @@ class LLM:
 
     def check_inputs(self) -> InputCheck:
         examples, train, unchecked = self._first_examples()
-        outline, tokenizer = self._base.without_weights()
+        outline, tokenizer, of_model = self._base.without_weights()
         self._longest(outline)
-        if tokenizer is None:
-            unchecked = (*unchecked, f"{self._base.name}: its weights and tokenizer, which are read when training starts.")
-        elif first := examples[:PROMPTS]:
+        if tokenizer is not None and (first := examples[:PROMPTS]):
             counts = self._tokenize(first, Template(tokenizer, self._template, self._control_tokens), outline).counts
             if unchecked or len(examples) > PROMPTS:
                 unchecked = (*unchecked, f"how many prompts and responses beyond the first {PROMPTS:,} prompts are too long.")
             else:
                 check_truncation([counts], self._max_truncated)
-        return InputCheck(unchecked, labelled_sample(train[:SAMPLE], self._labels) if train else None)
+        return InputCheck((*unchecked, *of_model), labelled_sample(train[:SAMPLE], self._labels) if train else None)
 
     def _first_examples(self) -> tuple[Sequence[Example], Sequence[Example], tuple[str, ...]]:
         """What a look at the data gives: prompts of all splits, those to train on, and what was not looked at."""
@@ -188,7 +185,7 @@ class LLM:
             trainer.note(note)
         if (fault := self.prompt_template().turn_end.fault) is not None:
             trainer.note(
-                f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {in_words(fault)}."
+                f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {fault.in_words()}."
             )
         if self.prompt_template().asks_time:  # a resumed run goes on with the time of its start
             self._now, self._prompt_template = _time(trainer.once("prompt-time", _now)), None
@@ -334,6 +331,11 @@ class LLM:
     def _longest(self, network: Any) -> int:
         """The most tokens of a prompt with a response, for a model of this architecture."""
         context, own = context_length(network.config) or DEFAULT_MAX_LENGTH, self._prompt_tokens
+        if context - own < 2:
+            raise ConfigError(
+                f"[task.prompt_tokens] {own} tokens leave none for a prompt and a response in the context of {self._base.name}: "
+                f"{context} tokens."
+            )
         longest = min(context - own, DEFAULT_MAX_LENGTH) if self._max_length is None else self._max_length
         if longest > (context if learned_positions(network) is None else context - own):
             less = f" minus {own} of task.prompt_tokens" if own else ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from moft.api import Positive
-from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, widened
+from moft.api import Asks, ListContext, Positive
+from moft_losses.masked_softmax import ordered_pairs, pair_mean, reward_differences, weighted_pairs, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class IPO:
 
     margin: Positive = 0.5
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         costs = (reward_differences(widened(rewards), mask) - self.margin).square()  # [..., list, list]
-        return pair_mean(costs, ordered_pairs(labels, mask))
+        return pair_mean(weighted_pairs(costs, context), ordered_pairs(labels, mask))

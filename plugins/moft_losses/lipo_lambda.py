@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import logistic_derivatives, reward_differences, widened
+from moft.api import Asks, ListContext
+from moft_losses.masked_softmax import logistic_derivatives, reward_differences, weighted_pairs, widened, within_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,36 +30,48 @@ class LipoLambda:
 
     gain: Literal["linear", "exp2"] = "linear"
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         costs = -logsigmoid(reward_differences(rewards, mask))
-        return (self._pair_weights(rewards, labels, mask) * costs).sum((-2, -1))
+        return weighted_pairs(self._pair_weights(rewards, labels, mask) * costs, context).sum((-2, -1))
 
-    def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def derivatives(
+        self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """In closed form; the change of NDCG is constant, as in the gradient of the loss."""
-        return logistic_derivatives(widened(rewards), labels, mask, self._pair_weights)
+        return logistic_derivatives(widened(rewards), labels, mask, context, self._pair_weights)
 
     def _pair_weights(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """`[..., list, list]`, what swapping the two items of an ordered pair does to NDCG; zero for other pairs."""
-        gains = _gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
-        ideal = (gains.sort(-1, descending=True).values * _discounts(gains)).sum(-1)  # [...]
+        gains = label_gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
+        gains = within_range(gains, _ideal(gains))
+        ideal = _ideal(gains)  # [...]
         gained = gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)
         rows, columns = gained.masked_fill(~mask, -torch.inf), gained.masked_fill(~mask, torch.inf)
         gains_above = (rows.unsqueeze(-1) - columns.unsqueeze(-2)).clamp_(min=0.0)  # [..., list, list]
         return gains_above.mul_(_discount_changes(rewards.detach(), mask))
 
 
-def _gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
+def label_gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
     """`[..., list]`, what each item adds to DCG, 0 for the least label of the list and for items that do not count."""
     least = labels.masked_fill(~mask, torch.inf).amin(-1, keepdim=True) if labels.shape[-1] else labels
     above = (labels - least).masked_fill(~mask, 0.0)
+    halves = (labels / 2 - least / 2).masked_fill(~mask, 0.0)  # have the same NDCG; with 2^label only the largest count there
+    above = torch.where(above.isinf().any(-1, keepdim=True), halves, above)
     if gain == "linear":
         return above
     largest = above.amax(-1, keepdim=True) if labels.shape[-1] else above
     return (above - largest).exp2() - (-largest).exp2()  # 2^label - 2^least, over 2^largest, which the ideal DCG takes out again
 
 
-def _discounts(values: Tensor) -> Tensor:
+def _ideal(gains: Tensor) -> Tensor:
+    """`[...]`, the DCG of the best order."""
+    return (gains.sort(-1, descending=True).values * rank_discounts(gains)).sum(-1)
+
+
+def rank_discounts(values: Tensor) -> Tensor:
     """`[list]`, the discount of each rank."""
     return 1 / torch.arange(2, values.shape[-1] + 2, dtype=values.dtype, device=values.device).log2()
 
@@ -73,7 +86,7 @@ def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
     ascending, items = hidden.sort(-1).values, rewards.shape[-1]
     above = items - torch.searchsorted(ascending, hidden, right=True)  # [..., list], first rank of the item's block, from 0
     size = items - above - torch.searchsorted(ascending, hidden)
-    discounts = _discounts(rewards.double())
+    discounts = rank_discounts(rewards.double())
     ranks = torch.arange(items, dtype=torch.float64, device=rewards.device)
     total, moment = (torch.cat([each.new_zeros(1), each.cumsum(0)]) for each in (discounts, discounts * ranks))
     inside = total[above + size] - total[above]  # the sum of the block's discounts

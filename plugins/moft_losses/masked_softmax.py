@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from moft.api import ListContext
+
 BLOCK = 2**17
 """Pairs that are computed at a time: a few matrices of so many numbers fit the cache of a processor."""
 
@@ -29,6 +31,24 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return masked.softmax(-1).masked_fill(~mask, 0.0)
 
 
+def sharpened_softmax(labels: Tensor, sharpness: float, mask: Tensor) -> Tensor:
+    """Softmax of `sharpness` times the labels over the items that count; zero elsewhere. All `[..., list]`.
+
+    Where a product overflows, the labels' differences to the largest one are multiplied instead, which gives the same.
+    """
+    products = labels * sharpness
+    fits = products.masked_fill(~mask, 0.0).isfinite().all(-1, keepdim=True)
+    highest = labels.masked_fill(~mask, -torch.inf).amax(-1, keepdim=True) if labels.shape[-1] else labels
+    return masked_softmax(torch.where(fits, products, (labels - highest) * sharpness), mask)
+
+
+def within_range(values: Tensor, sums: Tensor) -> Tensor:
+    """`[..., list]`, values of 0 or more, divided by the largest one of each list whose sum, `[...]`, has overflowed."""
+    if not values.shape[-1]:
+        return values
+    return values / torch.where(sums.isfinite(), 1.0, values.amax(-1)).unsqueeze(-1)
+
+
 def reward_differences(rewards: Tensor, mask: Tensor) -> Tensor:
     """Reward of the row's item minus that of the column's item, zero for items that do not count.
 
@@ -44,8 +64,21 @@ def ordered_pairs(labels: Tensor, mask: Tensor) -> Tensor:
     return (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
 
 
+def weighted_pairs(costs: Tensor, context: ListContext | None) -> Tensor:
+    """`[..., list, list]`, the costs of pairs times the weight of the row's item, which is the better one.
+
+    Source: Joachims et al. 2017 (unbiased learning to rank with biased feedback), equation 9 on pairs.
+    """
+    weights = None if context is None else context.item_weights
+    return costs if weights is None else costs * weights.unsqueeze(-1)
+
+
 def logistic_derivatives(
-    rewards: Tensor, labels: Tensor, mask: Tensor, weights_of: Callable[[Tensor, Tensor, Tensor], Tensor]
+    rewards: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    context: ListContext | None,
+    weights_of: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sum over pairs of `weight * log(1 + exp(-(r_i - r_j)))` and its derivatives in the rewards, block by block.
 
@@ -53,6 +86,7 @@ def logistic_derivatives(
         rewards: `[..., list]`.
         labels: `[..., list]`.
         mask: `[..., list]` bool.
+        context: with weights of items, or None.
         weights_of: some rows of the three, `[n, list]`, to the weights of their pairs, `[n, list, list]`; zero for pairs that do
             not count.
 
@@ -60,10 +94,14 @@ def logistic_derivatives(
     """
     items = rewards.shape[-1]
     shown = rewards.detach().masked_fill(~mask, 0.0)
-    rows = [each.reshape(-1, items) for each in (shown, labels, mask)]
+    given = None if context is None else context.item_weights
+    counts = torch.ones_like(shown) if given is None else given
+    rows = [each.reshape(-1, items) for each in (shown, labels, mask, counts)]
     parts, size = [], max(1, BLOCK // max(1, items * items))
     for some in zip(*(torch.split(each, size) for each in rows), strict=True):
-        weights = weights_of(*some)
+        weights = weights_of(*some[:3])
+        if given is not None:  # of the better item
+            weights = weights * some[3].unsqueeze(-1)
         differences = some[0].unsqueeze(-1) - some[0].unsqueeze(-2)
         wrong = torch.sigmoid(-differences)  # [n, list, list]
         cost = (softplus(differences.neg_()).mul_(weights)).sum((-2, -1))

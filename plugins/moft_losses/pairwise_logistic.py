@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from moft_losses.masked_softmax import logistic_derivatives, ordered_pairs, pair_mean, reward_differences, widened
+from moft.api import Asks, ListContext
+from moft_losses.masked_softmax import logistic_derivatives, ordered_pairs, pair_mean, reward_differences, weighted_pairs, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,21 +29,28 @@ class PairwiseLogistic:
 
     smoothing: Annotated[float, Ge(0), Lt(0.5)] = 0.0
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         differences = reward_differences(widened(rewards), mask)  # [..., list, list]
         costs = -logsigmoid(differences)
         if self.smoothing:
             costs = (1 - self.smoothing) * costs - self.smoothing * logsigmoid(-differences)
-        return pair_mean(costs, ordered_pairs(labels, mask))
+        return pair_mean(weighted_pairs(costs, context), ordered_pairs(labels, mask))
 
-    def derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def derivatives(
+        self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """In closed form."""
-        rewards = widened(rewards)
 
         def pair_weights(rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-            """The first share of a pair counts for its order, the second one against it."""
             pairs = ordered_pairs(labels, mask)
-            weights = pairs / pairs.sum((-2, -1), keepdim=True).clamp(min=1)
-            return (1 - self.smoothing) * weights + self.smoothing * weights.transpose(-1, -2)
+            return pairs / pairs.sum((-2, -1), keepdim=True).clamp(min=1)
 
-        return logistic_derivatives(rewards, labels, mask, pair_weights)
+        wide = widened(rewards)
+        cost, first, second = logistic_derivatives(wide, labels, mask, context, pair_weights)
+        if self.smoothing:  # log(1 + exp(d)) = log(1 + exp(-d)) + d
+            weights = weighted_pairs(pair_weights(wide, labels, mask), context)
+            cost = cost + self.smoothing * (weights * reward_differences(wide, mask)).sum((-2, -1))
+            first = first + self.smoothing * (weights.sum(-1) - weights.sum(-2))
+        return cost, first, second

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from moft.api import Count
+from moft.api import Asks, Count, ListContext
 from moft_losses.masked_softmax import widened
 
 
@@ -27,7 +28,9 @@ class PlackettLuce:
 
     top: Count | None = None
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    asks: ClassVar[Asks] = Asks(item_weights=True)
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         limits = torch.finfo(rewards.dtype)
         labels = labels.to(rewards.dtype)
@@ -38,6 +41,9 @@ class PlackettLuce:
         left = ranked.flip(-1).logcumsumexp(-1).flip(-1)  # [..., list], over this rank and all lower ones
         if self.top is not None:
             counts = counts & (torch.arange(counts.shape[-1], device=counts.device) < self.top)
-        cost = (left - ranked).masked_fill(~counts, 0.0).sum(-1)  # [...]
+        terms = left - ranked
+        if context is not None and context.item_weights is not None:
+            terms = terms * context.item_weights.gather(-1, order)
+        cost = terms.masked_fill(~counts, 0.0).sum(-1)  # [...]
         has_order = lowered.amax(-1) > labels.masked_fill(~mask, limits.max).amin(-1)  # [...]
         return cost.masked_fill(~has_order, 0.0)

@@ -17,6 +17,11 @@ def moft_losses() -> Iterator[Component]:
         "lipo-lambda", "moft_losses.lipo_lambda:LipoLambda", "log loss of ordered pairs, weighted by the change of NDCG"
     )
     yield Component("ipo", "moft_losses.ipo:IPO", "squared distance of every ordered pair from a margin")
+    yield Component("approx-ndcg", "moft_losses.approx_ndcg:ApproxNDCG", "one minus a smooth NDCG of the final ranking")
+    yield Component(
+        "exposure", "moft_losses.exposure:Exposure", "fairness: the exposure of a group of items in the final ranking"
+    )
+    yield Component("diversity", "moft_losses.diversity:Diversity", "concentration of the final ranking on few categories")
     yield Component(
         "with-sft", "moft_losses.with_sft:WithSFT", "another loss, plus supervised fine-tuning on items with high labels"
     )

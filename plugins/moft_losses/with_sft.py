@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from torch import Tensor
 
-from moft.api import Default, Loss, NonNegative
-from moft_losses.masked_softmax import masked_softmax, widened
+from moft.api import Asks, ContextLoss, Default, ListContext, Loss, NonNegative
+from moft_losses.masked_softmax import sharpened_softmax, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,16 @@ class WithSFT:
     weight: NonNegative = 0.1
     sharpness: NonNegative = 10.0
 
-    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    @property
+    def asks(self) -> Asks:
+        return replace(self.loss.asks, item_weights=False) if isinstance(self.loss, ContextLoss) else Asks()
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         wide = widened(rewards)
-        cost = self.loss(rewards, labels, mask)
+        cost = self.loss(rewards, labels, mask, *([] if context is None else [context]))
         low = labels.masked_fill(~mask, float("inf")).amin(-1)
         high = labels.masked_fill(~mask, float("-inf")).amax(-1)
         has_order = (mask.sum(-1) > 1) & (high > low)  # [...]
-        targets = masked_softmax(labels.to(wide.dtype) * self.sharpness, mask)  # [..., list]
+        targets = sharpened_softmax(labels.to(wide.dtype), self.sharpness, mask)  # [..., list]
         term = -(targets * wide.masked_fill(~mask, 0.0)).sum(-1)
         return cost + self.weight * term.masked_fill(~has_order, 0.0)

@@ -20,7 +20,9 @@ def moft_tasks() -> Iterable[Component]:
 @hookimpl
 def moft_evaluators() -> Iterable[Component]:
     """The ranking metric."""
-    yield Component("ndcg", "moft_ltr.metrics.ndcg:NDCG", "NDCG@k per objective and query, with its conventions as settings")
+    yield Component(
+        "ndcg", "moft_ltr.metrics.ndcg:NDCG", "NDCG@k, or the metrics of each objective, by query, with conventions as settings"
+    )
 
 
 @hookimpl

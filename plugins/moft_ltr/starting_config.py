@@ -12,13 +12,14 @@ import numpy as np
 from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
-from moft_ltr.data.columns import MSLR_LABELS, column_number, is_mslr
+from moft_ltr.base.score_digits import label_digit_notes
+from moft_ltr.data.columns import MSLR_LABELS, column_number, is_mslr, loses_order
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
 from moft_ltr.data.example_data.mslr_sample import LABELS
-from moft_ltr.data.label_transforms import Transform, transform_labels
+from moft_ltr.data.label_transforms import LabelColumn, Transform, transform_labels
 from moft_ltr.data.query_rows import SPLIT_NUMBERS
-from moft_ltr.data.splits import check_shares, is_one_dataset, open_files
-from moft_ltr.data.statistics import Values, label_facts
+from moft_ltr.data.splits import all_queries, check_shares, is_one_dataset, open_files
+from moft_ltr.data.statistics import MAIN, Values, label_facts
 from moft_ltr.data.table_columns import EXCLUDED, TableColumns
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
@@ -41,7 +42,7 @@ LARGEST_SCORE = 255
 """Labels up to here may be scores of a fixed range; larger ones are taken for counts, times or money."""
 
 SKEWED = 0.2
-"""Whole numbers whose mean is below this share of the largest one are taken for counts, if some are zero."""
+"""Numbers whose mean is below this share of the largest one are taken for counts or money, if some are zero."""
 
 LARGEST_COUNT = 50
 """Whole numbers below this are taken for counts, however they are spread, if some are zero."""
@@ -108,7 +109,7 @@ def starting_config(request: ConfigRequest) -> str:
         read_model_text(LightGBMModel(request.model))
     labels, is_guessed = _labels(train, request.labels)
     most = min(GUESSED, train.columns - 1) if is_guessed else len(labels)
-    proposals, silent = _proposals(labels, files, most)
+    proposals, silent = _proposals(labels, files, most, is_guessed=is_guessed)
     if request.labels and silent:
         raise DataError(f"{train.source}: {SILENT} for the label {silent[0]!r} in column {request.labels[silent[0]]}.")
     if not proposals:
@@ -181,7 +182,8 @@ def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> 
         known = known | set(MSLR_LABELS)
     objectives = {column_number(data, proposal.column, "--label") for proposal in proposals}
     missing = {column for column in range(1, data.columns + 1) if data.facts.is_table and _is_missing(data, column)}
-    numbers = sorted((known | missing) - objectives - set(data.labels.values()))
+    main = {data.facts.names.index(MAIN) + 1} if MAIN in data.facts.names else set()
+    numbers = sorted((known | missing) - objectives - set(data.labels.values()) - main)
     text = [name for name, kind in data.facts.text.items() if kind != EXCLUDED]
     return [*(data.facts.names[column - 1] if data.facts.names else column for column in numbers), *text]
 
@@ -191,14 +193,25 @@ def _is_missing(data: Dataset, column: int) -> bool:
     return bool(np.isnan(data.features[:, column - 1]).any())
 
 
-def _proposals(labels: Mapping[str, int | str], files: Mapping[str, Dataset], most: int) -> tuple[list[Proposal], list[str]]:
-    """The first objectives that can be learned from, and the labels before the last of them that cannot."""
+def _proposals(
+    labels: Mapping[str, int | str], files: Mapping[str, Dataset], most: int, *, is_guessed: bool
+) -> tuple[list[Proposal], list[str]]:
+    """The first objectives that can be learned from, and the labels before the last of them that cannot.
+
+    Raises:
+        DataError: a label that is not guessed has lost its digits.
+    """
     proposals: list[Proposal] = []
     silent = []
     for name, column in labels.items():
         if len(proposals) == most:
             break
-        proposal = _proposal(name, column, files)
+        try:
+            proposal = _proposal(name, column, files)
+        except DataError:
+            if not is_guessed:
+                raise
+            proposal = None
         if proposal is None:
             silent.append(name)
         else:
@@ -214,7 +227,10 @@ def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Pro
     low = min(float(np.nanmin(file.features[:, number - 1], initial=np.inf)) for file in files.values())
     if np.isnan(values).all():
         return None
+    label_digit_notes({"train": all_queries(train)}, {name: LabelColumn(column)}, None)
     transform = _transform(values[~np.isnan(values)], low)
+    if loses_order(transform_labels(values, train.offsets, transform), train.offsets):
+        transform = "min-max"
     changed = transform_labels(values, train.offsets, transform)
     facts = label_facts(name, changed, train.offsets)
     if facts.constant == len(train):
@@ -233,7 +249,9 @@ def _transform(values: np.ndarray[tuple[int], np.dtype[np.float32]], low: float)
     if is_whole and high <= HIGHEST_GRADE:
         return "none"
     is_skewed = float(values.mean(dtype=np.float64)) < SKEWED * high
-    if high > LARGEST_SCORE or (is_whole and low == 0 and (is_skewed or high < LARGEST_COUNT)):
+    is_count = is_whole and (is_skewed or high < LARGEST_COUNT)
+    is_money = not is_whole and is_skewed and high > HIGHEST_GRADE
+    if high > LARGEST_SCORE or (low == 0 and (is_count or is_money)):
         return "log1p"
     return "min-max"
 
@@ -248,6 +266,8 @@ def _values(
     train, first = files["train"], proposals[0]
     base_epochs, epochs = next((passes for below, passes in PASSES if len(train) < below), MANY)
     main = {"column": first.column, "transform": first.transform, "gain": "linear"} if _is_constant(train) else None
+    if not train.facts.has_relevance and MAIN in train.facts.names and MAIN not in [one.column for one in proposals]:
+        main = {"column": MAIN, "gain": "exp2"}
     return {
         "queries": ", ".join(f"{len(file):,} {split}" for split, file in files.items()) if len(files) > 1 else f"{len(train):,}",
         "columns": train.columns,

@@ -22,31 +22,35 @@ from moft.api import (
     Default,
     FeatureTable,
     InputCheck,
+    Layers,
     Model,
     ModelSpec,
     NonNegativeCount,
     Nouns,
-    Objective,
     PathOrName,
     Trainer,
+    Width,
     tensor_to_text,
     text_to_tensor,
 )
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
-from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels
+from moft_ltr.base.score_digits import label_digit_notes
+from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels, read_raw_labels
 from moft_ltr.data.data_notes import id_notes, leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
 from moft_ltr.data.ids import ids_at
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, describe_transform
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objective, objective_of
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.missing_values import missing_main_notes
 from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.side_columns import Propensity, SideColumns, SideValues, read_side_columns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
 from moft_ltr.data.table_columns import Layout, TableColumns, layout_of_text, layout_text
+from moft_ltr.metrics.labelless_objectives import check_has_labels
 from moft_ltr.network.list_transformer import Ranker, check_heads
 from moft_ltr.starting_config import starting_config
 
@@ -87,6 +91,13 @@ class LTR:
         fold: the fold, from 0, that is the test split; the next one is the validation split.
         items_per_batch: documents of a batch, padding included; a larger value makes fewer and larger steps.
         short_lists: what to do with queries of one document: `refuse` them with an error, or `drop` them.
+        query_weight: column, from 1 or by its name in the data, of how much each query counts in losses, means and intervals; the
+            same number, 0 or more, for all documents of a query. Null counts all queries the same.
+        segment: column of the part of the data that a query belongs to, the same for all its documents; the report shows the
+            metrics of each part.
+        attributes: columns, from 1 or by their names in the data, that losses and metrics read, such as `exposure`, each under a
+            name of yours. They are inputs, too, unless they are in `exclude`.
+        propensity: how likely documents were to be seen, whose inverse weights their labels in losses and metrics; null for none.
     """
 
     nouns = Nouns("query", "document")
@@ -100,9 +111,9 @@ class LTR:
         base: Annotated[Base, Default("neural")],
         main: MainLabel | None = MainLabel(),  # noqa: B008 - a frozen record
         parametrization: Literal["augmentation", "scratch"] = "augmentation",
-        width: Count = 64,
-        layers: Count = 2,
-        heads: Count = 2,
+        width: Width = 64,
+        layers: Layers = 2,
+        heads: Width = 2,
         exclude: list[int | str] | None = None,
         features: list[int | str] | None = None,
         labels: list[int | str] | None = None,
@@ -114,6 +125,10 @@ class LTR:
         fold: NonNegativeCount = 0,
         items_per_batch: Count = 2048,
         short_lists: ShortLists = "refuse",
+        query_weight: int | str | None = None,
+        segment: int | str | None = None,
+        propensity: Propensity | None = None,
+        attributes: dict[str, int | str] | None = None,
     ) -> None:
         if not objectives:
             raise ConfigError("[task.objectives] is empty; name at least one objective, such as clicks: {column: 134}.")
@@ -132,6 +147,10 @@ class LTR:
         self._table = TableColumns(query, item, by_column, tuple(categorical or ()), excluded)
         self._layout_of_table: Layout | None = None  # of the data that it was trained on
         self._folds, self._fold, self._budget, self._short_lists = folds, fold, items_per_batch, short_lists
+        self._side = SideColumns(query_weight, segment, propensity, attributes or {})
+        self._side.check(list(objectives))
+        for name, label in objectives.items():
+            check_has_labels(name, label, self._side.attributes)
         self._splits: Mapping[str, tuple[QuerySubset, ...]] | None = None
         self._stores: dict[str, ListStore] = {}
         self._batch_inputs = {"features"}  # which change with what a policy reads
@@ -140,11 +159,8 @@ class LTR:
         self._inputs = np.zeros(0, dtype=np.int64)
         self._layout = 0  # columns of the data that it was trained on; 0 where a run of version 0.2.0 does not know
         self._base_scores = BaseScores(base, items_per_batch, self._inputs)
-        self.objectives = tuple(
-            Objective(name, label.beta, label.gain, label.loss, f"column {label.column}, {describe_transform(label.transform)}")
-            for name, label in objectives.items()
-        )
-        self.main = None if main is None else Objective("main", gain=main.gain, label=_describe_main(main))
+        self.objectives = tuple(objective_of(name, label) for name, label in objectives.items())
+        self.main = main_objective(main)
 
     @classmethod
     def starting_config(cls, request: ConfigRequest) -> str:
@@ -168,6 +184,7 @@ class LTR:
         look._scaling = fit_scaling(
             block for part in train for block in feature_blocks(part.data.features, part.items, look._inputs)
         )
+        digits = label_digit_notes(look._splits, self._columns, self._main)
         stores = {split: look._build_store(parts) for split, parts in look._splits.items()}
         are_all = not unread and list_counts(look._splits) == list_counts(self._open_splits())
         owners = _label_owners(train[0].data, labels)
@@ -179,7 +196,8 @@ class LTR:
             return InputCheck((f"{files}: only the first lines were read; training reads them all.",), sample)
         if not are_all:
             return InputCheck((f"{self._data}: only the first queries of each split were looked at.",), sample)
-        check_learnable(stores["train"].labels, stores["train"].lengths, list(self._columns), labels, train[0].data.source)
+        train_store, source = stores["train"], train[0].data.source
+        check_learnable(train_store.labels, train_store.lengths, list(self._columns), labels, source, digits)
         return InputCheck(sample=sample)
 
     def prepare(self, trainer: Trainer) -> None:
@@ -190,12 +208,12 @@ class LTR:
             block for part in train for block in feature_blocks(part.data.features, part.items, self._inputs)
         )
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
+        digits = label_digit_notes(self._open_splits(), self._columns, self._main)
         self._stores = {split: self._build_store(self._open_splits()[split]) for split in ("train", "validation")}
         store = self._stores["train"]
         called = {name: train[0].data.column_name(column) for name, column in labels.items()}
-        for note in check_learnable(store.labels, store.lengths, list(self._columns), called, train[0].data.source):
-            trainer.note(note)
-        for note in missing_main_notes(train, self._main):
+        told = check_learnable(store.labels, store.lengths, list(self._columns), called, train[0].data.source, digits)
+        for note in (*digits.values(), *told, *missing_main_notes(train, self._main)):
             trainer.note(note)
         count = int(train[0].offsets[-1])
         known = {objective.name: store.labels[:count, index].cpu().numpy() for index, objective in enumerate(self.objectives)}
@@ -323,7 +341,14 @@ class LTR:
             dealt = {"split": self._shares or self._table.split}
         objectives = {objective.name: {"label": objective.label, "gain": objective.gain} for objective in self.objectives}
         main = None if self.main is None else {"label": self.main.label, "gain": self.main.gain}
-        return {"splits": splits, "dealt": dealt, "objectives": objectives, "main": main, "base": self._base.name}
+        return {
+            "splits": splits,
+            "dealt": dealt,
+            "objectives": objectives,
+            "main": main,
+            "base": self._base.name,
+            **self._side.identity(),
+        }
 
     def _network_inputs(self) -> NetworkInputs:
         """What networks read of the inputs."""
@@ -355,14 +380,14 @@ class LTR:
                     f"[task.base.column] {data.column_name(column)} is the label of {name!r}; name a column of scores that do "
                     "not know it."
                 )
-        exclude = [*self._exclude, *scores]
+        exclude = [*self._exclude, *scores, *self._side.numbers(data).values()]
         return labels, input_columns(data, labels, exclude=exclude, features=self._features, further=self._further)
 
     def _largest_column(self) -> int:
         """The largest column that the config names by its number."""
         named = [label.column for label in (*self._columns.values(), self._main) if label is not None]
         base = [self._base.column] if isinstance(self._base, ScoreColumn) else getattr(self._base, "columns", None) or []
-        given = (*named, *base, *self._exclude, *self._further, *(self._features or ()))
+        given = (*named, *base, *self._exclude, *self._further, *(self._features or ()), *self._side.given())
         return max((column for column in given if isinstance(column, int)), default=0)
 
     def _open_splits(self) -> Mapping[str, tuple[QuerySubset, ...]]:
@@ -394,9 +419,11 @@ class LTR:
                     f"If the last columns are all zero, write one out on any line: {last}:0."
                 )
         count = sum(map(len, items))
-        labels, main = torch.zeros(count, len(self.objectives)), torch.zeros(count)
+        labels, main, raw, side = torch.zeros(count, len(self.objectives)), torch.zeros(count), dict[str, Tensor](), SideValues()
         if is_labelled:
             labels, main = read_labels(parts, items, self._columns, self._main)
+            raw = read_raw_labels(parts, items, self._columns, self._main)
+            side = read_side_columns(parts, self._side, list(self._columns))
         lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
         qids = np.concatenate([part.data.qids[part.lists] for part in parts])
         return ListStore(
@@ -411,14 +438,11 @@ class LTR:
             starts=lengths.cumsum(0) - lengths,
             lengths=lengths,
             qids=qids,
+            raw={name: values.to(device) for name, values in raw.items()},
+            side=side.to(device),
         )
 
 
 def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
     """Whose label a column, from 1, is: by the data's own names, and by those of `labels`."""
     return {column: name for names in (data.labels, labels) for name, column in names.items()}
-
-
-def _describe_main(main: MainLabel) -> str:
-    where = "relevance" if main.column is None else f"column {main.column}"
-    return f"{where}, {describe_transform(main.transform)}"

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
+from moft import ConfigError
 from moft.api import (
     Batch,
     Batches,
-    Count,
     DedicatedModels,
     Default,
     Factory,
@@ -19,6 +20,7 @@ from moft.api import (
     ModelSpec,
     NearestPolicy,
     Objective,
+    ObjectiveLosses,
     Problem,
     Sampler,
     ScalarisedLosses,
@@ -52,7 +54,7 @@ class MODPO:
         self,
         *,
         grid: Annotated[Factory[Sampler], Default("dirichlet")],
-        points: Count = 11,
+        points: Annotated[int, Ge(1), Le(10_000)] = 11,
         loss: Annotated[Loss, Default("listnet")],
     ) -> None:
         self._grid, self._loss = WeightGrid(grid, points), loss
@@ -62,6 +64,11 @@ class MODPO:
 
     def check(self, objectives: Sequence[Objective], spec_of: Callable[[int], ModelSpec]) -> None:
         self._grid.weights(len(objectives))
+        if ObjectiveLosses(objectives, self._loss).needs_scores:
+            raise ConfigError(
+                "[method] mo-dpo shifts rewards by a margin, so they give no final scores, which a loss here reads; use cos-dpo "
+                "or dpo-ls, or another loss."
+            )
 
     def check_labels(self, objectives: Sequence[Objective], batch: Batch) -> None:
         check_losses(objectives, self._loss, batch)

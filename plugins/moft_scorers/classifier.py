@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from moft import ConfigError
-from moft.api import Count, PathOrName, length_grouped
+from moft import ConfigError, DataError
+from moft.api import Chat, ChatFault, Count, PathOrName, length_grouped, render_chats
 from moft_scorers.classifier_loading import load_classifier, max_tokens
 from moft_scorers.token_batches import pad, score_in_batches
 
@@ -54,18 +54,21 @@ class Classifier:
         self._network, self._tokenizer = load_classifier(model, _DTYPES[dtype])
         if reads == "chat" and self._tokenizer.chat_template is None:
             raise ConfigError(f"reads: the tokenizer of {model} has no chat template. Set reads: response or pair.")
+        self._model = model
+        if reads == "chat" and isinstance(fault := self._chats([""], [""])[0], ChatFault) and fault.kind != "rejected":
+            raise ConfigError(f"reads: the chat template of {model} {fault.in_words()}. Set reads: response or pair.")
         labels = [str(name) for _, name in sorted(self._network.config.id2label.items())]
         self._column = _column(labels, label, model)
         self._length = max_tokens(self._network, self._tokenizer, max_length)
         self._tokenizer.truncation_side = "left" if reads == "chat" else "right"
         self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self._is_exclusive = len(labels) > 1 and self._network.config.problem_type != "multi_label_classification"
-        self._model, self._scale, self._reads, self._sign, self._budget = model, scale, reads, sign, tokens_per_batch
+        self._scale, self._reads, self._sign, self._budget = scale, reads, sign, tokens_per_batch
         what = f"{scale} of {labels[self._column]!r}" if len(labels) > 1 else f"{scale} of the output"
         self.meaning = f"{'' if sign == 1 else 'minus '}{what} by the classifier {Path(model).name}; larger is better"
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
-        rows = [self._tokens(*texts) for texts in zip(prompts, responses, strict=True)]
+        rows = self._tokens(prompts, responses)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows], dtype=torch.int64)
         self._network.to(self._device)
 
@@ -75,21 +78,29 @@ class Classifier:
         plan = length_grouped(lengths, self._budget)
         return self._sign * score_in_batches(plan, lengths, score, self._model)
 
-    def _tokens(self, prompt: str, response: str) -> Mapping[str, list[int]]:
-        """The model's inputs for one text, without padding; at least one token."""
+    def _tokens(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Mapping[str, list[int]]]:
+        """The model's inputs for each text, without padding; at least one token."""
         length: Any = {"truncation": True, "max_length": self._length}
         match self._reads:
             case "response":
-                row = self._tokenizer(response, **length)
+                rows = [self._tokenizer(response, **length) for response in responses]
             case "pair":
-                row = self._tokenizer(prompt, response, **length)
+                rows = [self._tokenizer(*pair, **length) for pair in zip(prompts, responses, strict=True)]
             case "chat":
-                turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-                text = self._tokenizer.apply_chat_template(turns, tokenize=False)
-                row = self._tokenizer(text, add_special_tokens=False, **length)
-        if not row["input_ids"]:
-            return {key: [self._tokenizer.pad_token_id if key == "input_ids" else int(key == "attention_mask")] for key in row}
-        return dict(row)
+                texts = self._chats(prompts, responses)
+                if fault := next((text for text in texts if isinstance(text, ChatFault)), None):
+                    raise DataError(f"the chat template of {self._model} {fault.in_words()}.")
+                rows = [self._tokenizer(text, add_special_tokens=False, **length) for text in texts]
+        nothing = {"input_ids": self._tokenizer.pad_token_id, "attention_mask": 1}
+        return [dict(row) if row["input_ids"] else {key: [nothing.get(key, 0)] for key in row} for row in rows]
+
+    def _chats(self, prompts: Sequence[str], responses: Sequence[str]) -> list[str | ChatFault]:
+        """Prompts with their responses in the tokenizer's chat template."""
+        chats = [
+            Chat([{"role": "user", "content": prompt}, {"role": "assistant", "content": response}], opens_answer=False)
+            for prompt, response in zip(prompts, responses, strict=True)
+        ]
+        return render_chats(self._tokenizer, chats)
 
     def _outputs(self, rows: Sequence[Mapping[str, list[int]]]) -> Tensor:
         """`[batch, labels]` float32, the model's outputs."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from moft.cli.option_help import DIAL_HELP, TRUST_HELP
+from moft.cli.table_output import print_line
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import NOTHING, when_interrupted
@@ -31,10 +32,16 @@ def profile(
         int | None, typer.Option("--points", help="Points of the grid, at most 10,000; default those of the run.")
     ] = None,
     dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", help="Metric of an objective, such as revenue=value@5, in place of that of the run; repeatable."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default RUN/profiles/SPLIT-POINTS.")] = None,
     trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
-    """Measure a trained policy again: on another split, with more points or at another dial."""
+    """Measure a trained policy again: on another split, with more points, at another dial or by other metrics."""
     plugins: Plugins = context.obj
     from moft.run.run_settings import MOST_POINTS
 
@@ -43,6 +50,9 @@ def profile(
     from moft.files.atomic_write import atomic_folder
     from moft.hooks.observers import Observers
     from moft.run.checks.compatibility import check_profile
+    from moft.run.folder.resume import data_change
+    from moft.run.folder.run_folder import PROFILES
+    from moft.run.policy.chosen_metrics import check_measurable, file_safe, parse_metrics, reference_notes, with_metrics
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
     from moft.run.policy.point_files import partial_of, points_beside, points_key
@@ -50,28 +60,37 @@ def profile(
     from moft.run.report.write_front import write_results
     from moft.types import Run
 
-    opened = open_run(run, plugins, trust=trust)
+    opened = open_run(run, plugins, trust=trust, is_measured=True)
     settings = _with_changes(opened.settings.profile, split=split, points=points)
+    chosen = parse_metrics(metric or [], opened.task)
+    settings = with_metrics(settings, chosen)
     factors = parse_dial(dial, opened.names)
     is_as_trained = set(factors) == {1.0}
     name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
-    target = out if out is not None else run / "profiles" / name
+    name += "".join(f"-{file_safe(each)}" for each in metric or [])
+    target = out if out is not None else run / PROFILES / name
     if target.exists():
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
     if target.is_relative_to(run):
-        opened.folder.check_is_own()
+        opened.folder.check_is_own(target)
     cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
     notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
     check_profile(settings, opened.task.objectives)
-    key, place = points_key(opened.folder, settings.split, opened.task.identity()), partial_of(target)
+    check_measurable(settings, opened.task)
+    notes += reference_notes(settings, chosen)
+    identity = opened.task.identity()
+    if changed := data_change(opened.folder, identity):
+        notes.append(f"Measured on other data than the run recorded: {changed}.")
+        print_line(f"moft: note: {run}: {changed}; this front is of the data as they are now.", err=True)
+    key, place = points_key(opened.folder, settings.split, identity, chosen), partial_of(target)
     with (
         when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
         points_beside(target, key) as kept,
     ):
         measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured, kept=kept)
         with atomic_folder(target) as folder:
-            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder)
+            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder, data=identity)
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

@@ -34,6 +34,8 @@ def train(
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
     from moft.run.checks.compatibility import check_before_training, points_to_measure
+    from moft.run.folder.run_folder import RunFolder
+    from moft.run.folder.start_folders import placed_again
     from moft.run.run_config import read_settings, trackers_of
     from moft.run.train import train_run
 
@@ -41,6 +43,8 @@ def train(
     is_opened = resume and config.resolve().is_relative_to(folder.resolve())  # the run's own config may be somebody else's
     resolved = read_settings(config, overrides or (), plugins, is_run=not plan and not is_opened, trust=trust)
     if plan:
+        if resume and RunFolder(folder).config.is_file():
+            _, resolved = placed_again(RunFolder(folder), resolved, plugins)
         settings = resolved.make()
         unchecked = check_before_training(settings)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from moft.engine.fronts.hypervolume import hypervolume, sample_directions, volume_above
 from moft.errors import ConfigError, ShapeError
+from moft.types import list_mean
 
 _CHUNK = 64  # samples that are computed at a time
 
@@ -32,12 +33,13 @@ def resampled(lists: int, samples: int, seed: int) -> Tensor:
     return counts
 
 
-def bootstrap_means(values: Tensor, counts: Tensor) -> Tensor:
+def bootstrap_means(values: Tensor, counts: Tensor, weights: Tensor | None = None) -> Tensor:
     """Means over the lists of each sample, leaving out what is NaN.
 
     Args:
         values: `[n, lists, m]`; NaN where a list has no value for an objective.
         counts: `[samples, lists]`, from `resampled`.
+        weights: `[lists]`, how much each list counts; None for equal ones.
 
     Returns: `[samples, n, m]`, float64; NaN where no list of a sample has a value.
     """
@@ -52,7 +54,8 @@ def bootstrap_means(values: Tensor, counts: Tensor) -> Tensor:
     parts = []
     for start in range(0, len(counts), _CHUNK):
         chunk = counts[start : start + _CHUNK].detach().cpu()
-        total, weight = (chunk.double() @ both).chunk(2, dim=1)
+        times = chunk.double() if weights is None else chunk.double() * weights.double()
+        total, weight = (times @ both).chunk(2, dim=1)
         parts.append(total / weight)
     return torch.cat(parts).reshape(-1, n, m)
 
@@ -72,7 +75,7 @@ def interval(samples: Tensor, level: float = 0.95) -> Tensor:
     return torch.nanquantile(samples, tails, dim=0).movedim(0, -1)
 
 
-def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> Tensor:
+def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor, weights: Tensor | None = None) -> Tensor:
     """`[samples]`, float64: the hypervolume of the front of each sample; NaN where an objective has no list in it.
 
     Where it is approximated, the directions are the same for all samples, so that what they miss is, too. All samples are
@@ -82,8 +85,9 @@ def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> 
         values: `[n, lists, m]`; NaN where a list has no value for an objective.
         counts: `[samples, lists]`, from `resampled`.
         reference: `[m]`.
+        weights: `[lists]`, how much each list counts; None for equal ones.
     """
-    means = bootstrap_means(values, counts)
+    means = bootstrap_means(values, counts, weights)
     if reference.shape != means.shape[2:]:
         raise ShapeError(
             f"the reference must have {means.shape[2]} entries, one for each objective, got {list(reference.shape)}."
@@ -93,6 +97,6 @@ def bootstrap_hypervolume(values: Tensor, counts: Tensor, reference: Tensor) -> 
     found = torch.tensor([volume(points) for points in means], dtype=torch.float64)
     if directions is None:
         return found
-    front = values.detach().cpu().double().nanmean(1)  # [n, m]
+    front = list_mean(values.detach().cpu().double(), weights)  # [n, m]
     rough = volume(front)
     return found * (hypervolume(front, reference) / rough if rough > 0 else 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -50,6 +51,11 @@ def measure_front(
     finally:
         policy.train(was_training)
     measured = checked_values(evaluator, returned, len(tradeoffs), len(task.objectives))
+    if lists.weights is not None:
+        measured = replace(measured, weights=lists.weights[measured.lists])
+        notes = (*notes, f"Means are weighted: {task.nouns.lists} count as the data says.")
+    if lists.segments:
+        measured = replace(measured, segments=tuple(lists.segments[index] for index in measured.lists.tolist()))
     names = tuple(objective.name for objective in task.objectives)
     # A policy may serve a weighting by the nearest one that it was trained for. `served` then has the weights of every point.
     substituted = substitutions(policy, tradeoffs, names)

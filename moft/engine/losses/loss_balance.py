@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from moft.engine.losses.objective_losses import LabelStatistics
+from moft.errors import DataError
 from moft.interfaces import Trainer
 from moft.types import Nouns, Objective
 
@@ -35,13 +36,21 @@ def note_unlabelled(
 ) -> None:
     """Notes how many training lists have no labels that an objective can learn from, for each objective with such lists.
 
+    Raises:
+        DataError: an objective has no list that it can learn from.
+
     Args:
         statistics: of the training labels.
         objectives: in order.
         trainer: keeps the notes.
         nouns: the task's word for lists.
     """
-    for objective, labelled in zip(objectives, statistics.labelled.tolist(), strict=True):
+    for objective, labelled, gradient in zip(objectives, statistics.labelled.tolist(), statistics.gradient.tolist(), strict=True):
+        if labelled == 0 and gradient == 0:
+            raise DataError(
+                f"[task.objectives.{objective.name}] none of the {statistics.lists} training {nouns.lists} has labels that its "
+                "loss can learn from; choose another loss, or another transform of its labels."
+            )
         if labelled < statistics.lists:
             trainer.note(
                 f"{objective.name}: {statistics.lists - int(labelled)} of {statistics.lists} training {nouns.lists} have no "

@@ -23,6 +23,7 @@ from moft.interfaces import (
     InputCheck,
     KnowsModelSpec,
     Method,
+    NamedMetrics,
     Policy,
     ProvidesFeatures,
     Task,
@@ -110,7 +111,7 @@ def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
         )
     check_profile(settings.profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
-    evaluators_of(settings.profile, task)
+    front = evaluators_of(settings.profile, task).front
     found = task.check_inputs() if isinstance(task, ChecksInputs) else InputCheck()
     unchecked = found.unchecked
     try:
@@ -121,6 +122,8 @@ def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
         unchecked += (f"whether the method fits the model: {error}",)  # such a task may still make its data
     if found.sample is not None and isinstance(settings.method, ChecksLabels):
         settings.method.check_labels(task.objectives, found.sample)
+    if found.sample is not None and isinstance(front, NamedMetrics):
+        front.check_labels([found.sample], is_whole=False)
     return unchecked
 
 

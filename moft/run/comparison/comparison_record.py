@@ -17,6 +17,7 @@ from moft.engine.fronts.paired_bootstrap import Difference, paired_differences
 from moft.run.comparison.comparison_table import number
 from moft.run.comparison.seeds_and_folds import Entry
 from moft.run.report.front_record import LEVEL, intervals_text, main_name
+from moft.types import list_mean
 
 SCHEMA = 2
 BOOTSTRAP_SEED = 0
@@ -77,15 +78,17 @@ def _largest_error(rows: Sequence[Mapping[str, Any]]) -> float:
 
 def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str, Any], Tensor]:
     """The row of one entry, and its bootstrap samples `[samples, measures]`; both are means over its seeds."""
-    values, mains = entry.pooled("values"), entry.pooled("main")
+    values, mains, weights = entry.pooled("values"), entry.pooled("main"), entry.weights()
     base_values, base_main = entry.pooled("base.values")[0], entry.pooled("base.main")[0]
-    fronts = [value.double().nanmean(1) for value in values]  # [seeds], each [n, m]
-    means = [main.double().nanmean(1) for main in mains]  # [seeds], each [n]
+    fronts = [list_mean(value.double(), weights) for value in values]  # [seeds], each [n, m]
+    means = [list_mean(main.double(), weights) for main in mains]  # [seeds], each [n]
     volumes = torch.tensor([hypervolume(front, reference) for front in fronts], dtype=torch.float64)
     errors = torch.tensor([hypervolume_error(front, reference) for front in fronts], dtype=torch.float64)
     averages = torch.stack(means).mean(1)  # [seeds]
-    drawn_volumes = torch.stack([bootstrap_hypervolume(value, counts, reference) for value in values]).mean(0)
-    drawn_means = torch.stack([bootstrap_means(main.unsqueeze(-1), counts)[..., 0] for main in mains])  # [seeds, samples, n]
+    drawn_volumes = torch.stack([bootstrap_hypervolume(value, counts, reference, weights) for value in values]).mean(0)
+    drawn_means = torch.stack(
+        [bootstrap_means(main.unsqueeze(-1), counts, weights)[..., 0] for main in mains]
+    )  # [seeds, samples, n]
     row: dict[str, Any] = {
         "name": entry.name,
         "runs": [str(run.path) for run in entry.all_runs],
@@ -96,8 +99,8 @@ def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str
         | {"deviation": torch.stack([_deviation(mean) for mean in means]).mean().item()},
         "indicators": _indicators(entry),
         "cost": _cost(entry),
-        "points": [_points(value, main, counts) for value, main in zip(values, mains, strict=True)],
-        "base": _points(base_values, base_main, counts)[0],
+        "points": [_points(value, main, counts, weights) for value, main in zip(values, mains, strict=True)],
+        "base": _points(base_values, base_main, counts, weights)[0],
     }
     if len(fronts) > 1:
         row["attainment"] = _attainment(fronts)
@@ -124,10 +127,11 @@ def _deviation(values: Tensor) -> Tensor:
     return values.std() if len(values) > 1 else values.sum() * 0
 
 
-def _points(values: Tensor, main: Tensor, counts: Tensor) -> list[dict[str, Any]]:
+def _points(values: Tensor, main: Tensor, counts: Tensor, weights: Tensor | None) -> list[dict[str, Any]]:
     """Each point of a grid: means over the lists, with intervals."""
     whole = torch.cat([values, main.unsqueeze(-1)], dim=2)  # [n, lists, m + 1]
-    means, bounds = whole.double().nanmean(1).tolist(), interval(bootstrap_means(whole, counts), LEVEL).tolist()
+    means = list_mean(whole.double(), weights).tolist()
+    bounds = interval(bootstrap_means(whole, counts, weights), LEVEL).tolist()
     return [
         {"values": mean[:-1], "ci": ends[:-1], "main": mean[-1], "main_ci": ends[-1]}
         for mean, ends in zip(means, bounds, strict=True)

@@ -50,6 +50,13 @@ class Entry:
         """For each seed, one tensor `[n, lists, ...]`: those of its runs, joined along the lists."""
         return [torch.cat([run.tensors[tensor] for run in row], dim=1) for row in self.runs]
 
+    def weights(self) -> Tensor | None:
+        """`[lists]`, how much each of the pooled lists counts; None where all count the same."""
+        tensors = [run.tensors for run in self.runs[0]]
+        if not any("list_weights" in each for each in tensors):
+            return None
+        return torch.cat([each.get("list_weights", torch.ones(len(each["lists"]))) for each in tensors])
+
 
 def entries_of(runs: Sequence[MeasuredRun], *, over_seeds: bool = False, pool: str | None = None) -> list[Entry]:
     """The runs as entries, in the order in which they are first given.

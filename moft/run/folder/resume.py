@@ -52,8 +52,8 @@ def check_same_config(folder: RunFolder, config: Mapping[str, Any], plugins: Plu
     lacking = [part for part in ("task", "method", "profile", "trainer") if part in config and part not in kept]
     if lacking:
         raise RunError(f"{folder.config}: is damaged; it lacks {lacking[0]!r}. {RESTORE}")
-    found = _listed(differences(trained_part(_with_new_defaults(kept, plugins)), trained_part(config)))
-    if found:
+    both = differences(trained_part(_with_new_defaults(kept, plugins)), trained_part(config))
+    if found := _listed({path: (there, here) for path, there, here in both}):
         raise RunError(f"{folder.path}: was made with another config ({found}); resume it with {folder.config}.")
     return kept
 
@@ -101,13 +101,23 @@ def without_batches(settings: Any) -> Any:
 
 def check_same_data(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     """Refuses to resume a run whose data have changed since it began."""
+    if found := data_change(folder, identity):
+        raise RunError(f"{folder.path}: {found}; train anew with another --out.")
+
+
+def data_change(folder: RunFolder, identity: Mapping[str, Any]) -> str:
+    """What has changed of data and base model since a run began, in words; empty if nothing has, or nothing is recorded yet."""
+    found = changed_data(folder, identity)
+    what = "base model has" if next(iter(found), "") == "base" else "data have"
+    return f"its {what} changed since the run began ({_listed(found)})" if found else ""
+
+
+def changed_data(folder: RunFolder, identity: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Both values of everything of data and base model that has changed since a run began, by path."""
     if not folder.versions.exists():
-        return
+        return {}
     kept, given = redacted(read_versions(folder.versions).get("data")), redacted(json.loads(json.dumps(identity)))
-    found = _listed(differences(kept, given))
-    if found:
-        what = "base model has" if found.startswith("base:") else "data have"
-        raise RunError(f"{folder.path}: its {what} changed since the run began ({found}); train anew with another --out.")
+    return {path: (there, here) for path, there, here in differences(kept, given)}
 
 
 def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -119,9 +129,9 @@ def differences(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, An
         yield path, there, here
 
 
-def _listed(found: Iterator[tuple[str, Any, Any]]) -> str:
+def _listed(found: Mapping[str, tuple[Any, Any]]) -> str:
     """Differences in words, on one line; hashes by their first characters."""
-    return "; ".join(f"{path}: {_shown(there)} there, {_shown(here)} here" for path, there, here in found)
+    return "; ".join(f"{path}: {_shown(there)} there, {_shown(here)} here" for path, (there, here) in found.items())
 
 
 def _shown(value: Any) -> str:

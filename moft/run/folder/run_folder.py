@@ -42,6 +42,9 @@ OWN = (
 """What moft writes into the folder of a run beside copies of plugin files, as patterns."""
 TRACKED = ("trackers/*", "tensorboard/**/*", "wandb/**/*")
 """What trackers write there."""
+PROFILES = "profiles"
+FOLDERS = tuple(sorted({PROFILES, *(pattern.split("/")[0] for pattern in (*OWN, *TRACKED) if "/" in pattern)}))
+"""The folders of a run that moft and trackers write into; other folders, and links to such, are the user's."""
 
 
 class RunFolder:
@@ -69,11 +72,19 @@ class RunFolder:
     def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
         """Makes a folder with the resolved config and copies of its plugin files; this process holds its lock.
 
+        An empty folder that is there is filled; it may be one that cannot be replaced, such as a mounted one.
+
         Raises:
-            RunError: the path exists.
+            RunError: something else is there.
         """
         check_is_free(path)
         folder = cls(path)
+        if is_unused(path):
+            folder._lock = lock_folder(path)
+            check_is_free(path)  # another process may have filled it
+            folder.write_config(config)
+            folder.copy_plugins(config.get("plugins", ()))
+            return folder
         with atomic_folder(path) as temporary:
             folder._lock = lock_folder(temporary)
             cls(temporary).write_config(config)
@@ -106,13 +117,18 @@ class RunFolder:
         self.check_is_own()
         self._lock = lock_folder(self.path)
 
-    def check_is_own(self) -> None:
+    def check_is_own(self, target: Path | None = None) -> None:
         """Checks that what is written into the folders of the run stays in the run folder.
+
+        Args:
+            target: something in the run folder that is to be written, too.
 
         Raises:
             RunError: one of them is a symbolic link.
         """
-        inside = [*self.path.glob("[!.]*"), *(Path(top) / name for top, names, _ in os.walk(self.checkpoints) for name in names)]
+        above = [] if target is None else [place for place in target.parents if place.is_relative_to(self.path)]
+        inside = [place for place in above if place != self.path] + [self.path / name for name in FOLDERS]
+        inside += [Path(top) / name for top, names, _ in os.walk(self.checkpoints) for name in names]
         for place in inside:
             if place.is_symlink() and place.is_dir():
                 raise RunError(f"{place}: is a symbolic link, and moft writes only into the run folder itself; remove the link.")
@@ -215,13 +231,21 @@ def check_is_free(path: Path) -> None:
     """
     if (path / CONFIG).exists():
         raise RunError(f"{path}: a run already exists here; choose another --out, remove it, or continue it with --resume.")
-    if path.exists():
+    if path.exists() and not is_unused(path):
         kind = "a folder that is not a run" if path.is_dir() else "a file"
         raise RunError(f"{path}: {kind} already exists here; choose another --out or remove it.")
-    above = next(folder for folder in path.absolute().parents if folder.exists() or folder.is_symlink())
+    above = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists() or folder.is_symlink())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
         raise RunError(f"{path}: cannot be written ({reason}); choose another --out.")
+
+
+def is_unused(path: Path) -> bool:
+    """Whether a run can be made in the folder at `path`: it is empty, but for the lock of a process that was killed."""
+    try:
+        return path.is_dir() and not path.is_symlink() and all(entry.name == LOCK for entry in path.iterdir())
+    except OSError:  # it cannot be read
+        return False
 
 
 def lock_folder(folder: Path) -> IO[str]:

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 
 from moft.hooks.plugin_manager import Plugins
-from moft.run.folder.layout_version import read_versions
-from moft.run.folder.run_folder import RunFolder
 from moft.secret_values import redacted
 
 PACKAGES = (
@@ -36,13 +34,14 @@ HASH = re.compile(r"[0-9a-f]{20,}")
 
 
 def versions_of(
-    plugins: Plugins, files: Mapping[str, str], device: torch.device, seed: int, identity: Mapping[str, Any]
+    plugins: Plugins, files: Mapping[str, str], home: Path, device: torch.device, seed: int, identity: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The content of `versions.json`.
 
     Args:
         plugins: of the run.
         files: the SHA-256 of each plugin file, by name.
+        home: the folder that relative paths of the config start from.
         device: of training.
         seed: of the run.
         identity: of the data.
@@ -54,7 +53,7 @@ def versions_of(
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "plugins": {origin.plugin: f"{origin.package} {origin.version}".strip() for origin in plugins.registered()},
         "plugin_files": files,
-        "folder": str(Path.cwd()),
+        "folder": str(home),
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"{device.type}, {count} {'thread' if count == 1 else 'threads'}",
@@ -62,12 +61,6 @@ def versions_of(
         "data": redacted(identity),
         "git_commit": _commit(),
     }
-
-
-def start_folder(folder: RunFolder) -> Path | None:
-    """The folder that a run was started in, from which relative paths of its config start; None if unknown."""
-    found = read_versions(folder.versions).get("folder") if folder.versions.exists() else None  # a policy opens without it
-    return None if found is None else Path(found)
 
 
 def _version(package: str) -> str | None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 
-from moft.config.build_component import resolve
 from moft.engine.fronts.front_caveats import substitutions
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.seed import seed_initialisation
-from moft.errors import ConfigError, PluginError, RunError, ShapeError
+from moft.errors import ConfigError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import Context, Policy, ReadsFrames, Task
@@ -22,7 +21,7 @@ from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
-from moft.run.folder.versions import start_folder
+from moft.run.folder.start_folders import by_data, placements
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
 from moft.run.policy.score import Scores, scores_of
@@ -136,10 +135,10 @@ class OpenedRun:
     def _rows(self, weights: Weights | Sequence[Weights]) -> Any:
         """Weights as numbers, in the order of the objectives."""
         if isinstance(weights, Mapping):
-            return weights_from_json(dict(weights), self.names, "weights")
+            return weights_from_json(dict(weights), self.names, "scores")
         if any(isinstance(row, Mapping) for row in weights):
             return [
-                weights_from_json(dict(row) if isinstance(row, Mapping) else row, self.names, f"weights of list {number}")
+                weights_from_json(dict(row) if isinstance(row, Mapping) else row, self.names, f"scores, list {number}")
                 for number, row in enumerate(weights, start=1)
             ]
         return weights
@@ -157,7 +156,7 @@ class OpenedRun:
             raise missing_attribute(self, name)
 
 
-def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool = False) -> OpenedRun:
+def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool = False, is_measured: bool = False) -> OpenedRun:
     """The task and policy of a finished run.
 
     Args:
@@ -165,6 +164,8 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
         plugins: to which the run's plugin files are added, which runs them.
         device: `auto` or `cpu`.
         trust: the user trusts the run's plugin files now.
+        is_measured: the splits of the run will be read. Of several places for its relative paths, that with the data it was
+            trained on is taken, and not the first one with its base model.
 
     Raises:
         RunError: there is no finished run, its files are damaged, another version of moft made it, or it has plugin files that
@@ -178,14 +179,28 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
         copies = recorded_copies(folder, plugin_files(config.get("plugins", ())))
         register_trusted(copies, plugins, trust=trust, is_preferred=True)  # the run was trained with them, not with newer ones
         without_trackers = {**config, "trackers": []}  # which are for training, and may need secrets
-        settings: RunSettings = resolve(RunSettings, without_trackers, plugins, home=start_folder(folder)).make()
+        ways = placements(folder, without_trackers, plugins)
+        candidates: list[RunSettings] = [way.make() for _, way in (by_data(folder, ways) if is_measured else ways)]
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error
     place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    task = settings.task(Context(place, settings.seed, cache_folder()))
-    restore_task(folder, task)
+    settings, task = _restored(folder, candidates, place)
     seed_initialisation(settings.seed, "policy")
     policy = settings.method.policy(problem_without_validation(task))
     restore_policy(folder, policy)
     policy.eval().to(place)
     return OpenedRun(folder, settings, task, policy)
+
+
+def _restored(folder: RunFolder, candidates: Sequence[RunSettings], device: torch.device) -> tuple[RunSettings, Task]:
+    """The first of the settings whose task can be restored, and this task; without one, the error of the first is raised."""
+    failures: list[MoftError | OSError] = []
+    for settings in candidates:
+        try:
+            task = settings.task(Context(device, settings.seed, cache_folder()))
+            restore_task(folder, task)
+        except (MoftError, OSError) as error:
+            failures.append(error)
+        else:
+            return settings, task
+    raise failures[0]

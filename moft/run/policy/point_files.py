@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,13 @@ def points_beside(target: Path, key: str) -> Iterator[PointFiles]:
     """The points of a profile that is about to be written to `target`, in `TARGET.partial`; removed when the block succeeds.
 
     Raises:
-        RunError: another process measures there.
+        RunError: another process measures there, or nothing can be written there.
     """
     folder = partial_of(target)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written ({error.strerror}); choose another folder with --out.") from error
     try:
         lock = lock_folder(folder)
     except RunError as error:
@@ -109,17 +112,18 @@ def points_beside(target: Path, key: str) -> Iterator[PointFiles]:
         lock.close()
 
 
-def points_key(folder: RunFolder, split: str, data: Mapping[str, Any]) -> str:
+def points_key(folder: RunFolder, split: str, data: Mapping[str, Any], metrics: Mapping[str, Sequence[str]] | None = None) -> str:
     """The hash of what measured values depend on, beside weights and betas.
 
     Args:
         folder: of the run, with its policy.
         split: that is measured.
         data: identity of the data.
+        metrics: of objectives, in place of those of the run.
     """
     evaluator = without_batches(folder.resolved_config()["profile"]["evaluator"])
     policy = [hash_of(folder.policy / name) for name in (TASK, POLICY)]
-    parts = [split, data, evaluator, policy, plugin_hashes(folder), moft.__version__]
+    parts = [split, data, evaluator, policy, plugin_hashes(folder), moft.__version__, *([metrics] if metrics else [])]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

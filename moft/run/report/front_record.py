@@ -18,7 +18,7 @@ from moft.errors import ConfigError
 from moft.files.csv import csv_text
 from moft.interfaces import Indicator
 from moft.run.run_settings import ProfileSettings
-from moft.types import MAIN, Front, ListValues, Nouns
+from moft.types import MAIN, Front, ListValues, Nouns, list_mean
 
 SCHEMA = 2
 LEVEL = 0.95
@@ -106,7 +106,7 @@ def front_record(
     """
     front = measured.front
     counts = resampled(front.measured.values.shape[1], measured.samples, measured.seed)
-    volumes = bootstrap_hypervolume(front.measured.values, counts, measured.reference)
+    volumes = bootstrap_hypervolume(front.measured.values, counts, measured.reference, front.measured.weights)
     volume, error = hypervolume(front.points, measured.reference), hypervolume_error(front.points, measured.reference)
     points, weights = front.points, front.tradeoffs.expand(len(front.tradeoffs)).weights
     main = front.main
@@ -139,7 +139,38 @@ def front_record(
         "cost": {**asdict(cost.policy), "separate_seconds": separate, "base_seconds": cost.base_seconds},
         "notes": [*front.notes, *notes],
         "run": dict(run),
+        **({"segments": segment_records(measured)} if front.measured.segments else {}),
     }
+
+
+def segment_records(measured: Measured) -> list[dict[str, Any]]:
+    """The means of each segment of the lists: of the base model and of every point, without intervals."""
+    front, names, records = measured.front, list(measured.front.measured.segments), []
+    weights = torch.ones(len(names)) if front.measured.weights is None else front.measured.weights
+    for segment in sorted(set(names), key=natural_key):
+        inside = torch.tensor([name == segment for name in names])
+        base, points = (
+            [
+                {"values": values, "main": main}
+                for values, main in zip(
+                    list_mean(each.values[:, inside], weights[inside]).tolist(),
+                    list_mean(each.main[:, inside], weights[inside]).tolist(),
+                    strict=True,
+                )
+            ]
+            for each in (measured.base, front.measured)
+        )
+        share = (weights[inside].sum() / weights.sum()).item()
+        records.append({"name": segment, "lists": int(inside.sum()), "share": share, "base": base[0], "points": points})
+    return records
+
+
+def natural_key(text: str) -> tuple[int, float, str]:
+    """Sorts numbers by their value, before other texts."""
+    try:
+        return (0, float(text), "")
+    except ValueError:
+        return (1, 0.0, text)
 
 
 def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
@@ -177,17 +208,21 @@ def nouns_of(record: Mapping[str, Any]) -> Nouns:
 
 
 def front_table(record: Mapping[str, Any]) -> str:
-    """The points of a front as CSV, one row each; the main columns are empty where there is no main objective."""
+    """The points of a front as CSV, one row each; the main columns are empty where there is no main objective.
+
+    Further values of the evaluator are the last columns.
+    """
     names = record["objectives"]
     header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
-    rows = [header]
+    more = list(record["points"][0].get("more", {}))
+    rows = [[*header, *more]]
     for point in record["points"]:
         row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
-        main = [point["main"], *point["main_ci"]]
-        rows.append([*row, *("" if value is None or math.isnan(value) else value for value in main)])
+        others = [point["main"], *point["main_ci"], *(point["more"][name] for name in more)]
+        rows.append([*row, *("" if value is None or math.isnan(value) else value for value in others)])
     return csv_text(rows)
 
 
@@ -203,20 +238,25 @@ def list_values(measured: Measured) -> dict[str, Tensor]:
         "betas": tradeoffs.betas,
         "base.values": measured.base.values,
         "base.main": measured.base.main,
+        **({} if front.measured.weights is None else {"list_weights": front.measured.weights}),
     }
 
 
 def _values_record(measured: ListValues, counts: Tensor) -> list[dict[str, Any]]:
     """For each tradeoff, means and intervals of the objectives and the main one."""
-    ci = interval(bootstrap_means(measured.values, counts), LEVEL)  # [n, m, 2]
-    main_ci = interval(bootstrap_means(measured.main.unsqueeze(-1), counts), LEVEL).squeeze(1)  # [n, 2]
+    ci = interval(bootstrap_means(measured.values, counts, measured.weights), LEVEL)  # [n, m, 2]
+    main_ci = interval(bootstrap_means(measured.main.unsqueeze(-1), counts, measured.weights), LEVEL).squeeze(1)  # [n, 2]
     records = [
         {"values": values, "ci": bounds, "main": main, "main_ci": main_bounds}
         for values, bounds, main, main_bounds in zip(
-            measured.values.nanmean(1).tolist(), ci.tolist(), measured.main.nanmean(1).tolist(), main_ci.tolist(), strict=True
+            measured.mean(measured.values).tolist(),
+            ci.tolist(),
+            measured.mean(measured.main).tolist(),
+            main_ci.tolist(),
+            strict=True,
         )
     ]
     if not measured.more:
         return records
-    means = {name: series.nanmean(1).tolist() for name, series in measured.more.items()}
+    means = {name: measured.mean(series).tolist() for name, series in measured.more.items()}
     return [{**record, "more": {name: mean[row] for name, mean in means.items()}} for row, record in enumerate(records)]

@@ -69,6 +69,8 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         betas=_shared_betas(record["points"]),
         reference=_reference(record["hypervolume"]["reference"]),
         ranges=list(_ranges(record)),
+        segments=record.get("segments", []),
+        more=list(record["base"].get("more", {})),
         front=picture,
         training=png(training_figure(steps, main_name(record))) if steps else None,
         versions=versions,

@@ -17,13 +17,14 @@ from moft.files.expected_keys import check_expected, read_expected
 from moft.files.safetensors import load_tensors
 from moft.run.folder.layout_version import check_schema
 from moft.run.report.front_record import SCHEMA, Cost, nouns_of
-from moft.types import Nouns
+from moft.types import Nouns, list_mean
 
 RECORD = "front.json"
 LISTS = "lists.safetensors"
 _NUMBER = (float, None)  # null where nothing was measured
 _RANGE = [_NUMBER]
 _VALUES = {"values": [_NUMBER], "ci": [_RANGE], "main": _NUMBER, "main_ci": _RANGE, "more?": {"*": _NUMBER}}
+_MEANS = {"values": [_NUMBER], "main": _NUMBER}
 _POINT = {"weights": [float], "betas": [float], **_VALUES, "served?": [float]}
 COST = {"jobs": int, "seconds": float, "separate_seconds": _NUMBER, "parameters": int, "base_seconds": float}
 _RECORD = {
@@ -31,6 +32,7 @@ _RECORD = {
     **{"points": [_POINT], "edges?": [_POINT], "base?": _VALUES},
     "hypervolume": {"reference": [float], "value?": _NUMBER, "ci?": _RANGE, "method?": str},
     "main?": {"name?": str, "mean?": _NUMBER, "deviation?": _NUMBER},
+    "segments?": [{"name": str, "lists": int, "share": float, "base": _MEANS, "points": [_MEANS]}],
     **{"indicators": {"*": _NUMBER}, "meanings": {"*": str}, "intervals?": str, "cost": COST, "notes": [str]},
     "run": {"name": str, "config": dict, "data": dict},
 }
@@ -143,6 +145,8 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
         if name not in tensors:
             raise RunError(f"{path / LISTS}: is damaged; it lacks {name!r}.")
     n, m, lists = len(record["points"]), len(record["objectives"]), len(tensors["lists"])
+    if "list_weights" in tensors and list(tensors["list_weights"].shape) != [lists]:
+        raise RunError(f"{path / LISTS}: 'list_weights' has shape {list(tensors['list_weights'].shape)}, not [{lists}].")
     shapes = {
         "values": [n, lists, m],
         "main": [n, lists],
@@ -161,7 +165,9 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
     by_name |= {name: [point[name] for point in record["points"]] for name in ("weights", "betas")}
     for name, rows in by_name.items():
         told = torch.tensor([[math.nan if value is None else value for value in _listed(row)] for row in rows]).double()
-        found = tensors[name].double().reshape(n, lists, -1).nanmean(1) if name in _UNMEASURED else tensors[name].double()
+        found = tensors[name].double()
+        if name in _UNMEASURED:
+            found = list_mean(found.reshape(n, lists, -1), tensors.get("list_weights"))
         if told.shape != found.shape or not torch.allclose(told, found, rtol=MEANS, atol=MEANS, equal_nan=True):
             raise RunError(
                 f"{path / LISTS}: {name!r} is not what {RECORD} next to it has; one of the two files was changed. {_AGAIN}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from moft.interfaces import Loss
+from moft.interfaces import Asks, ContextLoss, ListContext, Loss
 from moft.testing.contracts.assertions import require, require_finite, require_kind, require_same
 
 _ITEMS = 5
@@ -20,15 +20,38 @@ def check_loss(loss: Loss) -> None:
     with fewer than two items costs zero and has no gradient. A larger reward for the best item lowers the cost. Costs are finite
     for rewards of 10,000.
 
+    A loss that asks for a context gets one: the rewards as final scores, and attributes that are 0, 1 or 2. If it asks for
+    attributes, a larger reward for the best item need not lower its cost. If it asks for item weights, ones change nothing, and
+    the weight of a masked item does not count.
+
     Raises:
         AssertionError: a rule is broken; the message gives the rule, what was found and the input.
     """
-    _check_shapes(loss)
-    _check_masks(loss)
-    _check_order(loss)
-    _check_short_lists(loss)
-    _check_direction(loss)
-    _check_precision(loss)
+    asks = loss.asks if isinstance(loss, ContextLoss) else Asks()
+    require(isinstance(asks, Asks), "`asks`, an Asks", repr(asks), "the loss")
+    called = _InContext(loss, asks)
+    _check_shapes(called)
+    _check_masks(called)
+    _check_order(called)
+    _check_short_lists(called)
+    if not asks.attributes:
+        _check_direction(called)
+    _check_precision(called)
+    if asks.item_weights:
+        _check_item_weights(called)
+
+
+class _InContext:
+    """A loss that gets the context that it asks for, made from the labels, so that it follows the items in any order."""
+
+    def __init__(self, loss: Loss, asks: Asks) -> None:
+        self._loss, self._asks = loss, asks
+
+    def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor:
+        if weights is None and not self._asks.scores and not self._asks.attributes:
+            return self._loss(rewards, labels, mask)
+        attributes = {name: (2 * labels).remainder(3).to(rewards.dtype) for name in self._asks.attributes}
+        return self._loss(rewards, labels, mask, ListContext(rewards, attributes, weights))  # type: ignore[call-arg]
 
 
 def _check_shapes(loss: Loss) -> None:
@@ -92,6 +115,14 @@ def _check_direction(loss: Loss) -> None:
     best = slope.gather(-1, labels.masked_fill(~mask, -1.0).argmax(-1, keepdim=True)).squeeze(-1)
     rule = "a larger reward for the best item lowers the cost"
     require(bool((best < 0).all()), rule, f"the gradient {best.tolist()} of the best items", "rewards of zero")
+
+
+def _check_item_weights(loss: _InContext) -> None:
+    rewards, labels, mask = _lists(4)
+    plain, ones = loss(rewards, labels, mask), torch.ones_like(rewards)
+    require_same(loss(rewards, labels, mask, ones), plain, "item weights of one change nothing", "random lists")
+    odd = loss(rewards, labels, mask, ones.masked_fill(~mask, 7.0))
+    require_same(odd, plain, "the weight of a masked item does not count", "random lists with masked items")
 
 
 def _check_precision(loss: Loss) -> None:

@@ -31,6 +31,9 @@ class Counts:
         labelled: by objective, lists whose labels prefer one response to another.
         split_prompts: prompts in which control tokens are text.
         split_responses: responses in which they are.
+        closed_responses: answers before which the block that the prompt opens was ended.
+        moved_responses: those of which the chat template makes reasoning.
+        block: what such a block begins with, such as `<think>`.
     """
 
     lists: int
@@ -42,6 +45,9 @@ class Counts:
     labelled: Mapping[str, int]
     split_prompts: int = 0
     split_responses: int = 0
+    closed_responses: int = 0
+    moved_responses: int = 0
+    block: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,17 @@ class TokenizedLists:
                 f"{split}: {counts.split_prompts} of {counts.lists} prompts and {counts.split_responses} of {counts.items} "
                 "responses have control tokens of the tokenizer, which are read as text; task.control_tokens: keep keeps them."
             )
+        if counts.closed_responses:
+            told.append(
+                f"{split}: {counts.closed_responses} of {counts.items} responses do not end the block that the prompt opens "
+                f"({counts.block}), so it is ended before them. Begin those that are cut within it with {counts.block}."
+            )
+        if counts.moved_responses:
+            ending = counts.block.replace("<", "</")
+            told.append(
+                f"{split}: {counts.moved_responses} of {counts.items} responses have {ending} but do not begin with "
+                f"{counts.block}; the chat template makes reasoning of what is before {ending}."
+            )
         return tuple(told)
 
 
@@ -230,6 +247,9 @@ def tokenize(
         identical=truncator.identical,
         split_prompts=truncator.split_prompts,
         split_responses=truncator.split_responses,
+        closed_responses=truncator.closed_responses,
+        moved_responses=truncator.moved_responses,
+        block=prompt_template.turn_end.block,
         labelled=labelled,
     )
     return TokenizedLists(

@@ -34,6 +34,7 @@ class Truncator:
         self.prompt_lengths: list[int] = []
         self.response_lengths: list[int] = []
         self.cut_prompts = self.cut_responses = self.identical = self.split_prompts = self.split_responses = 0
+        self.closed_responses = self.moved_responses = 0
 
     def add(self, examples: Sequence[Example]) -> None:
         """Tokenizes and truncates examples, some at a time.
@@ -70,6 +71,8 @@ class Truncator:
             self._truncate_response(response, limit, number, example.where) for number, response in enumerate(tokenized, start=1)
         ]
         self.split_responses += sum(response.is_split for response in tokenized)
+        self.closed_responses += sum(response.is_closed for response in tokenized)
+        self.moved_responses += sum(response.is_moved for response in tokenized)
         prompt = self._truncate_prompt(prompt, self._max_length - max(map(len, responses)), example.where)
         self.identical += len({tuple(response) for response in responses}) < len(responses)
         self.prompt_lengths.append(len(prompt))

@@ -124,6 +124,7 @@ def merge_adapter(network: PreTrainedModel, adapter: Adapter) -> PreTrainedModel
             adapted.eval()
             check_finite(adapted, name)
             expected = adapted(input_ids=tokens).logits
+            _untie(adapted)
             merged = adapted.merge_and_unload()
             is_changed = not torch.allclose(merged(input_ids=tokens).logits, expected, atol=_TOLERANCE, rtol=_TOLERANCE)
     except DataError:
@@ -137,7 +138,7 @@ def merge_adapter(network: PreTrainedModel, adapter: Adapter) -> PreTrainedModel
         )
     if hasattr(merged, "peft_config"):  # which says that there are adapters
         del merged.peft_config
-    _untie(merged)
+    _tie_again(merged)
     return merged
 
 
@@ -170,13 +171,27 @@ def has_tokenizer(adapter: Adapter) -> bool:
     return _file(adapter.place, "tokenizer_config.json") is not None
 
 
-def _untie(network: Any) -> None:
-    """Says in the config when an adapter has parted the LM head from the embeddings."""
+def _untie(adapted: Any) -> None:
+    """Gives an LM head that shares the matrix of the embeddings its own, where an adapter changes one of the two."""
+    head, table = adapted.get_output_embeddings(), adapted.get_input_embeddings()
+    if not any(hasattr(layer, "get_base_layer") for layer in (head, table)):
+        return
+    head, table = (layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer for layer in (head, table))
+    if head is not None and head.weight is table.weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+
+
+def _tie_again(network: Any) -> None:
+    """Ties the LM head to the embeddings where both are equal, else says in the config that an adapter has parted them."""
     head, table = network.get_output_embeddings(), network.get_input_embeddings()
     config = network.config.get_text_config()
-    if head is not None and head.weight is not table.weight and head.weight.shape == table.weight.shape:
-        for one in {id(config): config, id(network.config): network.config}.values():
-            one.tie_word_embeddings = False
+    if head is None or head.weight is table.weight or head.weight.shape != table.weight.shape:
+        return
+    if config.tie_word_embeddings and torch.equal(head.weight, table.weight):
+        head.weight = table.weight
+        return
+    for one in {id(config): config, id(network.config): network.config}.values():
+        one.tie_word_embeddings = False
 
 
 def _file(name: str, file: str) -> Path | None:

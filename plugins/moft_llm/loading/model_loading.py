@@ -167,8 +167,10 @@ def _checked_place(name: str, gguf: str | None, cache: Path | None) -> tuple[Ada
 
 def model_without_weights(
     name: str, *, gguf: str | None, cache: Path | None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None]:
-    """The architecture of a model, and its tokenizer, from its files; of the weights, only their names and shapes are read.
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None, tuple[str, ...]]:
+    """The architecture of a model, its tokenizer, and what was not looked at, in sentences; no weights are read.
+
+    Of safetensors files, their names and shapes are.
 
     Args:
         name: as for `load_base`. Of a hub's model and of a GGUF file, there is no tokenizer yet.
@@ -186,7 +188,7 @@ def model_without_weights(
         adapter, place, gguf = _checked_place(name, gguf, cache)
         folder = user_path(place)
         if gguf is not None or not (folder / "config.json").is_file():
-            return outline, None
+            return outline, None, (f"{name}: its weights and tokenizer, which are read when training starts.",)
         if not is_multimodal(_load_config(place)):
             check_shapes(folder, outline, name)
         of_tokenizer = place if adapter is None or not has_tokenizer(adapter) else adapter.place
@@ -194,7 +196,10 @@ def model_without_weights(
             f"{name}: no tokenizer", AutoTokenizer.from_pretrained, of_tokenizer, "tokenizer.json: ", trust_remote_code=False
         )
     _prepare_tokenizer(tokenizer, outline, name)
-    return outline, tokenizer
+    if adapter is None:
+        return outline, tokenizer, ()
+    tried = f"whether its adapter can be merged into {adapter.base}, which is tried when training starts."
+    return outline, tokenizer, (f"{name}: {tried}",)
 
 
 def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:

@@ -79,8 +79,8 @@ class BaseModel:
         """The architecture; with weights only if they have been loaded already."""
         return model_outline(self.name, gguf=self._gguf, cache=self._cache) if self._loaded is None else self._loaded.network
 
-    def without_weights(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None]:
-        """The architecture, and the tokenizer if no hub has to be asked for it, once the model's files have been looked at."""
+    def without_weights(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | None, tuple[str, ...]]:
+        """The architecture, the tokenizer if no hub has to be asked for it, and what of the files was not looked at."""
         return model_without_weights(self.name, gguf=self._gguf, cache=self._cache)
 
     def load(self) -> LoadedModel:

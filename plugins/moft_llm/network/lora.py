@@ -12,7 +12,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
 from moft import ConfigError
-from moft.api import Count, Positive
+from moft.api import Positive, Width
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -35,7 +35,7 @@ class LoRA:
     Source: Hu et al. 2021, section 4.1; rank, alpha and dropout after MODPO (Zhou et al. 2023); `rslora` Kalajdzievski 2023.
     """
 
-    rank: Count = 64
+    rank: Width = 64
     alpha: Positive = 1.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     targets: list[str] | None = None

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,11 +36,12 @@ class PartialFile(AbstractContextManager["PartialFile"]):
 
     is_begun: bool
     openings: list[str] | None
+    now: datetime | None
     lists: list[list[str]]
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path, self._settings = path, dict(settings)
-        self.is_begun, self.openings, self.lists = False, None, []
+        self.is_begun, self.openings, self.now, self.lists = False, None, None, []
         if path.is_symlink():
             raise DataError(f"{path}: is a symbolic link, which is not written to; remove it.")
         is_new = not path.exists()
@@ -53,10 +55,11 @@ class PartialFile(AbstractContextManager["PartialFile"]):
                 path.unlink(missing_ok=True)
             raise
 
-    def begin(self, openings: Sequence[str] | None) -> None:
-        """Writes the settings, and the openings where the model wrote the prompts; once, before any response."""
-        self.openings = None if openings is None else list(openings)
-        self._write({"settings": self._settings, "openings": self.openings})
+    def begin(self, openings: Sequence[str] | None, now: datetime | None = None) -> None:
+        """Writes the settings, the openings where the model wrote the prompts, and the time that prompts tell; once, first."""
+        self.openings, self.now = None if openings is None else list(openings), now
+        told = {} if now is None else {"now": now.isoformat()}
+        self._write({"settings": self._settings, "openings": self.openings, **told})
 
     def add(self, lists: Sequence[Sequence[str]]) -> None:
         """Writes the responses to the next prompts to disk."""
@@ -88,6 +91,7 @@ class PartialFile(AbstractContextManager["PartialFile"]):
         rows = [self._row(number, line) for number, line in enumerate(whole.split(b"\n"), start=1)] if end else []
         if rows:
             self.is_begun, self.openings, self.lists = True, rows[0]["openings"], rows[1:]
+            self.now = _time(rows[0])
         self._file.truncate(len(whole) + len(end))
 
     def _row(self, number: int, line: bytes) -> Any:
@@ -98,6 +102,7 @@ class PartialFile(AbstractContextManager["PartialFile"]):
             row = None
         openings = row.get("openings", "") if isinstance(row, dict) else ""
         is_readable = openings is None or (isinstance(openings, list) and all(isinstance(text, str) for text in openings))
+        is_readable = is_readable and ("now" not in row or _time(row) is not None)
         if number == 1 and isinstance(row, dict) and isinstance(row.get("settings"), dict) and is_readable:
             self._check(row["settings"])
             return row
@@ -119,3 +124,11 @@ class PartialFile(AbstractContextManager["PartialFile"]):
         self._file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _time(row: Mapping[str, Any]) -> datetime | None:
+    """The time that prompts tell; None where there is none."""
+    try:
+        return datetime.fromisoformat(row["now"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -101,6 +102,8 @@ def sample_responses(
     except ConfigError as error:
         raise ConfigError(str(error).replace("[task.template]", "--template")) from error
     with PartialFile(partial, settings) as progress:
+        if template.asks_time:  # prompts keep the time at which the first of them was put
+            template = replace(template, now=progress.now or datetime.now().replace(microsecond=0))
         prompts: Sequence[Prompt]
         if isinstance(source, Openings):
             prompts = progress.openings or write_openings(
@@ -116,7 +119,8 @@ def sample_responses(
         if progress.lists:
             on_progress(f"{len(progress.lists) * request.responses:,} responses from an earlier call are reused.")
         if not progress.is_begun:
-            progress.begin([scorer_prompt(prompt) for prompt in prompts] if isinstance(source, Openings) else None)
+            openings = [scorer_prompt(prompt) for prompt in prompts] if isinstance(source, Openings) else None
+            progress.begin(openings, template.now)
         try:
             _sample_remaining(progress, model, template, tokens, places, request, on_progress)
             lists = distinct_responses(prompts, progress.lists)
@@ -155,7 +159,7 @@ def _sample_remaining(
             places=[places[row] for row in rows],
         )
         texts = detokenize_responses(model.tokenizer, tokens, new_tokens)
-        responses = [text.removeprefix(template.leading_space) for text in texts]
+        responses = [template.whole_response(text) for text in texts]
         progress.add([responses[i : i + times] for i in range(0, len(responses), times)])
         if len(progress.lists) < len(prompts):
             on_progress(f"{len(progress.lists) * times:,} of {len(prompts) * times:,} responses.")

@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from moft.api import Batch, Count, Default, Injection, Loss, Positive, Trainer, seed_initialisation
+from moft.api import Batch, Count, Default, Injection, Layers, Loss, Positive, Trainer, Width, seed_initialisation
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import LightGBMModel
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.metrics.ndcg import ndcg, ranking
+from moft_ltr.metrics.tied_metrics import mean_over_queries
 from moft_ltr.network.list_transformer import Ranker, check_heads
 
 
@@ -33,9 +34,9 @@ class NeuralBase:
 
     loss: Annotated[Loss, Default("listnet")]
     name: Literal["neural"] = "neural"
-    width: Count = 128
-    layers: Count = 2
-    heads: Count = 2
+    width: Width = 128
+    layers: Layers = 2
+    heads: Width = 2
     epochs: Count = 15
     learning_rate: Positive = 1e-3
 
@@ -78,15 +79,17 @@ def train_base_ranker(
     network = settings.network(train.network).to(train.labels.device)
 
     def loss_of(batch: Batch) -> Tensor:
-        return settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+        costs = settings.loss(network(batch.inputs, Injection()), batch.main, batch.items)
+        return costs if batch.list_weights is None else costs * batch.list_weights
 
     def evaluate() -> dict[str, float]:
-        values = []
+        values, weights = [], list[Tensor]()
         with torch.no_grad():
             for batch in validation.batches(budget):
                 order = ranking(network(batch.inputs, Injection()).unsqueeze(0), batch.items, 10)
                 values.append(ndcg(order, batch.main, batch.items, gain, "skip")[0])
-        return {"validation_ndcg": torch.cat(values).nanmean().item()}
+                weights += [] if batch.list_weights is None else [batch.list_weights]
+        return {"validation_ndcg": mean_over_queries(torch.cat(values), torch.cat(weights) if weights else None)}
 
     trainer.minimise(
         "base",

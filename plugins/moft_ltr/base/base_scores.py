@@ -200,16 +200,22 @@ class BaseScores:
     def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
         """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""
         main, begin, blocks = store.main.cpu().numpy(), 0, []
-        labels, lengths = [], []
+        labels, lengths, weights = [], [], []
+        each = None if store.side.relative is None else store.side.relative.repeat_interleave(store.lengths).numpy()
         for part in parts:
             items, own = part.items, main[begin : begin + int(part.offsets[-1])]
             order, sizes = canonical_order(feature_blocks(part.data.features, items, self._inputs), own, np.diff(part.offsets))
             blocks.append(feature_blocks(part.data.features, items[order], self._inputs))
             labels.append(own[order])
+            if each is not None:
+                weights.append(each[begin : begin + len(items)][order])
             lengths.append(sizes)
             begin += len(items)
         return Documents(
-            chain.from_iterable(blocks), torch.from_numpy(np.concatenate(labels)), torch.from_numpy(np.concatenate(lengths))
+            chain.from_iterable(blocks),
+            torch.from_numpy(np.concatenate(labels)),
+            torch.from_numpy(np.concatenate(lengths)),
+            torch.from_numpy(np.concatenate(weights)) if weights else None,
         )
 
     def _load(
@@ -238,8 +244,10 @@ class BaseScores:
         for part in every:
             if base.missing == "refuse" and not part.data.facts.is_table:
                 check_missing(booster, model, part, columns)
-            check_against_source(booster, part, columns)
-        return list(column_notes(model, columns, labels, are_named=named_columns(model, every[0].data.facts.names) is not None))
+            check_against_source(booster, part, columns, model_categories(model, part.data.facts, columns))
+        first = every[0].data
+        are_named = named_columns(model, first.facts.names) is not None
+        return list(column_notes(model, columns, labels, first.labels, are_named=are_named))
 
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""

@@ -16,6 +16,7 @@ from moft import ConfigError, DataError
 from moft.api import Count, Positive, import_lightgbm, length_grouped
 from moft_ltr.data.dataset_folder import Floats
 from moft_ltr.metrics.ndcg import ndcg, ranking
+from moft_ltr.metrics.tied_metrics import mean_over_queries
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ class Documents:
         blocks: their unscaled features, in blocks `[items, columns]`.
         main: `[items]`, their main labels.
         lengths: `[lists]` int64, documents of each query.
+        weights: `[items]`, the weight of each document's query; None where all count the same.
     """
 
     blocks: Iterable[Floats]
     main: Tensor
     lengths: Tensor
+    weights: Tensor | None = None
 
 
 def check_leaf_size(settings: LambdaMART, documents: int) -> None:
@@ -109,7 +112,8 @@ def train_lambdamart(settings: LambdaMART, train: Documents, validation: Documen
         "verbosity": -1,
     }
     # LightGBM needs integer labels. `grades` index `label_gain`; the validation labels are only read by `measure`.
-    data = lightgbm.Dataset(list(train.blocks), grades, group=train.lengths.numpy(), params=parameters)
+    weights = None if train.weights is None else train.weights.numpy()
+    data = lightgbm.Dataset(list(train.blocks), grades, weight=weights, group=train.lengths.numpy(), params=parameters)
     unused = np.zeros(len(validation.main))
     check = lightgbm.Dataset(list(validation.blocks), unused, group=validation.lengths.numpy(), reference=data, params=parameters)
     try:
@@ -138,12 +142,15 @@ class _ValidationNDCG:
                 "use another base ranker or another split."
             )
         starts = lengths.cumsum(0) - lengths
+        self._weights: Tensor | None = None
         self._groups: list[tuple[Tensor, Tensor, Tensor]] = []  # indices, labels and items, each [lists, list]
         for lists in length_grouped(lengths, budget):
             sizes = lengths[lists].unsqueeze(1)
             ranks = torch.arange(int(sizes.max()))  # [list]
             items, indices = ranks < sizes, starts[lists].unsqueeze(1) + ranks.minimum(sizes - 1)
             self._groups.append((indices, main[indices].masked_fill(~items, 0.0), items))
+        if documents.weights is not None:
+            self._weights = torch.cat([documents.weights[indices[:, 0]] for indices, _, _ in self._groups])
 
     def __call__(self, scores: NDArray[Any]) -> float:
         flat = torch.from_numpy(np.asarray(scores, dtype=np.float32))
@@ -151,4 +158,4 @@ class _ValidationNDCG:
             ndcg(ranking(flat[indices].unsqueeze(0), items, 10), labels, items, self._gain, "skip")[0]
             for indices, labels, items in self._groups
         ]
-        return torch.cat(values).nanmean().item()
+        return mean_over_queries(torch.cat(values), self._weights)

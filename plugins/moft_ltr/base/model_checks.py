@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moft import ConfigError, DataError
 from moft.api import TreeModel, booster_scores
+from moft_ltr.base.pandas_categories import with_categories
 from moft_ltr.base.source_lines import read_again
 from moft_ltr.data.dataset_folder import Integers
 from moft_ltr.data.feature_scaling import feature_blocks
@@ -51,7 +53,7 @@ def check_columns(
                 f"{where} ({name!r}) would be read from column {column}, {why}. List the columns that the model reads here, "
                 "in its order."
             )
-        if named.get(name, column) != column:
+        if named.get(name, column) != column and not are_listed:
             raise ConfigError(
                 f"{where} is {name!r}, but would be read from column {column}, and the data says that {name!r} is column "
                 f"{named[name]}. List the columns that the model reads here, in its order."
@@ -81,15 +83,25 @@ def named_columns(model: TreeModel, names: Sequence[str], source: str = "") -> I
     return np.array([numbers[name] for name in model.names], dtype=np.int64)
 
 
-def column_notes(model: TreeModel, columns: Integers, labels: Mapping[int, str], *, are_named: bool = False) -> Iterator[str]:
+def column_notes(
+    model: TreeModel, columns: Integers, labels: Mapping[int, str], named: Mapping[str, int], *, are_named: bool = False
+) -> Iterator[str]:
     """Sentences on what a reader has to know of the columns that a model reads.
 
     Args:
         model: the model.
         columns: `[features]`, the column from 0 of each of its features.
         labels: whose label a column, from 1, is.
+        named: column, from 1, of each label that the data names itself.
         are_named: whether the columns have the names of the features.
     """
+    for feature in model.used:
+        name, column = model.names[feature][:40], int(columns[feature]) + 1
+        if named.get(name, column) != column:
+            yield (
+                f"The base model's feature {name!r} is read from column {column}, as task.base.columns says. The data has a "
+                f"label of the same name in column {named[name]}."
+            )
     for column in sorted({int(columns[feature]) + 1 for feature in model.used} & labels.keys()):
         yield (
             f"The base model reads column {column}, the label of {labels[column]!r}: its scores know this label, "
@@ -130,23 +142,31 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
             )
 
 
-def check_against_source(booster: Any, part: QuerySubset, columns: Integers) -> None:
-    """Checks that some documents of a text file have the scores that the model gives to the numbers in the file.
+def check_against_source(
+    booster: Any, part: QuerySubset, columns: Integers, categories: Mapping[int, NDArray[np.float32]]
+) -> None:
+    """Checks that some documents have the scores that the model gives to the numbers in the text file or table.
+
+    Args:
+        booster: the model.
+        part: the queries.
+        columns: `[features]`, the column from 0 of each of its features.
+        categories: from `model_categories`.
 
     Raises:
-        DataError: one has not; the message names its line.
+        DataError: one has not; the message names its line or row.
     """
     sample = read_again(part, columns)
     if sample is None:
         return
-    expected = booster_scores(booster, sample.rows)
+    expected = booster_scores(booster, with_categories(sample.rows, categories))
     blocks = feature_blocks(part.data.features, sample.items, columns)
-    found = np.concatenate([booster_scores(booster, block) for block in blocks])
+    found = np.concatenate([booster_scores(booster, with_categories(block, categories)) for block in blocks])
     off = np.abs(expected - found) > TOLERANCE * np.ptp(expected)
     if off.any():
-        first = int(off.argmax())
+        first, line = int(off.argmax()), "row" if part.data.facts.is_table else "line"
         raise DataError(
-            f"{part.data.source}:{sample.numbers[first]}: the LightGBM model scores this line {expected[first]:.9g}, but "
+            f"{sample.places[first]}: the LightGBM model scores this {line} {expected[first]:.9g}, but "
             f"{found[first]:.9g} after moft has read it with 32 bits (documents that differ: "
             f"{int(off.sum())} of {len(off)}). Use a column of scores as task.base, or train the model on 32-bit features."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def model_categories(model: TreeModel, facts: TableFacts, columns: Integers) -> 
     return found
 
 
-def with_categories(block: NDArray[np.float32], values: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
+def with_categories(block: NDArray[Any], values: Mapping[int, NDArray[np.float32]]) -> NDArray[Any]:
     """`[items, features]`, with what a model reads in place of the codes of categories; `values` is from `model_categories`."""
     for feature, read in values.items():
         codes = block[:, feature]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -12,12 +13,15 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.feature_scaling import read_column
-from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels, transform_steps
 from moft_ltr.data.splits import QuerySubset
 from moft_ltr.data.table_columns import EXCLUDED, columns_text
 
 LARGEST_EXPONENT = 500.0
 """Largest label for the gain 2^label - 1: far below overflow in float64, also for the sum over a query."""
+
+COARSE = 1e-3
+"""Largest error of a label by 32 bits, as a share of the range of the labels within a query (the median over queries)."""
 
 MSLR_COLUMNS = 136
 MSLR_LABELS = range(132, 137)
@@ -62,7 +66,11 @@ def label_columns(data: Dataset, objectives: Mapping[str, LabelColumn], main: Ma
             f"{data.source}: has no relevance beside its columns. Set task.main: {{column: NAME}} to the label of the main "
             "objective, or task.main: null if there is none."
         )
-    columns = {name: column_number(data, label.column, f"task.objectives.{name}.column") for name, label in objectives.items()}
+    columns = {
+        name: column_number(data, label.column, f"task.objectives.{name}.column")
+        for name, label in objectives.items()
+        if label.column is not None
+    }
     if main is not None and main.column is not None:
         columns["main"] = column_number(data, main.column, "task.main.column")
     return columns
@@ -140,7 +148,10 @@ def read_labels(
     tables, mains = [], []
     for part, chosen in zip(parts, items, strict=True):
         numbers = label_columns(part.data, objectives, main)
-        columns = [_read(part, chosen, name, numbers[name], label) for name, label in objectives.items()]
+        columns = [
+            _read(part, chosen, name, numbers[name], label) if name in numbers else np.zeros(len(chosen), dtype=np.float32)
+            for name, label in objectives.items()
+        ]
         tables.append(np.stack(columns, axis=1))
         if main is None:
             mains.append(np.zeros(len(chosen), dtype=np.float32))
@@ -149,8 +160,34 @@ def read_labels(
     return torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(mains))
 
 
+def read_raw_labels(
+    parts: Sequence[QuerySubset],
+    items: Sequence[NDArray[np.int64]],
+    objectives: Mapping[str, LabelColumn],
+    main: MainLabel | None,
+) -> dict[str, Tensor]:
+    """`raw_labels`, `[items, m]`, and `raw_main`, `[items]`: labels as in the data, by their names in a batch.
+
+    Empty where no label is transformed. NaN for a label that is inverted, because its least value is the best.
+    """
+    if not any(transform_steps(label.transform) for label in (*objectives.values(), main) if label is not None):
+        return {}
+    tables, mains = [], []
+    for part, chosen in zip(parts, items, strict=True):
+        numbers = label_columns(part.data, objectives, main)
+        columns = [_read_raw(part, chosen, numbers.get(name, 1), label) for name, label in objectives.items()]
+        tables.append(np.stack(columns, axis=1))
+        mains.append(np.zeros(len(chosen), np.float32) if main is None else _read_raw(part, chosen, numbers.get("main"), main))
+    return {"raw_labels": torch.from_numpy(np.concatenate(tables)), "raw_main": torch.from_numpy(np.concatenate(mains))}
+
+
 def check_learnable(
-    labels: Tensor, lengths: Tensor, names: Sequence[str], columns: Mapping[str, int | str], source: str
+    labels: Tensor,
+    lengths: Tensor,
+    names: Sequence[str],
+    columns: Mapping[str, int | str],
+    source: str,
+    digits: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Checks that every objective has a training query whose labels differ.
 
@@ -160,6 +197,7 @@ def check_learnable(
         names: of the objectives.
         columns: of the objectives, by number or as messages call them.
         source: for the message.
+        digits: a sentence for each objective that may have lost the digits of its labels.
 
     Returns: notes for each objective that some documents have no label of, or that is constant within some queries.
 
@@ -169,6 +207,8 @@ def check_learnable(
     starts = (lengths.cumsum(0) - lengths).numpy()
     values, notes = labels.cpu().numpy(), []
     for index, name in enumerate(names):
+        if name not in columns:
+            continue  # an objective without labels
         low, high = np.fmin.reduceat(values[:, index], starts), np.fmax.reduceat(values[:, index], starts)
         is_constant = ~(high > low)  # also where no document has a label
         if is_constant.all():
@@ -178,7 +218,7 @@ def check_learnable(
             )
             raise DataError(
                 f"{source}: objective {name!r} (column {columns[name]}) is {what} in the training split after its transform; "
-                "its labels must differ within some query."
+                f"its labels must differ within some query.{f' {digits[name]}' if name in digits else ''}"
             )
         if missing := int(np.isnan(values[:, index]).sum()):
             notes.append(
@@ -191,6 +231,15 @@ def check_learnable(
                 "about their order."
             )
     return notes
+
+
+def _read_raw(
+    part: QuerySubset, items: NDArray[np.int64], column: int | None, label: LabelColumn | MainLabel
+) -> NDArray[np.float32]:
+    if "invert" in transform_steps(label.transform):
+        return np.full(len(items), np.nan, dtype=np.float32)
+    raw = part.data.relevance[items] if column is None else read_column(part.data.features, items, column - 1)
+    return np.asarray(raw, dtype=np.float32)
 
 
 def _read(
@@ -226,7 +275,26 @@ def _read(
             f"{where}: label {raw[high]:g} of {name!r} is too large for gain: exp2, which is 2^{values[high]:g} here. "
             "Set gain: linear, or a transform."
         )
+    if loses_order(values, part.offsets):
+        raise DataError(
+            f"{_location(part, 0, column)}: labels of {name!r} such as {raw[0]:g} are so far from zero that after their "
+            f"transform, as {values[0]:g}, 32 bits no longer tell those of a query apart. Subtract one number, such as the "
+            "smallest label, from all of them in all files, or set transform: min-max."
+        )
     return values.astype(np.float32)
+
+
+def loses_order(labels: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
+    """Whether 32 bits are too few to tell the labels of a query apart, such as the logarithms of labels far from zero.
+
+    Args:
+        labels: `[items]`, transformed.
+        offsets: `[lists + 1]`, where queries begin.
+    """
+    low, high = np.fmin.reduceat(labels, offsets[:-1]), np.fmax.reduceat(labels, offsets[:-1])
+    error, spread = np.spacing(np.maximum(-low, high).astype(np.float32)) / 2, high - low
+    differ = spread > 0
+    return bool(differ.any() and np.median(error[differ] / spread[differ]) > COARSE)
 
 
 def _location(part: QuerySubset, item: int, column: int | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft_ltr.data.content_hashes import Hashes, document_hashes, query_hashes
+from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.splits import QuerySubset
 from moft_ltr.data.statistics import evenly_spaced
@@ -55,12 +56,14 @@ def leak_notes(
     """
     for name, column in named.items():
         if column - 1 in inputs:
-            yield f"Column {column} is a feature, but the data says that it is the label {name!r}. Leave it out of task.features."
+            what = part.data.column_name(column)
+            yield f"C{what[1:]} is a feature, but the data says that it is the label {name!r}. Leave it out of task.features."
     for name, values in labels.items():
         gamma, queries = _gamma(part, inputs, values)
         found = np.flatnonzero((np.abs(gamma) >= SUSPICIOUS) & (queries >= ENOUGH))
         if len(found):
-            columns = [int(inputs[feature]) + 1 for feature in found]
+            names = part.data.facts.names or range(1, part.data.columns + 1)
+            columns = [names[int(inputs[feature])] for feature in found]
             many = len(columns) > 1
             shown = ", ".join(map(str, columns[:SHOWN])) + (f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else "")
             yield (
@@ -111,7 +114,7 @@ def overlap_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
 def id_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
     """Sentences on ids of queries of tables that are in two splits."""
     ids = {
-        split: set().union(*(part.data.qids[part.lists].tolist() for part in parts if part.data.facts.query_column))
+        split: set().union(*(part.data.qids[part.lists].tolist() for part in parts if _are_names(part.data)))
         for split, parts in splits.items()
     }
     for first, second in combinations(ids, 2):
@@ -122,6 +125,11 @@ def id_notes(splits: Mapping[str, Sequence[QuerySubset]]) -> Iterator[str]:
                 f"{len(shared)} of {len(ids[second])} {second} queries have the id of a query of the {first} split, such as "
                 f"{example!r}. If they are the same queries, results on the {second} split are too good."
             )
+
+
+def _are_names(data: Dataset) -> bool:
+    """Whether the ids of queries come from a column of a table, and are not the numbers 1, 2, ... of these queries."""
+    return data.facts.query_column is not None and data.qids.tolist() != list(range(1, len(data) + 1))
 
 
 def _copies(before: _Hashed, after: _Hashed, is_whole: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
@@ -163,7 +171,7 @@ def _gamma(
     Source: Goodman and Kruskal 1954.
     """
     starts, ends = part.offsets[:-1], part.offsets[1:]
-    untied = np.flatnonzero(np.maximum.reduceat(labels, starts) > np.minimum.reduceat(labels, starts))
+    untied = np.flatnonzero(np.fmax.reduceat(labels, starts) > np.fmin.reduceat(labels, starts))
     limit = min(QUERIES, MOST_VALUES // (DOCUMENTS * DOCUMENTS // 2 * len(inputs)))
     agree, total = np.zeros(len(inputs)), np.zeros(len(inputs))
     queries = np.zeros(len(inputs), dtype=np.int64)
@@ -172,7 +180,7 @@ def _gamma(
         chosen = starts[index] + evenly_spaced(int(ends[index] - starts[index]), DOCUMENTS)
         (values,) = feature_blocks(part.data.features, items[chosen], inputs)
         one, other = np.triu_indices(len(chosen), 1)
-        order = np.sign(labels[chosen[one]] - labels[chosen[other]])
+        order = np.nan_to_num(np.sign(labels[chosen[one]] - labels[chosen[other]]))  # a missing label says nothing
         one, other, order = one[order != 0], other[order != 0], order[order != 0]
         signs = np.sign(values[one] - values[other])  # [pairs, features]
         agree += order @ signs

@@ -113,6 +113,9 @@ def open_dataset(path: Path, cache: Path, columns: TableColumns = PLAIN, layout:
     if path.is_dir() and ((path / META).exists() or not is_rows):
         data = read_dataset(path)
         _check_same(data, layout)
+        for name in columns.categorical:
+            if name not in [data.facts.names[column - 1] for column in data.facts.categories]:
+                raise DataError(f"{path}: column {name!r} was not converted as categories; convert it with --categorical {name}.")
         return data
     key = reading_key(columns, layout) if is_rows else ""
     entry = cache_entry([*table_files(path)] if is_rows else [path], cache, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -98,10 +99,9 @@ def new_folder(target: Path) -> Iterator[Path]:
                     raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(
-            f"{target}: cannot be written: {reason}. Nothing was left there; free some space or choose another folder."
-            f"{cache_advice(target)}"
-        ) from error
+        is_full, more = error.errno in (errno.ENOSPC, errno.EDQUOT), cache_advice(target)
+        advice = "; free some space or choose another folder" if is_full else "" if more else "; choose another folder"
+        raise DataError(f"{target}: cannot be written: {reason}. Nothing was left there{advice}.{more}") from error
 
 
 def write_dataset(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from moft.api import Batch, Batches, length_grouped
 from moft_ltr.data.feature_scaling import feature_blocks
 from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.side_columns import SideValues
 from moft_ltr.data.splits import QuerySubset
 
 
@@ -35,6 +36,8 @@ class ListStore:
         starts: `[lists]` int64, index of the first document of each query, on the CPU.
         lengths: `[lists]` int64, on the CPU.
         qids: `[lists]`, integers or texts.
+        raw: `[items, ...]` each, on the device: labels as in the data, by their names in a batch.
+        side: weights and segments of the queries, and attributes of the documents.
     """
 
     parts: Sequence[QuerySubset]
@@ -48,6 +51,8 @@ class ListStore:
     starts: Tensor
     lengths: Tensor
     qids: NDArray[Any]
+    raw: Mapping[str, Tensor] = field(default_factory=dict)
+    side: SideValues = field(default_factory=SideValues)
 
     @cached_property
     def features(self) -> Tensor:
@@ -101,7 +106,7 @@ class ListStore:
             known = items.cpu()
             table[known] = torch.from_numpy(self.table(index.cpu()[known].numpy()))
             inputs["table"] = table.to(device)
-        return Batch(
+        batch = Batch(
             inputs=inputs,
             labels=labels.nan_to_num(0.0),
             mask=mask,
@@ -109,11 +114,19 @@ class ListStore:
             items=items,
             main=self.main[index].masked_fill(~items, 0.0),
             lists=lists.to(device),
+            attributes={name: column[index] for name, column in self.side.attributes.items()},
         )
+        further: dict[str, Any] = {name: values[index] for name, values in self.raw.items()}
+        if self.side.items is not None:
+            further["item_weights"] = self.side.items[index]
+        if self.side.relative is not None:
+            further["list_weights"] = self.side.relative[lists].to(device)
+        return replace(batch, **further)
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
         """One pass in length-grouped batches of at most `budget` documents, padding included."""
-        return Batches(length_grouped(self.lengths, budget, generator), self.batch)
+        plan = length_grouped(self.lengths, budget, generator)
+        return Batches(plan, self.batch, weights=self.side.lists, segments=self.side.segments)
 
     def flat(self, values: Tensor, batch: Batch, out: Tensor) -> None:
         """Writes `values`, `[batch, list]`, of the batch's documents into `out`, `[items]`."""

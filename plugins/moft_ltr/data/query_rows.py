@@ -35,6 +35,7 @@ class QueryRows:
         self.column, self._item, self._split, self._place = query, item, split, place
         self._ends = None if sizes is None or query else sizes.cumsum()
         self.rows = 0
+        self._kinds: dict[str, Any] = {}
         self._starts: list[Integers] = []
         self._names: list[Any] = []
         self._seen: set[Any] = set()
@@ -100,12 +101,18 @@ class QueryRows:
 
     def _ids(self, batch: Any, name: str, what: str) -> Any:
         """A column of ids, as 64-bit integers or texts; none is missing."""
-        pyarrow = import_pyarrow()
+        pyarrow, kind = import_pyarrow(), batch.column(name).type
         column = id_column(batch.column(name))
         if column is None:
+            advice = "pandas makes floats of integers where one is missing" if pyarrow.types.is_floating(kind) else "convert them"
             raise DataError(
-                f"{self._place(self.rows)}: column {name!r} holds {batch.column(name).type}, but ids of a {what} are integers or "
-                "texts. Convert the column."
+                f"{self._place(self.rows)}: column {name!r} holds {kind}, but ids of a {what} are integers or texts; {advice}."
+            )
+        before = self._kinds.setdefault(name, column.type)
+        if column.type != before:
+            raise DataError(
+                f"{self._place(self.rows)}: column {name!r} holds {kind}, but {before} before; ids of a {what} are all "
+                "integers or all texts."
             )
         missing = (
             column.is_null()
@@ -117,26 +124,31 @@ class QueryRows:
         return column
 
     def _add_splits(self, batch: Any, starts: Integers) -> None:
+        """Adds the split of each query that begins in a batch, and checks that all of its rows are in it."""
         column = id_column(batch.column(self._split))
-        values = [None] if column is None else column.to_pylist()
-        numbers = [SPLIT_NUMBERS.get(str(value).lower(), -1) for value in values]
-        at = self._splits[-1] if self._splits else -1
-        begins = set(starts.tolist())
-        for row, number in enumerate(numbers):
-            if number < 0:
-                allowed = ", ".join(sorted(SPLIT_NUMBERS))
-                raise DataError(
-                    f"{self._place(self.rows + row)}: column {self._split!r} holds {_shown(values[row])}, which is no split; "
-                    f"write one of {allowed}."
-                )
-            if row in begins:
-                self._splits.append(at := number)
-            elif number != at:
-                names = list(SPLIT_NAMES)
-                raise DataError(
-                    f"{self._place(self.rows + row)}: column {self._split!r} puts this row into {names[number]}, but the rows of "
-                    f"its query before into {names[at]}; a query must be in one split."
-                )
+        encoded = None if column is None else column.cast("large_string").dictionary_encode()
+        values = [None] if encoded is None else [*encoded.dictionary.to_pylist(), None]
+        known = np.array([SPLIT_NUMBERS.get(str(value).lower(), -1) for value in values])
+        indices = np.zeros(1, dtype=np.int64) if encoded is None else encoded.indices.fill_null(len(values) - 1).to_numpy()
+        numbers = known[indices]
+        if (numbers < 0).any():
+            row = int((numbers < 0).argmax())
+            allowed = ", ".join(sorted(SPLIT_NUMBERS))
+            raise DataError(
+                f"{self._place(self.rows + row)}: column {self._split!r} holds {_shown(values[indices[row]])}, which is no "
+                f"split; write one of {allowed}."
+            )
+        first = len(self._splits)
+        self._splits += numbers[starts].tolist()
+        is_start = np.zeros(len(batch), dtype=np.int64)
+        is_start[starts] = 1
+        expected = np.array([*self._splits[max(0, first - 1) :]])[is_start.cumsum() - (first == 0)]
+        if (numbers != expected).any():
+            row, names = int((numbers != expected).argmax()), list(SPLIT_NAMES)
+            raise DataError(
+                f"{self._place(self.rows + row)}: column {self._split!r} puts this row into {names[numbers[row]]}, but the rows "
+                f"of its query before into {names[expected[row]]}; a query must be in one split."
+            )
 
     def _add_items(self, batch: Any, starts: Integers) -> None:
         """Adds the ids of the documents, and checks that none is twice in a query, also where a query goes on."""

@@ -78,7 +78,14 @@ def open_splits(
     check_folds(folds, fold)
     folder = find_data(data, cache)
     if is_one_dataset(folder):
-        return _split_one(open_dataset(folder, cache, columns), folds, fold, short_lists, shares)
+        data_of_all = open_dataset(folder, cache, columns)
+        found = data_of_all.facts.split_column
+        if columns.split not in (None, found):
+            how = f"with the splits of column {found!r}" if found else "without splits"
+            raise ConfigError(
+                f"[task.split] {data} was converted {how}; convert its source with --split {columns.split}, or give shares."
+            )
+        return _split_one(data_of_all, folds, fold, short_lists, shares)
     if shares or columns.split:
         raise ConfigError(
             f"[task.split] {data} has a file for each split; leave task.split out, or name one file, table or folder of tables."

@@ -140,7 +140,7 @@ def _parse(path: Path, line: int, text: bytes, found: _QueriesSoFar) -> tuple[An
 
 
 def _check_text(path: Path, line: int, text: bytes) -> None:
-    """Checks that a block is UTF-8 text of lines and fields that are not too long."""
+    """Checks that a block is UTF-8 text, but for its comments, of lines and fields that are not too long."""
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
     bounds = np.concatenate([[-1], ends, [len(text)]])
     for index in np.flatnonzero(np.diff(bounds) > LONGEST_FIELD):
@@ -156,14 +156,15 @@ def _check_text(path: Path, line: int, text: bytes) -> None:
             f"{path}:{line}: has a carriage return within a line; lines must end with a line feed. Convert the file: "
             "`tr '\\r' '\\n' < FILE > NEW`."
         )
-    position = text.find(b"\0")
+    position, bare = text.find(b"\0"), text
     if position < 0 and not text.isascii():
+        bare = re.sub(rb"#[^\n]*", b"", text)  # a comment may be in any encoding
         try:
-            text.decode("utf-8")
+            bare.decode("utf-8")
         except UnicodeDecodeError as error:
             position = error.start
     if position >= 0:
-        line += text.count(b"\n", 0, position)
+        line += bare.count(b"\n", 0, position)
         raise DataError(f"{path}:{line}: is not UTF-8 text; {FORM}.")
 
 

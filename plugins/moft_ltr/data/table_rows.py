@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import DataError
+from moft.api import printable
 from moft_ltr.data.dataset_folder import Category, Floats
 from moft_ltr.data.query_rows import QueryRows, is_integer
+from moft_ltr.data.read_ahead import read_ahead
 from moft_ltr.data.table_columns import EXCLUDED, ITEM, QUERY, Layout, TableColumns, check_named, columns_text, role_of, row_place
 from moft_ltr.data.table_source import Table, import_pyarrow
 
-TILE = 1024
+TILE = 4096
 """Rows that are put into a block at once, so that they stay in the cache of the processor."""
 
 
@@ -84,7 +86,7 @@ class TableRows:
         Raises:
             DataError: a value is infinite, or of another kind than its column; the message has its place.
         """
-        for batch in self._table.blocks:
+        for batch in read_ahead(self._table.blocks):
             if not len(batch):
                 continue
             out = np.empty((len(batch), len(self.names)), dtype=np.float32)
@@ -94,19 +96,32 @@ class TableRows:
                     for index, column in enumerate(columns):
                         out[start : start + TILE, index] = column[start : start + TILE]
             with np.errstate(invalid="ignore", over="ignore"):
-                is_plain = np.isfinite(out.sum(dtype=np.float64))  # then nothing is missing or infinite
+                is_plain = np.isfinite(np.dot(out.ravel(), out.ravel()))  # then nothing is missing or infinite
             if not is_plain and np.isinf(out).any():
                 row, index = (int(place[0]) for place in np.nonzero(np.isinf(out)))
                 raise DataError(
                     f"{self._place(self.queries.rows + row)}: column {self.names[index]!r} holds {columns[index][row]:g}, which "
                     "is no finite 32-bit number; write a finite one, or nothing where the value is missing."
                 )
+            for name, kind in self.text.items():
+                if kind in ("string", "large_string", "string_view"):
+                    self.text[name] = self._text_in(batch, name)
             if self._relevance is not None:
                 self.relevance.append(self._column(batch, self._relevance).astype(np.float32))
             self.queries.add(batch)
             yield out
         if not self.queries.rows:
             raise DataError(f"{self._source}: has no rows.")
+
+    def _text_in(self, batch: Any, name: str) -> str:
+        """The first text of a column in the first rows of a block that is no number, with its row, for messages."""
+        for row, value in enumerate(batch.column(name).slice(0, TILE).to_pylist()):
+            try:
+                float(value or 0)
+            except ValueError:
+                text = value if len(value) <= 20 else value[:20] + "..."
+                return f"text, such as {printable(text)!r} in row {self.queries.rows + row + 1}"
+        return "text"
 
     def _place(self, row: int) -> str:
         return row_place(self._source, self._table.files, row)

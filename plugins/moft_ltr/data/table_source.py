@@ -23,6 +23,9 @@ SUFFIXES = (*DELIMITERS, ".parquet", ".arrow", ".feather", ".ipc")
 BLOCK_VALUES = 1 << 21
 """Values that are read at once."""
 
+READ_BUFFER = 1 << 18
+"""Bytes of each column of a Parquet file that are read at once; otherwise all of a row group are in memory."""
+
 _BAD_CELL = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BAD_ROW = re.compile(r"CSV parse error: (?:Row #(\d+): )?(Expected \d+ columns, got \d+)")
 
@@ -168,7 +171,7 @@ def _open_file(path: Path, columns: TableColumns) -> Table:
         if suffix == ".parquet":
             from pyarrow import parquet
 
-            file = parquet.ParquetFile(path, memory_map=True, pre_buffer=False)
+            file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BUFFER)
             schema = file.schema_arrow
             wanted = [name for name in schema.names if name not in columns.exclude]
             repeated = _repeated(wanted)

@@ -13,7 +13,7 @@ from moft import DataError
 from moft_ltr.data.dataset import data_layout, read_dataset
 from moft_ltr.data.table_columns import TableColumns
 from moft_ltr.data.table_conversion import convert_table
-from moft_ltr.data.table_source import import_pyarrow, open_frame, open_table
+from moft_ltr.data.table_source import SUFFIXES, import_pyarrow, is_table, open_frame, open_table
 
 
 def write_data(
@@ -62,7 +62,12 @@ def write_data(
         if layout is None:
             raise DataError(f"{like}: its columns have no names, so that others cannot be written like it.")
         known = {name: other.facts.names[column - 1] for name, column in other.labels.items()}
-    table = open_table(Path(data), columns) if isinstance(data, str | Path) else open_frame(data)
+    if isinstance(data, str | Path):
+        if Path(data).exists() and not is_table(Path(data)):
+            raise DataError(f"{data}: is no table; give a file that ends in {', '.join(SUFFIXES)}, or a folder of such files.")
+        table = open_table(Path(data), columns)
+    else:
+        table = open_frame(data)
     chosen = dict(labels) if isinstance(labels, Mapping) else {name: name for name in labels}
     convert_table(table, target, columns, layout, labels=chosen or known, features=features)
     return target

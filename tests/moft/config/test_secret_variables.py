@@ -13,6 +13,7 @@ from moft.config.config_file import read_config
 from moft.config.secret_variables import is_secret
 from moft.errors import ConfigError
 from moft.hooks.plugin_manager import Plugins
+from moft.secret_values import redacted
 
 VALUE = "s3cr\"et'/\\valu&e"
 
@@ -107,7 +108,10 @@ def test_a_stored_config_is_looked_up_again_and_what_is_not_set_is_told(read, mo
         ("number: ${MY_TOKEN}", "number: must be a number, got '${MY_TOKEN}'."),
         ("words: {a: '${MY_TOKEN}'}", "words: must be a list, got a mapping of a."),
         ("more: ['${MY_TOKEN}']", "more: must be a mapping, got ['${MY_TOKEN}']."),
-        ("number: ${A_KEY}", "number: a secret can only be text, got ${A_KEY}; give the variable another name."),
+        (
+            "number: ${secret:A_KEY}",
+            "number: a secret can only be text, got ${secret:A_KEY}; give the variable another name.",
+        ),
         ("perhaps: ${NO_TOKEN}", "perhaps: environment variable ${NO_TOKEN} is not set, in '${NO_TOKEN}'."),
         ("text: ${NO_TOKEN}", "text: environment variable ${NO_TOKEN} is not set, in '${NO_TOKEN}'."),
         ("text: ${secret:NONE}", "text: environment variable ${secret:NONE} is not set, in '${secret:NONE}'."),
@@ -121,3 +125,21 @@ def test_mistakes_show_the_reference(text, told, read, monkeypatch):
     with pytest.raises(ConfigError) as error:
         read(text)
     assert str(error.value) == told
+
+
+@pytest.mark.parametrize(("value", "number"), [("1024", 1024.0), ("-2.5e3", -2500.0), ("12345678", 12345678.0)])
+def test_a_number_is_no_secret_unless_the_config_says_so(value, number, read, monkeypatch):
+    """`MAX_TOKENS` only sounds like one; a password of digits is text."""
+    monkeypatch.setenv("MAX_TOKENS", value)
+    found = read("number: ${MAX_TOKENS}\nmore: {a: 1}")
+    assert (found.plain["number"], found.make().number) == (number, number)
+    assert redacted(f"{value} tokens") == f"{value} tokens"
+    found = read("text: ${MAX_TOKENS}")
+    assert (found.plain["text"], found.make().text) == ("${MAX_TOKENS}", value)
+    assert redacted(f"{value} tokens") == "${MAX_TOKENS} tokens"
+
+
+def test_a_number_in_another_form_is_not_taken_from_such_a_variable(read, monkeypatch):
+    monkeypatch.setenv("MAX_TOKENS", "1_024")
+    with pytest.raises(ConfigError, match="number: a secret can only be text, got"):
+        read("number: ${MAX_TOKENS}")

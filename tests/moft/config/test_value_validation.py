@@ -28,13 +28,13 @@ def test_a_number_must_be_finite(given):
 def test_a_place_is_found_from_the_folder_that_a_run_began_in(tmp_path):
     (tmp_path / "tiny").mkdir()
     for given in ("tiny", "./tiny"):
-        found, plain, _ = validated(PathOrName | None, given, "a", tmp_path)
+        found, plain, _ = validated(PathOrName | None, given, "a", [tmp_path])
         assert found == plain == str(tmp_path / "tiny")
 
 
 @pytest.mark.parametrize("given", ["owner/model", "smollm2", "", " ", "/nowhere", "~/x", "a" * 5000, "nul\0"])
 def test_a_place_that_is_not_there_is_a_name_and_stays(given, tmp_path):
-    assert validated(PathOrName, given, "a", tmp_path) == (given, given, [])
+    assert validated(PathOrName, given, "a", [tmp_path]) == (given, given, [])
 
 
 def test_a_place_stays_as_it_is_written_while_nothing_is_opened(tmp_path, monkeypatch):

@@ -32,6 +32,12 @@ def test_a_valid_model_scores_as_lightgbm_itself(kind, example):
     assert parse_lightgbm(found.text).names == tuple(found.booster.feature_name())
 
 
+def test_a_random_forest_stays_one_whose_trees_are_averaged(example):
+    found = example("rf-regression")
+    assert np.array_equal(load_booster(found.text).predict(found.rows), found.booster.predict(found.rows))
+    assert "average_output" not in parse_lightgbm(example("regression").text).text
+
+
 def test_a_model_of_some_of_its_trees_a_file_without_sizes_and_one_without_parameters_are_read(example):
     found = example("lambdarank")
     for text in (

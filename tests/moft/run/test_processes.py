@@ -67,7 +67,7 @@ def test_two_processes_give_the_losses_of_one(config, moft, warm, steps, tmp_pat
 
 @pytest.mark.slow
 def test_a_mistake_ends_every_process(config, warm, tmp_path):
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes").mkdir(parents=True)
     for code, out, err in together(warm, ["train", config, "--out", tmp_path / "run"]):
         assert (code, out) == (2, "")
         assert len(err.splitlines()) == 1

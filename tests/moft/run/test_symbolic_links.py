@@ -122,6 +122,21 @@ def test_profiles_and_scores_stay_out_of_what_links_lead_to(moft, run, outside, 
     assert content(outside) == before
 
 
+def test_links_that_the_user_made_there_are_left_alone(config, moft, run, tmp_path):
+    """Data or notes beside what moft writes; nothing goes through them."""
+    (tmp_path / "mine").mkdir()
+    for place in ("data", "notes", "policy/more"):
+        (run / place).symlink_to(tmp_path / "mine")
+    (run / "front.json").unlink()
+    assert moft("train", config, "--out", run, "--resume").code == 0
+    assert moft("profile", run).code == 0
+    said = moft("profile", run, "--out", run / "data" / "front")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert f"{run / 'data'}: is a symbolic link" in said.mistakes[0]
+    assert list((tmp_path / "mine").iterdir()) == []
+    assert (run / "data").is_symlink()
+
+
 def test_a_new_run_is_not_made_through_a_link(config, moft, tmp_path):
     (tmp_path / "outside").mkdir()
     for target in ("outside", "nowhere"):

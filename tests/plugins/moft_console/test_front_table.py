@@ -99,3 +99,21 @@ def test_on_a_terminal_the_table_is_drawn(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "─" in out
     assert "0.5000" in out
+
+
+def test_a_few_further_values_have_columns_and_many_are_in_the_report():
+    front = front_of(2)
+    few = {f"clicks mrr@{k}": torch.full((2, 3), 0.25) for k in range(1, 5)}
+    columns, rows = front_table(replace(front, measured=replace(front.measured, more=few)))
+    assert columns[-4:] == list(few)
+    assert rows[0][-1] == "0.2500"
+    many = replace(front, measured=replace(front.measured, more=few | {"clicks map": torch.zeros(2, 3)}))
+    assert front_table(many)[0] == front_table(front)[0]
+    assert captions(many)[-1] == "5 further values are in the report."
+
+
+def test_means_are_by_the_weights_of_lists():
+    front = front_of(2)
+    values = torch.tensor([0.0, 1.0, 1.0]).view(1, 3, 1).expand(2, 3, 2)
+    weighted = replace(front.measured, values=values, weights=torch.tensor([3.0, 1.0, 0.0]))
+    assert [row[1] for row in front_table(replace(front, measured=weighted))[1]] == ["0.2500", "0.2500"]

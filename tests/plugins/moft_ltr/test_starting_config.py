@@ -117,6 +117,25 @@ def test_the_transform_fits_the_labels(values, expected, written, write):
     assert config["task"]["objectives"]["label"] == {"column": 2, **expected}
 
 
+def test_the_logarithm_of_money_is_proposed_also_where_it_is_little(written, write):
+    rows = [(0.3, 0), (0.2, 0), (0.1, 0), (0.5, 0), (0.2, 110.6), (0.4, 12.25)]
+    _, config = written(write(rows), "--label", "revenue=2")
+    assert config["task"]["objectives"]["revenue"] == {"column": 2, "transform": "log1p"}
+
+
+def test_no_logarithm_is_proposed_of_which_32_bits_keep_nothing(written, write):
+    _, config = written(write([(0.3, 1_700_000_000), (0.1, 1_700_500_000)]), "--label", "fresh=2")
+    assert config["task"]["objectives"]["fresh"]["transform"] == "min-max"
+
+
+def test_labels_whose_digits_are_lost_are_refused_where_they_are_named_and_not_guessed(written, write, moft):
+    folder = write([(0.3, 2, 1_700_000_000), (0.1, 0, 1_700_000_400)])
+    said = moft("new", "config", "ltr", "--data", folder, "--label", "fresh=3")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "the label of 'fresh', 1700000400 in column 3 is 1.7" in said.mistakes[0]
+    assert "column-3" not in written(folder)[1]["task"]["objectives"]
+
+
 def test_queries_of_one_document_are_dropped_where_there_are_some(written, write):
     text, config = written(write([(0.3, 4), (0.1, 0)], last=["1 qid:99 1:0.5 2:1"]), "--label", "clicks=2")
     assert config["task"]["short_lists"] == "drop"

@@ -207,7 +207,8 @@ def test_text_has_to_be_excluded_or_be_categories(tables, shop, tmp_path):
         rows(0, 8).assign(title="blue").to_parquet(tmp_path / "text" / f"{name}.parquet")
     given = {"data": tmp_path / "text", "features": None, "labels": ["grade"]}
     with pytest.raises(
-        DataError, match=r"column 'title' holds \w+, and no numbers\. List it in task\.exclude, or in task\.categorical"
+        DataError,
+        match=r"'title' holds text, such as 'blue' in row 1, and no numbers\. List it in task\.exclude, or",
     ):
         tables(**given).check_inputs()
     tables(**given, exclude=["title"]).check_inputs()
@@ -314,3 +315,51 @@ def test_a_converted_folder_with_another_layout_is_refused(trained, tables, shop
     built = trained(data=tmp_path / "set", categorical=None)
     with pytest.raises(DataError, match=r"other: column 1 is 'grade', but 'a' in the training split\. Convert its source again"):
         built.read(tmp_path / "other")
+
+
+def test_a_base_model_that_needs_more_than_32_bits_is_refused_with_its_row(tables, tmp_path):
+    lightgbm = pytest.importorskip("lightgbm")
+    (tmp_path / "fine").mkdir()
+    frames = {name: rows(first, 20) for name, first in (("train", 0), ("vali", 100), ("test", 200))}
+    for name, frame in frames.items():
+        frame["a"] = 1e9 + frame["grade"]
+        frame.to_parquet(tmp_path / "fine" / f"{name}.parquet")
+    train = frames["train"]
+    group = train.groupby("query", sort=False).size().to_numpy()
+    given = {"objective": "lambdarank", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 3}
+    lightgbm.train(given, lightgbm.Dataset(train[["a", "b"]], train.grade, group=group), 5).save_model(tmp_path / "m.txt")
+    with pytest.raises(DataError, match=r"train\.parquet, row \d+: the LightGBM model scores this row .* with 32 bits"):
+        tables(data=tmp_path / "fine", base={"name": "lightgbm", "path": str(tmp_path / "m.txt")}).check_inputs()
+    with pytest.raises(DataError, match=r"train\.parquet, row \d+: the base score \d+ in column 'a' is .* with 32 bits"):
+        tables(data=tmp_path / "fine", base={"name": "scores", "column": "a"}).check_inputs()
+
+
+def test_a_converted_folder_is_read_as_it_was_converted(tables, trained, tmp_path):
+    frame = rows(0, 40)
+    frame["part"] = np.where(frame["query"].str[1:].astype(int) < 20, "train", "test")
+    frame.loc[frame["query"].str[1:].astype(int) > 30, "part"] = "valid"
+    moft_ltr.write_data(tmp_path / "all", frame, split="part")
+    built = trained(data=tmp_path / "all", categorical=None)
+    assert [built.batches(name).lists for name in ("train", "validation", "test")] == [20, 9, 11]
+    with pytest.raises(ConfigError, match=r"was converted with the splits of column 'part'; convert its source with --split a"):
+        tables(data=tmp_path / "all", categorical=None, split="a").check_inputs()
+    with pytest.raises(DataError, match=r"column 'store' was not converted as categories; convert it with --categorical store"):
+        tables(data=tmp_path / "all").check_inputs()
+
+
+def test_a_word_among_numbers_is_named_with_its_row(tables, tmp_path):
+    (tmp_path / "word").mkdir()
+    for name in ("train", "vali", "test"):
+        frame = rows(0, 8).astype({"clicks": str})
+        frame.loc[3, "clicks"] = "n/a?"
+        frame.to_csv(tmp_path / "word" / f"{name}.csv", index=False)
+    with pytest.raises(DataError, match=r"column 'clicks' holds text, such as 'n/a\?' in row 4, and no numbers"):
+        tables(data=tmp_path / "word").check_inputs()
+
+
+def test_a_feature_that_gives_a_label_away_is_noted_although_labels_are_missing(trained, tmp_path):
+    (tmp_path / "leak").mkdir()
+    for name, first in (("train", 0), ("vali", 100), ("test", 200)):
+        rows(first, 30).assign(b=lambda frame: frame.dwell.fillna(0.5)).to_parquet(tmp_path / "leak" / f"{name}.parquet")
+    notes = trained(data=tmp_path / "leak").notes
+    assert any(text.startswith("dwell: column b among") and "task.exclude: ['b']" in text for text in notes)

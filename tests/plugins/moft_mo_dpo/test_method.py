@@ -14,9 +14,10 @@ from moft.engine.policies.item_mlp import ItemNetwork
 from moft.engine.seed import seed_initialisation
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
+from moft.errors import ConfigError
 from moft.interfaces import Context, Method
 from moft.testing.toy_task_and_policy import FEATURES, ToyTask
-from moft.types import Tradeoff
+from moft.types import Objective, Tradeoff
 from moft_mo_dpo.method import _Margins, shifted_corrections
 
 METHOD = {"name": "mo-dpo", "points": 3}
@@ -104,3 +105,9 @@ def test_margins_are_those_without_dropout():
     with torch.no_grad():
         expected = torch.cat([singles.corrections(batch, (j,)) for j in range(2)]).transpose(0, 1)
     assert_close(margins, expected)
+
+
+def test_a_loss_of_final_scores_is_refused(plugins):
+    method = resolve(Method, {**METHOD, "loss": "approx-ndcg"}, plugins).make()
+    with pytest.raises(ConfigError, match="mo-dpo shifts rewards by a margin, so they give no final scores"):
+        method.check((Objective("a"), Objective("b")), lambda size: None)

@@ -122,6 +122,27 @@ def test_a_chat_is_what_the_template_makes_of_both_and_keeps_its_end(folder):
     assert_close(Classifier(**chat, max_length=2)(["dog"], ["bad ran"]), outputs_of(folder, "bad ran")[:, 1])
 
 
+ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "error", "told"),
+    [
+        (ENDLESS, ConfigError, r"^reads: the chat template of .*classifier does not end within 0\.3 s\. Set reads: response or"),
+        ("{% for %}", ConfigError, r"^reads: the chat template of .*classifier cannot be read \(line 1: .*\)\. Set reads:"),
+        ("{% if messages[1].content %}" + ENDLESS + "{% endif %}", DataError, r"^the chat template of .*classifier does not end"),
+        ("{{ raise_exception('no') }}", DataError, r"^the chat template of .*classifier rejects the chat \(no\)\.$"),
+    ],
+)
+def test_a_chat_template_that_does_not_end_is_one_line(template, error, told, folder, monkeypatch):
+    monkeypatch.setattr("moft.engine.data.bounded_rendering.SECONDS", 0.3)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(error, match=told):
+        Classifier(model=str(folder), label="good", reads="chat")(["dog"], ["ran ."])
+
+
 def test_a_response_that_is_too_long_loses_its_end(classifier_folder):
     scores = Classifier(model=str(classifier_folder), label="good", scale="logit", max_length=2)([""], ["good dog ran ."])
     assert_close(scores, outputs_of(classifier_folder, "good dog")[:, 1])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft_llm.data.chat.bounded_rendering import ASKS_TIME
 from moft_llm.data.chat.control_tokens import ControlTokens, SplitText, TokenSplitter, check_private
 from moft_llm.data.chat.messages import Message, Prompt, Response, messages_in, response_text, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd, turn_end_of, written_names
-from moft_llm.data.chat.whole_chats import ChatRenderer, in_words
+from moft_llm.data.chat.whole_chats import ChatRenderer, Continuation
 
 PLACEHOLDER = "{prompt}"
+
+ASKS_TIME = "strftime_now"
+"""The function by which a chat template asks for the time, as transformers calls it."""
 
 CONTEXT = 64
 """Characters at a prompt's end that decide how its response is tokenized; tokenizers look no further back."""
@@ -43,11 +45,15 @@ class TokenizedResponse:
         tokens: as it continues its prompt, without the end, unless the text names it last.
         end: the token that ends it.
         is_split: whether it has names of control tokens that are text.
+        is_closed: whether the end of a block that the prompt opens was put before it.
+        is_moved: whether the template makes reasoning of a part that the data does not mark as such.
     """
 
     tokens: list[int]
     end: int | None
     is_split: bool
+    is_closed: bool = False
+    is_moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,11 @@ class Template:
             return self.turn_end.space
         return "" if self.text == "none" else self.text[len(self.text.rstrip(" ")) :]
 
+    def whole_response(self, text: str) -> str:
+        """A generated text as a response of the data: without the leading space, and with the block that its prompt opens."""
+        opening = self.turn_end.opening if self.turn_end.ends_opening("") else ""
+        return opening + text.removeprefix(self.leading_space)
+
     @property
     def end(self) -> int | None:
         """The token that ends a response: that which ends a turn in the chat template, else EOS.
@@ -116,7 +127,7 @@ class Template:
             return TurnEnd()
         found = turn_end_of(self.tokenizer)
         if found.fault is not None and found.fault.kind != "rejected":
-            raise ConfigError(f"[task.template] chat: the tokenizer's chat template {in_words(found.fault)}.")
+            raise ConfigError(f"[task.template] chat: the tokenizer's chat template {found.fault.in_words()}.")
         return found
 
     @cached_property
@@ -198,7 +209,8 @@ class Template:
             Message("assistant", text) if isinstance(response, str) else response
             for text, response in zip(texts, responses, strict=True)
         ]
-        bodies, ends = self._bodies(prompts, starts, messages, places)
+        written = self._continuations(prompts, starts, messages, places)
+        bodies = [found.text for found in written]
         is_split = [self._is_splitting and self.splitter.count(text) > 0 for text in texts]
         tokens: list[list[int]] = [[]] * len(bodies)
         protected = [
@@ -215,26 +227,39 @@ class Template:
         ):
             found = tokenize_responses(tokenizer, [start for start, _ in pairs], [body for _, body in pairs])
             for row, ids in zip(rows, found, strict=True):
-                tokens[row] = [*ids, end] if closed[row] and (end := ends[row]) is not None else ids
-        return [TokenizedResponse(*parts) for parts in zip(tokens, ends, is_split, strict=True)]
+                tokens[row] = [*ids, end] if closed[row] and (end := written[row].end) is not None else ids
+        return [
+            TokenizedResponse(
+                ids, found.end, has_names, isinstance(response, str) and self.turn_end.ends_opening(response), found.is_moved
+            )
+            for ids, has_names, response, found in zip(tokens, is_split, responses, written, strict=True)
+        ]
 
-    def _bodies(
+    def _continuations(
         self, prompts: Sequence[Prompt], starts: Sequence[str], messages: Sequence[Message], places: Sequence[str]
-    ) -> tuple[list[str], list[int | None]]:
-        """What follows each prompt, and the token that ends it. A text that a chat template does not write goes as it is."""
+    ) -> list[Continuation]:
+        """What follows each prompt. A text that a chat template does not write goes as it is, after what precedes an answer."""
         if self.text != "chat" or self.version == 1:
             for message, where in zip(messages, places, strict=True):
                 if message.more:
                     raise DataError(
                         f"{where}: only a chat template can write {message.keys} of a response. Set task.template: chat."
                     )
-            return [self.leading_space + message.content for message in messages], [self.end] * len(messages)
+            return [Continuation(self.leading_space + message.content, self.end) for message in messages]
         found = self._chats.continuations(prompts, starts, messages, places, self.turn_end)
-        bodies = [
-            self.turn_end.unopened(message.content) if written is None else written[0]
+        return [
+            self._unwritten(message.content)
+            if written is None
+            else replace(written, end=self.end if written.end is None else written.end)
             for message, written in zip(messages, found, strict=True)
         ]
-        return bodies, [self.end if written is None or written[1] is None else written[1] for written in found]
+
+    def _unwritten(self, response: str) -> Continuation:
+        """A text that the chat template does not write."""
+        before, text = self.turn_end.unwritten(response)
+        has_tokens = self._is_splitting and self.splitter.count(before) > 0
+        body = SplitText(before + text, self.splitter.protect(before) + text) if has_tokens else before + text
+        return Continuation(body, self.end)
 
     def _protected(self, start: str, body: str) -> tuple[str, str]:
         """A rendered prompt and its response with private characters for the control tokens of the template."""

@@ -159,7 +159,7 @@ def response_of(value: Any, what: str, where: str) -> Response:
 
 
 def messages_of(values: Sequence[Any], what: str, where: str) -> tuple[Message, ...]:
-    """Messages from what a file holds; keys that are null are left out, since tables have them in every row.
+    """Messages from what a file holds; keys that are null or empty are left out, since tables have them in every row.
 
     Args:
         values: of the file.
@@ -203,7 +203,7 @@ def _chat_of(value: Any, where: str) -> str | tuple[Message, ...]:
 
 
 def _message(value: Any, what: str, where: str) -> Message:
-    calls = isinstance(value, Mapping) and bool(value.get("tool_calls"))  # such a message needs no content
+    calls = isinstance(value, Mapping) and not _is_empty(value.get("tool_calls"))  # such a message needs no content
     if not isinstance(value, Mapping) or not value.keys() >= ({"role"} if calls else {"role", "content"}):
         raise DataError(f"{where}: {what} is {short_repr(value)}; a message is {{role: text, content: text}}.")
     is_null = calls and value.get("content", "") is None
@@ -211,15 +211,26 @@ def _message(value: Any, what: str, where: str) -> Message:
     parts = _text_parts(given, what, where) if isinstance(given, list | tuple) else []
     content = "\n".join(part["text"] for part in parts) if isinstance(given, list | tuple) else given
     content = text_of(content, f"content of {what}", where)
-    more = {key: inner for key, inner in value.items() if key not in ("role", "content") and inner is not None}
+    more = {key: inner for key, inner in value.items() if key not in ("role", "content") and not _is_empty(inner)}
     if is_null or parts:
         more = {"content": parts or None, **more}
     return Message(text_of(value["role"], f"role of {what}", where), content, json_text(more, what, where) if more else "")
 
 
+def _is_empty(value: Any) -> bool:
+    """Whether a value of JSON holds nothing, however deep."""
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return all(map(_is_empty, value)) if isinstance(value, list | tuple) else value is None or value == ""
+
+
 def _text_parts(parts: Sequence[Any], what: str, where: str) -> list[dict[str, str]]:
-    """The parts of a content, without keys that are null."""
-    found = [{key: inner for key, inner in part.items() if inner is not None} for part in parts if isinstance(part, Mapping)]
+    """The parts of a content, without keys that are null or empty."""
+    found = [
+        {key: inner for key, inner in part.items() if key == "text" or not _is_empty(inner)}
+        for part in parts
+        if isinstance(part, Mapping)
+    ]
     for part in found if len(found) == len(parts) else [{}]:
         if part.keys() != {"type", "text"} or part["type"] != "text" or not isinstance(part["text"], str):
             raise DataError(

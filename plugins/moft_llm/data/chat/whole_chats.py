@@ -5,17 +5,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from moft import DataError
-from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
+from moft.api import Chat, ChatFault, render_chats
 from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_private
 from moft_llm.data.chat.messages import Message, Prompt, messages_in, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd
 
 OF_RESULTS = ("tool_call_id", "name")
 """Keys that a template may leave out of results of tools: they only say which call and tool a result belongs to."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A message as it continues its prompt.
+
+    Args:
+        text: without the end of the turn.
+        end: the token that ends it, or None.
+        is_moved: has the end of reasoning, but not its beginning, so that the template makes reasoning of what is before.
+    """
+
+    text: str
+    end: int | None
+    is_moved: bool = False
 
 
 class ChatRenderer:
@@ -55,8 +71,8 @@ class ChatRenderer:
 
     def continuations(
         self, prompts: Sequence[Prompt], starts: Sequence[str], messages: Sequence[Message], places: Sequence[str], end: TurnEnd
-    ) -> list[tuple[str, int | None] | None]:
-        """Messages of the assistant as they continue their prompts, without the end of the turn, and the token that ends each.
+    ) -> list[Continuation | None]:
+        """Messages of the assistant as they continue their prompts, without the end of the turn.
 
         None stands for a text that the template rejects, changes in more than white space, or does not write after the prompt.
 
@@ -77,7 +93,9 @@ class ChatRenderer:
         ]
         chats = [Chat(chat.messages, chat.tools, opens_answer=False) for chat, _ in marked]
         wholes = [
-            "" if isinstance(whole, Fault) and whole.kind == "rejected" and not message.more else _text(whole, where, "response")
+            ""
+            if isinstance(whole, ChatFault) and whole.kind == "rejected" and not message.more
+            else _text(whole, where, "response")
             for whole, message, where in zip(self._rendered(chats), messages, places, strict=True)
         ]
         more = [row for row, message in enumerate(messages) if message.more]
@@ -87,28 +105,45 @@ class ChatRenderer:
             [places[row] for row in more],
             first=[len(chats[row].messages) - 1 for row in more],
         )
-        found: list[tuple[str, int | None] | None] = []
+        found: list[Continuation | None] = []
         for start, whole, message, where, (_, is_split) in zip(starts, wholes, messages, places, marked, strict=True):
-            text, protected = self._splitter.unmarked(whole), self._splitter.protect(whole)
-            before = start.protected if isinstance(start, SplitText) else self._splitter.protect(start)
-            follows = text.startswith(start) and protected.startswith(before)
-            if message.more and not follows:
+            body = self._after(start, whole) if message.more else self._text_after(start, whole, message.content, end)
+            if message.more and body is None:
                 raise DataError(
                     f"{where}: the chat template writes this prompt differently when a message with more than a content follows, "
                     "so the message is no continuation that can be trained."
                 )
-            if not message.more and not (
-                follows
-                and protected.endswith(self._splitter.protect(end.text))
-                and _squeezed(message.content) in _squeezed(text[len(start) - len(end.opening) :])
-            ):
+            if body is None:
                 found.append(None)
                 continue
-            body, token = self._without_end(
-                SplitText(text[len(start) :], protected[len(before) :]), end, is_text=not message.more
-            )
-            found.append((body if is_split else str(body), token))
+            body, token = self._without_end(body, end, is_text=not message.more)
+            is_moved = not message.more and _is_moved(message.content, body, end)
+            found.append(Continuation(body if is_split else str(body), token, is_moved))
         return found
+
+    def _after(self, start: str, whole: str) -> SplitText | None:
+        """What a template wrote after a rendered prompt; None where it wrote the prompt differently."""
+        text, protected = self._splitter.unmarked(whole), self._splitter.protect(whole)
+        before = start.protected if isinstance(start, SplitText) else self._splitter.protect(start)
+        is_there = text.startswith(start) and protected.startswith(before)
+        return SplitText(text[len(start) :], protected[len(before) :]) if is_there else None
+
+    def _text_after(self, start: str, whole: str, text: str, end: TurnEnd) -> SplitText | None:
+        """What a template wrote after a prompt, where that is the text of a response, and closes what the prompt has opened."""
+        body, closing = self._after(start, whole), ""
+        if body is None and start.endswith(end.left_out) and not end.opens_block(text):
+            body, closing = self._after(self._without(start, end.left_out), whole), end.closing
+        if body is None or not body.protected.endswith(self._splitter.protect(end.text)) or not _is_written(text, body, end):
+            return None
+        if closing and end.closes_block(text):
+            return None
+        return SplitText(closing + body, self._splitter.protect(closing) + body.protected)
+
+    def _without(self, start: str, end: str) -> str:
+        """A rendered prompt without what it ends in."""
+        if not isinstance(start, SplitText):
+            return start.removesuffix(end)
+        return SplitText(start.removesuffix(end), start.protected.removesuffix(self._splitter.protect(end)))
 
     def _without_end(self, body: SplitText, end: TurnEnd, is_text: bool) -> tuple[SplitText, int | None]:
         after = self._splitter.protect(end.text)
@@ -121,7 +156,7 @@ class ChatRenderer:
             last[1]
         )
 
-    def _rendered(self, chats: Sequence[Chat]) -> list[str | Fault]:
+    def _rendered(self, chats: Sequence[Chat]) -> list[str | ChatFault]:
         return render_chats(self._tokenizer, chats, self._now)
 
     def _messages(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[tuple[Message, ...]]:
@@ -169,7 +204,7 @@ class ChatRenderer:
         turns = [_until(chat, number) for row, number, variant, _ in same for chat in (chats[row], variant)]
         written = self._rendered(turns)
         for (row, number, _, part), turn, other in zip(same, written[::2], written[1::2], strict=True):
-            is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, Fault)
+            is_old = chats[row].messages[number]["role"] == "assistant" and not isinstance(turn, ChatFault)
             if not is_old or turn == other:  # templates write the reasoning of the last turn only
                 raise DataError(
                     f"{places[row]}: the tokenizer's chat template leaves out {part}. Remove it from the data, or use a model "
@@ -177,16 +212,9 @@ class ChatRenderer:
                 )
 
 
-def in_words(fault: Fault, what: str = "chat") -> str:
-    """What a chat template does wrong, after its name in a sentence."""
-    if fault.kind == "syntax":
-        return f"cannot be read ({fault.reason})"
-    return f"rejects the {what} ({fault.reason})" if fault.kind == "rejected" else fault.reason
-
-
-def _text(rendered: str | Fault, where: str, what: str) -> str:
-    if isinstance(rendered, Fault):
-        raise DataError(f"{where}: the tokenizer's chat template {in_words(rendered, what)}.")
+def _text(rendered: str | ChatFault, where: str, what: str) -> str:
+    if isinstance(rendered, ChatFault):
+        raise DataError(f"{where}: the tokenizer's chat template {rendered.in_words(what)}.")
     return rendered
 
 
@@ -195,9 +223,22 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def _writes(rendered: str | Fault, parts: Sequence[Mapping[str, str]]) -> bool:
+def _is_written(text: str, body: str, end: TurnEnd) -> bool:
+    """Whether what a template writes after a prompt has a whole text in it; reasoning of its own has to be in front."""
+    if end.opens_block(text):
+        return _squeezed(end.opening + body).startswith(_squeezed(text))
+    return _squeezed(text) in _squeezed(body)
+
+
+def _is_moved(text: str, body: str, end: TurnEnd) -> bool:
+    """Whether a template makes reasoning of the beginning of a text that does not say so."""
+    is_answer = _squeezed(body).endswith(_squeezed(end.between + text))
+    return not end.opening and end.closes_block(text) and not end.opens_block(text) and not is_answer
+
+
+def _writes(rendered: str | ChatFault, parts: Sequence[Mapping[str, str]]) -> bool:
     """Whether a template writes the text of parts, instead of leaving it out or writing the parts as Python or JSON."""
-    if isinstance(rendered, Fault) or any(form in rendered for form in (str(parts), json.dumps(parts, ensure_ascii=False))):
+    if isinstance(rendered, ChatFault) or any(form in rendered for form in (str(parts), json.dumps(parts, ensure_ascii=False))):
         return False
     return all(part["text"].strip() in rendered for part in parts)
 

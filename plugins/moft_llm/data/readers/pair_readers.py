@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -25,7 +25,8 @@ ROLES = {"Human": "user", "Assistant": "assistant"}
 class Pairs:
     """One chosen and one rejected response per row, labelled 1 and 0 for one objective.
 
-    A response is text, or a list of messages. Then the last message is the response, and those before it are the prompt.
+    A response is text, a message, or a list of messages. Then the last message is the response, and those before it are the
+    prompt.
 
     Args:
         path: file or folder of .jsonl, .json or .parquet, or `owner/name` of a dataset on the hub.
@@ -52,10 +53,10 @@ class Pairs:
             (before, chosen), (before_rejected, rejected) = (_response(row, name) for name in (self.chosen, self.rejected))
             if before != before_rejected:
                 self._refuse_pair(before, before_rejected, row.where)
+            if before and row.values.get(self.prompt) is not None:
+                before = self._longer(row[self.prompt], before, row.where)
             given = [message.fields() for message in before] if before else row[self.prompt]
             prompt = prompt_of(given, row.where, row.values.get("tools"))
-            if before and row.values.get(self.prompt) is not None:
-                self._check_prompt(row[self.prompt], before, row.where)
             yield Example(prompt, (chosen, rejected), {self.objective: (1.0, 0.0)}, row.where)
 
     def _refuse_pair(self, before: Sequence[Message], other: Sequence[Message], where: str) -> NoReturn:
@@ -73,18 +74,23 @@ class Pairs:
             )
         raise DataError(f"{where}: {both} begin with different messages; a pair must have one prompt.")
 
-    def _check_prompt(self, value: Any, before: Sequence[Message], where: str) -> None:
-        """Checks that the column of the prompt says what chats begin with: its messages, or the text of a user's message."""
+    def _longer(self, value: Any, before: tuple[Message, ...], where: str) -> tuple[Message, ...]:
+        """What chats begin with, or the column of the prompt where it has messages before those, such as that of the system.
+
+        Raises:
+            DataError: the two disagree; a text has to be a message of the user.
+        """
         if isinstance(value, str):
             users = [message.content.strip() for message in before if message.role == "user"]
-            agrees = value.strip() in (*users[:1], *users[-1:], "")
-        else:
-            agrees = isinstance(value, list) and messages_of(value, self.prompt, where) in (tuple(before), ())
-        if not agrees:
-            raise DataError(
-                f"{where}: {self.prompt} is {short_repr(value)}, but {self.chosen} begins with other messages. "
-                "Remove one of the two."
-            )
+            if value.strip() in (*users[:1], *users[-1:], ""):
+                return before
+        elif isinstance(value, list):
+            chats = sorted((before, messages_of(value, self.prompt, where)), key=len)
+            if chats[1][len(chats[1]) - len(chats[0]) :] == chats[0]:
+                return chats[1]
+        raise DataError(
+            f"{where}: {self.prompt} is {short_repr(value)}, but {self.chosen} begins with other messages. Remove one of the two."
+        )
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,8 @@ class HH:
 def _response(row: Row, column: str) -> tuple[tuple[Message, ...], Response]:
     """The messages before a response, if there are any, and the response."""
     value: Any = row[column]
+    if isinstance(value, Mapping):
+        return (), response_of(value, column, row.where)
     if not isinstance(value, list) or not value:
         return (), text_of(value, column, row.where)
     *before, last = messages_of(value, column, row.where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -80,6 +81,21 @@ def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
     assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
 
 
+def test_a_run_that_cannot_be_written_is_measured_elsewhere(finished, moft, tmp_path, monkeypatch):
+    def refuse(folder, *args, **kwargs):
+        if folder.is_relative_to(finished):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return plain(folder, *args, **kwargs)
+
+    plain = type(tmp_path).mkdir
+    monkeypatch.setattr(type(tmp_path), "mkdir", refuse)
+    said = moft("profile", finished)
+    target = finished / "profiles" / "test-3"
+    told = f"moft: error: {target}: cannot be written (Permission denied); choose another folder with --out."
+    assert (said.code, said.mistakes) == (2, [told])
+    assert moft("profile", finished, "--out", tmp_path / "front").code == 0
+
+
 def test_a_policy_that_is_not_measured_yet_is_profiled(finished, moft, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / "front.json").unlink()
@@ -131,3 +147,37 @@ def test_a_profile_that_is_interrupted_keeps_its_points_and_goes_on(finished, mo
     assert moft(*words[:-1], tmp_path / "whole").code == 0
     assert front(tmp_path / "front")["points"] == front(tmp_path / "whole")["points"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["front", "whole"]
+
+
+def test_a_policy_is_measured_by_other_metrics(finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    words = ("--metric", "first=value@2", "--metric", "first=mean-value@3", "--metric", "main=err(top=9)@4")
+    said = moft("profile", tmp_path / "run", *words)
+    assert (said.code, said.mistakes) == (0, [])
+    assert "first mean-value@3" in said.out
+    target = tmp_path / "run" / "profiles" / "test-3-first=value@2-first=mean-value@3-main=err-top=9-@4"
+    found, before = front(target), front(finished)
+    assert found["metric"].startswith(
+        "value@2/ndcg@10: first value@2 (sum of the label as in the data over the top k), and beside it "
+    )
+    assert [point["values"][1] for point in found["points"]] == [point["values"][1] for point in before["points"]]
+    assert all(point["values"][0] != other["values"][0] for point, other in zip(found["points"], before["points"], strict=True))
+    assert all(set(point["more"]) == {"first mean-value@3"} for point in [*found["points"], found["base"]])
+    assert ",first mean-value@3" in (target / "front.csv").read_text().splitlines()[0]
+    assert "first mean-value@3" in (target / "report.html").read_text().replace("<wbr>", "")
+
+
+METRIC_MISTAKES = {
+    "no metric": ("first", "--metric 'first': must be an objective and a metric, such as first=ndcg@5."),
+    "no such objective": ("frist=mrr", "there is no objective 'frist'; there are first, second, main. Did you mean 'first'?"),
+    "no such metric": ("first=nugget@5", "metric 'nugget@5' of 'first': no such metric; there are ndcg, mrr"),
+    "labels that do not fit": ("main=err(top=1)@4", "err(top=1)@4 of 'main': document"),
+}
+
+
+@pytest.mark.parametrize(("metric", "told"), METRIC_MISTAKES.values(), ids=METRIC_MISTAKES)
+def test_a_metric_that_does_not_fit_is_told_in_one_line(metric, told, finished, moft, tmp_path):
+    said = moft("profile", finished, "--metric", metric, "--out", tmp_path / "front")
+    assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
+    assert told in said.mistakes[0]
+    assert list(tmp_path.iterdir()) == []

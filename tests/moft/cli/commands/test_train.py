@@ -125,12 +125,30 @@ def test_a_plan_in_the_place_of_a_run_says_so_and_one_that_resumes_has_to_go_wit
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_is_no_run_is_left_alone(words, kind, config, moft, tmp_path):
     target = tmp_path / "run"
-    target.write_text("mine") if kind == "file" else target.mkdir()
+    if kind == "folder":
+        target.mkdir()
+    (target / "notes" if kind == "folder" else target).write_text("mine")
     before = contents(tmp_path)
     said = moft("train", config, "--out", target, *words)
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert str(target) in said.mistakes[0]
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("words", [(), ("--resume",)])
+def test_an_empty_folder_is_filled(words, config, moft, learned, finished, tmp_path):
+    (tmp_path / "run").mkdir()
+    place = (tmp_path / "run").stat().st_ino
+    assert moft("train", config, "--out", tmp_path / "run", "--plan", *words).code == 0
+    assert moft("train", config, "--out", tmp_path / "run", *words).code == 0
+    assert learned(tmp_path / "run") == learned(finished)
+    assert (tmp_path / "run").stat().st_ino == place, "a mounted folder cannot be replaced"
+
+
+def test_a_run_that_was_killed_as_its_empty_folder_was_locked_begins_anew(config, moft, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    assert moft("train", config, "--out", tmp_path / "run", "--resume").code == 0
 
 
 def test_a_place_that_cannot_be_written_is_told(config, moft, tmp_path, match):

@@ -24,6 +24,22 @@ SETTINGS = {
     "a feature outside the file": ("task.features=[1, 11]", "task.features: there is no column 11"),
     "an excluded column outside the file": ("task.exclude=[12]", "task.exclude: there is no column 12"),
     "no input left": ("task.exclude=[1, 2, 3, 4, 5, 6, 7, 8]", "no input column is left"),
+    "a metric that does not exist": (
+        "task.objectives.first.metric=dcg@5",
+        "metric 'dcg@5' of 'first': no such metric; there are ndcg",
+    ),
+    "a metric that labels do not fit": (
+        "task.objectives.first={column: 9, metric: err(top=0.1)@5}",
+        r"err\(top=0.1\)@5 of 'first': document \d+ of query \d+ of the split has the label .* err needs grades from 0 to 0.1",
+    ),
+    "a metric of an evaluator that has none": (
+        ["task.main.metric=mrr@5", "profile.evaluator=preference"],
+        "the evaluator Preference measures all objectives alike, but 'main' names its own metric",
+    ),
+    "a metric that is the same for every ranking": (
+        "task.objectives.first.metric=precision(rel=-1)@5",
+        r"precision\(rel=-1\)@5 of 'first': in no query are some documents relevant \(a label of -1 or more\) and others not",
+    ),
     "no objective": ("task.objectives={}", r"\[task.objectives\] is empty; name at least one objective"),
     "a beta of zero": ("task.objectives.first.beta=0", "first.beta: must be greater than 0, got 0"),
     "a negative beta": ("task.objectives.first.beta=-1", "first.beta: must be greater than 0, got -1"),

@@ -19,6 +19,7 @@ from moft.engine.fronts.hypervolume import (
     volume_above,
 )
 from moft.errors import ConfigError, ShapeError
+from moft.types import list_mean
 
 
 def _random_front(n, m, seed=0):
@@ -242,3 +243,21 @@ def test_the_method_says_what_is_approximate():
     assert hypervolume_method(300, 20, 1000, 0.0042) == (
         "approximate, from 262,144 directions (1,666 for each bootstrap sample), standard error 0.0042 of the value"
     )
+
+
+def test_weighted_lists_count_as_if_they_were_there_several_times():
+    values = torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(0)).double()
+    values[:, 1, 0] = torch.nan
+    weights, counts = torch.tensor([1.0, 2.0, 0.0, 3.0]), resampled(4, 50, seed=1)
+    repeated = values.repeat_interleave(weights.long(), dim=1)
+    assert_close(list_mean(values, weights), repeated.nanmean(1))
+    as_often = counts.repeat_interleave(weights.long(), dim=1)
+    assert_close(bootstrap_means(values, counts, weights), bootstrap_means(repeated, as_often), equal_nan=True)
+    reference = torch.zeros(2)
+    found, expected = (
+        bootstrap_hypervolume(values, counts, reference, weights),
+        bootstrap_hypervolume(repeated, as_often, reference),
+    )
+    assert_close(found, expected, equal_nan=True)
+    assert_close(list_mean(values, torch.full((4,), 0.1)), values.nanmean(1))
+    assert list_mean(values[..., 0], torch.tensor([0.0, 1.0, 0.0, 0.0])).isnan().all()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from moft.engine.losses.objective_losses import ObjectiveLosses, check_scalarizer, label_statistics
+from moft.engine.losses.objective_losses import ObjectiveLosses, check_losses, check_scalarizer, label_statistics
 from moft.errors import ConfigError, PluginError, ShapeError
+from moft.interfaces import Asks
 from moft.types import Batch, Objective
 from moft.types.objective import RESERVED, check_objective_names
 
@@ -152,3 +154,63 @@ def test_a_loss_that_changes_the_labels_or_the_mask_of_the_data_is_told(touched)
 def test_a_scalarizer_that_gives_no_number_for_each_list_is_told(returned, message):
     with pytest.raises((PluginError, ShapeError), match=message):
         check_scalarizer(returned, 3)
+
+
+def test_the_weight_of_a_list_multiplies_its_cost_and_counts_in_statistics():
+    labels = torch.zeros(3, 2, 1)
+    labels[:2, 0, 0] = torch.tensor([1.0, 2.0])
+
+    class Sparse(Scaled):
+        """Zero for a list without labels; a constant makes others count at correction zero."""
+
+        def __call__(self, rewards, labels, mask):
+            return (rewards * labels).sum(-1) + (labels.sum(-1) > 0)
+
+    losses = ObjectiveLosses([Objective("a")], Sparse())
+    plain, weights = _batch(labels), torch.tensor([0.5, 1.0, 1.5])
+    weighted = replace(plain, list_weights=weights)
+    correction = torch.randn(3, 2)
+    assert_close(
+        losses(correction, weighted, torch.ones(1, 1)), losses(correction, plain, torch.ones(1, 1)) * weights.unsqueeze(1)
+    )
+    found = label_statistics(losses, [weighted], torch.ones(1, 1))
+    assert (found.lists, found.labelled.tolist(), found.share.tolist()) == (3, [2], [0.5])
+    assert found.gradient.item() == pytest.approx((0.5 * 1 + 1.0 * 2) / 1.5)
+    same = label_statistics(losses, [replace(plain, list_weights=torch.ones(3))], torch.ones(1, 1))
+    alike = label_statistics(losses, [plain], torch.ones(1, 1))
+    assert (same.share.tolist(), same.gradient.tolist()) == (alike.share.tolist(), alike.gradient.tolist())
+
+
+def test_a_loss_that_does_not_weight_items_is_refused_where_they_have_weights():
+    batch, objectives = _batch(torch.rand(2, 3, 2)), [Objective("clicks"), Objective("price")]
+    weights = torch.ones(2, 3, 2)
+    weights[..., 1] = 2.0
+    with pytest.raises(
+        ConfigError, match="price: its items have weights, such as inverse propensities, which loss Scaled does not"
+    ):
+        check_losses(objectives, Scaled(), replace(batch, item_weights=weights))
+    check_losses(objectives, Scaled(), replace(batch, item_weights=torch.ones(2, 3, 2)))
+    with pytest.raises(ConfigError, match="price: its items have weights"):
+        label_statistics(ObjectiveLosses(objectives, Scaled()), [replace(batch, item_weights=weights)], torch.ones(1, 2))
+
+
+def test_each_objective_gets_the_weights_of_its_own_items():
+    @dataclass(frozen=True)
+    class Weighted(Scaled):
+        asks: ClassVar[Asks] = Asks(item_weights=True)
+
+        def __call__(self, rewards, labels, mask, context=None):
+            return (rewards * labels * (1 if context is None else context.item_weights)).sum(-1)
+
+    labels, weights, correction = torch.rand(2, 3, 2), torch.rand(2, 3, 2), torch.randn(4, 2, 3)
+    batch = replace(_batch(labels), item_weights=weights)
+    for losses in (
+        ObjectiveLosses([Objective("a"), Objective("b")], Weighted()),
+        ObjectiveLosses([Objective("a", loss=Weighted(2.0)), Objective("b")], Weighted()),
+    ):
+        found = losses(correction, batch, torch.ones(1, 2))
+        assert_close(found, (correction.unsqueeze(-1) * labels * weights).sum(-2))
+    assert_close(
+        ObjectiveLosses([Objective("a"), Objective("b")], Weighted())(correction, _batch(labels), torch.ones(1, 2)),
+        (correction.unsqueeze(-1) * labels).sum(-2),
+    )

@@ -40,7 +40,7 @@ def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path, full_disk):
 def test_what_is_there_already_is_named(tmp_path):
     RunFolder.create(tmp_path / "run", CONFIG)
     (tmp_path / "file").write_text("")
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "notes").mkdir(parents=True)
     for name, told in (
         ("run", r"a run already exists here; .* or continue it with --resume"),
         ("file", r"a file already exists here; choose another --out or remove it"),

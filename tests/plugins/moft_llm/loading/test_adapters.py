@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM
 
 from moft import ConfigError, DataError
-from moft_llm.loading.model_loading import load_base, model_outline
+from moft_llm.loading.model_loading import load_base, model_outline, model_without_weights
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.network.lora import LoRA
 
@@ -74,6 +74,45 @@ def test_an_adapter_beside_its_model_is_merged(kind, tiny_models, tmp_path):
     assert base.changes == (f"an adapter ({KINDS[kind].peft_type.value}) is merged into it",)
     where = "holds an adapter beside the model; it is merged into that model"
     assert base.notes == (f"{folder} {where}, so policy and reference both start from the two together.",)
+
+
+TIED = {
+    "head": {"target_modules": ["q_proj", "lm_head"]},
+    "embeddings": {"target_modules": ["q_proj", "embed_tokens"]},
+    "both": {"target_modules": ["embed_tokens", "lm_head"]},
+    "both, tied": {"target_modules": ["embed_tokens", "lm_head"], "ensure_weight_tying": True},
+    "saved": {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+    "saved, tied": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens", "lm_head"], "ensure_weight_tying": True},
+    "neither": {"target_modules": ["q_proj"]},
+}
+
+
+@pytest.mark.parametrize("kind", TIED)
+@pytest.mark.filterwarnings("ignore:.*tie_word_embeddings:UserWarning", "ignore:.*weight_tying:UserWarning")
+def test_an_adapter_of_tied_embeddings_parts_them(kind, tiny_models, tmp_path):
+    base, folder = tiny_models("llama", tie_word_embeddings=True), tmp_path / "a"
+    settings = peft.LoraConfig(r=4, task_type="CAUSAL_LM", **TIED[kind])
+    expected, plain = write_adapter(base, folder, settings, base_model_name_or_path=str(base))
+    network = loaded(folder).network
+    with torch.no_grad():
+        assert_close(network(TOKENS).logits, expected, atol=1e-4, rtol=1e-4)
+        assert (expected - plain).abs().max() > 1e-2
+        network.save_pretrained(tmp_path / "whole")
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / "whole").eval()
+        assert_close(again(TOKENS).logits, expected, atol=1e-4, rtol=1e-4)
+    is_tied = network.lm_head.weight is network.model.embed_tokens.weight
+    assert network.config.tie_word_embeddings == is_tied
+    if kind in ("neither", "head"):
+        assert is_tied == (kind == "neither")
+
+
+def test_a_look_without_weights_says_that_no_adapter_was_tried(tiny_models, tmp_path):
+    write_adapter(tiny_models(), tmp_path / "a", base_model_name_or_path=str(tiny_models()))
+    (told,) = model_without_weights(str(tmp_path / "a"), gguf=None, cache=None)[2]
+    assert (
+        told == f"{tmp_path / 'a'}: whether its adapter can be merged into {tiny_models()}, which is tried when training starts."
+    )
+    assert model_without_weights(str(tiny_models()), gguf=None, cache=None)[2] == ()
 
 
 def test_policy_and_reference_start_from_the_merged_model(both):

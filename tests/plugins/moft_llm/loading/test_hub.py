@@ -20,6 +20,7 @@ ASKED = "moft: owner/name: no such file or folder; looking on the Hugging Face h
 def assignment(monkeypatch, tmp_path):
     """Sets what the hub answers when it is asked for a file; its cache is empty."""
     hub.note_hub_request.cache_clear()
+    hub._is_reachable.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
@@ -78,12 +79,39 @@ def test_what_no_hub_can_have_is_one_line(assignment):
         check_hub("a--b", "config.json")
 
 
-def test_a_model_of_the_cache_is_not_asked_for(assignment, tmp_path, capsys):
-    assignment(AssertionError("asked"))
+@pytest.fixture
+def cached(tmp_path):
+    """A model in the cache."""
     revision = tmp_path / "models--owner--name" / "snapshots" / "0123456789"
     revision.mkdir(parents=True)
     (revision / "config.json").write_text("{}")
     (tmp_path / "models--owner--name" / "refs").mkdir()
     (tmp_path / "models--owner--name" / "refs" / "main").write_text("0123456789")
+
+
+@pytest.mark.usefixtures("cached")
+@pytest.mark.parametrize("error", [None, HfHubHTTPError("busy", response=response(503))])
+def test_a_model_of_the_cache_is_taken_without_a_word(error, assignment, capsys):
+    assignment(error)
+    check_hub("owner/name", "config.json")
+    assert not constants.is_offline_mode()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_hub_that_is_not_there_is_asked_once_for_a_model_of_the_cache(assignment, capsys):
+    assignment(ConnectionError("no route to host"))
+    check_hub("owner/name", "config.json")
+    assert constants.is_offline_mode()
+    assignment(AssertionError("asked"))
+    check_hub("owner/name", "config.json")
+    told = "moft: owner/name: the Hugging Face hub cannot be reached, so the copy in its cache is used.\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.usefixtures("cached")
+def test_offline_a_model_of_the_cache_is_not_asked_for(assignment, monkeypatch, capsys):
+    assignment(AssertionError("asked"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     check_hub("owner/name", "config.json")
     assert capsys.readouterr().err == ""

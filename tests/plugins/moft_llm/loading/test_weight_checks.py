@@ -22,7 +22,7 @@ def change_config(folder, **changes):
 
 
 def test_a_sound_model_has_an_outline_and_a_tokenizer(folder):
-    outline, tokenizer = model_without_weights(str(folder), gguf=None, cache=None)
+    outline, tokenizer, _ = model_without_weights(str(folder), gguf=None, cache=None)
     assert type(outline) is type(model_outline(str(folder)))
     assert next(outline.parameters()).is_meta
     assert tokenizer is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+from datetime import datetime
 
 import pytest
 
@@ -55,3 +56,16 @@ def test_an_interrupted_command_keeps_the_responses_and_says_how_to_go_on(tiny_m
     assert capsys.readouterr().err.splitlines()[-1] == told
     assert main(words) == 0
     assert sorted(tmp_path.iterdir()) == [out, prompts]
+
+
+def test_prompts_keep_the_date_on_which_sampling_began(tmp_path):
+    path, first = tmp_path / "a.partial", datetime(2026, 2, 28, 23, 59)
+    with PartialFile(path, SETTINGS) as partial:
+        assert partial.now is None
+        partial.begin(None, first)
+        partial.add([["a", "b"]])
+    with PartialFile(path, SETTINGS) as partial:
+        assert partial.now == first
+    path.write_text(path.read_text().replace("2026-02-28", "2026-02-30"))
+    with pytest.raises(DataError, match=r"a\.partial:1: damaged line"):
+        PartialFile(path, SETTINGS)

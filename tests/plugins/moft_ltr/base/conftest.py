@@ -21,6 +21,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "linear-and-missing": {"objective": "regression", "linear_tree": True, "lost": True},
     "dart": {"boosting": "dart"},
     "rf": {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6},
+    "rf-regression": {"objective": "regression", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6},
     "goss": {"data_sample_strategy": "goss"},
     "one-leaf": {"objective": "regression", "min_data_in_leaf": 10**6},
     "missing": {"lost": True},

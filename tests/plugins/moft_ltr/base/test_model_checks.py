@@ -246,6 +246,23 @@ def test_names_that_the_data_knows_must_agree(written, values, model, built):
         built(folder)
 
 
+def test_a_feature_named_as_a_label_is_noted_where_the_columns_are_listed(written, values, model, built):
+    """Such as the clicks of the past, beside the label."""
+    from moft_ltr.data.svmlight import convert
+
+    model(values[:, :3], names=["clicks", "a", "b"])
+    folder = written(values)
+    for split in ("train", "vali", "test"):
+        convert(folder / f"{split}.txt", folder / split, labels={"clicks": 4, "other": 5})
+        (folder / f"{split}.txt").unlink()
+    _, notes = built(folder, base={"columns": [1, 2, 3]})
+    told = (
+        "The base model's feature 'clicks' is read from column 1, as task.base.columns says. The data has a label of the same "
+        "name in column 4."
+    )
+    assert told in notes
+
+
 def test_names_and_labels_that_the_model_reads_are_noted(written, values, model, built):
     model(values[:, :4], names=["bm25", "age", "price", "clicks"])
     values[:, 2] += values[:, 3]

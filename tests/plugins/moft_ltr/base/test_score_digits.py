@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from moft import DataError
-from moft_ltr.base.score_digits import digit_notes
+from moft_ltr.base.score_digits import digit_notes, label_digit_notes
+from moft_ltr.data.label_transforms import LabelColumn, MainLabel
 
 
 @pytest.fixture
@@ -50,3 +51,39 @@ def test_a_converted_folder_whose_scores_may_have_lost_digits_is_noted(scored, s
     part = scored(scores)
     (tmp_path / "data.txt").unlink()
     assert list(digit_notes(part, 1)) == []
+
+
+LABELS = {
+    "seconds": 1.7e9 + np.arange(80) * 37 % 1000,
+    "amounts": 2e7 + np.arange(80) % 3,
+    "whole numbers of nine digits": 123456789.0 + np.arange(80) % 7,
+    "the same after 32 bits": 1.7e9 + np.arange(80) % 4,
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_labels_that_lose_digits_are_refused_with_their_line(labels, scored):
+    told = r"data.txt:\d+: the label of 'fresh', \d+ in column 1 is .* with 32 bits .*Subtract one number, such as the smallest"
+    with pytest.raises(DataError, match=told):
+        label_digit_notes({"train": [scored(labels)]}, {"fresh": LabelColumn(1)}, None)
+
+
+def test_a_relevance_that_loses_digits_is_refused(data_of, whole):
+    part = whole(data_of(*((1.7e9 + item, item // 4, "1") for item in range(8))))
+    with pytest.raises(DataError, match=r"the label of 'main', 1700000001 in the relevance is 1.7e\+09 after moft has read it"):
+        label_digit_notes({"train": [part]}, {}, MainLabel(gain="linear"))
+
+
+def test_labels_that_keep_what_matters_are_taken_and_their_text_is_not_read_again(scored, monkeypatch):
+    steps = np.arange(80)
+    parts = [scored(labels) for labels in (steps % 5, steps * 19.99 + 1e5, 1.7e9 + steps * 1e6, np.ones(80))]
+    monkeypatch.setattr("moft_ltr.base.score_digits.read_again", None)
+    assert label_digit_notes({"train": parts}, {"a": LabelColumn(1)}, MainLabel()) == {}
+
+
+def test_a_converted_folder_whose_labels_may_have_lost_digits_is_noted_by_objective(scored, tmp_path):
+    part = scored(LABELS["the same after 32 bits"])
+    (tmp_path / "data.txt").unlink()
+    found = label_digit_notes({"train": [part]}, {"fresh": LabelColumn(1)}, None)
+    assert list(found) == ["fresh"]
+    assert "the labels of 'fresh' in column 1 are far from zero, up to 1.7e+09, so that 32 bits may have lost" in found["fresh"]

@@ -153,3 +153,18 @@ def test_the_note_on_constant_queries_claims_nothing_about_the_loss():
     assert check_learnable(labels, lengths, ["a"], {"a": 6}, "here") == [
         "a: in 1 of 2 training queries all documents have the same label, which says nothing about their order."
     ]
+
+
+def test_labels_that_32_bits_no_longer_tell_apart_after_their_transform_are_refused(data_of, whole):
+    """The logarithms of 1.7e9 and of 4096 more differ in the eighth digit."""
+    part = whole(data_of((0, 1, 1_700_000_000), (1, 1, 1_700_004_096), (0, 2, 1_700_000_000), (1, 2, 1_700_000_000)))
+    told = r"data.txt:1: column 1 of query qid:1: labels of 'fresh' such as 1.7e\+09 .* 21.2.* 32 bits .*Subtract one number"
+    with pytest.raises(DataError, match=told):
+        read_labels([part], [part.items], {"fresh": LabelColumn(1, "log1p")}, None)
+    labels, _ = read_labels([part], [part.items], {"fresh": LabelColumn(1, "min-max")}, None)
+    assert labels.flatten().tolist() == [0, 1, 0, 0]
+
+
+def test_a_constant_objective_that_may_have_lost_its_digits_says_so():
+    with pytest.raises(DataError, match=r"its labels must differ within some query. Lost."):
+        check_learnable(torch.ones(2, 1), torch.tensor([2]), ["b"], {"b": 7}, "here", {"b": "Lost."})

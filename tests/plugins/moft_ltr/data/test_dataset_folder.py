@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +168,18 @@ def test_facts_of_another_form_are_refused(tmp_path: Path, change: dict[str, obj
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(DataError, match=r"meta\.json: a value has another form than moft writes"):
         open_dataset(tmp_path / "set", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_cache", "told"),
+    [
+        (errno.ENOSPC, True, "No space left on device. Nothing was left there; free some space or choose another folder. It is"),
+        (errno.EACCES, True, "Permission denied. Nothing was left there. It is the cache folder of moft: set MOFT_CACHE"),
+        (errno.EROFS, False, "Read-only file system. Nothing was left there; choose another folder."),
+    ],
+)
+def test_only_a_full_disk_needs_space(number, is_cache, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOFT_CACHE", str(tmp_path if is_cache else tmp_path / "other"))
+    with pytest.raises(DataError) as error, new_folder(tmp_path / "set"):
+        raise OSError(number, os.strerror(number))
+    assert str(error.value).startswith(f"{tmp_path / 'set'}: cannot be written: {told}")

@@ -59,3 +59,10 @@ def test_ids_are_integers_or_texts(values):
 
 def test_integers_above_64_bits_with_a_sign_are_texts():
     assert read(query=np.array([2**63] * 2 + [5] * 3 + [6], dtype=np.uint64)).qids.tolist()[0] == str(2**63)
+
+
+@pytest.mark.parametrize("column", ["query", "item"])
+def test_ids_that_are_integers_and_then_texts_are_refused(column):
+    one = {"query": [1], "item": [1], "f": [1.0]}
+    with pytest.raises(DataError, match=rf"row 2: column '{column}' holds .*string, but int64 before"):
+        frame_dataset([one, one | {"query": [2], column: ["x"]}])

@@ -150,7 +150,7 @@ def test_a_file_without_items_is_refused(tmp_path: Path, text: str) -> None:
     assert "has no documents; a line is `relevance qid:N" in fault(tmp_path, text)
 
 
-@pytest.mark.parametrize("tail", [b"1 qid:1 1:2 \x00\n", b"1 qid:1 1:2 # \xff\xfe\n"])
+@pytest.mark.parametrize("tail", [b"1 qid:1 1:2 \x00\n", b"1 qid:1 1:2 \xff\xfe # \xff\n"])
 def test_a_binary_file_is_refused(tmp_path: Path, tail: bytes) -> None:
     assert fault(tmp_path, GOOD.encode() + tail).startswith("4: is not UTF-8 text; a line is")
 
@@ -216,3 +216,14 @@ def test_a_long_comment_and_a_query_of_thousands_of_documents_are_read(tmp_path:
     text = "1 qid:1 1:1 #" + "x" * 300_000 + "\n" + "".join(f"0 qid:2 1:{number}\n" for number in range(3000))
     data = read(tmp_path, text)
     assert np.diff(data.offsets).tolist() == [1, 3000]
+
+
+def test_a_comment_may_be_in_any_encoding(tmp_path: Path) -> None:
+    text = b"# caf\xe9\n1 qid:4 1:1 # cr\xe8me # \xff\n0 qid:4 1:2\n2 qid:5 1:3 # caf\xe9\n"
+    (tmp_path / "data.txt").write_bytes(text)
+    convert(tmp_path / "data.txt", tmp_path / "out")
+    found = open_dataset(tmp_path / "out", tmp_path)
+    assert np.asarray(found.features).flatten().tolist() == [1, 2, 3]
+    assert found.lines.tolist() == [2, 4]
+    (tmp_path / "other").mkdir()
+    assert fault(tmp_path / "other", text + b"1 qid:6 1:1\xe9 # caf\xe9\n").startswith("5: is not UTF-8 text; a line is")

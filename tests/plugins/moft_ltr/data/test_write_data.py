@@ -110,6 +110,13 @@ def test_the_name_of_a_folder_that_exists_is_refused(frame, tmp_path):
         moft_ltr.write_data(tmp_path, frame)
 
 
+def test_a_path_that_is_no_table_is_one_line(tmp_path):
+    (tmp_path / "data.txt").write_text("1 qid:1 1:1\n")
+    for path in (tmp_path, tmp_path / "data.txt"):
+        with pytest.raises(DataError, match=r"is no table; give a file that ends in \.csv"):
+            moft_ltr.write_data(tmp_path / "set", path)
+
+
 @pytest.mark.parametrize("data", [np.zeros((3, 2)), "no-such-file.parquet", 3, [np.zeros(2)], []])
 def test_what_is_no_table_is_one_line(data, tmp_path):
     with pytest.raises(DataError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
+from moft.engine.data import bounded_rendering
 from moft_llm.data.chat.chat_template import CONTEXT, Template, tokenize_responses, tokenize_texts
 from moft_llm.data.preference_example import Message
 
@@ -137,3 +138,25 @@ def test_a_chat_template_whose_own_code_fails_is_one_line(letters):
     letters.chat_template = "{% for message in messages %}{{ message.content + 1 }}{% endfor %}"
     with pytest.raises(DataError, match=r"^data\.jsonl:7: the tokenizer's chat template rejects the prompt \(.+\)\.$"):
         Template(letters, "chat").render("one", HERE)
+
+
+ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+
+
+def test_an_endless_template_is_one_line_before_any_prompt(chatty, monkeypatch):
+    monkeypatch.setattr(bounded_rendering, "SECONDS", 0.3)
+    with pytest.raises(
+        ConfigError, match=r"^\[task\.template\] chat: the tokenizer's chat template does not end within 0\.3 s\.$"
+    ):
+        _ = Template(chatty(ENDLESS), "chat").end
+    data = "{% if 'loop' in messages[0].content %}" + ENDLESS + "{% endif %}@chatml"
+    template = Template(chatty(data), "chat")
+    with pytest.raises(DataError, match=r"^b:2: the tokenizer's chat template does not end within 0\.3 s\.$"):
+        template.render_all(["hello", "loop"], ["a:1", "b:2"])
+
+
+def test_a_template_with_a_syntax_error_names_the_template(chatty):
+    with pytest.raises(
+        ConfigError, match=r"^\[task\.template\] chat: the tokenizer's chat template cannot be read \(line 2: .*\)\.$"
+    ):
+        _ = Template(chatty("a\n{% for %}"), "chat").end

@@ -24,6 +24,28 @@ def test_keys_of_a_message_stay_in_their_order_and_null_ones_go():
     assert made[1] == Message("tool", "rain")
 
 
+EMPTY = ([], {}, "", None, {"arguments": None}, [None], [{"name": ""}], ())
+
+
+@pytest.mark.parametrize("nothing", EMPTY, ids=str)
+def test_keys_that_hold_nothing_go(nothing):
+    keys = {"tool_calls": nothing, "reasoning_content": nothing, "annotations": nothing}
+    plain = {"role": "assistant", "content": "a"}
+    assert response_of({**plain, **keys}, "response 1", HERE) == "a"
+    parts = [{"type": "text", "text": "a", **keys}, {"type": "text", "text": "", **keys}]
+    assert prompt_of([{"role": "user", "content": parts, **keys}, {**plain, **keys, "role": "tool"}], HERE) == (
+        prompt_of([{"role": "user", "content": [{"type": "text", "text": text} for text in ("a", "")]}], HERE)[0],
+        Message("tool", "a"),
+    )
+    with pytest.raises(DataError, match=r"message 1 of response 1 is .* a message is \{role: text, content: text\}"):
+        response_of({"role": "assistant", **keys}, "response 1", HERE)
+
+
+@pytest.mark.parametrize("value", [0, False, [0], {"a": False}, " "])
+def test_keys_that_hold_something_stay(value):
+    assert response_of({"role": "assistant", "content": "a", "x": value}, "response 1", HERE).fields()["x"] == value
+
+
 def test_a_message_that_calls_tools_needs_no_content():
     null, missing = ([{"role": "assistant", **more, "tool_calls": CALL}] for more in ({"content": None}, {}))
     assert response_of(null, "response 1", HERE).fields() == null[0]

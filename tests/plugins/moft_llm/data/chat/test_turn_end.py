@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from moft_llm.data.chat.chat_template import Template
@@ -91,3 +93,107 @@ def test_a_template_that_takes_no_assistant_says_so(chatty):
     assert found.token is None
     assert found.fault.reason == "it does not write the messages of the assistant"
     assert Template(tokenizer, "chat").end == tokenizer.eos_token_id
+
+
+OPENED = (  # as DeepSeek-R1 writes it
+    "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content.split('</think>')[-1] }}"
+    "{{ '<|end|>' if m.role == 'assistant' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|><think>\\n' }}{% endif %}"
+)
+THINKING = (  # as Qwen 3 does, with its template in short
+    "{% for m in messages %}{% if m.role == 'user' %}{{ '<|user|>' + m.content }}{% else %}"
+    "{% set parts = m.content.split('</think>') %}"
+    "{% set thoughts = parts[0].split('<think>')[-1].strip('\\n') if parts | length > 1 else '' %}"
+    "{{ '<|assistant|><think>\\n' + thoughts + '\\n</think>\\n\\n' + parts[-1].lstrip('\\n') + '<|end|>' }}"
+    "{% endif %}{% endfor %}"
+)
+QWEN3 = THINKING + "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+QWEN3_THINKING = THINKING + "{% if add_generation_prompt %}{{ '<|assistant|><think>\\n' }}{% endif %}"
+NEMOTRON = OPENED.replace("'|>' + m", "'|>' + ('<think></think>' if m.role == 'assistant' else '') + m")
+
+
+@pytest.mark.parametrize(
+    ("template", "response", "trained"),
+    [
+        (QWEN3, "<think>\nlet me", "<think>\nlet me"),
+        (QWEN3, "\n<think>\nlet me", "<think>\nlet me"),
+        (QWEN3, "<think>\nhm\n</think>\n\nYes", "<think>\nhm\n</think>\n\nYes"),
+        (QWEN3, "<think>hm</think>Yes", "<think>\nhm\n</think>\n\nYes"),
+        (QWEN3, "<think>\nhm\n</think>\n\nYes </think> so", "<think>\nhm\n</think>\n\nYes </think> so"),
+        (QWEN3, "Yes", "<think>\n\n</think>\n\nYes"),
+        (QWEN3, "a</think>b</think>c", "<think>\n\n</think>\n\na</think>b</think>c"),
+        (QWEN3_THINKING, "<think>\nlet me", "let me"),
+        (QWEN3_THINKING, "<think>\nhm\n</think>\n\nYes", "hm\n</think>\n\nYes"),
+        (QWEN3_THINKING, "hm\n</think>\n\nYes", "hm\n</think>\n\nYes"),
+        (QWEN3_THINKING, "Yes", "\n</think>\n\nYes"),
+        (OPENED, "<think>\nlet me", "let me"),
+        (OPENED, "<think>let me", "let me"),
+        (OPENED, "<think>\nhm\n</think>\n\nYes", "hm\n</think>\n\nYes"),
+        (OPENED, "hm\n</think>\n\nYes", "hm\n</think>\n\nYes"),
+        (OPENED, "Yes </s>", "\n</think>\n\nYes </s>"),
+        (OPENED.replace("m.content.split", "(m.content | trim).split"), " Yes ", "\n</think>\n\nYes"),
+        (NEMOTRON, "<think>\nlet me", "let me"),
+        (NEMOTRON, "Yes", "</think>Yes"),
+        ("@chatml", "<think>\nlet me", "<think>\nlet me"),
+    ],
+)
+def test_thoughts_stay_where_a_model_writes_them(template, response, trained, chatty):
+    tokenizer = chatty(template)
+    made = Template(tokenizer, "chat")
+    (found,) = made.tokenize_responses(["Hi"], [made.render("Hi", "a:1")], [response], ["a:1"])
+    assert tokenizer.decode(found.tokens) == trained
+    is_opened = template not in (QWEN3, "@chatml")
+    assert found.is_closed == (is_opened and "Yes" in response and "hm" not in response)
+    assert not found.is_moved
+
+
+@pytest.mark.parametrize(
+    ("template", "note"),
+    [
+        (
+            OPENED,
+            r"train: 1 of 2 responses do not end the block that the prompt opens \(<think>\), so it is ended before them\. Begin",
+        ),
+        (
+            QWEN3,
+            r"train: 1 of 2 responses have </think> but do not begin with <think>; the chat template makes reasoning of what is",
+        ),
+    ],
+)
+def test_answers_in_a_block_that_was_not_theirs_are_counted(template, note, chatty):
+    responses = ("Yes", "I like </think> tags")
+    data = tokenize(
+        [Example("Hi", responses, {}, "a:1")],
+        chatty(template),
+        template="chat",
+        max_length=400,
+        max_response=None,
+        add_eos=True,
+        objectives={},
+    )
+    (found,) = data.notes("train")
+    assert re.match(note, found)
+
+
+@pytest.mark.parametrize(
+    ("assistant", "between"),
+    [
+        (" ' + m.content + '</s>", " "),
+        ("<think>\\n\\n</think>\\n\\n' + m.content + '</s>", "<think>\n\n</think>\n\n"),
+        ("<|user|>final<|end|>' + m.content + '</s>", "<|user|>final<|end|>"),
+    ],
+)
+def test_the_same_goes_before_an_answer_where_the_template_writes_its_prompt_differently(assistant, between, chatty):
+    tokenizer = chatty(  # as Mistral: the system message goes into the last message, if that is the user's
+        "{% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}"
+        "{{ (messages[0].content if loop.last and messages[0].role == 'system' else '') + m.content + '<|assistant|>' }}"
+        "{% else %}{{ '" + assistant + "' }}{% endif %}{% endfor %}"
+    )
+    template = Template(tokenizer, "chat")
+    system = (Message("system", "Be kind."), Message("user", "Hi"))
+    for prompt in ("Hi", system):
+        for response in ("Yes", "Yes </s>  yes"):
+            start = template.render(prompt, "a:1")
+            (found,) = template.tokenize_responses([prompt], [start], [response], ["a:1"])
+            assert tokenizer.decode(found.tokens) == between + response
+            alone = template.tokenize_responses([prompt], [start], ["Yes"], ["a:1"])[0]
+            assert found.tokens[: len(alone.tokens)] == alone.tokens

@@ -37,12 +37,29 @@ def test_columns_of_text_are_a_pair(file_of):
         {"prompt": "p ", "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
         {"prompt": [USER], "chosen": [USER, assignment("a")], "rejected": [USER, assignment("b")]},
         {"prompt": [USER], "chosen": [assignment("a")], "rejected": [assignment("b")]},
+        {"prompt": [USER], "chosen": assignment("a"), "rejected": {**assignment("b"), "tool_calls": []}},
     ],
-    ids=["no prompt", "text beside whole chats", "messages beside whole chats", "chats of one message"],
+    ids=["no prompt", "text beside whole chats", "messages beside whole chats", "chats of one message", "messages"],
 )
 def test_columns_of_chats_end_in_the_responses(file_of, row):
     path = file_of(row)
     assert list(Pairs(path).examples()) == [Example((Message("user", "p"),), ("a", "b"), {"preferred": (1.0, 0.0)}, f"{path}:1")]
+
+
+@pytest.mark.parametrize("shorter", ["prompt", "chosen", "nothing"])
+def test_of_a_prompt_and_chats_that_agree_the_longer_is_the_prompt(shorter, file_of):
+    system = {"role": "system", "content": "s"}
+    prompt, before = ([USER] if shorter == name else [system, USER] for name in ("prompt", "chosen"))
+    path = file_of({"prompt": prompt, "chosen": [*before, assignment("a")], "rejected": [*before, assignment("b")]})
+    (example,) = Pairs(path).examples()
+    assert example.prompt == (Message("system", "s"), Message("user", "p"))
+
+
+def test_a_prompt_and_chats_with_other_system_messages_disagree(file_of):
+    prompt, before = ([{"role": "system", "content": text}, USER] for text in "st")
+    path = file_of({"prompt": prompt, "chosen": [*before, assignment("a")], "rejected": [*before, assignment("b")]})
+    with pytest.raises(DataError, match=r"but chosen begins with other messages\. Remove one of the two\.$"):
+        list(Pairs(path).examples())
 
 
 @pytest.mark.parametrize(

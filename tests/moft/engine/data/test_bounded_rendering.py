@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from moft import ConfigError, DataError
-from moft_llm.data.chat import bounded_rendering
-from moft_llm.data.chat.bounded_rendering import Chat, Fault, render_chats
-from moft_llm.data.chat.chat_template import Template
+from moft.engine.data import bounded_rendering
+from moft.engine.data.bounded_rendering import Chat, ChatFault, render_chats
 
+TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 HELLO = Chat([{"role": "user", "content": "Hello"}])
 ENDLESS = {
     "nested loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
@@ -27,42 +26,37 @@ ENDLESS = {
 }
 
 
+@pytest.fixture
+def chatty():
+    """A tokenizer with a chat template, in which `@turns` stands for one that writes all messages."""
+
+    def made(template):
+        from tokenizers import Tokenizer, models
+        from transformers import PreTrainedTokenizerFast
+
+        backend = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+        return PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=template.replace("@turns", TURNS))
+
+    return made
+
+
 @pytest.mark.parametrize("template", ENDLESS.values(), ids=ENDLESS)
 def test_a_template_that_does_not_end_is_a_fault_in_seconds_and_bounded_memory(template, chatty, monkeypatch):
     monkeypatch.setattr(bounded_rendering, "SECONDS", 1.0)
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     found = render_chats(chatty(template), [HELLO, HELLO])
-    assert all(isinstance(fault, Fault) for fault in found)
+    assert all(isinstance(fault, ChatFault) for fault in found)
     assert time.monotonic() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB, of this process
 
 
-def test_an_endless_template_is_one_line_before_any_prompt(chatty, monkeypatch):
-    monkeypatch.setattr(bounded_rendering, "SECONDS", 0.3)
-    with pytest.raises(
-        ConfigError, match=r"^\[task\.template\] chat: the tokenizer's chat template does not end within 0\.3 s\.$"
-    ):
-        _ = Template(chatty(ENDLESS["nested loops"]), "chat").end
-    data = "{% if 'loop' in messages[0].content %}" + ENDLESS["nested loops"] + "{% endif %}@chatml"
-    template = Template(chatty(data), "chat")
-    with pytest.raises(DataError, match=r"^b:2: the tokenizer's chat template does not end within 0\.3 s\.$"):
-        template.render_all(["hello", "loop"], ["a:1", "b:2"])
-
-
-def test_a_template_with_a_syntax_error_names_the_template(chatty):
-    with pytest.raises(
-        ConfigError, match=r"^\[task\.template\] chat: the tokenizer's chat template cannot be read \(line 2: .*\)\.$"
-    ):
-        _ = Template(chatty("a\n{% for %}"), "chat").end
-
-
 def test_chats_are_rendered_as_transformers_does_and_faults_stay_with_their_chat(chatty):
-    tokenizer = chatty("{% if messages[0].content == 'bad' %}{{ raise_exception('no\nbad') }}{% endif %}@chatml")
+    tokenizer = chatty("{% if messages[0].content == 'bad' %}{{ raise_exception('no\nbad') }}{% endif %}@turns")
     bad = Chat([{"role": "user", "content": "bad"}])
     closed = Chat(HELLO.messages, opens_answer=False)
     assert render_chats(tokenizer, [HELLO, bad, closed]) == [
         tokenizer.apply_chat_template(HELLO.messages, tokenize=False, add_generation_prompt=True),
-        Fault("rejected", "no bad"),
+        ChatFault("rejected", "no bad"),
         tokenizer.apply_chat_template(HELLO.messages, tokenize=False),
     ]
     assert render_chats(tokenizer, []) == []
@@ -78,7 +72,7 @@ def test_no_process_stays(chatty, monkeypatch):
 
     monkeypatch.setattr(os, "fork", noted)
     render_chats(chatty(ENDLESS["nested loops"]), [HELLO])
-    render_chats(chatty("@chatml"), [HELLO])
+    render_chats(chatty("@turns"), [HELLO])
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)

@@ -24,9 +24,6 @@ MEMORY = 1 << 30
 CHARACTERS = 10_000_000
 """Of a rendered chat."""
 
-ASKS_TIME = "strftime_now"
-"""The function by which a template asks for the time, as transformers calls it."""
-
 
 @dataclass(frozen=True)
 class Chat:
@@ -44,7 +41,7 @@ class Chat:
 
 
 @dataclass(frozen=True)
-class Fault:
+class ChatFault:
     """Why a chat was not rendered.
 
     Args:
@@ -56,8 +53,18 @@ class Fault:
     kind: Literal["syntax", "rejected", "endless"]
     reason: str
 
+    def in_words(self, what: str = "chat") -> str:
+        """What the chat template does wrong, after its name in a sentence.
 
-def render_chats(tokenizer: Any, chats: Sequence[Chat], now: datetime | None = None) -> list[str | Fault]:
+        Args:
+            what: it was to render.
+        """
+        if self.kind == "syntax":
+            return f"cannot be read ({self.reason})"
+        return f"rejects the {what} ({self.reason})" if self.kind == "rejected" else self.reason
+
+
+def render_chats(tokenizer: Any, chats: Sequence[Chat], now: datetime | None = None) -> list[str | ChatFault]:
     """The text of each chat, or why there is none; what follows an endless one is not rendered.
 
     Args:
@@ -74,20 +81,20 @@ def render_chats(tokenizer: Any, chats: Sequence[Chat], now: datetime | None = N
     if child == 0:
         _render_and_exit(tokenizer, chats, now, sender)
     sender.close()
-    found: list[str | Fault] = []
+    found: list[str | ChatFault] = []
     try:
         with receiver, suppress(EOFError, OSError):
             while len(found) < len(chats):
                 record = json.loads(receiver.recv_bytes())
-                found.append(record["text"] if "text" in record else Fault(**record))
+                found.append(record["text"] if "text" in record else ChatFault(**record))
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
     finally:
         _, status = os.waitpid(child, 0)
-    if len(found) < len(chats) and not (found and isinstance(found[-1], Fault) and found[-1].kind == "endless"):
+    if len(found) < len(chats) and not (found and isinstance(found[-1], ChatFault) and found[-1].kind == "endless"):
         is_late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
-        found.append(Fault("endless", f"does not end within {SECONDS:g} s" if is_late else "ends its process"))
+        found.append(ChatFault("endless", f"does not end within {SECONDS:g} s" if is_late else "ends its process"))
     return [*found, *[found[-1]] * (len(chats) - len(found))]
 
 
