@@ -158,7 +158,11 @@ def test_lists_to_be_scored_need_no_labels(prepared, tmp_path):
         ({"objectives": {}}, ConfigError, "is empty; give at least one objective"),
         ({"objectives": {"brief": TextLabel(label="short")}}, DataError, "no training prompt has the label 'short'.*brief, calm"),
         ({"max_length": 4096}, ConfigError, "max_length. 4096 is longer than the context of .*: 512 tokens"),
-        ({"prompt_tokens": 600}, ConfigError, "prompt_tokens. 600 tokens leave none for a prompt and a response in the context of"),
+        (
+            {"prompt_tokens": 600},
+            ConfigError,
+            "prompt_tokens. 600 tokens leave none for a prompt and a response",
+        ),
         ({"model": "./nowhere"}, DataError, "no such folder"),
         (
             {"quantization": "4bit"},
