@@ -263,17 +263,18 @@ class LTR:
 
     def _reading(self) -> tuple[TableColumns, Layout | None]:
         """How tables are read that are only scored."""
-        columns, layout = replace(self._table, split=None), self._layout_of_table
+        layout = self._layout_of_table
+        read = {*self._inputs.tolist(), *self._base_scores.columns_read(() if layout is None else layout.names)}
         if layout is None:  # then columns have numbers, as they have in a table of arrays without names
-            layout = Layout(tuple(map(str, range(1, self._layout + 1)))) if self._layout else None
-        if layout is not None:
-            read = {*self._inputs.tolist(), *self._base_scores.columns_read(layout.names)}
-            layout = replace(layout, needed=frozenset(layout.names[column] for column in read))
-        return columns, layout
+            layout = Layout(tuple(map(str, range(1, max(self._layout, *(column + 1 for column in read)) + 1))))
+        layout = replace(layout, needed=frozenset(layout.names[column] for column in read))
+        return replace(self._table, split=None), layout
 
     def _read(self, data: Dataset) -> Batches:
         """Queries that are only scored."""
-        if self._layout_of_table is not None and not data.facts.names:
+        if self._layout_of_table is None:
+            data = replace(data, facts=replace(data.facts, names=()))
+        elif not data.facts.names:
             raise DataError(f"{data.source}: its columns have no names, but the run was trained on named ones; name them.")
         if self._layout and data.columns > self._layout:
             raise DataError(
