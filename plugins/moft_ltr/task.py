@@ -42,11 +42,11 @@ from moft_ltr.data.data_notes import id_notes, leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
-from moft_ltr.data.ids import ids_at
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objective, objective_of
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.missing_values import missing_main_notes
 from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.scored_data import check_scored, scored_layout, scored_names
 from moft_ltr.data.side_columns import Propensity, SideColumns, SideValues, read_side_columns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
 from moft_ltr.data.table_columns import Layout, TableColumns, layout_of_text, layout_text
@@ -300,32 +300,18 @@ class LTR:
     def read_frame(self, frame: object) -> Batches:
         return self._read(frame_dataset(frame, *self._reading()))
 
-    def _reading(self) -> tuple[TableColumns, Layout | None]:
+    def _reading(self) -> tuple[TableColumns, Layout]:
         """How tables are read that are only scored."""
-        columns, layout = replace(self._table, split=None), self._layout_of_table
-        if layout is None:  # then columns have numbers, as they have in a table of arrays without names
-            layout = Layout(tuple(map(str, range(1, self._layout + 1)))) if self._layout else None
-        if layout is not None:
-            read = {*self._inputs.tolist(), *self._base_scores.columns_read(layout.names)}
-            layout = replace(layout, needed=frozenset(layout.names[column] for column in read))
-        return columns, layout
+        names = () if self._layout_of_table is None else self._layout_of_table.names
+        read = (*self._inputs.tolist(), *self._base_scores.columns_read(names))
+        return replace(self._table, split=None), scored_layout(self._layout_of_table, self._layout, read)
 
     def _read(self, data: Dataset) -> Batches:
         """Queries that are only scored."""
-        if self._layout_of_table is not None and not data.facts.names:
-            raise DataError(f"{data.source}: its columns have no names, but the run was trained on named ones; name them.")
-        if self._layout and data.columns > self._layout:
-            raise DataError(
-                f"{data.source}: has {data.columns} columns, but the run was trained on data with {self._layout}. Write the same "
-                "columns as in training; labels at the end may be left out."
-            )
-        parts = all_queries(data)
+        parts = all_queries(check_scored(data, self._layout_of_table, self._layout))
         store = self._build_store(parts, is_labelled=False)
         self._base_scores.fill(store, parts)
-        items = data.facts.items
-        names = store.qids.tolist() if data.facts.is_table else [str(qid) for qid in store.qids.tolist()]
-        item_names = [] if items is None else ids_at(items, parts[0].items)
-        return replace(store.batches(self._budget), names=names, item_names=item_names)
+        return replace(store.batches(self._budget), **scored_names(data))
 
     def identity(self) -> Mapping[str, Any]:
         splits = {

@@ -17,7 +17,7 @@ from moft.files.leftovers import remove_leftovers_in
 from moft.hooks.plugin_manager import Plugins
 from moft.run.checks.compatibility import check_before_training
 from moft.run.folder.resume import check_same_config
-from moft.run.folder.run_folder import LOCK, RunFolder, check_is_free, lock_folder
+from moft.run.folder.run_folder import LOCK, RunFolder, check_is_free, is_unused, lock_folder
 from moft.run.run_config import read_settings
 from moft.run.run_settings import RunSettings
 from moft.run.sweep.combinations import combinations, folder_name, overrides_of, parse_over
@@ -62,7 +62,7 @@ class SweepRun:
         Raises:
             RunError: its folder has another run or is not a run.
         """
-        if not self.folder.exists():
+        if not self.folder.exists() or is_unused(self.folder):
             return State.NEW
         run = RunFolder(self.folder)
         if not run.config.is_file():

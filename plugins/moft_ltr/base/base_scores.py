@@ -259,15 +259,16 @@ class BaseScores:
     def columns_read(self, names: Sequence[str]) -> list[int]:
         """The columns, from 0, that a restored base ranker reads of tables whose columns have `names`, beside the inputs."""
         if isinstance(self._base, ScoreColumn):
-            column = self._base.column
-            return [names.index(column) if isinstance(column, str) else column - 1]
-        if isinstance(self._base, LightGBMModel):
+            listed: list[int | str] | None = [self._base.column]
+        elif isinstance(self._base, LightGBMModel):
             listed = self._base.columns
-            if listed is None:
-                named = named_columns(self._trees()[1], names)
-                return [] if named is None else named.tolist()
-            return [names.index(column) if isinstance(column, str) else column - 1 for column in listed]
-        return []
+            named = named_columns(self._trees()[1], names) if listed is None else None
+            if named is not None:
+                return [int(column) for column in named]
+        else:
+            listed = None
+        numbers = [column - 1 for column in listed or () if isinstance(column, int)]
+        return [*numbers, *(names.index(column) for column in listed or () if column in names)]
 
     def _model_columns(self, part: QuerySubset) -> NDArray[np.int64]:
         """`[features]`, the columns from 0 that the model reads."""

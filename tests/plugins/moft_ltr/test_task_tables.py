@@ -15,6 +15,7 @@ from moft import ConfigError, DataError
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.testing import check_task
+from moft_ltr.data.dataset import open_dataset
 
 OBJECTIVES = {
     "clicks": {"column": "clicks", "transform": "log1p"},
@@ -251,16 +252,21 @@ def test_what_it_knows_of_the_columns_is_saved(trained, tables, shop):
         tables().restore({**built.state(), "table": torch.tensor(list(b"{"), dtype=torch.uint8)})
 
 
-def test_a_run_on_numbered_columns_scores_arrays(prepared, lists):
-    built = prepared()
-    data = built.batches("test")
-    del data
-    from moft_ltr.data.dataset import open_dataset
-
+@pytest.mark.parametrize("base", [{"name": "scores", "column": 1}, {"name": "lightgbm", "path": "m.txt"}])
+def test_a_run_on_numbered_columns_scores_arrays(base, prepared, lists, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     read = open_dataset(lists / "test.txt", lists)
+    lightgbm = pytest.importorskip("lightgbm")
+    names = [f"named_{number}" for number in range(8)]
+    data = lightgbm.Dataset(np.array(read.features[:, :8]), np.array(read.relevance), feature_name=names)
+    lightgbm.train({"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 3}, data, 3).save_model("m.txt")
+    built = prepared(base=base)
     table = moft_ltr.table(read.features[:, :8], np.diff(read.offsets))
     for one, two in zip(built.read(lists / "test.txt"), built.read_frame(table), strict=True):
         assert one.inputs["features"].equal(two.inputs["features"])
+        assert one.reference.equal(two.reference)
+    with pytest.raises(DataError, match=r"has no column '[12]', which the ranker or its base model reads"):
+        built.read_frame(table.rename_columns(["query", *names]))
 
 
 @pytest.mark.parametrize("split", ["part", {"train": 0.5, "vali": 0.25, "test": 0.25}])

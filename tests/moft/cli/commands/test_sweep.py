@@ -141,12 +141,12 @@ PLACES = {
     "in a file": ("small.yaml/run", lambda folder: None, "Not a directory"),
     "a folder that is no run": (
         "run",
-        lambda folder: (folder / "run" / "seed=0").mkdir(parents=True),
+        lambda folder: (folder / "run" / "seed=0" / "notes").mkdir(parents=True),
         "a folder that is not a run",
     ),
     "two folders that are no runs": (
         "run",
-        lambda folder: [(folder / "run" / f"seed={seed}").mkdir(parents=True) for seed in (0, 1)],
+        lambda folder: [(folder / "run" / f"seed={seed}" / "notes").mkdir(parents=True) for seed in (0, 1)],
         "The same is true of 1 more.",
     ),
 }

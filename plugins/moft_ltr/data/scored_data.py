@@ -1,0 +1,54 @@
+"""Data that is only scored: how a table is read so that it fits a trained run, and what its lists and items are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from moft import DataError
+from moft_ltr.data.dataset import Dataset
+from moft_ltr.data.ids import ids_at
+from moft_ltr.data.table_columns import Layout
+
+
+def scored_layout(layout: Layout | None, columns: int, read: Iterable[int]) -> Layout:
+    """The layout that tables are read in.
+
+    Args:
+        layout: of the data that the run was trained on; None if its columns have numbers, as they have in a table of arrays
+            without names.
+        columns: of that data; 0 if unknown.
+        read: columns, from 0, that the ranker or its base model reads.
+    """
+    numbers = {*read}
+    if layout is None:
+        layout = Layout(tuple(map(str, range(1, max(columns, *(number + 1 for number in numbers)) + 1))))
+    return replace(layout, needed=frozenset(layout.names[number] for number in numbers))
+
+
+def check_scored(data: Dataset, layout: Layout | None, columns: int) -> Dataset:
+    """The data as the run was trained on such: without names, if that had none; the arguments are those of `scored_layout`.
+
+    Raises:
+        DataError: the columns have no names, or there are more than in training.
+    """
+    if layout is None:
+        data = replace(data, facts=replace(data.facts, names=()))
+    elif not data.facts.names:
+        raise DataError(f"{data.source}: its columns have no names, but the run was trained on named ones; name them.")
+    if columns and data.columns > columns:
+        raise DataError(
+            f"{data.source}: has {data.columns} columns, but the run was trained on data with {columns}. Write the same columns "
+            "as in training; labels at the end may be left out."
+        )
+    return data
+
+
+def scored_names(data: Dataset) -> dict[str, Any]:
+    """The ids of the queries and documents, as `names` and `item_names` of `Batches`."""
+    qids, items = data.qids.tolist(), data.facts.items
+    names = qids if data.facts.is_table else [str(qid) for qid in qids]
+    return {"names": names, "item_names": [] if items is None else ids_at(items, np.arange(len(items)))}
