@@ -37,17 +37,18 @@ from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.score_digits import label_digit_notes
-from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, read_labels, read_raw_labels
+from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns
 from moft_ltr.data.data_notes import id_notes, leak_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
 from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objective, objective_of
+from moft_ltr.data.labelled_lists import LabelSettings, build_store
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.missing_values import missing_main_notes
 from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.data.scored_data import check_scored, scored_layout, scored_names
-from moft_ltr.data.side_columns import Propensity, SideColumns, SideValues, read_side_columns
+from moft_ltr.data.side_columns import Propensity, SideColumns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
 from moft_ltr.data.table_columns import Layout, TableColumns, layout_of_text, layout_text
 from moft_ltr.metrics.labelless_objectives import check_has_labels
@@ -396,37 +397,9 @@ class LTR:
 
     def _build_store(self, parts: tuple[QuerySubset, ...], *, is_labelled: bool = True) -> ListStore:
         """The queries of `parts` on the device; their reference scores are still to be filled in."""
-        network, items, device = self._network_inputs(), [part.items for part in parts], self._context.device
-        for part in parts:
-            if self._inputs.max() >= part.data.columns:
-                last = self._inputs.max() + 1
-                raise DataError(
-                    f"{part.data.source}: has {part.data.columns} columns, but the ranker reads columns up to {last}. "
-                    f"If the last columns are all zero, write one out on any line: {last}:0."
-                )
-        count = sum(map(len, items))
-        labels, main, raw, side = torch.zeros(count, len(self.objectives)), torch.zeros(count), dict[str, Tensor](), SideValues()
-        if is_labelled:
-            labels, main = read_labels(parts, items, self._columns, self._main)
-            raw = read_raw_labels(parts, items, self._columns, self._main)
-            side = read_side_columns(parts, self._side, list(self._columns))
-        lengths = torch.cat([torch.from_numpy(np.diff(part.offsets)) for part in parts])
-        qids = np.concatenate([part.data.qids[part.lists] for part in parts])
-        return ListStore(
-            parts=parts,
-            columns=self._inputs,
-            network=network,
-            inputs=self._batch_inputs,
-            labels=labels.to(device),
-            labelled=is_labelled,
-            main=main.nan_to_num(0.0).to(device),
-            reference=torch.zeros(count, device=device),
-            starts=lengths.cumsum(0) - lengths,
-            lengths=lengths,
-            qids=qids,
-            raw={name: values.to(device) for name, values in raw.items()},
-            side=side.to(device),
-        )
+        network, settings = self._network_inputs(), LabelSettings(self._columns, self._main, self._side)
+        device, inputs = self._context.device, self._batch_inputs
+        return build_store(parts, self._inputs, network, inputs, settings, device, is_labelled=is_labelled)
 
 
 def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -31,7 +32,7 @@ class TreeSettings:
 
     leaves: Annotated[int, Gt(1), Le(131072)] = 63
     learning_rate: Positive = 0.1
-    items: Count = 20
+    items: Count = 5
     features: Annotated[float, Gt(0), Le(1)] = 1.0
     l2: NonNegative = 0.0
 
@@ -106,7 +107,9 @@ class TreeGrower:
         try:
             data = self._data.subset(np.repeat(np.arange(self._documents), self._copies)).construct()
             extra = self._lightgbm.Dataset(vectors, params=self._parameters, free_raw_data=False).construct()
-            data.add_features_from(extra)
+            with warnings.catch_warnings():  # that the raw data are not there, which nothing reads
+                warnings.simplefilter("ignore")
+                data.add_features_from(extra)
             data.set_init_score(self._outputs(trees, vectors))
             booster = self._lightgbm.Booster({**self._parameters, "seed": seed}, data)
             for _ in range(rounds):

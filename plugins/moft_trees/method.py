@@ -80,9 +80,9 @@ class CosDPOTrees:
         scalarizer: Annotated[Scalarizer, Default("linear")],
         betas: Factory[Sampler] | None = None,
         balance: Literal["gradient", "none"] = "gradient",
-        trees: Count = 120,
+        trees: Count = 60,
         draws: Count = 4,
-        redraw: Count = 20,
+        redraw: Count = 10,
         grow: TreeSettings = TreeSettings(),  # noqa: B008 - a frozen record
     ) -> None:
         self._sampler, self._loss, self._scalarizer, self._betas = sampler, loss, scalarizer, betas

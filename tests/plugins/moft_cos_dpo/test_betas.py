@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from moft import ConfigError
 from moft.api import (
     AccelerateTrainer,
+    Asks,
     Batch,
     ConditionedPolicy,
     Context,
@@ -37,7 +38,15 @@ from moft_cos_dpo.method import CosDPO
 
 LOADED = Plugins()
 LOADED.load()
-LOSSES = [offer.component.name for offer in LOADED.offers("losses")]
+
+
+def reads_rewards_alone(loss: Any) -> bool:
+    """Whether a loss has no say on final scores, so that betas act on it through rewards alone."""
+    asks = getattr(loss, "asks", Asks())
+    return isinstance(asks, Asks) and not asks.scores
+
+
+LOSSES = [offer.component.name for offer in LOADED.offers("losses") if reads_rewards_alone(offer.component.load())]
 GENERATOR = torch.Generator().manual_seed(0)
 TEMPERATURES = torch.tensor([[0.4, 2.5]])
 RATIOS = ([0.1, 0.9], [0.25, 0.75], [0.5, 0.5], [0.75, 0.25], [0.9, 0.1])

@@ -1,0 +1,76 @@
+"""Derivatives of the losses of all objectives: closed forms equal autograd, with weights of lists and items."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from moft.api import Batch, Objective, ObjectiveLosses, loss_derivatives
+from moft.config.build_component import resolve
+from moft.interfaces import Loss
+
+LOSSES = [
+    {"name": "listnet"},
+    {"name": "listnet", "target": "sum", "smoothing": 0.1},
+    {"name": "pairwise-logistic"},
+    {"name": "pairwise-logistic", "smoothing": 0.2},
+    {"name": "lipo-lambda"},
+    {"name": "lipo-lambda", "gain": "exp2"},
+    {"name": "plackett-luce"},
+    {"name": "ipo"},
+]
+
+
+def batch_of(**more):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (3, 6, 2), generator=generator).double()
+    mask = torch.rand(3, 6, 2, generator=generator) < 0.8
+    reference, items = torch.randn(3, 6, generator=generator, dtype=torch.float64), torch.ones(3, 6, dtype=torch.bool)
+    return Batch({}, labels, mask, reference, items, torch.zeros(3, 6), torch.arange(3), **more)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("given", LOSSES, ids=str)
+def test_they_equal_those_of_autograd(given, is_weighted, plugins):
+    loss = resolve(Loss, given, plugins).make()
+    takes_weights = is_weighted and hasattr(loss, "asks")
+    weights = {"list_weights": torch.tensor([0.5, 1.0, 1.5]).double()} if is_weighted else {}
+    if takes_weights:
+        weights["item_weights"] = torch.rand(3, 6, 2, generator=torch.Generator().manual_seed(1)).double() + 0.5
+    batch, betas = batch_of(**weights), torch.tensor([[1.0, 0.5]]).double()
+    losses = ObjectiveLosses([Objective("a"), Objective("b", 0.5)], loss)
+    correction = (torch.randn(3, 6, generator=torch.Generator().manual_seed(2)).double() * 2).round().div(2).requires_grad_()
+    found = loss_derivatives(losses, correction, batch, betas)
+    costs = losses(correction, batch, betas)
+    torch.testing.assert_close(found.costs, costs.detach())
+    for index in range(2):
+        (first,) = torch.autograd.grad(costs[:, index].sum(), correction, create_graph=True)
+        torch.testing.assert_close(found.first[:, index], first.detach())
+        for place in range(6):
+            second = torch.zeros_like(first)
+            if first.requires_grad:
+                (second,) = torch.autograd.grad(first[:, place].sum(), correction, retain_graph=True)
+            torch.testing.assert_close(found.second[:, index, place], second[:, place])
+
+
+def test_a_loss_of_final_scores_is_differentiated_through_them():
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    from moft.api import Asks
+
+    @dataclass(frozen=True)
+    class Squares:
+        asks: ClassVar[Asks] = Asks(scores=True)
+
+        def __call__(self, rewards, labels, mask, context):
+            return (context.scores**2 * mask).sum(-1) + rewards.sum(-1) * 0
+
+    batch = batch_of()
+    correction = torch.full((3, 6), 0.5).double()
+    found = loss_derivatives(
+        ObjectiveLosses([Objective("a"), Objective("b")], Squares()), correction, batch, torch.ones(1, 2).double()
+    )
+    final = (batch.reference + correction).unsqueeze(1) * batch.mask.transpose(1, 2)
+    torch.testing.assert_close(found.first, 2 * final)
+    torch.testing.assert_close(found.second, 2.0 * batch.mask.transpose(1, 2).double())
