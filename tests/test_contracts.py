@@ -29,6 +29,7 @@ from moft.interfaces import (
     Indicator,
     Loss,
     Method,
+    ProvidesFeatures,
     Sampler,
     Scalarizer,
     Scorer,
@@ -254,14 +255,20 @@ def test_every_task_has_a_model_that_keeps_its_contract(offer: Offer, tasks: dic
 def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task: str, tasks: dict[str, Task]) -> None:
     problem = problem_without_validation(tasks[task])
     seed_initialisation(0, "policy")
-    policy = built(Method, "methods", offer, ON_TASK.get((offer.component.name, task))).policy(problem)
+    method = built(Method, "methods", offer, ON_TASK.get((offer.component.name, task)))
+    if getattr(method, "reads_features", False) and not isinstance(tasks[task], ProvidesFeatures):
+        with pytest.raises(ConfigError, match="features in columns"):
+            method.policy(problem)
+        return
+    policy = method.policy(problem)
     check_policy(perturbed(policy), next(iter(tasks[task].batches("test"))), problem.betas)
 
 
 @pytest.mark.slow
 @every("methods")
-def test_every_method_trains_as_its_contract_says(offer: Offer) -> None:
-    check_method(built(Method, "methods", offer))
+def test_every_method_trains_as_its_contract_says(offer: Offer, tasks: dict[str, Task]) -> None:
+    method = built(Method, "methods", offer)
+    check_method(method, tasks["ltr"] if getattr(method, "reads_features", False) else None)
 
 
 @every("conditioners")

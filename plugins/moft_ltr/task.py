@@ -256,9 +256,8 @@ class LTR:
         self._inputs = state["columns"].numpy()
         self._layout = int(state["layout"]) if "layout" in state else 0
         self._layout_of_table = layout_of_text(tensor_to_text(state["table"])) if "table" in state else None
-        missing_values = state.get("scaling.missing", torch.zeros(0, dtype=torch.int64))
-        logarithm, mean, deviation = (state[name].numpy() for name in STATE[1:4])
-        self._scaling = FeatureScaling(logarithm, mean, deviation, missing_values.numpy())
+        empty, (logarithm, mean, deviation) = torch.zeros(0, dtype=torch.int64), (state[name].numpy() for name in STATE[1:4])
+        self._scaling = FeatureScaling(logarithm, mean, deviation, state.get("scaling.missing", empty).numpy())
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
         self._base_scores.restore(state)
         self._stores = {}
@@ -280,7 +279,7 @@ class LTR:
     def model_spec(self, tradeoff_size: int) -> ModelSpec:
         if self._inputs_seen is None:
             self._inputs_seen = len(self._column_roles(self._open_splits()["train"][0].data)[1])
-        zeros = np.zeros(self._inputs_seen, dtype=np.float32)
+        zeros = np.zeros(self._inputs_seen, dtype=np.float32)  # a spec does not depend on them
         inputs = NetworkInputs(FeatureScaling(zeros.astype(bool), zeros, zeros), np.zeros(0, dtype=np.int64), {})
         with torch.device("meta"):
             return self._make_ranker(inputs, tradeoff_size).spec
@@ -324,18 +323,12 @@ class LTR:
             for split, parts in self._open_splits().items()
         }
         dealt: dict[str, Any] | None = None if self._folds is None else {"folds": self._folds, "fold": self._fold}
-        if dealt is None and (self._shares or self._table.split):
-            dealt = {"split": self._shares or self._table.split}
+        if dealt is None and (split := self._shares or self._table.split):
+            dealt = {"split": split}
         objectives = {objective.name: {"label": objective.label, "gain": objective.gain} for objective in self.objectives}
         main = None if self.main is None else {"label": self.main.label, "gain": self.main.gain}
-        return {
-            "splits": splits,
-            "dealt": dealt,
-            "objectives": objectives,
-            "main": main,
-            "base": self._base.name,
-            **self._side.identity(),
-        }
+        own = {"objectives": objectives, "main": main, "base": self._base.name}
+        return {"splits": splits, "dealt": dealt, **own, **self._side.identity()}
 
     def _network_inputs(self) -> NetworkInputs:
         """What networks read of the inputs."""
@@ -398,8 +391,8 @@ class LTR:
     def _build_store(self, parts: tuple[QuerySubset, ...], *, is_labelled: bool = True) -> ListStore:
         """The queries of `parts` on the device; their reference scores are still to be filled in."""
         network, settings = self._network_inputs(), LabelSettings(self._columns, self._main, self._side)
-        device, inputs = self._context.device, self._batch_inputs
-        return build_store(parts, self._inputs, network, inputs, settings, device, is_labelled=is_labelled)
+        given = self._inputs, network, self._batch_inputs, settings, self._context.device
+        return build_store(parts, *given, is_labelled=is_labelled)
 
 
 def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
