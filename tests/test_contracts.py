@@ -30,6 +30,7 @@ from moft.interfaces import (
     Loss,
     Method,
     ProvidesFeatures,
+    ReadsFeatures,
     Sampler,
     Scalarizer,
     Scorer,
@@ -256,7 +257,7 @@ def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task
     problem = problem_without_validation(tasks[task])
     seed_initialisation(0, "policy")
     method = built(Method, "methods", offer, ON_TASK.get((offer.component.name, task)))
-    if getattr(method, "reads_features", False) and not isinstance(tasks[task], ProvidesFeatures):
+    if isinstance(method, ReadsFeatures) and not isinstance(tasks[task], ProvidesFeatures):
         with pytest.raises(ConfigError, match="features in columns"):
             method.policy(problem)
         return
@@ -268,7 +269,7 @@ def test_every_method_yields_a_policy_that_keeps_its_contract(offer: Offer, task
 @every("methods")
 def test_every_method_trains_as_its_contract_says(offer: Offer, tasks: dict[str, Task]) -> None:
     method = built(Method, "methods", offer)
-    check_method(method, tasks["ltr"] if getattr(method, "reads_features", False) else None)
+    check_method(method, tasks["ltr"] if isinstance(method, ReadsFeatures) else None)
 
 
 @every("conditioners")

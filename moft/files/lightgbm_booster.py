@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft.errors import ConfigError, DataError
-from moft.files.lightgbm_text import RESAVE, parse_lightgbm
+from moft.files.lightgbm_text import TreeModel
 
 
 def import_lightgbm(setting: str = "task.base") -> Any:
@@ -28,35 +28,36 @@ def import_lightgbm(setting: str = "task.base") -> Any:
     return lightgbm
 
 
-def load_booster(text: str, where: str = "[task.base.path] the LightGBM model", advice: str = RESAVE) -> Any:
-    """The LightGBM booster of the trees in a model file's text; LightGBM sees only what `parse_lightgbm` has checked.
+def load_booster(model: TreeModel, where: str = "[task.base.path] the LightGBM model", setting: str = "task.base") -> Any:
+    """The LightGBM booster of checked trees; LightGBM sees only what `parse_lightgbm` has written.
 
     Args:
-        text: the text.
+        model: the trees.
         where: what the model is, the beginning of a message.
-        advice: what to do about a damaged model, the end of a message.
+        setting: that needs LightGBM.
 
     Raises:
         ConfigError: lightgbm is not installed.
-        DataError: the text is damaged, LightGBM cannot read it, or the model gives more than one score for a document.
+        DataError: LightGBM cannot read the model.
     """
-    lightgbm = import_lightgbm()
-    model = parse_lightgbm(text, where, advice)
+    lightgbm = import_lightgbm(setting)
     try:
         return lightgbm.Booster(model_str=model.text)
     except lightgbm.basic.LightGBMError as error:
         raise DataError(f"{where} cannot be read by LightGBM: {error}") from error
 
 
-def booster_scores(booster: Any, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """`[items]`, raw scores of documents with `features`, `[items, columns]`.
+def booster_scores(
+    booster: Any, features: NDArray[np.floating[Any]], where: str = "[task.base] the LightGBM model"
+) -> NDArray[np.float64]:
+    """`[items]`, raw scores of items with `features`, `[items, columns]`.
 
     Raises:
-        DataError: a score is not finite.
+        DataError: a score is not finite; the message begins with `where`.
     """
     scores = np.asarray(booster.predict(features, raw_score=True), dtype=np.float64)
     if not np.isfinite(scores).all():
-        raise DataError("[task.base] the LightGBM model gives a document a score that is not a finite number.")
+        raise DataError(f"{where} gives a document a score that is not a finite number.")
     return scores
 
 
@@ -65,13 +66,13 @@ def text_to_tensor(text: str) -> Tensor:
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).clone()
 
 
-def tensor_to_text(tensor: Tensor) -> str:
+def tensor_to_text(tensor: Tensor, where: str = "[task.base] the LightGBM model that the run keeps") -> str:
     """The text of a tensor from `text_to_tensor`.
 
     Raises:
-        DataError: it holds no text.
+        DataError: it holds no text; the message begins with `where`.
     """
     try:
         return tensor.to(torch.uint8).numpy().tobytes().decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"[task.base] the LightGBM model that the run keeps is damaged: it is not text ({error}).") from error
+        raise DataError(f"{where} is damaged: it is not text ({error}).") from error

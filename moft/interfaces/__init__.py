@@ -6,7 +6,7 @@ from moft.interfaces.conditioner import Conditioner
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, ListContext, Loss
-from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, UsesAdaptiveSampler
+from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, ReadsFeatures, UsesAdaptiveSampler
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
@@ -55,6 +55,7 @@ __all__ = [
     "Problem",
     "ProcessGroup",
     "ProvidesFeatures",
+    "ReadsFeatures",
     "ReadsFrames",
     "ReportsFindings",
     "Sampler",

@@ -85,6 +85,14 @@ class Method(Protocol[PolicyT]):
 
 
 @runtime_checkable
+class ReadsFeatures(Protocol):
+    """A method whose models read the features of items as they are, and so need a task that provides them."""
+
+    reads_features: bool
+    """True; such a method is refused before training where the task is no `ProvidesFeatures`."""
+
+
+@runtime_checkable
 class UsesAdaptiveSampler(Protocol):
     """A method that may draw from an adaptive sampler, and can tell before training whether it does."""
 

@@ -177,20 +177,14 @@ def _labels(data: Dataset, given: Mapping[str, str]) -> tuple[Mapping[str, int |
 
 
 def _left_out(data: Dataset, known: set[int], proposals: Sequence[Proposal]) -> list[int | str]:
-    """Columns that are not objectives and would be inputs otherwise, but cannot: labels, text, and those with missing values."""
+    """Columns that are not objectives and would be inputs otherwise, but cannot: labels and text."""
     if is_mslr(data):
         known = known | set(MSLR_LABELS)
     objectives = {column_number(data, proposal.column, "--label") for proposal in proposals}
-    missing = {column for column in range(1, data.columns + 1) if data.facts.is_table and _is_missing(data, column)}
     main = {data.facts.names.index(MAIN) + 1} if MAIN in data.facts.names else set()
-    numbers = sorted((known | missing) - objectives - set(data.labels.values()) - main)
+    numbers = sorted(known - objectives - set(data.labels.values()) - main)
     text = [name for name, kind in data.facts.text.items() if kind != EXCLUDED]
     return [*(data.facts.names[column - 1] if data.facts.names else column for column in numbers), *text]
-
-
-def _is_missing(data: Dataset, column: int) -> bool:
-    """Whether values of a column are missing, which the network cannot read."""
-    return bool(np.isnan(data.features[:, column - 1]).any())
 
 
 def _proposals(

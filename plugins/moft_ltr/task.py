@@ -46,7 +46,7 @@ from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objectiv
 from moft_ltr.data.labelled_lists import LabelSettings, build_store
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.missing_values import missing_main_notes
-from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.network_inputs import NetworkInputs, network_inputs
 from moft_ltr.data.scored_data import check_scored, scored_layout, scored_names
 from moft_ltr.data.side_columns import Propensity, SideColumns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
@@ -255,7 +255,8 @@ class LTR:
             raise DataError(f"the saved state of the ranking task has no {missing[0]!r}; it belongs to another task.")
         self._inputs = state["columns"].numpy()
         self._layout = int(state["layout"]) if "layout" in state else 0
-        self._layout_of_table = layout_of_text(tensor_to_text(state["table"])) if "table" in state else None
+        table = state.get("table")
+        self._layout_of_table = None if table is None else layout_of_text(tensor_to_text(table, "the run's list of columns"))
         empty, (logarithm, mean, deviation) = torch.zeros(0, dtype=torch.int64), (state[name].numpy() for name in STATE[1:4])
         self._scaling = FeatureScaling(logarithm, mean, deviation, state.get("scaling.missing", empty).numpy())
         self._base_scores = BaseScores(self._base, self._budget, self._inputs)
@@ -332,11 +333,7 @@ class LTR:
 
     def _network_inputs(self) -> NetworkInputs:
         """What networks read of the inputs."""
-        layout, scaling = self._layout_of_table, self._fitted_scaling()
-        categories = {} if layout is None else layout.categories
-        names = [] if layout is None else [layout.names[column] for column in self._inputs]
-        sizes = {place: len(categories[name]) for place, name in enumerate(names) if name in categories}
-        return NetworkInputs(scaling, np.setdiff1d(scaling.missing, list(sizes)), sizes)
+        return network_inputs(self._fitted_scaling(), self._inputs, self._layout_of_table)
 
     def _make_ranker(self, inputs: NetworkInputs, tradeoff_size: int) -> Ranker:
         return Ranker(

@@ -115,7 +115,8 @@ class CosDPOTrees:
         beta_sampler = self._betas(m) if self._betas is not None and betas_vary else None
         losses = ObjectiveLosses(task.objectives, self._loss)
         trained_at = policy.betas.cpu() if isinstance(policy, ConditionedPolicy) else torch.ones(1, m)
-        statistics = label_statistics(losses, task.batches("train"), trained_at)
+        lists = [_without_inputs(batch) for batch in task.batches("train")]
+        statistics = label_statistics(losses, lists, trained_at)
         note_unlabelled(statistics, task.objectives, trainer, task.nouns)
         scale = loss_scale(statistics, is_balanced=self._is_balanced)
 
@@ -123,7 +124,6 @@ class CosDPOTrees:
             for batch in task.batches("train"):
                 yield batch.inputs["table"][batch.items].cpu().numpy()
 
-        lists = [_without_inputs(batch) for batch in task.batches("train")]
         lengths = torch.cat([batch.items.sum(1) for batch in lists])  # [lists], in the order of the batches
         steps = NewtonSteps(lists, losses, self._scalarizer, scale, is_balanced=self._is_balanced and betas_vary)
         growers: list[TreeGrower] = []  # made when the first chunk is grown; a finished job needs none

@@ -41,7 +41,8 @@ class Copies:
 class NewtonSteps:
     """First and second derivatives of the training loss, for boosting.
 
-    Rows are documents in the order of the batches, each with its copies side by side.
+    Where a loss bends downwards, as those of final scores do in places, the absolute value of its second derivative counts,
+    so that a step goes downhill there, too. Rows are documents in the order of the batches, each with its copies side by side.
 
     Args:
         batches: the training lists, without inputs.
@@ -49,6 +50,8 @@ class NewtonSteps:
         scalarizer: makes one number of the objectives' losses.
         scale: `[m]`, factor of each objective's loss.
         is_balanced: whether the factors are for equal betas, and betas that vary are to be made up for.
+
+    Source of the absolute values: Dauphin et al. 2014 (saddle-free Newton), arXiv 1406.2572.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class NewtonSteps:
             first[rows] = slope.permute(1, 2, 0)[batch.items].double()
             second[rows] = bend.permute(1, 2, 0)[batch.items].double()
             total, place, begin = total + cost, lists.stop, rows.stop
-        size = max(float(second.mean()), 1e-30)
+        size = float(second.mean()) or 1.0  # without any curvature there is no Newton step, and no tree splits
         return total / (place * count), (first / size).flatten().numpy(), (second / size).flatten().numpy()
 
     def _of_batch(self, outputs: Tensor, batch: Batch, copies: Copies) -> tuple[float, Tensor, Tensor]:
@@ -95,4 +98,4 @@ class NewtonSteps:
             (shares,) = torch.autograd.grad(cost, scaled)
         shares = (shares * scale).unsqueeze(-1)  # [copies, batch, m, 1]
         slope, bend = (shares * derivatives.first).sum(-2), (shares * derivatives.second).sum(-2)  # [copies, batch, list]
-        return float(cost.detach()), slope * factor, bend * factor.square()
+        return float(cost.detach()), slope * factor, bend.abs() * factor.square()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from moft.errors import DataError
 from moft.files.lightgbm_booster import booster_scores, load_booster, tensor_to_text, text_to_tensor
+from moft.files.lightgbm_text import parse_lightgbm
 from moft.interfaces import Conditioner, Model
 from moft.types import FeatureTable, Injection, Inputs, ModelSpec, Slot
 
@@ -69,7 +70,7 @@ class BoostedTrees(Model):
     @property
     def text(self) -> str:
         """Of the LightGBM model; empty without trees."""
-        return tensor_to_text(self.trees.cpu())
+        return tensor_to_text(self.trees.cpu(), _WHERE)
 
     @text.setter
     def text(self, text: str) -> None:
@@ -91,14 +92,15 @@ class BoostedTrees(Model):
         """`[n]`, the outputs for rows of features and tradeoff, `[n, features]`."""
         if self._booster is None:
             return np.zeros(len(features))
-        return booster_scores(self._booster, features)
+        return booster_scores(self._booster, features, _WHERE)
 
     def _load(self, trees: Tensor) -> None:
         booster = None
         if len(trees):
-            booster = load_booster(tensor_to_text(trees.cpu()), _WHERE, _ADVICE)
-            if booster.num_feature() != self._features:
-                raise DataError(f"{_WHERE} has {booster.num_feature()} features, not {self._features}. {_ADVICE}")
+            model = parse_lightgbm(tensor_to_text(trees.cpu(), _WHERE), _WHERE, _ADVICE)
+            if len(model.names) != self._features:
+                raise DataError(f"{_WHERE} has {len(model.names)} features, not {self._features}. {_ADVICE}")
+            booster = load_booster(model, _WHERE, "method")
         self.trees, self._booster = trees.to(self.trees.device), booster
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:

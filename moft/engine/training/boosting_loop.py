@@ -36,8 +36,8 @@ def run_boosting(job: BoostingJob, state: TrainerState, checkpoint: JobState | N
             progress.step += 1
             if not math.isfinite(values.get("loss", 0.0)):
                 raise RunError(
-                    f"job {job.name!r}, round {progress.step}: the loss is {values['loss']}. The last checkpoint is kept; lower "
-                    "method.learning_rate and train anew with another --out."
+                    f"job {job.name!r}, round {progress.step}: the loss is {values['loss']}. The last checkpoint is kept; train "
+                    "anew with a smaller learning rate and another --out."
                 )
             if progress.step < sum(job.rounds[: chunk + 1]):
                 _record(progress, values, total, state)

@@ -26,6 +26,7 @@ from moft.interfaces import (
     NamedMetrics,
     Policy,
     ProvidesFeatures,
+    ReadsFeatures,
     Task,
 )
 from moft.interfaces.method import UsesAdaptiveSampler
@@ -104,7 +105,7 @@ def check_before_training(settings: RunSettings) -> tuple[str, ...]:
 
 def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
     """The same with a task that is built already, and not yet prepared."""
-    if getattr(settings.method, "reads_features", False) and not isinstance(task, ProvidesFeatures):
+    if isinstance(settings.method, ReadsFeatures) and not isinstance(task, ProvidesFeatures):
         raise ConfigError(
             f"[method] {type(settings.method).__name__} grows trees on features in columns, and the task "
             f"{type(task).__name__} has none; use another method, such as cos-dpo."

@@ -252,8 +252,8 @@ class BaseScores:
     def _trees(self) -> tuple[Any, TreeModel]:
         """The model as LightGBM holds it, and what its file says; both are kept."""
         if self._booster is None:
-            text = tensor_to_text(self._weights["booster"].cpu())
-            self._booster = load_booster(text), parse_lightgbm(text)
+            model = parse_lightgbm(tensor_to_text(self._weights["booster"].cpu()))
+            self._booster = load_booster(model), model
         return self._booster
 
     def columns_read(self, names: Sequence[str]) -> list[int]:

@@ -8,8 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft_ltr.data.feature_scaling import FeatureScaling, Floats
+from moft_ltr.data.table_columns import Layout
 
 Integers = NDArray[np.int64]
+
+
+def network_inputs(scaling: FeatureScaling, columns: Integers, layout: Layout | None) -> NetworkInputs:
+    """What a network reads of columns of data.
+
+    Args:
+        scaling: of the columns.
+        columns: `[features]`, from 0, of the data.
+        layout: of the data; None where its columns have no names.
+    """
+    names = () if layout is None else tuple(layout.names[column] for column in columns)
+    known = {} if layout is None else layout.categories
+    sizes = {place: len(known[name]) for place, name in enumerate(names) if name in known}
+    return NetworkInputs(scaling, np.setdiff1d(scaling.missing, list(sizes)), sizes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import torch
 pytest.importorskip("lightgbm")
 
 from moft import ConfigError, DataError
-from moft.api import BoostedTrees, FeatureTable, Injection, Tradeoff, betas_of
+from moft.api import BoostedTrees, FeatureTable, Injection, Objective, ObjectiveLosses, Tradeoff, betas_of
 from moft.config.build_component import resolve
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.state_dict import own_state
@@ -112,6 +112,34 @@ def test_the_loss_falls_and_the_vertices_serve_their_objectives(method, task):
         labels = batch.labels[..., index]
         centred = (labels - (labels * batch.items).sum(1, keepdim=True) / batch.items.sum(1, keepdim=True)) * batch.items
         assert (centred * moved).sum() > 0
+
+
+def test_losses_of_final_scores_that_bend_downwards_fall_too(method, task):
+    records = RecordsInMemory()
+    trained(method(loss="approx-ndcg", trees=20, redraw=20), task(), records)
+    losses = [row["loss"] for row in records.rows]
+    assert losses[-1] < losses[0]
+
+
+def test_without_curvature_no_tree_splits(method, task):
+    from dataclasses import dataclass
+
+    from moft_trees.newton_steps import Copies, NewtonSteps
+
+    @dataclass(frozen=True)
+    class Linear:
+        def __call__(self, rewards, labels, mask):
+            return -(rewards * labels * mask).sum(-1)
+
+    batches = list(task().batches("train"))
+    losses = ObjectiveLosses([Objective("a"), Objective("b")], Linear())
+    steps = NewtonSteps(batches, losses, lambda costs, weights: (costs * weights).sum(-1), torch.ones(2), is_balanced=False)
+    lists, documents = sum(map(len, batches)), sum(int(batch.items.sum()) for batch in batches)
+    copies = Copies(torch.full((1, lists, 2), 0.5), torch.ones(1, 1, 2), torch.ones(1, 1))
+    _, first, second = steps(np.zeros(documents), copies)
+    assert np.isfinite(first).all()
+    assert first.any()
+    assert not second.any()
 
 
 def test_a_resumed_run_grows_the_same_trees(method, task):

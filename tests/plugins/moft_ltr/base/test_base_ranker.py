@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from moft import ConfigError, DataError
-from moft.api import load_booster, tensor_to_text, text_to_tensor
+from moft.api import import_lightgbm, load_booster, parse_lightgbm, tensor_to_text, text_to_tensor
 from moft.engine.training.jobs.job_records import NoRecords
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
@@ -186,7 +186,7 @@ def test_a_file_that_is_no_model_is_refused(content, message, tmp_path, capfd):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=message) as error:
-        load_booster(read_model_text(LightGBMModel(str(path))))
+        load_booster(parse_lightgbm(read_model_text(LightGBMModel(str(path)))))
     assert "\n" not in str(error.value)
     assert capfd.readouterr().err == ""
 
@@ -201,7 +201,7 @@ def test_a_model_that_is_cut_short_is_refused(model_file):
 def test_without_lightgbm_its_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lightgbm", None)
     with pytest.raises(ConfigError, match="trees need the package lightgbm: pip install"):
-        load_booster("tree")
+        import_lightgbm()
 
 
 def test_an_untrained_base_scores_by_its_network(prepared):

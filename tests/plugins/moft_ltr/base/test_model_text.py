@@ -26,7 +26,7 @@ def with_sizes(text):
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_valid_model_scores_as_lightgbm_itself(kind, example):
     found = example(kind)
-    booster = load_booster(found.text)
+    booster = load_booster(parse_lightgbm(found.text))
     for rows in (found.rows, found.rows * 100, np.zeros_like(found.rows), np.full_like(found.rows, np.nan)):
         assert np.array_equal(booster.predict(rows, raw_score=True), found.booster.predict(rows, raw_score=True))
     assert parse_lightgbm(found.text).names == tuple(found.booster.feature_name())
@@ -34,7 +34,7 @@ def test_a_valid_model_scores_as_lightgbm_itself(kind, example):
 
 def test_a_random_forest_stays_one_whose_trees_are_averaged(example):
     found = example("rf-regression")
-    assert np.array_equal(load_booster(found.text).predict(found.rows), found.booster.predict(found.rows))
+    assert np.array_equal(load_booster(parse_lightgbm(found.text)).predict(found.rows), found.booster.predict(found.rows))
     assert "average_output" not in parse_lightgbm(example("regression").text).text
 
 
@@ -45,7 +45,7 @@ def test_a_model_of_some_of_its_trees_a_file_without_sizes_and_one_without_param
         re.sub("tree_sizes=.*\n", "", found.text),
         found.text.partition("\nparameters:")[0] + "\n",
     ):
-        assert load_booster(text).num_trees() == text.count("\nTree=")
+        assert load_booster(parse_lightgbm(text)).num_trees() == text.count("\nTree=")
 
 
 def test_features_that_are_used_and_those_with_missing_values_are_told(example):
@@ -91,7 +91,7 @@ def test_a_damage_is_told_with_its_place(before, after, message, example):
     changed = re.sub(before, after, text, count=1)
     assert changed != text
     with pytest.raises(DataError, match=re.escape(message)) as error:
-        load_booster(with_sizes(changed) if "\nend of trees" in changed else changed)
+        parse_lightgbm(with_sizes(changed) if "\nend of trees" in changed else changed)
     assert str(error.value).startswith("[task.base.path] the LightGBM model ")
     assert "\n" not in str(error.value)
 
@@ -102,7 +102,7 @@ def test_nodes_that_point_at_each_other_are_refused(example):
     text = re.sub("left_child=.*", "left_child=-1 2 1 4 -5 -6", text, count=1)
     text = re.sub("right_child=.*", "right_child=-2 -3 -4 3 5 -7", text, count=1)
     with pytest.raises(DataError, match=r"tree 0: \d nodes cannot be reached from its root|name every node and leaf once"):
-        load_booster(with_sizes(text))
+        parse_lightgbm(with_sizes(text))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_sets_of_categories_are_checked(before, after, message, example):
     changed = re.sub(before, after, text, count=1)
     assert changed != text
     with pytest.raises(DataError, match=re.escape(message)):
-        load_booster(with_sizes(changed))
+        parse_lightgbm(with_sizes(changed))
 
 
 def mutated(text, draws):
@@ -156,7 +156,7 @@ def test_two_thousand_random_damages_neither_crash_nor_give_scores_that_are_no_n
         if count % 2:
             text = with_sizes(text)
         try:
-            booster = load_booster(text)
+            booster = load_booster(parse_lightgbm(text))
         except DataError as error:
             told.append(str(error))
         else:
