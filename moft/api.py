@@ -33,8 +33,8 @@ from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write, temporary_folder
 from moft.files.cache_folder import cache_advice
 from moft.files.json import float_of, json_of, parse_json
-from moft.files.lightgbm_booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
-from moft.files.lightgbm_text import TreeModel, join_models, parse_lightgbm
+from moft.files.lightgbm.booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
+from moft.files.lightgbm.model_text import TreeModel, join_models, parse_lightgbm
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins

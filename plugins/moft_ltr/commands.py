@@ -116,9 +116,9 @@ def convert(
 ) -> None:
     """Convert an svmlight file or a table to arrays that open instantly."""
     from moft.api import when_interrupted
-    from moft_ltr.data import svmlight
     from moft_ltr.data.dataset import open_dataset
-    from moft_ltr.data.table_source import is_table
+    from moft_ltr.data.readers import svmlight
+    from moft_ltr.data.readers.table_source import is_table
     from moft_ltr.data.write_data import write_data
 
     labels = _columns(label)
@@ -164,7 +164,7 @@ def describe(
 
     from moft_ltr.data import statistics
     from moft_ltr.data.dataset import find_data
-    from moft_ltr.data.table_columns import TableColumns
+    from moft_ltr.data.readers.table_columns import TableColumns
 
     labels = _columns(label)
     cache = cache_folder()

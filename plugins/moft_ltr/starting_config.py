@@ -17,10 +17,10 @@ from moft_ltr.data.columns import MSLR_LABELS, column_number, is_mslr, loses_ord
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
 from moft_ltr.data.example_data.mslr_sample import LABELS
 from moft_ltr.data.label_transforms import LabelColumn, Transform, transform_labels
-from moft_ltr.data.query_rows import SPLIT_NUMBERS
+from moft_ltr.data.readers.query_rows import SPLIT_NUMBERS
+from moft_ltr.data.readers.table_columns import EXCLUDED, TableColumns
 from moft_ltr.data.splits import all_queries, check_shares, is_one_dataset, open_files
 from moft_ltr.data.statistics import MAIN, Values, label_facts
-from moft_ltr.data.table_columns import EXCLUDED, TableColumns
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
 

@@ -38,19 +38,18 @@ from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.score_digits import label_digit_notes
 from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns
-from moft_ltr.data.data_notes import id_notes, leak_notes, overlap_notes
+from moft_ltr.data.data_notes import id_notes, leak_notes, missing_main_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
-from moft_ltr.data.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
+from moft_ltr.data.features.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
+from moft_ltr.data.features.network_inputs import NetworkInputs, network_inputs
 from moft_ltr.data.first_queries import first_of_each, first_queries, largest_column, list_counts, unread_files
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objective, objective_of
 from moft_ltr.data.labelled_lists import LabelSettings, build_store
 from moft_ltr.data.lists_on_device import ListStore
-from moft_ltr.data.missing_values import missing_main_notes
-from moft_ltr.data.network_inputs import NetworkInputs, network_inputs
+from moft_ltr.data.readers.table_columns import Layout, TableColumns, layout_of_text, layout_text
 from moft_ltr.data.scored_data import check_scored, scored_layout, scored_names
 from moft_ltr.data.side_columns import Propensity, SideColumns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
-from moft_ltr.data.table_columns import Layout, TableColumns, layout_of_text, layout_text
 from moft_ltr.metrics.labelless_objectives import check_has_labels
 from moft_ltr.network.list_transformer import Ranker, check_heads
 from moft_ltr.starting_config import starting_config

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft.errors import DataError
-from moft.files.lightgbm_booster import booster_scores, load_booster, tensor_to_text, text_to_tensor
-from moft.files.lightgbm_text import parse_lightgbm
+from moft.files.lightgbm.booster import booster_scores, load_booster, tensor_to_text, text_to_tensor
+from moft.files.lightgbm.model_text import parse_lightgbm
 from moft.interfaces import Conditioner, Model
 from moft.types import FeatureTable, Injection, Inputs, ModelSpec, Slot
 

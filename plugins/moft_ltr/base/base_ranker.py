@@ -12,8 +12,8 @@ from torch import Tensor
 from moft.api import Batch, Count, Default, Injection, Layers, Loss, Positive, Trainer, Width, seed_initialisation
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import LightGBMModel
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.lists_on_device import ListStore
-from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.metrics.ndcg import ndcg, ranking
 from moft_ltr.metrics.tied_metrics import mean_over_queries
 from moft_ltr.network.list_transformer import Ranker, check_heads

@@ -30,7 +30,7 @@ from moft_ltr.base.model_checks import check_against_source, check_columns, chec
 from moft_ltr.base.pandas_categories import check_categories, model_categories, with_categories
 from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
-from moft_ltr.data.feature_scaling import feature_blocks, read_column
+from moft_ltr.data.features.feature_scaling import feature_blocks, read_column
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import QuerySubset
 

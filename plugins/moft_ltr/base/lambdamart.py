@@ -14,7 +14,7 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import Count, Positive, import_lightgbm, length_grouped
-from moft_ltr.data.dataset_folder import Floats
+from moft_ltr.data.converted.dataset_folder import Floats
 from moft_ltr.metrics.ndcg import ndcg, ranking
 from moft_ltr.metrics.tied_metrics import mean_over_queries
 

@@ -13,10 +13,10 @@ from moft import ConfigError, DataError
 from moft.api import TreeModel, booster_scores
 from moft_ltr.base.pandas_categories import with_categories
 from moft_ltr.base.source_lines import read_again
-from moft_ltr.data.dataset_folder import Integers
-from moft_ltr.data.feature_scaling import feature_blocks
+from moft_ltr.data.converted.dataset_folder import Integers
+from moft_ltr.data.features.feature_scaling import feature_blocks
+from moft_ltr.data.readers.table_columns import columns_text
 from moft_ltr.data.splits import QuerySubset
-from moft_ltr.data.table_columns import columns_text
 
 TOLERANCE = 1e-6
 """Largest difference of two scores, as a share of the range of the sample's scores."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from moft import DataError
 from moft.api import TreeModel
-from moft_ltr.data.dataset_folder import Integers, TableFacts
-from moft_ltr.data.feature_scaling import read_column
+from moft_ltr.data.converted.dataset_folder import Integers, TableFacts
+from moft_ltr.data.features.feature_scaling import read_column
 from moft_ltr.data.splits import QuerySubset
 
 SHOWN = 6

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from moft import DataError
 from moft_ltr.base.source_lines import read_again
 from moft_ltr.data.columns import COARSE, label_columns
-from moft_ltr.data.feature_scaling import read_column
+from moft_ltr.data.features.feature_scaling import read_column
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel
 from moft_ltr.data.splits import QuerySubset
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moft_ltr.data.dataset_folder import META
+from moft_ltr.data.converted.dataset_folder import META
+from moft_ltr.data.readers.table_columns import TableColumns
+from moft_ltr.data.readers.table_source import open_table
 from moft_ltr.data.splits import QuerySubset
-from moft_ltr.data.table_columns import TableColumns
-from moft_ltr.data.table_source import open_table
 
 SAMPLE = 50
 """Queries of a split that are read again, evenly spaced."""

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft_ltr.data.dataset import Dataset
-from moft_ltr.data.feature_scaling import read_column
+from moft_ltr.data.features.feature_scaling import read_column
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel, transform_labels, transform_steps
+from moft_ltr.data.readers.table_columns import EXCLUDED, columns_text
 from moft_ltr.data.splits import QuerySubset
-from moft_ltr.data.table_columns import EXCLUDED, columns_text
 
 LARGEST_EXPONENT = 500.0
 """Largest label for the gain 2^label - 1: far below overflow in float64, also for the sum over a query."""

@@ -9,9 +9,11 @@ from itertools import combinations, count
 import numpy as np
 from numpy.typing import NDArray
 
+from moft_ltr.data.columns import column_number
 from moft_ltr.data.content_hashes import Hashes, document_hashes, query_hashes
 from moft_ltr.data.dataset import Dataset
-from moft_ltr.data.feature_scaling import feature_blocks
+from moft_ltr.data.features.feature_scaling import feature_blocks, read_column
+from moft_ltr.data.label_transforms import MainLabel
 from moft_ltr.data.splits import QuerySubset
 from moft_ltr.data.statistics import evenly_spaced
 
@@ -187,3 +189,18 @@ def _gamma(
         pairs = np.abs(signs).sum(axis=0)
         total, queries = total + pairs, queries + (pairs > 0)
     return np.divide(agree, total, out=np.zeros_like(agree), where=total > 0), queries
+
+
+def missing_main_notes(parts: Sequence[QuerySubset], main: MainLabel | None) -> Iterator[str]:
+    """A sentence if documents have no main label."""
+    if main is None:
+        return
+    missing = 0
+    for part in parts:
+        if main.column is None:
+            missing += int(np.isnan(part.data.relevance[part.items]).sum())
+        else:
+            column = column_number(part.data, main.column, "task.main.column")
+            missing += int(np.isnan(read_column(part.data.features, part.items, column - 1)).sum())
+    if missing:
+        yield f"main: {missing:,} training documents have no label of the main objective; they count as 0."

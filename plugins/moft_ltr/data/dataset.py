@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from moft import DataError
 from moft.api import user_path
-from moft_ltr.data.cache_key import cache_entry
-from moft_ltr.data.dataset_folder import (
+from moft_ltr.data.converted.dataset_folder import (
     META,
     NO_TABLE,
     Floats,
@@ -28,12 +27,13 @@ from moft_ltr.data.dataset_folder import (
     read_id_array,
     read_meta,
 )
-from moft_ltr.data.ids import Ids, Texts
-from moft_ltr.data.svmlight import convert
-from moft_ltr.data.table_columns import PLAIN, SPLIT_NAMES, Layout, TableColumns, reading_key, row_place
-from moft_ltr.data.table_conversion import convert_table, facts_layout, table_facts
-from moft_ltr.data.table_rows import TableRows
-from moft_ltr.data.table_source import SUFFIXES, is_table, open_frame, open_table, table_files
+from moft_ltr.data.converted.ids import Ids, Texts
+from moft_ltr.data.readers.cache_key import cache_entry
+from moft_ltr.data.readers.svmlight import convert
+from moft_ltr.data.readers.table_columns import PLAIN, SPLIT_NAMES, Layout, TableColumns, reading_key, row_place
+from moft_ltr.data.readers.table_conversion import convert_table, facts_layout, table_facts
+from moft_ltr.data.readers.table_rows import TableRows
+from moft_ltr.data.readers.table_source import SUFFIXES, is_table, open_frame, open_table, table_files
 
 SPELLINGS = SPLIT_NAMES
 """Accepted names of the file or folder of each split."""

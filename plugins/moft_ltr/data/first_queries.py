@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from moft_ltr.data.cache_key import cache_entry
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, read_dataset, split_file
+from moft_ltr.data.readers.cache_key import cache_entry
+from moft_ltr.data.readers.svmlight import convert
+from moft_ltr.data.readers.table_source import is_table
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, is_one_dataset, rankable_queries
-from moft_ltr.data.svmlight import convert
-from moft_ltr.data.table_source import is_table
 
 READ_WHOLE = 4 << 20
 """Bytes of a text file that is read whole, as training would; of a larger one, which was never converted, the first lines are."""

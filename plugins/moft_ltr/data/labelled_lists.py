@@ -12,9 +12,9 @@ from torch import Tensor
 
 from moft import DataError
 from moft_ltr.data.columns import read_labels, read_raw_labels
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.label_transforms import LabelColumn, MainLabel
 from moft_ltr.data.lists_on_device import ListStore
-from moft_ltr.data.network_inputs import NetworkInputs
 from moft_ltr.data.side_columns import SideColumns, SideValues, read_side_columns
 from moft_ltr.data.splits import QuerySubset
 

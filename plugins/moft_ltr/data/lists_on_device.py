@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
-from moft_ltr.data.feature_scaling import feature_blocks
-from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.features.feature_scaling import feature_blocks
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.side_columns import SideValues
 from moft_ltr.data.splits import QuerySubset
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from moft import DataError
+from moft_ltr.data.converted.ids import ids_at
 from moft_ltr.data.dataset import Dataset
-from moft_ltr.data.ids import ids_at
-from moft_ltr.data.table_columns import Layout
+from moft_ltr.data.readers.table_columns import Layout
 
 
 def scored_layout(layout: Layout | None, columns: int, read: Iterable[int]) -> Layout:

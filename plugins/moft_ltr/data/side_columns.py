@@ -16,7 +16,7 @@ from torch import Tensor
 from moft import ConfigError, DataError
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.dataset import Dataset
-from moft_ltr.data.feature_scaling import read_column
+from moft_ltr.data.features.feature_scaling import read_column
 from moft_ltr.data.splits import QuerySubset
 
 MOST_SEGMENTS = 100

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import ConfigError, DataError
+from moft_ltr.data.converted.dataset_folder import META
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, open_dataset, split_candidates, split_file
-from moft_ltr.data.dataset_folder import META
-from moft_ltr.data.query_rows import SPLIT_NUMBERS
-from moft_ltr.data.table_columns import PLAIN, TableColumns
-from moft_ltr.data.table_source import is_table
+from moft_ltr.data.readers.query_rows import SPLIT_NUMBERS
+from moft_ltr.data.readers.table_columns import PLAIN, TableColumns
+from moft_ltr.data.readers.table_source import is_table
 
 SPLITS = ("train", "validation", "test")
 ShortLists = Literal["refuse", "drop"]

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from moft import DataError
 from moft_ltr.data.columns import column_number
+from moft_ltr.data.converted.dataset_folder import META, Integers, check_labels
 from moft_ltr.data.dataset import SPELLINGS, Dataset, data_layout, open_dataset, split_candidates, split_file
-from moft_ltr.data.dataset_folder import META, Integers, check_labels
+from moft_ltr.data.readers.table_columns import PLAIN, TableColumns
 from moft_ltr.data.splits import is_one_dataset
-from moft_ltr.data.table_columns import PLAIN, TableColumns
 
 MAIN = "relevance"
 MAX_QUERIES = 500

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from moft import DataError
 from moft_ltr.data.dataset import data_layout, read_dataset
-from moft_ltr.data.table_columns import TableColumns
-from moft_ltr.data.table_conversion import convert_table
-from moft_ltr.data.table_source import SUFFIXES, import_pyarrow, is_table, open_frame, open_table
+from moft_ltr.data.readers.table_columns import TableColumns
+from moft_ltr.data.readers.table_conversion import convert_table
+from moft_ltr.data.readers.table_source import SUFFIXES, import_pyarrow, is_table, open_frame, open_table
 
 
 def write_data(

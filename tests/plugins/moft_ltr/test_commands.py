@@ -139,7 +139,11 @@ def test_an_interrupt_is_told_with_what_is_kept(words: list[str], monkeypatch: p
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    for place in ("example_data.synthetic.make_synthetic", "svmlight.convert", "example_data.mslr_sample.fetch_mslr_sample"):
+    for place in (
+        "example_data.synthetic.make_synthetic",
+        "readers.svmlight.convert",
+        "example_data.mslr_sample.fetch_mslr_sample",
+    ):
         monkeypatch.setattr(f"moft_ltr.data.{place}", interrupted)
     with pytest.raises(Interrupted, match="Nothing was kept"):
         run(*words)

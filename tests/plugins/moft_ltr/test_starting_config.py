@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moft.config.yaml12 import load
-from moft_ltr.data.dataset_folder import QueryIndex, write_dataset
+from moft_ltr.data.converted.dataset_folder import QueryIndex, write_dataset
 
 QUICK = [word for setting in ("task.base.epochs=1", "trainer.epochs=1", "profile.points=3") for word in ("--set", setting)]
 

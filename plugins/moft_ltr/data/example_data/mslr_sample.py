@@ -11,9 +11,9 @@ import numpy as np
 
 from moft import DataError
 from moft.api import download_wheel, parse_json, temporary_folder, wheel_member
+from moft_ltr.data.converted.dataset_folder import QueryIndex, content_hash, new_folder, write_dataset
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.dataset_folder import QueryIndex, content_hash, new_folder, write_dataset
-from moft_ltr.data.svmlight import convert
+from moft_ltr.data.readers.svmlight import convert
 
 PACKAGE = "rankeval==0.8.2"
 MEMBER = "rankeval/test/data/msn1.fold1.{name}.5k.txt"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moft import ConfigError, DataError
-from moft_ltr.data.dataset_folder import Floats, Integers, QueryIndex, new_folder, write_dataset
+from moft_ltr.data.converted.dataset_folder import Floats, Integers, QueryIndex, new_folder, write_dataset
 from moft_ltr.data.example_data.synthetic_front import KnownFront
 
 SHARES = (0.54, 0.23, 0.13, 0.07, 0.03)

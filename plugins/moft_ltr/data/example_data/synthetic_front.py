@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from moft_ltr.data.dataset_folder import Floats, Integers
+from moft_ltr.data.converted.dataset_folder import Floats, Integers
 
 METRIC = "NDCG@10, linear gain, tied documents share their ranks, queries without positive labels skipped"
 CUTOFF = 10

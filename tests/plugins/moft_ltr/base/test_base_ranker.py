@@ -18,8 +18,8 @@ from moft.types import Injection
 from moft_losses.listnet import ListNet
 from moft_ltr.base.base_ranker import NeuralBase, base_weights
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
-from moft_ltr.data.feature_scaling import FeatureScaling
-from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.features.feature_scaling import FeatureScaling
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.metrics.ndcg import ndcg, ranking
 
 

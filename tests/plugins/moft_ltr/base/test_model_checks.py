@@ -234,7 +234,7 @@ def test_a_shifted_column_that_no_tree_reads_is_no_matter(written, values, model
 
 def test_names_that_the_data_knows_must_agree(written, values, model, built):
     from moft_ltr.data.dataset import open_dataset
-    from moft_ltr.data.svmlight import convert
+    from moft_ltr.data.readers.svmlight import convert
 
     model(values[:, :3], names=["clicks", "a", "b"])
     folder = written(values)
@@ -248,7 +248,7 @@ def test_names_that_the_data_knows_must_agree(written, values, model, built):
 
 def test_a_feature_named_as_a_label_is_noted_where_the_columns_are_listed(written, values, model, built):
     """Such as the clicks of the past, beside the label."""
-    from moft_ltr.data.svmlight import convert
+    from moft_ltr.data.readers.svmlight import convert
 
     model(values[:, :3], names=["clicks", "a", "b"])
     folder = written(values)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from moft import DataError
-from moft_ltr.data.cache_key import cache_entry
 from moft_ltr.data.dataset import find_data, open_dataset, split_file
-from moft_ltr.data.svmlight import convert
+from moft_ltr.data.readers.cache_key import cache_entry
+from moft_ltr.data.readers.svmlight import convert
 
 TEXT = "1 qid:3 1:2\n0 qid:3 2:1\n2 qid:8 1:1\n"
 

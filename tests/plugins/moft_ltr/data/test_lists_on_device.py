@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from moft_ltr.data.feature_scaling import FeatureScaling
+from moft_ltr.data.features.feature_scaling import FeatureScaling
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.lists_on_device import ListStore
-from moft_ltr.data.network_inputs import NetworkInputs
 
 LENGTHS = torch.tensor([3, 1, 6, 2, 4])
 

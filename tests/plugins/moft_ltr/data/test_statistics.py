@@ -10,6 +10,7 @@ from rich.console import Console
 
 from moft import DataError
 from moft_ltr.data.dataset import Dataset, open_dataset
+from moft_ltr.data.readers.svmlight import convert
 from moft_ltr.data.statistics import (
     MAX_DOCUMENTS,
     MAX_QUERIES,
@@ -20,7 +21,6 @@ from moft_ltr.data.statistics import (
     label_values,
     open_splits_at,
 )
-from moft_ltr.data.svmlight import convert
 
 
 def shown(splits: dict[str, Dataset], labels: dict[str, int] | None = None) -> str:

@@ -10,8 +10,8 @@ import pytest
 
 import moft_ltr
 from moft import DataError
+from moft_ltr.data.converted.ids import ids_at
 from moft_ltr.data.dataset import read_dataset
-from moft_ltr.data.ids import ids_at
 
 
 @pytest.fixture

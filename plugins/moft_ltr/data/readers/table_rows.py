@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 
 from moft import DataError
 from moft.api import printable
-from moft_ltr.data.dataset_folder import Category, Floats
-from moft_ltr.data.query_rows import QueryRows, is_integer
-from moft_ltr.data.read_ahead import read_ahead
-from moft_ltr.data.table_columns import EXCLUDED, ITEM, QUERY, Layout, TableColumns, check_named, columns_text, role_of, row_place
-from moft_ltr.data.table_source import Table, import_pyarrow
+from moft_ltr.data.converted.dataset_folder import Category, Floats
+from moft_ltr.data.readers.query_rows import QueryRows, is_integer
+from moft_ltr.data.readers.read_ahead import read_ahead
+from moft_ltr.data.readers.table_columns import (
+    EXCLUDED,
+    ITEM,
+    QUERY,
+    Layout,
+    TableColumns,
+    check_named,
+    columns_text,
+    role_of,
+    row_place,
+)
+from moft_ltr.data.readers.table_source import Table, import_pyarrow
 
 TILE = 4096
 """Rows that are put into a block at once, so that they stay in the cache of the processor."""

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moft_ltr.data.dataset_folder import TableFacts, finish_dataset, new_folder, write_header
-from moft_ltr.data.group_file import check_sizes
-from moft_ltr.data.ids import id_arrays
-from moft_ltr.data.read_ahead import read_ahead
-from moft_ltr.data.table_columns import PLAIN, Layout, TableColumns, check_named
-from moft_ltr.data.table_rows import TableRows
-from moft_ltr.data.table_source import Table
+from moft_ltr.data.converted.dataset_folder import TableFacts, finish_dataset, new_folder, write_header
+from moft_ltr.data.converted.ids import id_arrays
+from moft_ltr.data.readers.group_file import check_sizes
+from moft_ltr.data.readers.read_ahead import read_ahead
+from moft_ltr.data.readers.table_columns import PLAIN, Layout, TableColumns, check_named
+from moft_ltr.data.readers.table_rows import TableRows
+from moft_ltr.data.readers.table_source import Table
 
 
 def convert_table(

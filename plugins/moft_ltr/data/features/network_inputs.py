@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moft_ltr.data.feature_scaling import FeatureScaling, Floats
-from moft_ltr.data.table_columns import Layout
+from moft_ltr.data.features.feature_scaling import FeatureScaling, Floats
+from moft_ltr.data.readers.table_columns import Layout
 
 Integers = NDArray[np.int64]
 

@@ -8,7 +8,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import open_dataset
-from moft_ltr.data.table_columns import TableColumns
+from moft_ltr.data.readers.table_columns import TableColumns
 
 FRAME = pd.DataFrame(
     {

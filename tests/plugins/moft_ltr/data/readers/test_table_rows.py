@@ -11,7 +11,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import data_layout, frame_dataset
-from moft_ltr.data.table_columns import TableColumns
+from moft_ltr.data.readers.table_columns import TableColumns
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from moft import DataError
 from moft.api import printable
-from moft_ltr.data.dataset_folder import Integers, QueryIndex
-from moft_ltr.data.ids import Ids, Texts, join_ids
-from moft_ltr.data.table_columns import SPLIT_NAMES
-from moft_ltr.data.table_source import import_pyarrow
+from moft_ltr.data.converted.dataset_folder import Integers, QueryIndex
+from moft_ltr.data.converted.ids import Ids, Texts, join_ids
+from moft_ltr.data.readers.table_columns import SPLIT_NAMES
+from moft_ltr.data.readers.table_source import import_pyarrow
 
 SPLIT_NUMBERS = {name: number for number, names in enumerate(SPLIT_NAMES.values()) for name in names}
 

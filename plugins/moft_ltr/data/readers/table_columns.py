@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from moft import DataError
-from moft_ltr.data.dataset_folder import Category
+from moft_ltr.data.converted.dataset_folder import Category
 
 QUERY = ("query", "query_id", "qid")
 """Names of the column of query ids, if none is given."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from moft import DataError
-from moft_ltr.data.dataset_folder import Integers
+from moft_ltr.data.converted.dataset_folder import Integers
 
 SUFFIXES = (".query", ".group")
 

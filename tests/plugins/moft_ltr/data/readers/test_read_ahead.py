@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from moft_ltr.data.read_ahead import read_ahead
+from moft_ltr.data.readers.read_ahead import read_ahead
 
 
 def test_items_come_in_order_and_are_not_all_made_at_once():

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from moft.api import Injection
-from moft_ltr.data.feature_scaling import fit_scaling
-from moft_ltr.data.network_inputs import NetworkInputs
+from moft_ltr.data.features.feature_scaling import fit_scaling
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.network.list_transformer import Ranker
 
 BLOCK = np.array([[1.0, np.nan, 0.0], [3.0, 5.0, 2.0], [5.0, 7.0, np.nan]], dtype=np.float32)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from moft import DataError
+from moft_ltr.data.converted.dataset_folder import NO_TABLE, QueryIndex, content_hash, new_folder, read_meta, write_dataset
 from moft_ltr.data.dataset import open_dataset
-from moft_ltr.data.dataset_folder import NO_TABLE, QueryIndex, content_hash, new_folder, read_meta, write_dataset
 
 LISTS = QueryIndex(np.array([0, 2, 5]), np.array([4, 9]), np.array([0, 0]))
 FEATURES = np.arange(15, dtype=np.float32).reshape(5, 3)

@@ -15,8 +15,16 @@ from typing import Any
 import numpy as np
 
 from moft import DataError
-from moft_ltr.data.dataset_folder import Floats, Integers, QueryIndex, check_labels, new_folder, save_array, write_dataset
-from moft_ltr.data.group_file import check_sizes, group_sizes
+from moft_ltr.data.converted.dataset_folder import (
+    Floats,
+    Integers,
+    QueryIndex,
+    check_labels,
+    new_folder,
+    save_array,
+    write_dataset,
+)
+from moft_ltr.data.readers.group_file import check_sizes, group_sizes
 
 BLOCK = 32 << 20
 """Bytes of text that are read at once; memory grows with it."""

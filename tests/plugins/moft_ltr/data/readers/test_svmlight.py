@@ -11,7 +11,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import Dataset, open_dataset
-from moft_ltr.data.svmlight import LONGEST_LINE, MAX_COLUMNS, convert
+from moft_ltr.data.readers.svmlight import LONGEST_LINE, MAX_COLUMNS, convert
 
 GOOD = "2 qid:10 1:0.5 3:-1\n0 qid:10 2:1e-3\n1 qid:7 1:4\n"
 

@@ -8,7 +8,7 @@ import pytest
 
 from moft import DataError
 from moft_ltr.data.dataset import frame_dataset
-from moft_ltr.data.table_columns import TableColumns
+from moft_ltr.data.readers.table_columns import TableColumns
 
 GOOD = {"query": ["a", "a", "b", "b", "b", "c"], "item": [1, 2, 1, 2, 3, 1], "split": ["train"] * 5 + ["dev"], "f": range(6)}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moft import DataError
-from moft_ltr.data.cache_key import cache_entry
+from moft_ltr.data.readers.cache_key import cache_entry
 
 
 def test_an_entry_stays_while_the_file_does_and_changes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft.errors import ConfigError, DataError
-from moft.files.lightgbm_text import TreeModel
+from moft.files.lightgbm.model_text import TreeModel
 
 
 def import_lightgbm(setting: str = "task.base") -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moft import DataError
-from moft_ltr.data.group_file import group_file
+from moft_ltr.data.readers.group_file import group_file
 
 
 def cache_entry(paths: Path | Sequence[Path], cache: Path, reading: str = "") -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from moft_ltr.data.feature_scaling import LIMIT, feature_blocks, fit_scaling, signed_logarithm
+from moft_ltr.data.features.feature_scaling import LIMIT, feature_blocks, fit_scaling, signed_logarithm
 
 
 def columns(items=2000):

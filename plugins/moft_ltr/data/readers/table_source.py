@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 from moft import ConfigError, DataError
 from moft.api import printable
-from moft_ltr.data.dataset_folder import Integers
-from moft_ltr.data.group_file import group_sizes
-from moft_ltr.data.table_columns import ITEM, QUERY, TableColumns
+from moft_ltr.data.converted.dataset_folder import Integers
+from moft_ltr.data.readers.group_file import group_sizes
+from moft_ltr.data.readers.table_columns import ITEM, QUERY, TableColumns
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".parquet", ".arrow", ".feather", ".ipc")
