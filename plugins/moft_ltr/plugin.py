@@ -1,4 +1,4 @@
-"""Learning to rank: the task, its metric, and the commands for its data."""
+"""Learning to rank: the task, its metric, a method of rankers alone, and the commands for its data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 def moft_tasks() -> Iterable[Component]:
     """The ranking task."""
     yield Component("ltr", "moft_ltr.task:LTR", "learning to rank over svmlight files with qid")
+
+
+@hookimpl
+def moft_methods() -> Iterable[Component]:
+    """The baseline of ranking teams."""
+    yield Component(
+        "lightgbm-ls",
+        "moft_ltr.lightgbm_ls.method:LightGBMLS",
+        "a LightGBM ranker for each weighting of a grid, on mixed labels",
+    )
 
 
 @hookimpl

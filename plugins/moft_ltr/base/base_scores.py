@@ -197,7 +197,7 @@ class BaseScores:
         parts = [part for parts in splits.values() for part in parts]
         return [note for part in parts for note in digit_notes(part, column_number(part.data, base.column, "task.base.column"))]
 
-    def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> Documents:
+    def _documents(self, store: ListStore, parts: Sequence[QuerySubset]) -> tuple[Documents, Tensor]:
         """The unscaled inputs and main labels of every document of `parts`, in an order that is not that of the file."""
         main, begin, blocks = store.main.cpu().numpy(), 0, []
         labels, lengths, weights = [], [], []
@@ -211,12 +211,9 @@ class BaseScores:
                 weights.append(each[begin : begin + len(items)][order])
             lengths.append(sizes)
             begin += len(items)
-        return Documents(
-            chain.from_iterable(blocks),
-            torch.from_numpy(np.concatenate(labels)),
-            torch.from_numpy(np.concatenate(lengths)),
-            torch.from_numpy(np.concatenate(weights)) if weights else None,
-        )
+        weighted = torch.from_numpy(np.concatenate(weights)) if weights else None
+        documents = Documents(chain.from_iterable(blocks), torch.from_numpy(np.concatenate(lengths)), weighted)
+        return documents, torch.from_numpy(np.concatenate(labels))
 
     def _load(
         self,

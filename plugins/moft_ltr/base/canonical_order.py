@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from moft_ltr.data.content_hashes import document_hashes, query_hashes
+from moft_ltr.data.content_hashes import Hashes, document_hashes, query_hashes
 
 
 def canonical_order(
@@ -31,6 +31,11 @@ def canonical_order(
         end = begin + len(block)
         hashes[begin:end] = document_hashes(block, grades[begin:end])
         begin = end
+    return order_of(hashes, lengths)
+
+
+def order_of(hashes: Hashes, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same from the hashes of the documents, `[items]`."""
     of_query = query_hashes(hashes, lengths)
     query = np.repeat(np.arange(len(lengths)), lengths)
     return np.lexsort((hashes, query, of_query[query])), lengths[np.lexsort((np.arange(len(lengths)), of_query))]

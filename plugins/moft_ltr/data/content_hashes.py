@@ -9,7 +9,7 @@ Hashes = NDArray[np.uint64]
 
 
 def document_hashes(features: NDArray[np.float32], labels: NDArray[np.float32]) -> Hashes:
-    """`[items]`, a hash of each row of `features`, `[items, columns]`, and its label, `[items]`; -0 counts as 0."""
+    """`[items]`, a hash of each row of `features`, `[items, columns]`, and its labels, `[items, ...]`; -0 counts as 0."""
     rows = np.column_stack([features, labels]).astype(np.float32) + np.float32(0)
     factors = _mixed(np.arange(rows.shape[1], dtype=np.uint64))
     return _mixed((rows.view(np.uint32) * factors).sum(axis=1, dtype=np.uint64))

@@ -194,7 +194,7 @@ def test_what_lightgbm_refuses_is_told_in_one_line(prepared, monkeypatch, capfd)
     def refusing(*_, **__):
         raise lightgbm.basic.LightGBMError("Number of rows 20000\nexceeds upper limit of 10000 for a query")
 
-    monkeypatch.setattr(lightgbm, "train", refusing)
+    monkeypatch.setattr(lightgbm.Booster, "update", refusing)
     with pytest.raises(
         DataError, match=r"^\[task.base\] LightGBM cannot train on these queries: Number of rows 20000 exceeds upper"
     ):
