@@ -16,28 +16,31 @@ LOSSES = [
     {"name": "pairwise-logistic", "smoothing": 0.2},
     {"name": "lipo-lambda"},
     {"name": "lipo-lambda", "gain": "exp2"},
+    {"name": "lipo-lambda", "k": 2},
     {"name": "plackett-luce"},
     {"name": "ipo"},
 ]
 
 
-def batch_of(**more):
+def batch_of(*, is_shared=False, **more):
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(0, 4, (3, 6, 2), generator=generator).double()
     mask = torch.rand(3, 6, 2, generator=generator) < 0.8
+    mask = mask.all(-1, keepdim=True).expand(3, 6, 2) if is_shared else mask
     reference, items = torch.randn(3, 6, generator=generator, dtype=torch.float64), torch.ones(3, 6, dtype=torch.bool)
     return Batch({}, labels, mask, reference, items, torch.zeros(3, 6), torch.arange(3), **more)
 
 
+@pytest.mark.parametrize("is_shared", [False, True], ids=["different rewards", "equal rewards"])
 @pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.parametrize("given", LOSSES, ids=str)
-def test_they_equal_those_of_autograd(given, is_weighted, plugins):
+def test_they_equal_those_of_autograd(given, is_weighted, is_shared, plugins):
     loss = resolve(Loss, given, plugins).make()
     takes_weights = is_weighted and hasattr(loss, "asks")
     weights = {"list_weights": torch.tensor([0.5, 1.0, 1.5]).double()} if is_weighted else {}
     if takes_weights:
         weights["item_weights"] = torch.rand(3, 6, 2, generator=torch.Generator().manual_seed(1)).double() + 0.5
-    batch, betas = batch_of(**weights), torch.tensor([[1.0, 0.5]]).double()
+    batch, betas = batch_of(is_shared=is_shared, **weights), torch.tensor([[1.0, 1.0 if is_shared else 0.5]]).double()
     losses = ObjectiveLosses([Objective("a"), Objective("b", 0.5)], loss)
     correction = (torch.randn(3, 6, generator=torch.Generator().manual_seed(2)).double() * 2).round().div(2).requires_grad_()
     found = loss_derivatives(losses, correction, batch, betas)
