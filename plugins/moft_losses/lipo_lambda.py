@@ -53,7 +53,7 @@ class LipoLambda:
         hidden = rewards.masked_fill(~mask, -torch.inf)
         is_shared = hidden.dim() > 1 and bool((hidden == hidden[..., :1, :]).all())
         shape = (-1, hidden.shape[-2] if is_shared else 1, items)  # [lists, objectives, list]
-        hidden, gains = hidden.reshape(shape)[:, :1], self._shares_of_ideal(rewards, labels, mask).reshape(shape)
+        hidden, gains = hidden.reshape(shape)[:, :1].contiguous(), self._shares_of_ideal(rewards, labels, mask).reshape(shape)
         ranked, order = hidden.sort(dim=-1, descending=True, stable=True)
         mean, within = (each.gather(-1, order) for each in self._mean_discounts(hidden))
         order = order.expand_as(gains)

@@ -164,11 +164,14 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
     by_name = {"values": [point["values"] for point in record["points"]], "main": [point["main"] for point in record["points"]]}
     by_name |= {name: [point[name] for point in record["points"]] for name in ("weights", "betas")}
     for name, rows in by_name.items():
-        told = torch.tensor([[math.nan if value is None else value for value in _listed(row)] for row in rows]).double()
+        told = [[math.nan if value is None else value for value in _listed(row)] for row in rows]
         found = tensors[name].double()
         if name in _UNMEASURED:
             found = list_mean(found.reshape(n, lists, -1), tensors.get("list_weights"))
-        if told.shape != found.shape or not torch.allclose(told, found, rtol=MEANS, atol=MEANS, equal_nan=True):
+        is_equal = all(len(row) == found.shape[1] for row in told) and torch.allclose(
+            torch.tensor(told).double().reshape(found.shape), found, rtol=MEANS, atol=MEANS, equal_nan=True
+        )
+        if not is_equal:
             raise RunError(
                 f"{path / LISTS}: {name!r} is not what {RECORD} next to it has; one of the two files was changed. {_AGAIN}"
             )
