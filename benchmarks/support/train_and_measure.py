@@ -37,6 +37,7 @@ class Outcome:
         cost: jobs, seconds and parameters of its training.
         config: resolved config.
         data: identity of the data.
+        dialled: the policy measured at further multiples of the betas.
     """
 
     front: Front
@@ -47,6 +48,7 @@ class Outcome:
     cost: TrainingCost
     config: Mapping[str, Any]
     data: Mapping[str, Any]
+    dialled: Mapping[float, Front]
 
 
 class CostRecords(NoRecords):
@@ -72,7 +74,9 @@ class Experiments:
     usual: Sequence[str] = ()
     _tasks: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, overrides: Sequence[str], *, split: str, weights: torch.Tensor | None = None) -> Outcome:
+    def run(
+        self, overrides: Sequence[str], *, split: str, weights: torch.Tensor | None = None, dials: Sequence[float] = ()
+    ) -> Outcome:
         """Trains one policy and measures it.
 
         Args:
@@ -80,6 +84,7 @@ class Experiments:
             split: to measure on.
             weights: `[n, m]`, weightings to measure at; None for the config's grid. The best checkpoint is selected by the
                 hypervolume on the validation split over the same weightings.
+            dials: multiples of the betas to measure at, too.
         """
         plugins = Plugins()
         plugins.load(disable=["console"])
@@ -112,9 +117,13 @@ class Experiments:
         costs = CostRecords()
         settings.method.train(policy, problem, AccelerateTrainer(settings.trainer, seed=settings.seed, records=costs))
         seconds, processor = time.perf_counter() - wall_start, time.process_time() - processor_start
-        front = measure_front(policy, task, evaluator, Tradeoff(grid, problem.betas), split)
+        front, *others = (
+            measure_front(policy, task, evaluator, Tradeoff(grid, problem.betas * dial), split) for dial in (1.0, *dials)
+        )
         base, data = base_values(task, evaluator, split), task.identity()
-        return Outcome(front, base, seconds, processor, policy, costs.total, resolved.plain, data)
+        return Outcome(
+            front, base, seconds, processor, policy, costs.total, resolved.plain, data, dict(zip(dials, others, strict=True))
+        )
 
 
 def dedicated_model(weights: Sequence[float]) -> list[str]:

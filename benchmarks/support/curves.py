@@ -1,0 +1,133 @@
+"""Compares methods as curves: of the hypervolume over the mean main value, along a dial or the share of the main objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SAMPLES = 1000
+PLACES = 9
+"""Main values at which two curves are compared, evenly spaced over those that both reach."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a method reaches along its dial or share.
+
+    Args:
+        points: for each place, the place, values `[n, lists, m]` and main values `[n, lists]`.
+        seconds: of training, processor time.
+    """
+
+    points: Sequence[tuple[float, Any, Any]]
+    seconds: float
+
+
+def compared(curves: Mapping[str, Curve], one: str, weights: Any) -> dict[str, Any]:
+    """The points of all curves, and verdicts on the differences between one curve and each other.
+
+    Args:
+        curves: by method; all have measured the same lists, and weightings in the same order.
+        one: the method that the others are compared with; `eleven dedicated sets of trees` and `lightgbm-ls` are among them.
+        weights: `[n, m]`.
+    """
+    from moft.engine.fronts.bootstrap import interval
+    from moft_indicators.monotonicity import Monotonicity
+
+    found = {name: _samples(curve) for name, curve in curves.items()}
+    described = {}
+    for name, curve in curves.items():
+        rows = []
+        for (place, _, _), volume, main, both in zip(curve.points, *found[name], strict=True):
+            rows.append(
+                {
+                    "place": place,
+                    "hypervolume": volume[0].item(),
+                    "hypervolume_ci": interval(volume[1:]).tolist(),
+                    "main": main[0].item(),
+                    "main_ci": interval(main[1:]).tolist(),
+                    "with_main": both[0].item(),
+                    "with_main_ci": interval(both[1:]).tolist(),
+                }
+            )
+        described[name] = {"points": rows, "seconds": curve.seconds}
+    best = {name: both.max(0).values for name, (_, _, both) in found.items()}  # [1 + samples]
+    ratio = best[one] / best["lightgbm-ls"]
+    ours, theirs = (_at_one(curves[name]) for name in (one, "eleven dedicated sets of trees"))
+    share = curves[one].seconds / curves["lightgbm-ls"].seconds
+    return {
+        "curves": described,
+        "verdicts": {name: _verdict(found[one], found[name]) for name in curves if name != one},
+        "with_main_ratio": {"value": ratio[0].item(), "ci": interval(ratio[1:]).tolist()},
+        "vertex_ratio": _vertex_ratios(ours, theirs, weights),
+        "monotonicity": Monotonicity()(ours.nanmean(1), weights),
+        "share_of_time": share,
+        "share_of_time_of_one": share * len(curves["lightgbm-ls"].points),
+    }
+
+
+def _samples(curve: Curve) -> tuple[Any, Any, Any]:
+    """`[places, 1 + samples]` each: hypervolume, mean main value, and hypervolume with main; the first is of all lists."""
+    import torch
+
+    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, resampled
+
+    lists = curve.points[0][1].shape[1]
+    counts = torch.cat([torch.ones(1, lists), resampled(lists, SAMPLES, 0)])
+    volumes, mains, both = [], [], []
+    for _, values, main in curve.points:
+        with_main = torch.cat([values, main.unsqueeze(-1)], dim=-1)
+        volumes.append(bootstrap_hypervolume(values, counts, torch.zeros(values.shape[-1], dtype=torch.float64)))
+        mains.append(bootstrap_means(main.unsqueeze(-1), counts).mean((1, 2)))
+        both.append(bootstrap_hypervolume(with_main, counts, torch.zeros(with_main.shape[-1], dtype=torch.float64)))
+    return torch.stack(volumes), torch.stack(mains), torch.stack(both)
+
+
+def _verdict(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> dict[str, Any]:
+    """Differences of hypervolume between two curves at the main values that both reach."""
+    import numpy as np
+
+    mains = [main.numpy() for _, main, _ in (one, other)]
+    low, high = max(main[:, 0].min() for main in mains), min(main[:, 0].max() for main in mains)
+    if low >= high:
+        return {"main": [], "difference": [], "ci": [], "text": "the curves reach no main value in common"}
+    places = np.linspace(low, high, PLACES)
+
+    def heights(curve: tuple[Any, Any, Any]) -> Any:
+        volume, main, _ = (each.numpy() for each in curve)
+        orders = main.argsort(0)
+        columns = range(main.shape[1])
+        return np.stack([np.interp(places, main[orders[:, s], s], volume[orders[:, s], s]) for s in columns])
+
+    difference = heights(one) - heights(other)  # [1 + samples, places]
+    ends = np.nanpercentile(difference[1:], (2.5, 97.5), axis=0)
+    above = int((ends[0] > 0).sum())
+    text = f"above with its interval at {above} of {PLACES} main values from {low:.3f} to {high:.3f}, "
+    text += f"by {1000 * difference[0].min():+.2f} to {1000 * difference[0].max():+.2f} e-3"
+    return {
+        "main": places.tolist(),
+        "difference": difference[0].tolist(),
+        "ci": ends.T.tolist(),
+        "above": above,
+        "text": text,
+    }
+
+
+def _at_one(curve: Curve) -> Any:
+    return next(values for place, values, _ in curve.points if place == 1)
+
+
+def _vertex_ratios(ours: Any, theirs: Any, weights: Any) -> dict[str, Any]:
+    """Value of each objective at its vertex over that of the dedicated model, with intervals."""
+    import torch
+
+    from moft.engine.fronts.bootstrap import bootstrap_means, interval, resampled
+
+    m = weights.shape[1]
+    rows = [int((weights[:, objective] > 1 - 1e-6).nonzero()[0, 0]) for objective in range(m)]
+    both = torch.stack([torch.stack([front[row, :, j] for j, row in enumerate(rows)], dim=-1) for front in (ours, theirs)])
+    counts = torch.cat([torch.ones(1, both.shape[1]), resampled(both.shape[1], SAMPLES, 0)])
+    means = bootstrap_means(both, counts)  # [1 + samples, 2, m]
+    ratios = means[:, 0] / means[:, 1]
+    return {"value": ratios[0].tolist(), "ci": interval(ratios[1:]).tolist()}
