@@ -35,23 +35,42 @@ class LipoLambda:
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None) -> Tensor:
         rewards = widened(rewards)
         costs = -logsigmoid(reward_differences(rewards, mask))
-        return weighted_pairs(self._pair_weights(rewards, labels, mask) * costs, context).sum((-2, -1))
+        return weighted_pairs(_pair_weights(*self._vectors(rewards, labels, mask)) * costs, context).sum((-2, -1))
 
     def derivatives(
         self, rewards: Tensor, labels: Tensor, mask: Tensor, context: ListContext | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """In closed form; the change of NDCG is constant, as in the gradient of the loss."""
-        return logistic_derivatives(widened(rewards), labels, mask, context, self._pair_weights)
+        rewards = widened(rewards)
+        *vectors, within = self._vectors(rewards, labels, mask)
+        are_equal = [within] if bool(within.any()) else []
+        return logistic_derivatives(rewards, mask, context, [*vectors, *are_equal], _pair_weights)
 
-    def _pair_weights(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-        """`[..., list, list]`, what swapping the two items of an ordered pair does to NDCG; zero for other pairs."""
-        gains = label_gains(labels.to(rewards.dtype), mask, self.gain)  # [..., list]
+    def _vectors(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`[..., list]` each, for `_pair_weights`."""
+        gains = label_gains(labels.to(rewards.dtype), mask, self.gain)
         gains = within_range(gains, _ideal(gains))
         ideal = _ideal(gains)  # [...]
         gained = gains / torch.where(ideal > 0, ideal, 1.0).unsqueeze(-1)
         rows, columns = gained.masked_fill(~mask, -torch.inf), gained.masked_fill(~mask, torch.inf)
-        gains_above = (rows.unsqueeze(-1) - columns.unsqueeze(-2)).clamp_(min=0.0)  # [..., list, list]
-        return gains_above.mul_(_discount_changes(rewards.detach(), mask))
+        return rows, columns, *_discounts(rewards.detach(), mask)
+
+
+def _pair_weights(rows: Tensor, columns: Tensor, mean: Tensor, within: Tensor | None = None) -> Tensor:
+    """`[..., list, list]`, what swapping the two items of an ordered pair does to NDCG; zero for other pairs.
+
+    Equal rewards share a block of ranks. The mean difference of two blocks is that of their mean discounts; within a block it is
+    the mean over its pairs of ranks.
+
+    Args:
+        rows: `[..., list]`, the share of each item in the ideal DCG; minus infinity for items that do not count.
+        columns: the same, but infinity for these.
+        mean: `[..., list]`, the mean discount of the item's block.
+        within: `[..., list]`, the mean difference of two discounts of the item's block; None if no rewards are equal.
+    """
+    between = (mean.unsqueeze(-1) - mean.unsqueeze(-2)).abs_()  # [..., list, list], zero within a block alone
+    changes = between if within is None else torch.where(between == 0, within.unsqueeze(-1), between)
+    return (rows.unsqueeze(-1) - columns.unsqueeze(-2)).clamp_(min=0.0).mul_(changes)
 
 
 def label_gains(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
@@ -76,12 +95,8 @@ def rank_discounts(values: Tensor) -> Tensor:
     return 1 / torch.arange(2, values.shape[-1] + 2, dtype=values.dtype, device=values.device).log2()
 
 
-def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
-    """`[..., list, list]`, the absolute difference of the discounts of two items, in the mean over the orders of equal rewards.
-
-    Equal rewards share a block of ranks. The mean difference of two blocks is that of their mean discounts; within a block it is
-    the mean over its pairs of ranks.
-    """
+def _discounts(rewards: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """`[..., list]` each: of the block of equal rewards of each item, the mean discount, and the mean difference of two."""
     hidden = rewards.masked_fill(~mask, -torch.inf)
     ascending, items = hidden.sort(-1).values, rewards.shape[-1]
     above = items - torch.searchsorted(ascending, hidden, right=True)  # [..., list], first rank of the item's block, from 0
@@ -91,7 +106,5 @@ def _discount_changes(rewards: Tensor, mask: Tensor) -> Tensor:
     total, moment = (torch.cat([each.new_zeros(1), each.cumsum(0)]) for each in (discounts, discounts * ranks))
     inside = total[above + size] - total[above]  # the sum of the block's discounts
     spread = (size - 1) * inside - 2 * (moment[above + size] - moment[above] - above * inside)  # over its pairs of ranks
-    within = (2 * spread / (size * (size - 1)).clamp(min=1)).to(rewards.dtype)  # [..., list]
-    mean = (inside / size).to(rewards.dtype)
-    between = (mean.unsqueeze(-1) - mean.unsqueeze(-2)).abs_()  # [..., list, list], zero within a block alone
-    return torch.where(between == 0, within.unsqueeze(-1), between)
+    within = (2 * spread / (size * (size - 1)).clamp(min=1)).to(rewards.dtype)
+    return (inside / size).to(rewards.dtype), within.masked_fill(~mask | (size < 2), 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -75,20 +75,20 @@ def weighted_pairs(costs: Tensor, context: ListContext | None) -> Tensor:
 
 def logistic_derivatives(
     rewards: Tensor,
-    labels: Tensor,
     mask: Tensor,
     context: ListContext | None,
-    weights_of: Callable[[Tensor, Tensor, Tensor], Tensor],
+    vectors: Sequence[Tensor],
+    weights_of: Callable[..., Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sum over pairs of `weight * log(1 + exp(-(r_i - r_j)))` and its derivatives in the rewards, block by block.
 
     Args:
         rewards: `[..., list]`.
-        labels: `[..., list]`.
         mask: `[..., list]` bool.
         context: with weights of items, or None.
-        weights_of: some rows of the three, `[n, list]`, to the weights of their pairs, `[n, list, list]`; zero for pairs that do
-            not count.
+        vectors: `[..., list]` each, what the weights of pairs are computed from.
+        weights_of: some rows of each of the vectors, `[n, list]`, to the weights of their pairs, `[n, list, list]`; zero for
+            pairs that do not count.
 
     Returns: `[...]`, `[..., list]` and `[..., list]`.
     """
@@ -96,12 +96,12 @@ def logistic_derivatives(
     shown = rewards.detach().masked_fill(~mask, 0.0)
     given = None if context is None else context.item_weights
     counts = torch.ones_like(shown) if given is None else given
-    rows = [each.reshape(-1, items) for each in (shown, labels, mask, counts)]
+    rows = [each.reshape(-1, items) for each in (shown, counts, *vectors)]
     parts, size = [], max(1, BLOCK // max(1, items * items))
     for some in zip(*(torch.split(each, size) for each in rows), strict=True):
-        weights = weights_of(*some[:3])
+        weights = weights_of(*some[2:])
         if given is not None:  # of the better item
-            weights = weights * some[3].unsqueeze(-1)
+            weights = weights * some[1].unsqueeze(-1)
         differences = some[0].unsqueeze(-1) - some[0].unsqueeze(-2)
         wrong = torch.sigmoid(-differences)  # [n, list, list]
         cost = (softplus(differences.neg_()).mul_(weights)).sum((-2, -1))

@@ -43,14 +43,14 @@ class PairwiseLogistic:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """In closed form."""
 
-        def pair_weights(rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        def pair_weights(labels: Tensor, mask: Tensor) -> Tensor:
             pairs = ordered_pairs(labels, mask)
             return pairs / pairs.sum((-2, -1), keepdim=True).clamp(min=1)
 
         wide = widened(rewards)
-        cost, first, second = logistic_derivatives(wide, labels, mask, context, pair_weights)
+        cost, first, second = logistic_derivatives(wide, mask, context, (labels, mask), pair_weights)
         if self.smoothing:  # log(1 + exp(d)) = log(1 + exp(-d)) + d
-            weights = weighted_pairs(pair_weights(wide, labels, mask), context)
+            weights = weighted_pairs(pair_weights(labels, mask), context)
             cost = cost + self.smoothing * (weights * reward_differences(wide, mask)).sum((-2, -1))
             first = first + self.smoothing * (weights.sum(-1) - weights.sum(-2))
         return cost, first, second
