@@ -40,6 +40,7 @@ from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.interfaces import (
     AdaptiveSampler,
+    ArrayReader,
     Asks,
     Assignment,
     Conditioner,
@@ -102,6 +103,7 @@ from moft.types import (
     ModelSpec,
     Nouns,
     Objective,
+    ReferenceTrees,
     Run,
     Slot,
     Tradeoff,
@@ -111,6 +113,7 @@ from moft.types import (
 __all__ = [
     "AccelerateTrainer",
     "AdaptiveSampler",
+    "ArrayReader",
     "Asks",
     "Assignment",
     "BasePolicy",
@@ -166,6 +169,7 @@ __all__ = [
     "ProcessGroup",
     "ProvidesFeatures",
     "Rank",
+    "ReferenceTrees",
     "ReportsFindings",
     "Run",
     "Sampler",

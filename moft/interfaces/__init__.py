@@ -14,12 +14,14 @@ from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer
 from moft.interfaces.scorer import Scorer
 from moft.interfaces.task import (
+    ArrayReader,
     ChecksInputs,
     ConfigRequest,
     Context,
     InputCheck,
     KnowsModelSpec,
     ProvidesFeatures,
+    ReadsArrays,
     ReadsFrames,
     Task,
     WritesStartingConfig,
@@ -29,6 +31,7 @@ from moft.interfaces.trainer import Trainer
 
 __all__ = [
     "AdaptiveSampler",
+    "ArrayReader",
     "Asks",
     "Assignment",
     "ChecksInputs",
@@ -55,6 +58,7 @@ __all__ = [
     "Problem",
     "ProcessGroup",
     "ProvidesFeatures",
+    "ReadsArrays",
     "ReadsFeatures",
     "ReadsFrames",
     "ReportsFindings",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.interfaces.model import Model
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.trainer import Trainer
-from moft.types import Batch, Batches, FeatureTable, ModelSpec, Nouns, Objective
+from moft.types import Batch, Batches, FeatureTable, Inputs, ModelSpec, Nouns, Objective, ReferenceTrees
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,32 @@ class ReadsFrames(Protocol):
         Raises:
             DataError: it is none, or has an error; the message has the row and column.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Reads one list at a time from an array, with as little work as possible for each.
+
+    Args:
+        features: names of the columns of the array; the first ones are those of the task's feature table, if it provides one.
+        categories: by name of a column of categories, what the codes 0, 1, ... stand for.
+        read: an array `[list, features]` float32 to the inputs of a batch of this list alone, and its reference, `[1, list]`.
+        trees: where the reference comes from, if these are trees that read the array as it is.
+    """
+
+    features: tuple[str, ...]
+    categories: Mapping[str, tuple[str | int, ...]]
+    read: Callable[[NDArray[np.float32]], tuple[Inputs, Tensor]]
+    trees: ReferenceTrees | None = None
+
+
+@runtime_checkable
+class ReadsArrays(Protocol):
+    """A task that reads lists from arrays in memory, for the scorer of a run."""
+
+    def array_reader(self) -> ArrayReader:
+        """What reads them; the policy of the run is built."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moft.types.batch import Batch, Batches, Inputs
-from moft.types.feature_table import FeatureTable
+from moft.types.feature_table import FeatureTable, ReferenceTrees
 from moft.types.front import MAIN, Front, ListValues, list_mean
 from moft.types.injection import Delta, Injection, ModelSpec, Slot
 from moft.types.objective import LossFunction, Objective, betas_of
@@ -25,6 +25,7 @@ __all__ = [
     "ModelSpec",
     "Nouns",
     "Objective",
+    "ReferenceTrees",
     "Run",
     "Slot",
     "Tradeoff",

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
 from moft.api import (
+    ArrayReader,
     Batches,
     ConfigRequest,
     Context,
@@ -33,11 +34,12 @@ from moft.api import (
     tensor_to_text,
     text_to_tensor,
 )
+from moft_ltr.base.array_lists import array_reader
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.score_digits import label_digit_notes
-from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns
+from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, label_owners
 from moft_ltr.data.data_notes import id_notes, leak_notes, missing_main_notes, overlap_notes
 from moft_ltr.data.dataset import Dataset, data_layout, find_data, frame_dataset, open_dataset
 from moft_ltr.data.features.feature_scaling import FeatureScaling, feature_blocks, fit_scaling
@@ -47,7 +49,7 @@ from moft_ltr.data.label_transforms import LabelColumn, MainLabel, main_objectiv
 from moft_ltr.data.labelled_lists import LabelSettings, build_store
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.readers.table_columns import Layout, TableColumns, layout_of_text, layout_text
-from moft_ltr.data.scored_data import check_scored, scored_layout, scored_names
+from moft_ltr.data.scored_data import check_scored, no_queries, scored_layout, scored_names
 from moft_ltr.data.side_columns import Propensity, SideColumns
 from moft_ltr.data.splits import SPLITS, QuerySubset, ShortLists, all_queries, check_folds, check_shares, open_splits
 from moft_ltr.metrics.labelless_objectives import check_has_labels
@@ -187,7 +189,7 @@ class LTR:
         digits = label_digit_notes(look._splits, self._columns, self._main)
         stores = {split: look._build_store(parts) for split, parts in look._splits.items()}
         are_all = not unread and list_counts(look._splits) == list_counts(self._open_splits())
-        owners = _label_owners(train[0].data, labels)
+        owners = label_owners(train[0].data, labels)
         BaseScores(self._base, self._budget, look._inputs).check(stores, look._splits, owners, are_all=are_all)
         self._inputs_seen = len(look._inputs)
         sample = stores["train"].batch(torch.arange(min(SAMPLE, len(stores["train"].lengths))))
@@ -230,7 +232,7 @@ class LTR:
             self._open_splits(),
             seed=self._context.seed,
             gain=gain,
-            labels=_label_owners(train[0].data, labels),
+            labels=label_owners(train[0].data, labels),
         )
         for split, built in self._stores.items():
             self._base_scores.fill(built, self._open_splits()[split])
@@ -299,6 +301,11 @@ class LTR:
 
     def read_frame(self, frame: object) -> Batches:
         return self._read(frame_dataset(frame, *self._reading()))
+
+    def array_reader(self) -> ArrayReader:
+        part = no_queries(self._layout_of_table, len(self._reading()[1].names))
+        given = self._inputs, self._network_inputs(), self._batch_inputs, self._context.device
+        return array_reader(self._base_scores, part, *given)
 
     def _reading(self) -> tuple[TableColumns, Layout]:
         """How tables are read that are only scored."""
@@ -389,8 +396,3 @@ class LTR:
         network, settings = self._network_inputs(), LabelSettings(self._columns, self._main, self._side)
         given = self._inputs, network, self._batch_inputs, settings, self._context.device
         return build_store(parts, *given, is_labelled=is_labelled)
-
-
-def _label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
-    """Whose label a column, from 1, is: by the data's own names, and by those of `labels`."""
-    return {column: name for names in (data.labels, labels) for name, column in names.items()}

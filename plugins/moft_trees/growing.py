@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -41,7 +41,8 @@ class TreeGrower:
     """The binned features of the training documents, on which trees are grown in chunks.
 
     Args:
-        blocks: gives the features of all documents as they are, in blocks `[n, features]`, as often as it is called.
+        load: gives the features of the documents of a block as they are, `[n, features]`, by the block's number, from 0.
+        sizes: number of documents of each block.
         table: what the task says of the features.
         settings: of the trees.
         copies: of each document.
@@ -49,13 +50,14 @@ class TreeGrower:
 
     def __init__(
         self,
-        blocks: Callable[[], Iterable[NDArray[np.float32]]],
+        load: Callable[[int], NDArray[np.float32]],
+        sizes: Sequence[int],
         table: FeatureTable,
         settings: TreeSettings,
         copies: int,
     ) -> None:
         self._lightgbm = import_lightgbm("method")
-        self._blocks, self._copies = blocks, copies
+        self._load, self._sizes, self._copies = load, sizes, copies
         self._parameters = {
             "objective": "none",
             "num_leaves": settings.leaves,
@@ -70,10 +72,9 @@ class TreeGrower:
             "feature_pre_filter": False,
             "verbosity": -1,
         }
-        features = list(blocks())
-        self._documents = sum(map(len, features))
+        self._documents = sum(sizes)
         self._data = self._lightgbm.Dataset(
-            features, params=self._parameters, categorical_feature=list(table.categorical), free_raw_data=True
+            _read_in_blocks(self._lightgbm, load, sizes), params=self._parameters, categorical_feature=list(table.categorical)
         )
         self._data.construct()
 
@@ -126,8 +127,33 @@ class TreeGrower:
         """`[documents x copies]`, what the trees give so far."""
         outputs, begin = np.zeros(len(vectors)), 0
         if trees.text:
-            for block in self._blocks():
+            for block in map(self._load, range(len(self._sizes))):
                 end = begin + len(block) * self._copies
                 outputs[begin:end] = trees.scores(np.hstack([np.repeat(block, self._copies, axis=0), vectors[begin:end]]))
                 begin = end
         return outputs
+
+
+def _read_in_blocks(lightgbm: Any, load: Callable[[int], NDArray[np.float32]], sizes: Sequence[int]) -> list[Any]:
+    """What LightGBM reads rows from without having all of them in memory; the arguments are those of `TreeGrower`."""
+    latest: dict[int, NDArray[np.float32]] = {}
+
+    class Block(lightgbm.Sequence):
+        """The rows of a block, which stays in memory until another one is read."""
+
+        batch_size = max(sizes, default=1)
+
+        def __init__(self, number: int) -> None:
+            self._number = number
+
+        def __len__(self) -> int:
+            return sizes[self._number]
+
+        def __getitem__(self, rows: Any) -> Floats:
+            if self._number not in latest:
+                latest.clear()
+                latest[self._number] = load(self._number)
+            found: Floats = latest[self._number][rows].astype(np.float64)
+            return found
+
+    return [Block(number) for number in range(len(sizes))]

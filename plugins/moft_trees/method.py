@@ -115,22 +115,25 @@ class CosDPOTrees:
         beta_sampler = self._betas(m) if self._betas is not None and betas_vary else None
         losses = ObjectiveLosses(task.objectives, self._loss)
         trained_at = policy.betas.cpu() if isinstance(policy, ConditionedPolicy) else torch.ones(1, m)
-        lists = [_without_inputs(batch) for batch in task.batches("train")]
+        batches = task.batches("train")
+        lists = [_without_inputs(batch) for batch in batches]
         statistics = label_statistics(losses, lists, trained_at)
         note_unlabelled(statistics, task.objectives, trainer, task.nouns)
         scale = loss_scale(statistics, is_balanced=self._is_balanced)
 
-        def blocks() -> Iterator[NDArray[np.float32]]:
-            for batch in task.batches("train"):
-                yield batch.inputs["table"][batch.items].cpu().numpy()
+        def load(block: int) -> NDArray[np.float32]:
+            batch = batches.load(batches.plan[block])
+            table: NDArray[np.float32] = batch.inputs["table"][batch.items].cpu().numpy()
+            return table
 
+        sizes = [int(batch.items.sum()) for batch in lists]
         lengths = torch.cat([batch.items.sum(1) for batch in lists])  # [lists], in the order of the batches
         steps = NewtonSteps(lists, losses, self._scalarizer, scale, is_balanced=self._is_balanced and betas_vary)
         growers: list[TreeGrower] = []  # made when the first chunk is grown; a finished job needs none
 
         def grow(chunk: int, generator: Generator) -> Iterator[dict[str, float]]:
             if not growers:
-                growers.append(TreeGrower(blocks, task.feature_table(), self._grow, self._draws))
+                growers.append(TreeGrower(load, sizes, task.feature_table(), self._grow, self._draws))
             count = self._draws * len(lengths)
             weights = checked_draws(sampler, count, generator, m).view(self._draws, -1, m)
             copies, vectors = Copies(weights, trained_at.unsqueeze(0), torch.ones(1, 1)), weights

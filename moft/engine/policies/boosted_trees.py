@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from moft.errors import DataError
 from moft.files.lightgbm.booster import booster_scores, load_booster, tensor_to_text, text_to_tensor
-from moft.files.lightgbm.model_text import parse_lightgbm
+from moft.files.lightgbm.model_text import join_models, parse_lightgbm, scaled_model
 from moft.interfaces import Conditioner, Model
-from moft.types import FeatureTable, Injection, Inputs, ModelSpec, Slot
+from moft.types import FeatureTable, Injection, Inputs, ModelSpec, ReferenceTrees, Slot
 
 SITE = "tradeoff"
 TEXT = "trees"
@@ -93,6 +93,34 @@ class BoostedTrees(Model):
         if self._booster is None:
             return np.zeros(len(features))
         return booster_scores(self._booster, features, _WHERE)
+
+    def continued(
+        self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
+    ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        """The final scores `[n]` of rows `[n, columns]`, from one booster with the trees of the reference and then these trees.
+
+        Args:
+            reference: where the reference comes from.
+            columns: of the rows; the first ones are those of the table.
+            injection: of one row.
+            divisor: of the correction.
+        """
+        vector = injection.modulation[SITE][1] if self.spec.tradeoff_size else None
+        further = np.zeros(0, dtype=np.float32) if vector is None else vector[0].cpu().numpy()
+        size, table = columns + len(further), self._features - len(further)
+        texts = [scaled_model(reference.text, reference.factor, reference.columns, size)]
+        if self._booster is not None:
+            own = parse_lightgbm(self.text, _WHERE, _ADVICE).text
+            texts.append(scaled_model(own, 1 / divisor, [*range(table), *range(columns, size)], size))
+        where = "the base model with the policy's trees"
+        booster = load_booster(parse_lightgbm(join_models(texts), where, _ADVICE), where, "method")
+
+        def scores(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+            table = np.empty((len(rows), size), dtype=np.float32)
+            table[:, :columns], table[:, columns:] = rows, further
+            return booster_scores(booster, table, where) + reference.shift
+
+        return scores
 
     def _load(self, trees: Tensor) -> None:
         booster = None

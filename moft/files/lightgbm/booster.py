@@ -50,12 +50,12 @@ def load_booster(model: TreeModel, where: str = "[task.base.path] the LightGBM m
 def booster_scores(
     booster: Any, features: NDArray[np.floating[Any]], where: str = "[task.base] the LightGBM model"
 ) -> NDArray[np.float64]:
-    """`[items]`, raw scores of items with `features`, `[items, columns]`.
+    """`[items]`, raw scores of items with `features`, `[items, columns]`, computed with as many threads as torch has.
 
     Raises:
         DataError: a score is not finite; the message begins with `where`.
     """
-    scores = np.asarray(booster.predict(features, raw_score=True), dtype=np.float64)
+    scores = np.asarray(booster.predict(features, raw_score=True, num_threads=torch.get_num_threads()), dtype=np.float64)
     if not np.isfinite(scores).all():
         raise DataError(f"{where} gives a document a score that is not a finite number.")
     return scores

@@ -90,11 +90,36 @@ def join_models(texts: Sequence[str]) -> str:
     Args:
         texts: of the models, each the `text` of a `TreeModel`, with the same number of features.
     """
-    bodies = [
-        tree.partition("\n")[2].rstrip("\n") + "\n" for text in texts for tree in text.partition(END)[0].split("\nTree=")[1:]
-    ]
+    bodies = [tree for text in texts for tree in _bodies(text)]
     columns = _fields(texts[0].partition("\nTree=")[0].split("\n")[1:], "header")["max_feature_idx"]
     return _written(bodies, int(columns) + 1)
+
+
+def scaled_model(text: str, factor: float, columns: Sequence[int], features: int) -> str:
+    """The text of a model with the raw scores of another one times a factor, which reads its features from other columns.
+
+    Args:
+        text: of the other model, the `text` of a `TreeModel`.
+        factor: of the scores.
+        columns: for each feature of the other model, the column, from 0, that it is read from.
+        features: how many columns there are.
+    """
+
+    def scaled(line: str) -> str:
+        key, _, values = line.partition("=")
+        if key in ("leaf_value", "leaf_const", "leaf_coeff"):
+            values = " ".join(repr(float(value) * factor) for value in values.split())
+        elif key in ("split_feature", "leaf_features"):
+            values = " ".join(str(columns[int(value)]) for value in values.split())
+        return f"{key}={values}\n"
+
+    trees = ("".join(scaled(line) for line in tree.split("\n") if line) for tree in _bodies(text))
+    return _written([*trees], features)
+
+
+def _bodies(text: str) -> list[str]:
+    """The trees of a checked model, each without its first line."""
+    return [tree.partition("\n")[2].rstrip("\n") + "\n" for tree in text.partition(END)[0].split("\nTree=")[1:]]
 
 
 def _written(trees: Sequence[str], features: int, further: str = "") -> str:

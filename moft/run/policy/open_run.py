@@ -16,12 +16,13 @@ from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.plugin_manager import Plugins
-from moft.interfaces import Context, Policy, ReadsFrames, Task
+from moft.interfaces import Context, Policy, ReadsArrays, ReadsFrames, Task
 from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.start_folders import by_data, placements
+from moft.run.policy.list_scorer import ListScorer
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
 from moft.run.policy.score import Scores, scores_of
@@ -126,11 +127,36 @@ class OpenedRun:
             ConfigError: the dial changes the ratios of the betas, which the policy does not support, or the task takes no frames.
             DataError: the data has an error, or a name in the weights is no objective.
         """
+        return scores_of(self.policy, self._read(data), self._tradeoff(weights, dial))
+
+    def scorer(self, weights: Weights, *, dial: float | Sequence[float] = 1.0) -> ListScorer:
+        """Scores one list after another from arrays in memory, at one weighting; warns if the nearest trained weights serve it.
+
+        Everything that does not depend on a list is done once, here. The scores are those of `scores`, up to the rounding of
+        32-bit numbers.
+
+        Args:
+            weights: m numbers, or numbers by objective, where those left out have weight 0.
+            dial: as for `scores`.
+
+        Raises:
+            ShapeError: weights are not on the simplex or not m, or the dial is not above 0.
+            ConfigError: the dial changes the ratios of the betas, which the policy does not support, or the task takes no arrays.
+            DataError: a name in the weights is no objective.
+        """
+        tradeoff = self._tradeoff(weights, dial)
+        if len(tradeoff) != 1:
+            raise ShapeError(f"a scorer has one weighting, not {len(tradeoff)}; make a scorer for each.")
+        if not isinstance(self.task, ReadsArrays):
+            raise ConfigError("the task of the run takes no arrays; score a file with `scores`.")
+        return ListScorer(self.task.array_reader(), self.policy, tradeoff)
+
+    def _tradeoff(self, weights: Weights | Sequence[Weights], dial: float | Sequence[float]) -> Tradeoff:
         rows = torch.tensor(self._rows(weights), dtype=torch.float32)
         tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.betas_at(dial)).checked()
         for sentence in self.substitutions(tradeoff):
-            warnings.warn(sentence, stacklevel=2)
-        return scores_of(self.policy, self._read(data), tradeoff)
+            warnings.warn(sentence, stacklevel=3)
+        return tradeoff
 
     def _rows(self, weights: Weights | Sequence[Weights]) -> Any:
         """Weights as numbers, in the order of the objectives."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,6 +13,9 @@ from torch import Tensor
 
 from moft import ConfigError, DataError
 from moft.api import (
+    Injection,
+    Inputs,
+    ReferenceTrees,
     Trainer,
     TreeModel,
     booster_scores,
@@ -30,9 +33,11 @@ from moft_ltr.base.model_checks import check_against_source, check_columns, chec
 from moft_ltr.base.pandas_categories import check_categories, model_categories, with_categories
 from moft_ltr.base.score_digits import digit_notes
 from moft_ltr.data.columns import column_number
-from moft_ltr.data.features.feature_scaling import feature_blocks, read_column
+from moft_ltr.data.features.feature_scaling import Floats, feature_blocks, read_column
+from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.lists_on_device import ListStore
 from moft_ltr.data.splits import QuerySubset
+from moft_ltr.network.list_transformer import Ranker
 
 STRICT = "booster.strict"
 """Marks the state of a run in whose data no zero could be a missing value; files that it scores are checked for it, too."""
@@ -182,15 +187,54 @@ class BaseScores:
         """`[items]`, the base ranker's scores before they are standardised; but for a network on the CPU, with 64 bits."""
         base = self._base
         if isinstance(base, NeuralBase):
-            with torch.device("meta"):  # an initialisation would draw from the global generator, for nothing
-                network = base.network(store.network)
-            network.load_state_dict(base_weights(self._weights), assign=True)
-            return network_scores(network.to(store.labels.device), store, self._budget)
+            return network_scores(self._network(base, store.network).to(store.labels.device), store, self._budget)
         if isinstance(base, LightGBMModel | LambdaMART):
             return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
         number = [column_number(part.data, base.column, "task.base.column") for part in parts]
         scores = [read_column(part.data.features, part.items, n - 1) for part, n in zip(parts, number, strict=True)]
         return torch.from_numpy(np.concatenate(scores).astype(np.float64))
+
+    def _network(self, base: NeuralBase, inputs: NetworkInputs) -> Ranker:
+        with torch.device("meta"):  # an initialisation would draw from the global generator, for nothing
+            network = base.network(inputs)
+        network.load_state_dict(base_weights(self._weights), assign=True)
+        return network
+
+    def own_columns(self, part: QuerySubset) -> NDArray[np.int64]:
+        """`[k]`, the columns, from 0, that a restored base ranker reads of data such as `part`, in its order."""
+        if isinstance(self._base, ScoreColumn):
+            return np.array([column_number(part.data, self._base.column, "task.base.column") - 1])
+        return self._inputs if isinstance(self._base, NeuralBase) else self._model_columns(part)
+
+    def of_arrays(
+        self, part: QuerySubset, places: NDArray[np.int64], network: NetworkInputs, device: torch.device
+    ) -> tuple[Callable[[Floats, Inputs], Tensor], ReferenceTrees | None]:
+        """What gives the base scores, `[1, list]`, of an array `[list, columns]` and its inputs, and the trees that do so.
+
+        Args:
+            part: data with the columns that the run was trained on.
+            places: `[k]`, the column of the array, from 0, of each of `own_columns`.
+            network: what a network reads.
+            device: of the scores.
+        """
+        base, mean, deviation = self._base, self._mean, self._deviation
+        if isinstance(base, NeuralBase):
+            ranker = self._network(base, network).to(device).eval()
+            return lambda _, inputs: ((ranker(inputs, Injection()) - mean) / deviation).float(), None
+
+        def standardised(raw: NDArray[Any]) -> Tensor:
+            return torch.from_numpy((raw.astype(np.float64) - mean) / deviation).float().to(device).unsqueeze(0)
+
+        if isinstance(base, ScoreColumn):
+            return lambda rows, _: standardised(rows[:, places[0]]), None
+        booster, model = self._trees()
+        values = model_categories(model, part.data.facts, self.own_columns(part))
+        trees = ReferenceTrees(model.text, tuple(places.tolist()), 1 / deviation, -mean / deviation)
+
+        def scores(rows: Floats, _: Inputs) -> Tensor:
+            return standardised(booster_scores(booster, with_categories(rows[:, places], values)))
+
+        return scores, None if values else trees
 
     def _digit_notes(self, base: ScoreColumn, splits: Mapping[str, Sequence[QuerySubset]]) -> list[str]:
         """Notes on digits that the scores in a column lost; lost ones of a text file are an error."""

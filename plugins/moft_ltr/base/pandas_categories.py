@@ -85,7 +85,8 @@ def with_categories(block: NDArray[Any], values: Mapping[int, NDArray[np.float32
     """`[items, features]`, with what a model reads in place of the codes of categories; `values` is from `model_categories`."""
     for feature, read in values.items():
         codes = block[:, feature]
-        block[:, feature] = read[np.where(np.isnan(codes), len(read) - 1, codes).astype(np.int64)]
+        is_known = (codes >= 0) & (codes < len(read) - 1)
+        block[:, feature] = read[np.where(is_known, codes, len(read) - 1).astype(np.int64)]
     return block
 
 

@@ -303,3 +303,8 @@ def _location(part: QuerySubset, item: int, column: int | None) -> str:
     what = "relevance" if column is None else part.data.column_name(column)
     place = part.data.row_place(int(part.items[item])) if part.data.facts.is_table else part.data.place(index)
     return f"{place}: {what} of query {part.data.query_name(index)}"
+
+
+def label_owners(data: Dataset, labels: Mapping[str, int]) -> dict[int, str]:
+    """Whose label a column, from 1, is: by the data's own names, and by those of `labels`."""
+    return {column: name for names in (data.labels, labels) for name, column in names.items()}

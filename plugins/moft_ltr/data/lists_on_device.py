@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from moft.api import Batch, Batches, length_grouped
-from moft_ltr.data.features.feature_scaling import feature_blocks
+from moft_ltr.data.features.feature_scaling import feature_blocks, release
 from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.side_columns import SideValues
 from moft_ltr.data.splits import QuerySubset
@@ -83,6 +83,7 @@ class ListStore:
             end = begin + int(part.offsets[-1])
             here = np.flatnonzero((index >= begin) & (index < end))
             rows[here] = part.data.features[part.items[index[here] - begin][:, None], self.columns[None, :]]
+            release(part.data.features)
             begin = end
         return rows
 

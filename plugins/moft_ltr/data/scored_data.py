@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from moft import DataError
+from moft_ltr.data.converted.dataset_folder import TableFacts
 from moft_ltr.data.converted.ids import ids_at
 from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.readers.table_columns import Layout
+from moft_ltr.data.splits import QuerySubset
 
 
 def scored_layout(layout: Layout | None, columns: int, read: Iterable[int]) -> Layout:
@@ -45,6 +47,25 @@ def check_scored(data: Dataset, layout: Layout | None, columns: int) -> Dataset:
             "as in training; labels at the end may be left out."
         )
     return data
+
+
+def no_queries(layout: Layout | None, columns: int) -> QuerySubset:
+    """No query at all, of data with the columns that the run was trained on; the arguments are those of `scored_layout`."""
+    names = () if layout is None else layout.names
+    known = {} if layout is None else {names.index(name) + 1: values for name, values in layout.categories.items()}
+    none = np.zeros(0, dtype=np.int64)
+    data = Dataset(
+        features=np.zeros((0, len(names) or columns), dtype=np.float32),
+        relevance=np.zeros(0, dtype=np.float32),
+        offsets=np.zeros(1, dtype=np.int64),
+        qids=none,
+        lines=none,
+        source="the run",
+        sha256="",
+        labels={},
+        facts=TableFacts(names, known, is_table=True),
+    )
+    return QuerySubset(data, none)
 
 
 def scored_names(data: Dataset) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def feature_blocks(features: Floats, items: NDArray[np.int64], columns: NDArray[
         chosen = items[start : start + size]
         rows = features[chosen[0] : chosen[-1] + 1] if chosen[-1] - chosen[0] + 1 == len(chosen) else features[chosen]
         yield np.ascontiguousarray(rows[:, columns])
-        _release(features)
+        release(features)
 
 
 def read_column(features: Floats, items: NDArray[np.int64], column: int) -> Floats:
@@ -79,7 +79,7 @@ def read_column(features: Floats, items: NDArray[np.int64], column: int) -> Floa
     return np.concatenate([np.zeros(0, dtype=np.float32), *(block[:, 0] for block in feature_blocks(features, items, columns))])
 
 
-def _release(features: Floats) -> None:
+def release(features: Floats) -> None:
     """Releases the pages of a memory-mapped file from this process; the system's file cache keeps them."""
     mapped: object = features.base
     if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):

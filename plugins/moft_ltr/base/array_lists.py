@@ -1,0 +1,56 @@
+"""Reads queries from arrays in memory, one at a time, for the scorer of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moft.api import ArrayReader, Inputs
+from moft_ltr.base.base_scores import BaseScores
+from moft_ltr.data.features.feature_scaling import Floats
+from moft_ltr.data.features.network_inputs import NetworkInputs
+from moft_ltr.data.splits import QuerySubset
+
+
+def array_reader(
+    base: BaseScores,
+    part: QuerySubset,
+    inputs: NDArray[np.int64],
+    network: NetworkInputs,
+    wanted: Collection[str],
+    device: torch.device,
+) -> ArrayReader:
+    """Reads arrays whose columns are the inputs, and then what the base ranker reads beside them.
+
+    Args:
+        base: restored.
+        part: data with the columns that the run was trained on.
+        inputs: `[features]`, the columns, from 0, that are inputs.
+        network: what a network reads of the inputs.
+        wanted: which inputs a batch has, as in `ListStore`.
+        device: of the batches.
+    """
+    own = base.own_columns(part)
+    columns = [*inputs.tolist(), *(column for column in dict.fromkeys(own.tolist()) if column not in inputs)]
+    places = np.array([columns.index(column) for column in own.tolist()], dtype=np.int64)
+    reference, trees = base.of_arrays(part, places, network, device)
+    named = {column: part.data.facts.names[column] if part.data.facts.names else f"column_{column + 1}" for column in columns}
+
+    def read(rows: Floats) -> tuple[Inputs, Tensor]:
+        table = rows[:, : len(inputs)]
+        found = {"items": torch.ones(1, len(rows), dtype=torch.bool, device=device)}
+        if "features" in wanted:
+            found["features"] = torch.from_numpy(network.features(table)).to(device).unsqueeze(0)
+            if network.categories:
+                found["categories"] = torch.from_numpy(network.codes(table)).to(device).unsqueeze(0)
+        if "table" in wanted:
+            found["table"] = torch.from_numpy(table).to(device).unsqueeze(0)
+        return found, reference(rows, found)
+
+    known = {named[column]: part.data.facts.categories.get(column + 1) for column in columns}
+    categories = {name: values for name, values in known.items() if values is not None}
+    return ArrayReader(tuple(named.values()), categories, read, trees)

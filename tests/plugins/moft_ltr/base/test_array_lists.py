@@ -1,0 +1,112 @@
+"""A scorer reads arrays as the task reads files and frames: every base ranker, further columns, missing values, categories."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import moft_ltr
+from moft.api import BoostedTrees
+from moft.config.build_component import resolve
+from moft.engine.fronts.measure_front import problem_without_validation
+from moft.engine.training.trainer import AccelerateTrainer
+from moft.engine.training.trainer_settings import TrainerSettings
+from moft.interfaces import Method, Policy
+from moft.run.policy.open_run import OpenedRun
+from moft.setting_types import Factory
+
+lightgbm = pytest.importorskip("lightgbm")
+
+SETTINGS = TrainerSettings(epochs=1, device="cpu", evaluations=0)
+TREES = {"name": "cos-dpo-trees", "trees": 4, "redraw": 2, "draws": 2, "grow": {"leaves": 5, "items": 1}}
+SMALL = {"name": "lambdamart", "trees": 5, "items": 2, "leaves": 4}
+NEURAL = {"name": "neural", "epochs": 1, "width": 8, "layers": 1}
+
+
+@pytest.fixture
+def run(plugins):
+    """A trained policy of a task, as an opened run."""
+
+    def made(built, method):
+        trainer = AccelerateTrainer(SETTINGS, seed=0)
+        built.prepare(trainer)
+        problem = problem_without_validation(built)
+        chosen = resolve(Factory[Method[Policy]], method, plugins).make()()
+        policy = chosen.policy(problem)
+        chosen.train(policy, problem, trainer)
+        return OpenedRun(None, None, built, policy.eval())
+
+    return made
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A table for each split, with missing values and categories."""
+    for split, lists in (("train", 20), ("vali", 6), ("test", 6)):
+        draws = np.random.default_rng(lists)
+        count = lists * 5
+        brand = pd.Categorical(draws.choice(["x", "y", None], count), categories=["x", "y"])
+        lost = np.where(draws.random(count) < 0.3, np.nan, draws.standard_normal(count))
+        frame = pd.DataFrame({"query": np.repeat(np.arange(lists), 5), "a": draws.standard_normal(count)})
+        frame["lost"], frame["brand"] = lost, brand
+        frame["b"], frame["grade"] = draws.standard_normal(count), ((frame.a > 0) + 2.0 * (frame.brand == "x")).astype(float)
+        frame["clicks"], frame["dwell"] = (frame.a > frame.b).astype(float), (frame.lost > 0).astype(float)
+        frame.to_parquet(tmp_path / f"{split}.parquet")
+    return tmp_path
+
+
+def check_scores(run, data, frames, dial=1.0):
+    """The scores of a file or frame, query by query from arrays."""
+    weights = {run.names[0]: 0.25, run.names[1]: 0.75}
+    scorer = run.scorer(weights, dial=dial)
+    found = np.concatenate([scorer(features) for features in frames(scorer)])
+    np.testing.assert_allclose(found, run.scores(data, weights, dial=dial), rtol=0, atol=2e-6)
+    return scorer
+
+
+@pytest.mark.parametrize("method", ["cos-dpo", "dpo-soup", TREES, TREES | {"betas": "dirichlet"}], ids=str)
+@pytest.mark.parametrize("base", [{"name": "scores", "column": 8}, NEURAL, SMALL], ids=lambda base: base["name"])
+def test_every_base_and_method_on_a_file(run, task, lists, method, base):
+    given = run(task(base=base), method)
+    data = moft_ltr.data.dataset.open_dataset(lists / "test.txt", given.task._context.cache)
+
+    def arrays(scorer):
+        columns = [int(name.removeprefix("column_")) - 1 for name in scorer.features]
+        return np.split(np.array(data.features[:, columns]), data.offsets[1:-1])
+
+    scorer = check_scores(given, lists / "test.txt", arrays, dial=0.5)
+    is_joined = isinstance(getattr(given.policy, "model", None), BoostedTrees) and base is SMALL
+    assert (scorer._continued is not None) == is_joined
+
+
+@pytest.mark.parametrize("method", ["cos-dpo", TREES], ids=str)
+@pytest.mark.parametrize("kind", ["scores", "lambdamart", "lightgbm", "lightgbm-linear", "lightgbm-forest"])
+def test_tables_with_missing_values_and_categories(run, task, shop, tmp_path, method, kind):
+    train = pd.read_parquet(shop / "train.parquet")
+    base = {"scores": {"name": "scores", "column": "b"}, "lambdamart": SMALL}.get(kind)
+    if base is None:
+        extra = {"lightgbm": {}, "lightgbm-linear": {"linear_tree": True}}.get(
+            kind, {"boosting": "rf", "bagging_fraction": 0.5, "bagging_freq": 1}
+        )
+        columns = ["brand", "b", "a"] if kind == "lightgbm" else ["b", "lost"]
+        settings = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "num_leaves": 4, **extra}
+        made = lightgbm.train(settings, lightgbm.Dataset(train[columns], train.grade), num_boost_round=3)
+        made.save_model(tmp_path / "model.txt")
+        base = {"name": "lightgbm", "path": str(tmp_path / "model.txt")}
+    objectives = {"clicks": {"column": "clicks"}, "dwell": {"column": "dwell"}}
+    built = task(data=shop, base=base, objectives=objectives, main={"column": "grade"}, features=["lost", "brand", "a"])
+    given, test = run(built, method), pd.read_parquet(shop / "test.parquet")
+
+    def arrays(scorer):
+        assert scorer.categories == {"brand": ("x", "y")}
+        numbers = test.assign(brand=[scorer.categories["brand"].index(b) if b in ("x", "y") else np.nan for b in test.brand])
+        return np.split(numbers[list(scorer.features)].to_numpy(), len(test) // 5)
+
+    scorer = check_scores(given, test.drop(columns=["clicks", "dwell", "grade"]), arrays)
+    further = ("b",) if kind.startswith(("scores", "lightgbm")) else ()
+    assert scorer.features == ("lost", "brand", "a", *further)
+    unknown = np.array([[0.5, 7.0, 0.5, 0.5], [0.5, np.nan, 0.5, 0.5]])[:, : len(scorer.features)]
+    first, second = scorer(unknown)
+    assert torch.tensor(first).isclose(torch.tensor(second))
