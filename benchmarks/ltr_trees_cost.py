@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.support.interleaved_processes import InterleavedProcess, resident_memory, send_reply
 from benchmarks.support.reporting import machine, print_table, write_result
 
-ITEMS, FEATURES, OBJECTIVES, TREES, LEAVES, SMALLEST_LEAF = 120, 131, 5, 60, 63, 5
+ITEMS, FEATURES, OBJECTIVES, TREES, LEAVES, SMALLEST_LEAF = 120, 131, 5, 120, 63, 20
 TIME_TARGET, MEMORY_TARGET = 4.0, 3.0
 
 

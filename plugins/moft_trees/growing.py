@@ -32,8 +32,8 @@ class TreeSettings:
 
     leaves: Annotated[int, Gt(1), Le(131072)] = 63
     learning_rate: Positive = 0.1
-    items: Count = 5
-    features: Annotated[float, Gt(0), Le(1)] = 1.0
+    items: Count = 20
+    features: Annotated[float, Gt(0), Le(1)] = 0.3
     l2: NonNegative = 0.0
 
 

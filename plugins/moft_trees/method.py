@@ -75,12 +75,12 @@ class CosDPOTrees:
     def __init__(
         self,
         *,
-        sampler: Annotated[Factory[Sampler], Default("dirichlet", {"vertices": 0.3})],
+        sampler: Annotated[Factory[Sampler], Default("dirichlet", {"vertices": 0.6})],
         loss: Annotated[Loss, Default("lipo-lambda")],
         scalarizer: Annotated[Scalarizer, Default("linear")],
         betas: Factory[Sampler] | None = None,
         balance: Literal["gradient", "none"] = "gradient",
-        trees: Count = 60,
+        trees: Count = 120,
         draws: Count = 4,
         redraw: Count = 10,
         grow: TreeSettings = TreeSettings(),  # noqa: B008 - a frozen record
