@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from moft import ConfigError, DataError
-from moft.api import ConfigRequest, objective_name, rendered_config
+from moft.api import ConfigRequest, import_lightgbm, objective_name, rendered_config
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
 from moft_ltr.base.score_digits import label_digit_notes
 from moft_ltr.data.columns import MSLR_LABELS, column_number, is_mslr, loses_order
@@ -19,7 +19,7 @@ from moft_ltr.data.example_data.mslr_sample import LABELS
 from moft_ltr.data.label_transforms import LabelColumn, Transform, transform_labels
 from moft_ltr.data.readers.query_rows import SPLIT_NUMBERS
 from moft_ltr.data.readers.table_columns import EXCLUDED, TableColumns
-from moft_ltr.data.splits import all_queries, check_shares, is_one_dataset, open_files
+from moft_ltr.data.splits import QuerySubset, all_queries, check_shares, is_one_dataset, open_files, split_one
 from moft_ltr.data.statistics import MAIN, Values, label_facts
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
@@ -53,6 +53,12 @@ PASSES: Sequence[tuple[int, tuple[int, int]]] = ((100, (40, 100)), (1000, (15, 5
 MANY = (15, 30)
 """The same with more training queries."""
 
+FEW = 50
+"""With fewer training documents, trees find hardly a split, so that the config is that of a network."""
+
+LEAF, LEAVES = 20, 10
+"""Smallest number of training documents in a leaf; but so many leaves of it always find enough documents."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -71,11 +77,17 @@ class Proposal:
     comment: str
 
     @property
-    def settings(self) -> dict[str, object]:
-        """The settings of the objective."""
+    def plain(self) -> dict[str, object]:
+        """The settings of the objective, for methods whose own loss fits labels of any kind."""
         settings: dict[str, object] = {"column": self.column}
         if self.transform != "none":
             settings["transform"] = self.transform
+        return settings
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The same for a network, whose loss has to be sharper for scores of a fixed range."""
+        settings = self.plain
         if self.transform == "min-max":
             settings["loss"] = {"name": "listnet", "sharpness": 10}
         return settings
@@ -118,6 +130,7 @@ def starting_config(request: ConfigRequest) -> str:
     given = request.settings.get("exclude")
     left_out = [*(given if isinstance(given, list) else []), *_left_out(train, known, proposals)]
     values = _values(request, files, proposals[::-1] if is_guessed else proposals, left_out)
+    values |= _method(train, _fitting(files, split), values["main"])
     reading = {name: value for name, value in request.settings.items() if name not in ("exclude", "split")}
     reading |= {} if split is None else {"split": split}
     return rendered_config(
@@ -275,6 +288,41 @@ def _values(
         "epochs": epochs,
         "short": sum(int((np.diff(file.offsets) < 2).sum()) for file in files.values()),
     }
+
+
+def _fitting(files: Mapping[str, Dataset], split: str | Mapping[str, float] | None) -> Mapping[str, Sequence[QuerySubset]]:
+    """The queries that are trained on, and those that select; as training will have them, but for its checks.
+
+    Raises:
+        DataError: a split of one table would have no query.
+    """
+    if len(files) > 1:
+        return {name: all_queries(file) for name, file in files.items()}
+    return split_one(files["train"], None, 0, "drop", None if isinstance(split, str) else split)
+
+
+def _method(data: Dataset, splits: Mapping[str, Sequence[QuerySubset]], main: Any) -> dict[str, object]:
+    """What the template asks for of the method: trees where they can be grown on this data and by what is installed.
+
+    Args:
+        data: the training file.
+        splits: `train` and `validation`.
+        main: the settings of the main objective; None for the relevance.
+    """
+    documents = sum(len(queries.items) for queries in splits["train"])
+    try:
+        import_lightgbm("method")
+        why = f"{documents} training documents are few for trees" if documents < FEW else ""
+    except ConfigError:
+        why = 'trees, cos-dpo-trees, need the extra lightgbm: pip install "moft[lightgbm]"'
+    number = column_number(data, main["column"], "task.main") if main else None
+    is_ranked = False
+    for queries in splits["validation"]:
+        rows = queries.items
+        labels = queries.data.relevance[rows] if number is None else queries.data.features[rows, number - 1]
+        transform: Transform = main.get("transform", "none") if main else "none"
+        is_ranked |= bool((transform_labels(np.array(labels), queries.offsets, transform) > 0).any())
+    return {"no_trees": why, "lambdamart": is_ranked and not why, "items": max(1, min(LEAF, documents // LEAVES))}
 
 
 def _is_constant(data: Dataset) -> bool:

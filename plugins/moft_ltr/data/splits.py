@@ -85,7 +85,7 @@ def open_splits(
             raise ConfigError(
                 f"[task.split] {data} was converted {how}; convert its source with --split {columns.split}, or give shares."
             )
-        return _split_one(data_of_all, folds, fold, short_lists, shares)
+        return split_one(data_of_all, folds, fold, short_lists, shares)
     if shares or columns.split:
         raise ConfigError(
             f"[task.split] {data} has a file for each split; leave task.split out, or name one file, table or folder of tables."
@@ -149,10 +149,15 @@ def check_shares(shares: Mapping[str, float]) -> dict[str, float]:
     return {split: found[split] for split in SPLITS}
 
 
-def _split_one(
+def split_one(
     data: Dataset, folds: int | None, fold: int, short_lists: ShortLists, shares: Mapping[str, float] | None
 ) -> Mapping[str, tuple[QuerySubset, ...]]:
-    """The splits of one dataset."""
+    """The queries of every split of one dataset; the arguments are those of `open_splits`.
+
+    Raises:
+        ConfigError: there are both folds and shares, or the shares are wrong.
+        DataError: nothing says how to split, a split has no query, or a query has one document.
+    """
     queries = rankable_queries(data, short_lists)
     if folds is not None:
         if shares:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,11 @@ from moft.config.yaml12 import load
 from moft_ltr.data.converted.dataset_folder import QueryIndex, write_dataset
 
 QUICK = [word for setting in ("task.base.epochs=1", "trainer.epochs=1", "profile.points=3") for word in ("--set", setting)]
+QUICK_TREES = [
+    word
+    for setting in ("task.base.trees=5", "method.trees=4", "method.redraw=2", "profile.points=3")
+    for word in ("--set", setting)
+]
 
 
 @pytest.fixture
@@ -155,6 +161,9 @@ def test_a_model_of_lightgbm_is_the_base_ranker(written, write, tmp_path):
     (tmp_path / "model.txt").write_text(model, encoding="utf-8")
     _, config = written(data, "--label", "clicks=2", "--model", "model.txt")
     assert config["task"]["base"] == {"name": "lightgbm", "path": "model.txt"}
+    _, config = written(write([(0.3, 4), (0.1, 0)] * 30), "--label", "clicks=2", "--model", "model.txt")
+    assert config["task"]["base"] == {"name": "lightgbm", "path": "model.txt"}
+    assert config["method"]["name"] == "cos-dpo-trees"
 
 
 def test_all_label_columns_of_mslr_leave_the_inputs(written, write):
@@ -247,8 +256,16 @@ def table(tmp_path, monkeypatch):
     return "all.csv"
 
 
+@pytest.fixture(params=["trees", "network"])
+def quick(request, monkeypatch):
+    """What makes training of a written config short: with the extra lightgbm trees, without it a network."""
+    if request.param == "network":
+        monkeypatch.setitem(sys.modules, "lightgbm", None)
+    return QUICK if request.param == "network" else QUICK_TREES
+
+
 @pytest.mark.parametrize("split", [[], ["--set", "split=part"], ["--set", "task.split={train: 0.6, dev: 0.2, test: 0.2}"]])
-def test_what_is_written_for_one_table_trains_as_it_is(split, moft, written, table, tmp_path):
+def test_what_is_written_for_one_table_trains_as_it_is(split, quick, moft, written, table, tmp_path):
     reading = ["--set", "query=search", "--set", "item=sku", "--set", "categorical=[kind]", *split]
     text, config = written(table, "--label", "clicks=clicks", "--label", "grade=grade", *reading)
     task = config["task"]
@@ -257,9 +274,9 @@ def test_what_is_written_for_one_table_trains_as_it_is(split, moft, written, tab
     assert "20% missing" in text
     assert task["main"]["column"] == "clicks", "a table has no relevance beside its columns"
     assert "title" in task["exclude"]
-    assert "lost" not in task["exclude"], "the network reads missing values"
+    assert "lost" not in task["exclude"], "trees and the network read missing values"
     (tmp_path / "all.yaml").write_text(text)
-    said = moft("train", "all.yaml", *QUICK, "--out", "run")
+    said = moft("train", "all.yaml", *quick, "--out", "run")
     assert said.code == 0
     assert all(": note: grade: " in line for line in said.mistakes)
 
@@ -280,3 +297,62 @@ def test_settings_that_cannot_be_used_are_refused_in_one_line(words, told, moft,
     said = moft("new", "config", "ltr", "--data", table, *given, *words)
     assert (said.code, said.out, len(said.mistakes)) == (2, "", 1)
     assert told in said.mistakes[0]
+
+
+TABLE = ["--label", "clicks=clicks", "--label", "a=a", "--set", "query=search", "--set", "split=part"]
+
+
+def test_trees_over_lambdamart_are_the_method_with_one_loss_for_all_and_no_setting_of_a_network(written, table):
+    text, config = written(table, *TABLE)
+    assert (config["method"]["name"], config["method"]["loss"]) == ("cos-dpo-trees", "lipo-lambda")
+    assert config["task"]["base"] == {"name": "lambdamart", "trees": 500, "items": 8}
+    assert config["method"]["grow"]["items"] == 8, "a tenth of the 80 training documents"
+    assert config["task"]["objectives"]["a"] == {"column": "a", "transform": "min-max"}
+    assert not {"width", "layers"} & set(config["task"])
+    assert set(config["trainer"]) == {"evaluations", "device"}
+    assert "# A network instead: `method: {name: cos-dpo}`" in text
+    alone = ("task:", "method:", "trainer:", "profile:", "  name: ltr", "  objectives:", "  evaluator:", "seed:")
+    assert [line for line in text.splitlines() if "#" not in line and not line.startswith((*alone, "  main:"))] == []
+
+
+def test_without_lightgbm_the_config_is_a_networks_and_says_what_trees_need(written, table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    text, config = written(table, *TABLE)
+    assert (config["method"]["name"], config["task"]["base"]["name"], config["task"]["width"]) == ("cos-dpo", "neural", 64)
+    assert config["task"]["objectives"]["a"]["loss"] == {"name": "listnet", "sharpness": 10}
+    assert 'need the extra lightgbm: pip install "moft[lightgbm]"' in text
+
+
+def test_with_few_documents_the_config_is_a_networks_and_says_why(written, write):
+    text, config = written(write([(0.3, 4), (0.1, 0)] * 24), "--label", "clicks=2")
+    assert config["method"]["name"] == "cos-dpo"
+    assert "# A network; 48 training documents are few for trees." in text
+
+
+def test_the_fewest_documents_with_trees_train_as_they_are(moft, write, tmp_path):
+    draws = np.random.default_rng(0)
+    rows = [(round(draws.random(), 3), int(draws.integers(0, 9))) for _ in range(50)]
+    said = moft("new", "config", "ltr", "--data", write(rows), "--label", "clicks=2", "--out", "shop.yaml")
+    assert said.code == 0
+    assert load((tmp_path / "shop.yaml").read_text())["method"]["name"] == "cos-dpo-trees"
+    assert moft("train", "shop.yaml", *QUICK_TREES).code == 0
+
+
+def test_lambdamart_is_no_base_where_no_validation_query_has_relevance_to_select_it_by(moft, write, tmp_path):
+    rows = [(0.01 * item, item % 7) for item in range(60)]
+    write(rows, splits=("train", "vali", "test"))
+    vali = tmp_path / "shop" / "vali.txt"
+    vali.write_text(re.sub(r"^1 ", "0 ", vali.read_text(), flags=re.MULTILINE))
+    said = moft("new", "config", "ltr", "--data", "shop", "--label", "clicks=2", "--out", "shop.yaml")
+    config = load((tmp_path / "shop.yaml").read_text())
+    assert said.code == 0
+    assert (config["method"]["name"], config["task"]["base"]["name"]) == ("cos-dpo-trees", "neural")
+    short = [word for word in QUICK_TREES if word != "task.base.trees=5"][1:]
+    assert moft("train", "shop.yaml", "--set", "task.base.epochs=1", *short).code == 0
+
+
+def test_the_network_that_the_comment_names_trains_from_the_same_config(moft, written, table, tmp_path):
+    text, _ = written(table, *TABLE)
+    text = re.sub(r"^method:\n(  .*\n)+", "method: {name: cos-dpo}\n", text, flags=re.MULTILINE)
+    (tmp_path / "all.yaml").write_text(text)
+    assert moft("train", "all.yaml", "--set", "trainer.epochs=1", "--set", "task.base.trees=5", "--out", "run").code == 0
