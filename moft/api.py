@@ -30,7 +30,7 @@ from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.files.atomic_write import atomic_folder, atomic_write, temporary_folder
+from moft.files.atomic_write import atomic_folder, atomic_write, is_free, temporary_folder
 from moft.files.cache_folder import cache_advice
 from moft.files.json import float_of, json_of, parse_json
 from moft.files.lightgbm.booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
@@ -211,6 +211,7 @@ __all__ = [
     "hypervolume",
     "import_lightgbm",
     "injected_linear",
+    "is_free",
     "is_sharded",
     "join_models",
     "json_of",

@@ -114,7 +114,7 @@ def generate(
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
-    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create, or an empty one.")],
     weights: WeightsOption = None,
     dial: DialOption = "1",
     dtype: Annotated[
@@ -128,9 +128,10 @@ def export(
         raise ConfigError("moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff.")
     if dtype not in (None, *DTYPES):
         raise ConfigError(f"--dtype {dtype!r} must be one of {', '.join(DTYPES)}.")
-    if out.exists():
+    from moft.api import is_free, when_interrupted
+
+    if not is_free(out):
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
-    from moft.api import when_interrupted
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
