@@ -32,6 +32,7 @@ from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.files.atomic_write import atomic_folder, atomic_write, is_free, temporary_folder
 from moft.files.cache_folder import cache_advice
+from moft.files.hub import check_hub, note_hub_request
 from moft.files.json import float_of, json_of, parse_json
 from moft.files.lightgbm.booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
 from moft.files.lightgbm.model_text import TreeModel, join_models, parse_lightgbm
@@ -196,6 +197,7 @@ __all__ = [
     "betas_of",
     "booster_scores",
     "cache_advice",
+    "check_hub",
     "check_losses",
     "check_scalarizer",
     "check_slots",
@@ -226,6 +228,7 @@ __all__ = [
     "modulated_linear",
     "new_name",
     "nondominated",
+    "note_hub_request",
     "note_unlabelled",
     "objective_name",
     "parse_json",
