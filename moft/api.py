@@ -78,6 +78,8 @@ from moft.secret_values import redacted
 from moft.setting_types import (
     Count,
     Default,
+    Draws,
+    Epochs,
     Factory,
     Fraction,
     FromList,
@@ -129,6 +131,8 @@ __all__ = [
     "DedicatedModels",
     "Default",
     "Delta",
+    "Draws",
+    "Epochs",
     "Evaluator",
     "Factory",
     "FeatureTable",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Assignment, Batch, Count, ListValues, Objective, Scorer, Seed, Steered, generator_for
+from moft.api import Assignment, Batch, Count, Draws, ListValues, Objective, Scorer, Seed, Steered, generator_for
 from moft_llm.data.chat.chat_template import whole_response
 from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
@@ -75,7 +75,7 @@ class Generation:
         *,
         scorers: dict[str, Scorer],
         prompts: Count | None = 100,
-        samples: Count = 1,
+        samples: Draws = 1,
         decoding: Decoding = Decoding(),  # noqa: B008 - a frozen record
         seed: Seed = 0,
     ) -> None:

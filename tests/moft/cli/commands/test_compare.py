@@ -140,6 +140,7 @@ MISTAKES = {
     "no front": (("one", "empty"), "empty: has no measured front (front.json)"),
     "another protocol": (("one", "other"), "other: the metric differs from one's"),
     "few samples": (("one", "two", "--bootstrap-samples", "99"), "--bootstrap-samples 99: must be at least 100"),
+    "many samples": (("one", "two", "--bootstrap-samples", f"{10**30}"), "must be at most 1,000,000."),
     "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
     "nothing over seeds": (("one", "two", "--over-seeds"), "one and two: have the same settings and seed=0"),
     "something is there": (("one", "two", "--out", "one"), "one: already exists; choose another --out"),
