@@ -19,6 +19,8 @@ from moft.api import (
     ConditionedPolicy,
     Count,
     Default,
+    Draws,
+    Epochs,
     Factory,
     Loss,
     ModelSpec,
@@ -80,8 +82,8 @@ class CosDPOTrees:
         scalarizer: Annotated[Scalarizer, Default("linear")],
         betas: Factory[Sampler] | None = None,
         balance: Literal["gradient", "none"] = "gradient",
-        trees: Count = 120,
-        draws: Count = 4,
+        trees: Epochs = 120,
+        draws: Draws = 4,
         redraw: Count = 10,
         grow: TreeSettings = TreeSettings(),  # noqa: B008 - a frozen record
     ) -> None:

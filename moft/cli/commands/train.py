@@ -41,10 +41,12 @@ def train(
 
     folder = out if out is not None else Path("runs") / config.stem
     is_opened = resume and config.resolve().is_relative_to(folder.resolve())  # the run's own config may be somebody else's
-    resolved = read_settings(config, overrides or (), plugins, is_run=not plan and not is_opened, trust=trust)
+    resumed = RunFolder(folder) if resume and RunFolder(folder).config.is_file() else None
+    is_run = not plan and not is_opened
+    resolved = read_settings(config, overrides or (), plugins, is_run=is_run, trust=trust, resumed=resumed)
     if plan:
-        if resume and RunFolder(folder).config.is_file():
-            _, resolved = placed_again(RunFolder(folder), resolved, plugins)
+        if resumed is not None:
+            _, resolved = placed_again(resumed, resolved, plugins)
         settings = resolved.make()
         unchecked = check_before_training(settings)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed

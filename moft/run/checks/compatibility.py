@@ -73,7 +73,9 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     try:
         grid = checked_grid(settings.grid(m), settings.points, m)
     except ConfigError as error:
-        raise error if str(error).startswith("[") else ConfigError(f"[profile.points] {error}") from error
+        if str(error).startswith("["):
+            raise
+        raise ConfigError(f"[profile.points] {error}") from error
     try:
         Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:
