@@ -33,7 +33,7 @@ def train(
 ) -> None:
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
-    from moft.run.checks.compatibility import check_before_training, points_to_measure
+    from moft.run.checks.compatibility import check_run, points_to_measure, task_to_check
     from moft.run.folder.run_folder import RunFolder
     from moft.run.folder.start_folders import placed_again
     from moft.run.run_config import read_settings, trackers_of
@@ -48,9 +48,10 @@ def train(
         if resumed is not None:
             _, resolved = placed_again(resumed, resolved, plugins)
         settings = resolved.make()
-        unchecked = check_before_training(settings)
+        task = task_to_check(settings)
+        unchecked = check_run(settings, task)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
-        _print_plan(resolved.plain, folder, plugins, resume, unchecked, points_to_measure(settings))
+        _print_plan(resolved.plain, folder, plugins, resume, unchecked, points_to_measure(settings.profile, len(task.objectives)))
         return
     with when_interrupted(lambda: _kept(folder), "--resume"):
         finished = train_run(resolved, folder, plugins, resume=resume)
