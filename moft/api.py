@@ -26,6 +26,7 @@ from moft.engine.policies.conditioned_policy import ConditionedPolicy, Temperatu
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, WeightGrid, minimise_at
 from moft.engine.policies.item_mlp import ItemNetwork
+from moft.engine.policies.summed_trees import SummedTrees
 from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
@@ -185,6 +186,7 @@ __all__ = [
     "Slot",
     "SoupPolicy",
     "Steered",
+    "SummedTrees",
     "Task",
     "TemperaturePolicy",
     "Tracker",
