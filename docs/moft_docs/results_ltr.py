@@ -178,8 +178,11 @@ def curve_tables(content: Mapping[str, Any]) -> str:
         for name, verdict in content["verdicts"].items()
         for place, middle, (low, high) in zip(verdict["main"], verdict["difference"], verdict["ci"], strict=True)
     ]
-    ratio, vertex = content["with_main_ratio"], content["vertex_ratio"]
-    vertices = ", ".join(between(value, ci) for value, ci in zip(vertex["value"], vertex["ci"], strict=True))
+    ratio = content["with_main_ratio"]
+    vertices, best = (
+        ", ".join(between(value, ci) for value, ci in zip(content[key]["value"], content[key]["ci"], strict=True))
+        for key in ("vertex_ratio", "vertex_ratio_of_best")
+    )
     seconds = [[name, f"{curve['seconds']:.1f}"] for name, curve in content["curves"].items()]
     return "\n\n".join(
         [
@@ -190,7 +193,7 @@ def curve_tables(content: Mapping[str, Any]) -> str:
             table(["method", "seconds"], seconds, numbers=True),
             f"Best hypervolume with main, of `{one}` over that of `lightgbm-ls`: {between(ratio['value'], ratio['ci'])}. "
             f"Training time over that of `lightgbm-ls`: {content['share_of_time']:.2f} for the whole curves, "
-            f"{content['share_of_time_of_one']:.2f} for one share of it. Vertex ratio to dedicated trees, each objective: "
-            f"{vertices}. Monotonicity: {content['monotonicity']:.3f}.",
+            f"{content['share_of_time_of_one']:.2f} for one share of it. Vertex ratios to dedicated trees: at dial 1 "
+            f"{vertices}; at the best dial of each {best}. Monotonicity: {content['monotonicity']:.3f}.",
         ]
     )
