@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,9 @@ SKEWED = 0.2
 LARGEST_COUNT = 50
 """Whole numbers below this are taken for counts, however they are spread, if some are zero."""
 
+FEWEST_DOCUMENTS = 1000
+"""Training documents from which on trees are proposed: in fewer, hardly a leaf is filled."""
+
 PASSES: Sequence[tuple[int, tuple[int, int]]] = ((100, (40, 100)), (1000, (15, 50)))
 """With fewer training queries than the first number: epochs of the base ranker, and of the policy."""
 
@@ -70,13 +74,12 @@ class Proposal:
     transform: Transform
     comment: str
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """The settings of the objective."""
+    def settings(self, *, is_trees: bool) -> dict[str, object]:
+        """The settings of the objective for a policy of trees, or for a network."""
         settings: dict[str, object] = {"column": self.column}
         if self.transform != "none":
             settings["transform"] = self.transform
-        if self.transform == "min-max":
+        if self.transform == "min-max" and not is_trees:
             settings["loss"] = {"name": "listnet", "sharpness": 10}
         return settings
 
@@ -271,6 +274,7 @@ def _values(
         "has_relevance": train.facts.has_relevance,
         "main": main,
         "model": request.model,
+        "is_trees": int(train.offsets[-1]) >= FEWEST_DOCUMENTS and importlib.util.find_spec("lightgbm") is not None,
         "base_epochs": base_epochs,
         "epochs": epochs,
         "short": sum(int((np.diff(file.offsets) < 2).sum()) for file in files.values()),

@@ -67,6 +67,26 @@ def test_what_is_written_for_text_files_trains_as_it_is(moft, write, tmp_path):
     assert (said.code, (tmp_path / "runs" / "shop" / "front.json").exists()) == (0, True)
 
 
+def test_with_enough_documents_a_policy_of_trees_is_proposed_and_trains(moft, write, written, tmp_path):
+    draws = np.random.default_rng(0)
+    data = write(draws.random((1000, 3)).round(3).tolist())
+    text, config = written(data, "--label", "price=2", "--label", "quality=3")
+    assert (config["method"]["name"], config["task"]["base"]) == ("cos-dpo-trees", {"name": "lambdamart"})
+    assert {"loss", "width", "layers"} & {*config["task"], *config["task"]["objectives"]["price"]} == set()
+    (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+    assert moft("config", "check", "shop.yaml").out == "shop.yaml: no mistakes.\n"
+    quick = [word for name in ("task.base.trees=3", "method.trees=3", "profile.points=3") for word in ("--set", name)]
+    said = moft("train", "shop.yaml", *quick)
+    assert (said.code, (tmp_path / "runs" / "shop" / "front.json").exists()) == (0, True)
+
+
+def test_without_lightgbm_a_network_is_proposed(monkeypatch, write, written):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    text, config = written(write(np.random.default_rng(0).random((1000, 3)).round(3).tolist()))
+    assert (config["method"]["name"], config["task"]["base"]["name"]) == ("cos-dpo", "neural")
+    assert "it needs the extra lightgbm" in text
+
+
 def test_what_is_written_for_a_fetched_dataset_has_its_labels_and_trains(moft, tmp_path, monkeypatch):
     monkeypatch.setenv("MOFT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
