@@ -64,7 +64,11 @@ def recorded_home(folder: RunFolder) -> Path | None:
 def folders_to_look_in(folder: RunFolder, recorded: Path | None) -> list[Path]:
     """The folders that a relative path of a run may start from: the recorded one, those above the run, the working folder."""
     places = [*([] if recorded is None else [recorded]), *folder.path.resolve().parents[:ABOVE], Path()]
-    return list({place.resolve(): place for place in reversed(places) if place.is_dir()}.values())[::-1]
+    found: dict[Path, Path] = {}
+    for place in places:
+        if place.is_dir():
+            found.setdefault(place.resolve(), place)
+    return list(found.values())
 
 
 def placed_again(folder: RunFolder, resolved: Resolved, plugins: Plugins) -> tuple[Path, Resolved]:

@@ -100,6 +100,13 @@ def test_a_run_is_resumed_from_any_working_folder_by_its_own_config(words, proje
     assert json.loads((run / "versions.json").read_text())["folder"] == str(projects[0] if words else projects[1])
 
 
+def test_a_resume_where_the_run_began_records_the_same_folder(projects, moft, monkeypatch):
+    monkeypatch.chdir(projects[0])
+    (projects[0] / "run" / "front.json").unlink()
+    assert moft("train", "small.yaml", "--out", "run", "--resume").code == 0
+    assert json.loads((projects[0] / "run" / "versions.json").read_text())["folder"] == str(projects[0])
+
+
 def test_a_resume_takes_the_data_that_the_run_recorded(projects, moft, monkeypatch):
     change(projects[0])
     monkeypatch.chdir(projects[0])
