@@ -1,4 +1,4 @@
-# Needs python3 (3.11 to 3.13) and make. Each target installs what it needs into .venv: the demo moft alone, the checks all tools.
+# Needs python3 (3.11 to 3.13) and make. Each target installs what it needs into .venv: the demo moft and LightGBM, the checks all tools.
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,9 +41,15 @@ format: $(DEV) ## Format the code and repair what can be repaired.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-demo: $(BASE) ## Fetch a small real data set, train on it, write the front and a report into runs/demo-TIME (or RUN=...).
+demo: $(BASE) ## Fetch a small real data set, train trees and a network on it, compare them in runs/demo-TIME (or RUN=...).
 	$(BIN)/moft data get mslr-sample
-	$(BIN)/moft train configs/ltr/mslr-sample.yaml --out $(RUN)
+	@mkdir -p "$(RUN)"
+	@echo "Training trees and a network at the same time, over the same base ranker; the trees' output is in $(RUN)/trees.log"
+	@$(BIN)/moft train configs/ltr/mslr-sample-trees.yaml --out "$(RUN)/trees" > "$(RUN)/trees.log" 2>&1 & trees=$$!; trap "kill $$trees" INT TERM; \
+	$(BIN)/moft train configs/ltr/mslr-sample.yaml --set trainer.epochs=30 --set trainer.evaluations=3 \
+		--set "task.base={name: lambdamart, trees: 100, learning_rate: 0.1}" --out "$(RUN)/network"; network=$$?; \
+	wait $$trees || { cat "$(RUN)/trees.log" >&2; exit 1; }; exit $$network
+	$(BIN)/moft compare "$(RUN)/network" "$(RUN)/trees" --out "$(RUN)/comparison"
 
 demo-llm: $(LLM) data/demo-llm.jsonl ## Tune a small real language model on text that it wrote itself, and measure what it writes then; about ten minutes.
 	$(BIN)/moft train configs/llm/demo.yaml --out $(LLM_RUN)
@@ -71,11 +77,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(BASE): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e .
+	$(INSTALL) -e ".[lightgbm]"
 	@touch $@
 
 $(LLM): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e ".[llm]"
+	$(INSTALL) -e ".[lightgbm,llm]"
 	@touch $(BASE) $@
 
 # An older pip reads no dependency groups.

@@ -271,3 +271,25 @@ def at(record: Any, path: str) -> float:
     for key in path.split("."):
         record = record[int(key)] if isinstance(record, list) else record[key]
     return float(record)
+
+
+@pytest.mark.parametrize(("name", "network"), [("mslr-sample-trees", "mslr-sample"), ("mslr-trees", "mslr")])
+def test_a_config_with_trees_has_the_objectives_of_the_network_and_one_loss_for_all(name: str, network: str) -> None:
+    trees, other = (objectives_of(ROOT / "configs" / "ltr" / f"{config}.yaml") for config in (name, network))
+    assert trees == {objective: {key: value for key, value in own.items() if key != "loss"} for objective, own in other.items()}
+    method = load((ROOT / "configs" / "ltr" / f"{name}.yaml").read_text(encoding="utf-8"))["method"]
+    assert (method if isinstance(method, str) else method["name"]) == "cos-dpo-trees"
+
+
+def test_the_demo_compares_trees_and_a_network_over_the_same_base_ranker() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = text[text.index("\ndemo:") : text.index("\ndemo-llm:")].replace("\\\n", " ")
+    base = load((ROOT / "configs" / "ltr" / "mslr-sample-trees.yaml").read_text(encoding="utf-8"))["task"]["base"]
+    given = re.search(r"task\.base=([^\"]+)", recipe)
+    assert given is not None
+    assert load(given[1]) == base
+    assert re.findall(r"moft train (\S+)", recipe) == [
+        "configs/ltr/mslr-sample-trees.yaml",
+        "configs/ltr/mslr-sample.yaml",
+    ]
+    assert "moft compare" in recipe
