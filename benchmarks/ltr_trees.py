@@ -64,7 +64,7 @@ def _train_methods(job: tuple[str, Path, str, int, int, int]) -> float:
     trees = ["method=cos-dpo-trees", *(REAL if data.startswith("mslr") else [])]
     _measured(out / f"trees-{seed}-{fold}", experiments, split, trees)
     _measured(out / f"network-{seed}-{fold}", experiments, split, [])
-    for share in SHARES:
+    for share in SHARES if seed == 0 else ():  # its trees draw nothing: another seed gives the same
         method = f"method={{name: lightgbm-ls, main_share: {share}}}"
         _measured(out / f"lightgbm-ls-{share}-{seed}-{fold}", experiments, split, [method], dials=())
     for index, weights in enumerate(_grid(CONFIGS[data], usual, OBJECTIVES[data])):
@@ -104,23 +104,31 @@ def _measured(
     save_tensors(file, tensors)
 
 
+def _kept(file: Path) -> Mapping[str, Any]:
+    """What was measured; a query without labels has no value."""
+    from moft.files.safetensors import load_tensors
+
+    return load_tensors(file, unmeasured=[f"{kind}.{dial}" for kind in ("values", "main") for dial in (1.0, *DIALS)])
+
+
 def curves_of(out: Path, seeds: int, folds: int) -> tuple[dict[str, Curve], Any]:
     """The curve of each method, and the weightings."""
     import torch
 
-    from moft.files.safetensors import load_tensors
+    def seeds_of(name: str) -> range:
+        return range(1 if name.startswith("lightgbm-ls") else seeds)
 
     def pooled(name: str, key: str) -> Any:
         """`[n, lists, ...]`, lists of all folds, means over seeds."""
         by_seed = [
-            torch.cat([load_tensors(out / f"{name}-{seed}-{fold}.safetensors")[key] for fold in range(max(1, folds))], dim=1)
-            for seed in range(seeds)
+            torch.cat([_kept(out / f"{name}-{seed}-{fold}.safetensors")[key] for fold in range(max(1, folds))], dim=1)
+            for seed in seeds_of(name)
         ]
         return torch.stack(by_seed).double().nanmean(0)
 
     def seconds(names: Sequence[str]) -> float:
-        files = [out / f"{n}-{s}-{f}.safetensors" for n in names for s in range(seeds) for f in range(max(1, folds))]
-        return sum(load_tensors(file)["seconds"].item() for file in files) / seeds
+        files = [out / f"{n}-{s}-{f}.safetensors" for n in names for s in seeds_of(n) for f in range(max(1, folds))]
+        return sum(_kept(file)["seconds"].item() for file in files) / len(seeds_of(names[0]))
 
     def along(names: Sequence[str], places: Mapping[float, str]) -> Iterator[tuple[float, Any, Any]]:
         for place, key in places.items():
@@ -138,7 +146,7 @@ def curves_of(out: Path, seeds: int, folds: int) -> tuple[dict[str, Curve], Any]
             seconds([f"lightgbm-ls-{share}" for share in SHARES]),
         ),
     }
-    return curves, load_tensors(out / "trees-0-0.safetensors")["weights"]
+    return curves, _kept(out / "trees-0-0.safetensors")["weights"]
 
 
 def main() -> None:

@@ -26,12 +26,14 @@ from moft.engine.policies.conditioned_policy import ConditionedPolicy, Temperatu
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, WeightGrid, minimise_at
 from moft.engine.policies.item_mlp import ItemNetwork
+from moft.engine.policies.summed_trees import SummedTrees
 from moft.engine.seed import generator_for, seed_initialisation
 from moft.engine.training.jobs.job_records import TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.files.atomic_write import atomic_folder, atomic_write, temporary_folder
+from moft.files.atomic_write import atomic_folder, atomic_write, is_free, temporary_folder
 from moft.files.cache_folder import cache_advice
+from moft.files.hub import check_hub, note_hub_request
 from moft.files.json import float_of, json_of, parse_json
 from moft.files.lightgbm.booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
 from moft.files.lightgbm.model_text import TreeModel, join_models, parse_lightgbm
@@ -78,6 +80,8 @@ from moft.secret_values import redacted
 from moft.setting_types import (
     Count,
     Default,
+    Draws,
+    Epochs,
     Factory,
     Fraction,
     FromList,
@@ -131,6 +135,8 @@ __all__ = [
     "DedicatedModels",
     "Default",
     "Delta",
+    "Draws",
+    "Epochs",
     "Evaluator",
     "Factory",
     "FeatureTable",
@@ -180,6 +186,7 @@ __all__ = [
     "Slot",
     "SoupPolicy",
     "Steered",
+    "SummedTrees",
     "Task",
     "TemperaturePolicy",
     "Tracker",
@@ -200,6 +207,7 @@ __all__ = [
     "betas_of",
     "booster_scores",
     "cache_advice",
+    "check_hub",
     "check_losses",
     "check_scalarizer",
     "check_slots",
@@ -215,6 +223,7 @@ __all__ = [
     "hypervolume",
     "import_lightgbm",
     "injected_linear",
+    "is_free",
     "is_sharded",
     "join_models",
     "json_of",
@@ -229,6 +238,7 @@ __all__ = [
     "modulated_linear",
     "new_name",
     "nondominated",
+    "note_hub_request",
     "note_unlabelled",
     "objective_name",
     "parse_json",

@@ -19,8 +19,15 @@ T = TypeVar("T")
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
-Count = Annotated[int, Ge(1)]
-NonNegativeCount = Annotated[int, Ge(0)]
+MOST = 2**31 - 1
+"""The largest integer that every library takes."""
+
+Count = Annotated[int, Ge(1), Le(MOST)]
+NonNegativeCount = Annotated[int, Ge(0), Le(MOST)]
+Epochs = Annotated[int, Ge(1), Le(1_000_000)]
+"""Passes over the data, or trees that are grown one after another."""
+Draws = Annotated[int, Ge(1), Le(10_000)]
+"""How often something is drawn for each item or list, which multiplies time and memory."""
 Width = Annotated[int, Ge(1), Le(16_384)]
 """A hidden size of a network, or a number of trained tokens; a larger one is a mistake, and fills the memory."""
 Layers = Annotated[int, Ge(1), Le(1_000)]

@@ -54,13 +54,16 @@ def compared(curves: Mapping[str, Curve], one: str, weights: Any) -> dict[str, A
         described[name] = {"points": rows, "seconds": curve.seconds}
     best = {name: both.max(0).values for name, (_, _, both) in found.items()}  # [1 + samples]
     ratio = best[one] / best["lightgbm-ls"]
-    ours, theirs = (_at_one(curves[name]) for name in (one, "eleven dedicated sets of trees"))
+    pair = [curves[name] for name in (one, "eleven dedicated sets of trees")]
+    at_one, ours = [[_at_one(curve)] for curve in pair], _at_one(pair[0])
+    everywhere = [[values for _, values, _ in curve.points] for curve in pair]
     share = curves[one].seconds / curves["lightgbm-ls"].seconds
     return {
         "curves": described,
         "verdicts": {name: _verdict(found[one], found[name]) for name in curves if name != one},
         "with_main_ratio": {"value": ratio[0].item(), "ci": interval(ratio[1:]).tolist()},
-        "vertex_ratio": _vertex_ratios(ours, theirs, weights),
+        "vertex_ratio": _vertex_ratios(at_one, weights),
+        "vertex_ratio_of_best": _vertex_ratios(everywhere, weights),
         "monotonicity": Monotonicity()(ours.nanmean(1), weights),
         "share_of_time": share,
         "share_of_time_of_one": share * len(curves["lightgbm-ls"].points),
@@ -118,16 +121,18 @@ def _at_one(curve: Curve) -> Any:
     return next(values for place, values, _ in curve.points if place == 1)
 
 
-def _vertex_ratios(ours: Any, theirs: Any, weights: Any) -> dict[str, Any]:
-    """Value of each objective at its vertex over that of the dedicated model, with intervals."""
+def _vertex_ratios(fronts: Sequence[Sequence[Any]], weights: Any) -> dict[str, Any]:
+    """Best value of each objective at its vertex, over the fronts of one method, over that of the other; with intervals."""
     import torch
 
     from moft.engine.fronts.bootstrap import bootstrap_means, interval, resampled
 
-    m = weights.shape[1]
-    rows = [int((weights[:, objective] > 1 - 1e-6).nonzero()[0, 0]) for objective in range(m)]
-    both = torch.stack([torch.stack([front[row, :, j] for j, row in enumerate(rows)], dim=-1) for front in (ours, theirs)])
-    counts = torch.cat([torch.ones(1, both.shape[1]), resampled(both.shape[1], SAMPLES, 0)])
-    means = bootstrap_means(both, counts)  # [1 + samples, 2, m]
-    ratios = means[:, 0] / means[:, 1]
+    rows = [int((column > 1 - 1e-6).nonzero()[0, 0]) for column in weights.T]
+    lists = fronts[0][0].shape[1]
+    counts = torch.cat([torch.ones(1, lists), resampled(lists, SAMPLES, 0)])
+    best = []
+    for own in fronts:
+        corners = [torch.stack([front[row, :, j] for j, row in enumerate(rows)], dim=-1) for front in own]
+        best.append(bootstrap_means(torch.stack(corners), counts).amax(1))  # [1 + samples, m]
+    ratios = best[0] / best[1]
     return {"value": ratios[0].tolist(), "ci": interval(ratios[1:]).tolist()}

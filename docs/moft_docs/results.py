@@ -13,6 +13,7 @@ from moft_docs.pages import BENCHMARKS, pages
 from moft_docs.results_llm import dial_table, gpu_tables, story_method_tables, story_tables
 from moft_docs.results_ltr import (
     conditioner_tables,
+    curve_tables,
     dedicated_models_table,
     loss_optima_table,
     method_tables,
@@ -64,6 +65,8 @@ def form_of(content: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
             return loss_optima_table
         case {"variants": variants}:
             return vertex_tables if all("policy" in found for found in variants.values()) else conditioner_tables
+        case {"curves": _}:
+            return curve_tables
         case {"policy_seconds": _}:
             return dedicated_models_table
         case {"entries": _, "verdicts": _}:

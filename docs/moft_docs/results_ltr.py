@@ -157,3 +157,43 @@ def _differences(verdicts: list[Mapping[str, Any]], one: str) -> str:
         interval = f"[{low:+.3g}, {high:+.3g}]"
         rows.append([verdict["measure"], f"`{other}`", f"{difference:+.3g}", interval, p_value(verdict["p"]), result])
     return table(["measure", "against", "difference", "95 % interval", "p", "result"], rows, numbers=True, words=(0, 1, 5))
+
+
+def curve_tables(content: Mapping[str, Any]) -> str:
+    """What each method reaches along its dial or share, then the differences between the first curve and each other."""
+    rows = [
+        [
+            name if index == 0 else "",
+            f"{point['place']:g}",
+            thousandfold({"value": point["hypervolume"], "ci": point["hypervolume_ci"]}),
+            between(point["main"], point["main_ci"], 3),
+            thousandfold({"value": point["with_main"], "ci": point["with_main_ci"]}),
+        ]
+        for name, curve in content["curves"].items()
+        for index, point in enumerate(curve["points"])
+    ]
+    one = next(iter(content["curves"]))
+    verdicts = [
+        [name, f"{place:.3f}", f"{1000 * middle:+.2f} [{1000 * low:+.2f}, {1000 * high:+.2f}]"]
+        for name, verdict in content["verdicts"].items()
+        for place, middle, (low, high) in zip(verdict["main"], verdict["difference"], verdict["ci"], strict=True)
+    ]
+    ratio = content["with_main_ratio"]
+    vertices, best = (
+        ", ".join(between(value, ci) for value, ci in zip(content[key]["value"], content[key]["ci"], strict=True))
+        for key in ("vertex_ratio", "vertex_ratio_of_best")
+    )
+    seconds = [[name, f"{curve['seconds']:.1f}"] for name, curve in content["curves"].items()]
+    return "\n\n".join(
+        [
+            table(["method", "dial or share", HYPERVOLUME, "main", "hypervolume with main / 1e-3"], rows, numbers=True),
+            f"Hypervolume of `{one}` minus that of another method, at the same mean main value, in 1e-3:",
+            table(["method", "main", "difference"], verdicts, numbers=True),
+            "Training, processor seconds of all points of a curve:",
+            table(["method", "seconds"], seconds, numbers=True),
+            f"Best hypervolume with main, of `{one}` over that of `lightgbm-ls`: {between(ratio['value'], ratio['ci'])}. "
+            f"Training time over that of `lightgbm-ls`: {content['share_of_time']:.2f} for the whole curves, "
+            f"{content['share_of_time_of_one']:.2f} for one share of it. Vertex ratios to dedicated trees: at dial 1 "
+            f"{vertices}; at the best dial of each {best}. Monotonicity: {content['monotonicity']:.3f}.",
+        ]
+    )

@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Interval, Le, Len, Lt, MaxLen, MinLen
 from moft.config.setting_annotations import ChoiceShape, ComponentShape, ContainerShape, RecordShape, Shape, ValueShape, shape_of
 from moft.config.signature import fields_of
 from moft.hooks.registry import SINGULAR
+from moft.setting_types import MOST
 from moft.suggestions import listed, nearest
 
 _SIMPLE = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path", Any: "anything"}
@@ -145,7 +146,7 @@ def _constraint_words(constraint: Any) -> list[str]:
         case Lt(bound):
             return [f"< {_number(bound)}"]
         case Le(bound):
-            return [f"<= {_number(bound)}"]
+            return [] if bound == MOST else [f"<= {_number(bound)}"]  # which only a mistake reaches
         case Interval() | Len():
             return [text for part in constraint for text in _constraint_words(part)]
         case MinLen(length):

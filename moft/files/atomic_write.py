@@ -67,17 +67,45 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target`: renamed to it when the block succeeds, and removed otherwise.
 
+    An empty folder that is there is filled; it keeps its permissions, and may be a mounted one.
+
     Raises:
-        RunError: the file system refuses, or `target` exists by then.
+        RunError: the file system refuses, or `target` is not free by then.
     """
     try:
         with temporary_folder(target) as temporary:
             yield temporary
-            if os.path.lexists(target):  # an empty folder or a link would be replaced
+            if not is_free(target):  # a link would be replaced
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-            os.replace(temporary, target)
+            if target.is_dir():
+                _fill(target, temporary)
+            else:
+                os.replace(temporary, target)
     except OSError as error:
         raise refused(target, error) from error
+
+
+def _fill(folder: Path, temporary: Path) -> None:
+    """Moves all that is in a temporary folder into an empty one, or nothing."""
+    entries = list(temporary.iterdir())
+    try:
+        for entry in entries:
+            shutil.move(entry, folder / entry.name)
+    except BaseException:
+        for entry in entries:
+            shutil.rmtree(folder / entry.name, ignore_errors=True)
+            with suppress(OSError):
+                (folder / entry.name).unlink()
+        raise
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a folder can be made at a path: there is nothing, or an empty folder, which is filled."""
+    try:
+        is_empty = not folder.is_symlink() and folder.is_dir() and not any(folder.iterdir())
+    except OSError:  # it cannot be read
+        return False
+    return is_empty or not os.path.lexists(folder)
 
 
 def not_followed(path: str, flags: int) -> int:

@@ -12,12 +12,20 @@ from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.trusted_files import check_trusted, plugin_content
 from moft.interfaces import Tracker
+from moft.run.folder.plugin_copies import plugin_place
+from moft.run.folder.run_folder import RunFolder
 from moft.run.run_settings import RunSettings, plugin_files
 from moft.types import Run
 
 
 def read_settings(
-    config: Path, overrides: Sequence[str], plugins: Plugins, *, is_run: bool = True, trust: bool = False
+    config: Path,
+    overrides: Sequence[str],
+    plugins: Plugins,
+    *,
+    is_run: bool = True,
+    trust: bool = False,
+    resumed: RunFolder | None = None,
 ) -> Resolved:
     """The resolved settings of a config file; plugin files that it names are registered first.
 
@@ -27,18 +35,20 @@ def read_settings(
         plugins: to which the plugin files are added.
         is_run: the user has the config run, and so its plugin files; False refuses those whose content is not trusted.
         trust: the user trusts them now.
+        resumed: the run that goes on. Plugin files are looked for as its data are, and its copies are taken for those that are
+            gone; those that are not where the user named them must be trusted.
 
     Raises:
         ConfigError: the file or its settings have mistakes; one line each.
         PluginError: a plugin file cannot be imported, or is not trusted.
     """
     content = read_config(config, overrides)
-    files = [user_path(file) for file in plugin_files(content.get("plugins", ()))]
-    if is_run:
-        for file in files:
-            plugins.register_file(file)
-    else:
-        register_trusted({file: plugin_content(file) for file in files}, plugins, trust=trust)
+    named = plugin_files(content.get("plugins", ()))
+    files = [user_path(file) if resumed is None else plugin_place(resumed, file) for file in named]
+    run = [file for file, name in zip(files, named, strict=True) if is_run and file == user_path(name)]
+    register_trusted({file: plugin_content(file) for file in files if file not in run}, plugins, trust=trust)
+    for file in run:
+        plugins.register_file(file)
     try:
         return resolve(RunSettings, content, plugins)
     except ConfigError as error:

@@ -12,7 +12,7 @@ from moft.config.secret_variables import has_secret
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
-from moft.setting_types import Count, Default, Factory, NonNegativeCount, Seed
+from moft.setting_types import Default, Factory, Seed
 
 MOST_POINTS = 10_000
 """Largest number of points of a measured grid."""
@@ -42,7 +42,7 @@ class ProfileSettings:
         reference: reference point of the hypervolume, one value for each objective; null for the origin.
         validation_reference: the same during training; null for `reference`, or for the origin with a `validation_evaluator`,
             which has other values.
-        bootstrap_samples: number of bootstrap samples for the intervals, 2 or more.
+        bootstrap_samples: number of bootstrap samples for the intervals, 2 to 1,000,000.
     """
 
     evaluator: Factory[Evaluator]
@@ -50,12 +50,12 @@ class ProfileSettings:
     indicators: list[Indicator] = field(default_factory=_usual_indicators)
     validation_evaluator: Factory[Evaluator] | None = None
     points: Annotated[int, Ge(1), Le(MOST_POINTS)] = 11
-    validation_points: Count | None = None
-    edges: NonNegativeCount = 3
+    validation_points: Annotated[int, Ge(1), Le(MOST_POINTS)] | None = None
+    edges: Annotated[int, Ge(0), Le(1_000)] = 3
     split: Split = "test"
     reference: list[float] | None = None
     validation_reference: list[float] | None = None
-    bootstrap_samples: Annotated[int, Ge(2)] = 1000
+    bootstrap_samples: Annotated[int, Ge(2), Le(1_000_000)] = 1000
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from moft.api import (
     Batch,
     ConditionedPolicy,
     Conditioner,
-    Count,
     Default,
+    Draws,
     Factory,
     Feedback,
     FromList,
@@ -76,7 +76,7 @@ class CosDPO:
         scalarizer: Annotated[Scalarizer, Default("linear")],
         betas: Factory[Sampler] | None = None,
         balance: Literal["gradient", "none"] = "gradient",
-        draws: Count = 1,
+        draws: Draws = 1,
         share_draws: bool = False,
     ) -> None:
         self._sampler, self._conditioner, self._loss, self._scalarizer = sampler, conditioner, loss, scalarizer

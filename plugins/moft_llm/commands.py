@@ -21,12 +21,14 @@ WeightsOption = Annotated[
 DialOption = Annotated[
     str, typer.Option("--dial", help="Factor on the trained betas; 1 is as trained, larger is closer to the base model.")
 ]
-MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Maximum length of a response.")]
+MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, max=2**31 - 1, help="Maximum length of a response.")]
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run plugin files whose content you have not trusted yet, and remember it as trusted.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Random seed; the same seed gives the same text.")]
-BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Responses at a time; more are faster and take more memory.")]
+BatchOption = Annotated[
+    int, typer.Option("--batch", min=1, max=2**31 - 1, help="Responses at a time; more are faster and take more memory.")
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, max=1024, help="Threads of the CPU; default those of training, or one for a small model."),
@@ -37,7 +39,9 @@ SamplingTemperatureOption = Annotated[
 TopPOption = Annotated[
     float, typer.Option("--top-p", help="Samples from the most likely tokens that together have this probability.")
 ]
-TopKOption = Annotated[int, typer.Option("--top-k", min=0, help="Samples from this many most likely tokens; 0 for all.")]
+TopKOption = Annotated[
+    int, typer.Option("--top-k", min=0, max=2**31 - 1, help="Samples from this many most likely tokens; 0 for all.")
+]
 
 
 def add(app: typer.Typer, data: typer.Typer) -> None:
@@ -114,7 +118,7 @@ def generate(
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
-    out: Annotated[Path, typer.Argument(help="Folder to create.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create, or an empty one.")],
     weights: WeightsOption = None,
     dial: DialOption = "1",
     dtype: Annotated[
@@ -128,9 +132,10 @@ def export(
         raise ConfigError("moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff.")
     if dtype not in (None, *DTYPES):
         raise ConfigError(f"--dtype {dtype!r} must be one of {', '.join(DTYPES)}.")
-    if out.exists():
+    from moft.api import is_free, when_interrupted
+
+    if not is_free(out):
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
-    from moft.api import when_interrupted
     from moft_llm.export.export import export_tradeoff
     from moft_llm.generation.opened_llm_run import LLMRun
 
@@ -155,11 +160,14 @@ def sample(
         list[str] | None,
         typer.Option("--scorer", metavar="NAME=KIND", help="An objective and the scorer that labels it; may be repeated."),
     ] = None,
-    responses: Annotated[int, typer.Option("--responses", min=2, help="Responses per prompt.")] = 4,
+    responses: Annotated[int, typer.Option("--responses", min=2, max=10_000, help="Responses per prompt.")] = 4,
     openings: Annotated[
-        int | None, typer.Option("--openings", min=1, help="Number of prompts that the model writes itself, instead of a file.")
+        int | None,
+        typer.Option(
+            "--openings", min=1, max=1_000_000, help="Number of prompts that the model writes itself, instead of a file."
+        ),
     ] = None,
-    opening_tokens: Annotated[int, typer.Option("--opening-tokens", min=1, help="Length of such a prompt.")] = 15,
+    opening_tokens: Annotated[int, typer.Option("--opening-tokens", min=1, max=2**31 - 1, help="Length of such a prompt.")] = 15,
     template: Annotated[
         str, typer.Option("--template", help="chat, none, or a format with {prompt}, as task.template.")
     ] = "none",

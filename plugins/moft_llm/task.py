@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
@@ -21,7 +22,6 @@ from moft.api import (
     InputCheck,
     Model,
     ModelSpec,
-    NonNegativeCount,
     Nouns,
     Objective,
     PathOrName,
@@ -98,7 +98,7 @@ class LLM:
         dtype: Precision = "auto",
         quantization: Quantization = "none",
         lora: LoRA | None = LoRA(),  # noqa: B008 - a frozen record
-        prompt_tokens: NonNegativeCount = 0,
+        prompt_tokens: Annotated[int, Ge(0), Le(16_384)] = 0,
         template: str = "none",
         max_length: Count | None = None,
         max_response: Count | None = None,

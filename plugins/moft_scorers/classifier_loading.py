@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from moft import ConfigError
-from moft.api import user_path
+from moft import ConfigError, DataError
+from moft.api import check_hub, user_path
 
 _DEFAULT_MAX_TOKENS = 4096  # of a text, where neither model nor tokenizer has a limit
 
@@ -28,6 +28,11 @@ def load_classifier(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
             f"model: {name} is not a folder. A model is a folder, or a name on the Hugging Face hub such as owner/model."
         )
     place = str(folder) if folder.is_dir() else name
+    if not folder.is_dir():
+        try:
+            check_hub(name, "config.json")
+        except DataError as error:
+            raise ConfigError(f"model: {error}") from error
     try:
         with _quiet():
             network, loading_info = AutoModelForSequenceClassification.from_pretrained(

@@ -1,4 +1,4 @@
-"""Grows conditioned trees: LightGBM on copies of every document, with the tradeoff of each copy as further features."""
+"""Grows trees with LightGBM, on copies of every document with a tradeoff as further features, or on the documents themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annotated_types import Gt, Le
 from numpy.typing import NDArray
 
 from moft import DataError
-from moft.api import BoostedTrees, Count, FeatureTable, NonNegative, Positive, import_lightgbm, join_models, parse_lightgbm
+from moft.api import BoostedTrees, Count, FeatureTable, NonNegative, Positive, SummedTrees, import_lightgbm
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ class TreeGrower:
         table: what the task says of the features.
         settings: of the trees.
         copies: of each document.
+        outputs: number of trees in a round, each for an output of its own.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class TreeGrower:
         table: FeatureTable,
         settings: TreeSettings,
         copies: int,
+        outputs: int = 1,
     ) -> None:
         self._lightgbm = import_lightgbm("method")
         self._load, self._sizes, self._copies = load, sizes, copies
         self._parameters = {
             "objective": "none",
+            "num_class": outputs,
             "num_leaves": settings.leaves,
             "learning_rate": settings.learning_rate,
             "min_data_in_leaf": settings.items * copies,
@@ -80,20 +83,21 @@ class TreeGrower:
 
     def chunk(
         self,
-        trees: BoostedTrees,
+        trees: BoostedTrees | SummedTrees,
         vectors: NDArray[np.float32],
         rounds: int,
         seed: int,
         steps: Callable[[Floats], tuple[float, Floats, Floats]],
     ) -> Iterator[dict[str, float]]:
-        """Grows more trees for new tradeoffs of the copies, one round at a time, and adds them to `trees` at the end.
+        """Grows more trees for new tradeoffs, one round at a time, and adds them to `trees` at the end.
 
         Args:
             trees: to continue.
-            vectors: `[documents x copies, tradeoff]`, the further features of each copy.
-            rounds: number of trees.
+            vectors: `[documents x copies, tradeoff]`, the further features of each copy; with no column, trees are plain.
+            rounds: number of trees of each output.
             seed: of the columns that are drawn for each split.
-            steps: outputs of all copies to the loss, and to its first and second derivatives in the outputs.
+            steps: outputs of all copies, `[documents x copies]`, or `[documents x copies, outputs]` for several outputs, to the
+                loss, and to its first and second derivatives in the outputs.
 
         Raises:
             DataError: LightGBM refuses the data.
@@ -106,11 +110,7 @@ class TreeGrower:
             return first, second
 
         try:
-            data = self._data.subset(np.repeat(np.arange(self._documents), self._copies)).construct()
-            extra = self._lightgbm.Dataset(vectors, params=self._parameters, free_raw_data=False).construct()
-            with warnings.catch_warnings():  # that the raw data are not there, which nothing reads
-                warnings.simplefilter("ignore")
-                data.add_features_from(extra)
+            data = self._with_features(vectors) if vectors.shape[1] else self._data
             data.set_init_score(self._outputs(trees, vectors))
             booster = self._lightgbm.Booster({**self._parameters, "seed": seed}, data)
             for _ in range(rounds):
@@ -120,18 +120,25 @@ class TreeGrower:
                     break
         except self._lightgbm.basic.LightGBMError as error:
             raise DataError(f"[method] LightGBM cannot train on these lists: {' '.join(str(error).split())}") from error
-        grown = parse_lightgbm(booster.model_to_string()).text
-        trees.text = join_models([trees.text, grown]) if trees.text else grown
+        trees.extend(booster.model_to_string())
 
-    def _outputs(self, trees: BoostedTrees, vectors: NDArray[np.float32]) -> Floats:
-        """`[documents x copies]`, what the trees give so far."""
-        outputs, begin = np.zeros(len(vectors)), 0
-        if trees.text:
-            for block in map(self._load, range(len(self._sizes))):
-                end = begin + len(block) * self._copies
-                outputs[begin:end] = trees.scores(np.hstack([np.repeat(block, self._copies, axis=0), vectors[begin:end]]))
-                begin = end
-        return outputs
+    def _with_features(self, vectors: NDArray[np.float32]) -> Any:
+        """The bins of all copies, with further features."""
+        data = self._data.subset(np.repeat(np.arange(self._documents), self._copies)).construct()
+        extra = self._lightgbm.Dataset(vectors, params=self._parameters, free_raw_data=False).construct()
+        with warnings.catch_warnings():  # that the raw data are not there, which nothing reads
+            warnings.simplefilter("ignore")
+            data.add_features_from(extra)
+        return data
+
+    def _outputs(self, trees: BoostedTrees | SummedTrees, vectors: NDArray[np.float32]) -> Floats:
+        """`[documents x copies]`, or with a column for each of several outputs, what the trees give so far."""
+        outputs, begin = [], 0
+        for block in map(self._load, range(len(self._sizes))):
+            end = begin + len(block) * self._copies
+            outputs.append(trees.scores(np.hstack([np.repeat(block, self._copies, axis=0), vectors[begin:end]])))
+            begin = end
+        return np.concatenate(outputs)
 
 
 def _read_in_blocks(lightgbm: Any, load: Callable[[int], NDArray[np.float32]], sizes: Sequence[int]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,6 +20,8 @@ from moft.api import (
     ConditionedPolicy,
     Count,
     Default,
+    Draws,
+    Epochs,
     Factory,
     Loss,
     ModelSpec,
@@ -28,6 +31,7 @@ from moft.api import (
     ProvidesFeatures,
     Sampler,
     Scalarizer,
+    SummedTrees,
     TemperaturePolicy,
     TradeoffFeatures,
     Trainer,
@@ -48,10 +52,13 @@ class CosDPOTrees:
     """COS-DPO (conditioned one-shot DPO) with gradient-boosted trees: grows one LightGBM booster for all weights.
 
     The trees give the correction to the base score, from the features of a document as they are and the objective weights as
-    further features. Every list is trained on in several copies, each with weights of its own, which are drawn anew now and then.
-    The number of trees is chosen on the validation split.
+    further features, or as a sum that the weights weigh. Every list is trained on in several copies, each with weights of its
+    own, which are drawn anew now and then. The number of trees is chosen on the validation split.
 
     Args:
+        form: `conditioned` has the weights as further features. `sum` has plain trees for each objective; the correction is the
+            sum of their outputs times the weights, so that the policy is as many plain LightGBM models as there are objectives.
+            It trains at fixed betas only.
         sampler: of the weights.
         loss: of the objectives that name none of their own.
         scalarizer: makes one number of the objectives' losses.
@@ -61,8 +68,9 @@ class CosDPOTrees:
         balance: `gradient` divides each objective's loss by the norm of its gradient at the reference, so that a weight is the
             objective's share of the gradient when training starts, whatever its labels and beta; `none` leaves the losses as
             in the paper.
-        trees: number of trees.
-        draws: copies of each list, each with tradeoffs of its own. Time and memory grow in proportion.
+        trees: number of trees; for the form `sum`, of each objective.
+        draws: copies of each list, each with tradeoffs of its own. Time and memory grow in proportion; for the form `sum`, only
+            those of the loss.
         redraw: trees after which the copies get new tradeoffs, and the policy is measured on the validation split.
         grow: how trees are grown.
 
@@ -75,18 +83,19 @@ class CosDPOTrees:
     def __init__(
         self,
         *,
+        form: Literal["conditioned", "sum"] = "conditioned",
         sampler: Annotated[Factory[Sampler], Default("dirichlet", {"vertices": 0.6})],
         loss: Annotated[Loss, Default("lipo-lambda")],
         scalarizer: Annotated[Scalarizer, Default("linear")],
         betas: Factory[Sampler] | None = None,
         balance: Literal["gradient", "none"] = "gradient",
-        trees: Count = 120,
-        draws: Count = 4,
+        trees: Epochs = 120,
+        draws: Draws = 4,
         redraw: Count = 10,
         grow: TreeSettings = TreeSettings(),  # noqa: B008 - a frozen record
     ) -> None:
         self._sampler, self._loss, self._scalarizer, self._betas = sampler, loss, scalarizer, betas
-        self._is_balanced = balance == "gradient"
+        self._is_balanced, self._is_sum = balance == "gradient", form == "sum"
         self._trees, self._draws, self._redraw, self._grow = trees, draws, redraw, grow
 
     def policy(self, problem: Problem) -> ConditionedPolicy | TemperaturePolicy:
@@ -95,8 +104,12 @@ class CosDPOTrees:
         if not isinstance(task, ProvidesFeatures):
             raise ConfigError(f"[method] trees need features in columns, which the task {type(task).__name__} has not.")
         betas, betas_vary = self._checked_betas(task.objectives)
-        size = len(task.objectives) * (2 if betas_vary else 1)
-        model = BoostedTrees(task.feature_table(), tradeoff_size=size, is_correction=True)
+        m, table = len(task.objectives), task.feature_table()
+        model = (
+            SummedTrees(table, m)
+            if self._is_sum
+            else BoostedTrees(table, tradeoff_size=m * (2 if betas_vary else 1), is_correction=True)
+        )
         conditioner = TradeoffFeatures(model.spec)
         return TemperaturePolicy(model, conditioner) if betas_vary else ConditionedPolicy(model, conditioner, betas[:1])
 
@@ -109,7 +122,7 @@ class CosDPOTrees:
     def train(self, policy: ConditionedPolicy | TemperaturePolicy, problem: Problem, trainer: Trainer) -> None:
         task, m = problem.task, len(problem.task.objectives)
         model = policy.model
-        if not isinstance(model, BoostedTrees) or not isinstance(task, ProvidesFeatures):
+        if not isinstance(model, BoostedTrees | SummedTrees) or not isinstance(task, ProvidesFeatures):
             raise ConfigError("[method] cos-dpo-trees trains a policy of trees only.")
         sampler, betas_vary = self._sampler(m), isinstance(policy, TemperaturePolicy)
         beta_sampler = self._betas(m) if self._betas is not None and betas_vary else None
@@ -133,7 +146,8 @@ class CosDPOTrees:
 
         def grow(chunk: int, generator: Generator) -> Iterator[dict[str, float]]:
             if not growers:
-                growers.append(TreeGrower(load, sizes, task.feature_table(), self._grow, self._draws))
+                shape = (1, m) if isinstance(model, SummedTrees) else (self._draws, 1)
+                growers.append(TreeGrower(load, sizes, task.feature_table(), self._grow, *shape))
             count = self._draws * len(lengths)
             weights = checked_draws(sampler, count, generator, m).view(self._draws, -1, m)
             copies, vectors = Copies(weights, trained_at.unsqueeze(0), torch.ones(1, 1)), weights
@@ -141,10 +155,13 @@ class CosDPOTrees:
                 shares = beta_shares(checked_draws(beta_sampler, count, generator, m)).view(self._draws, -1, m)
                 copies = Copies(weights, shares, 1 / (weights * shares).sum(-1))
                 vectors = torch.cat([weights, shares], dim=-1)
-            rows = vectors.transpose(0, 1).repeat_interleave(lengths, dim=0).flatten(0, 1)  # [documents x copies, tradeoff]
+            rows = vectors.transpose(0, 1).repeat_interleave(lengths, dim=0).float().numpy()  # [documents, copies, tradeoff]
             seed = int(torch.randint(2**31 - 1, (), generator=generator))
-            further = rows.float().numpy()
-            yield from growers[0].chunk(model, further, rounds[chunk], seed, lambda outputs: steps(outputs, copies))
+            if isinstance(model, SummedTrees):
+                further, derivatives = rows[:, 0, :0], partial(steps.of_sum, copies=copies, weights=rows.astype(np.float64))
+            else:
+                further, derivatives = rows.reshape(-1, rows.shape[-1]), partial(steps, copies=copies)
+            yield from growers[0].chunk(model, further, rounds[chunk], seed, derivatives)
 
         rounds = [min(self._redraw, self._trees - begin) for begin in range(0, self._trees, self._redraw)]
         trainer.boost("policy", policy, rounds, grow, evaluate=lambda: problem.validate(policy), best="hypervolume")
@@ -154,7 +171,12 @@ class CosDPOTrees:
         check_scalarizer(self._scalarizer, len(objectives))
         if isinstance(self._sampler(len(objectives)), AdaptiveSampler):
             raise ConfigError("[method.sampler] trees cannot learn from an adaptive sampler; use another one, such as dirichlet.")
-        return checked_betas(objectives, self._sampler, self._betas, is_conditioned=True)
+        betas, betas_vary = checked_betas(objectives, self._sampler, self._betas, is_conditioned=True)
+        if self._is_sum and betas_vary:
+            raise ConfigError(
+                "[method.betas] plain trees cannot read betas that vary; leave betas out, or use the form 'conditioned'."
+            )
+        return betas, betas_vary
 
 
 def _without_inputs(batch: Batch) -> Batch:

@@ -85,6 +85,24 @@ class NewtonSteps:
         size = float(second.mean()) or 1.0  # without any curvature there is no Newton step, and no tree splits
         return total / (place * count), (first / size).flatten().numpy(), (second / size).flatten().numpy()
 
+    def of_sum(self, outputs: Floats, copies: Copies, weights: Floats) -> tuple[float, Floats, Floats]:
+        """As a call, but in the terms of a sum of outputs: the derivatives are summed over the copies of a document.
+
+        The second derivatives are those of each term by itself. Both are divided by the mean of its second ones.
+
+        Args:
+            outputs: `[documents, m]`, of the trees of each objective.
+            copies: the tradeoffs of this chunk.
+            weights: `[documents, copies, m]`, what the outputs are multiplied by in each copy.
+        """
+        sums = np.einsum("dm,dcm->dc", outputs, weights)
+        loss, slope, bend = self(sums.flatten(), copies)
+        first = np.einsum("dc,dcm->dm", slope.reshape(sums.shape), weights)
+        second = np.einsum("dc,dcm->dm", bend.reshape(sums.shape), weights**2)
+        size = second.mean(0)
+        size[size == 0] = 1.0
+        return loss, first / size, second / size
+
     def _of_batch(self, outputs: Tensor, batch: Batch, copies: Copies) -> tuple[float, Tensor, Tensor]:
         """The summed loss of a batch, and its derivatives, `[copies, batch, list]`, in `outputs` of that shape."""
         factor = copies.factor.unsqueeze(-1)  # [copies, batch, 1]

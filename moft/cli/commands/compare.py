@@ -11,6 +11,7 @@ from moft.errors import ConfigError, RunError
 from moft.interrupts import NOTHING, when_interrupted
 
 FEWEST_SAMPLES = 100
+MOST_SAMPLES = 1_000_000
 COMPARISONS = Path("comparisons")
 
 
@@ -26,18 +27,22 @@ def compare(
         str | None,
         typer.Option("--pool", metavar="SETTING", help="Join the lists of runs that differ only in this setting: task.fold."),
     ] = None,
-    samples: Annotated[int, typer.Option("--bootstrap-samples", help="Number of bootstrap samples, at least 100.")] = 1000,
+    samples: Annotated[int, typer.Option("--bootstrap-samples", help="Number of bootstrap samples, 100 to 1,000,000.")] = 1000,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to create; default comparisons/ and the names of the runs.")
+        Path | None,
+        typer.Option("--out", help="Folder to create, or an empty one; default comparisons/ and the names of the runs."),
     ] = None,
 ) -> None:
     """Compare runs: a table, a significance test for each pair, a picture."""
     if samples < FEWEST_SAMPLES:
         raise ConfigError(f"--bootstrap-samples {samples}: must be at least {FEWEST_SAMPLES}; fewer give unreliable intervals.")
-    if out is not None and out.exists():
+    if samples > MOST_SAMPLES:
+        raise ConfigError(f"--bootstrap-samples {samples}: must be at most {MOST_SAMPLES:,}.")
+    from moft.files.atomic_write import atomic_folder, atomic_write, is_free
+
+    if out is not None and not is_free(out):
         raise RunError(f"{out}: already exists; choose another --out or remove it.")
     from moft.cli.table_output import print_line, print_table, split_to_terminal
-    from moft.files.atomic_write import atomic_folder, atomic_write
     from moft.files.json import write_json
     from moft.run.comparison.comparison_figure import comparison_figure
     from moft.run.comparison.comparison_record import comparison_record

@@ -53,7 +53,7 @@ def plugin(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the component, lower case with dashes; the package is called moft-NAME.")],
     kind: Annotated[str, typer.Option("--kind", help=f"Kind of plugin: {', '.join(WORDS)}.")] = "loss",
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default moft-NAME.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to create, or an empty one; default moft-NAME.")] = None,
 ) -> None:
     """Write a plugin package that already installs, works and passes its tests."""
     plugins: Plugins = context.obj
@@ -65,10 +65,10 @@ def plugin(
     if word == "command" and name in {"data", *BUILT_IN, *plugin_command_names(plugins)}:
         raise PluginError(f"plugin name {name!r}: 'moft {name}' already exists.")
     folder = Path(f"moft-{name}") if out is None else out
-    if folder.exists():
-        raise ConfigError(f"{folder}: already exists; choose another --out or remove it.")
-    from moft.files.atomic_write import atomic_folder
+    from moft.files.atomic_write import atomic_folder, is_free
 
+    if not is_free(folder):
+        raise ConfigError(f"{folder}: already exists; choose another --out or remove it.")
     with atomic_folder(folder) as temporary:
         for file, text in _files(name, word).items():
             path = temporary / file

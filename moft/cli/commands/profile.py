@@ -38,7 +38,9 @@ def profile(
             "--metric", help="Metric of an objective, such as revenue=value@5, in place of that of the run; repeatable."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to create; default RUN/profiles/SPLIT-POINTS.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to create, or an empty one; default RUN/profiles/SPLIT-POINTS.")
+    ] = None,
     trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
     """Measure a trained policy again: on another split, with more points, at another dial or by other metrics."""
@@ -47,7 +49,7 @@ def profile(
 
     if points is not None and not 1 <= points <= MOST_POINTS:
         raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
-    from moft.files.atomic_write import atomic_folder
+    from moft.files.atomic_write import atomic_folder, is_free
     from moft.hooks.observers import Observers
     from moft.run.checks.compatibility import check_profile
     from moft.run.folder.resume import data_change
@@ -69,7 +71,7 @@ def profile(
     name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
     name += "".join(f"-{file_safe(each)}" for each in metric or [])
     target = out if out is not None else run / PROFILES / name
-    if target.exists():
+    if not is_free(target):
         raise RunError(f"{target}: already exists; choose another --out or remove it.")
     if target.is_relative_to(run):
         opened.folder.check_is_own(target)

@@ -33,7 +33,7 @@ def train(
 ) -> None:
     """Train a policy, measure its front and write a report."""
     plugins: Plugins = context.obj
-    from moft.run.checks.compatibility import check_before_training, points_to_measure
+    from moft.run.checks.compatibility import check_run, points_to_measure, task_to_check
     from moft.run.folder.run_folder import RunFolder
     from moft.run.folder.start_folders import placed_again
     from moft.run.run_config import read_settings, trackers_of
@@ -41,14 +41,17 @@ def train(
 
     folder = out if out is not None else Path("runs") / config.stem
     is_opened = resume and config.resolve().is_relative_to(folder.resolve())  # the run's own config may be somebody else's
-    resolved = read_settings(config, overrides or (), plugins, is_run=not plan and not is_opened, trust=trust)
+    resumed = RunFolder(folder) if resume and RunFolder(folder).config.is_file() else None
+    is_run = not plan and not is_opened
+    resolved = read_settings(config, overrides or (), plugins, is_run=is_run, trust=trust, resumed=resumed)
     if plan:
-        if resume and RunFolder(folder).config.is_file():
-            _, resolved = placed_again(RunFolder(folder), resolved, plugins)
+        if resumed is not None:
+            _, resolved = placed_again(resumed, resolved, plugins)
         settings = resolved.make()
-        unchecked = check_before_training(settings)
+        task = task_to_check(settings)
+        unchecked = check_run(settings, task)
         trackers_of(resolved, folder, plugins)  # only checks that each can be used, such as that its library is installed
-        _print_plan(resolved.plain, folder, plugins, resume, unchecked, points_to_measure(settings))
+        _print_plan(resolved.plain, folder, plugins, resume, unchecked, points_to_measure(settings.profile, len(task.objectives)))
         return
     with when_interrupted(lambda: _kept(folder), "--resume"):
         finished = train_run(resolved, folder, plugins, resume=resume)

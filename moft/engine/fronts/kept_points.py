@@ -71,13 +71,13 @@ def measured_by_blocks(
 
 
 def joined(parts: list[ListValues]) -> ListValues:
-    """Values of several blocks of tradeoffs on the same lists as one."""
+    """Values of several blocks of tradeoffs on the same lists as one; further ones by name, as they are kept in no order."""
     first = parts[0]
     return ListValues(
         torch.cat([part.values for part in parts]),
         torch.cat([part.main for part in parts]),
         first.lists,
-        {name: torch.cat([part.more[name] for part in parts]) for name in first.more},
+        {name: torch.cat([part.more[name] for part in parts]) for name in sorted(first.more)},
         first.main_name,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ _WHERE, _ADVICE = "the policy's LightGBM model", "Restore the run from a copy, o
 
 
 class TradeoffFeatures(Conditioner):
-    """Gives trees the tradeoff itself, as further features of every item.
+    """Gives trees the tradeoff itself: `BoostedTrees` read it as further features of every item, `SummedTrees` as factors.
 
     Args:
         spec: of the trees.
@@ -76,6 +76,11 @@ class BoostedTrees(Model):
     def text(self, text: str) -> None:
         self._load(text_to_tensor(text))
 
+    def extend(self, text: str) -> None:
+        """Adds the trees of a LightGBM model, which is checked, so that outputs are the sum of both."""
+        grown = parse_lightgbm(text).text
+        self.text = join_models([self.text, grown]) if self.text else grown
+
     def forward(self, inputs: Inputs, injection: Injection) -> Tensor:
         items = inputs["items"]
         outputs = torch.zeros(items.shape, device=items.device)
@@ -107,20 +112,15 @@ class BoostedTrees(Model):
         """
         vector = injection.modulation[SITE][1] if self.spec.tradeoff_size else None
         further = np.zeros(0, dtype=np.float32) if vector is None else vector[0].cpu().numpy()
-        size, table = columns + len(further), self._features - len(further)
-        texts = [scaled_model(reference.text, reference.factor, reference.columns, size)]
-        if self._booster is not None:
-            own = parse_lightgbm(self.text, _WHERE, _ADVICE).text
-            texts.append(scaled_model(own, 1 / divisor, [*range(table), *range(columns, size)], size))
-        where = "the base model with the policy's trees"
-        booster = load_booster(parse_lightgbm(join_models(texts), where, _ADVICE), where, "method")
+        return continued_scores(reference, columns, further, [(self, 1 / divisor)])
 
-        def scores(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-            table = np.empty((len(rows), size), dtype=np.float32)
-            table[:, :columns], table[:, columns:] = rows, further
-            return booster_scores(booster, table, where) + reference.shift
-
-        return scores
+    def scaled(self, factor: float, columns: int, size: int) -> list[str]:
+        """The text of these trees times a factor, if there are any, for rows `[n, size]`, the tradeoff from `columns` on."""
+        if self._booster is None:
+            return []
+        own = parse_lightgbm(self.text, _WHERE, _ADVICE).text
+        table = self._features - (size - columns)
+        return [scaled_model(own, factor, [*range(table), *range(columns, size)], size)]
 
     def _load(self, trees: Tensor) -> None:
         booster = None
@@ -136,3 +136,27 @@ class BoostedTrees(Model):
         if found is not None:
             self._load(found.clone())
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def continued_scores(
+    reference: ReferenceTrees, columns: int, further: NDArray[np.float32], terms: Sequence[tuple[BoostedTrees, float]]
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """The final scores `[n]` of rows `[n, columns]`, from one booster of the trees of the reference and of all terms.
+
+    Args:
+        reference: where the reference comes from.
+        columns: of the rows; the first ones are those of the table.
+        further: `[k]`, the tradeoff as features; empty for trees without tradeoff.
+        terms: trees, and what they are multiplied by.
+    """
+    size, where = columns + len(further), "the base model with the policy's trees"
+    texts = [scaled_model(reference.text, reference.factor, reference.columns, size)]
+    texts += [text for trees, factor in terms for text in trees.scaled(factor, columns, size)]
+    booster = load_booster(parse_lightgbm(join_models(texts), where, _ADVICE), where, "method")
+
+    def scores(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        table = np.empty((len(rows), size), dtype=np.float32)
+        table[:, :columns], table[:, columns:] = rows, further
+        return booster_scores(booster, table, where) + reference.shift
+
+    return scores

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Le
 
-from moft.setting_types import Count, Fraction, NonNegative, NonNegativeCount, Positive
+from moft.setting_types import Count, Epochs, Fraction, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class TrainerSettings:
         threads: threads of the CPU; null leaves torch's own choice.
     """
 
-    epochs: Count = 30
+    epochs: Epochs = 30
     learning_rate: Positive = 3e-3
     weight_decay: NonNegative = 0.01
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -44,12 +45,12 @@ class TrainerSettings:
     max_grad_norm: Positive | None = 1.0
     gradient_accumulation_steps: Count = 1
     precision: Literal["float32", "bf16"] = "float32"
-    evaluations: NonNegativeCount = 5
+    evaluations: Annotated[int, Ge(0), Le(10_000)] = 5
     checkpoint_steps: Count = 100
     models_at_once: Count | None = None
     sharding: Literal["none", "full"] = "none"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Count | None = None
+    threads: Annotated[int, Ge(1), Le(1_024)] | None = None
 
     @property
     def is_cpu(self) -> bool:

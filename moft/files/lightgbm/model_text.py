@@ -95,6 +95,17 @@ def join_models(texts: Sequence[str]) -> str:
     return _written(bodies, int(columns) + 1)
 
 
+def split_model(text: str, outputs: int) -> list[str]:
+    """The texts of the models of each output of a model that LightGBM has just written.
+
+    Args:
+        text: of the model, which is not checked.
+        outputs: how many scores it gives for each document.
+    """
+    bodies, header = _bodies(text), _fields(text.partition("\nTree=")[0].split("\n")[1:], "header")
+    return [_written(bodies[output::outputs], int(header["max_feature_idx"]) + 1) for output in range(outputs)]
+
+
 def scaled_model(text: str, factor: float, columns: Sequence[int], features: int) -> str:
     """The text of a model with the raw scores of another one times a factor, which reads its features from other columns.
 

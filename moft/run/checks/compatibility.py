@@ -73,7 +73,9 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
     try:
         grid = checked_grid(settings.grid(m), settings.points, m)
     except ConfigError as error:
-        raise error if str(error).startswith("[") else ConfigError(f"[profile.points] {error}") from error
+        if str(error).startswith("["):
+            raise
+        raise ConfigError(f"[profile.points] {error}") from error
     try:
         Tradeoff(grid, betas_of(objectives)).checked()
     except ShapeError as error:
@@ -82,10 +84,8 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
         checked_number(indicator, grid, grid)
 
 
-def points_to_measure(settings: RunSettings) -> tuple[int, int]:
-    """How many points of the grid, and how many more on its edges, are measured; the base model comes in addition."""
-    profile, task = settings.profile, settings.task(Context(torch.device("cpu"), settings.seed, writable_cache_folder()))
-    m = len(task.objectives)
+def points_to_measure(profile: ProfileSettings, m: int) -> tuple[int, int]:
+    """How many points of the grid of m objectives, and how many more on its edges, are measured, beside the base model."""
     grid = len(checked_grid(profile.grid(m), profile.points, m))
     return grid, len(edge_weights(m, profile.edges)[0]) if m > 2 and grid > 1 else 0
 
@@ -100,7 +100,12 @@ def check_before_training(settings: RunSettings) -> tuple[str, ...]:
         DataError: data or base model are missing, or cannot be trained on.
         PluginError: a component fails.
     """
-    return check_run(settings, settings.task(Context(torch.device("cpu"), settings.seed, writable_cache_folder())))
+    return check_run(settings, task_to_check(settings))
+
+
+def task_to_check(settings: RunSettings) -> Task:
+    """The task of a run, on the CPU, for checks."""
+    return settings.task(Context(torch.device("cpu"), settings.seed, writable_cache_folder()))
 
 
 def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:

@@ -39,16 +39,35 @@ def placements(folder: RunFolder, config: Mapping[str, Any], plugins: Plugins) -
         RunError: `versions.json` is damaged.
         ConfigError: the config has mistakes.
     """
-    recorded = read_versions(folder.versions).get("folder") if folder.versions.exists() else None
+    recorded = recorded_home(folder)
     if recorded is None:  # a policy opens without it
         return [(Path(), resolve(RunSettings, config, plugins))]
-    places = [Path(recorded), *folder.path.resolve().parents[:ABOVE], Path()]
-    homes = list({place.resolve(): place for place in reversed(places) if place.is_dir()}.values())[::-1]
+    homes = folders_to_look_in(folder, recorded)
     orders = [(home, *(other for other in homes if other != home)) for home in homes]
     found: dict[str, tuple[Path, Resolved]] = {}
-    for order in (*orders, (Path(recorded),)):  # the last one for names on a hub that are also those of folders there
+    for order in (*orders, (recorded,)):  # the last one for names on a hub that are also those of folders there
         resolved = resolve(RunSettings, config, plugins, homes=order)
         found.setdefault(json.dumps(resolved.plain, sort_keys=True), (order[0], resolved))
+    return list(found.values())
+
+
+def recorded_home(folder: RunFolder) -> Path | None:
+    """The folder that a run began in, or None if it recorded none.
+
+    Raises:
+        RunError: `versions.json` is damaged.
+    """
+    found = read_versions(folder.versions).get("folder") if folder.versions.exists() else None
+    return None if found is None else Path(found)
+
+
+def folders_to_look_in(folder: RunFolder, recorded: Path | None) -> list[Path]:
+    """The folders that a relative path of a run may start from: the recorded one, those above the run, the working folder."""
+    places = [*([] if recorded is None else [recorded]), *folder.path.resolve().parents[:ABOVE], Path()]
+    found: dict[Path, Path] = {}
+    for place in places:
+        if place.is_dir():
+            found.setdefault(place.resolve(), place)
     return list(found.values())
 
 

@@ -31,6 +31,7 @@ class TokenDataset:
         longest: `[lists]` int64, tokens of each prompt with its longest response, on the CPU.
         scorer_prompts: the prompt of each list as scorers read it.
         leading_space: spaces before every response.
+        opening: the block that every prompt opens.
         max_shared_tokens: the model separates a batch with a longer list into one row of prompt and response per item; None
             where it never does.
     """
@@ -47,6 +48,7 @@ class TokenDataset:
     longest: Tensor
     scorer_prompts: tuple[str, ...]
     leading_space: str
+    opening: str
     max_shared_tokens: int | None
 
     def batch(self, lists: Tensor, budget: int) -> TextBatch:
@@ -77,6 +79,7 @@ class TokenDataset:
             rows=max(1, budget // (int(rows.max()) * width)),
             scorer_prompts=tuple(self.scorer_prompts[index] for index in lists.tolist()),
             leading_space=self.leading_space,
+            opening=self.opening,
         )
 
     def batches(self, budget: int, generator: Generator | None = None) -> Batches:
@@ -140,6 +143,7 @@ def token_dataset_of(data: TokenizedLists, device: torch.device, max_shared_toke
         longest=data.prompt_lengths + torch.zeros_like(rows).scatter_reduce(0, lists, data.response_lengths, "amax"),
         scorer_prompts=data.scorer_prompts,
         leading_space=data.leading_space,
+        opening=data.opening,
         max_shared_tokens=max_shared_tokens,
     )
 

@@ -79,6 +79,7 @@ class TokenizedLists:
         texts: the rendered prompt of each list.
         scorer_prompts: the prompt of each list as scorers read it.
         leading_space: spaces before every response.
+        opening: the block that every prompt opens.
         where: the file and line of each list.
         counts: for reports.
     """
@@ -92,6 +93,7 @@ class TokenizedLists:
     texts: tuple[str, ...]
     scorer_prompts: tuple[str, ...]
     leading_space: str
+    opening: str
     where: tuple[str, ...]
     counts: Counts
 
@@ -262,6 +264,7 @@ def tokenize(
         texts=tuple(truncator.texts),
         scorer_prompts=tuple(scorer_prompt(example.prompt) for example in examples),
         leading_space=prompt_template.leading_space,
+        opening=prompt_template.opening,
         where=tuple(example.where for example in examples),
         counts=counts,
     )

@@ -51,7 +51,7 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     Args:
         llm_run: the run.
         tradeoff: one row.
-        out: must not exist.
+        out: must not exist, or be an empty folder.
         dtype: of the model that LoRA is merged into, `float32` or `bfloat16`; None for that of the base model.
 
     Returns: what was written, in lines for the user.

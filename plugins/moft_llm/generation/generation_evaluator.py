@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Assignment, Batch, Count, ListValues, Objective, Scorer, Seed, Steered, generator_for
+from moft.api import Assignment, Batch, Count, Draws, ListValues, Objective, Scorer, Seed, Steered, generator_for
+from moft_llm.data.chat.chat_template import whole_response
 from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
 from moft_llm.generation.decoding import Decoding
@@ -35,6 +36,7 @@ class _HeldOutPrompt:
         tokens: of the prompt.
         text: as scorers read it.
         leading_space: spaces before its responses.
+        opening: the block that it opens.
     """
 
     place: int
@@ -42,6 +44,7 @@ class _HeldOutPrompt:
     tokens: tuple[int, ...]
     text: str
     leading_space: str
+    opening: str
 
 
 class Generation:
@@ -72,7 +75,7 @@ class Generation:
         *,
         scorers: dict[str, Scorer],
         prompts: Count | None = 100,
-        samples: Count = 1,
+        samples: Draws = 1,
         decoding: Decoding = Decoding(),  # noqa: B008 - a frozen record
         seed: Seed = 0,
     ) -> None:
@@ -139,9 +142,8 @@ class Generation:
             for row, index in enumerate(batch.lists.tolist()):
                 if self._prompts is None or index < self._prompts:
                     tokens = batch.inputs["tokens"][row][batch.inputs["segments"][row] == 0]
-                    prompts.append(
-                        _HeldOutPrompt(len(lists), index, tuple(tokens.tolist()), batch.scorer_prompts[row], batch.leading_space)
-                    )
+                    text, place = batch.scorer_prompts[row], len(lists)
+                    prompts.append(_HeldOutPrompt(place, index, tuple(tokens.tolist()), text, batch.leading_space, batch.opening))
                 lists.append(index)
         return torch.tensor(lists), prompts, steered
 
@@ -171,7 +173,7 @@ class Generation:
         ends = end_tokens(model)
         whole = [row[:-1] if row and row[-1] in ends else row for row in responses]
         texts = detokenize_responses(model.tokenizer, tokens, whole)
-        texts = [text.removeprefix(prompt.leading_space) for prompt, text in zip(copies, texts, strict=True)]
+        texts = [whole_response(text, one.leading_space, one.opening) for one, text in zip(copies, texts, strict=True)]
         scores = score_responses(self._scorers, [prompt.text for prompt in copies], texts)  # [copies, m]
         means = scores.view(len(prompts), self._samples, -1).mean(1)  # [prompts, m]
         divergence = (under_policy - under_base).double().view(len(prompts), self._samples).mean(1)  # [prompts]

@@ -86,7 +86,7 @@ class LLMRun:
     def responses(
         self, assignments: Sequence[Assignment], requests: Sequence[Request], decoding: Decoding, seed: int, streamer: Any = None
     ) -> list[str]:
-        """The generated response to each prompt.
+        """The generated response to each prompt, which begins with the block that the prompt opens, such as `<think>`.
 
         Args:
             assignments: for a tradeoff with a row for each request.
@@ -98,9 +98,11 @@ class LLMRun:
         prompts, template = self.tokens(requests), self.task.prompt_template()
         generators = [generator_for(seed, "generate", row) for row in range(len(prompts))]
         places = [request.place for request in requests]
+        if streamer is not None and template.opening:
+            streamer.on_finalized_text(template.opening)
         tokens = generate(assignments, prompts, decoding, generators=generators, streamer=streamer, places=places)
         texts = detokenize_responses(template.tokenizer, prompts, tokens)
-        return [text.removeprefix(template.leading_space) for text in texts]
+        return [template.whole_response(text) for text in texts]
 
     def tokens(self, requests: Sequence[Request]) -> list[list[int]]:
         """The tokens of the prompts, rendered as in training."""

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from moft import DataError
-from moft.api import user_path
-from moft_llm.loading.hub import check_hub
+from moft.api import check_hub, user_path
 from moft_llm.loading.smollm2 import NAME
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from moft.api import Batch, Count, Default, Injection, Layers, Loss, Positive, Trainer, Width, seed_initialisation
+from moft.api import Batch, Default, Epochs, Injection, Layers, Loss, Positive, Trainer, Width, seed_initialisation
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.lightgbm_model import LightGBMModel
 from moft_ltr.data.features.network_inputs import NetworkInputs
@@ -37,7 +37,7 @@ class NeuralBase:
     width: Width = 128
     layers: Layers = 2
     heads: Width = 2
-    epochs: Count = 15
+    epochs: Epochs = 15
     learning_rate: Positive = 1e-3
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Count, Positive, import_lightgbm, length_grouped
+from moft.api import Count, Epochs, Positive, import_lightgbm, length_grouped
 from moft_ltr.data.converted.dataset_folder import Floats
 from moft_ltr.metrics.ndcg import ndcg, ranking
 from moft_ltr.metrics.tied_metrics import mean_over_queries
@@ -41,7 +41,7 @@ class LambdaMART:
     """
 
     name: Literal["lambdamart"] = "lambdamart"
-    trees: Count = 500
+    trees: Epochs = 500
     patience: Count = 50
     leaves: Annotated[int, Gt(1), Le(131072)] = 31
     learning_rate: Positive = 0.05

@@ -13,7 +13,7 @@ from moft import ConfigError, DataError
 from moft.api import TreeModel, booster_scores
 from moft_ltr.base.pandas_categories import with_categories
 from moft_ltr.base.source_lines import read_again
-from moft_ltr.data.converted.dataset_folder import Integers
+from moft_ltr.data.converted.dataset_folder import Floats, Integers
 from moft_ltr.data.features.feature_scaling import feature_blocks
 from moft_ltr.data.readers.table_columns import columns_text
 from moft_ltr.data.splits import QuerySubset
@@ -23,6 +23,9 @@ TOLERANCE = 1e-6
 
 SHOWN = 6
 """Features that a note names."""
+
+BLOCK, ALONE = 4096, 1000
+"""Documents that are scored at a time, and about how many have each feature alone taken for missing."""
 
 
 def check_columns(
@@ -116,21 +119,27 @@ def column_notes(
 def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: Integers) -> None:
     """Checks that no zero in the data could be a missing value that the model scores in another way.
 
+    All zeros of a document are replaced at once, in every document, and each alone, in about `ALONE` documents per feature.
+
     Raises:
         DataError: one could; the message names its column.
     """
     if not len(model.missing):
         return
-    for block in feature_blocks(part.data.features, part.items, columns):
-        is_zero = block[:, model.missing] == 0
-        rows = np.flatnonzero(is_zero.any(axis=1))
-        if not len(rows):
+    share = -(-ALONE * BLOCK // max(len(part.items), BLOCK))
+    for rows in feature_blocks(part.data.features, part.items, columns, BLOCK):
+        block = rows[(rows[:, model.missing] == 0).any(axis=1)]
+        if not len(block):
             continue
-        lost = block[rows]
-        lost[:, model.missing] = np.where(is_zero[rows], np.nan, lost[:, model.missing])
-        changed = rows[booster_scores(booster, block[rows]) != booster_scores(booster, lost)]
-        if len(changed):
-            feature = model.missing[is_zero[changed].sum(axis=0).argmax()]
+        is_zero, scores = block[:, model.missing] == 0, booster_scores(booster, block)
+        lost = block.copy()
+        lost[:, model.missing] = np.where(is_zero, np.nan, lost[:, model.missing])
+        changed = scores != booster_scores(booster, lost)
+        lossy = is_zero[changed].sum(axis=0)
+        if not changed.any():  # the effects of several may cancel out
+            lossy = _changed_alone(booster, model, block, scores, is_zero & (is_zero.cumsum(axis=0) <= share))
+        if lossy.any():
+            feature = model.missing[lossy.argmax()]
             why = "may have been trained on missing values"
             if feature in model.by_set:
                 why = "was trained on missing values or on rare categories"
@@ -140,6 +149,28 @@ def check_missing(booster: Any, model: TreeModel, part: QuerySubset, columns: In
                 "tell the two apart. Use a column of scores as task.base, or set task.base.missing: zero if every zero is a "
                 "value."
             )
+
+
+def _changed_alone(
+    booster: Any, model: TreeModel, block: Floats, scores: NDArray[np.float64], are_tried: NDArray[np.bool_]
+) -> Integers:
+    """`[missing]`, how many documents get another score when one value alone is missing.
+
+    Args:
+        booster: the model.
+        model: what its file says.
+        block: `[items, features]`.
+        scores: `[items]`, of these.
+        are_tried: `[items, missing]`, the values to try.
+    """
+    found = np.zeros(len(model.missing), dtype=np.int64)
+    items, places = np.nonzero(are_tried)
+    for start in range(0, len(items), BLOCK):
+        item, place = items[start : start + BLOCK], places[start : start + BLOCK]
+        lost = block[item]
+        lost[np.arange(len(item)), model.missing[place]] = np.nan
+        np.add.at(found, place, scores[item] != booster_scores(booster, lost))
+    return found
 
 
 def check_against_source(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Batch, Count, ListValues, Objective, Steered
+from moft.api import Batch, ListValues, Objective, Steered
 from moft_ltr.metrics.named_metrics import Labels, Metric, metric_of
 from moft_ltr.metrics.ranking import Order, Ranking, ordered, ranking
 from moft_ltr.metrics.tied_metrics import Empty, ndcg
@@ -30,7 +32,12 @@ class NDCG:
     """
 
     def __init__(
-        self, objectives: tuple[Objective, ...], main: Objective | None, *, k: Count = 10, empty: Empty = "skip"
+        self,
+        objectives: tuple[Objective, ...],
+        main: Objective | None,
+        *,
+        k: Annotated[int, Ge(1), Le(999_999_999)] = 10,
+        empty: Empty = "skip",
     ) -> None:
         self._objectives, self._main, self._empty = objectives, main, empty
         self._measured = [*objectives, *([main] if main is not None else [])]

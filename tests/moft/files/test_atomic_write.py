@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from moft.errors import RunError
-from moft.files.atomic_write import atomic_folder, atomic_write
+from moft.files.atomic_write import atomic_folder, atomic_write, is_free
 
 
 @pytest.mark.parametrize("at", ["fsync", "replace"])
@@ -101,3 +102,42 @@ def test_a_folder_never_takes_the_place_of_another_one(tmp_path):
     with pytest.raises(RunError, match="a: cannot be written"):
         make()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "theirs"]
+
+
+def test_an_empty_folder_is_filled_and_keeps_its_permissions(tmp_path):
+    target = tmp_path / "a"
+    target.mkdir(mode=0o750)
+    before = target.stat()
+    with atomic_folder(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text("x")
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["a", "a/sub", "a/sub/file"]
+    assert (target.stat().st_ino, target.stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+def test_an_empty_folder_is_filled_whole_or_not_at_all(tmp_path, monkeypatch):
+    def make():
+        with atomic_folder(tmp_path / "a") as folder:
+            (folder / "one").mkdir()
+            (folder / "two").write_text("x")
+            monkeypatch.setattr("shutil.move", one_only)
+
+    def one_only(source, target):
+        if (tmp_path / "a" / "one").exists() or (tmp_path / "a" / "two").exists():
+            raise OSError(28, "No space left on device")
+        plain(source, target)
+
+    plain = shutil.move
+    (tmp_path / "a").mkdir()
+    with pytest.raises(RunError, match=r"a: cannot be written \(No space left"):
+        make()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+def test_what_is_free(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "empty")
+    found = {name: is_free(tmp_path / name) for name in ("file", "link", "empty", "linked", "new", ".")}
+    assert found == {"file": False, "link": False, "empty": True, "linked": False, "new": True, ".": False}

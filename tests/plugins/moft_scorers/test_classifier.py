@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import constants
 from torch import tensor
 from torch.testing import assert_close
 from transformers import (
@@ -22,8 +24,10 @@ from transformers import (
 
 from moft import ConfigError, DataError
 from moft.api import Scorer, component
+from moft.files import hub
 from moft.testing import check_scorer
 from moft_scorers.classifier import Classifier
+from moft_scorers.classifier_loading import load_classifier
 
 PROMPTS = ["the dog", "ran", "", "bad bad"]
 RESPONSES = ["good", "the dog ran . the dog ran .", "", "bad dog"]
@@ -169,6 +173,39 @@ def test_a_score_that_is_no_number_is_refused_with_its_response(classifier_folde
         scorer._network.distilbert.embeddings.word_embeddings.weight[6] = torch.nan  # dog
     with pytest.raises(DataError, match=r"the score of response 2 of 3 is nan; scores must be finite\.$"):
         scorer(["", "", ""], ["good", "the dog", "ran"])
+
+
+@pytest.fixture
+def without_hub(monkeypatch, tmp_path, classifier_folder):
+    """The cache of the hub has `owner/model`; the hub cannot be reached."""
+    hub.note_hub_request.cache_clear(), hub._is_reachable.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def refuse(*given, **settings):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", refuse)
+    monkeypatch.setattr(huggingface_hub.file_download, "get_hf_file_metadata", refuse)
+    model = tmp_path / "hub" / "models--owner--model"
+    shutil.copytree(classifier_folder, model / "snapshots" / "0123456789")
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("0123456789")
+
+
+@pytest.mark.usefixtures("without_hub")
+def test_a_hub_that_is_not_there_is_asked_once(capsys):
+    assert load_classifier("owner/model", torch.float32)[0] is not None
+    assert constants.is_offline_mode()
+    assert "owner/model: the Hugging Face hub cannot be reached, so the copy in its cache is used." in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"^model: owner/other: no such folder, and the hub's cache has no config\.json of it"):
+        load_classifier("owner/other", torch.float32)
+
+
+@pytest.mark.usefixtures("without_hub")
+def test_a_classifier_that_only_the_hub_may_have_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"^model: owner/other: no such folder, and the Hugging Face hub cannot be reached"):
+        load_classifier("owner/other", torch.float32)
 
 
 MISTAKES = {

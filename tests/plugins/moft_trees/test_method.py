@@ -21,6 +21,7 @@ from moft.setting_types import Factory
 from moft.testing.toy_task_and_policy import toy_task
 
 SETTINGS = TrainerSettings(device="cpu", evaluations=0)
+SUM = {"form": "sum"}
 
 
 class RecordsInMemory(NoRecords):
@@ -87,7 +88,7 @@ def test_it_starts_at_the_reference(method, task):
     assert found.equal(batch.reference)
 
 
-@pytest.mark.parametrize("settings", [{}, {"betas": "dirichlet"}, {"loss": "plackett-luce", "draws": 4, "trees": 20}])
+@pytest.mark.parametrize("settings", [{}, SUM, {"betas": "dirichlet"}, {"loss": "plackett-luce", "draws": 4, "trees": 20}])
 def test_weights_and_the_dial_move_the_scores(method, task, settings):
     prepared = task()
     policy = trained(method(**settings), prepared)
@@ -98,10 +99,11 @@ def test_weights_and_the_dial_move_the_scores(method, task, settings):
     torch.testing.assert_close(far - batch.reference, (first - batch.reference) / 4)
 
 
-def test_the_loss_falls_and_the_vertices_serve_their_objectives(method, task):
+@pytest.mark.parametrize("form", ["conditioned", "sum"])
+def test_the_loss_falls_and_the_vertices_serve_their_objectives(method, task, form):
     records = RecordsInMemory()
     prepared = task()
-    policy = trained(method(trees=30, redraw=10), prepared, records)
+    policy = trained(method(trees=30, redraw=10, form=form), prepared, records)
     losses = [row["loss"] for row in records.rows]
     assert len(losses) == 30
     assert losses[-1] < losses[0]
@@ -142,15 +144,17 @@ def test_without_curvature_no_tree_splits(method, task):
     assert not second.any()
 
 
-def test_a_resumed_run_grows_the_same_trees(method, task):
+@pytest.mark.parametrize("form", ["conditioned", "sum"])
+def test_a_resumed_run_grows_the_same_trees(method, task, form):
     prepared, records = task(), RecordsInMemory(stop_after=4)
     with pytest.raises(KeyboardInterrupt):
-        trained(method(), prepared, records)
+        trained(method(form=form), prepared, records)
     records.stop_after = None
-    resumed = trained(method(), prepared, records, resume=True)
-    whole = trained(method(), prepared)
-    assert resumed.model.text == whole.model.text
-    assert resumed.model.text.count("Tree=") == 6
+    resumed = trained(method(form=form), prepared, records, resume=True)
+    whole = trained(method(form=form), prepared)
+    found, expected = (getattr(policy.model, "terms", [policy.model]) for policy in (resumed, whole))
+    assert [trees.text for trees in found] == [trees.text for trees in expected]
+    assert [trees.text.count("Tree=") for trees in found] == [6] * len(found)
 
 
 def test_the_state_opens_again_and_damage_is_told(method, task):
@@ -181,8 +185,72 @@ def test_without_trees_every_output_is_zero():
     assert trees(inputs, Injection()).equal(torch.zeros(2, 3))
 
 
+def test_a_sum_is_that_of_plain_lightgbm_models(method, task):
+    import lightgbm
+
+    prepared = task()
+    policy = trained(method(form="sum"), prepared)
+    models = [lightgbm.Booster(model_str=trees.text) for trees in policy.model.terms]
+    batch = next(iter(prepared.batches("test")))
+    outputs = np.stack([model.predict(batch.inputs["table"][batch.items].numpy()) for model in models], axis=1)
+    assert (outputs.std(0) > 0).all()
+    for weights in ([0.3, 0.7], [1.0, 0.0]):
+        moved = policy.correction(batch, Tradeoff(torch.tensor([weights]), betas_of(prepared.objectives)))
+        np.testing.assert_allclose(moved[batch.items], outputs @ weights, atol=1e-6)
+        assert not moved[~batch.items].any()
+
+
+def test_derivatives_in_the_terms_of_a_sum_are_those_of_autograd(method, task):
+    from moft_losses.pairwise_logistic import PairwiseLogistic
+    from moft_trees.newton_steps import Copies, NewtonSteps
+
+    batches = list(task().batches("train"))
+    lengths = torch.cat([batch.items.sum(1) for batch in batches])
+    losses = ObjectiveLosses([Objective("a"), Objective("b")], PairwiseLogistic())
+    steps = NewtonSteps(
+        batches, losses, lambda costs, weights: (costs * weights).sum(-1), torch.tensor([1.0, 3.0]), is_balanced=False
+    )
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.distributions.Dirichlet(torch.ones(2)).sample((3, len(lengths)))
+    rows = weights.transpose(0, 1).repeat_interleave(lengths, dim=0).double()  # [documents, 3, 2]
+    outputs = torch.randn(len(rows), 2, generator=generator, dtype=torch.float64)
+    copies = Copies(weights, torch.tensor([[[1.0, 2.0]]]), torch.ones(1, 1))
+
+    def loss(table):
+        total, begin, place = 0.0, 0, 0
+        for batch in batches:
+            end, after = begin + int(batch.items.sum()), place + len(batch)
+            for copy in range(3):
+                corrections = torch.zeros(batch.items.shape, dtype=torch.float64)
+                corrections[batch.items] = (table[begin:end] * rows[begin:end, copy]).sum(-1)
+                costs = losses.unweighted(corrections, batch, copies.betas[0])
+                total = total + (costs * torch.tensor([1.0, 3.0]) * weights[copy, place:after]).sum()
+            begin, place = end, after
+        return total
+
+    _, first, second = steps.of_sum(outputs.numpy(), copies, rows.numpy())
+    table = outputs.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss(table), table, create_graph=True)
+    places = [(0, 0), (0, 1), (5, 0), (5, 1)]
+    bend = [torch.autograd.grad(slope[place], table, retain_graph=True)[0][place].item() for place in places]
+    sizes = slope.detach().numpy()[5] / first[5]  # [2], what both derivatives of a term are divided by
+    np.testing.assert_allclose(first * sizes, slope.detach(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose([second[place] * sizes[place[1]] for place in places], bend, rtol=1e-3)
+
+
+def test_an_objective_that_is_never_drawn_gets_trees_without_splits(method, task):
+    policy = trained(method(form="sum", sampler={"name": "fixed", "value": [1, 0]}), task())
+    texts = [trees.text for trees in policy.model.terms]
+    assert [text.count("Tree=") for text in texts] == [6, 6]
+    assert ["split_feature" in text for text in texts] == [True, False]
+
+
 def test_a_task_without_features_is_refused(method):
     with pytest.raises(ConfigError, match="trees need features in columns, which the task"):
         method().policy(problem_without_validation(toy_task()))
+    with pytest.raises(ConfigError, match=r"\[method.betas\] plain trees cannot read betas that vary; leave betas out, or use"):
+        method(form="sum", betas="dirichlet").check(toy_task().objectives, lambda size: None)
+    with pytest.raises(ConfigError, match=r"form.*'conditioned' or 'sum'"):
+        method(form="product")
     with pytest.raises(ConfigError, match="cannot learn from an adaptive sampler"):
         method(sampler="adaptive").check(toy_task().objectives, lambda size: None)

@@ -37,6 +37,14 @@ def check_format(template: str) -> None:
         raise ConfigError(f"[task.template] {template!r} must be chat, none, or a format that has {PLACEHOLDER} once.")
 
 
+def whole_response(text: str, leading_space: str, opening: str) -> str:
+    """A generated text as a response of the data: without the leading space, and with the block that its prompt opens.
+
+    Reasoning that is cut so begins with `<think>`, and is never taken for an answer: by training, scorers or readers.
+    """
+    return opening + text.removeprefix(leading_space)
+
+
 @dataclass(frozen=True)
 class TokenizedResponse:
     """A response as tokens.
@@ -100,10 +108,14 @@ class Template:
             return self.turn_end.space
         return "" if self.text == "none" else self.text[len(self.text.rstrip(" ")) :]
 
+    @property
+    def opening(self) -> str:
+        """The block that every prompt opens, such as `<think>`; it is the beginning of a generated response."""
+        return self.turn_end.opening if self.turn_end.ends_opening("") else ""
+
     def whole_response(self, text: str) -> str:
-        """A generated text as a response of the data: without the leading space, and with the block that its prompt opens."""
-        opening = self.turn_end.opening if self.turn_end.ends_opening("") else ""
-        return opening + text.removeprefix(self.leading_space)
+        """A generated text as a response of the data; see the function."""
+        return whole_response(text, self.leading_space, self.opening)
 
     @property
     def end(self) -> int | None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from moft import ConfigError, DataError
-from moft.api import user_path
+from moft.api import note_hub_request, user_path
 from moft_llm.data.readers.file_formats import SUFFIXES, Row, error_text, file_rows
-from moft_llm.loading.hub import note_hub_request
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),

@@ -146,7 +146,12 @@ def _response(row: Row, column: str) -> tuple[tuple[Message, ...], Response]:
     if not isinstance(value, list) or not value:
         return (), text_of(value, column, row.where)
     *before, last = messages_of(value, column, row.where)
-    return tuple(before), response_of([value[-1]], column, row.where) if last.more else last.content
+    if before and last.role != "assistant":
+        raise DataError(
+            f"{row.where}: the last message of {column} has the role {last.role}; it is the response, so it must be a message of "
+            "the assistant."
+        )
+    return tuple(before), response_of([value[-1]], column, row.where)
 
 
 def _transcripts(row: Row) -> tuple[str, str]:

@@ -126,6 +126,13 @@ def test_trained_runs_and_their_profiles_are_compared(finished, config, moft, he
     assert "the grid has 5 points" in said.mistakes[0]
 
 
+def test_an_empty_folder_is_filled(made, moft, here):
+    made("one"), made("two")
+    (here / "empty").mkdir()
+    assert moft("compare", "one", "two", "--out", "empty").code == 0
+    assert (here / "empty" / "comparison.json").is_file()
+
+
 MISTAKES = {
     "one run": (("one",), "moft compare needs at least two runs, got 1."),
     "a run twice": (("one", "one"), "is given twice"),
@@ -133,9 +140,10 @@ MISTAKES = {
     "no front": (("one", "empty"), "empty: has no measured front (front.json)"),
     "another protocol": (("one", "other"), "other: the metric differs from one's"),
     "few samples": (("one", "two", "--bootstrap-samples", "99"), "--bootstrap-samples 99: must be at least 100"),
+    "many samples": (("one", "two", "--bootstrap-samples", f"{10**30}"), "must be at most 1,000,000."),
     "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
     "nothing over seeds": (("one", "two", "--over-seeds"), "one and two: have the same settings and seed=0"),
-    "something is there": (("one", "two", "--out", "empty"), "empty: already exists; choose another --out"),
+    "something is there": (("one", "two", "--out", "one"), "one: already exists; choose another --out"),
 }
 
 

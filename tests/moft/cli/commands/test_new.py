@@ -135,7 +135,7 @@ def test_what_to_do_next_is_told(moft, tmp_path, monkeypatch):
 )
 def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(words, told, moft, match, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine").mkdir(parents=True)
     said = moft("new", "plugin", *words)
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert match(told, said.mistakes[0])

@@ -74,11 +74,18 @@ def test_a_mistake_is_told_in_one_line(words, told, finished, moft, tmp_path):
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_is_there_is_left_alone(kind, finished, moft, tmp_path):
     target = tmp_path / "front"
-    target.write_text("mine") if kind == "file" else target.mkdir()
+    mine = target if kind == "file" else target / "file"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
     said = moft("profile", finished, "--out", target)
     assert (said.code, len(said.mistakes)) == (2, 1)
     assert f"{target}: already exists; choose another --out or remove it." in said.mistakes[0]
-    assert (target.read_text() == "mine") if kind == "file" else (list(target.iterdir()) == [])
+    assert mine.read_text() == "mine"
+
+
+def test_an_empty_folder_is_filled(finished, moft, tmp_path):
+    assert moft("profile", finished, "--points", "3", "--out", tmp_path).code == 0
+    assert (tmp_path / "front.json").is_file()
 
 
 def test_a_run_that_cannot_be_written_is_measured_elsewhere(finished, moft, tmp_path, monkeypatch):

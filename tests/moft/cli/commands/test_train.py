@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 from moft.config.yaml12 import load
 from moft.files.safetensors import load_tensors
 from moft.run.folder.run_folder import RunFolder
+from moft_ltr.task import LTR
 
 FILES = [
     "config.yaml",
@@ -62,6 +64,19 @@ def test_a_plan_writes_nothing_and_prints_the_resolved_settings(config, moft, tm
     assert settings["trainer"]["learning_rate"] > 0
     assert f"Writes to: {tmp_path / 'run'}" in said.out
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_plan_builds_its_task_once(config, moft, monkeypatch):
+    built, plain = [], LTR.__init__
+
+    @wraps(plain)
+    def counted(task, *given, **settings):
+        built.append(task)
+        plain(task, *given, **settings)
+
+    monkeypatch.setattr(LTR, "__init__", counted)
+    assert moft("train", config, "--plan").code == 0
+    assert len(built) == 1
 
 
 def test_a_plan_of_what_cannot_be_built_prints_only_the_mistake(config, moft, tmp_path):

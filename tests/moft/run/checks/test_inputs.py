@@ -205,3 +205,13 @@ def test_a_look_leaves_the_generators_alone(place, plugins):
     before = torch.get_rng_state()
     check_before_training(read_settings(place / "config.yaml", (), plugins).make())
     assert torch.get_rng_state().equal(before)
+
+
+def test_an_objective_whose_labels_never_differ_is_refused_before_a_base_ranker_is_trained(place, told, monkeypatch):
+    monkeypatch.setattr("moft_ltr.base.base_scores.train_base_ranker", lambda *given, **settings: pytest.fail("it was trained"))
+    for split in ("train", "vali", "test"):
+        file = place / "good" / f"{split}.txt"
+        rows = [line.rpartition(" ")[0] + f" 10:{line.split()[1][-1]}\n" for line in file.read_text().splitlines()]
+        file.write_text("".join(rows))
+    found = told(RANKING | {"task": RANKING["task"] | {"base": {"epochs": 1}}})
+    assert "objective 'second' (column 10) is constant within every query in the training split" in found

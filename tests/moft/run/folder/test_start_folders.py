@@ -100,6 +100,13 @@ def test_a_run_is_resumed_from_any_working_folder_by_its_own_config(words, proje
     assert json.loads((run / "versions.json").read_text())["folder"] == str(projects[0] if words else projects[1])
 
 
+def test_a_resume_where_the_run_began_records_the_same_folder(projects, moft, monkeypatch):
+    monkeypatch.chdir(projects[0])
+    (projects[0] / "run" / "front.json").unlink()
+    assert moft("train", "small.yaml", "--out", "run", "--resume").code == 0
+    assert json.loads((projects[0] / "run" / "versions.json").read_text())["folder"] == str(projects[0])
+
+
 def test_a_resume_takes_the_data_that_the_run_recorded(projects, moft, monkeypatch):
     change(projects[0])
     monkeypatch.chdir(projects[0])
@@ -115,3 +122,78 @@ def test_a_resume_with_changed_data_is_refused_as_before(projects, moft):
     said = moft("train", projects[1] / "run" / "config.yaml", "--out", projects[1] / "run", "--resume")
     assert said.code == 2
     assert "its data have changed since the run began" in said.mistakes[-1]
+
+
+PLUGIN = """
+from moft import Component, hookimpl
+
+class Near:
+    def __call__(self, rewards, labels, mask):
+        return -(labels * rewards.masked_fill(~mask, 0.0)).sum(-1).tanh()
+
+@hookimpl
+def moft_losses():
+    yield Component("near", Near, "a loss")
+"""
+
+
+@pytest.fixture
+def with_plugin(projects, moft, monkeypatch):
+    """The first project, with a finished run of a plugin in a file of its own; the working folder is a third one."""
+    (projects[0] / "mine.py").write_text(PLUGIN)
+    settings = ("plugins=[./mine.py]", "method.loss=near", "method.balance=none", "task.base={name: scores, column: 1}")
+    with monkeypatch.context() as patch:
+        patch.chdir(projects[0])
+        assert moft("train", "small.yaml", "--out", "own", *(word for one in settings for word in ("--set", one))).code == 0
+    return projects[0]
+
+
+def resumed(moft, folder, *words):
+    (folder / "own" / "front.json").unlink(missing_ok=True)
+    return moft("train", folder / "own" / "config.yaml", "--out", folder / "own", "--resume", *words)
+
+
+def test_a_resume_finds_the_plugin_of_the_run_from_any_working_folder(with_plugin, moft, tmp_path):
+    kept = (with_plugin / "own" / "config.yaml").read_text()
+    assert resumed(moft, with_plugin, "--plan").code == 0
+    assert resumed(moft, with_plugin).code == 0
+    (tmp_path / "elsewhere" / "mine.py").write_text("raise SystemExit('another file of this name')")
+    assert resumed(moft, with_plugin).code == 0
+    moved = with_plugin.rename(tmp_path / "moved")
+    assert resumed(moft, moved).code == 0
+    (moved / "mine.py").unlink()
+    (tmp_path / "elsewhere" / "mine.py").unlink()
+    assert resumed(moft, moved).code == 0  # by the copy
+    assert (moved / "own" / "config.yaml").read_text() == kept
+
+
+def test_a_resume_whose_plugin_is_gone_or_another_one_says_so_in_one_line(with_plugin, moft, tmp_path):
+    (with_plugin / "mine.py").unlink()
+    copy = with_plugin / "own" / "plugins" / "mine.py"
+    copy.write_text(PLUGIN + "# edited")
+    said = resumed(moft, with_plugin)
+    assert (said.code, said.mistakes) == (
+        2,
+        [
+            "moft: error: plugin file './mine.py' does not exist here, nor where the run began, and the copy "
+            f"{str(copy)!r} is not the one that the run recorded; restore one of them."
+        ],
+    )
+    copy.unlink()
+    assert resumed(moft, with_plugin).mistakes[0].endswith("is missing; restore one of them.")
+    (tmp_path / "elsewhere" / "mine.py").write_text(PLUGIN + "# edited")
+    copy.write_text(PLUGIN)
+    said = resumed(moft, with_plugin, "--trust")
+    assert said.code == 2
+    assert "the plugin file ./mine.py has changed since the run began (mine.py: " in said.mistakes[0]
+
+
+def test_a_plugin_that_is_found_elsewhere_must_be_trusted(with_plugin, moft, monkeypatch, tmp_path):
+    monkeypatch.setenv("MOFT_STATE", str(tmp_path / "state"))
+    shutil.copy(with_plugin / "own" / "config.yaml", tmp_path / "elsewhere" / "mine.yaml")
+    words = ("train", "mine.yaml", "--out", with_plugin / "own", "--resume")
+    said = moft(*words)
+    assert said.code == 2
+    assert "is not trusted" in said.mistakes[0]
+    assert "mine.py" in said.mistakes[0]
+    assert moft(*words, "--trust").code == 0

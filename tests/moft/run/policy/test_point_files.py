@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from moft import Component, RunError, hookimpl
+from moft.engine.fronts.kept_points import joined
 from moft.files.safetensors import load_tensors, save_tensors
 from moft.hooks.plugin_manager import Plugins
 from moft.run.folder.run_folder import lock_folder
@@ -113,6 +115,13 @@ def test_points_come_back_as_they_were(tmp_path):
     assert PointFiles(tmp_path / "kept", "other").find(ROWS) is None
     assert PointFiles(tmp_path / "kept", KEY).of("base").find(ROWS) is None
     assert PointFiles(tmp_path / "kept", KEY).find(Tradeoff(torch.tensor([[0.5, 0.5]]), ROWS.betas)) is None
+
+
+def test_further_values_have_the_same_order_measured_and_kept(tmp_path):
+    values = replace(VALUES, more={name: torch.ones(2, 1) for name in ("margin", "accuracy", "loss")})
+    PointFiles(tmp_path / "kept", KEY).keep(ROWS, values, 1.0)
+    kept = PointFiles(tmp_path / "kept", KEY).find(ROWS)
+    assert [*joined([kept]).more] == [*joined([values]).more]
 
 
 def test_damaged_points_are_measured_again(tmp_path):

@@ -27,6 +27,7 @@ def data():
         texts=("a", "b", "c", "d"),
         scorer_prompts=("A", "B", "C", "D"),
         leading_space=" ",
+        opening="<think>",
         where=("", "", "", ""),
         counts=Counts(4, items, len(tokens), 0, 0, 0, {}),
     )
@@ -47,7 +48,7 @@ def parts_of(data, index):
 
 def test_a_batch_has_the_prompts_that_scorers_read(store):
     batch = store.batch(torch.tensor([3, 0, 2]), 64)
-    assert (batch.scorer_prompts, batch.leading_space) == (("D", "A", "C"), " ")
+    assert (batch.scorer_prompts, batch.leading_space, batch.opening) == (("D", "A", "C"), " ", "<think>")
     assert batch.select(torch.tensor([2, 2, 0])).scorer_prompts == ("C", "C", "D")
 
 

@@ -213,6 +213,11 @@ def test_what_is_there_already_stays(run, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
+def test_an_empty_folder_is_filled(run, tmp_path, capsys):
+    assert main(["export", str(run), str(tmp_path), "--weights", "1,0"]) == 0
+    assert (tmp_path / "adapter").is_dir()
+
+
 def test_an_export_that_fails_half_way_leaves_nothing(run, tmp_path, capsys, monkeypatch):
     def full(*arguments, **settings):
         raise OSError(28, "No space left on device")

@@ -17,6 +17,7 @@ from moft.cli.app import main
 from moft.hooks.plugin_manager import Plugins
 from moft.run.run_config import read_settings
 from moft.run.train import train_run
+from moft_llm.data.chat.chat_template import Template
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
@@ -128,6 +129,20 @@ def test_on_a_terminal_one_prompt_is_streamed(run, capsys, monkeypatch):
     assert main(asked) == 0
     assert capsys.readouterr().out.split() == whole.split()
     assert len([part for part in parts if part.strip()]) > 1 or len(whole.split()) < 2
+
+
+def test_a_response_begins_with_the_block_that_its_prompt_opens(run, capsys, monkeypatch):
+    """Such as `<think>` under the chat template of DeepSeek-R1; streamed or not."""
+    asked = ["generate", run, "Day 3: ", "--weights", "0.2,0.8", "--greedy", *WORDS]
+    main(asked)
+    plain = capsys.readouterr().out
+    monkeypatch.setattr(Template, "opening", "<think>\n")
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda is_terminal=is_terminal: is_terminal, raising=False)
+        assert main(asked) == 0
+        assert capsys.readouterr().out.split() == ["<think>", *plain.split()]
+    assert main([*asked, "Day 4: "]) == 0
+    assert [row["response"][:8] for row in records(capsys.readouterr().out)] == ["<think>\n"] * 2
 
 
 def test_weights_off_the_grid_are_told(tuned, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import fields
 
 import pytest
@@ -203,6 +204,28 @@ def test_scorers_read_what_they_read_when_they_label(task, steered, tiny_models,
     reader = Reads()
     evaluator(task, scorers={"brief": reader, "calm": Characters()})(steered, put.read(tmp_path / "lists.jsonl"))
     assert {prompt for prompt, _ in reader.seen} == {f"Tell of {n}" for n in range(3)}
+
+
+def test_scorers_read_the_block_that_the_prompt_opens(task, steered, tiny_models, tmp_path):
+    """A thought that is cut is not taken for an answer."""
+    shutil.copytree(tiny_models(), tmp_path / "model")
+    (tmp_path / "model" / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.role + ':' + m.content.split('</think>')[-1] }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant:<think>\n' }}{% endif %}"
+    )
+    (tmp_path / "lists.jsonl").write_text('{"prompt": "Why?", "responses": ["a", "b c"]}\n' * 2)
+    put = LLM(
+        Context(torch.device("cpu"), 0, tmp_path / "cache"),
+        model=str(tmp_path / "model"),
+        data=Lists(str(tmp_path / "lists.jsonl")),
+        objectives={"brief": TextLabel(), "calm": TextLabel()},
+        template="chat",
+        lora=LoRA(rank=2, alpha=4),
+    )
+    reader = Reads()
+    evaluator(task, scorers={"brief": reader, "calm": Characters()})(steered, put.read(tmp_path / "lists.jsonl"))
+    assert reader.seen
+    assert all(response.startswith("<think>\n") for _, response in reader.seen)
 
 
 def test_lists_without_text_are_refused(task, steered):

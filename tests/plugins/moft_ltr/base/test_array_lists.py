@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import moft_ltr
-from moft.api import BoostedTrees
+from moft.api import BoostedTrees, SummedTrees
 from moft.config.build_component import resolve
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.training.trainer import AccelerateTrainer
@@ -66,7 +66,9 @@ def check_scores(run, data, frames, dial=1.0):
     return scorer
 
 
-@pytest.mark.parametrize("method", ["cos-dpo", "dpo-soup", TREES, TREES | {"betas": "dirichlet"}], ids=str)
+@pytest.mark.parametrize(
+    "method", ["cos-dpo", "dpo-soup", TREES, TREES | {"form": "sum"}, TREES | {"betas": "dirichlet"}], ids=str
+)
 @pytest.mark.parametrize("base", [{"name": "scores", "column": 8}, NEURAL, SMALL], ids=lambda base: base["name"])
 def test_every_base_and_method_on_a_file(run, task, lists, method, base):
     given = run(task(base=base), method)
@@ -77,7 +79,7 @@ def test_every_base_and_method_on_a_file(run, task, lists, method, base):
         return np.split(np.array(data.features[:, columns]), data.offsets[1:-1])
 
     scorer = check_scores(given, lists / "test.txt", arrays, dial=0.5)
-    is_joined = isinstance(getattr(given.policy, "model", None), BoostedTrees) and base is SMALL
+    is_joined = isinstance(getattr(given.policy, "model", None), BoostedTrees | SummedTrees) and base is SMALL
     assert (scorer._continued is not None) == is_joined
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.testing import assert_close
 from moft import ConfigError, DataError
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
+from moft.files.lightgbm.model_text import _written, parse_lightgbm
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -114,6 +117,27 @@ def test_missing_values_that_became_zeros_are_refused_unless_every_zero_is_a_val
     found, _ = built(written(lost), base={"missing": "zero"})
     expected = torch.from_numpy(booster.predict(np.nan_to_num(lost[:, :3]), raw_score=True))
     assert_close(raw_scores(found, "test"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_effects_of_missing_values_that_cancel_out_are_found(written, values, built, tmp_path):
+    """Two trees, the second with the opposite leaves of another feature that is lost in the same documents."""
+    values[::3, 0] = values[::3, 1] = np.nan
+    path = tmp_path / "model.txt"
+    given = {"objective": "regression", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5}
+    one = lightgbm.train(given, lightgbm.Dataset(values[:, :1], np.nan_to_num(values[:, 0])), num_boost_round=1)
+    tree = parse_lightgbm(one.model_to_string()).text.partition("\nend of trees")[0].partition("Tree=0\n")[2]
+    leaves = re.search("leaf_value=(.*)", tree)[1].split()
+    opposite = " ".join(value[1:] if value.startswith("-") else f"-{value}" for value in leaves)
+    second = re.sub("split_feature=.*", lambda found: found[0].replace("0", "1"), tree).replace(" ".join(leaves), opposite)
+    path.write_text(_written([f"{text.strip()}\n" for text in (tree, second)], 3))
+    booster = lightgbm.Booster(model_file=path)
+    rows = values[::3, :3].copy()
+    assert np.array_equal(booster.predict(rows), booster.predict(np.nan_to_num(rows)))
+    rows[:, 0] = 0
+    assert not np.array_equal(booster.predict(rows), booster.predict(np.nan_to_num(rows)))
+    with pytest.raises(DataError, match=r"train.txt: column [12] is zero in some documents"):
+        built(written(values))
+    built(written(values), base={"missing": "zero"})
 
 
 def test_a_look_at_the_inputs_refuses_what_training_refuses(written, values, model, task, tmp_path):

@@ -86,8 +86,16 @@ def test_a_prompt_and_chats_with_other_system_messages_disagree(file_of):
         ),
         (
             {"chosen": [USER, {**assignment("a"), "role": "user", "name": "b"}], "rejected": [USER, assignment("b")]},
-            r"chosen has 1 messages \(user\), but all tokens of a response are trained, so it must be one",
+            r"the last message of chosen has the role user; it is the response, so it must be a message of the assistant\.$",
         ),
+        *(
+            (
+                {"chosen": [USER, assignment("a")], "rejected": [USER, {"role": role, "content": "b"}]},
+                rf"the last message of rejected has the role {role}; it is the response, so it must be a message of the",
+            )
+            for role in ("user", "system", "tool", "Assistant")
+        ),
+        ({"prompt": "p", "chosen": [assignment("a")], "rejected": [USER]}, r"rejected has 1 messages \(user\), but all tokens"),
         (
             {"chosen": [USER, assignment("a")], "rejected": [{"role": "user", "content": "q"}, assignment("b")]},
             r"chosen and rejected begin with different messages; a pair must have one prompt\.$",

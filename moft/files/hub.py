@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache
 
-from moft import DataError
+from moft.errors import DataError
 
 _SECONDS = 10  # that the hub has to answer
 

@@ -10,8 +10,8 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from moft import DataError
-from moft_llm.loading import hub
-from moft_llm.loading.hub import check_hub
+from moft.files import hub
+from moft.files.hub import check_hub
 
 ASKED = "moft: owner/name: no such file or folder; looking on the Hugging Face hub.\n"
 
