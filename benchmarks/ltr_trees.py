@@ -128,7 +128,7 @@ def curves_of(out: Path, seeds: int, folds: int) -> tuple[dict[str, Curve], Any]
 
     def seconds(names: Sequence[str]) -> float:
         files = [out / f"{n}-{s}-{f}.safetensors" for n in names for s in seeds_of(n) for f in range(max(1, folds))]
-        return sum(_kept(file)["seconds"].item() for file in files) / len(seeds_of(names[0]))
+        return float(sum(_kept(file)["seconds"].item() for file in files)) / len(seeds_of(names[0]))
 
     def along(names: Sequence[str], places: Mapping[float, str]) -> Iterator[tuple[float, Any, Any]]:
         for place, key in places.items():

@@ -99,12 +99,14 @@ def test_a_long_name_can_be_written_and_is_recognised(left, tmp_path):
     assert not gone.exists()
 
 
-def test_a_folder_never_replaces_an_empty_one_or_a_link(tmp_path):
+def test_a_folder_never_replaces_one_with_a_file_or_a_link(tmp_path):
     from moft.errors import RunError
 
     (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "mine.txt").write_text("kept")
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     for name in ("target", "link"):
         with pytest.raises(RunError, match="cannot be written"), atomic_folder(tmp_path / name):
             pass
     assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target" / "mine.txt").read_text() == "kept"
