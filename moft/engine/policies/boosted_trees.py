@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,17 @@ from moft.types import FeatureTable, Injection, Inputs, ModelSpec, ReferenceTree
 SITE = "tradeoff"
 TEXT = "trees"
 _WHERE, _ADVICE = "the policy's LightGBM model", "Restore the run from a copy, or train anew with another --out."
+
+
+@runtime_checkable
+class ContinuesTrees(Protocol):
+    """A model of trees that can go on from those of the reference, so that both are one booster."""
+
+    def continued(
+        self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
+    ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        """Features of documents to their final scores; arguments are those of `BoostedTrees.continued`."""
+        ...
 
 
 class TradeoffFeatures(Conditioner):

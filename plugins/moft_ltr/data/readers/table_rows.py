@@ -160,9 +160,10 @@ class TableRows:
         if not (is_integer(column.type) or pyarrow.types.is_floating(column.type)):
             try:
                 column = column.cast(pyarrow.float64())
-            except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
+            except pyarrow.ArrowInvalid as error:
                 raise DataError(
-                    f"{self._place(self.queries.rows)}: column {name!r} holds {column.type}, but numbers elsewhere ({error})."
+                    f"{self._source}: column {name!r} is the relevance, the first one beside a file of query sizes, and holds "
+                    f"{column.type}; it has to hold numbers ({error})."
                 ) from error
         values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
         return values

@@ -189,20 +189,26 @@ class Reads:
         return torch.zeros(len(responses))
 
 
-def test_scorers_read_what_they_read_when_they_label(task, steered, tiny_models, tmp_path):
-    (tmp_path / "lists.jsonl").write_text(
-        "".join(json.dumps({"prompt": f"Tell of {n}", "responses": ["a", "b c"]}) + "\n" for n in range(3))
-    )
+def reader_of(model, template, task, steered, tmp_path):
+    """A scorer that has read what was generated for the prompts of `lists.jsonl` with a model's template."""
     put = LLM(
         Context(torch.device("cpu"), 0, tmp_path / "cache"),
-        model=str(tiny_models()),
+        model=str(model),
         data=Lists(str(tmp_path / "lists.jsonl")),
         objectives={"brief": TextLabel(), "calm": TextLabel()},
-        template="USER: {prompt} ASSISTANT: ",
+        template=template,
         lora=LoRA(rank=2, alpha=4),
     )
     reader = Reads()
     evaluator(task, scorers={"brief": reader, "calm": Characters()})(steered, put.read(tmp_path / "lists.jsonl"))
+    return reader
+
+
+def test_scorers_read_what_they_read_when_they_label(task, steered, tiny_models, tmp_path):
+    (tmp_path / "lists.jsonl").write_text(
+        "".join(json.dumps({"prompt": f"Tell of {n}", "responses": ["a", "b c"]}) + "\n" for n in range(3))
+    )
+    reader = reader_of(tiny_models(), "USER: {prompt} ASSISTANT: ", task, steered, tmp_path)
     assert {prompt for prompt, _ in reader.seen} == {f"Tell of {n}" for n in range(3)}
 
 
@@ -214,16 +220,7 @@ def test_scorers_read_the_block_that_the_prompt_opens(task, steered, tiny_models
         "{% if add_generation_prompt %}{{ 'assistant:<think>\n' }}{% endif %}"
     )
     (tmp_path / "lists.jsonl").write_text('{"prompt": "Why?", "responses": ["a", "b c"]}\n' * 2)
-    put = LLM(
-        Context(torch.device("cpu"), 0, tmp_path / "cache"),
-        model=str(tmp_path / "model"),
-        data=Lists(str(tmp_path / "lists.jsonl")),
-        objectives={"brief": TextLabel(), "calm": TextLabel()},
-        template="chat",
-        lora=LoRA(rank=2, alpha=4),
-    )
-    reader = Reads()
-    evaluator(task, scorers={"brief": reader, "calm": Characters()})(steered, put.read(tmp_path / "lists.jsonl"))
+    reader = reader_of(tmp_path / "model", "chat", task, steered, tmp_path)
     assert reader.seen
     assert all(response.startswith("<think>\n") for _, response in reader.seen)
 

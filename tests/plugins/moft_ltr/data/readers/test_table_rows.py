@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from moft import DataError
-from moft_ltr.data.dataset import data_layout, frame_dataset
+from moft_ltr.data.dataset import data_layout, frame_dataset, open_dataset
 from moft_ltr.data.readers.table_columns import TableColumns
 
 
@@ -57,3 +57,11 @@ def test_integers_and_their_texts_are_the_same_category():
     data = frame_dataset({"query": [1, 1], "f": [7, 3]}, TableColumns(categorical=("f",)))
     again = frame_dataset({"query": [1, 1], "f": ["3", "7"]}, TableColumns(), data_layout(data, ["f"]))
     assert (again.features[:, 0].tolist(), again.facts.categories) == ([1, 0], {1: (7, 3)})
+
+
+@pytest.mark.parametrize("value", ["good", "2024-05-01", "12:30:00"])
+def test_a_relevance_that_is_no_number_is_refused(value, tmp_path):
+    (tmp_path / "train.tsv").write_text(f"relevance\tf\n{value}\t0.5\n{value}\t0.2\n")
+    (tmp_path / "train.tsv.query").write_text("2\n")
+    with pytest.raises(DataError, match=r"column 'relevance' is the relevance, .* and holds string; it has to hold numbers"):
+        open_dataset(tmp_path / "train.tsv", tmp_path / "cache")
