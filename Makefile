@@ -9,8 +9,9 @@ DEV := $(VENV)/.installed-dev
 # Modules are compiled when they are first imported, once; most of torch's never are.
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --no-compile -c constraints.txt
-RUN ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
-LLM_RUN ?= runs/demo-llm-$(shell date +%Y%m%d-%H%M%S)
+NOW := $(shell date +%Y%m%d-%H%M%S)
+RUN ?= runs/demo-$(NOW)
+LLM_RUN ?= runs/demo-llm-$(NOW)
 WORKERS ?= 2
 
 # One thread for each process: results repeat to the bit on a machine, and workers do not fight for cores.

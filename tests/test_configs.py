@@ -293,3 +293,16 @@ def test_the_demo_compares_trees_and_a_network_over_the_same_base_ranker() -> No
         "configs/ltr/mslr-sample.yaml",
     ]
     assert "moft compare" in recipe
+
+
+def test_all_commands_of_the_demo_write_into_one_folder(tmp_path: Path) -> None:
+    """Also where the second changes between two of them: here, each call of `date` gives another time."""
+    (tmp_path / "date").write_text(
+        f"#!/bin/sh\necho x >> {tmp_path}/calls\nwc -l < {tmp_path}/calls | tr -d ' '\n", encoding="utf-8"
+    )
+    (tmp_path / "date").chmod(0o755)
+    words = ["make", "-n", "-o", ".venv/.installed-base", "demo"]
+    kept = {name: value for name, value in os.environ.items() if name not in ("RUN", "MAKEFLAGS", "MAKELEVEL")}
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    said = subprocess.run(words, cwd=ROOT, env=kept | path, capture_output=True, text=True, check=True).stdout
+    assert len(set(re.findall(r"runs/demo-\w+", said))) == 1

@@ -70,7 +70,7 @@ def trained(method: CosDPO, task: ToyTask, *, epochs: int = 1, policy: Policy | 
 
 
 def lists() -> tuple[Tensor, Batch]:
-    """Random scores `[batch, list]`, and a batch with random labels and reference; 64 bits, as losses of 50 round to 1e-5 with 32."""
+    """Random scores `[batch, list]`, and a batch with random labels and reference, with 64 bits: a loss of 50 has 1e-5 in 32."""
     generator = torch.Generator().manual_seed(0)
     shape, items = (4, 6), torch.ones(4, 6, dtype=torch.bool)
     batch = Batch(
