@@ -10,6 +10,8 @@ from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
 from moft.engine.checks.training_betas import beta_shares, checked_betas
+from moft.engine.conflict.conflict_report import ConflictReport, LabelledLists, agreement_table, conflict_report, report_table
+from moft.engine.conflict.list_conflicts import label_agreement
 from moft.engine.data.bounded_rendering import Chat, ChatFault, render_chats
 from moft.engine.data.in_memory_lists import batches_of
 from moft.engine.data.length_batching import length_grouped
@@ -129,6 +131,7 @@ __all__ = [
     "ConditionedPolicy",
     "Conditioner",
     "ConfigRequest",
+    "ConflictReport",
     "Context",
     "ContextLoss",
     "Count",
@@ -151,6 +154,7 @@ __all__ = [
     "Inputs",
     "ItemNetwork",
     "LabelStatistics",
+    "LabelledLists",
     "Layers",
     "ListContext",
     "ListValues",
@@ -199,6 +203,7 @@ __all__ = [
     "UsesAdaptiveSampler",
     "WeightGrid",
     "Width",
+    "agreement_table",
     "atomic_folder",
     "atomic_write",
     "base_values",
@@ -216,6 +221,7 @@ __all__ = [
     "checked_grid",
     "checked_injection",
     "component",
+    "conflict_report",
     "download_wheel",
     "failing_as",
     "float_of",
@@ -227,6 +233,7 @@ __all__ = [
     "is_sharded",
     "join_models",
     "json_of",
+    "label_agreement",
     "label_statistics",
     "length_grouped",
     "load_booster",
@@ -250,6 +257,7 @@ __all__ = [
     "refuse_misfit",
     "render_chats",
     "rendered_config",
+    "report_table",
     "seed_initialisation",
     "temporary_folder",
     "tensor_to_text",

@@ -15,7 +15,9 @@ from moft.hooks.component_record import Component
 
 if TYPE_CHECKING:
     import typer
+    from rich.console import RenderableType
 
+    from moft.hooks.plugin_manager import Plugins
     from moft.types import Front, Run
 
 hookspec = pluggy.HookspecMarker("moft")
@@ -152,6 +154,24 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
             @app.command("my-command")
             def my_command() -> None:
                 print("hello")
+    """
+
+
+@hookspec
+def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] | None:
+    """Describe data of a kind of your own, for `moft data describe`.
+
+    Return None for data of another kind; without reading more than its name and its first row. An error in the data raises
+    `DataError`.
+
+    Args:
+        path: of a file or a folder, as the user typed it.
+        plugins: which offer losses and other components.
+
+    Example:
+        @hookimpl
+        def moft_describe_data(path):
+            return ["A table of votes."] if path.endswith(".votes") else None
     """
 
 

@@ -9,6 +9,9 @@ from moft import Component, hookimpl
 
 if TYPE_CHECKING:
     import typer
+    from rich.console import RenderableType
+
+    from moft.api import Plugins
 
 
 @hookimpl
@@ -33,3 +36,11 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
     from moft_llm.commands import add
 
     add(app, data)
+
+
+@hookimpl
+def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] | None:
+    """Describes prompts with labelled responses."""
+    from moft_llm.label_conflicts import describe_data
+
+    return describe_data(path, plugins)

@@ -89,7 +89,7 @@ def _found(data: str) -> Found:
     first = next(iter(rows(data)), None)
     if first is None:
         raise DataError(f"{data}: holds no list.")
-    reader = _reader(data, first)
+    reader = reader_of(data, first)
     if _is_stored(data):
         lists = [example for split in SPLITS for example in reader.examples(split)]
         splits: Splits = Stored()
@@ -100,7 +100,7 @@ def _found(data: str) -> Found:
     return Found(reader, splits, faulty, open_splits(reader, splits, faulty))
 
 
-def _reader(data: str, row: Row) -> Reader:
+def reader_of(data: str, row: Row) -> Reader:
     """The reader of rows like this one.
 
     Raises:

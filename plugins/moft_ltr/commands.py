@@ -147,10 +147,12 @@ def convert(
 
 
 def describe(
+    context: typer.Context,
     path: Annotated[
         str,
         typer.Argument(
-            help="An svmlight file, a table, a converted folder, a folder of splits, or the name of a downloaded dataset."
+            help="An svmlight file, a table, a converted folder, a folder of splits, the name of a downloaded dataset, or "
+            "preference data for language models."
         ),
     ],
     label: LabelOption = None,
@@ -158,13 +160,29 @@ def describe(
     item: ItemOption = None,
     categorical: CategoricalOption = None,
     exclude: ExcludeOption = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", help="A column of base scores, or a LightGBM model file, to measure beside the labels."),
+    ] = None,
 ) -> None:
-    """Show sizes, labels, and how much the objectives agree."""
+    """Show sizes, labels, how much the objectives agree, and what that says before training."""
     from rich.console import Console
 
+    console = Console(highlight=False, markup=False, emoji=False)
+    given = {"label": label, "query": query, "item": item, "categorical": categorical, "exclude": exclude, "base": base}
+    for hook in context.obj.implementations("moft_describe_data"):
+        described = hook(path=path, plugins=context.obj)
+        if described is None:
+            continue
+        for option in (option for option, value in given.items() if value):
+            raise ConfigError(f"--{option} is for data of rankers; plugin {hook.origin.plugin} describes {path}.")
+        for part in described:
+            console.print(part)
+        return
     from moft_ltr.data import statistics
     from moft_ltr.data.dataset import find_data
     from moft_ltr.data.readers.table_columns import TableColumns
+    from moft_ltr.label_conflicts import conflict_page
 
     labels = _columns(label)
     cache = cache_folder()
@@ -172,7 +190,14 @@ def describe(
     splits = statistics.open_splits_at(find_data(path, cache), cache, columns)
     first = next(iter(splits.values()))
     has_names = bool(first.facts.names or first.labels)
-    Console(highlight=False).print(statistics.describe(splits, labels if has_names else _numbers(labels)))
+    named = labels if has_names else _numbers(labels)
+    chosen = statistics.chosen_labels(splits, named)
+    if base is not None and not chosen:
+        raise ConfigError("--base needs --label NAME=COLUMN: the data names no objectives that the base could be measured on.")
+    page = conflict_page(splits, chosen, base, context.obj) if chosen else []
+    console.print(statistics.describe(splits, named))
+    for part in page:
+        console.print(part)
 
 
 def _columns(texts: list[str] | None) -> dict[str, int | str]:

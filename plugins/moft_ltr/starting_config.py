@@ -14,8 +14,10 @@ from moft.api import ConfigRequest, import_lightgbm, objective_name, rendered_co
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
 from moft_ltr.base.score_digits import label_digit_notes
 from moft_ltr.data.columns import MSLR_LABELS, column_number, is_mslr, loses_order
+from moft_ltr.data.converted.dataset_folder import Integers
 from moft_ltr.data.dataset import Dataset, find_data, open_dataset, split_file
 from moft_ltr.data.example_data.mslr_sample import LABELS
+from moft_ltr.data.features.feature_scaling import Floats
 from moft_ltr.data.label_transforms import LabelColumn, Transform, transform_labels
 from moft_ltr.data.readers.query_rows import SPLIT_NUMBERS
 from moft_ltr.data.readers.table_columns import EXCLUDED, TableColumns
@@ -235,9 +237,7 @@ def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Pro
     if np.isnan(values).all():
         return None
     label_digit_notes({"train": all_queries(train)}, {name: LabelColumn(column)}, None)
-    transform = _transform(values[~np.isnan(values)], low)
-    if loses_order(transform_labels(values, train.offsets, transform), train.offsets):
-        transform = "min-max"
+    transform = fitting_transform(values, train.offsets, low)
     changed = transform_labels(values, train.offsets, transform)
     facts = label_facts(name, changed, train.offsets)
     if facts.constant == len(train):
@@ -246,6 +246,18 @@ def _proposal(name: str, column: int | str, files: Mapping[str, Dataset]) -> Pro
     comment = f"from {raw.low:.4g} to {raw.high:.4g}, {raw.nonzero:.0%} other than zero"
     comment += f", {raw.missing:.0%} missing" if raw.missing else ""
     return Proposal(name, column, transform, comment)
+
+
+def fitting_transform(values: Floats, offsets: Integers, low: float) -> Transform:
+    """The transform that a config gives labels.
+
+    Args:
+        values: `[items]`, NaN where one is missing.
+        offsets: `[lists + 1]`, where queries begin.
+        low: the smallest label of all splits.
+    """
+    transform = _transform(values[~np.isnan(values)], low)
+    return "min-max" if loses_order(transform_labels(values, offsets, transform), offsets) else transform
 
 
 def _transform(values: np.ndarray[tuple[int], np.dtype[np.float32]], low: float) -> Transform:
@@ -310,11 +322,7 @@ def _method(data: Dataset, splits: Mapping[str, Sequence[QuerySubset]], main: An
         main: the settings of the main objective; None for the relevance.
     """
     documents = sum(len(queries.items) for queries in splits["train"])
-    try:
-        import_lightgbm("method")
-        why = f"{documents} training documents are few for trees" if documents < FEW else ""
-    except ConfigError:
-        why = 'trees, cos-dpo-trees, need the extra lightgbm: pip install "moft[lightgbm]"'
+    why = why_no_trees(documents)
     number = column_number(data, main["column"], "task.main") if main else None
     is_ranked = False
     for queries in splits["validation"]:
@@ -323,6 +331,15 @@ def _method(data: Dataset, splits: Mapping[str, Sequence[QuerySubset]], main: An
         transform: Transform = main.get("transform", "none") if main else "none"
         is_ranked |= bool((transform_labels(np.array(labels), queries.offsets, transform) > 0).any())
     return {"no_trees": why, "lambdamart": is_ranked and not why, "items": max(1, min(LEAF, documents // LEAVES))}
+
+
+def why_no_trees(documents: int) -> str:
+    """Why a config has a network and not trees, with so many training documents; empty where it has trees."""
+    try:
+        import_lightgbm("method")
+    except ConfigError:
+        return 'trees, cos-dpo-trees, need the extra lightgbm: pip install "moft[lightgbm]"'
+    return f"{documents} training documents are few for trees" if documents < FEW else ""
 
 
 def _is_constant(data: Dataset) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from moft import DataError
+from moft.api import agreement_table, label_agreement, report_table
 from moft_ltr.data.columns import column_number
 from moft_ltr.data.converted.dataset_folder import META, Integers, check_labels
 from moft_ltr.data.dataset import SPELLINGS, Dataset, data_layout, open_dataset, split_candidates, split_file
@@ -94,15 +94,7 @@ def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int | str] | No
     Raises:
         DataError: a label is not a column of the data.
     """
-    first = next(iter(splits.values()))
-    chosen = dict(first.labels)
-    if labels:
-        chosen = {
-            name: column_number(first, column, f"--label {name}") if isinstance(column, str) else column
-            for name, column in labels.items()
-        }
-    for data in splits.values():
-        check_labels(data.source, chosen, data.columns)
+    chosen = chosen_labels(splits, labels)
     values = {name: label_values(data, chosen) for name, data in splits.items()}
     has_main = all(data.facts.has_relevance for data in splits.values())
     names = [*([MAIN] if has_main else []), *chosen]
@@ -113,6 +105,24 @@ def describe(splits: Mapping[str, Dataset], labels: Mapping[str, int | str] | No
     else:
         parts.append("The data names no objectives. Give their columns with --label NAME=COLUMN to see how much they agree.")
     return Group(*parts)
+
+
+def chosen_labels(splits: Mapping[str, Dataset], labels: Mapping[str, int | str] | None = None) -> dict[str, int]:
+    """The column of each label, from 1; the arguments are those of `describe`.
+
+    Raises:
+        DataError: a label is not a column of the data.
+    """
+    first = next(iter(splits.values()))
+    chosen = dict(first.labels)
+    if labels:
+        chosen = {
+            name: column_number(first, column, f"--label {name}") if isinstance(column, str) else column
+            for name, column in labels.items()
+        }
+    for data in splits.values():
+        check_labels(data.source, chosen, data.columns)
+    return chosen
 
 
 def label_values(data: Dataset, labels: Mapping[str, int]) -> Values:
@@ -140,21 +150,11 @@ def label_facts(name: str, values: Values, offsets: Integers) -> LabelFacts:
 
 
 def agreement(values: Values, offsets: Integers, chosen: Integers) -> Values:
-    """`[chosen, m, m]`, Kendall's tau-b of each pair of labels within each chosen query; NaN where one of them is constant.
-
-    Source: Kendall 1945, the coefficient for ties in both rankings.
-    """
+    """`[chosen, m, m]`, Kendall's tau-b of each pair of labels within each chosen query; NaN where one of them is constant."""
     found = np.empty((len(chosen), values.shape[1], values.shape[1]))
     for row, number in enumerate(chosen):
         items = values[offsets[number] : offsets[number + 1]]
-        if len(items) > MAX_DOCUMENTS:
-            items = items[np.linspace(0, len(items) - 1, MAX_DOCUMENTS).astype(np.int64)]
-        one, other = np.triu_indices(len(items), 1)
-        order = np.nan_to_num(np.sign(items[one] - items[other]))  # [pairs, m]; a missing label says nothing
-        together = order.T @ order
-        untied = np.diag(together)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[row] = together / np.sqrt(np.outer(untied, untied))
+        found[row], _ = label_agreement(items[evenly_spaced(len(items), MAX_DOCUMENTS)])
     return found
 
 
@@ -163,18 +163,9 @@ def evenly_spaced(count: int, limit: int) -> Integers:
     return np.arange(count) if count <= limit else np.linspace(0, count - 1, limit).astype(np.int64)
 
 
-def _table(title: str, first: str, columns: Iterable[str], caption: str | None = None) -> Table:
-    """An empty table: a column of names, which are never truncated, and columns of numbers."""
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _sizes(splits: Mapping[str, Dataset]) -> Table:
     caption = "min, median, mean, max: number of documents of a query"
-    table = _table("Sizes", "split", ("queries", "documents", "min", "median", "mean", "max", "columns"), caption)
+    table = report_table("Sizes", "split", ("queries", "documents", "min", "median", "mean", "max", "columns"), caption)
     for split, data in splits.items():
         lengths = np.diff(data.offsets)
         sizes = (lengths.min(), np.median(lengths), lengths.mean(), lengths.max())
@@ -187,7 +178,7 @@ def _labels(split: str, data: Dataset, values: Values, names: list[str]) -> Tabl
     caption = "all zero, constant: number of queries in which the label is; constant includes all zero"
     is_missing = bool(np.isnan(values).any())
     columns = ("not zero", "min", "median", "max", "all zero", "constant", *(["missing"] if is_missing else []))
-    table = _table(f"Labels of {split}", "label", columns, caption)
+    table = report_table(f"Labels of {split}", "label", columns, caption)
     for index, name in enumerate(names):
         facts = label_facts(name, values[:, index], data.offsets)
         numbers = (
@@ -211,9 +202,7 @@ def _agreement(splits: Mapping[str, Dataset], values: Mapping[str, Values], name
     mean = np.nansum(tau, axis=0) / np.maximum(counts, 1)
     of = f"all {total:,} queries" if len(chosen) == total else f"{len(chosen)} of {total:,} queries, evenly spaced"
     caption = f"1: same order, -1: opposite order; mean over {of}, without those where either label is constant"
-    table = _table("Agreement (Kendall's tau-b)", "label", map(str, range(1, len(names))), caption)
-    for row, name in enumerate(names):
-        table.add_row(f"{row + 1} {name}", *(f"{mean[row, j]:.2f}" if counts[row, j] else "-" for j in range(row)))
+    table = agreement_table("Agreement (Kendall's tau-b)", names, mean, counts, caption)
     sentences = list(_sentences(names, mean, counts))
     return [table, *(sentences or [f"No pair conflicts strongly (tau-b below {CONFLICT})."])]
 

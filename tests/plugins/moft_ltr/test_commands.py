@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from moft import ConfigError, DataError, MoftError
+from moft.api import Plugins
 from moft.interrupts import Interrupted
 from moft_ltr import plugin
 from moft_ltr.data.dataset import open_dataset, read_dataset
@@ -25,11 +27,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOFT_CACHE", str(tmp_path / "cache"))
 
 
+@cache
+def installed() -> Plugins:
+    plugins = Plugins()
+    plugins.load()
+    return plugins
+
+
 def run(*arguments: object) -> str:
     app, data = typer.Typer(), typer.Typer()
     app.add_typer(data, name="data")
     plugin.moft_commands(app, data)
-    result = CliRunner().invoke(app, ["data", *map(str, arguments)], env={"COLUMNS": "120", "TERM": "dumb"})
+    result = CliRunner().invoke(app, ["data", *map(str, arguments)], env={"COLUMNS": "120", "TERM": "dumb"}, obj=installed())
     if isinstance(result.exception, MoftError | Interrupted):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -66,6 +75,25 @@ def test_describe_takes_labels_from_the_command_line(tmp_path: Path) -> None:
     output = run("describe", text_file(tmp_path), "--label", "up=1", "--label", "down=2")
     assert "up and down conflict" in output
     assert "up" not in run("describe", tmp_path / "data.txt").split()
+
+
+def test_describe_ends_with_what_the_labels_say(tmp_path: Path) -> None:
+    output = run("describe", text_file(tmp_path), "--label", "up=1", "--label", "down=2")
+    assert output.index("Agreement") < output.index("What an order can have of each objective") < output.index("What this says")
+    assert output.count("Agreement (Kendall's tau-b)") == 1
+
+
+def test_describe_needs_objectives_to_measure_a_base_on(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--base needs --label NAME=COLUMN"):
+        run("describe", text_file(tmp_path), "--base", "1")
+
+
+def test_describe_takes_preference_data(tmp_path: Path) -> None:
+    path = tmp_path / "lists.jsonl"
+    path.write_text('{"prompt": "p", "responses": ["a", "b"], "labels": {"good": [1, 0], "safe": [0, 1]}}\n')
+    assert "the best order for good has" in run("describe", path)
+    with pytest.raises(ConfigError, match=r"--label is for data of rankers; plugin llm describes .*lists.jsonl"):
+        run("describe", path, "--label", "good=1")
 
 
 def test_describe_knows_fetched_sets_by_name(tmp_path: Path) -> None:
