@@ -93,13 +93,20 @@ def conflict_page(
             NOUNS,
         )
     )
-    used = "; ".join(f"{name} {describe_transform(how)}" for name, how in transforms.items())
+    used = "; ".join(
+        f"{', '.join(name for name in transforms if transforms[name] == how)} {describe_transform(how)}"
+        for how in dict.fromkeys(transforms.values())
+    )
     metric = f"NDCG@{RANKS}, mean over {_count(measured, held_out)}; labels as `moft new config` takes them: {used}."
     no_base = "No base is shown: give its scores with --base, a column or a LightGBM model file."
     if MAIN not in transforms and objectives[0].name == MAIN:
         no_base += f" The row of {MAIN} is that of a perfect ranker for it."
     return report.parts(
-        _count(lists, splits), LOSS, metric, no_base if base is None else f"base ({base})", [_method(splits, first), *silent]
+        _count(lists, splits),
+        LOSS,
+        metric,
+        no_base if base is None else f"base: the scores of {base}.",
+        [_method(splits, first), *silent],
     )
 
 

@@ -40,7 +40,7 @@ READERS = (
         "data describe FILE --label first=9", "data convert FILE out", "score trees-run FILE --weights 0.5,0.5",
     ), 6),
     Reader("converted arrays", ("converted/*",), ("score neural-run converted --weights 0.5,0.5", "data describe converted"), 4),
-    Reader("JSON lines", ("lists.jsonl",), ("score llm-run FILE --weights 0.5,0.5",), 5),
+    Reader("JSON lines", ("lists.jsonl",), ("score llm-run FILE --weights 0.5,0.5", "data describe FILE"), 5),
     Reader("JSON lines, training", ("lists.jsonl",), ("train llm.yaml --out out",), 1),
     Reader("parquet", ("lists.parquet",), ("score llm-run FILE --weights 0.5,0.5", "train parquet.yaml --plan"), 3),
     Reader("configs", ("*.yaml",), ("config check FILE", "train FILE --plan --out out"), 10),

@@ -60,7 +60,7 @@ def conflict_advice(
             )
     yield _points(len(indices), min((least_kept(kept, pair) for pair in known), default=math.nan))
     yield from _doubts(names, indices, pairs, conflicts, nouns)
-    if not math.isnan(values.error):
+    if values.error > 0:
         yield (
             f"Over {nouns.count_lists(values.lists)}, a mean has a standard error of up to {values.error:.2g}. Points that "
             "differ by less than twice that cannot be told apart by so many."
@@ -94,7 +94,7 @@ def _points(objectives: int, least: float) -> str:
     points, steps = points_for(objectives, least)
     if math.isnan(least):
         return f"profile.points: {points}, the usual grid, as the conflict cannot be measured."
-    why = f"{steps} steps between two objectives"
+    why = f"{steps} step{'s' if steps > 1 else ''} between two objectives"
     if objectives == 2 or steps == max(2, math.ceil(round((1 - least) * STEPS, 6))):
         why += f", one for each tenth that an objective loses at another's best{', but at least 2' if steps == 2 else ''}"
     else:

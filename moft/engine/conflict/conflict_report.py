@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 MOST_PAIRS = 20
 """Pairs of objectives in the table: those whose gradients oppose each other most."""
+
+
+WIDTH, GAP = 80, 3
+"""Of a table, and between its columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ class ConflictReport:
             sample: which lists were compared, in words.
             loss: of the objectives, in words.
             metric: what the second table measures, and on which lists, in words.
-            base: the name of the row of the base, or a sentence on why there is none.
+            base: what the base scores are, or why there are none, in a sentence.
             notes: sentences to end with.
         """
         nouns = self.given.nouns
@@ -91,11 +95,11 @@ class ConflictReport:
         told_of_orders = [
             f"{metric} {nouns.items.capitalize()} that the objective of a row does not order are in the order that is best for "
             "the others. Equal weights: the order by the sum of the trained objectives.",
-            *([] if self.given.has_base else [base]),
+            base,
         ]
         advice = conflict_advice(self.given.names, self.given.trained, self.conflicts, self.values, nouns)
         said = ["What this says", "", *(f"- {sentence}" for sentence in (*advice, *notes))]
-        return [self._pairs(), *told, "", self._orders(base), *told_of_orders, "", *said]
+        return [self._pairs(), *told, "", *self._orders(), *told_of_orders, "", *said]
 
     def _pairs(self) -> Table:
         """How far each two objectives pull apart."""
@@ -110,15 +114,21 @@ class ConflictReport:
             table.add_row(f"{names[pair[0]]}, {names[pair[1]]}", *shown, f"{lists[pair]:,}")
         return table
 
-    def _orders(self, base: str) -> Table:
-        """What orders have of each objective."""
+    def _orders(self) -> Iterator[Table]:
+        """What orders have of each objective, in tables that are no wider than a terminal."""
         values, names = self.values, self.given.names
-        table = report_table("What an order can have of each objective", "order", names)
-        rows = [("random", values.random), *([] if values.base is None else [(base, values.base)])]
+        rows = [("random", values.random), *([] if values.base is None else [("base", values.base)])]
         rows += [(f"best for {name}", ideal) for name, ideal in zip(names, values.ideal, strict=True)]
-        for label, row in (*rows, ("equal weights", values.middle)):
-            table.add_row(label, *("-" if np.isnan(value) else f"{value:.3f}" for value in row))
-        return table
+        rows.append(("equal weights", values.middle))
+        space, begin = WIDTH - max(len(label) for label, _ in rows), 0
+        while begin < len(names):
+            ends = np.cumsum([max(len(name), len("0.000")) + GAP for name in names[begin:]])
+            end = begin + max(1, int((ends <= space).sum()))
+            table = report_table("What each order has", "order", names[begin:end])
+            for label, row in rows:
+                table.add_row(label, *("-" if np.isnan(value) else f"{value:.3f}" for value in row[begin:end]))
+            yield table
+            begin = end
 
     def _most_opposed(self, gradients: Values) -> list[tuple[int, int]]:
         """The pairs in order, or the first of them by the share of opposed gradients."""

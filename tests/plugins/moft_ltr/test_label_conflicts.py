@@ -73,8 +73,9 @@ def test_base_scores_of_a_column_are_measured(tmp_path: Path, plugins: Plugins) 
     order = [gains[0], torch.tensor(2.0), torch.tensor(3.0), torch.tensor(0.0)]
     discounts = 1 / torch.log2(torch.arange(4) + 2.0)
     expected = (torch.stack(order) * discounts).sum() / (torch.tensor([3.0, 2, 1, 0]) * discounts).sum()
-    assert row(text, "base (4)")[1] == f"{expected:.3f}"
+    assert row(text, "base")[1] == f"{expected:.3f}"
     assert "No base is shown" not in text
+    assert "base: the scores of 4." in text
     assert "The base has" in text
 
 
@@ -85,7 +86,7 @@ def test_base_scores_of_a_lightgbm_model_are_measured(tmp_path: Path, plugins: P
     settings = {"min_data_in_leaf": 1, "min_data_in_bin": 1, "num_threads": 1, "verbose": -1}
     lightgbm.train(settings, lightgbm.Dataset(inputs, inputs[:, 0].copy()), 20).save_model(tmp_path / "model.txt")
     text = shown(plugins, {"data": data}, {"up": 5, "other": 4}, str(tmp_path / "model.txt"))
-    assert row(text, f"base ({tmp_path / 'model.txt'})") == row(text, "best for up")
+    assert row(text, "base") == row(text, "best for up")
     with pytest.raises(ConfigError, match=r"--base: feature 1 of .* Write its scores into a column, and name that\.$"):
         shown(plugins, {"data": data}, {"up": 1, "down": 2}, str(tmp_path / "model.txt"))
 
@@ -139,6 +140,15 @@ def test_the_column_relevance_of_a_table_is_the_main_objective(tmp_path: Path, p
     (tmp_path / "t.csv").write_text("query,relevance,clicks\na,0,3\na,,1\na,2,0\n")
     text = shown(plugins, {"t": open_dataset(tmp_path / "t.csv", tmp_path / "cache")}, {"clicks": 2})
     assert row(text, "relevance, clicks")[1:] == ["100%", "100%", "1"]
+
+
+def test_no_table_is_wider_than_a_terminal(tmp_path: Path, plugins: Plugins) -> None:
+    labels = {f"objective-{number}-of-many": 1 + number % 2 for number in range(6)}
+    text = shown(plugins, {"data": opened(tmp_path)}, labels)
+    assert text.count("What each order has") == 4
+    rows = [line for line in text.splitlines() if line.startswith(" best for ")]
+    assert max(map(len, rows)) <= 82
+    assert len(rows) == 4 * 7
 
 
 def test_one_objective_is_set_against_relevance(tmp_path: Path, plugins: Plugins) -> None:
