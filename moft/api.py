@@ -20,7 +20,7 @@ from moft.engine.fronts.base_model_policy import BasePolicy, base_values
 from moft.engine.fronts.hypervolume import hypervolume, nondominated
 from moft.engine.fronts.measure_front import measure_front, problem_without_validation
 from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
-from moft.engine.losses.loss_derivatives import LossDerivatives, loss_derivatives
+from moft.engine.losses.loss_derivatives import LossDerivatives, loss_derivatives, sum_derivatives
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_losses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
 from moft.engine.policies.boosted_trees import BoostedTrees, TradeoffFeatures
@@ -54,6 +54,7 @@ from moft.interfaces import (
     Evaluator,
     Feedback,
     HasDerivatives,
+    HasSumDerivatives,
     Indicator,
     InputCheck,
     ListContext,
@@ -75,6 +76,7 @@ from moft.interfaces import (
     Tracker,
     Trainer,
     UsesAdaptiveSampler,
+    WeightedSum,
 )
 from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
@@ -148,6 +150,7 @@ __all__ = [
     "FromList",
     "Front",
     "HasDerivatives",
+    "HasSumDerivatives",
     "Indicator",
     "Injection",
     "InputCheck",
@@ -202,6 +205,7 @@ __all__ = [
     "TreeModel",
     "UsesAdaptiveSampler",
     "WeightGrid",
+    "WeightedSum",
     "Width",
     "agreement_table",
     "atomic_folder",
@@ -259,6 +263,7 @@ __all__ = [
     "rendered_config",
     "report_table",
     "seed_initialisation",
+    "sum_derivatives",
     "temporary_folder",
     "tensor_to_text",
     "text_to_tensor",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from moft.interfaces.conditioner import Conditioner
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.indicator import Indicator
-from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, ListContext, Loss
+from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, HasSumDerivatives, ListContext, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, ReadsFeatures, UsesAdaptiveSampler
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
-from moft.interfaces.scalarizer import Scalarizer
+from moft.interfaces.scalarizer import Scalarizer, WeightedSum
 from moft.interfaces.scorer import Scorer
 from moft.interfaces.task import (
     ArrayReader,
@@ -44,6 +44,7 @@ __all__ = [
     "Evaluator",
     "Feedback",
     "HasDerivatives",
+    "HasSumDerivatives",
     "Indicator",
     "InputCheck",
     "KnowsModelSpec",
@@ -71,5 +72,6 @@ __all__ = [
     "Tracker",
     "Trainer",
     "UsesAdaptiveSampler",
+    "WeightedSum",
     "WritesStartingConfig",
 ]

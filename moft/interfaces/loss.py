@@ -89,3 +89,24 @@ class HasDerivatives(Protocol):
             for constant is constant.
         """
         ...
+
+
+@runtime_checkable
+class HasSumDerivatives(Protocol):
+    """A loss with closed forms for a weighted sum over objectives with the same rewards, which are cheaper than one by one.
+
+    It and `derivatives` compute pairs of items in blocks, so that many lists at once take no more memory than a few.
+    """
+
+    def sum_derivatives(self, rewards: Tensor, labels: Tensor, mask: Tensor, shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The sum over objectives of share times cost, and its first and second derivative in the reward of each item.
+
+        Args:
+            rewards: `[..., list]`, those of every objective.
+            labels: `[..., m, list]`, larger is better. There may be fewer dimensions in front than for rewards.
+            mask: `[..., list]` bool, True where the item counts, for every objective; dimensions as for labels.
+            shares: `[..., m]`, 0 or more; an objective whose share is zero adds nothing.
+
+        Returns: `[...]`, `[..., list]` and `[..., list]`, without gradient: the sums over `m` of what `derivatives` gives.
+        """
+        ...

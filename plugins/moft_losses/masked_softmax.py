@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -40,6 +41,14 @@ def sharpened_softmax(labels: Tensor, sharpness: float, mask: Tensor) -> Tensor:
     fits = products.masked_fill(~mask, 0.0).isfinite().all(-1, keepdim=True)
     highest = labels.masked_fill(~mask, -torch.inf).amax(-1, keepdim=True) if labels.shape[-1] else labels
     return masked_softmax(torch.where(fits, products, (labels - highest) * sharpness), mask)
+
+
+def sorted_values(values: Tensor) -> Tensor:
+    """`[..., list]`, in ascending order, without gradient."""
+    values = values.detach()
+    if values.device.type != "cpu":
+        return values.sort(-1).values
+    return torch.from_numpy(np.sort(values.numpy(), axis=-1))  # many times as fast as torch's
 
 
 def within_range(values: Tensor, sums: Tensor) -> Tensor:

@@ -18,3 +18,7 @@ class Linear:
 
     def __call__(self, losses: Tensor, weights: Tensor) -> Tensor:
         return (weights * losses).sum(-1)
+
+    def loss_shares(self, weights: Tensor) -> Tensor:
+        """The weights."""
+        return weights

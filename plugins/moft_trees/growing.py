@@ -16,6 +16,7 @@ from moft import DataError
 from moft.api import BoostedTrees, Count, FeatureTable, NonNegative, Positive, SummedTrees, import_lightgbm
 
 Floats = NDArray[np.float64]
+Derivatives = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class TreeGrower:
         vectors: NDArray[np.float32],
         rounds: int,
         seed: int,
-        steps: Callable[[Floats], tuple[float, Floats, Floats]],
+        steps: Callable[[Floats], tuple[float, Derivatives, Derivatives]],
     ) -> Iterator[dict[str, float]]:
         """Grows more trees for new tradeoffs, one round at a time, and adds them to `trees` at the end.
 
@@ -104,14 +105,17 @@ class TreeGrower:
         """
         losses: list[float] = []
 
-        def derivatives(outputs: Floats, _: Any) -> tuple[Floats, Floats]:
+        def derivatives(outputs: Floats, _: Any) -> tuple[Derivatives, Derivatives]:
             loss, first, second = steps(outputs)
             losses.append(loss)
             return first, second
 
         try:
+            outputs = self._outputs(trees, vectors)
             data = self._with_features(vectors) if vectors.shape[1] else self._data
-            data.set_init_score(self._outputs(trees, vectors))
+            data.set_init_score(outputs)
+            data.init_score = None  # LightGBM has its own copy
+            del outputs, vectors  # so that they take no memory while trees grow
             booster = self._lightgbm.Booster({**self._parameters, "seed": seed}, data)
             for _ in range(rounds):
                 is_finished = booster.update(fobj=derivatives)

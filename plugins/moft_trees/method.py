@@ -142,6 +142,13 @@ class CosDPOTrees:
         sizes = [int(batch.items.sum()) for batch in lists]
         lengths = torch.cat([batch.items.sum(1) for batch in lists])  # [lists], in the order of the batches
         steps = NewtonSteps(lists, losses, self._scalarizer, scale, is_balanced=self._is_balanced and betas_vary)
+        del lists
+
+        def rows_of(vectors: Tensor) -> NDArray[np.float32]:
+            """`[documents, copies, tradeoff]`, of vectors `[copies, lists, tradeoff]`."""
+            rows: NDArray[np.float32] = vectors.transpose(0, 1).repeat_interleave(lengths, dim=0).float().numpy()
+            return rows
+
         growers: list[TreeGrower] = []  # made when the first chunk is grown; a finished job needs none
 
         def grow(chunk: int, generator: Generator) -> Iterator[dict[str, float]]:
@@ -155,13 +162,16 @@ class CosDPOTrees:
                 shares = beta_shares(checked_draws(beta_sampler, count, generator, m)).view(self._draws, -1, m)
                 copies = Copies(weights, shares, 1 / (weights * shares).sum(-1))
                 vectors = torch.cat([weights, shares], dim=-1)
-            rows = vectors.transpose(0, 1).repeat_interleave(lengths, dim=0).float().numpy()  # [documents, copies, tradeoff]
             seed = int(torch.randint(2**31 - 1, (), generator=generator))
             if isinstance(model, SummedTrees):
-                further, derivatives = rows[:, 0, :0], partial(steps.of_sum, copies=copies, weights=rows.astype(np.float64))
-            else:
-                further, derivatives = rows.reshape(-1, rows.shape[-1]), partial(steps, copies=copies)
-            yield from growers[0].chunk(model, further, rounds[chunk], seed, derivatives)
+                factors = rows_of(vectors)
+                derivatives = partial(steps.of_sum, copies=copies, weights=factors.astype(np.float64))
+                yield from growers[0].chunk(model, factors[:, 0, :0], rounds[chunk], seed, derivatives)
+            else:  # the rows have no name here, so that they can be freed when they are binned
+                size = vectors.shape[-1]
+                yield from growers[0].chunk(
+                    model, rows_of(vectors).reshape(-1, size), rounds[chunk], seed, partial(steps, copies=copies)
+                )
 
         rounds = [min(self._redraw, self._trees - begin) for begin in range(0, self._trees, self._redraw)]
         trainer.boost("policy", policy, rounds, grow, evaluate=lambda: problem.validate(policy), best="hypervolume")

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from moft.api import Batch, ObjectiveLosses, Scalarizer, loss_derivatives
-
-Floats = NDArray[np.float64]
+from moft.api import Batch, HasSumDerivatives, ObjectiveLosses, Scalarizer, WeightedSum, loss_derivatives, sum_derivatives
+from moft_trees.growing import Derivatives, Floats
+from moft_trees.joined_batches import join_batches
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,12 @@ class NewtonSteps:
     def __init__(
         self, batches: Sequence[Batch], losses: ObjectiveLosses, scalarizer: Scalarizer, scale: Tensor, *, is_balanced: bool
     ) -> None:
+        if all(isinstance(loss, HasSumDerivatives) for loss, _ in losses.groups):  # others may need memory for each batch
+            batches = join_batches(batches)
         self._batches, self._losses, self._scalarizer, self._scale = batches, losses, scalarizer, scale
         self._is_balanced = is_balanced
 
-    def __call__(self, outputs: Floats, copies: Copies) -> tuple[float, Floats, Floats]:
+    def __call__(self, outputs: Floats, copies: Copies) -> tuple[float, Derivatives, Derivatives]:
         """The mean loss of a list, and `[rows]` first and second derivatives of the loss in the outputs.
 
         Both derivatives are divided by the mean of the second ones, which changes no Newton step.
@@ -71,21 +72,21 @@ class NewtonSteps:
         """
         count = len(copies.weights)
         table = torch.from_numpy(outputs).view(-1, count)  # [documents, copies]
-        first, second = torch.zeros_like(table), torch.zeros_like(table)
-        total, place, begin = 0.0, 0, 0
+        first, second = torch.zeros(table.shape), torch.zeros(table.shape)
+        total, curvature, place, begin = 0.0, 0.0, 0, 0
         for batch in self._batches:
-            documents = int(batch.items.sum())
-            rows, lists = slice(begin, begin + documents), slice(place, place + len(batch))
-            padded = torch.zeros(*batch.items.shape, count)
-            padded[batch.items] = table[rows].float()
-            cost, slope, bend = self._of_batch(padded.permute(2, 0, 1), batch, copies.of(lists))
-            first[rows] = slope.permute(1, 2, 0)[batch.items].double()
-            second[rows] = bend.permute(1, 2, 0)[batch.items].double()
-            total, place, begin = total + cost, lists.stop, rows.stop
-        size = float(second.mean()) or 1.0  # without any curvature there is no Newton step, and no tree splits
-        return total / (place * count), (first / size).flatten().numpy(), (second / size).flatten().numpy()
+            items = batch.items.flatten().nonzero().squeeze(1)  # [documents], their places
+            rows, lists = slice(begin, begin + len(items)), slice(place, place + len(batch))
+            padded = torch.zeros(count, batch.items.numel())
+            padded[:, items] = table[rows].T.float()
+            cost, slope, bend = self._of_batch(padded.view(count, *batch.items.shape), batch, copies.of(lists))
+            first[rows], second[rows] = (each.reshape(count, -1).index_select(1, items).T for each in (slope, bend))
+            total, curvature = total + cost, curvature + float(second[rows].double().sum())
+            place, begin = lists.stop, rows.stop
+        size = curvature / second.numel() or 1.0  # without any curvature there is no Newton step, and no tree splits
+        return total / (place * count), first.div_(size).flatten().numpy(), second.div_(size).flatten().numpy()
 
-    def of_sum(self, outputs: Floats, copies: Copies, weights: Floats) -> tuple[float, Floats, Floats]:
+    def of_sum(self, outputs: Floats, copies: Copies, weights: Floats) -> tuple[float, Derivatives, Derivatives]:
         """As a call, but in the terms of a sum of outputs: the derivatives are summed over the copies of a document.
 
         The second derivatives are those of each term by itself. Both are divided by the mean of its second ones.
@@ -106,10 +107,14 @@ class NewtonSteps:
     def _of_batch(self, outputs: Tensor, batch: Batch, copies: Copies) -> tuple[float, Tensor, Tensor]:
         """The summed loss of a batch, and its derivatives, `[copies, batch, list]`, in `outputs` of that shape."""
         factor = copies.factor.unsqueeze(-1)  # [copies, batch, 1]
-        derivatives = loss_derivatives(self._losses, outputs * factor, batch, copies.betas)
-        scale = self._scale
+        correction, scale = outputs * factor, self._scale
         if self._is_balanced:  # as in training by gradient: at the reference, a gradient is proportional to its beta
             scale = scale * copies.betas.log().mean(-1, keepdim=True).exp() / copies.betas  # [copies, batch, m]
+        if isinstance(self._scalarizer, WeightedSum):
+            shares = self._scalarizer.loss_shares(copies.weights.flatten(0, 1)).view_as(copies.weights) * scale
+            costs, slope, bend = sum_derivatives(self._losses, correction, batch, copies.betas, shares)
+            return float(costs.sum()), slope * factor, bend.abs() * factor.square()
+        derivatives = loss_derivatives(self._losses, correction, batch, copies.betas)
         scaled = (derivatives.costs * scale).requires_grad_()
         with torch.enable_grad():
             cost = self._scalarizer(scaled.flatten(0, 1), copies.weights.flatten(0, 1)).sum()

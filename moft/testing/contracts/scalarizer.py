@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from moft.interfaces import Scalarizer
+from moft.interfaces import Scalarizer, WeightedSum
 from moft.testing.contracts.assertions import drawn_weights, require, require_finite, require_kind, require_same
 
 
@@ -13,7 +13,8 @@ def check_scalarizer(scalarizer: Scalarizer) -> None:
     """Checks the contract of scalarizers, for one, two and five objectives.
 
     It gives one number for each row, the same alone and in a batch. The order of the objectives does not matter, and doubled
-    losses give a larger number. Values and gradients are finite at vertices and for losses of zero. Inputs are not changed.
+    losses give a larger number. Values and gradients are finite at vertices and for losses of zero. Inputs are not changed. The
+    value of one with `loss_shares` is the sum of shares times losses, and the shares are 0 or more.
 
     Raises:
         AssertionError: a rule is broken; the message gives the rule, what was found and the input.
@@ -37,6 +38,14 @@ def check_scalarizer(scalarizer: Scalarizer) -> None:
         larger = scalarizer(2 * losses, weights)
         seen = f"{values.tolist()} became {larger.tolist()}"
         require(bool((larger > values).all()), "doubled losses give a larger value", seen, on)
+        if isinstance(scalarizer, WeightedSum):
+            for given in (weights, torch.eye(4, m, dtype=torch.float64)):
+                shares = scalarizer.loss_shares(given)
+                require_kind(shares, Tensor, f"a share for each loss, a tensor [4, {m}]", on)
+                require(shares.shape == (4, m), f"a share for each loss, [4, {m}]", f"shape {list(shares.shape)}", on)
+                require(bool((shares >= 0).all()), "shares are 0 or more", shares.tolist(), on)
+                summed = (shares * losses).sum(-1)
+                require_same(summed, scalarizer(losses, given), "the sum of shares times losses is the value", on)
         _check_edges(scalarizer, m)
 
 

@@ -18,6 +18,11 @@ def test_linear_is_the_weighted_sum():
     assert_close(Linear()(tensor([[2.0, 5.0]]), tensor([[0.3, 0.7]])), tensor([0.3 * 2 + 0.7 * 5]))
 
 
+def test_its_shares_are_the_weights():
+    weights = torch.tensor([[0.3, 0.7], [1.0, 0.0]])
+    assert Linear().loss_shares(weights).equal(weights)
+
+
 def test_a_vertex_is_that_objective_alone():
     losses = torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
     assert_close(Linear()(losses, torch.eye(3)), losses.diagonal())

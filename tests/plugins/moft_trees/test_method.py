@@ -245,6 +245,18 @@ def test_an_objective_that_is_never_drawn_gets_trees_without_splits(method, task
     assert ["split_feature" in text for text in texts] == [True, False]
 
 
+@pytest.mark.parametrize("settings", [{}, SUM, {"betas": "dirichlet"}, {"loss": "listnet"}], ids=str)
+def test_objectives_without_weight_are_skipped_with_the_same_result(settings, method, task, monkeypatch):
+    prepared = task()
+    found = trained(method(**settings), prepared)
+    monkeypatch.setattr("moft_trees.newton_steps.WeightedSum", ConfigError)  # so that all objectives are computed for all lists
+    expected = trained(method(**settings), prepared)
+    if settings == {"loss": "listnet"}:
+        assert found.model.text == expected.model.text
+    for weights in ([1.0, 0.0], [0.3, 0.7]):
+        torch.testing.assert_close(scores(found, prepared, weights)[0], scores(expected, prepared, weights)[0])
+
+
 def test_a_task_without_features_is_refused(method):
     with pytest.raises(ConfigError, match="trees need features in columns, which the task"):
         method().policy(problem_without_validation(toy_task()))

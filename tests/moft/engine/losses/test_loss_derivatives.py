@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from moft.api import Batch, Objective, ObjectiveLosses, loss_derivatives
+from moft.api import Batch, Objective, ObjectiveLosses, loss_derivatives, sum_derivatives
 from moft.config.build_component import resolve
 from moft.interfaces import Loss
 
@@ -54,6 +56,56 @@ def test_they_equal_those_of_autograd(given, is_weighted, is_shared, plugins):
             if first.requires_grad:
                 (second,) = torch.autograd.grad(first[:, place].sum(), correction, retain_graph=True)
             torch.testing.assert_close(found.second[:, index, place], second[:, place])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("more", [{}, {"is_shared": True}, {"is_shared": True, "item_weights": None}], ids=str)
+@pytest.mark.parametrize("given", [*LOSSES, {"name": "approx-ndcg"}], ids=str)
+def test_a_sum_is_that_of_all_derivatives_whatever_shares_are_zero(given, more, dtype, plugins):
+    loss = resolve(Loss, given, plugins).make()
+    generator = torch.Generator().manual_seed(3)
+    if "item_weights" in more:
+        more = more | {"item_weights": torch.rand(3, 6, 2, generator=generator).double() + 0.5 if hasattr(loss, "asks") else None}
+    batch = batch_of(list_weights=torch.tensor([0.5, 1.0, 1.5]).double(), **more)
+    batch = replace(
+        batch, labels=batch.labels.to(dtype), reference=batch.reference.to(dtype), list_weights=batch.list_weights.to(dtype)
+    )
+    losses = ObjectiveLosses([Objective("a"), Objective("b", 0.5)], loss)
+    correction = (torch.randn(4, 3, 6, generator=generator).double() * 2).round().div(2).to(dtype)
+    correction[0] = 0.0
+    shares = torch.rand(4, 3, 2, generator=generator).to(dtype)
+    shares[1, :, 0] = shares[2, 1:, 1] = shares[3, 0] = 0.0
+    for betas in (torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0, 0.5]]), torch.rand(4, 3, 2, generator=generator) + 0.5):
+        found = sum_derivatives(losses, correction, batch, betas.to(dtype), shares)
+        every = loss_derivatives(losses, correction, batch, betas.to(dtype))
+        tolerance = {"rtol": 1e-5, "atol": 2e-6} if dtype == torch.float32 else {"rtol": 1e-7, "atol": 1e-12}
+        for value, full in zip(found, (every.costs.unsqueeze(-1), every.first, every.second), strict=True):
+            expected = (full * shares.unsqueeze(-1)).sum(-2).view_as(value)
+            torch.testing.assert_close(value, expected, **tolerance)
+
+
+def test_objectives_without_a_share_are_not_computed():
+    from dataclasses import dataclass, field
+
+    @dataclass(frozen=True)
+    class Counting:
+        rows: list = field(default_factory=list, compare=False)
+
+        def __call__(self, rewards, labels, mask):
+            raise NotImplementedError
+
+        def derivatives(self, rewards, labels, mask):
+            self.rows.append(rewards[..., 0].numel())
+            return rewards.sum(-1), torch.ones_like(rewards), torch.zeros_like(rewards)
+
+    loss = Counting()
+    losses = ObjectiveLosses([Objective("a"), Objective("b")], loss)
+    shares = torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.0, 0.0]]).double()
+    _, first, _ = sum_derivatives(losses, torch.zeros(3, 6).double(), batch_of(), torch.ones(1, 2).double(), shares)
+    assert loss.rows == [3]
+    assert first[:, 0].tolist() == [1.0, 1.0, 0.0]
+    sum_derivatives(losses, torch.zeros(3, 6).double(), batch_of(), torch.ones(1, 2).double(), torch.zeros_like(shares))
+    assert loss.rows == [3]
 
 
 def test_a_loss_of_final_scores_is_differentiated_through_them():

@@ -16,7 +16,19 @@ def _in_place(losses, weights):
     return sound(losses.mul_(2), weights)
 
 
+class _Shares:
+    def __init__(self, shares):
+        self.loss_shares = shares
+
+    def __call__(self, losses, weights):
+        return sound(losses, weights)
+
+
 BROKEN = [
+    (_Shares(lambda weights: weights.tolist()), "a share for each loss, a tensor"),
+    (_Shares(lambda weights: weights[:, :1].repeat(1, 7)), "a share for each loss, "),
+    (_Shares(lambda weights: -weights), "shares are 0 or more"),
+    (_Shares(torch.ones_like), "the sum of shares times losses is the value"),
     (lambda losses, weights: None, "one number for each row, a tensor"),
     (_in_place, "inputs are not changed"),
     (lambda losses, weights: sound(losses, weights).sum(), "one number for each row"),
