@@ -39,6 +39,7 @@ from moft.files.hub import check_hub, note_hub_request
 from moft.files.json import float_of, json_of, parse_json
 from moft.files.lightgbm.booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
 from moft.files.lightgbm.model_text import TreeModel, join_models, parse_lightgbm
+from moft.files.lightgbm.vectorised_trees import tree_scores
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
 from moft.hooks.plugin_manager import Plugins
@@ -267,6 +268,7 @@ __all__ = [
     "temporary_folder",
     "tensor_to_text",
     "text_to_tensor",
+    "tree_scores",
     "user_path",
     "wheel_member",
     "when_interrupted",

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from moft.errors import DataError
 from moft.files.lightgbm.booster import booster_scores, load_booster, tensor_to_text, text_to_tensor
+from moft.files.lightgbm.fold_columns import fold_columns
 from moft.files.lightgbm.model_text import join_models, parse_lightgbm, scaled_model
+from moft.files.lightgbm.vectorised_trees import tree_scores
 from moft.interfaces import Conditioner, Model
 from moft.types import FeatureTable, Injection, Inputs, ModelSpec, ReferenceTrees, Slot
 
@@ -23,7 +25,7 @@ _WHERE, _ADVICE = "the policy's LightGBM model", "Restore the run from a copy, o
 
 @runtime_checkable
 class ContinuesTrees(Protocol):
-    """A model of trees that can go on from those of the reference, so that both are one booster."""
+    """A model of trees that can go on from those of the reference, so that both are one sum."""
 
     def continued(
         self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
@@ -113,7 +115,7 @@ class BoostedTrees(Model):
     def continued(
         self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
     ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-        """The final scores `[n]` of rows `[n, columns]`, from one booster with the trees of the reference and then these trees.
+        """The final scores `[n]` of rows `[n, columns]`, from one sum of the trees of the reference and then these trees.
 
         Args:
             reference: where the reference comes from.
@@ -122,16 +124,14 @@ class BoostedTrees(Model):
             divisor: of the correction.
         """
         vector = injection.modulation[SITE][1] if self.spec.tradeoff_size else None
-        further = np.zeros(0, dtype=np.float32) if vector is None else vector[0].cpu().numpy()
-        return continued_scores(reference, columns, further, [(self, 1 / divisor)])
+        return continued_scores(reference, columns, [(self, [] if vector is None else vector[0].tolist(), 1 / divisor)])
 
-    def scaled(self, factor: float, columns: int, size: int) -> list[str]:
-        """The text of these trees times a factor, if there are any, for rows `[n, size]`, the tradeoff from `columns` on."""
+    def at(self, tradeoff: Sequence[float]) -> str:
+        """The text of a model of these trees at one tradeoff, which reads the table alone; empty without trees."""
         if self._booster is None:
-            return []
-        own = parse_lightgbm(self.text, _WHERE, _ADVICE).text
-        table = self._features - (size - columns)
-        return [scaled_model(own, factor, [*range(table), *range(columns, size)], size)]
+            return ""
+        own, table = parse_lightgbm(self.text, _WHERE, _ADVICE).text, self._features - len(tradeoff)
+        return fold_columns(own, dict(enumerate(tradeoff, start=table))) if tradeoff else own
 
     def _load(self, trees: Tensor) -> None:
         booster = None
@@ -150,24 +150,19 @@ class BoostedTrees(Model):
 
 
 def continued_scores(
-    reference: ReferenceTrees, columns: int, further: NDArray[np.float32], terms: Sequence[tuple[BoostedTrees, float]]
+    reference: ReferenceTrees, columns: int, terms: Sequence[tuple[BoostedTrees, Sequence[float], float]]
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    """The final scores `[n]` of rows `[n, columns]`, from one booster of the trees of the reference and of all terms.
+    """The final scores `[n]` of rows `[n, columns]`, from the sum of the trees of the reference and of all terms.
 
     Args:
         reference: where the reference comes from.
         columns: of the rows; the first ones are those of the table.
-        further: `[k]`, the tradeoff as features; empty for trees without tradeoff.
-        terms: trees, and what they are multiplied by.
+        terms: trees, the tradeoff that they read, if any, and what they are multiplied by.
     """
-    size, where = columns + len(further), "the base model with the policy's trees"
-    texts = [scaled_model(reference.text, reference.factor, reference.columns, size)]
-    texts += [text for trees, factor in terms for text in trees.scaled(factor, columns, size)]
-    booster = load_booster(parse_lightgbm(join_models(texts), where, _ADVICE), where, "method")
-
-    def scores(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        table = np.empty((len(rows), size), dtype=np.float32)
-        table[:, :columns], table[:, columns:] = rows, further
-        return booster_scores(booster, table, where) + reference.shift
-
-    return scores
+    where = "the base model with the policy's trees"
+    texts = [scaled_model(reference.text, reference.factor, reference.columns, columns)]
+    for part, tradeoff, factor in terms:
+        if text := part.at(tradeoff):
+            texts.append(scaled_model(text, factor, range(columns), columns))
+    scores = tree_scores(parse_lightgbm(join_models(texts), where, _ADVICE), where)
+    return lambda rows: scores(rows) + reference.shift

@@ -60,9 +60,11 @@ class SummedTrees(Model):
     def continued(
         self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
     ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-        """The final scores, from one booster; arguments and result are those of `BoostedTrees.continued`."""
-        terms = [(trees, weight / divisor) for trees, weight in zip(self._plain, _weights(injection)[0].tolist(), strict=True)]
-        return continued_scores(reference, columns, np.zeros(0, dtype=np.float32), terms)
+        """The final scores, from one sum of trees; arguments and result are those of `BoostedTrees.continued`."""
+        weights = _weights(injection)[0].tolist()
+        return continued_scores(
+            reference, columns, [(trees, (), w / divisor) for trees, w in zip(self._plain, weights, strict=True)]
+        )
 
     @property
     def _plain(self) -> list[BoostedTrees]:

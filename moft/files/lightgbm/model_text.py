@@ -15,7 +15,7 @@ from moft.files.json import parse_json
 
 Integers = NDArray[np.int64]
 
-CATEGORICAL, MISSING_BITS, MISSING_IS_NAN = 1, 12, 8
+CATEGORICAL, DEFAULT_LEFT, MISSING_BITS, MISSING_IS_ZERO, MISSING_IS_NAN = 1, 2, 12, 4, 8
 """Bits of a node's `decision_type`."""
 
 DECISIONS = 12
@@ -90,9 +90,8 @@ def join_models(texts: Sequence[str]) -> str:
     Args:
         texts: of the models, each the `text` of a `TreeModel`, with the same number of features.
     """
-    bodies = [tree for text in texts for tree in _bodies(text)]
-    columns = _fields(texts[0].partition("\nTree=")[0].split("\n")[1:], "header")["max_feature_idx"]
-    return _written(bodies, int(columns) + 1)
+    bodies = [tree for text in texts for tree in tree_texts(text)]
+    return written_model(bodies, int(model_fields(texts[0])["max_feature_idx"]) + 1)
 
 
 def split_model(text: str, outputs: int) -> list[str]:
@@ -102,8 +101,8 @@ def split_model(text: str, outputs: int) -> list[str]:
         text: of the model, which is not checked.
         outputs: how many scores it gives for each document.
     """
-    bodies, header = _bodies(text), _fields(text.partition("\nTree=")[0].split("\n")[1:], "header")
-    return [_written(bodies[output::outputs], int(header["max_feature_idx"]) + 1) for output in range(outputs)]
+    bodies, features = tree_texts(text), int(model_fields(text)["max_feature_idx"]) + 1
+    return [written_model(bodies[output::outputs], features) for output in range(outputs)]
 
 
 def scaled_model(text: str, factor: float, columns: Sequence[int], features: int) -> str:
@@ -124,16 +123,21 @@ def scaled_model(text: str, factor: float, columns: Sequence[int], features: int
             values = " ".join(str(columns[int(value)]) for value in values.split())
         return f"{key}={values}\n"
 
-    trees = ("".join(scaled(line) for line in tree.split("\n") if line) for tree in _bodies(text))
-    return _written([*trees], features)
+    trees = ("".join(scaled(line) for line in tree.split("\n") if line) for tree in tree_texts(text))
+    return written_model([*trees], features)
 
 
-def _bodies(text: str) -> list[str]:
+def model_fields(text: str) -> dict[str, str]:
+    """The values of the lines before the trees of a checked model, by key."""
+    return _fields(text.partition("\nTree=")[0].split("\n")[1:], "header")
+
+
+def tree_texts(text: str) -> list[str]:
     """The trees of a checked model, each without its first line."""
     return [tree.partition("\n")[2].rstrip("\n") + "\n" for tree in text.partition(END)[0].split("\nTree=")[1:]]
 
 
-def _written(trees: Sequence[str], features: int, further: str = "") -> str:
+def written_model(trees: Sequence[str], features: int, further: str = "") -> str:
     """The text of a model with these trees, each without its first line, and with further lines of a header."""
     texts = [f"Tree={number}\n{tree}\n\n" for number, tree in enumerate(trees)]
     columns = " ".join(f"Column_{number}" for number in range(features))
@@ -167,7 +171,7 @@ def _parsed(text: str, where: str) -> TreeModel:
         for parts in zip(*((tree.used, np.append(tree.missing, tree.linear), tree.by_set) for tree in trees), strict=True)
     )
     averaged = "average_output\n" if "average_output" in header else ""  # a random forest, whose trees are not summed
-    safe = _written([tree.text for tree in trees], features, averaged)
+    safe = written_model([tree.text for tree in trees], features, averaged)
     return TreeModel(safe, names, used, missing, by_set, *_pandas_categories(tail, used))
 
 

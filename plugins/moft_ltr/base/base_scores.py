@@ -24,6 +24,7 @@ from moft.api import (
     parse_lightgbm,
     tensor_to_text,
     text_to_tensor,
+    tree_scores,
 )
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
 from moft_ltr.base.canonical_order import canonical_order
@@ -231,10 +232,10 @@ class BaseScores:
         values = model_categories(model, part.data.facts, self.own_columns(part))
         trees = ReferenceTrees(model.text, tuple(places.tolist()), 1 / deviation, -mean / deviation)
 
-        def scores(rows: Floats, _: Inputs) -> Tensor:
-            return standardised(booster_scores(booster, with_categories(rows[:, places], values)))
-
-        return scores, None if values else trees
+        if values:
+            return lambda rows, _: standardised(booster_scores(booster, with_categories(rows[:, places], values))), None
+        raw = tree_scores(model, "[task.base] the LightGBM model")
+        return lambda rows, _: standardised(raw(rows[:, places])), trees
 
     def _digit_notes(self, base: ScoreColumn, splits: Mapping[str, Sequence[QuerySubset]]) -> list[str]:
         """Notes on digits that the scores in a column lost; lost ones of a text file are an error."""

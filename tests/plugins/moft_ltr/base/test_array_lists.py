@@ -81,6 +81,9 @@ def test_every_base_and_method_on_a_file(run, task, lists, method, base):
     scorer = check_scores(given, lists / "test.txt", arrays, dial=0.5)
     is_joined = isinstance(getattr(given.policy, "model", None), BoostedTrees | SummedTrees) and base is SMALL
     assert (scorer._continued is not None) == is_joined
+    if is_joined:  # then one call may hold many queries
+        apart = [scorer(features) for features in arrays(scorer)]
+        assert np.array_equal(scorer(np.concatenate(arrays(scorer))), np.concatenate(apart))
 
 
 @pytest.mark.parametrize("method", ["cos-dpo", TREES], ids=str)
