@@ -25,7 +25,7 @@ _NUMBER = (float, None)  # null where nothing was measured
 _RANGE = [_NUMBER]
 _VALUES = {"values": [_NUMBER], "ci": [_RANGE], "main": _NUMBER, "main_ci": _RANGE, "more?": {"*": _NUMBER}}
 _MEANS = {"values": [_NUMBER], "main": _NUMBER}
-_POINT = {"weights": [float], "betas": [float], **_VALUES, "served?": [float]}
+_POINT = {"weights": [float], "betas": [float], **_VALUES, "dial?": (float, [float]), "served?": [float]}
 COST = {"jobs": int, "seconds": float, "separate_seconds": _NUMBER, "parameters": int, "base_seconds": float}
 _RECORD = {
     **{"objectives": [str], "metric": str, "split": str, "lists?": int, "nouns": {"list": str, "item": str}},
