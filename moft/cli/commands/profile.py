@@ -72,7 +72,10 @@ def profile(
     dials = parse_dials(dial, opened.names) if dial else [[each] * len(opened.names) for each in sorted(settings.dials)]
     is_as_trained = all(set(factors) == {1.0} for factors in dials)
     name = f"{settings.split}-{settings.points}"
-    name += "".join(f"-dial-{dial_text(factors, '-')}" for factors in ([] if is_as_trained else dials))
+    if not is_as_trained:
+        one, *others = dials
+        several = "-".join(dial_text(factors, ",") for factors in dials)
+        name += f"-dials-{several}" if others else f"-dial-{dial_text(one, '-')}"
     name += "".join(f"-{file_safe(each)}" for each in metric or [])
     target = out if out is not None else run / PROFILES / name
     if not is_free(target):

@@ -51,7 +51,7 @@ def test_the_points_of_several_dials_are_one_front(finished, moft, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     said = moft("profile", tmp_path / "run", "--dial", "4", "--dial", "0.5", "--dial", "1")
     assert (said.code, said.mistakes) == (0, [])
-    target = tmp_path / "run" / "profiles" / "test-3-dial-0.5-dial-1-dial-4"
+    target = tmp_path / "run" / "profiles" / "test-3-dials-0.5-1-4"
     found, trained = front(target), front(finished)
     assert [point["dial"] for point in found["points"]] == [0.5] * 3 + [1.0] * 3 + [4.0] * 3
     assert [point["values"] for point in found["points"][3:6]] == [point["values"] for point in trained["points"]]
@@ -68,7 +68,7 @@ def test_a_run_and_its_profiles_are_measured_at_the_dials_of_its_config(config, 
     assert moft("train", config, "--out", run, "--resume", "--set", "profile.dials=[2, 1]").code == 0
     assert [point["dial"] for point in front(run)["points"]] == [1.0] * 3 + [2.0] * 3
     assert moft("profile", run, "--points", "2").code == 0
-    assert [point["dial"] for point in front(run / "profiles" / "test-2-dial-1-dial-2")["points"]] == [1.0, 1.0, 2.0, 2.0]
+    assert [point["dial"] for point in front(run / "profiles" / "test-2-dials-1-2")["points"]] == [1.0, 1.0, 2.0, 2.0]
     assert moft("profile", run, "--points", "2", "--dial", "1").code == 0
     assert [point["dial"] for point in front(run / "profiles" / "test-2")["points"]] == [1.0, 1.0]
 
