@@ -43,7 +43,7 @@ class ProfileSettings:
         grid: the sampler whose grid gives the objective weights.
         indicators: numbers about the front, in addition to its hypervolume.
         points: number of points of the grid, at most 10,000.
-        dials: factors on the trained betas; the grid is measured at each of them, and all points are one front. 1 is as trained,
+        dials: factors on the trained betas; grid and edges are measured at each of them, as one front. 1 is as trained,
             larger is closer to the base model.
         validation_points: number of points of the grid that is measured during training; null for the vertices and the centroid.
         edges: extra points between every two vertices, for the pictures of up to 7 objectives; 0 for none.

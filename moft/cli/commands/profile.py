@@ -32,7 +32,11 @@ def profile(
         int | None, typer.Option("--points", help="Points of the grid, at most 10,000; default those of the run.")
     ] = None,
     dial: Annotated[
-        list[str] | None, typer.Option("--dial", help=f"{DIAL_HELP} Repeatable: the front has the points of all dials.")
+        list[str] | None,
+        typer.Option(
+            "--dial",
+            help=f"{DIAL_HELP} Repeatable: --dial 1 --dial 2 is a front of both, and --dial 1,2 one factor for each objective.",
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
