@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 SAMPLES = 1000
-PLACES = 9
-"""Main values at which two curves are compared, evenly spaced over those that both reach."""
 
 
 @dataclass(frozen=True)
@@ -74,39 +72,32 @@ def _samples(curve: Curve) -> tuple[Any, Any, Any]:
     """`[places, 1 + samples]` each: hypervolume, mean main value, and hypervolume with main; the first is of all lists."""
     import torch
 
-    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means, resampled
+    from moft.engine.fronts.bootstrap import bootstrap_hypervolume, resampled
+    from moft.engine.fronts.matched_curves import curve_of, with_all_lists
 
-    lists = curve.points[0][1].shape[1]
-    counts = torch.cat([torch.ones(1, lists), resampled(lists, SAMPLES, 0)])
-    volumes, mains, both = [], [], []
-    for _, values, main in curve.points:
-        with_main = torch.cat([values, main.unsqueeze(-1)], dim=-1)
-        volumes.append(bootstrap_hypervolume(values, counts, torch.zeros(values.shape[-1], dtype=torch.float64)))
-        mains.append(bootstrap_means(main.unsqueeze(-1), counts).mean((1, 2)))
-        both.append(bootstrap_hypervolume(with_main, counts, torch.zeros(with_main.shape[-1], dtype=torch.float64)))
-    return torch.stack(volumes), torch.stack(mains), torch.stack(both)
+    m = curve.points[0][1].shape[-1]
+    counts = with_all_lists(resampled(curve.points[0][1].shape[1], SAMPLES, 0))
+    fronts = [(values, main) for _, values, main in curve.points]
+    found = curve_of(fronts, counts, torch.zeros(m, dtype=torch.float64), has_best=False)
+    origin = torch.zeros(m + 1, dtype=torch.float64)
+    both = [bootstrap_hypervolume(torch.cat([values, main.unsqueeze(-1)], dim=-1), counts, origin) for values, main in fronts]
+    return found.heights[..., 0], found.main, torch.stack(both)
 
 
 def _verdict(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> dict[str, Any]:
     """Differences of hypervolume between two curves at the main values that both reach."""
     import numpy as np
 
-    mains = [main.numpy() for _, main, _ in (one, other)]
-    low, high = max(main[:, 0].min() for main in mains), min(main[:, 0].max() for main in mains)
-    if low >= high:
+    from moft.engine.fronts import matched_curves
+
+    first, second = (matched_curves.Curve(main, volume.unsqueeze(-1)) for volume, main, _ in (one, other))
+    places = matched_curves.shared_main(first, second)
+    if not len(places):
         return {"main": [], "difference": [], "ci": [], "text": "the curves reach no main value in common"}
-    places = np.linspace(low, high, PLACES)
-
-    def heights(curve: tuple[Any, Any, Any]) -> Any:
-        volume, main, _ = (each.numpy() for each in curve)
-        orders = main.argsort(0)
-        columns = range(main.shape[1])
-        return np.stack([np.interp(places, main[orders[:, s], s], volume[orders[:, s], s]) for s in columns])
-
-    difference = heights(one) - heights(other)  # [1 + samples, places]
+    difference = matched_curves.differences_at(first, second, places)[..., 0].numpy()  # [1 + samples, places]
     ends = np.nanpercentile(difference[1:], (2.5, 97.5), axis=0)
     above = int((ends[0] > 0).sum())
-    text = f"above with its interval at {above} of {PLACES} main values from {low:.3f} to {high:.3f}, "
+    text = f"above with its interval at {above} of {len(places)} main values from {places[0]:.3f} to {places[-1]:.3f}, "
     text += f"by {1000 * difference[0].min():+.2f} to {1000 * difference[0].max():+.2f} e-3"
     return {
         "main": places.tolist(),

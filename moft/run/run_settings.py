@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 
 from moft.config.secret_variables import has_secret
 from moft.engine.training.trainer_settings import TrainerSettings
@@ -18,6 +18,13 @@ MOST_POINTS = 10_000
 """Largest number of points of a measured grid."""
 
 Split = Literal["train", "validation", "test"]
+Dial = Annotated[float, Ge(1e-12), Le(1e12)]
+"""A factor on the trained betas, in the range that `--dial` has."""
+
+
+def _as_trained() -> list[float]:
+    """The default dials."""
+    return [1.0]
 
 
 def _usual_indicators() -> Any:
@@ -36,6 +43,8 @@ class ProfileSettings:
         grid: the sampler whose grid gives the objective weights.
         indicators: numbers about the front, in addition to its hypervolume.
         points: number of points of the grid, at most 10,000.
+        dials: factors on the trained betas; grid and edges are measured at each of them, as one front. 1 is as trained,
+            larger is closer to the base model.
         validation_points: number of points of the grid that is measured during training; null for the vertices and the centroid.
         edges: extra points between every two vertices, for the pictures of up to 7 objectives; 0 for none.
         split: the split that is measured for the results.
@@ -50,6 +59,7 @@ class ProfileSettings:
     indicators: list[Indicator] = field(default_factory=_usual_indicators)
     validation_evaluator: Factory[Evaluator] | None = None
     points: Annotated[int, Ge(1), Le(MOST_POINTS)] = 11
+    dials: Annotated[list[Dial], MinLen(1)] = field(default_factory=_as_trained)
     validation_points: Annotated[int, Ge(1), Le(MOST_POINTS)] | None = None
     edges: Annotated[int, Ge(0), Le(1_000)] = 3
     split: Split = "test"

@@ -75,6 +75,8 @@ class Front:
         notes: sentences for the reader.
         served: `[n, m]`, the weights that the policy served in place of those of the grid; None if it serves any weights.
         nouns: what the task calls its lists and items.
+        dials: `[n, m]` float64, the factor on the trained betas at each point; None if it is not known.
+        base: values of the base model, one tradeoff row; None if it is not measured.
     """
 
     objectives: tuple[str, ...]
@@ -85,6 +87,8 @@ class Front:
     notes: tuple[str, ...] = ()
     served: Tensor | None = None
     nouns: Nouns = field(default_factory=Nouns)
+    dials: Tensor | None = None
+    base: ListValues | None = None
 
     @property
     def points(self) -> Tensor:
@@ -101,4 +105,5 @@ class Front:
         more = {name: series[rows] for name, series in self.measured.more.items()}
         measured = replace(self.measured, values=self.measured.values[rows], main=self.measured.main[rows], more=more)
         served = None if self.served is None else self.served[rows]
-        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, served=served)
+        dials = None if self.dials is None else self.dials[rows]
+        return replace(self, tradeoffs=self.tradeoffs.select(rows), measured=measured, served=served, dials=dials)

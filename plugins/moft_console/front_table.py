@@ -44,7 +44,8 @@ def print_front(front: Front) -> None:
 def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     """The columns and rows: weights, mean of each objective, of the main values if there are any, and of a few further values.
 
-    Of a front with more than `MAX_ROWS` points, evenly spaced ones are shown, including the first and the last.
+    The last row is the base model, if it was measured. Of a front with more than `MAX_ROWS` points, evenly spaced ones are
+    shown, including the first and the last.
     """
     tradeoffs = front.tradeoffs.expand(len(front.tradeoffs))
     weights, betas = tradeoffs.weights.tolist(), tradeoffs.betas.tolist()
@@ -52,10 +53,11 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     has_main = not all(map(math.isnan, main))
     further = _further(front)
     more = {name: front.measured.mean(series).tolist() for name, series in further.items()} if len(further) <= MAX_FURTHER else {}
-    varies = any(row != betas[0] for row in betas)
+    name, steering = ("betas", betas) if front.dials is None else ("dial", _dials(front.dials))
+    varies = any(row != steering[0] for row in steering)
     columns = [
         "weights",
-        *(["betas"] if varies else []),
+        *([name] if varies else []),
         *front.objectives,
         *([front.measured.main_name] if has_main else []),
         *more,
@@ -63,11 +65,16 @@ def front_table(front: Front) -> tuple[list[str], list[list[str]]]:
     rows = []
     for index in _shown(len(points)):
         row = [" ".join(f"{weight:.2f}" for weight in weights[index])]
-        row += [" ".join(f"{beta:g}" for beta in betas[index])] if varies else []
+        row += [" ".join(f"{value:g}" for value in steering[index])] if varies else []
         row += [_mean(value) for value in points[index]]
         row += [_mean(main[index])] if has_main else []
         row += [_mean(means[index]) for means in more.values()]
         rows.append(row)
+    if front.base is not None:
+        base = front.base
+        means = [*base.mean(base.values)[0].tolist(), *(base.mean(base.main).tolist() if has_main else [])]
+        means += [base.mean(base.more[name]).item() for name in more]
+        rows.append(["base", *([""] if varies else []), *map(_mean, means)])
     return columns, rows
 
 
@@ -79,6 +86,11 @@ def captions(front: Front) -> list[str]:
     shown += [f"{further} further values are in the report."] if further > MAX_FURTHER else []
     lists = front.nouns.count_lists(front.measured.values.shape[1])
     return [f"{front.metric}, on {lists} of the {front.split} split.", *front.notes, *shown]
+
+
+def _dials(dials: Tensor) -> list[list[float]]:
+    """The dial of each point: one number if it is the same for all objectives."""
+    return [row[:1] if len(set(row)) == 1 else row for row in dials.tolist()]
 
 
 def _further(front: Front) -> dict[str, Tensor]:

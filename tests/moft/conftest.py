@@ -87,6 +87,7 @@ class Made:
     parameters: int = 1000
     indicators: tuple[Any, ...] = (Slope(),)
     nouns: Nouns = field(default_factory=Nouns)
+    dials: tuple[float, ...] = ()
 
     def write(self) -> Path:
         """Makes the folder."""
@@ -98,12 +99,19 @@ class Made:
         elif self.points > m:
             inside = -torch.rand(self.points - m, m, generator=torch.Generator().manual_seed(1)).log()
             grid = torch.cat([grid, inside / inside.sum(1, keepdim=True)])
+        factors = torch.tensor(self.dials or (1.0,), dtype=torch.float64).repeat_interleave(self.points).unsqueeze(1)  # [n, 1]
+        grid = grid.repeat(len(self.dials or (1.0,)), 1)
         shared = torch.Generator().manual_seed(100 + (self.fold or 0))
         of_list = 0.3 * torch.rand(1, self.lists, m + 1, generator=shared)
         own = torch.Generator().manual_seed(sum(map(ord, str(self.path.name))))
-        noise = self.spread * torch.randn(self.points, self.lists, m + 1, generator=own)
+        noise = self.spread * torch.randn(len(grid), self.lists, m + 1, generator=own)
         level = torch.cat([1 - (1 - grid) ** 2, 1 - grid.amax(1, keepdim=True)], dim=1).unsqueeze(1)  # [n, 1, m + 1]
+        if self.dials:
+            nearer = 1 / (1 + factors.float()).unsqueeze(-1)  # [n, 1, 1]
+            level = torch.cat([level[..., :-1] * nearer, 1 - nearer.expand_as(level[..., -1:])], dim=-1)
         whole = 0.2 + 0.4 * level + of_list + self.lift + noise
+        if self.dials:
+            whole[..., -1] -= self.lift
         whole[:, : self.silent] = torch.nan
         base = 0.25 + self.base + of_list
         base[:, : self.silent] = torch.nan
@@ -112,12 +120,13 @@ class Made:
         lists = torch.arange(self.lists)
         front = Front(
             self.names,
-            Tradeoff(grid, torch.full((1, m), self.beta)),
+            Tradeoff(grid, torch.full((1, m), self.beta) * factors.float()),
             ListValues(whole[..., :-1], whole[..., -1], lists),
             "NDCG@10 (linear gain; lists without gain are skipped)",
             "test",
             self.notes,
             nouns=self.nouns,
+            dials=factors.expand(-1, m) if self.dials else None,
         )
         front = replace(front, **self.front)
         reference = torch.zeros(m) if self.reference is None else torch.tensor(self.reference)

@@ -13,7 +13,7 @@ from moft.cli.table_output import print_line
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import NOTHING, when_interrupted
-from moft.run.policy.parse_weights import dial_text, parse_dial
+from moft.run.policy.parse_weights import parse_dials
 
 if TYPE_CHECKING:
     from moft.run.run_settings import ProfileSettings
@@ -31,7 +31,13 @@ def profile(
     points: Annotated[
         int | None, typer.Option("--points", help="Points of the grid, at most 10,000; default those of the run.")
     ] = None,
-    dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
+    dial: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dial",
+            help=f"{DIAL_HELP} Repeatable: --dial 1 --dial 2 is a front of both, and --dial 1,2 one factor for each objective.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,7 +49,7 @@ def profile(
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
-    """Measure a trained policy again: on another split, with more points, at another dial or by other metrics."""
+    """Measure a trained policy again: on another split, with more points, at other dials or by other metrics."""
     plugins: Plugins = context.obj
     from moft.run.run_settings import MOST_POINTS
 
@@ -59,6 +65,7 @@ def profile(
     from moft.run.policy.open_run import open_run
     from moft.run.policy.point_files import partial_of, points_beside, points_key
     from moft.run.policy.policy_files import training_cost
+    from moft.run.report.dials import dial_text, dials_text
     from moft.run.report.write_front import write_results
     from moft.types import Run
 
@@ -66,9 +73,13 @@ def profile(
     settings = _with_changes(opened.settings.profile, split=split, points=points)
     chosen = parse_metrics(metric or [], opened.task)
     settings = with_metrics(settings, chosen)
-    factors = parse_dial(dial, opened.names)
-    is_as_trained = set(factors) == {1.0}
-    name = f"{settings.split}-{settings.points}" + ("" if is_as_trained else f"-dial-{dial_text(factors, '-')}")
+    dials = parse_dials(dial, opened.names) if dial else [[each] * len(opened.names) for each in sorted(settings.dials)]
+    is_as_trained = all(set(factors) == {1.0} for factors in dials)
+    name = f"{settings.split}-{settings.points}"
+    if not is_as_trained:
+        one, *others = dials
+        several = "-".join(dial_text(factors, ",") for factors in dials)
+        name += f"-dials-{several}" if others else f"-dial-{dial_text(one, '-')}"
     name += "".join(f"-{file_safe(each)}" for each in metric or [])
     target = out if out is not None else run / PROFILES / name
     if not is_free(target):
@@ -77,8 +88,9 @@ def profile(
         opened.folder.check_is_own(target)
     cost = training_cost(opened.folder)
     observers = Observers(plugins, Run(run.name, run, opened.folder.resolved_config()))
-    notes = [] if is_as_trained else [f"Measured at a dial of {dial_text(factors)}."]
-    check_profile(settings, opened.task.objectives)
+    words = f"{'a dial' if len(dials) == 1 else 'dials'} of {dials_text(dials)}"
+    notes = [] if is_as_trained else [f"Measured at {words}."]
+    check_profile(settings, opened.task.objectives, dials=len(dials))
     check_measurable(settings, opened.task)
     notes += reference_notes(settings, chosen)
     identity = opened.task.identity()
@@ -90,7 +102,7 @@ def profile(
         when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
         points_beside(target, key) as kept,
     ):
-        measured = measure(opened, settings, dial=factors, on_progress=observers.points_measured, kept=kept)
+        measured = measure(opened, settings, dials=dials, on_progress=observers.points_measured, kept=kept)
         with atomic_folder(target) as folder:
             write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder, data=identity)
     observers.front_profiled(measured.front)

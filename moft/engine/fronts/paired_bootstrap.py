@@ -81,7 +81,7 @@ def paired_differences(estimates: Tensor, samples: Tensor, lists: int, level: fl
     values = (estimates[:, first] - estimates[:, second]).flatten().double()  # [h], h = measures * pairs
     drawn = (samples[:, :, first] - samples[:, :, second]).flatten(1).double()  # [samples, h]
     scale = estimates.abs().nan_to_num(nan=0.0).amax(1) if runs else estimates.new_zeros(measures)
-    steps = _step_down(values, drawn, scale.double().repeat_interleave(len(pairs)) * _ROUNDING, lists, 1 - level)
+    steps = step_down(values, drawn, scale.double().repeat_interleave(len(pairs)), lists, level)
     places = [(measure, i, j) for measure in range(measures) for i, j in pairs]
     return [
         Difference(measure, i, j, value, low, high, p, is_significant)
@@ -106,18 +106,19 @@ def student_of_normal(normal: Tensor, degrees: int) -> Tensor:
     return (degrees * ((normal * (8 * degrees + 3) / (8 * degrees + 1)).square() / degrees).expm1()).sqrt()
 
 
-def _step_down(
-    values: Tensor, drawn: Tensor, rounding: Tensor, lists: int, error: float
+def step_down(
+    values: Tensor, drawn: Tensor, scale: Tensor, lists: int, level: float = 0.95
 ) -> list[tuple[float, float, float, float, bool]]:
-    """For each hypothesis: value, low, high, adjusted p and whether it is rejected.
+    """For each difference of a family: value, low, high, adjusted p and whether it is significant, as `paired_differences` says.
 
     Args:
-        values: `[h]`.
-        drawn: `[samples, h]`.
-        rounding: `[h]`, deviations up to it count as none.
+        values: `[h]`, float64.
+        drawn: `[samples, h]`, the same of each bootstrap sample.
+        scale: `[h]`, the size of what is compared; a deviation that is rounding beside it counts as none.
         lists: that were resampled.
-        error: probability of any false rejection.
+        level: probability of no false verdict.
     """
+    rounding, error = scale * _ROUNDING, 1 - level
     found = [(value, nan, nan, nan, False) for value in values.tolist()]
     tested = (~values.isnan() & ~drawn.isnan().all(0)).nonzero().flatten()  # [t]
     drawn = drawn[:, tested]

@@ -31,7 +31,7 @@ from moft.interfaces import (
 )
 from moft.interfaces.method import UsesAdaptiveSampler
 from moft.run.report.front_record import reference_point, validation_reference_point
-from moft.run.run_settings import ProfileSettings, RunSettings
+from moft.run.run_settings import MOST_POINTS, ProfileSettings, RunSettings
 from moft.run.validation_split import evaluators_of
 from moft.types import Objective, Tradeoff, betas_of
 from moft.types.objective import check_objective_names
@@ -59,15 +59,30 @@ def check_adaptive_sampler(settings: RunSettings, m: int) -> None:
         check_evaluated_before_end(evaluated_epochs(trainer.epochs, trainer.evaluations), trainer.epochs)
 
 
-def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) -> None:
+def check_profile(settings: ProfileSettings, objectives: Sequence[Objective], dials: int | None = None) -> None:
     """Checks that a front over these objectives can be measured; indicators are called once, with the weights as values.
 
+    Args:
+        settings: how it is measured.
+        objectives: that are measured.
+        dials: how many dials it is measured at, in place of those of the settings.
+
     Raises:
-        ConfigError: a name of an objective is not allowed, or the grid or the reference point does not fit the objectives.
+        ConfigError: a name of an objective is not allowed, the grid or the reference point does not fit the objectives, a dial is
+            given twice, or there are too many points.
         PluginError: the grid's sampler or an indicator fails, or returns something invalid.
     """
     check_objective_names(objectives)
     m = len(objectives)
+    twice = next((dial for dial in settings.dials if settings.dials.count(dial) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"[profile.dials] has {twice:g} twice; give each dial once.")
+    count = len(settings.dials) if dials is None else dials
+    if settings.points * count > MOST_POINTS:
+        raise ConfigError(
+            f"[profile.points] {settings.points:,} points at each of {count} dials are {settings.points * count:,}, and a front "
+            f"has at most {MOST_POINTS:,}; measure fewer points, or at fewer dials."
+        )
     reference_point(settings.reference, m)
     validation_reference_point(settings, m)
     try:
@@ -85,9 +100,12 @@ def check_profile(settings: ProfileSettings, objectives: Sequence[Objective]) ->
 
 
 def points_to_measure(profile: ProfileSettings, m: int) -> tuple[int, int]:
-    """How many points of the grid of m objectives, and how many more on its edges, are measured, beside the base model."""
-    grid = len(checked_grid(profile.grid(m), profile.points, m))
-    return grid, len(edge_weights(m, profile.edges)[0]) if m > 2 and grid > 1 else 0
+    """How many points of the grid of m objectives, and how many more on its edges, are measured, beside the base model.
+
+    Both are at all dials.
+    """
+    grid, dials = len(checked_grid(profile.grid(m), profile.points, m)), len(profile.dials)
+    return grid * dials, len(edge_weights(m, profile.edges)[0]) * dials if m > 2 and grid > 1 else 0
 
 
 def check_before_training(settings: RunSettings) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import torch
 
 from moft.errors import RunError
 from moft.run.folder.resume import differences
+from moft.run.report.dials import dial_text, dials_of
 from moft.run.report.read_front import MeasuredRun
 
 GRID = 1e-6  # weights closer than this are the same: grids are float32
@@ -114,10 +115,19 @@ def _check_words(first: MeasuredRun, run: MeasuredRun) -> None:
 
 def _check_grid(first: MeasuredRun, run: MeasuredRun) -> None:
     there, here = first.tensors["weights"], run.tensors["weights"]
-    if len(there) != len(here):
+    dials = [dials_of(side.record["points"]) for side in (first, run)]
+    counts = [max(1, len(each)) for each in dials]
+    if counts[0] != counts[1]:
+        words = " ".join(f"--dial {dial_text(dial, ',')}" for dial in max(dials, key=len))
         raise RunError(
-            f"{run.path}: the grid has {len(here)} points, that of {first.path} has {len(there)}, and more points reach a "
-            f"larger hypervolume; run `moft profile RUN --points {len(there)}` and compare the folder that it writes."
+            f"{run.path}: was measured at {_dials(counts[1])}, {first.path} at {_dials(counts[0])}, and more points reach a "
+            f"larger hypervolume; run `moft profile RUN {words}` and compare the folder that it writes."
+        )
+    if len(there) != len(here):
+        count, other = (len(side) // counts[0] for side in (there, here))
+        raise RunError(
+            f"{run.path}: the grid has {other} points, that of {first.path} has {count}, and more points reach a "
+            f"larger hypervolume; run `moft profile RUN --points {count}` and compare the folder that it writes."
         )
     apart = (there - here).abs().amax(1)
     if apart.max() > GRID:
@@ -127,6 +137,10 @@ def _check_grid(first: MeasuredRun, run: MeasuredRun) -> None:
             f"{run.path}: the grid differs from that of {first.path} (point {row + 1} has weights {before} there, {after} here); "
             "hypervolumes can only be compared over the same weights: give both runs the same profile.grid."
         )
+
+
+def _dials(count: int) -> str:
+    return f"{count} dial{'' if count == 1 else 's'}"
 
 
 def _without(content: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

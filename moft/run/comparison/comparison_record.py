@@ -15,7 +15,9 @@ from moft.engine.fronts.bootstrap import bootstrap_hypervolume, bootstrap_means,
 from moft.engine.fronts.hypervolume import hypervolume, hypervolume_error, hypervolume_method
 from moft.engine.fronts.paired_bootstrap import Difference, paired_differences
 from moft.run.comparison.comparison_table import number
+from moft.run.comparison.main_curves import curves_record
 from moft.run.comparison.seeds_and_folds import Entry
+from moft.run.report.dials import dial_text, dials_of
 from moft.run.report.front_record import LEVEL, intervals_text, main_name
 from moft.types import list_mean
 
@@ -41,7 +43,9 @@ def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, An
         rows.append(row)
         samples_of_rows.append(row_samples)
     estimates = torch.tensor([[_value(row[measure]) for row in rows] for measure in MEASURES], dtype=torch.float64)
-    found = paired_differences(estimates, torch.stack(samples_of_rows, dim=2), _fewest_lists(entries[0]), LEVEL)
+    fewest = _fewest_lists(entries[0])
+    found = paired_differences(estimates, torch.stack(samples_of_rows, dim=2), fewest, LEVEL)
+    curves = curves_record(entries, counts, fewest)
     names = [entry.name for entry in entries]
     verdicts = [_verdict(difference, names) for difference in found if not math.isnan(difference.p)]
     return {
@@ -60,6 +64,7 @@ def comparison_record(entries: Sequence[Entry], *, samples: int) -> dict[str, An
         "verdicts": verdicts,
         "adjustment": f"Verdicts at {LEVEL:.0%}, adjusted for all {len(verdicts)} comparisons (step-down max-t)",
         "notes": _notes(entries, rows),
+        **({} if curves is None else {"curves": curves}),
     }
 
 
@@ -93,7 +98,7 @@ def _measured(entry: Entry, counts: Tensor, reference: Tensor) -> tuple[dict[str
         "name": entry.name,
         "runs": [str(run.path) for run in entry.all_runs],
         "seeds": list(entry.seeds),
-        "betas": _betas(entry.runs[0][0].tensors["betas"]),
+        "betas": _betas(entry),
         "hypervolume": _summary(volumes, drawn_volumes) | {"standard_error": errors.mean().item()},
         "main": _summary(averages, drawn_means.mean((0, 2)))
         | {"deviation": torch.stack([_deviation(mean) for mean in means]).mean().item()},
@@ -138,8 +143,14 @@ def _points(values: Tensor, main: Tensor, counts: Tensor, weights: Tensor | None
     ]
 
 
-def _betas(betas: Tensor) -> list[float] | None:
-    """`[m]`, or None if the points have different betas."""
+def _betas(entry: Entry) -> list[float] | None:
+    """`[m]`, of several dials those at a dial of 1; None if the points have different ones."""
+    run = entry.runs[0][0]
+    betas, points = run.tensors["betas"], run.record["points"]
+    if len(dials_of(points)) > 1:
+        factors = [each if isinstance(each, list) else [each] * betas.shape[1] for each in (point["dial"] for point in points)]
+        whole = (betas.double() / torch.tensor(factors, dtype=torch.float64)).tolist()
+        betas = torch.tensor([[float(f"{value:.6g}") for value in row] for row in whole], dtype=torch.float64)
     return betas[0].tolist() if (betas == betas[0]).all() else None
 
 
@@ -201,6 +212,10 @@ def _notes(entries: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> list[
     if len({str(row["betas"]) for row in rows}) > 1:
         betas = "; ".join(f"{row['name']} {_beta_words(row['betas'])}" for row in rows)
         notes.append(f"Betas differ: {betas}.")
+    dials = [" ".join(map(dial_text, dials_of(entry.runs[0][0].record["points"]))) for entry in entries]
+    if any(" " in text for text in dials) and len(set(dials)) > 1:
+        words = "; ".join(f"{row['name']} has {text}" for row, text in zip(rows, dials, strict=True))
+        notes.append(f"Dials differ: {words}.")
     meanings: dict[str, dict[str, str]] = {}
     for entry in entries:
         for run in entry.all_runs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moft.files.csv import csv_text
@@ -43,9 +43,12 @@ def run_rows(record: Mapping[str, Any]) -> list[list[str]]:
 
 
 def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
-    """Column names, then measure, verdict, difference, interval and p-value of each pair; a significant one is positive."""
+    """Column names, then measure, verdict, difference, interval and p-value of each pair of the best run of a measure.
+
+    A significant difference is positive.
+    """
     rows = [["measure", "verdict", "difference", "interval", "p"]]
-    for verdict in record["verdicts"]:
+    for verdict in (each for each in record["verdicts"] if _best(record, each["measure"]) in (each["first"], each["second"])):
         value, ends = verdict["difference"], verdict["ci"]
         if verdict["is_significant"] and value < 0:
             value, ends = -value, [-ends[1], -ends[0]]
@@ -55,21 +58,43 @@ def verdict_rows(record: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def _best(record: Mapping[str, Any], measure: str) -> str:
+    """The name of the entry with the largest value."""
+    known = [entry for entry in record["entries"] if number(entry[measure]["value"], "") != MISSING]
+    return str(max(known, key=lambda entry: entry[measure]["value"])["name"]) if known else ""
+
+
 def comparison_table(record: Mapping[str, Any]) -> str:
-    """The table as CSV, with all digits; empty where there is no number."""
+    """The table as CSV, with all digits; empty where there is no number.
+
+    The last columns name the entries that each is significantly above and below.
+    """
     indicators = _indicators(record)
     measures = ("hypervolume", "main")
     of_measure = [f"{name}{end}" for name in measures for end in ("", ":low", ":high", ":deviation_over_seeds")]
     costs = ("jobs", "seconds", "separate_seconds", "parameters", "base_seconds")
-    rows: list[list[object]] = [["run", *of_measure, "main:deviation", *indicators, *costs]]
+    sides = [(name, side) for name in measures for side in ("above", "below")]
+    rows: list[list[object]] = [
+        ["run", *of_measure, "main:deviation", *indicators, *costs, *(f"{name}:{side}" for name, side in sides)]
+    ]
     for entry in record["entries"]:
         row = []
         for name in measures:
             row += [entry[name]["value"], *entry[name]["ci"], entry[name]["deviation_over_seeds"]]
         row += [entry["main"]["deviation"], *(entry["indicators"].get(name) for name in indicators)]
         row += [entry["cost"][name] for name in costs]
-        rows.append([entry["name"], *("" if value is None or math.isnan(value) else value for value in row)])
+        others = ["; ".join(_significant(record, entry["name"], *each)) for each in sides]
+        rows.append([entry["name"], *("" if value is None or math.isnan(value) else value for value in row), *others])
     return csv_text(rows)
+
+
+def _significant(record: Mapping[str, Any], name: str, measure: str, side: str) -> Iterator[str]:
+    """The entries that an entry is significantly above or below."""
+    for verdict in record["verdicts"]:
+        if verdict["measure"] == measure and verdict["is_significant"] and name in (verdict["first"], verdict["second"]):
+            is_above = (verdict["difference"] > 0) == (verdict["first"] == name)
+            if is_above == (side == "above"):
+                yield verdict["second"] if verdict["first"] == name else verdict["first"]
 
 
 def _indicators(record: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
 
 from moft.engine.checks.sampler_draws import checked_grid
 from moft.engine.fronts.base_model_policy import base_values
@@ -15,7 +19,7 @@ from moft.run.policy.point_files import PointFiles
 from moft.run.report.figure_style import PAIRED
 from moft.run.report.front_record import Measured, reference_point
 from moft.run.run_settings import ProfileSettings
-from moft.types import Tradeoff
+from moft.types import Front, Tradeoff
 
 BOOTSTRAP_SEED = 0
 """The same for every run, so that runs on the same lists are resampled in the same way and can be compared in pairs."""
@@ -25,37 +29,42 @@ def measure(
     opened: OpenedRun,
     settings: ProfileSettings,
     *,
-    dial: float | Sequence[float] = 1.0,
+    dials: Sequence[float | Sequence[float]] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     kept: PointFiles | None = None,
 ) -> Measured:
     """Measures the policy of a run on one split of the data.
 
-    The result has the front over a grid of objective weights, points on the edges between vertices for the pictures, and the
-    base model.
+    The result has the front over a grid of objective weights at every dial, points on the edges between vertices for the
+    pictures, and the base model.
 
     Args:
         opened: the run.
         settings: how to measure.
-        dial: factor on the trained betas, above 0, or one for each objective; above 1 is closer to the base model.
+        dials: factors on the trained betas, above 0, each for all objectives or one for each objective; above 1 is closer to the
+            base model. None for those of the settings.
         on_progress: called with the number of points done and of all points, at the start and after each point; of evaluators
             other than a `LongEvaluator`, only once they have taken ten seconds.
         kept: where points are kept as they are measured, and looked up; None measures all of them.
 
     Raises:
         ShapeError: weights of the grid do not sum to one, or a dial is not positive.
-        ConfigError: the dial changes the ratios of the betas, which the policy does not support.
+        ConfigError: a dial changes the ratios of the betas, which the policy does not support.
     """
     task, m = opened.task, len(opened.task.objectives)
     evaluator: Evaluator = settings.evaluator(task.objectives, task.main)
-    betas = opened.betas_at(dial)
+    factors = [
+        [dial] * m if isinstance(dial, int | float) else list(dial) for dial in (settings.dials if dials is None else dials)
+    ]
+    at_dials = torch.tensor(sorted(factors), dtype=torch.float64)  # [d, m]
+    betas = torch.cat([opened.betas_at(row) for row in at_dials.tolist()])  # [d, m]
     grid = checked_grid(settings.grid(m), settings.points, m)
     edge_tradeoffs = None
     if settings.edges and 2 < m <= PAIRED and len(grid) > 1:
-        edge_tradeoffs = Tradeoff(edge_weights(m, settings.edges)[0], betas)
+        edge_tradeoffs = _at_every(betas, edge_weights(m, settings.edges)[0])
         if substitutions(opened.policy, edge_tradeoffs, opened.names):
             edge_tradeoffs = None  # points of the grid would serve them, and these are shown anyway
-    grid_points, edge_points = len(grid), 0 if edge_tradeoffs is None else len(edge_tradeoffs)
+    grid_points, edge_points = len(grid) * len(betas), 0 if edge_tradeoffs is None else len(edge_tradeoffs)
     all_points = grid_points + edge_points + 1  # the base model is one point
 
     told = -1
@@ -70,7 +79,7 @@ def measure(
         return None if on_progress is None else report
 
     policy, split = opened.policy, settings.split
-    tradeoffs, notes = Tradeoff(grid, betas).checked(), findings(policy)
+    tradeoffs, notes = _at_every(betas, grid).checked(), findings(policy)
     front = measure_front(policy, task, evaluator, tradeoffs, split, notes=notes, on_progress=progress_from(0), kept=kept)
     edge_front = None
     if edge_tradeoffs is not None:
@@ -79,4 +88,18 @@ def measure(
     progress, of_base = progress_from(grid_points + edge_points), None if kept is None else kept.of("base")
     base = base_values(task, evaluator, split, on_progress=progress, kept=of_base)
     reference = reference_point(settings.reference, m)
+    front = replace(_with_dials(front, at_dials), base=base)
+    edge_front = None if edge_front is None else _with_dials(edge_front, at_dials)
     return Measured(front, edge_front, base, reference, settings.bootstrap_samples, BOOTSTRAP_SEED)
+
+
+def _at_every(betas: Tensor, weights: Tensor) -> Tradeoff:
+    """All weights, `[n, m]`, at the betas of one dial after another, `[d, m]`."""
+    if len(betas) == 1:
+        return Tradeoff(weights, betas)
+    return Tradeoff(weights.repeat(len(betas), 1), betas.repeat_interleave(len(weights), 0))
+
+
+def _with_dials(front: Front, dials: Tensor) -> Front:
+    """The front with the dial of each point, of those that `_at_every` put one after another, `[d, m]`."""
+    return replace(front, dials=dials.repeat_interleave(len(front.tradeoffs) // len(dials), 0))

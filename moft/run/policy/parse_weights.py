@@ -74,9 +74,25 @@ def parse_dial(text: str, names: Sequence[str]) -> list[float]:
     return [checked_dial(factor) for factor in factors]
 
 
-def dial_text(factors: Sequence[float], separator: str = ", ") -> str:
-    """A dial as short text: one number if all its factors are equal."""
-    return separator.join(f"{factor:g}" for factor in (factors[:1] if len(set(factors)) == 1 else factors))
+def parse_dials(given: Sequence[str], names: Sequence[str]) -> list[list[float]]:
+    """Several dials, in ascending order; arguments and errors are those of `parse_dial`.
+
+    Raises:
+        ConfigError: one is given twice.
+    """
+    for text in given:
+        parts = [part.strip() for part in text.split(",")]
+        if "=" not in text and len(parts) not in (1, len(names)):
+            each = " ".join(f"--dial {part}" for part in parts)
+            raise ConfigError(
+                f"--dial {text!r}: {len(parts)} values for {len(names)} objectives: {', '.join(names)}. For several dials, give "
+                f"each by itself: {each}."
+            )
+    dials = [parse_dial(text, names) for text in given]
+    for text, dial in zip(given, dials, strict=True):
+        if dials.count(dial) > 1:
+            raise ConfigError(f"--dial {text}: is given twice; give each dial once.")
+    return sorted(dials)
 
 
 def weights_from_json(value: object, names: Sequence[str], where: str) -> list[float]:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.run.report.figure_style import ACCENT, DOTS, ELSEWHERE, INK, MUTED, PAIRED, WIDTH, shortened, styled
+from moft.run.report.dials import dial_text, dials_of, rows_of_dials
+from moft.run.report.figure_style import ACCENT, DOTS, ELSEWHERE, GRID, INK, MUTED, PAIRED, WIDTH, shortened, styled
 from moft.run.report.front_record import main_name, main_title, nouns_of
 from moft.run.report.parallel_axes import Lines, left_out, parallel_axes
 from moft.types import MAIN
@@ -30,46 +31,62 @@ HEADER = 0.95  # inches
 
 @dataclass(frozen=True)
 class _Points:
-    """Measured points as arrays: weights and values `[n, m]`, ci `[n, m, 2]`, main `[n]`, main_ci `[n, 2]`; NaN for null."""
+    """Measured points as arrays: weights and values `[n, m]`, ci `[n, m, 2]`, main `[n]`, main_ci `[n, 2]`; NaN for null.
+
+    `dials` are the rows of each dial, and `shown` the dials that are not grey.
+    """
 
     weights: Array
     values: Array
     ci: Array
     main: Array
     main_ci: Array
+    dials: list[list[int]]
+    shown: Sequence[int]
 
     @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]], m: int) -> _Points:
+    def of(cls, records: Sequence[Mapping[str, Any]], m: int, dial: int | None = None) -> _Points:
         def column(key: str, *shape: int) -> Array:
             return np.array([record.get(key) for record in records], dtype=np.float64).reshape(len(records), *shape)
 
-        return cls(column("weights", m), column("values", m), column("ci", m, 2), column("main"), column("main_ci", 2))
+        dials = rows_of_dials(records)
+        shown = range(len(dials)) if dial is None else [dial]
+        measured = column("values", m), column("ci", m, 2), column("main"), column("main_ci", 2)
+        return cls(column("weights", m), *measured, dials, shown)
+
+    @property
+    def is_shown(self) -> NDArray[np.bool_]:
+        """`[n]`, whether the dial of each point is shown."""
+        keep = np.zeros(len(self.weights), dtype=np.bool_)
+        keep[[row for dial in self.shown for row in self.dials[dial]]] = True
+        return keep
 
 
-def front_figure(record: Mapping[str, Any]) -> Figure:
+def front_figure(record: Mapping[str, Any], dial: int | None = None) -> Figure:
     """A panel for each pair of objectives (with one objective, for its values), and one for the main objective if there is one.
 
     More than `PAIRED` objectives are on parallel axes, in one panel.
 
     Args:
         record: the content of `front.json`.
+        dial: the index of the one that is shown, with the points of the others in grey; None shows all. The axes are the same.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     names, m = list(record["objectives"]), len(record["objectives"])
-    grid = _Points.of(record["points"], m)
-    both = _Points.of([*record["points"], *record["edges"]], m)
+    grid = _Points.of(record["points"], m, dial)
+    both = _Points.of([*record["points"], *record["edges"]], m, dial)
     base = _Points.of([{**record["base"], "weights": [np.nan] * m}], m)
     if m > PAIRED:
-        return _of_many(record, grid, base)
+        return _of_many(record, grid, base, dial)
     side = max(1, m - 1)
     width = max(WIDTH, 2.5 * side)
     height = HEADER + (6.6 if side == 1 else side * min(4.2, 0.74 * width / side))
     with styled():
         below_header = ConstrainedLayoutEngine(rect=(0.006, 0.0, 0.988, 1 - HEADER / height), w_pad=0.07, h_pad=0.07)
         figure = Figure(figsize=(width, height), dpi=DOTS, layout=below_header)
-        _header(figure, record, height)
+        _header(figure, record, height, dial)
         if side == 1:
             cells = figure.add_gridspec(1, 2, width_ratios=[1.75 if np.isfinite(grid.main).any() else 3, 1])
             aside = cells[0, 1]
@@ -79,16 +96,17 @@ def front_figure(record: Mapping[str, Any]) -> Figure:
         metric = short_metric(record["metric"])
         if m == 1:
             axes = figure.add_subplot(cells[0, 0], label="pair")
-            numbers = _numbers(grid)
-            _series(axes, numbers, grid.values[:, 0], grid.ci[:, 0], base.values[0, 0], base.ci[0, 0])
+            _series(axes, grid, _numbers(grid), grid.values[:, 0], grid.ci[:, 0], base.values[0, 0], base.ci[0, 0])
             axes.set(title=shortened(names[0], 40), xlabel="point of the grid", ylabel=metric)
         else:
             _pairs(figure, cells, grid, both, base, names, metric)
+            if m == 2:
+                _name_dials(figure.axes[0], both, dials_of(record["points"]))
         _aside(figure, aside, grid, base, names, main_title(record), metric if main_name(record) == MAIN else "")
     return figure
 
 
-def _of_many(record: Mapping[str, Any], grid: _Points, base: _Points) -> Figure:
+def _of_many(record: Mapping[str, Any], grid: _Points, base: _Points, dial: int | None) -> Figure:
     """The points of the grid on parallel axes, above the main values if there are any."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -96,21 +114,24 @@ def _of_many(record: Mapping[str, Any], grid: _Points, base: _Points) -> Figure:
     names, has_main = list(record["objectives"]), np.isfinite(grid.main).any()
     header, height = HEADER + 0.25, 9.0 + (3.2 if has_main else 0.0)
     is_vertex = grid.weights.max(1) >= BETWEEN
+    shown = grid.is_shown
+    others = Lines(grid.values[~shown], "other dials", {"colors": GRID, "linewidths": 0.9})
     groups = [
-        Lines(grid.values[~is_vertex], "point of the grid", {"colors": ELSEWHERE, "linewidths": 0.9}),
-        Lines(grid.values[is_vertex], "all weight on one objective", {"colors": ACCENT, "linewidths": 1.2, "alpha": 0.7}),
+        *([] if shown.all() else [others]),
+        Lines(grid.values[shown & ~is_vertex], "point of the grid", {"colors": ELSEWHERE, "linewidths": 0.9}),
+        Lines(grid.values[shown & is_vertex], "all weight on one objective", {"colors": ACCENT, "linewidths": 1.2, "alpha": 0.7}),
         Lines(base.values, "base model", {"colors": "black", "linewidths": 2.0, "linestyles": "--"}),
     ]
     with styled():
         below = ConstrainedLayoutEngine(rect=(0.006, 0.0, 0.988, 1 - header / height), w_pad=0.07, h_pad=0.07)
         figure = Figure(figsize=(WIDTH, height), dpi=DOTS, layout=below)
-        _header(figure, record, height)
+        _header(figure, record, height, dial)
         figure.text(0.012, 1 - 0.83 / height, left_out(len(names)), fontsize=11, color=MUTED, va="top")
         cells = figure.add_gridspec(2, 1, height_ratios=[2.2, 1]) if has_main else figure.add_gridspec(1, 1)
         parallel_axes(figure.add_subplot(cells[0, 0], label="parallel"), names, groups)
         if has_main:
             axes = figure.add_subplot(cells[1, 0], label="main")
-            _series(axes, _numbers(grid), grid.main, grid.main_ci, base.main[0], base.main_ci[0])
+            _series(axes, grid, _numbers(grid), grid.main, grid.main_ci, base.main[0], base.main_ci[0])
             unit = short_metric(record["metric"]) if main_name(record) == MAIN else ""
             axes.set(title=main_title(record), xlabel="point of the grid", ylabel=unit)
     return figure
@@ -129,7 +150,7 @@ def _colours() -> Colormap:
     return ListedColormap(colormaps["viridis"](np.linspace(0.02, 0.9, 256)))
 
 
-def _header(figure: Figure, record: Mapping[str, Any], height: float) -> None:
+def _header(figure: Figure, record: Mapping[str, Any], height: float, dial: int | None) -> None:
     volume = record["hypervolume"]
     value = "not measured" if volume["value"] is None else f"{volume['value']:.4g}"
     low, high = volume["ci"]
@@ -140,6 +161,12 @@ def _header(figure: Figure, record: Mapping[str, Any], height: float) -> None:
     left = 0.012
     figure.text(left, 1 - 0.24 / height, title, fontsize=16, weight="bold", va="top")
     how = f"Larger is better on every axis. Bars and brackets: {record['intervals']}."
+    dials = [dial_text(each) for each in dials_of(record["points"])]
+    if dial is not None:
+        how = f"Dial {dials[dial]}; grey: the points of other dials. {how}"
+    elif len(dials) > 1:
+        which = f"Dials {', '.join(dials)}" if len(dials) <= 6 else f"{len(dials)} dials"
+        how = f"{which}; a line joins the points of one dial. {how}"
     figure.text(left, 1 - 0.58 / height, how, fontsize=11, color=MUTED, va="top")
 
 
@@ -169,19 +196,26 @@ def _pair(axes: Axes, grid: _Points, points: _Points, base: _Points, i: int, j: 
     colours = _colours()
     mass, share = _mass_and_share(grid.weights, i, j)
     x, y = grid.values[:, i], grid.values[:, j]
-    axes.scatter(x[mass < 0.5], y[mass < 0.5], s=20, color=ELSEWHERE, linewidths=0, zorder=2)
-    near = (mass >= 0.5) & (mass < BETWEEN)
+    far = (mass < 0.5) | ~grid.is_shown
+    axes.scatter(x[far], y[far], s=20, color=ELSEWHERE, linewidths=0, zorder=2)
+    near = (mass >= 0.5) & (mass < BETWEEN) & grid.is_shown
     axes.scatter(x[near], y[near], s=24, c=colours(share[near]), linewidths=0, zorder=3)
     mass, share = _mass_and_share(points.weights, i, j)
     x, y = points.values[:, i], points.values[:, j]
-    between = np.flatnonzero(mass >= BETWEEN)
-    between = between[np.argsort(share[between], kind="stable")]
-    axes.plot(x[between], y[between], color=MUTED, linewidth=1, zorder=3)
+    for at in range(len(points.dials)):
+        joined = _between(points, at, i, j)
+        axes.plot(x[joined], y[joined], color=MUTED if at in points.shown else ELSEWHERE, linewidth=1, zorder=3)
+    between = np.concatenate([_between(points, at, i, j) for at in range(len(points.dials))])
+    is_front = nondominated(torch.from_numpy(np.stack([x, y], axis=1)[between])).numpy()
     ci = points.ci[between]
+    ends = np.stack([ci[:, i], ci[:, j]], axis=-1)  # [k, 2, 2]
+    axes.update_datalim(ends[np.isfinite(ends).all(-1)])  # also of dials that are not shown, so that all pictures have one frame
+    shown = points.is_shown[between]
+    axes.scatter(x[between[~shown]], y[between[~shown]], s=20, color=ELSEWHERE, linewidths=0, zorder=2)
+    between, is_front, ci = between[shown], is_front[shown], ci[shown]
     thin: dict[str, Any] = {"colors": colours(share[between]), "alpha": 0.45, "linewidth": 1.3, "zorder": 2.5}
     axes.hlines(y[between], ci[:, i, 0], ci[:, i, 1], **thin)
     axes.vlines(x[between], ci[:, j, 0], ci[:, j, 1], **thin)
-    is_front = nondominated(torch.from_numpy(np.stack([x, y], axis=1)[between])).numpy()
     for keep, size, edge, width in ((~is_front, 34, "white", 0.7), (is_front, 62, INK, 1.3)):
         rows = between[keep]
         axes.scatter(x[rows], y[rows], s=size, c=colours(share[rows]), edgecolors=edge, linewidths=width, zorder=4)
@@ -189,6 +223,21 @@ def _pair(axes: Axes, grid: _Points, points: _Points, base: _Points, i: int, j: 
     axes.hlines([base_y], [across[0]], [across[1]], colors="black", linewidth=1.3, zorder=5)
     axes.vlines([base_x], [up[0]], [up[1]], colors="black", linewidth=1.3, zorder=5)
     axes.scatter([base_x], [base_y], s=75, marker="x", color="black", linewidths=2.2, zorder=6)
+
+
+def _between(points: _Points, dial: int, i: int, j: int) -> NDArray[np.intp]:
+    """The rows of one dial with all weight on two objectives, in the order of their weights."""
+    mass, share = _mass_and_share(points.weights, i, j)
+    rows = np.array([row for row in points.dials[dial] if mass[row] >= BETWEEN], dtype=np.intp)
+    return rows[np.argsort(share[rows], kind="stable")]
+
+
+def _name_dials(axes: Axes, points: _Points, dials: Sequence[Any]) -> None:
+    """Writes each dial beside the middle of its line, if there are several."""
+    for at, dial in enumerate(dials if len(dials) > 1 else []):
+        middle = _between(points, at, 0, 1)
+        place = points.values[middle[len(middle) // 2]]
+        axes.annotate(dial_text(dial), place, (7, 7), textcoords="offset points", fontsize=10, color=INK, zorder=7)
 
 
 def _mass_and_share(weights: Array, i: int, j: int) -> tuple[Array, Array]:
@@ -209,7 +258,7 @@ def _aside(figure: Figure, place: Any, grid: _Points, base: _Points, names: Sequ
         axes = figure.add_subplot(main, label="main")
         x = grid.weights[:, 1] if m == 2 else _numbers(grid)
         tints = _colours()(grid.weights[:, 1]) if m == 2 else None
-        _series(axes, x, grid.main, grid.main_ci, base.main[0], base.main_ci[0], tints)
+        _series(axes, grid, x, grid.main, grid.main_ci, base.main[0], base.main_ci[0], tints)
         across = f"weight of {shortened(names[1], 30)}" if m == 2 else "point of the grid"
         axes.set(title=title, xlabel=across, ylabel=unit)
         if m == 2:
@@ -222,17 +271,24 @@ def _numbers(grid: _Points) -> Array:
     return np.arange(1, len(grid.main) + 1, dtype=np.float64)
 
 
-def _series(axes: Axes, x: Array, values: Array, ci: Array, base: float, base_ci: Array, tints: Any = None) -> None:
-    """Values with intervals from left to right, over a line and a band for the base model."""
+def _series(
+    axes: Axes, grid: _Points, x: Array, values: Array, ci: Array, base: float, base_ci: Array, tints: Any = None
+) -> None:
+    """Values with intervals from left to right, over a line and a band for the base model; the points of a dial are joined."""
     from matplotlib.ticker import MaxNLocator
 
     if np.isfinite(base):
         axes.axhline(base, color="black", linewidth=1.3, zorder=2)
     if np.isfinite(base_ci).all():
         axes.axhspan(base_ci[0], base_ci[1], color="black", alpha=0.09, linewidth=0, zorder=1)
-    colours: Any = ACCENT if tints is None else tints
-    axes.vlines(x, ci[:, 0], ci[:, 1], colors=colours, alpha=0.5, linewidth=1.5, zorder=3)
-    axes.scatter(x, values, s=36, c=colours, edgecolors="white", linewidths=0.7, zorder=4)
+    for at, rows in enumerate(grid.dials):
+        is_shown = at in grid.shown
+        colours: Any = ELSEWHERE if not is_shown else ACCENT if tints is None else tints[rows]
+        if len(grid.dials) > 1:
+            order = np.array(rows)[np.argsort(x[rows], kind="stable")]
+            axes.plot(x[order], values[order], color=MUTED if is_shown else ELSEWHERE, linewidth=1, zorder=2.5)
+        axes.vlines(x[rows], ci[rows, 0], ci[rows, 1], colors=colours, alpha=0.5 if is_shown else 0, linewidth=1.5, zorder=3)
+        axes.scatter(x[rows], values[rows], s=36, c=colours, edgecolors="white", linewidths=0.7, zorder=4 if is_shown else 3)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=tints is None))
     axes.yaxis.set_major_locator(MaxNLocator(6))
     if len(x) == 1:

@@ -17,6 +17,7 @@ from moft.engine.training.jobs.job_records import TrainingCost
 from moft.errors import ConfigError
 from moft.files.csv import csv_text
 from moft.interfaces import Indicator
+from moft.run.report.dials import dial_text, dials_as_json
 from moft.run.run_settings import ProfileSettings
 from moft.types import MAIN, Front, ListValues, Nouns, list_mean
 
@@ -181,6 +182,8 @@ def point_records(front: Front, counts: Tensor) -> list[dict[str, Any]]:
         {"weights": weights, "betas": betas, **record}
         for weights, betas, record in zip(tradeoffs.weights.tolist(), tradeoffs.betas.tolist(), values, strict=True)
     ]
+    if front.dials is not None:
+        records = [{**record, "dial": dial} for record, dial in zip(records, dials_as_json(front.dials), strict=True)]
     if front.served is None:
         return records
     return [{**record, "served": served} for record, served in zip(records, front.served.tolist(), strict=True)]
@@ -208,21 +211,26 @@ def nouns_of(record: Mapping[str, Any]) -> Nouns:
 
 
 def front_table(record: Mapping[str, Any]) -> str:
-    """The points of a front as CSV, one row each; the main columns are empty where there is no main objective.
+    """The points of a front as CSV, one row each, and a last row for the base model.
 
-    Further values of the evaluator are the last columns.
+    The main columns are empty where there is no main objective. Further values of the evaluator are the last columns, before
+    that of the dial. The base model has no weights and betas, which are NaN, and an infinite dial.
     """
     names = record["objectives"]
     header = [f"weight:{name}" for name in names] + [f"beta:{name}" for name in names]
     header += [column for name in names for column in (name, f"{name}:low", f"{name}:high")] + ["main", "main:low", "main:high"]
     more = list(record["points"][0].get("more", {}))
-    rows = [[*header, *more]]
-    for point in record["points"]:
+    has_dials = "dial" in record["points"][0]
+    rows = [[*header, *more, *(["dial"] if has_dials else [])]]
+    nothing = [math.nan] * len(names)
+    base = [{"weights": nothing, "betas": nothing, "dial": math.inf, **record["base"]}] if "base" in record else []
+    for point in [*record["points"], *base]:
         row = [*point["weights"], *point["betas"]]
         for value, (low, high) in zip(point["values"], point["ci"], strict=True):
             row += [value, low, high]
         others = [point["main"], *point["main_ci"], *(point["more"][name] for name in more)]
-        rows.append([*row, *("" if value is None or math.isnan(value) else value for value in others)])
+        row += ["" if value is None or math.isnan(value) else value for value in others]
+        rows.append([*row, *([dial_text(point["dial"])] if has_dials else [])])
     return csv_text(rows)
 
 

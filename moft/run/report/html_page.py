@@ -17,6 +17,7 @@ from moft.run.folder.checkpoint import read_steps
 from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
+from moft.run.report.dials import dial_text, dials_of, rows_of_dials
 from moft.run.report.figure_style import png
 from moft.run.report.front_figure import front_figure, short_metric
 from moft.run.report.front_record import main_name, main_title, nouns_of
@@ -38,19 +39,21 @@ def write_report(record: Mapping[str, Any], run: RunFolder, target: Path) -> Non
         run: the run that was measured.
         target: a folder that exists.
     """
-    picture = png(front_figure(record))
-    page = report_page(record, run, picture)
+    count = len(dials_of(record["points"]))
+    picture, *by_dial = (png(front_figure(record, dial)) for dial in [None, *(range(count) if count > 1 else [])])
+    page = report_page(record, run, picture, by_dial)
     atomic_write(target / "front.png", picture)
     atomic_write(target / "report.html", page.encode())
 
 
-def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> str:
-    """The page as HTML; it loads no other files and needs no script.
+def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes, by_dial: Sequence[bytes] = ()) -> str:
+    """The page as HTML; it loads no other files and needs no script. With several dials, a script shows one of them at a time.
 
     Args:
         record: the content of `front.json`.
         run: whose steps, versions and config the page shows.
         picture: of the front, as PNG.
+        by_dial: a picture for each dial, as PNG; none if there is one dial.
     """
     steps = read_steps(run.steps)
     versions = read_versions(run.versions) if run.versions.exists() else None
@@ -67,6 +70,9 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes) -> st
         has_main=any(_is_known(point["main"]) for point in record["points"]),
         is_front=_is_front(record),
         betas=_shared_betas(record["points"]),
+        dials=[dial_text(dial) for dial in dials_of(record["points"])] if by_dial else [],
+        dial_at={row: at for at, rows in enumerate(rows_of_dials(record["points"])) for row in rows},
+        by_dial=by_dial,
         reference=_reference(record["hypervolume"]["reference"]),
         ranges=list(_ranges(record)),
         segments=record.get("segments", []),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from moft.errors import RunError
 from moft.files.expected_keys import check_expected, read_expected
 from moft.files.safetensors import load_tensors
 from moft.run.folder.layout_version import check_schema
+from moft.run.report.dials import dials_of, rows_of_dials
 from moft.run.report.front_record import SCHEMA, Cost, nouns_of
 from moft.types import Nouns, list_mean
 
@@ -25,7 +26,7 @@ _NUMBER = (float, None)  # null where nothing was measured
 _RANGE = [_NUMBER]
 _VALUES = {"values": [_NUMBER], "ci": [_RANGE], "main": _NUMBER, "main_ci": _RANGE, "more?": {"*": _NUMBER}}
 _MEANS = {"values": [_NUMBER], "main": _NUMBER}
-_POINT = {"weights": [float], "betas": [float], **_VALUES, "served?": [float]}
+_POINT = {"weights": [float], "betas": [float], **_VALUES, "dial?": (float, [float]), "served?": [float]}
 COST = {"jobs": int, "seconds": float, "separate_seconds": _NUMBER, "parameters": int, "base_seconds": float}
 _RECORD = {
     **{"objectives": [str], "metric": str, "split": str, "lists?": int, "nouns": {"list": str, "item": str}},
@@ -145,6 +146,8 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
         if name not in tensors:
             raise RunError(f"{path / LISTS}: is damaged; it lacks {name!r}.")
     n, m, lists = len(record["points"]), len(record["objectives"]), len(tensors["lists"])
+    if _has_faulty_dials(record["points"], m):
+        raise RunError(f"{path / RECORD}: is damaged; its points do not have the dials of a grid with {m} objectives. {_AGAIN}")
     if "list_weights" in tensors and list(tensors["list_weights"].shape) != [lists]:
         raise RunError(f"{path / LISTS}: 'list_weights' has shape {list(tensors['list_weights'].shape)}, not [{lists}].")
     shapes = {
@@ -175,6 +178,14 @@ def _check_whole(record: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
             raise RunError(
                 f"{path / LISTS}: {name!r} is not what {RECORD} next to it has; one of the two files was changed. {_AGAIN}"
             )
+
+
+def _has_faulty_dials(points: Sequence[Mapping[str, Any]], m: int) -> bool:
+    """Whether a point lacks a dial that others have, a dial has not as many points as others, or a factor is not allowed."""
+    rows = rows_of_dials(points)
+    factors = [_listed(dial) for dial in dials_of(points)]
+    is_whole = len({len(at) for at in rows}) <= 1 and sum(map(len, rows)) == len(points)
+    return not is_whole or any(len(row) not in (1, m) or min(row) <= 0 for row in factors)
 
 
 def _listed(value: Any) -> list[Any]:

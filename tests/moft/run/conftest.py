@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ class Width:
 def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
     """Makes the content of a `front.json` of m objectives, as it is read back from the disk."""
 
-    def make(m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), betas_of=None, lists=12, nouns=None):
+    def make(
+        m, *, names=None, has_main=True, metric=METRIC, split="test", notes=(), betas_of=None, lists=12, nouns=None, dials=None
+    ):
         names = names or tuple(f"objective_{index}" for index in range(m))
         generator = torch.Generator().manual_seed(m)
         level, noise = torch.rand(m, generator=generator), 0.05 * torch.randn(lists, m, generator=generator)
@@ -43,8 +46,15 @@ def recorded(tmp_path) -> Callable[..., dict[str, Any]]:
             return ListValues(values, main if has_main else torch.full_like(main, torch.nan), torch.arange(lists))
 
         def front(weights):
-            betas = torch.ones(1, m) if betas_of is None else betas_of(weights)
-            return Front(names, Tradeoff(weights, betas), measured(weights), metric, split, tuple(notes), nouns=nouns or Nouns())
+            factors = torch.tensor(dials or [1.0], dtype=torch.float64).repeat_interleave(len(weights)).unsqueeze(1).expand(-1, m)
+            weights = weights.repeat(len(dials or [1.0]), 1)
+            betas = torch.ones(1, m) * factors.float() if betas_of is None else betas_of(weights)
+            values = measured(weights)
+            if dials:
+                nearer = 1 / (1 + factors[:, :1])
+                values = replace(values, values=values.values * nearer.unsqueeze(-1), main=values.main * nearer)
+            found = Front(names, Tradeoff(weights, betas), values, metric, split, tuple(notes), nouns=nouns or Nouns())
+            return replace(found, dials=factors if dials else None)
 
         inside = torch.arange(1, 4).div(4).unsqueeze(1)
         grid = torch.eye(m)

@@ -117,3 +117,21 @@ def test_means_are_by_the_weights_of_lists():
     values = torch.tensor([0.0, 1.0, 1.0]).view(1, 3, 1).expand(2, 3, 2)
     weighted = replace(front.measured, values=values, weights=torch.tensor([3.0, 1.0, 0.0]))
     assert [row[1] for row in front_table(replace(front, measured=weighted))[1]] == ["0.2500", "0.2500"]
+
+
+def test_the_base_model_is_the_last_row():
+    front = front_of(2)
+    base = ListValues(torch.full((1, 3, 2), 0.25), torch.full((1, 3), 0.75), torch.arange(3))
+    assert front_table(replace(front, base=base))[1][-1] == ["base", "0.2500", "0.2500", "0.7500"]
+
+
+def test_dials_have_a_column_where_they_differ():
+    front = front_of(3)
+    base = ListValues(torch.full((1, 3, 2), 0.25), torch.full((1, 3), 0.75), torch.arange(3))
+    dials = torch.tensor([[0.5, 0.5], [0.5, 0.5], [1.0, 3.0]], dtype=torch.float64)
+    varied = Tradeoff(front.tradeoffs.weights, dials.float())
+    columns, rows = front_table(replace(front, tradeoffs=varied, dials=dials, base=base))
+    assert columns[:2] == ["weights", "dial"]
+    assert [row[1] for row in rows] == ["0.5", "0.5", "1 3", ""]
+    assert front_table(replace(front, dials=torch.ones(3, 2)))[0] == front_table(front)[0]
+    assert replace(front, dials=dials).select(torch.tensor([2])).dials.tolist() == [[1.0, 3.0]]

@@ -73,6 +73,36 @@ def test_many_runs_have_a_short_folder(made, moft, here):
     assert [path.name for path in (here / "comparisons").iterdir()] == ["run0-vs-4-others"]
 
 
+def test_the_verdicts_of_ten_runs_are_a_matrix_and_words_for_the_best_alone(made, moft, here):
+    said = moft("compare", *(made(f"run{k}", lift=0.02 * k) for k in range(10)), "--bootstrap-samples", "100", "--out", "out")
+    assert said.code == 0
+    assert "Signs: + the row's run is above the column's, - below it" in said.out
+    lines = said.out.splitlines()
+    assert sum(line.startswith(("hypervolume ", "main ")) for line in lines) == 18
+    assert sum(line.startswith("hypervolume ") and "run9" in line for line in lines) == 9
+    assert len(lines) < 60
+    record = json.loads((here / "out" / "comparison.json").read_text())
+    assert len(record["verdicts"]) == 90
+    rows = list(csv.DictReader((here / "out" / "comparison.csv").read_text().splitlines()))
+    assert rows[9]["hypervolume:above"].split("; ")[0] == "run0"
+    told = sum(
+        len(row[f"hypervolume:{side}"].split("; ")) for row in rows for side in ("above", "below") if row[f"hypervolume:{side}"]
+    )
+    significant = [each for each in record["verdicts"] if each["measure"] == "hypervolume" and each["is_significant"]]
+    assert told == 2 * len(significant)
+
+
+def test_runs_with_several_dials_are_compared_at_the_same_main_value(made, moft, here):
+    runs = made("low", dials=(0.5, 1.0, 2.0)), made("high", dials=(0.5, 1.0, 2.0), lift=0.1)
+    said = moft("compare", *runs, "--out", "out")
+    assert (said.code, said.mistakes) == (0, [])
+    assert sorted(path.name for path in (here / "out").iterdir()) == [*FILES, "curves.png"]
+    assert "hypervolume at equal main" in said.out
+    assert "high above low at 9 of 9 values of mean main from 0." in said.out
+    assert said.out.splitlines()[-1] == "Curves: out/curves.png"
+    assert json.loads((here / "out" / "comparison.json").read_text())["curves"]["verdicts"][0]["below"] == 9
+
+
 def test_on_a_narrow_terminal_the_table_is_cut_between_columns(made, moft, here, monkeypatch):
     runs = made("a-run-of-some-length", parameters=1234567), made("two")
     monkeypatch.setenv("COLUMNS", "60")
@@ -139,6 +169,11 @@ MISTAKES = {
     "no such run": (("one", "none"), "none: there is no such folder."),
     "no front": (("one", "empty"), "empty: has no measured front (front.json)"),
     "another protocol": (("one", "other"), "other: the metric differs from one's"),
+    "other dials": (
+        ("one", "dialled"),
+        "dialled: was measured at 2 dials, one at 1 dial, and more points reach a larger hypervolume; run `moft profile RUN "
+        "--dial 0.5 --dial 2` and compare the folder that it writes.",
+    ),
     "few samples": (("one", "two", "--bootstrap-samples", "99"), "--bootstrap-samples 99: must be at least 100"),
     "many samples": (("one", "two", "--bootstrap-samples", f"{10**30}"), "must be at most 1,000,000."),
     "an unknown setting": (("one", "two", "--pool", "task.flod"), "--pool task.flod: one has no such setting"),
@@ -149,7 +184,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("words", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(words, told, made, moft, here):
-    made("one"), made("two"), made("other", front={"metric": "MAP"})
+    made("one"), made("two"), made("other", front={"metric": "MAP"}), made("dialled", dials=(0.5, 2.0))
     (here / "empty").mkdir()
     before = sorted(here.rglob("*"))
     said = moft("compare", *words)

@@ -47,6 +47,65 @@ def test_far_above_the_trained_temperatures_lies_the_base_model(finished, moft, 
     assert all(point["values"] == pytest.approx(found["base"]["values"], abs=1e-6) for point in found["points"])
 
 
+def test_the_points_of_several_dials_are_one_front(finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    said = moft("profile", tmp_path / "run", "--dial", "4", "--dial", "0.5", "--dial", "1")
+    assert (said.code, said.mistakes) == (0, [])
+    target = tmp_path / "run" / "profiles" / "test-3-dials-0.5-1-4"
+    found, trained = front(target), front(finished)
+    assert [point["dial"] for point in found["points"]] == [0.5] * 3 + [1.0] * 3 + [4.0] * 3
+    assert [point["values"] for point in found["points"][3:6]] == [point["values"] for point in trained["points"]]
+    assert found["points"][7]["betas"] == [4.0, 2.0]
+    assert found["notes"][-1] == "Measured at dials of 0.5, 1 and 4."
+    assert found["hypervolume"]["value"] >= trained["hypervolume"]["value"]
+    assert "data-dial" in (target / "report.html").read_text()
+    assert [line.split()[0] for line in said.out.splitlines()[1:11]].count("base") == 1
+    assert moft("compare", finished, tmp_path / "run", "--out", tmp_path / "compared").code == 0
+
+
+def test_a_run_and_its_profiles_are_measured_at_the_dials_of_its_config(config, finished, moft, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    assert moft("train", config, "--out", run, "--resume", "--set", "profile.dials=[2, 1]").code == 0
+    assert [point["dial"] for point in front(run)["points"]] == [1.0] * 3 + [2.0] * 3
+    assert moft("profile", run, "--points", "2").code == 0
+    assert [point["dial"] for point in front(run / "profiles" / "test-2-dials-1-2")["points"]] == [1.0, 1.0, 2.0, 2.0]
+    assert moft("profile", run, "--points", "2", "--dial", "1").code == 0
+    assert [point["dial"] for point in front(run / "profiles" / "test-2")["points"]] == [1.0, 1.0]
+
+
+def test_a_front_without_dials_is_that_of_a_run_of_0_2_0(finished, moft, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    old = front(finished)
+    for point in old["points"]:
+        del point["dial"]
+    (tmp_path / "run" / "front.json").write_text(json.dumps(old))
+    assert moft("compare", finished, tmp_path / "run", "--out", tmp_path / "compared").code == 0
+    assert moft("profile", tmp_path / "run", "--out", tmp_path / "front").code == 0
+
+
+def test_a_profile_of_several_dials_that_is_interrupted_goes_on(finished, moft, tmp_path, monkeypatch):
+    monkeypatch.setattr(point_files, "QUICK", 0.0)
+    monkeypatch.setattr(blocks, "_points_of_a_pass", lambda lists: 1)
+    measured, whole = [], NDCG.__call__
+
+    def measure(self, steered, batches):
+        if len(measured) == 5:  # three at the first dial, and two at the second
+            signal.raise_signal(signal.SIGTERM)
+        measured.append(steered.tradeoff)
+        return whole(self, steered, batches)
+
+    monkeypatch.setattr(NDCG, "__call__", measure)
+    words = ("profile", finished, "--dial", "0.5", "--dial", "2", "--out", tmp_path / "front")
+    assert moft(*words).code == 143
+    assert len(list((tmp_path / "front.partial").glob("*.safetensors"))) == 5
+    monkeypatch.setattr(NDCG, "__call__", lambda *content: measured.append(1) or whole(*content))
+    assert moft(*words).code == 0
+    assert len(measured) == 7  # the last of the second dial, and the base model
+    assert moft(*words[:-1], tmp_path / "whole").code == 0
+    assert front(tmp_path / "front")["points"] == front(tmp_path / "whole")["points"]
+    assert not (tmp_path / "front.partial").exists()
+
+
 def test_profiles_stand_in_the_run_by_default(finished, moft, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     assert moft("profile", tmp_path / "run", "--points", "2").code == 0
@@ -59,6 +118,12 @@ MISTAKES = {
     "too many points": (("--points", "100000000"), "--points 100000000: must be at least 1 and at most 10,000."),
     "too few points": (("--points", "1"), "needs at least 2 points"),
     "a dial of zero": (("--dial", "0"), "--dial 0: must be above 0"),
+    "dials in one word": (("--dial", "0.5,1,2"), "For several dials, give each by itself: --dial 0.5 --dial 1 --dial 2."),
+    "a dial twice": (("--dial", "2", "--dial", "2,2"), "--dial 2: is given twice; give each dial once."),
+    "too many points of all": (
+        ("--points", "10000", "--dial", "2", "--dial", "3"),
+        "10,000 points at each of 2 dials are 20,000, and a front has at most 10,000",
+    ),
     "an infinite dial": (("--dial", "inf"), "--dial 'inf': 'inf' is not a number"),
 }
 

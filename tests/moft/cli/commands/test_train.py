@@ -381,6 +381,8 @@ def test_the_plan_says_how_many_points_are_measured_in_all(config, moft):
     parts = "11 of the grid, at most 9 between vertices for the pictures, the base model"
     counted = f"Measures: 21 points on the test split ({parts}), 20 bootstrap samples"
     assert counted in said.out
+    dials = moft("train", config, "--plan", "--set", "profile.dials=[0.5, 1]").out
+    assert "Measures: 7 points on the test split (6 of the grid, the base model), 20 bootstrap samples" in dials
     two = moft("train", config, "--plan").out
     assert "Measures: 4 points on the test split (3 of the grid, the base model), 20 bootstrap samples" in two
 

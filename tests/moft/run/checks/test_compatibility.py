@@ -62,6 +62,9 @@ UNFIT = {
     "method.sampler={name: dirichlet, alpha: [1]}": "alpha has 1 entries; give one number or 2 of them",
     "profile.points=1": "a grid over 2 objectives needs at least 2 points",
     "profile.grid={name: log-uniform, low: 1, high: 2}": "[profile.grid] gives invalid weights: weights must sum to 1",
+    "profile.dials=[0.5, 2, 0.5]": "[profile.dials] has 0.5 twice; give each dial once.",
+    "profile={evaluator: ndcg, points: 5000, dials: [1, 2, 3]}": "5,000 points at each of 3 dials are 15,000, and a front has at "
+    "most 10,000; measure fewer points, or at fewer dials.",
     "profile.reference=[0.0]": "[profile.reference] has 1 values, [0.0], for 2 objectives",
 }
 

@@ -185,3 +185,18 @@ def test_what_a_reader_has_to_know_is_noted(what, told, compared):
 def test_a_note_that_all_share_stands_once_and_alike_runs_need_none(compared):
     assert compared(("a", {"notes": ("Mind.",)}), ("b", {"notes": ("Mind.",)}))[0]["notes"] == ["Mind."]
     assert compared(("c", {}), ("d", {}))[0]["notes"] == []
+
+
+def test_verdicts_in_words_are_those_of_the_best_run_of_each_measure(compared):
+    record, _ = compared(*((name, {"lift": lift}) for name, lift in (("a", 0.0), ("b", 0.2), ("c", 0.1), ("d", 0.05))))
+    assert len(record["verdicts"]) == 12
+    rows = verdict_rows(record)[1:]
+    assert [row[1] for row in rows if row[0] == "hypervolume"] == ["b above a", "b above c", "b above d"]
+    assert len(rows) == 6
+
+
+def test_the_table_names_what_each_run_is_above_and_below(compared):
+    record, _ = compared(*((name, {"lift": lift}) for name, lift in (("a", 0.0), ("b", 0.2), ("c", 0.2))))
+    rows = {row["run"]: row for row in csv.DictReader(io.StringIO(comparison_table(record)))}
+    assert (rows["b"]["hypervolume:above"], rows["b"]["hypervolume:below"]) == ("a", "")
+    assert (rows["a"]["hypervolume:above"], rows["a"]["hypervolume:below"]) == ("", "b; c")

@@ -9,8 +9,8 @@ from moft.errors import ConfigError, DataError
 from moft.run.policy.parse_weights import (
     checked_dial,
     dial_from_json,
-    dial_text,
     parse_dial,
+    parse_dials,
     parse_weights,
     read_weights_file,
     tradeoff_at,
@@ -177,9 +177,23 @@ def test_a_mistake_in_temperatures_is_told_in_one_line(text, told):
     assert str(error.value) == told
 
 
-@pytest.mark.parametrize(("factors", "text"), [([2.0, 2.0], "2"), ([1.0, 3.0], "1, 3"), ([1e6, 1e6], "1e+06"), ([0.5], "0.5")])
-def test_factors_of_temperatures_are_told_as_they_were_given(factors, text):
-    assert dial_text(factors) == text
+def test_several_dials_are_sorted_and_each_is_written_as_a_single_one():
+    assert parse_dials(["4", "0.5", "dwell=3"], NAMES) == [[0.5, 0.5, 0.5], [1.0, 3.0, 1.0], [4.0, 4.0, 4.0]]
+
+
+WRONG_DIALS = {
+    ("1", "1.0"): "--dial 1: is given twice; give each dial once.",
+    ("1", "0.5,2"): "--dial '0.5,2': 2 values for 3 objectives: clicks, dwell, quality. For several dials, give each by itself: "
+    "--dial 0.5 --dial 2.",
+    ("1", "0"): "--dial 0: must be above 0; 1 is as trained, larger moves towards the base model.",
+}
+
+
+@pytest.mark.parametrize(("given", "told"), WRONG_DIALS.items())
+def test_a_mistake_in_several_dials_is_told_in_one_line(given, told):
+    with pytest.raises(ConfigError) as error:
+        parse_dials(given, NAMES)
+    assert str(error.value) == told
 
 
 def test_an_entry_of_a_file_has_weights_in_order_or_by_name_and_a_temperature():

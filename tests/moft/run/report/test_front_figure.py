@@ -38,6 +38,29 @@ def said(figure):
     return [text.get_text() for text in figure.findobj(Text)]
 
 
+@pytest.mark.parametrize("m", [1, 2, 3, 9])
+def test_the_points_of_one_dial_are_shown_in_the_frame_of_all(recorded, m):
+    record = recorded(m, dials=[0.5, 2.0])
+    whole, first, second = (front_figure(record, dial) for dial in (None, 0, 1))
+    label = "parallel" if m > 7 else "pair"
+    frames = [[(axes.get_xlim(), axes.get_ylim()) for axes in panels(each, label)] for each in (whole, first, second)]
+    assert frames[0] == frames[1] == frames[2]
+    assert len({png(each) for each in (whole, first, second)}) == 3
+    if m < 7:
+        assert set(dots(panels(whole, "pair")[0])) == set(dots(panels(first, "pair")[0]))
+    assert any(text.startswith("Dials 0.5, 2; a line joins") for text in said(whole))
+    assert any(text.startswith("Dial 2; grey") for text in said(second))
+
+
+def test_the_points_of_each_dial_are_joined_and_its_line_is_named(recorded):
+    record = recorded(2, dials=[0.5, 2.0])
+    (axes,) = panels(front_figure(record), "pair")
+    half = len(record["points"]) // 2
+    for line, points in zip(axes.lines, (record["points"][:half], record["points"][half:]), strict=True):
+        assert [tuple(np.round(row, 9)) for row in line.get_xydata()] == [place(point, 0, 1) for point in points]
+    assert [text.get_text() for text in axes.texts] == ["0.5", "2"]
+
+
 @pytest.mark.parametrize("m", [2, 3, 4, 5])
 def test_every_pair_of_objectives_has_a_panel(recorded, m):
     figure = front_figure(recorded(m))

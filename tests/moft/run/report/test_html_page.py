@@ -105,6 +105,27 @@ def test_nothing_is_loaded_and_no_script_is_needed(recorded, run):
     assert not re.search(r"@import|url\(", content)
 
 
+def test_several_dials_have_a_slider_and_without_a_script_all_are_shown(recorded, run):
+    record = recorded(2, dials=[0.5, 1.0, 2.0])
+    found = page(record, run)
+    assert {"script", "input", "output"} <= set(found.tags)
+    assert not {"link", "iframe", "object"} & set(found.tags)
+    assert all(value.startswith("data:") for _, name, value in found.attributes if name in ("src", "href"))
+    assert [tag for tag, name, _ in found.attributes if name == "hidden"] == ["div"]  # the slider alone, which the script shows
+    assert [value for tag, name, value in found.attributes if (tag, name) == ("figure", "data-dial")] == ["all", "0", "1", "2"]
+    rows = [value for tag, name, value in found.attributes if (tag, name) == ("tr", "data-dial")]
+    assert rows == [str(at) for at in range(3) for _ in range(len(record["points"]) // 3)]
+    assert [each for each in found.attributes if each[:2] in (("input", "max"), ("input", "value"))] == [
+        ("input", "max", "2"),
+        ("input", "value", "1"),
+    ]
+    assert "Dial 0.5" in found.text
+
+
+def test_one_dial_needs_no_slider(recorded, run):
+    assert not {"script", "input"} & set(page(recorded(2, dials=[2.0]), run).tags)
+
+
 def test_what_users_name_is_escaped(recorded, tmp_path):
     folder = RunFolder.create(tmp_path / "<b>run", {"note": EVIL})
     folder.write_versions({"device": EVIL, "data": {"base": EVIL, "splits": {EVIL: {EVIL: EVIL}}}})

@@ -73,6 +73,20 @@ def test_a_damaged_record_is_refused(made, match):
     assert match("lacks 'cost.jobs'", refusal(changed(folder, lambda record: record.update(cost=None))))
 
 
+@pytest.mark.parametrize("dial", [None, 4.0, [1.0, 2.0, 3.0], [], 0.0, [1.0, -1.0]], ids=str)
+def test_a_record_with_the_wrong_dials_is_refused(dial, made, match):
+    assert len(read_measured(made("whole", dials=(0.5, 2.0))).record["points"]) == 10
+
+    def change(record):
+        for point in record["points"][:5] if dial not in (None, 4.0) else record["points"][:1]:
+            del point["dial"]
+            point.update({} if dial is None else {"dial": dial})
+
+    assert match(
+        "front.json: is damaged; its points do not have the dials", refusal(changed(made("mine", dials=(0.5, 2.0)), change))
+    )
+
+
 def test_another_version_s_record_is_refused(made, match):
     assert match("has schema 3; this version of moft reads 2", refusal(changed(made("new"), lambda r: r.update(schema=3))))
     old = changed(made("old"), lambda record: record.update(schema=1))

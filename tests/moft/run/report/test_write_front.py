@@ -42,3 +42,19 @@ def test_the_main_columns_of_a_front_without_a_main_objective_are_empty(main):
     header, row = front_table({"objectives": ["a"], "points": [point]}).splitlines()
     assert header == "weight:a,beta:a,a,a:low,a:high,main,main:low,main:high"
     assert row == "1.0,0.1,0.5,0.4,0.6,,,"
+
+
+def test_the_table_ends_with_the_base_model_and_the_dials(recorded):
+    record = recorded(2, dials=[0.5, 2.0])
+    header, *rows = front_table(record).splitlines()
+    assert header.endswith(",main,main:low,main:high,dial")
+    assert [row.rpartition(",")[2] for row in rows] == ["0.5"] * 5 + ["2"] * 5 + ["inf"]
+    base = dict(zip(header.split(","), map(float, rows[-1].split(",")), strict=True))  # every field is still a number
+    assert all(math.isnan(base[f"{kind}:objective_{at}"]) for kind in ("weight", "beta") for at in (0, 1))
+    assert base["objective_0"] == record["base"]["values"][0]
+
+
+def test_factors_for_each_objective_are_one_field():
+    point = {"weights": [1.0, 0.0], "betas": [0.1, 0.2], "values": [0.5, 0.5], "ci": [[0.4, 0.6]] * 2, "dial": [1.0, 3.0]}
+    record = {"objectives": ["a", "b"], "points": [point | {"main": None, "main_ci": [None, None]}]}
+    assert front_table(record).splitlines()[-1].endswith(',,,,"1, 3"')
