@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 from moft.errors import ConfigError, RunError
 from moft.files.expected_keys import check_expected, read_expected
 from moft.files.json import write_json
-from moft.files.plain_number import is_plain
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
 from moft.run.policy.policy_files import POLICY, hash_of
@@ -19,7 +17,6 @@ from moft.suggestions import nearest
 
 SCHEMA = 2
 """Of the files; 1 would say that a version before 0.2.0 wrote them."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER = (float, None)
 _RANGE = [_NUMBER]
 _OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
@@ -57,24 +54,9 @@ class NamedChoice:
         return float(self.record["dial"])
 
 
-def check_choice_name(name: str) -> None:
-    """Checks the name of a choice.
-
-    Raises:
-        ConfigError: it could be taken for weights, or is no name for a file.
-    """
-    if is_plain(name) or _NAME.fullmatch(name) is None:
-        raise ConfigError(f"name {name!r}: has 1 to 100 letters, digits, '.', '_' and '-', begins with no sign and is no number.")
-
-
 def choice_names(folder: RunFolder) -> list[str]:
     """Names of all choices of a run."""
     return sorted(file.stem for file in folder.choices.glob("*.json") if file.name != OUTCOMES)
-
-
-def is_choice(weights: object) -> bool:
-    """Whether a user's weights are the name of a choice, and not weights."""
-    return isinstance(weights, str) and _NAME.fullmatch(weights) is not None and not is_plain(weights)
 
 
 def read_choice(folder: RunFolder, name: str, objectives: Sequence[str], where: str) -> NamedChoice:
