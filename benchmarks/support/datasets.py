@@ -17,10 +17,10 @@ def mslr_folder() -> Path | None:
     return folder if (folder / "train.txt").exists() else None
 
 
-def make_synthetic_queries(data: str, lists: int, folder: Path) -> None:
+def make_synthetic_queries(data: str, lists: int, folder: Path, seed: int = 0) -> None:
     """Makes the queries of `synthetic-M` in `folder` if it does not exist, and sets SYNTHETIC, which its config reads."""
     from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
 
     if not folder.exists():
-        make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1])))
+        make_synthetic(folder, Synthetic(lists=lists, objectives=int(data[-1]), seed=seed))
     os.environ["SYNTHETIC"] = str(folder)

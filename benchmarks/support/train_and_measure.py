@@ -18,7 +18,7 @@ from moft.engine.seed import seed_initialisation
 from moft.engine.training.jobs.job_records import NoRecords, TrainingCost
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.hooks.plugin_manager import Plugins
-from moft.interfaces import Context, Policy, Problem
+from moft.interfaces import Context, Evaluator, Policy, Problem, Task
 from moft.run.run_config import read_settings
 from moft.run.validation_split import validation_grid
 from moft.types import Front, ListValues, Tradeoff
@@ -38,6 +38,8 @@ class Outcome:
         config: resolved config.
         data: identity of the data.
         dialled: the policy measured at further multiples of the betas.
+        task: prepared.
+        evaluator: the metric.
     """
 
     front: Front
@@ -49,6 +51,8 @@ class Outcome:
     config: Mapping[str, Any]
     data: Mapping[str, Any]
     dialled: Mapping[float, Front]
+    task: Task
+    evaluator: Evaluator
 
 
 class CostRecords(NoRecords):
@@ -121,9 +125,8 @@ class Experiments:
             measure_front(policy, task, evaluator, Tradeoff(grid, problem.betas * dial), split) for dial in (1.0, *dials)
         )
         base, data = base_values(task, evaluator, split), task.identity()
-        return Outcome(
-            front, base, seconds, processor, policy, costs.total, resolved.plain, data, dict(zip(dials, others, strict=True))
-        )
+        dialled = dict(zip(dials, others, strict=True))
+        return Outcome(front, base, seconds, processor, policy, costs.total, resolved.plain, data, dialled, task, evaluator)
 
 
 def dedicated_model(weights: Sequence[float]) -> list[str]:

@@ -22,7 +22,7 @@ TRACE = "MOFT_TRACE"
 LONGEST = 2000
 """Characters of a message; only what a user gave, such as a name without end, makes a longer one."""
 
-_OWN = ("train", "sweep", "profile", "compare", "score")
+_OWN = ("train", "sweep", "profile", "choose", "compare", "score")
 
 
 def exit_code(call: Callable[[], object], words: Sequence[str] = ()) -> int:

@@ -16,10 +16,14 @@ DTYPES = ("float32", "bfloat16")
 """Allowed for the weights of an export."""
 
 WeightsOption = Annotated[
-    str | None, typer.Option("--weights", help="Objective weights, in order (0.2,0.8) or by name (helpful=0.2,harmless=0.8).")
+    str | None,
+    typer.Option(
+        "--weights", help="Objective weights, in order (0.2,0.8), by name (helpful=0.2,harmless=0.8), or the name of a choice."
+    ),
 ]
 DialOption = Annotated[
-    str, typer.Option("--dial", help="Factor on the trained betas; 1 is as trained, larger is closer to the base model.")
+    str | None,
+    typer.Option("--dial", help="Factor on the trained betas; 1 is as trained, the default; larger is closer to the base model."),
 ]
 MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, max=2**31 - 1, help="Maximum length of a response.")]
 TrustOption = Annotated[
@@ -60,7 +64,7 @@ def generate(
     file: Annotated[
         Path | None, typer.Option("--file", help='JSON lines: {"prompt": ..., "weights": [...], "dial": ...}.')
     ] = None,
-    dial: DialOption = "1",
+    dial: DialOption = None,
     max_new_tokens: MaxNewTokensOption = 64,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always takes the most likely token instead of sampling.")] = False,
     sampling_temperature: SamplingTemperatureOption = 1.0,
@@ -120,7 +124,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
     out: Annotated[Path, typer.Argument(help="Folder to create, or an empty one.")],
     weights: WeightsOption = None,
-    dial: DialOption = "1",
+    dial: DialOption = None,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Weights of a merged model: float32 or bfloat16; default those of the run.")
     ] = None,

@@ -12,7 +12,7 @@ from moft.cli.table_output import print_line
 from moft.errors import ConfigError, DataError
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import NOTHING, when_interrupted
-from moft.run.policy.parse_weights import parse_dial, parse_weights, read_weights_file, tradeoff_at
+from moft.run.policy.parse_weights import parse_dial, read_weights_file, tradeoff_at
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 """In ids."""
@@ -36,7 +36,11 @@ def score(
     weights_file: Annotated[
         Path | None, typer.Option("--weights-file", help="Objective weights for each list: one JSON array per line.")
     ] = None,
-    dial: Annotated[str, typer.Option("--dial", help=DIAL_HELP)] = "1",
+    dial: Annotated[str | None, typer.Option("--dial", help=DIAL_HELP)] = None,
+    expect: Annotated[
+        bool,
+        typer.Option("--expect", help="Also say what outcomes to expect at --weights, from the measurements of moft choose."),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File for the scores, one per line; default the terminal.")] = None,
     ids: Annotated[
         bool,
@@ -51,14 +55,16 @@ def score(
     plugins: Plugins = context.obj
     if (weights is None) == (weights_file is None):
         raise ConfigError("moft score needs either --weights or --weights-file, not both.")
+    if expect and weights is None:
+        raise ConfigError("--expect needs --weights: outcomes are predicted for one weighting.")
+    from moft.cli.choice_output import expected_lines
     from moft.files.atomic_write import atomic_write, check_is_new
     from moft.run.policy.open_run import open_run
     from moft.run.policy.score import scores_by_list
 
     opened = open_run(run, plugins, trust=trust)
-    factors = parse_dial(dial, opened.names)
     if weights is not None:
-        rows = [parse_weights(weights, opened.names)]
+        tradeoff = opened.tradeoff(weights, dial)
         batches = opened.task.read(data)
     else:
         rows = read_weights_file(weights_file or Path(), opened.names, opened.task.nouns)
@@ -70,7 +76,10 @@ def score(
                 f"{weights_file}: has {lines}, but {data} has {nouns.count_lists(batches.lists)}; "
                 f"give one line of weights for each {nouns.list}."
             )
-    tradeoff = tradeoff_at(rows, [factors], opened.trained_betas)
+        tradeoff = tradeoff_at(rows, [parse_dial("1" if dial is None else dial, opened.names)], opened.trained_betas)
+    if expect:
+        for line in expected_lines(opened.expect_at(tradeoff)):
+            print_line(line, err=out is None)
     for note in opened.substitutions(tradeoff):
         print_line(f"moft: note: {note}", err=True)
     if out is not None:

@@ -12,15 +12,16 @@ from moft.types import list_mean
 _CHUNK = 64  # samples that are computed at a time
 
 
-def resampled(lists: int, samples: int, seed: int) -> Tensor:
+def resampled(lists: int, samples: int, seed: int, draws: int | None = None) -> Tensor:
     """How often each list counts in each bootstrap sample.
 
     Args:
         lists: number of lists, >= 1.
         samples: number of samples.
         seed: the same seed gives the same samples, so that two runs on the same lists can be compared pairwise.
+        draws: number of lists in a sample, >= 1; None for as many as there are.
 
-    Returns: `[samples, lists]`, float32; each row sums to `lists`.
+    Returns: `[samples, lists]`, float32; each row sums to `draws`.
 
     Source: Efron 1979.
     """
@@ -29,7 +30,7 @@ def resampled(lists: int, samples: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     counts = torch.empty(samples, lists)
     for row in counts:
-        row.copy_(torch.randint(lists, (lists,), generator=generator).bincount(minlength=lists))
+        row.copy_(torch.randint(lists, (lists if draws is None else draws,), generator=generator).bincount(minlength=lists))
     return counts
 
 

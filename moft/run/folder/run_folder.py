@@ -43,7 +43,8 @@ OWN = (
 TRACKED = ("trackers/*", "tensorboard/**/*", "wandb/**/*")
 """What trackers write there."""
 PROFILES = "profiles"
-FOLDERS = tuple(sorted({PROFILES, *(pattern.split("/")[0] for pattern in (*OWN, *TRACKED) if "/" in pattern)}))
+CHOICES = "choices"
+FOLDERS = tuple(sorted({PROFILES, CHOICES, *(pattern.split("/")[0] for pattern in (*OWN, *TRACKED) if "/" in pattern)}))
 """The folders of a run that moft and trackers write into; other folders, and links to such, are the user's."""
 
 
@@ -66,6 +67,7 @@ class RunFolder:
         self.trackers = path / "trackers"
         self.measured = path / "measured"
         self.front = path / "front.json"
+        self.choices = path / CHOICES
         self._lock: IO[str] | None = None
 
     @classmethod

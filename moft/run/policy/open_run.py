@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 
+from moft.engine.choices.wish_settings import WishSettings, is_choice_name
 from moft.engine.fronts.front_caveats import substitutions
 from moft.engine.fronts.measure_front import problem_without_validation
+from moft.engine.policies.conditioned_policy import common_multiple
 from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
@@ -22,6 +24,9 @@ from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.start_folders import by_data, placements
+from moft.run.policy.choices.choice_files import NamedChoice, read_choice
+from moft.run.policy.choices.expected_outcomes import Expected, expected_outcomes
+from moft.run.policy.choices.make_choice import make_choice
 from moft.run.policy.list_scorer import ListScorer
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
@@ -30,8 +35,8 @@ from moft.run.run_config import register_trusted
 from moft.run.run_settings import RunSettings, plugin_files
 from moft.types import Batches, Tradeoff, betas_of
 
-Weights: TypeAlias = Sequence[float] | Mapping[str, float]
-"""Of one tradeoff: in the order of the objectives, or by their names."""
+Weights: TypeAlias = Sequence[float] | Mapping[str, float] | str
+"""Of one tradeoff: in the order of the objectives, by their names, or as text as on the command line, such as a choice's name."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,80 @@ class OpenedRun:
         """Names of the objectives, in order."""
         return tuple(objective.name for objective in self.task.objectives)
 
-    def tradeoff(self, weights: str, dial: str = "1") -> Tradeoff:
-        """A tradeoff of one row, from weights and a dial as text, such as `0.2,0.8` or `clicks=0.2,dwell=0.8`.
+    def tradeoff(self, weights: str, dial: str | None = None) -> Tradeoff:
+        """A tradeoff of one row, from weights and a dial as text.
+
+        Args:
+            weights: such as `0.2,0.8`, `clicks=0.2,dwell=0.8`, or the name of a choice of the run, which has a dial of its own.
+            dial: such as `2`; None for 1.
 
         Raises:
             ConfigError: a value, a name or the number of values is wrong.
+            RunError: the file of a choice is damaged.
         """
-        return tradeoff_at([parse_weights(weights, self.names)], [parse_dial(dial, self.names)], self.trained_betas)
+        return self.tradeoffs([(weights, dial, "--weights")])
+
+    def choice(self, name: str, where: str = "choice") -> NamedChoice:
+        """A choice of the run by its name; `where` is for messages.
+
+        Raises:
+            ConfigError: the run has no choice of this name.
+            RunError: its file is damaged, or it was made for another policy.
+        """
+        return read_choice(self.folder, name, self.names, where)
+
+    def choose(
+        self,
+        wish: WishSettings | None = None,
+        *,
+        name: str | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        **settings: Any,
+    ) -> NamedChoice:
+        """The weights and the dial that fulfil a wish, kept in the run under a name.
+
+        They are found on the validation split and measured once on the test split. A wish that was chosen before is not measured
+        again.
+
+        Args:
+            wish: settings of the wish; None for those given as `settings`.
+            name: of the choice; None for the first of choice-1, choice-2 that is free.
+            on_progress: called with the number of measured tradeoffs and of all, where measuring one takes minutes.
+            settings: of a `WishSettings`, such as `keep=["main >= 99% of base"], maximise="clicks"`.
+
+        Raises:
+            ConfigError: the wish cannot be checked, or there are too few lists to promise anything.
+            RunError: the name is taken, or another process chooses.
+        """
+        return make_choice(self, WishSettings(**settings) if wish is None else wish, name, on_progress)
+
+    def expect(self, weights: Weights, *, dial: float | None = None) -> dict[str, Expected]:
+        """What outcomes to expect at some weights, by name: predicted from what was measured for the latest choice.
+
+        Args:
+            weights: m numbers, numbers by objective, or the name of a choice, which has a dial of its own.
+            dial: factor on the trained betas.
+
+        Raises:
+            ConfigError: nothing was measured for a choice yet.
+            RunError: its file is damaged, or it is of another policy.
+        """
+        return self.expect_at(self._tradeoff(weights, dial))
+
+    def expect_at(self, tradeoff: Tradeoff) -> dict[str, Expected]:
+        """The same for a tradeoff of one row."""
+        if len(tradeoff) != 1:
+            raise ShapeError(f"outcomes are predicted for one weighting, not {len(tradeoff)}; ask for each.")
+        factor = common_multiple(tradeoff, self.trained_betas).item()
+        return expected_outcomes(self.folder, tradeoff.weights, factor)
 
     def tradeoffs(self, requests: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
         """A tradeoff with a row for each request.
 
         Args:
             requests: weights, dial, and the place of the two for messages. Weights and dial are JSON values (a list in the
-                order of the objectives, or an object by their names; a dial may be one number) or text as for `tradeoff`.
+                order of the objectives, or an object by their names; a dial may be one number) or text as for `tradeoff`. None is
+                a dial of 1.
 
         Raises:
             DataError: a JSON value, a name or the number of values is wrong; the message has the place.
@@ -81,9 +146,15 @@ class OpenedRun:
         """
         weights, factors = [], []
         for row, dial, where in requests:
-            is_text = isinstance(row, str), isinstance(dial, str)
+            if is_choice_name(row):
+                own, of_choice = self._of_choice(row, dial, where)
+                weights.append(own)
+                factors.append(of_choice)
+                continue
+            given = "1" if dial is None else dial
+            is_text = isinstance(row, str), isinstance(given, str)
             weights.append(parse_weights(row, self.names) if is_text[0] else weights_from_json(row, self.names, where))
-            factors.append(parse_dial(dial, self.names) if is_text[1] else dial_from_json(dial, self.names, where))
+            factors.append(parse_dial(given, self.names) if is_text[1] else dial_from_json(given, self.names, where))
         return tradeoff_at(weights, factors, self.trained_betas)
 
     def substitutions(self, tradeoff: Tradeoff) -> tuple[str, ...]:
@@ -108,7 +179,7 @@ class OpenedRun:
         data: object,
         weights: Weights | Sequence[Weights],
         *,
-        dial: float | Sequence[float] = 1.0,
+        dial: float | Sequence[float] | None = None,
     ) -> Scores:
         """The score of every item of a file or frame, in its order; warns if the nearest trained weights serve some given ones.
 
@@ -116,9 +187,9 @@ class OpenedRun:
             data: path of a file in the format of the task, or, if the task takes them, a frame such as a DataFrame; labels may
                 be absent.
             weights: for all lists, or for each list: m numbers, or numbers by objective, such as `{"clicks": 1.0}`, where those
-                left out have weight 0.
-            dial: factor on the trained betas, above 0; above 1 is closer to the base model. Factors that differ between
-                objectives need a policy that was trained on varying betas.
+                left out have weight 0. For all lists also the name of a choice, which has a dial of its own.
+            dial: factor on the trained betas, above 0; above 1 is closer to the base model; None for 1. Factors that differ
+                between objectives need a policy that was trained on varying betas.
 
         Returns: a list of floats whose attributes `lists` and `items` have the ids of each item's list and of each item.
 
@@ -129,14 +200,14 @@ class OpenedRun:
         """
         return scores_of(self.policy, self._read(data), self._tradeoff(weights, dial))
 
-    def scorer(self, weights: Weights, *, dial: float | Sequence[float] = 1.0) -> ListScorer:
+    def scorer(self, weights: Weights, *, dial: float | Sequence[float] | None = None) -> ListScorer:
         """Scores one list after another from arrays in memory, at one weighting; warns if the nearest trained weights serve it.
 
         Everything that does not depend on a list is done once, here. The scores are those of `scores`, up to the rounding of
         32-bit numbers.
 
         Args:
-            weights: m numbers, or numbers by objective, where those left out have weight 0.
+            weights: m numbers, numbers by objective, where those left out have weight 0, or the name of a choice.
             dial: as for `scores`.
 
         Raises:
@@ -151,11 +222,25 @@ class OpenedRun:
             raise ConfigError("the task of the run takes no arrays; score a file with `scores`.")
         return ListScorer(self.task.array_reader(), self.policy, tradeoff)
 
-    def _tradeoff(self, weights: Weights | Sequence[Weights], dial: float | Sequence[float]) -> Tradeoff:
+    def _of_choice(self, name: str, dial: object, where: str) -> tuple[list[float], list[float]]:
+        """Weights of a choice, and factors on the trained betas."""
+        choice = self.choice(name, where)
+        if dial is not None:
+            raise ConfigError(f"{where} {name!r}: this choice has a dial of its own, {choice.dial:.4g}; leave the dial out.")
+        return [choice.weights[each] for each in self.names], [choice.dial] * len(self.names)
+
+    def _tradeoff(self, weights: Weights | Sequence[Weights], dial: float | Sequence[float] | None) -> Tradeoff:
+        if isinstance(weights, str):
+            given = list(dial) if isinstance(dial, Sequence) else dial
+            return self._noted(self.tradeoffs([(weights, given, "weights")]))
         rows = torch.tensor(self._rows(weights), dtype=torch.float32)
-        tradeoff = Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.betas_at(dial)).checked()
+        return self._noted(Tradeoff(rows if rows.dim() == 2 else rows.unsqueeze(0), self.betas_at(1.0 if dial is None else dial)))
+
+    def _noted(self, tradeoff: Tradeoff) -> Tradeoff:
+        """A checked tradeoff; warns if the nearest trained weights serve it."""
+        tradeoff.checked()
         for sentence in self.substitutions(tradeoff):
-            warnings.warn(sentence, stacklevel=3)
+            warnings.warn(sentence, stacklevel=4)
         return tradeoff
 
     def _rows(self, weights: Weights | Sequence[Weights]) -> Any:

@@ -31,13 +31,13 @@ class Request:
     place: str
 
 
-def read_requests(path: Path, weights: str | None, dial: str) -> list[Request]:
+def read_requests(path: Path, weights: str | None, dial: str | None) -> list[Request]:
     """The requests of a file of JSON lines.
 
     Args:
         path: of the file.
         weights: text, for lines without weights.
-        dial: text, for lines without a dial.
+        dial: text, for lines without a dial; None for 1, or for the dial of a choice.
 
     Raises:
         DataError: a line is malformed or has no weights; the message names it.
@@ -50,9 +50,11 @@ def read_requests(path: Path, weights: str | None, dial: str) -> list[Request]:
             new = new_name("prompt key", unknown[0])
             problem = f"{unknown[0]!r} is now called {new!r}" if new else f"unknown field {unknown[0]!r}"
             raise DataError(f"{place}: {problem}; a line is {_FORMAT}.")
-        for name in ("weights", "dial"):
-            if isinstance(entry.get(name), str):
-                raise DataError(f"{place}: {name} {entry[name]!r} is text; give numbers, in a list or by objective.")
+        for name, separators in (("weights", ",="), ("dial", None)):
+            text = entry.get(name)
+            if isinstance(text, str) and (separators is None or any(mark in text for mark in separators)):
+                of_choice = ", or the name of a choice" if name == "weights" else ""
+                raise DataError(f"{place}: {name} {entry[name]!r} is text; give numbers, in a list or by objective{of_choice}.")
         if entry.get("weights") is None and weights is None:
             raise DataError(f"{place}: has no weights; add them, or give --weights for all lines without.")
         values = {name: default if entry.get(name) is None else entry[name] for name, default in defaults.items()}

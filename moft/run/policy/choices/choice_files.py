@@ -1,0 +1,112 @@
+"""The choices of a run, in `choices/NAME.json`: weights and dial with how they were found and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moft.errors import ConfigError, RunError
+from moft.files.expected_keys import check_expected, read_expected
+from moft.files.json import write_json
+from moft.run.folder.layout_version import check_schema
+from moft.run.folder.run_folder import RunFolder
+from moft.run.policy.policy_files import POLICY, hash_of
+from moft.suggestions import nearest
+
+SCHEMA = 2
+"""Of the files; 1 would say that a version before 0.2.0 wrote them."""
+_NUMBER = (float, None)
+_RANGE = [_NUMBER]
+_OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
+_BOUND = {"text": str, "least": _NUMBER, "holds": float, "relaxed?": (str, None), "gain?": _NUMBER}
+_TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [bool]}
+_RECORD = {
+    **{"policy": str, "weights": {"*": float}, "dial": float, "wish": dict, "is_promised": bool, "confidence": float},
+    **{"margin": float, "outcomes": [_OUTCOME], "bounds": [_BOUND], "lists": int, "new_lists": int, "measured": int},
+    **{"test": (_TESTED, None), "notes": [str]},
+}
+_AGAIN = "Remove it and run `moft choose` again."
+
+
+@dataclass(frozen=True)
+class NamedChoice:
+    """A choice that a run keeps.
+
+    Args:
+        name: of the choice.
+        record: the content of its file.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """By objective."""
+        weights: Mapping[str, float] = self.record["weights"]
+        return weights
+
+    @property
+    def dial(self) -> float:
+        """Factor on the trained betas."""
+        return float(self.record["dial"])
+
+
+def choice_names(folder: RunFolder) -> list[str]:
+    """Names of all choices of a run."""
+    return sorted(file.stem for file in folder.choices.glob("*.json") if file.name != OUTCOMES)
+
+
+def read_choice(folder: RunFolder, name: str, objectives: Sequence[str], where: str) -> NamedChoice:
+    """A choice of a run.
+
+    Args:
+        folder: of the run.
+        name: of the choice.
+        objectives: names, in order.
+        where: what the user gave, for messages.
+
+    Raises:
+        ConfigError: the run has no choice of this name.
+        RunError: its file is damaged, or it was made for another policy.
+    """
+    file = folder.choices / f"{name}.json"
+    if not file.exists() or file.name == OUTCOMES:
+        known = choice_names(folder)
+        there = f"its choices are {', '.join(known)}" if known else "it has none; `moft choose` makes one"
+        raise ConfigError(
+            f"{where} {name!r}: is neither weights, such as {_example(objectives)}, nor a choice of the run; {there}."
+            f"{nearest(name, known)}"
+        )
+    content = read_expected(file, {}, _AGAIN)
+    check_schema(content.get("schema"), SCHEMA, file)
+    check_expected(content, _RECORD, file, _AGAIN)
+    if set(content["weights"]) != set(objectives):
+        raise RunError(f"{file}: is for the objectives {', '.join(content['weights'])}, and the run has {', '.join(objectives)}.")
+    if content["policy"] != policy_hash(folder):
+        raise RunError(f"{file}: was chosen for another policy than the one of this run. {_AGAIN}")
+    return NamedChoice(name, content)
+
+
+def write_choice(folder: RunFolder, name: str, record: Mapping[str, Any]) -> Path:
+    """Writes a choice, and returns its file."""
+    folder.choices.mkdir(exist_ok=True)
+    file = folder.choices / f"{name}.json"
+    write_json(file, {"schema": SCHEMA, **record})
+    return file
+
+
+def policy_hash(folder: RunFolder) -> str:
+    """The hash of the trained policy of a run, hex."""
+    return hash_of(folder.policy / POLICY)
+
+
+OUTCOMES = "outcomes.json"
+"""The file of the surrogate, beside the choices."""
+
+
+def _example(objectives: Sequence[str]) -> str:
+    share = 1 / len(objectives)
+    return ",".join(f"{share:.3g}" for _ in objectives)

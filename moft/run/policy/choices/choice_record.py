@@ -1,0 +1,182 @@
+"""What is written of a choice: weights, dial, expected outcomes, how safe each bound is and what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moft.engine.choices.search import Effort, Found, Outlook, outlook
+from moft.engine.choices.selection import Candidates
+from moft.engine.choices.wish import Bound, Maximise, Wish
+from moft.engine.choices.wish_settings import OutcomeNames, WishSettings
+from moft.engine.fronts.bootstrap import bootstrap_means, interval, resampled
+from moft.run.policy.choices.choice_files import policy_hash
+from moft.run.policy.choices.outcomes import ChoosableRun
+from moft.types import Nouns
+
+RELAXED = 0.01
+"""By how much a bound is relaxed to tell its price: a share of the anchor's value, or of the reachable range."""
+
+
+def choice_record(
+    run: ChoosableRun,
+    settings: WishSettings,
+    wish: Wish,
+    names: OutcomeNames,
+    found: Found,
+    effort: Effort,
+    tested: Candidates | None,
+    *,
+    measured: int,
+) -> dict[str, Any]:
+    """The content of `choices/NAME.json`, schema version 1.
+
+    Args:
+        run: that the choice is for.
+        settings: the wish as it was given.
+        wish: the same, read.
+        names: of the outcomes.
+        found: by the search.
+        effort: of the search.
+        tested: outcomes on the test split, of the choice and then of the tradeoffs that bounds are shares of; None without one.
+        measured: number of tradeoffs that were measured.
+    """
+    selected, candidates = found.selected, found.candidates
+    objectives = [objective.name for objective in run.task.objectives]
+    weights = dict(zip(objectives, found.places.weights[selected.row].double().tolist(), strict=True))
+    known = outlook(found, effort)
+    reach = _reachable(found, wish, known)
+    own = _means(candidates, selected.row)
+    return {
+        "policy": policy_hash(run.folder),
+        "weights": weights,
+        "dial": float(found.places.dials[selected.row]),
+        "wish": settings.record(),
+        "is_promised": selected.is_promised,
+        "confidence": selected.confidence,
+        "margin": selected.margin,
+        "outcomes": [
+            {
+                "name": name,
+                "base": candidates.base_means[place].item(),
+                "validation": own[place]["value"],
+                "validation_ci": own[place]["ci"],
+                "reachable": reach[place],
+            }
+            for place, name in enumerate(names.names)
+        ],
+        "bounds": [_bound(found, wish, known, place) for place in range(len(wish.bounds))],
+        "lists": candidates.values.shape[1],
+        "new_lists": effort.new_lists,
+        "measured": measured,
+        "test": None if tested is None else _test(tested, wish, names),
+        "notes": _notes(found, wish, effort, known, run.task.nouns),
+    }
+
+
+def _means(candidates: Candidates, row: int) -> list[dict[str, Any]]:
+    """The mean of each outcome of a tradeoff, with its interval."""
+    values = candidates.values[row : row + 1]
+    samples = bootstrap_means(values, resampled(values.shape[1], 1000, 0), candidates.weights)
+    bounds = interval(samples).squeeze(0).tolist()
+    return [{"value": mean, "ci": ci} for mean, ci in zip(candidates.means[row].tolist(), bounds, strict=True)]
+
+
+def _test(tested: Candidates, wish: Wish, names: OutcomeNames) -> dict[str, Any]:
+    """What the choice reaches on the test split."""
+    gaps = torch.nan_to_num(_mean_gaps(tested, wish), nan=-math.inf)
+    own = _means(tested, 0)
+    return {
+        "lists": tested.values.shape[1],
+        "outcomes": [
+            {"name": name, **own[place], "base": tested.base_means[place].item()} for place, name in enumerate(names.names)
+        ],
+        "held": (gaps >= 0).tolist(),
+    }
+
+
+def _mean_gaps(candidates: Candidates, wish: Wish) -> Tensor:
+    """`[bounds]`, of the first candidate."""
+    least = [candidates.threshold(bound) for bound in wish.bounds]
+    own = [candidates.means[0, candidates.names.index(bound.outcome)].item() for bound in wish.bounds]
+    return torch.tensor(own, dtype=torch.float64) - torch.tensor(least, dtype=torch.float64)
+
+
+def _bound(found: Found, wish: Wish, known: Outlook, place: int) -> dict[str, Any]:
+    """A bound: its threshold, the probability that it holds, and what relaxing it a little would buy."""
+    bound, candidates = wish.bounds[place], found.candidates
+    record = {"text": str(bound), "least": candidates.threshold(bound), "holds": float(found.selected.holds[place])}
+    if not found.selected.is_promised or not isinstance(wish.goal, Maximise):
+        return record
+    relaxed = _relaxed(bound, candidates)
+    bounds = [relaxed if each is bound else each for each in wish.bounds]
+    now, then = (_best_goal(found, replace(wish, bounds=own), known) for own in (wish.bounds, bounds))
+    return {**record, "relaxed": str(relaxed), "gain": then - now}
+
+
+def _relaxed(bound: Bound, candidates: Candidates) -> Bound:
+    if bound.anchor is not None:
+        return replace(bound, value=round(bound.value - RELAXED, 6))
+    low, high = candidates.reach[:, candidates.names.index(bound.outcome)].tolist()
+    return replace(bound, value=float(f"{bound.value - RELAXED * (high - low):.4g}"))
+
+
+def _best_goal(found: Found, wish: Wish, known: Outlook) -> float:
+    """The largest goal within the bounds."""
+    safety, goal = known.standing(found.candidates, wish)
+    return float(goal[safety >= found.selected.margin].max())
+
+
+def _reachable(found: Found, wish: Wish, known: Outlook) -> list[list[float | None]]:
+    """Lowest and highest mean of each outcome within the bounds, of those that were measured; null where nothing keeps them."""
+    safety, _ = known.standing(found.candidates, wish)
+    low, high = found.candidates.reach
+    inside = known.means[safety >= (found.selected.margin if found.selected.is_promised else 0.0)].clamp(low, high)
+    if not len(inside):
+        return [[None, None] for _ in found.candidates.names]
+    return [[low, high] for low, high in zip(inside.amin(0).tolist(), inside.amax(0).tolist(), strict=True)]
+
+
+def _notes(found: Found, wish: Wish, effort: Effort, known: Outlook, nouns: Nouns) -> list[str]:
+    """What stands in the way of a wish that is not promised."""
+    if found.selected.is_promised:
+        return []
+    gaps = found.rule.gaps[found.selected.row]
+    if bool((gaps >= 0).all()):
+        return [_too_few(found, wish, effort, nouns)]
+    return [*_in_the_way(found, wish, known), "The nearest tradeoff was chosen: the one that misses its bounds by the least."]
+
+
+def _too_few(found: Found, wish: Wish, effort: Effort, nouns: Nouns) -> str:
+    """How many lists it would take to promise what the means already keep."""
+    row, lists = found.selected.row, found.candidates.values.shape[1]
+    needed = NormalDist().inv_cdf(wish.confidence ** (1 / len(wish.bounds)))
+    ratio = float((found.rule.gaps[row] / found.rule.spread[row]).amin()) / needed  # of what is there to what is asked
+    both = 1 / lists + 1 / effort.new_lists
+    left = both * ratio**2 - 1 / effort.new_lists  # one over the number of lists
+    means = (
+        f"The means of the {nouns.count_lists(lists)} keep all bounds, but not by enough for a confidence of {wish.confidence:g}"
+    )
+    if left > 0:
+        return f"{means}; that would take about {nouns.count_lists(math.ceil(1 / left))} to choose on."
+    return f"{means}: means over {nouns.count_lists(effort.new_lists)} of new data differ by more, whatever is chosen."
+
+
+def _in_the_way(found: Found, wish: Wish, known: Outlook) -> Sequence[str]:
+    """For each bound that the others leave no room for, how far its outcome gets."""
+    candidates, sentences = found.candidates, list[str]()
+    for bound in wish.bounds:
+        others = [place for place, each in enumerate(wish.bounds) if each is not bound]
+        rest = replace(known, spread=known.spread[:, others])
+        safety, _ = rest.standing(candidates, replace(wish, bounds=[wish.bounds[place] for place in others]))
+        inside, least = known.means[safety >= 0, candidates.names.index(bound.outcome)], candidates.threshold(bound)
+        if len(inside) and inside.max() < least:
+            within = "where all other bounds are kept" if others else "anywhere"
+            sentences.append(f"{bound}: needs {least:.4g}, and {bound.outcome} reaches {inside.max():.4g} {within}.")
+    return sentences or ["No measured tradeoff keeps all bounds at once."]

@@ -1,0 +1,94 @@
+"""Measures the outcomes of tradeoffs for a choice, on one split, and keeps what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from moft.engine.choices.search import Places
+from moft.engine.choices.selection import Candidates
+from moft.engine.fronts.base_model_policy import BasePolicy
+from moft.engine.fronts.kept_points import measured_by_blocks
+from moft.interfaces import Evaluator, Policy, Task
+from moft.run.folder.run_folder import RunFolder
+from moft.run.policy.point_files import PointFiles
+from moft.run.run_settings import RunSettings
+from moft.types import Batches, ListValues, Tradeoff
+
+
+class ChoosableRun(Protocol):
+    """What a choice is made of: an opened run."""
+
+    @property
+    def folder(self) -> RunFolder: ...
+    @property
+    def settings(self) -> RunSettings: ...
+    @property
+    def task(self) -> Task: ...
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def trained_betas(self) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class OutcomeMeter:
+    """Measures the policy of a run and its base model on some lists.
+
+    Args:
+        run: opened.
+        evaluator: the metric.
+        lists: that are measured.
+        names: of the outcomes.
+        kept: where points are looked up and kept.
+        on_progress: called with the number of tradeoffs that were measured, after each.
+    """
+
+    run: ChoosableRun
+    evaluator: Evaluator
+    lists: Batches
+    names: Sequence[str]
+    kept: PointFiles
+    on_progress: Callable[[int], None] | None = None
+
+    def __call__(self, places: Places) -> Candidates:
+        """The outcomes of tradeoffs, and of the base model."""
+        policy, base = self.run.policy, BasePolicy(self.run.task)
+        own = self._values(policy, self._tradeoff(places), self.kept, self.on_progress)
+        m = self.run.trained_betas.shape[1]
+        of_base = self._values(base, Tradeoff(torch.full((1, m), 1 / m), self.run.trained_betas), self.kept.of("base"))
+        weights = None if self.lists.weights is None else self.lists.weights[own.lists]
+        return Candidates.of(self.names, self._columns(own), self._columns(of_base)[0], weights)
+
+    def served(self, places: Places) -> Places:
+        """The tradeoffs that the policy serves for these."""
+        weights = self.run.policy.served(self._tradeoff(places)).expand(len(places)).weights
+        return replace(places, weights=weights.to(places.weights))
+
+    def _tradeoff(self, places: Places) -> Tradeoff:
+        return Tradeoff(places.weights, places.dials.unsqueeze(1) * self.run.trained_betas)
+
+    def _values(
+        self, policy: Policy, tradeoff: Tradeoff, kept: PointFiles, on_progress: Callable[[int], None] | None = None
+    ) -> ListValues:
+        return measured_by_blocks(policy.eval(), self.lists, self.evaluator, tradeoff, kept, on_progress).ordered()
+
+    def _columns(self, values: ListValues) -> Tensor:
+        """`[n, lists, outcomes]`, in the order of the names."""
+        m = values.values.shape[2]
+        further = {values.main_name: values.main, **values.more}
+        return torch.cat([values.values, *(further[name].unsqueeze(-1) for name in self.names[m:])], dim=-1)
+
+
+def part_of(lists: Batches, most: int) -> Batches:
+    """Some lists of a pass, drawn with a fixed seed; all of them if they are not more than `most`."""
+    if lists.lists <= most:
+        return lists
+    whole = torch.cat(list(lists.plan))
+    drawn = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:most]]
+    plan = [own for rows in lists.plan if len(own := rows[torch.isin(rows, drawn)])]
+    return replace(lists, plan=plan)
