@@ -107,7 +107,7 @@ def measure_policy(job: tuple[str, Path, int, int, int, int, int]) -> float:
     out.mkdir(parents=True, exist_ok=True)
     if data.startswith("synthetic"):
         make_synthetic_queries(data, lists, out / f"queries-{seed}", seed=seed)
-    usual = [f"seed={seed}", "trainer.device=cpu", "trainer.threads=1", "profile.points=2"]
+    usual = [f"seed={seed}", "trainer.device=cpu", "trainer.threads=1"]
     usual += [f"task.folds={folds}", f"task.fold={fold}"] if folds else []
     trained = Experiments(CONFIGS[data], usual).run([], split="validation")
     names = (*(each.name for each in trained.task.objectives), "main")
@@ -128,8 +128,8 @@ def chosen(names: Sequence[str], meters: Mapping[str, Any], count: int, seed: in
     import torch
 
     from moft.engine.choices.search import search
+    from moft.engine.choices.wish_settings import WishSettings
     from moft.run.policy.choices.make_choice import effort_of
-    from moft.run.policy.choices.wish_text import WishSettings
 
     validation, test = meters["validation"], meters["test"]
     m = len(names) - 1
@@ -165,8 +165,8 @@ def surrogate_errors(meter: Any) -> dict[str, Any]:
 
     from moft.engine.choices.search import Places, scattered
     from moft.engine.choices.surrogate import OutcomeSurrogate
+    from moft.engine.choices.wish_settings import WishSettings
     from moft.run.policy.choices.make_choice import effort_of
-    from moft.run.policy.choices.wish_text import WishSettings
 
     m = len(meter.names) - 1
     settings = WishSettings(maximise="main")

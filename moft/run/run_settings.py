@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 
 from moft.config.secret_variables import has_secret
+from moft.engine.choices.wish_settings import WishSettings
 from moft.engine.training.trainer_settings import TrainerSettings
 from moft.errors import ConfigError
 from moft.interfaces import Evaluator, Indicator, Method, Sampler, Task, Tracker
@@ -70,6 +71,8 @@ class RunSettings:
         seed: of all random numbers, at most 2^63 - 1.
         plugins: files of further plugins, such as ./mine.py.
         trackers: services that runs are logged to, in addition to the files of the run folder.
+        choices: wishes by name, for which weights and a dial are chosen once the front is measured, as `moft choose` does. Their
+            outcomes are objectives, and `main`.
     """
 
     task: Factory[Task]
@@ -79,6 +82,7 @@ class RunSettings:
     seed: Seed = 0
     plugins: tuple[str, ...] = ()
     trackers: tuple[Factory[Tracker], ...] = ()
+    choices: dict[str, WishSettings] = field(default_factory=dict)
 
 
 def plugin_files(files: Any) -> list[str]:

@@ -103,6 +103,8 @@ def _train(session: TrainingSession) -> None:
         write_results(measured, profile, session.folder.path, cost=cost, notes=records.notes, run=session.folder)
         points.clear()
         session.observers.front_profiled(measured.front)
+        for name, wish in settings.choices.items():
+            opened.choose(wish, name=name, on_progress=session.observers.points_measured)
 
 
 def _untrained_policy(session: TrainingSession, problem: Problem) -> Policy:

@@ -56,8 +56,8 @@ def choose(
 ) -> None:
     """Find the weights and the dial that fulfil a wish, and keep them in the run under a name."""
     plugins: Plugins = context.obj
+    from moft.engine.choices.wish_settings import WishSettings, parse_shares
     from moft.run.policy.choices.wish_checks import like_point
-    from moft.run.policy.choices.wish_text import WishSettings, parse_shares
     from moft.run.policy.open_run import open_run
     from moft.run.report.read_front import read_record
 

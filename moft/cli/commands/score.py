@@ -79,7 +79,7 @@ def score(
         tradeoff = tradeoff_at(rows, [parse_dial("1" if dial is None else dial, opened.names)], opened.trained_betas)
     if expect:
         for line in expected_lines(opened.expect_at(tradeoff)):
-            print_line(line, err=True)
+            print_line(line, err=out is None)
     for note in opened.substitutions(tradeoff):
         print_line(f"moft: note: {note}", err=True)
     if out is not None:

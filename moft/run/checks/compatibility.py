@@ -9,6 +9,7 @@ import torch
 
 from moft.engine.checks.return_values import checked_number
 from moft.engine.checks.sampler_draws import checked_grid
+from moft.engine.choices.wish_settings import check_wishes
 from moft.engine.fronts.edge_weights import edge_weights
 from moft.engine.policies.dedicated_models import NearestPolicy, SoupPolicy
 from moft.engine.training.adaptive_sampling import check_evaluated_before_end
@@ -117,6 +118,9 @@ def check_run(settings: RunSettings, task: Task) -> tuple[str, ...]:
         )
     check_profile(settings.profile, task.objectives)
     check_adaptive_sampler(settings, len(task.objectives))
+    check_wishes(settings.choices, [objective.name for objective in task.objectives])
+    if settings.choices and settings.trainer.sharding == "full":
+        raise ConfigError("[choices] are made by one process, which a sharded policy has not; use `moft choose` after training.")
     front = evaluators_of(settings.profile, task).front
     found = task.check_inputs() if isinstance(task, ChecksInputs) else InputCheck()
     unchecked = found.unchecked

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 
+from moft.engine.choices.wish_settings import WishSettings, is_choice_name
 from moft.engine.fronts.front_caveats import substitutions
 from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.policies.conditioned_policy import common_multiple
@@ -23,10 +24,9 @@ from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.start_folders import by_data, placements
-from moft.run.policy.choices.choice_files import NamedChoice, is_choice, read_choice
+from moft.run.policy.choices.choice_files import NamedChoice, read_choice
 from moft.run.policy.choices.expected_outcomes import Expected, expected_outcomes
 from moft.run.policy.choices.make_choice import make_choice
-from moft.run.policy.choices.wish_text import WishSettings
 from moft.run.policy.list_scorer import ListScorer
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
@@ -146,7 +146,7 @@ class OpenedRun:
         """
         weights, factors = [], []
         for row, dial, where in requests:
-            if is_choice(row):
+            if is_choice_name(row):
                 own, of_choice = self._of_choice(row, dial, where)
                 weights.append(own)
                 factors.append(of_choice)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moft.engine.choices.wish_settings import RESERVED
 from moft.errors import ConfigError, RunError
 from moft.files.expected_keys import check_expected, read_expected
 from moft.files.json import write_json
-from moft.files.plain_number import is_plain
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
 from moft.run.policy.policy_files import POLICY, hash_of
@@ -19,7 +18,8 @@ from moft.suggestions import nearest
 
 SCHEMA = 2
 """Of the files; 1 would say that a version before 0.2.0 wrote them."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+OUTCOMES = f"{RESERVED}.json"
+"""The file of the surrogate, beside the choices."""
 _NUMBER = (float, None)
 _RANGE = [_NUMBER]
 _OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
@@ -57,24 +57,9 @@ class NamedChoice:
         return float(self.record["dial"])
 
 
-def check_choice_name(name: str) -> None:
-    """Checks the name of a choice.
-
-    Raises:
-        ConfigError: it could be taken for weights, or is no name for a file.
-    """
-    if is_plain(name) or _NAME.fullmatch(name) is None:
-        raise ConfigError(f"name {name!r}: has 1 to 100 letters, digits, '.', '_' and '-', begins with no sign and is no number.")
-
-
 def choice_names(folder: RunFolder) -> list[str]:
     """Names of all choices of a run."""
     return sorted(file.stem for file in folder.choices.glob("*.json") if file.name != OUTCOMES)
-
-
-def is_choice(weights: object) -> bool:
-    """Whether a user's weights are the name of a choice, and not weights."""
-    return isinstance(weights, str) and _NAME.fullmatch(weights) is not None and not is_plain(weights)
 
 
 def read_choice(folder: RunFolder, name: str, objectives: Sequence[str], where: str) -> NamedChoice:
@@ -119,10 +104,6 @@ def write_choice(folder: RunFolder, name: str, record: Mapping[str, Any]) -> Pat
 def policy_hash(folder: RunFolder) -> str:
     """The hash of the trained policy of a run, hex."""
     return hash_of(folder.policy / POLICY)
-
-
-OUTCOMES = "outcomes.json"
-"""The file of the surrogate, beside the choices."""
 
 
 def _example(objectives: Sequence[str]) -> str:

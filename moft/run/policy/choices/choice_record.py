@@ -14,10 +14,10 @@ from torch import Tensor
 from moft.engine.choices.search import Effort, Found, Outlook, outlook
 from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Bound, Maximise, Wish
+from moft.engine.choices.wish_settings import OutcomeNames, WishSettings
 from moft.engine.fronts.bootstrap import bootstrap_means, interval, resampled
 from moft.run.policy.choices.choice_files import policy_hash
 from moft.run.policy.choices.outcomes import ChoosableRun
-from moft.run.policy.choices.wish_text import OutcomeNames, WishSettings
 from moft.types import Nouns
 
 RELAXED = 0.01

@@ -12,6 +12,7 @@ import torch
 from moft.engine.choices.search import Effort, Found, Places, promising, scattered, search, select_from
 from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Wish
+from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, check_choice_name, wish_of
 from moft.errors import ConfigError, RunError
 from moft.files.json import write_json
 from moft.interfaces import Evaluator, LongEvaluator
@@ -20,7 +21,6 @@ from moft.run.policy.choices.choice_files import (
     OUTCOMES,
     SCHEMA,
     NamedChoice,
-    check_choice_name,
     choice_names,
     policy_hash,
     read_choice,
@@ -29,7 +29,6 @@ from moft.run.policy.choices.choice_files import (
 from moft.run.policy.choices.choice_record import choice_record
 from moft.run.policy.choices.outcomes import ChoosableRun, OutcomeMeter, part_of
 from moft.run.policy.choices.wish_checks import check_enough, check_percentages, names_of, split_of
-from moft.run.policy.choices.wish_text import OutcomeNames, WishSettings, wish_of
 from moft.run.policy.point_files import PointFiles, points_key
 from moft.run.report.read_front import read_record
 from moft.types import Batches

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from moft.engine.choices.wish import Wish
+from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, parse_shares
 from moft.errors import ConfigError, DataError
 from moft.files.plain_number import is_plain
 from moft.run.policy.choices.outcomes import ChoosableRun
-from moft.run.policy.choices.wish_text import OutcomeNames, WishSettings, parse_shares
 from moft.run.report.front_record import main_name
 from moft.types import Batches, Nouns
 

@@ -9,7 +9,15 @@ import pytest
 
 from moft.engine.choices.wish import Bound, Like, Maximise, Shares
 from moft.errors import ConfigError
-from moft.run.policy.choices.wish_text import OutcomeNames, WishSettings, parse_bound, parse_shares, wish_of
+from moft.engine.choices.wish_settings import (
+    OutcomeNames,
+    WishSettings,
+    check_choice_name,
+    is_choice_name,
+    parse_bound,
+    parse_shares,
+    wish_of,
+)
 
 NAMES = OutcomeNames(("clicks", "watch time", "ndcg", "main dish"), "ndcg")
 
@@ -163,3 +171,17 @@ def test_a_mistake_in_a_wish_is_told_in_one_line(settings, told):
 def test_the_same_wish_has_the_same_record_as_list_and_as_tuple():
     given = WishSettings(keep=["main >= 1"], maximise="clicks", dials=[0.5, 2.0])
     assert given.record() == WishSettings(keep=("main >= 1",), maximise="clicks", dials=(0.5, 2.0)).record()
+
+
+@pytest.mark.parametrize("name", ["a", "choice-1", "v1.2", "A_b-c.d", "1st", "x" * 100])
+def test_names_of_choices(name):
+    check_choice_name(name)
+    assert is_choice_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1", "0.5", "1e3", ".hidden", "-a", "a b", "a/b", "../a", "a\n", "é", "x" * 101, "0.2,0.8", "a=1", "outcomes", "Outcomes"]
+)  # fmt: skip
+def test_names_that_no_choice_has(name):
+    with pytest.raises(ConfigError, match=r"^name '.*': [^\n]+\.$"):
+        check_choice_name(name)

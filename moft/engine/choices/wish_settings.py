@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, cast
 
@@ -12,14 +12,18 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from moft.engine.choices.wish import Anchor, Bound, Goal, Like, Maximise, Shares, Wish
 from moft.errors import ConfigError
-from moft.files.plain_number import plain_number
-from moft.run.policy.parse_weights import EXTREME
+from moft.files.plain_number import is_plain, plain_number
 from moft.suggestions import nearest
 from moft.types import MAIN
 
 MOST_NEW, MOST_MEASURED = 10_000_000, 10_000
+RESERVED = "outcomes"
+"""Name of the file of the surrogate beside the choices, which none of them can have."""
 FORMS = "'clicks >= 0.42', 'main >= 99% of base' or 'clicks >= 90% of best'"
 _LEAST = re.compile(r"(?P<value>[^\s%]+)(?:\s*(?P<percent>%)\s*of\s+(?P<anchor>base|best))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MOST_DIAL = 1e6
+"""Highest dial that is searched; every policy is the base model there. The lowest is its inverse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,37 @@ class OutcomeNames:
         return self.names.index(known)
 
 
+def check_wishes(wishes: Mapping[str, WishSettings], objectives: Sequence[str]) -> None:
+    """Checks the wishes of a config before training; their outcomes are objectives and `main`.
+
+    Raises:
+        ConfigError: one is wrong; the message has its name.
+    """
+    for name, settings in wishes.items():
+        try:
+            check_choice_name(name)
+            wish_of(settings, OutcomeNames((*objectives, MAIN), MAIN))
+        except ConfigError as error:
+            raise ConfigError(f"[choices.{name}] {error}") from error
+
+
+def check_choice_name(name: str) -> None:
+    """Checks the name of a choice.
+
+    Raises:
+        ConfigError: it could be taken for weights, or is no name for a file.
+    """
+    if name.lower() == RESERVED:
+        raise ConfigError(f"name {name!r}: is that of a file of moft's own; choose another one.")
+    if not is_choice_name(name):
+        raise ConfigError(f"name {name!r}: has 1 to 100 letters, digits, '.', '_' and '-', begins with no sign and is no number.")
+
+
+def is_choice_name(text: object) -> bool:
+    """Whether this is the name of a choice, and not weights."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None and not is_plain(text)
+
+
 def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
     """The wish that settings describe.
 
@@ -90,9 +125,10 @@ def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
     """
     if not 0 < settings.confidence < 1:
         raise ConfigError(f"confidence {settings.confidence:g}: must be above 0 and below 1, such as 0.95.")
-    if not (len(settings.dials) == 2 and 1 / EXTREME <= settings.dials[0] <= settings.dials[1] <= EXTREME):
+    if not (len(settings.dials) == 2 and 1 / MOST_DIAL <= settings.dials[0] <= settings.dials[1] <= MOST_DIAL):
         raise ConfigError(
-            f"dials {list(settings.dials)}: must be the lowest and the highest dial, both above 0, such as 0.125,64."
+            f"dials {list(settings.dials)}: must be the lowest and the highest dial, from {1 / MOST_DIAL:g} to {MOST_DIAL:,.0f}, "
+            "such as 0.125,64."
         )
     limits = {"new_lists": (1, MOST_NEW), "measurements": (4, MOST_MEASURED)}
     for key, (least, most) in limits.items():
