@@ -134,9 +134,10 @@ def _best_goal(found: Found, wish: Wish, known: Outlook) -> float:
 
 
 def _reachable(found: Found, wish: Wish, known: Outlook) -> list[list[float | None]]:
-    """Lowest and highest mean of each outcome within the bounds; null where nothing keeps them."""
+    """Lowest and highest mean of each outcome within the bounds, of those that were measured; null where nothing keeps them."""
     safety, _ = known.standing(found.candidates, wish)
-    inside = known.means[safety >= (found.selected.margin if found.selected.is_promised else 0.0)]
+    low, high = found.candidates.reach
+    inside = known.means[safety >= (found.selected.margin if found.selected.is_promised else 0.0)].clamp(low, high)
     if not len(inside):
         return [[None, None] for _ in found.candidates.names]
     return [[low, high] for low, high in zip(inside.amin(0).tolist(), inside.amax(0).tolist(), strict=True)]

@@ -98,7 +98,7 @@ def _chosen(
     evaluator: Evaluator = profile.evaluator(task.objectives, task.main)
     new_lists = settings.new_lists or (validation if test is None else test).lists
     effort = effort_of(settings, len(task.objectives), profile.points, new_lists, is_long=isinstance(evaluator, LongEvaluator))
-    all_points, done = len(effort.first) + effort.rounds * effort.each + 1, 0
+    all_points, done, told = len(effort.first) + effort.rounds * effort.each + 1, 0, -1
 
     def meter(lists: Batches, split: str, part: str) -> OutcomeMeter:
         key = points_key(run.folder, f"{split}{part}", task.identity())
@@ -108,8 +108,10 @@ def _chosen(
         nonlocal done
 
         def report(own: int) -> None:
-            if on_progress is not None:
-                on_progress(min(done + own, all_points), all_points)
+            nonlocal told
+            if on_progress is not None and done + own > told:
+                told = done + own
+                on_progress(told, all_points)
 
         found = replace(searched, on_progress=report if isinstance(evaluator, LongEvaluator) else None)(places)
         done += len(places)

@@ -58,7 +58,7 @@ class OutcomeMeter:
     def __call__(self, places: Places) -> Candidates:
         """The outcomes of tradeoffs, and of the base model."""
         policy, base = self.run.policy, BasePolicy(self.run.task)
-        own = self._values(policy, self._tradeoff(places), self.kept)
+        own = self._values(policy, self._tradeoff(places), self.kept, self.on_progress)
         m = self.run.trained_betas.shape[1]
         of_base = self._values(base, Tradeoff(torch.full((1, m), 1 / m), self.run.trained_betas), self.kept.of("base"))
         weights = None if self.lists.weights is None else self.lists.weights[own.lists]
@@ -72,9 +72,10 @@ class OutcomeMeter:
     def _tradeoff(self, places: Places) -> Tradeoff:
         return Tradeoff(places.weights, places.dials.unsqueeze(1) * self.run.trained_betas)
 
-    def _values(self, policy: Policy, tradeoff: Tradeoff, kept: PointFiles) -> ListValues:
-        values = measured_by_blocks(policy.eval(), self.lists, self.evaluator, tradeoff, kept, self.on_progress)
-        return values.ordered()
+    def _values(
+        self, policy: Policy, tradeoff: Tradeoff, kept: PointFiles, on_progress: Callable[[int], None] | None = None
+    ) -> ListValues:
+        return measured_by_blocks(policy.eval(), self.lists, self.evaluator, tradeoff, kept, on_progress).ordered()
 
     def _columns(self, values: ListValues) -> Tensor:
         """`[n, lists, outcomes]`, in the order of the names."""
