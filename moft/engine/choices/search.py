@@ -196,7 +196,8 @@ class Outlook:
             return torch.full_like(goal, torch.inf), goal
         own = self.means[:, [candidates.names.index(bound.outcome) for bound in wish.bounds]]
         least = own.new_tensor([candidates.threshold(bound) for bound in wish.bounds])
-        return ((own - least) / self.spread.clamp(min=1e-12)).amin(1), goal
+        gaps = torch.where(torch.isclose(own, least, rtol=1e-9, atol=0), 0.0, own - least)  # no more than rounding
+        return (gaps / self.spread.clamp(min=1e-12)).amin(1), goal
 
     def joined(self, more: Outlook) -> Outlook:
         """These tradeoffs and then `more`."""

@@ -14,6 +14,7 @@ from moft.files.expected_keys import check_expected, read_expected
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
 from moft.run.policy.choices.choice_files import OUTCOMES, SCHEMA, policy_hash
+from moft.suggestions import one_line
 
 _RECORD = {
     **{"policy": str, "names": [str], "held_out": {"error": [float], "share": [float], "tau": [float]}},
@@ -64,6 +65,11 @@ def expected_outcomes(folder: RunFolder, weights: Tensor, dial: float) -> dict[s
     shapes += [len(own["kernel"]) == 3, min([*own["kernel"], *own["dials"]], default=0) > 0]
     if not all(shapes) or any(len(row) != k for row in record["held_out"].values()):
         raise RunError(f"{file}: is damaged; its parts differ in size. {_AGAIN}")
-    values = surrogate_of(own).predict(weights, torch.tensor([dial]))
+    try:
+        values = surrogate_of(own).predict(weights, torch.tensor([dial]))
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # its numbers are of no surrogate
+        raise RunError(f"{file}: is damaged; {one_line(error)}. {_AGAIN}") from error
+    if not values.isfinite().all():
+        raise RunError(f"{file}: is damaged; what it predicts is not finite. {_AGAIN}")
     rows = zip(record["names"], values[0].tolist(), record["held_out"]["error"], own["base"], strict=True)
     return {name: Expected(value, error, base) for name, value, error, base in rows}

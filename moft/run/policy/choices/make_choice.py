@@ -80,11 +80,15 @@ def make_choice(
     except OSError as error:
         raise RunError(f"{folder.choices}: cannot be made ({error.strerror}).") from error
     with closing(lock_folder(folder.choices)):
+        earlier = _earlier(run, settings, name)  # another process may have made it
+        if earlier is not None:
+            return earlier
         own = name if name is not None else _free_name(choice_names(folder))
-        return NamedChoice(own, _chosen(run, settings, wish, names, (validation, test), own, on_progress))
+        _choose(run, settings, wish, names, (validation, test), own, on_progress)
+        return read_choice(folder, own, [objective.name for objective in run.task.objectives], "choice")
 
 
-def _chosen(
+def _choose(
     run: ChoosableRun,
     settings: WishSettings,
     wish: Wish,
@@ -92,7 +96,8 @@ def _chosen(
     splits: tuple[Batches, Batches | None],
     name: str,
     on_progress: Callable[[int, int], None] | None,
-) -> dict[str, Any]:
+) -> None:
+    """Searches, measures and writes."""
     validation, test = splits
     profile, task = run.settings.profile, run.task
     evaluator: Evaluator = profile.evaluator(task.objectives, task.main)
@@ -117,7 +122,8 @@ def _chosen(
         done += len(places)
         return found
 
-    lists = part_of(validation, MOST)
+    is_long = isinstance(evaluator, LongEvaluator)  # of which a second look at the best costs as much as the first at all
+    lists = validation if is_long else part_of(validation, MOST)
     searched = meter(lists, "validation", "" if lists is validation else f" {MOST}")
     found = search(measure, searched.served, wish, effort)
     measured = len(found.places)
@@ -128,7 +134,6 @@ def _chosen(
     record = choice_record(run, settings, wish, names, found, effort, tested, measured=measured)
     write_json(run.folder.choices / OUTCOMES, {"schema": SCHEMA, "policy": policy_hash(run.folder), **_outcomes(names, found)})
     write_choice(run.folder, name, record)
-    return record
 
 
 def effort_of(settings: WishSettings, m: int, points: int, new_lists: int, *, is_long: bool) -> Effort:
@@ -143,7 +148,7 @@ def effort_of(settings: WishSettings, m: int, points: int, new_lists: int, *, is
     """
     count = settings.measurements
     if count is None:
-        count = max(4, 2 * points - 3) if is_long else max(50, min(25 * m, 300)) + ROUNDS * EACH
+        count = max(3, 2 * points - 3) if is_long else max(50, min(25 * m, 300)) + ROUNDS * EACH
     each = min(EACH, count // (2 * ROUNDS))
     first = count - ROUNDS * each
     low, high = settings.dials
