@@ -16,7 +16,7 @@ from moft.files.plain_number import is_plain, plain_number
 from moft.suggestions import nearest
 from moft.types import MAIN
 
-MOST_NEW, MOST_MEASURED = 10_000_000, 10_000
+MOST_NEW, MOST_MEASURED = 10_000_000, 2_000  # a surrogate of more takes minutes to fit
 RESERVED = "outcomes"
 """Name of the file of the surrogate beside the choices, which none of them can have."""
 FORMS = "'clicks >= 0.42', 'main >= 99% of base' or 'clicks >= 90% of best'"

@@ -124,7 +124,7 @@ def _fault(content: Mapping[str, Any]) -> str:
     sizes = [len(each["reachable"]) == 2 for each in outcomes]
     sizes += [each.get("gain") is None or each.get("relaxed") is not None for each in bounds]
     sizes += [] if test is None else [len(test["outcomes"]) == len(outcomes), len(test["held"]) == len(bounds)]
-    return "" if all(sizes) else "its parts differ in size"
+    return "" if all(sizes) else "its parts do not fit together"
 
 
 def _example(objectives: Sequence[str]) -> str:
