@@ -27,7 +27,7 @@ _NUMBER = (float, None)
 _RANGE = [_NUMBER]
 _OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
 _BOUND = {"text": str, "least": _NUMBER, "holds": float, "relaxed?": (str, None), "gain?": _NUMBER}
-_TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [bool]}
+_TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [(bool, None)]}
 _WISH = {"maximise": (str, None), "confidence": float}
 _RECORD = {
     **{"policy": str, "weights": {"*": float}, "dial": float, "wish": _WISH, "is_promised": bool, "confidence": float},

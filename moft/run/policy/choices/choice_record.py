@@ -90,14 +90,14 @@ def _means(candidates: Candidates, row: int) -> list[dict[str, Any]]:
 
 def _test(tested: Candidates, wish: Wish, names: OutcomeNames) -> dict[str, Any]:
     """What the choice reaches on the test split."""
-    gaps = torch.nan_to_num(_mean_gaps(tested, wish), nan=-math.inf)
+    gaps = _mean_gaps(tested, wish).tolist()
     own = _means(tested, 0)
     return {
         "lists": tested.values.shape[1],
         "outcomes": [
             {"name": name, **own[place], "base": tested.base_means[place].item()} for place, name in enumerate(names.names)
         ],
-        "held": (gaps >= 0).tolist(),
+        "held": [None if math.isnan(gap) else gap >= 0 for gap in gaps],  # null where no list has a value
     }
 
 

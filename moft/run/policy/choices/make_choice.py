@@ -124,7 +124,12 @@ def _choose(
 
     is_long = isinstance(evaluator, LongEvaluator)  # of which a second look at the best costs as much as the first at all
     lists = validation if is_long else part_of(validation, MOST)
-    searched = meter(lists, "validation", "" if lists is validation else f" {MOST}")
+    searched = meter(lists, "validation", "" if lists is validation else f" {MOST}").with_values()
+    names = replace(names, names=tuple(searched.names), main=names.main if names.main in searched.names else None)
+    try:
+        wish = wish_of(settings, names)
+    except ConfigError as error:
+        raise ConfigError(f"{error} No {task.nouns.list} of the validation split has a value of it.") from error
     found = search(measure, searched.served, wish, effort)
     measured = len(found.places)
     if lists is not validation:

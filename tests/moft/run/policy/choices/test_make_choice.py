@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from moft.cli.choice_output import bound_rows
 from moft.engine.choices.wish_settings import WishSettings
+from moft.errors import ConfigError
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.choices import make_choice as module
 from moft.run.policy.choices.make_choice import effort_of
 from moft.run.policy.choices.outcomes import OutcomeMeter, part_of
 from moft.run.policy.open_run import open_run
 from moft.types import Batches
+from moft_ltr.metrics.ndcg import NDCG
 
 
 @pytest.fixture
@@ -105,3 +110,68 @@ def test_scores_at_a_choice_are_those_at_its_weights_and_dial(opened, lists):
     choice = opened.choose(keep=["main >= 50% of base"], maximise="first", name="mine")
     weights = [choice.weights[name] for name in opened.names]
     assert opened.scores(lists / "test.txt", "mine") == opened.scores(lists / "test.txt", weights, dial=choice.dial)
+
+
+class Slow(NDCG):
+    """NDCG that reports its progress, and counts what it measured."""
+
+    count = 0
+
+    def check(self, steered, batches):
+        pass
+
+    def measure(self, steered, batches, on_progress):
+        Slow.count += len(steered.tradeoff)
+        return self(steered, batches)
+
+
+@pytest.mark.parametrize("points", [2, 3, 6])
+@pytest.mark.parametrize("most", [1000, 5])
+def test_a_long_evaluator_measures_at_most_twice_as_much_as_for_a_profile(points, most, opened, monkeypatch):
+    monkeypatch.setattr("moft.run.policy.point_files.QUICK", 0.0)
+    monkeypatch.setattr(module, "MOST", most)
+    monkeypatch.setattr(Slow, "count", 0)
+    profile = replace(opened.settings.profile, evaluator=Slow, points=points)
+    run = replace(opened, settings=replace(opened.settings, profile=profile))
+    told = []
+    choice = run.choose(keep=["main >= 50% of base"], maximise="first", on_progress=lambda *done: told.append(done))
+    assert Slow.count <= 2 * (points + 1)
+    assert Slow.count == choice.record["measured"] + 3
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert all(done <= points_in_all for done, points_in_all in told)
+
+
+@pytest.mark.parametrize("gone", ["second", "main"])
+def test_an_outcome_without_a_value_on_the_validation_split_is_left_out(gone, opened, monkeypatch):
+    values = OutcomeMeter._values
+
+    def without(meter, *more):
+        found = values(meter, *more)
+        if meter.lists.lists == 8 and meter.kept._key != test_key:
+            (found.main if gone == "main" else found.values[..., 1]).fill_(torch.nan)
+        return found
+
+    test_key = module.points_key(opened.folder, "test", opened.task.identity())
+    monkeypatch.setattr(OutcomeMeter, "_values", without)
+    choice = opened.choose(keep=[] if gone == "main" else ["main >= 50% of base"], maximise="first")
+    assert gone not in [each["name"] for each in choice.record["outcomes"]]
+    assert gone not in opened.expect("choice-1")
+    said = f"^keep '{gone} >= 90% of base': '{gone}' is not measured.* No query of the validation split has a value of it.$"
+    with pytest.raises(ConfigError, match=said):
+        opened.choose(keep=[f"{gone} >= 90% of base"], maximise="first")
+
+
+def test_a_bound_without_a_value_on_the_test_split_is_neither_held_nor_missed(opened, monkeypatch):
+    values = OutcomeMeter._values
+    test_key = module.points_key(opened.folder, "test", opened.task.identity())
+
+    def without(meter, *more):
+        found = values(meter, *more)
+        if meter.kept._key == test_key:
+            found.main.fill_(torch.nan)
+        return found
+
+    monkeypatch.setattr(OutcomeMeter, "_values", without)
+    choice = opened.choose(keep=["main >= 50% of base"], maximise="first")
+    assert choice.record["test"]["held"] == [None]
+    assert bound_rows(choice.record)[1][0][3] == "-"
