@@ -62,7 +62,11 @@ def expected_outcomes(folder: RunFolder, weights: Tensor, dial: float) -> dict[s
         raise RunError(f"{file}: was measured with another policy than the one of this run. {_AGAIN}")
     own = record["surrogate"]
     n, m, k = len(own["dials"]), weights.shape[1], len(record["names"])
-    shapes = [len(own["weights"]) == len(own["means"]) == n, 0 < n <= MOST_MEASURED, all(len(row) == m and 0 <= min(row) <= max(row) <= 1 for row in own["weights"])]
+    shapes = [
+        len(own["weights"]) == len(own["means"]) == n,
+        0 < n <= MOST_MEASURED,
+        all(len(row) == m and 0 <= min(row) <= max(row) <= 1 for row in own["weights"]),
+    ]
     shapes += [all(len(row) == k for row in own["means"]), len(own["base"]) == k]
     shapes += [len(own["kernel"]) == 3, min([*own["kernel"], *own["dials"]], default=0) > 0]
     if not all(shapes) or any(len(row) != k for row in record["held_out"].values()):

@@ -16,6 +16,7 @@ from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, check_
 from moft.errors import ConfigError, RunError
 from moft.files.json import write_json
 from moft.interfaces import Evaluator, LongEvaluator
+from moft.run.folder.resume import data_change
 from moft.run.folder.run_folder import lock_folder
 from moft.run.policy.choices.choice_files import (
     OUTCOMES,
@@ -137,6 +138,8 @@ def _choose(
         measured += len(found.places)
     tested = None if test is None else _tested(found, wish, meter(test, "test", ""))
     record = choice_record(run, settings, wish, names, found, effort, tested, measured=measured)
+    if changed := data_change(run.folder, task.identity()):
+        record["notes"].append(f"Chosen on other data than the run recorded: {changed}.")
     write_json(run.folder.choices / OUTCOMES, {"schema": SCHEMA, "policy": policy_hash(run.folder), **_outcomes(names, found)})
     write_choice(run.folder, name, record)
 

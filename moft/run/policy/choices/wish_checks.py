@@ -97,9 +97,15 @@ def check_enough(lists: int, confidence: float, nouns: Nouns) -> None:
 
 
 def split_of(run: ChoosableRun, split: str) -> Batches | None:
-    """The lists of a split of a run; None if it has none."""
+    """The lists of a split of a run; None if it has none.
+
+    Raises:
+        DataError: there is none of the validation split; the message says why.
+    """
     try:
         lists = run.task.batches(split)
-    except DataError:
+    except DataError as error:
+        if split == "validation":
+            raise DataError(f"{run.folder.path}: has no validation data to choose on: {error}") from error
         return None
     return lists if lists.lists else None

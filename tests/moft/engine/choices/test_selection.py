@@ -76,7 +76,12 @@ def test_any_number_of_new_lists_takes_no_longer():
 def test_without_bounds_the_largest_goal_is_taken():
     values = line(20, 0)
     found = chosen(values, Wish([], Maximise(1)))
-    assert (found.row, found.is_promised, found.confidence, len(found.holds)) == (values.mean(1)[:, 1].argmax().item(), True, 1, 0)
+    assert (found.row, found.is_promised, found.confidence, len(found.holds)) == (
+        values.mean(1)[:, 1].argmax().item(),
+        True,
+        1,
+        0,
+    )
 
 
 def test_what_nothing_keeps_is_not_promised_and_the_safest_is_taken():

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from moft.engine.choices.wish import Bound, Like, Maximise, Shares
-from moft.errors import ConfigError
 from moft.engine.choices.wish_settings import (
     OutcomeNames,
     WishSettings,
@@ -18,6 +17,7 @@ from moft.engine.choices.wish_settings import (
     parse_shares,
     wish_of,
 )
+from moft.errors import ConfigError
 
 NAMES = OutcomeNames(("clicks", "watch time", "ndcg", "main dish"), "ndcg")
 
@@ -108,7 +108,7 @@ def test_shares_are_read():
 
 @pytest.mark.parametrize("text", ["", "clicks", "clicks=", "=3", "clicks=1,clicks=2", "clicks=1,", "clicks=x", "clicks=1e999"])
 def test_a_mistake_in_shares_is_told(text):
-    with pytest.raises(ConfigError, match="^--share '"):
+    with pytest.raises(ConfigError, match=r"^--share '"):
         parse_shares(text, "--share")
 
 
@@ -180,7 +180,7 @@ def test_names_of_choices(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "1", "0.5", "1e3", ".hidden", "-a", "a b", "a/b", "../a", "a\n", "é", "x" * 101, "0.2,0.8", "a=1", "outcomes", "Outcomes"]
+    "name", ["", "1", "0.5", "1e3", ".hidden", "-a", "a b", "a/b", "../a", "a\n", "é", "x" * 101, "0.2,0.8", "outcomes", "Outcomes"]
 )  # fmt: skip
 def test_names_that_no_choice_has(name):
     with pytest.raises(ConfigError, match=r"^name '.*': [^\n]+\.$"):
