@@ -135,7 +135,7 @@ def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
         value = getattr(settings, key)
         if value is not None and not least <= value <= most:
             raise ConfigError(f"{key} {value}: must be a whole number from {least} to {most:,}.")
-    if isinstance(settings.keep, str):
+    if isinstance(cast(object, settings.keep), str):
         raise ConfigError(f"keep {settings.keep!r}: must be a list of bounds, such as [{settings.keep!r}].")
     bounds = [parse_bound(text, names) for text in settings.keep]
     for bound in bounds:

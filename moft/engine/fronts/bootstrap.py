@@ -30,8 +30,8 @@ def resampled(lists: int, samples: int, seed: int, draws: int | None = None) -> 
     if lists < 1:
         raise ShapeError(f"a bootstrap needs at least one list, got {lists}.")
     if draws is not None and draws > _MANY:
-        drawn = np.random.default_rng(seed).multinomial(draws, np.full(lists, 1 / lists), size=samples)
-        return torch.from_numpy(drawn).float()
+        draw = np.random.default_rng(seed)
+        return torch.from_numpy(draw.multinomial(draws, np.full(lists, 1 / lists), size=samples)).float()
     generator = torch.Generator().manual_seed(seed)
     counts = torch.empty(samples, lists)
     for row in counts:

@@ -108,7 +108,8 @@ def test_a_choice_stands_for_its_weights_and_its_dial(chosen, lists, moft):
 
 def test_a_choice_has_a_dial_of_its_own(chosen, lists, moft):
     said = moft("score", chosen, lists / "test.txt", "--weights", "mine", "--dial", "1")
-    told = f"moft: error: --weights 'mine': this choice has a dial of its own, {record(chosen, 'mine')['dial']:.4g}; leave the dial out."
+    dial = record(chosen, "mine")["dial"]
+    told = f"moft: error: --weights 'mine': this choice has a dial of its own, {dial:.4g}; leave the dial out."
     assert (said.code, said.mistakes) == (2, [told])
 
 
@@ -215,8 +216,8 @@ def test_a_percentage_of_what_is_not_above_zero_is_refused(value, anchor, run, m
     said = moft("choose", run, "--keep", f"second >= 90% of {anchor}", "--maximise", "first")
     of = "of the base model is" if anchor == "base" else "is at best"
     told = (
-        f"moft: error: keep 'second >= 90% of {anchor}': second {of} {value:.4g}, and a percentage needs a value above 0; give the "
-        f"bound as a number, such as 'second >= {value:.4g}'."
+        f"moft: error: keep 'second >= 90% of {anchor}': second {of} {value:.4g}, and a percentage needs a value above 0; give "
+        f"the bound as a number, such as 'second >= {value:.4g}'."
     )
     assert (said.code, said.mistakes, measured) == (2, [told], [])
 
