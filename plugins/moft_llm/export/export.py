@@ -40,7 +40,9 @@ class MergedModel:
     rounding_error: float
 
 
-def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str | None = None) -> list[str]:
+def export_tradeoff(
+    llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str | None = None, *, is_choice: bool = False
+) -> list[str]:
     """Writes one tradeoff into the folder `out`, completely or not at all.
 
     Without a prefix, `out` is a PEFT LoRA adapter of the base model. With a prefix, `out/model` is the base model with LoRA
@@ -53,6 +55,7 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
         tradeoff: one row.
         out: must not exist, or be an empty folder.
         dtype: of the model that LoRA is merged into, `float32` or `bfloat16`; None for that of the base model.
+        is_choice: whether the tradeoff is that of a choice, for messages.
 
     Returns: what was written, in lines for the user.
 
@@ -63,7 +66,9 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     (assignment,) = llm_run.assignments(tradeoff)
     divisor = assignment.divisor.flatten()[0].item()
     if not is_as_trained(assignment.divisor).all():
-        advice = f" Use --dial {_dial(llm_run, tradeoff) / divisor:.6g}." if divisor < float("inf") else ""
+        needed = f"{_dial(llm_run, tradeoff) / divisor:.6g}"
+        advice = f" Use --dial {needed}." if not is_choice else f" Choose with `moft choose ... --dials {needed},{needed}`."
+        advice = advice if divisor < float("inf") else ""
         raise ConfigError(
             f"--dial: at this dial, each token also needs the base model, so it cannot be exported as one model.{advice}"
         )
