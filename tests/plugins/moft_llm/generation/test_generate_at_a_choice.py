@@ -76,15 +76,21 @@ def test_a_mistake_in_a_file_is_told_with_its_line(entry, told, chosen, moft, tm
 def test_a_choice_is_exported(chosen, moft, tmp_path):
     run = shutil.copytree(chosen, tmp_path / "run")
     assert moft("choose", run, "--maximise", "brief", "--confidence", "0.6", "--name", "plain", "--dials", "1,1").code == 0
+    kept = record(run, "plain")
     weights, dial = at(record(run, "plain"))
     assert dial == "1.0"
     assert moft("export", run, tmp_path / "named", "--weights", "plain").code == 0
     assert moft("export", run, tmp_path / "given", "--weights", weights, "--dial", dial).code == 0
     names = sorted(file.name for file in (tmp_path / "named").iterdir())
-    assert names == sorted(file.name for file in (tmp_path / "given").iterdir())
+    assert names == sorted(["choice.json", *(file.name for file in (tmp_path / "given").iterdir())])
     for name in names:
         if name.endswith(".safetensors"):
             assert (tmp_path / "named" / name).read_bytes() == (tmp_path / "given" / name).read_bytes()
+    told = json.loads((tmp_path / "named" / "choice.json").read_text())
+    assert told == {"name": "plain", **kept}
+    card = (tmp_path / "named" / "README.md").read_text()
+    assert "the choice `plain`: no bounds" in card
+    assert f"| {kept['test']['outcomes'][0]['value']:.4g} (" in card
 
 
 def test_a_choice_at_a_dial_that_no_model_has_says_how_to_choose_for_an_export(chosen, moft, tmp_path):
