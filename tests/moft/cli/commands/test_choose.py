@@ -381,3 +381,22 @@ def test_a_damaged_measured_point_is_measured_again(run, moft, monkeypatch):
 def test_a_choice_of_a_longer_name_is_found(run, moft, lists):
     assert moft("choose", run, *WISH, "--name", "v1.2_b-c").code == 0
     assert moft("score", run, lists / "test.txt", "--weights", "v1.2_b-c").code == 0
+
+
+def test_a_run_without_a_test_split_has_a_choice_that_was_not_measured_there(run, moft, monkeypatch):
+    from moft.errors import DataError
+    from moft_ltr.task import LTR
+
+    batches = LTR.batches
+
+    def without(task, split, *more, **further):
+        if split == "test":
+            raise DataError("there is no test split.")
+        return batches(task, split, *more, **further)
+
+    monkeypatch.setattr(LTR, "batches", without)
+    said = moft("choose", run, *WISH)
+    assert said.code == 0
+    assert record(run)["test"] is None
+    assert "test, " not in said.out
+    assert record(run)["new_lists"] == record(run)["lists"]
