@@ -400,3 +400,14 @@ def test_a_run_without_a_test_split_has_a_choice_that_was_not_measured_there(run
     assert record(run)["test"] is None
     assert "test, " not in said.out
     assert record(run)["new_lists"] == record(run)["lists"]
+
+
+def test_a_choice_is_profiled_by_its_name(chosen, moft, tmp_path):
+    said = moft("profile", chosen, "--weights", "mine", "--split", "test", "--out", tmp_path / "front")
+    assert (said.code, said.mistakes) == (0, [])
+    (point,) = json.loads((tmp_path / "front" / "front.json").read_text())["points"]
+    kept = json.loads((chosen / "choices" / "mine.json").read_text())
+    assert point["dial"] == pytest.approx(kept["dial"], rel=1e-6)
+    assert point["values"] == pytest.approx(
+        [each["value"] for each in kept["test"]["outcomes"][: len(point["values"])]], abs=1e-6
+    )
