@@ -181,7 +181,7 @@ def parse_shares(text: str, option: str) -> dict[str, float]:
 def _goal(settings: WishSettings, names: OutcomeNames) -> Goal:
     given = [key for key in ("maximise", "share", "like") if getattr(settings, key) not in (None, {})]
     if len(given) != 1:
-        raise ConfigError(f"a wish has one of maximise, share and like, not {' and '.join(given) or 'none of them'}.")
+        raise ConfigError(f"a wish needs one goal (maximise, share or like) and has {' and '.join(given) or 'none'}.")
     if settings.maximise is not None:
         return Maximise(names.place(settings.maximise, "maximise"))
     if settings.share:

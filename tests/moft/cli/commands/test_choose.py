@@ -163,7 +163,7 @@ def test_a_point_without_a_main_value_is_taken_as_it_is(run, moft):
 MISTAKES = {
     "not measured": (("--keep", "mian >= 1", "--maximise", "first"), "'mian' is not measured; measured are first, second, main."),
     "no such goal": (("--maximise", "third"), "maximise: 'third' is not measured"),
-    "no goal": (("--keep", "main >= 0.1"), "a wish has one of maximise, share and like, not none of them."),
+    "no goal": (("--keep", "main >= 0.1"), "a wish needs one goal (maximise, share or like) and has none."),
     "two goals": (("--maximise", "first", "--share", "first=1,second=2"), "not maximise and share."),
     "an upper bound": (("--keep", "main <= 1", "--maximise", "first"), "bounds are lower ones"),
     "two bounds": (("--keep", "main >= 1", "--keep", "main >= 99% of base", "--maximise", "first"), "main has two bounds"),

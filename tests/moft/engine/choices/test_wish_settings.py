@@ -124,7 +124,7 @@ def test_a_wish_has_its_bounds_and_its_confidence():
 
 
 WRONG = {
-    "no goal": ({}, "a wish has one of maximise, share and like, not none of them."),
+    "no goal": ({}, "a wish needs one goal (maximise, share or like) and has none."),
     "two goals": ({"maximise": "clicks", "share": {"clicks": 1, "ndcg": 1}}, "not maximise and share."),
     "three goals": ({"maximise": "clicks", "share": {"ndcg": 1}, "like": {"ndcg": 1}}, "not maximise and share and like."),
     "unknown goal": ({"maximise": "click"}, "maximise: 'click' is not measured"),
