@@ -164,7 +164,7 @@ MISTAKES = {
     "not measured": (("--keep", "mian >= 1", "--maximise", "first"), "'mian' is not measured; measured are first, second, main."),
     "no such goal": (("--maximise", "third"), "maximise: 'third' is not measured"),
     "no goal": (("--keep", "main >= 0.1"), "a wish needs one goal (maximise, share or like) and has none."),
-    "two goals": (("--maximise", "first", "--share", "first=1,second=2"), "not maximise and share."),
+    "two goals": (("--maximise", "first", "--share", "first=1,second=2"), "has maximise and share."),
     "an upper bound": (("--keep", "main <= 1", "--maximise", "first"), "bounds are lower ones"),
     "two bounds": (("--keep", "main >= 1", "--keep", "main >= 99% of base", "--maximise", "first"), "main has two bounds"),
     "confidence 1": ((*WISH, "--confidence", "1"), "confidence 1: must be above 0 and below 1"),

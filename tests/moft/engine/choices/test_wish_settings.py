@@ -125,8 +125,8 @@ def test_a_wish_has_its_bounds_and_its_confidence():
 
 WRONG = {
     "no goal": ({}, "a wish needs one goal (maximise, share or like) and has none."),
-    "two goals": ({"maximise": "clicks", "share": {"clicks": 1, "ndcg": 1}}, "not maximise and share."),
-    "three goals": ({"maximise": "clicks", "share": {"ndcg": 1}, "like": {"ndcg": 1}}, "not maximise and share and like."),
+    "two goals": ({"maximise": "clicks", "share": {"clicks": 1, "ndcg": 1}}, "has maximise and share."),
+    "three goals": ({"maximise": "clicks", "share": {"ndcg": 1}, "like": {"ndcg": 1}}, "has maximise and share and like."),
     "unknown goal": ({"maximise": "click"}, "maximise: 'click' is not measured"),
     "an outcome twice": ({"keep": ("clicks >= 1", "clicks >= 2"), "maximise": "main"}, "keep: clicks has two bounds"),
     "main twice": ({"keep": ("main >= 1", "ndcg >= 99% of base"), "maximise": "clicks"}, "keep: ndcg has two bounds"),
@@ -161,7 +161,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("settings", "told"), WRONG.values(), ids=WRONG)
 def test_a_mistake_in_a_wish_is_told_in_one_line(settings, told):
-    goal = {} if {"maximise", "share", "like"} & set(settings) or told.startswith("a wish has") else {"maximise": "clicks"}
+    goal = {} if {"maximise", "share", "like"} & set(settings) or told.startswith("a wish needs") else {"maximise": "clicks"}
     with pytest.raises(ConfigError) as error:
         wish_of(WishSettings(**{**goal, **settings}), NAMES)
     assert told in str(error.value)
