@@ -186,7 +186,7 @@ def surrogate_errors(meter: Any) -> dict[str, Any]:
 def summary(out: Path) -> dict[str, Any]:
     """Shares and ratios over all policies of a folder, with standard errors over the policies."""
     records = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(out.glob("*-*.json"))]
-    result: dict[str, Any] = {"policies": len(records), "wishes": sum(len(record["wishes"]) for record in records)}
+    choices, surrogates = dict[str, Any](), dict[str, Any]()
     for confidence in (0.0, *CONFIDENCES):
         by_policy = [[row[str(confidence)] | {"oracle": row["oracle"]} for row in record["wishes"]] for record in records]
         promised = [[row for row in rows if row["is_promised"]] for rows in by_policy]
@@ -194,7 +194,7 @@ def summary(out: Path) -> dict[str, Any]:
         ratios = [row["reached"] / row["oracle"] for rows in promised for row in rows if row["oracle"]]
         every = [row for rows in promised for row in rows]
         share, error = _mean([float(row["held"]) for row in every]), _standard_error(held)
-        result["naive" if confidence == 0 else f"{confidence:g}"] = {
+        choices["naive" if confidence == 0 else f"{confidence:g}"] = {
             "promised": len(every),
             "held": share,
             "standard error": error,
@@ -205,12 +205,13 @@ def summary(out: Path) -> dict[str, Any]:
     for name in ("weights and dial", "weights"):
         errors = [value for record in records for value in record["surrogate"][name]["error"]]
         taus = [value for record in records for value in record["surrogate"][name]["tau"]]
-        result[f"surrogate, unseen {name}"] = {
+        surrogates[name] = {
             "error": _mean(errors),
             "tau": _mean(taus),
             "met": _mean(errors) <= TARGETS["error"] and _mean(taus) >= TARGETS["tau"],
         }
-    return result
+    counts = {"policies": len(records), "wishes": sum(len(record["wishes"]) for record in records)}
+    return {**counts, "choices": choices, "surrogates": surrogates}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -251,7 +252,7 @@ def main() -> None:
     columns = ["promised", "held", "standard error", "reached", "seconds"]
     rows = [[name, *(f"{found[name][column]:.3g}" for column in columns)] for name in ("naive", *map("{:g}".format, CONFIDENCES))]
     print_table(f"{found['wishes']} wishes of {found['policies']} policies", ["confidence", *columns], rows)
-    print({name: value for name, value in found.items() if name.startswith("surrogate")})
+    print(found["surrogates"])
     setup = {"data": options.data, "seeds": options.seeds, "folds": options.folds, "wishes": options.wishes}
     write_result(f"choices-{options.data}", {"setup": setup, "machine": machine("scikit-learn"), "targets": TARGETS, **found})
 

@@ -124,7 +124,8 @@ def test_the_line_of_a_paper_config_trains_it_and_compares_what_it_made(
         if words[0] in ("train", "sweep"):
             assert (words[1], data) == (name, DATA)
         elif words[0] == "profile":
-            assert len(parse_dial(given["dial"], names)) == len(names)
+            (dial,) = given["dial"]
+            assert len(parse_dial(dial, names)) == len(names)
             seen.add(Path(given["run"]))
         else:
             runs = [Path(run) for run in given["runs"]]

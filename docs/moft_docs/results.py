@@ -12,6 +12,7 @@ from moft_docs.markdown import sentence
 from moft_docs.pages import BENCHMARKS, pages
 from moft_docs.results_llm import dial_table, gpu_tables, story_method_tables, story_tables
 from moft_docs.results_ltr import (
+    choice_tables,
     conditioner_tables,
     curve_tables,
     dedicated_models_table,
@@ -65,6 +66,8 @@ def form_of(content: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
             return loss_optima_table
         case {"variants": variants}:
             return vertex_tables if all("policy" in found for found in variants.values()) else conditioner_tables
+        case {"choices": _, "surrogates": _}:
+            return choice_tables
         case {"curves": _}:
             return curve_tables
         case {"policy_seconds": _}:

@@ -197,3 +197,27 @@ def curve_tables(content: Mapping[str, Any]) -> str:
             f"{vertices}; at the best dial of each {best}. Monotonicity: {content['monotonicity']:.3f}.",
         ]
     )
+
+
+def choice_tables(content: Mapping[str, Any]) -> str:
+    """How often chosen tradeoffs kept their bounds, and how far predictions of unseen ones were off."""
+    rows = [
+        [
+            "the best validated point" if name == "naive" else name,
+            f"{row['promised']} of {content['wishes']}",
+            f"{row['held']:.2f} ± {row['standard error']:.2f}",
+            f"{row['reached']:.2f}",
+            f"{row['seconds']:.1f}",
+        ]
+        for name, row in content["choices"].items()
+    ]
+    errors = [
+        [f"unseen {name}", f"{100 * row['error']:.1f} %", f"{row['tau']:.3f}"] for name, row in content["surrogates"].items()
+    ]
+    header = ["confidence", "wishes promised", "held on test", "of what a search of the test split reaches", "processor seconds"]
+    return "\n\n".join(
+        [
+            table(header, rows, numbers=True),
+            table(["prediction of", "mean absolute error, share of the reachable range", "Kendall's tau"], errors, numbers=True),
+        ]
+    )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from moft.types import Nouns
 
 
+_HELD = {True: "held", False: "missed", None: "-"}
+
+
 def choice_lines(choice: NamedChoice, nouns: Nouns) -> list[str]:
     """Weights, dial, and whether the bounds are promised."""
     record = choice.record
@@ -53,7 +56,7 @@ def bound_rows(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     rows = []
     for place, bound in enumerate(record["bounds"]):
         row = [bound["text"], _number(bound["least"]), f"{bound['holds']:.3f}"]
-        row += [] if test is None else ["held" if test["held"][place] else "missed"]
+        row += [] if test is None else [_HELD[test["held"][place]]]
         if maximised is not None:
             gain = bound.get("gain")
             row.append("-" if gain is None else f"{bound['relaxed']}: {gain:+.4f} {maximised}")

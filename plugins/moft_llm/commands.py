@@ -148,7 +148,7 @@ def export(
         tradeoff = llm_run.opened.tradeoff(weights, dial)
         for note in llm_run.opened.substitutions(tradeoff):
             typer.echo(f"moft: note: {note}", err=True)
-        lines = export_tradeoff(llm_run, tradeoff, out, dtype)
+        lines = export_tradeoff(llm_run, tradeoff, out, dtype, choice=llm_run.opened.choice_of(weights))
     for line in lines:
         typer.echo(line)
 

@@ -51,6 +51,10 @@ READERS = (
         "score neural-run data/test.txt --weights 0.5,0.5", "profile neural-run --out out",
         "compare neural-run trees-run --out out", "train neural.yaml --resume --out neural-run",
     ), 8),
+    Reader("choices", ("neural-run/choices/*.json", "neural-run/front.json"), (
+        "score neural-run data/test.txt --weights mine", "score neural-run data/test.txt --weights 0.5,0.5 --expect",
+        "choose neural-run --maximise first --name mine", "choose neural-run --like 1",
+    ), 4),
     Reader("run with trees", ("trees-run/*", "trees-run/*/*"), ("score trees-run data/test.txt --weights 0.5,0.5",), 3),
     Reader("language model's run", ("llm-run/*", "llm-run/*/*"), (
         "score llm-run lists.jsonl --weights 0.5,0.5", "generate llm-run x --max-new-tokens 2 --weights 1,0",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from moft.cli.option_help import DIAL_HELP, TRUST_HELP
+from moft.cli.option_help import DIAL_HELP, TRUST_HELP, WEIGHTS_HELP
 from moft.cli.table_output import print_line
 from moft.errors import ConfigError, RunError
 from moft.hooks.plugin_manager import Plugins
@@ -31,6 +31,10 @@ def profile(
     points: Annotated[
         int | None, typer.Option("--points", help="Points of the grid, at most 10,000; default those of the run.")
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", help=f"Measured in place of a grid; repeatable. {WEIGHTS_HELP}"),
+    ] = None,
     dial: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,12 +53,14 @@ def profile(
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help=TRUST_HELP)] = False,
 ) -> None:
-    """Measure a trained policy again: on another split, with more points, at other dials or by other metrics."""
+    """Measure a trained policy again: on another split, with more points, at given weights, other dials or by other metrics."""
     plugins: Plugins = context.obj
     from moft.run.run_settings import MOST_POINTS
 
     if points is not None and not 1 <= points <= MOST_POINTS:
         raise ConfigError(f"--points {points}: must be at least 1 and at most {MOST_POINTS:,}.")
+    if weights and points is not None:
+        raise ConfigError("moft profile takes either --points or --weights, not both.")
     from moft.files.atomic_write import atomic_folder, is_free
     from moft.hooks.observers import Observers
     from moft.run.checks.compatibility import check_profile
@@ -74,9 +80,14 @@ def profile(
     settings = _with_changes(opened.settings.profile, split=split, points=points)
     chosen = parse_metrics(metric or [], opened.task)
     settings = with_metrics(settings, chosen)
-    dials = parse_dials(dial, opened.names) if dial else [[each] * len(opened.names) for each in sorted(settings.dials)]
+    usual = (1.0,) if weights else sorted(settings.dials)  # a choice has a dial of its own
+    dials = parse_dials(dial, opened.names) if dial else [[each] * len(opened.names) for each in usual]
     is_as_trained = all(set(factors) == {1.0} for factors in dials)
-    name = f"{settings.split}-{settings.points}"
+    tradeoffs = None
+    if weights:
+        given: list[str | None] = [*dial] if dial else [None]
+        tradeoffs = opened.tradeoffs([(each, factor, "--weights") for factor in given for each in weights])
+    name = f"{settings.split}-{'-'.join(map(file_safe, weights)) if weights else settings.points}"
     if not is_as_trained:
         one, *others = dials
         several = "-".join(dial_text(factors, ",") for factors in dials)
@@ -105,7 +116,7 @@ def profile(
         when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
         points_beside(target, key) as kept,
     ):
-        measured = measure(opened, settings, dials=dials, on_progress=observers.points_measured, kept=kept)
+        measured = measure(opened, settings, dials=dials, tradeoffs=tradeoffs, on_progress=observers.points_measured, kept=kept)
         with atomic_folder(target) as folder:
             write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder, data=identity, choices=choices)
     observers.front_profiled(measured.front)

@@ -65,7 +65,7 @@ def scattered(m: int, count: int, dials: tuple[float, float], seed: int, *, vert
     gammas = torch._standard_gamma(concentration.contiguous(), generator=generator).clamp(min=1e-30)
     drawn = gammas / gammas.sum(1, keepdim=True)
     strength = torch.rand(left, generator=generator) * (high - low) + low
-    return Places(torch.cat([corners, drawn]), torch.cat([own, 1 / strength - 1]))
+    return Places(torch.cat([corners, drawn]), torch.cat([own, (1 / strength - 1).clamp(*dials)]))
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,8 @@ class Outlook:
             return torch.full_like(goal, torch.inf), goal
         own = self.means[:, [candidates.names.index(bound.outcome) for bound in wish.bounds]]
         least = own.new_tensor([candidates.threshold(bound) for bound in wish.bounds])
-        return ((own - least) / self.spread.clamp(min=1e-12)).amin(1), goal
+        gaps = torch.where(torch.isclose(own, least, rtol=1e-9, atol=0), 0.0, own - least)  # no more than rounding
+        return (gaps / self.spread.clamp(min=1e-12)).amin(1), goal
 
     def joined(self, more: Outlook) -> Outlook:
         """These tradeoffs and then `more`."""
@@ -240,4 +241,4 @@ def around(found: Found, dials: tuple[float, float], seed: int) -> Places:
     share = torch.rand(DRAWN, 1, generator=torch.Generator().manual_seed(seed)).square() * 0.5
     weights = (1 - share) * one.weights + share * near.weights
     strength = (1 - share[:, 0]) / (1 + one.dials) + share[:, 0] / (1 + near.dials)
-    return anywhere.joined(Places(weights, 1 / strength - 1))
+    return anywhere.joined(Places(weights, (1 / strength - 1).clamp(*dials)))

@@ -84,7 +84,8 @@ class OutcomeSurrogate:
         inverse = np.diag(np.linalg.inv(factor @ factor.T))[:, None]
         off = (self._process.alpha_.reshape(len(inverse), -1) / inverse)[:-1] * self._scale  # [n, outcomes]
         error, size = np.abs(off).mean(0), np.ptp(told, axis=0)
-        taus = [kendalltau(told[:, place] - off[:, place], told[:, place]).statistic for place in range(told.shape[1])]
+        columns = zip((told - off).T, told.T, strict=True)
+        taus = [kendalltau(*pair).statistic if len(told) > 1 else 0.0 for pair in columns]
         shares = np.divide(error, size, out=np.zeros_like(error), where=size > 0)
         return HeldOut(error.tolist(), shares.tolist(), np.nan_to_num(taus).tolist())
 

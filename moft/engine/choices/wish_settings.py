@@ -16,11 +16,14 @@ from moft.files.plain_number import is_plain, plain_number
 from moft.suggestions import nearest
 from moft.types import MAIN
 
+MOST_NEW, MOST_MEASURED = 10_000_000, 2_000  # a surrogate of more takes minutes to fit
+RESERVED = "outcomes"
+"""Name of the file of the surrogate beside the choices, which none of them can have."""
 FORMS = "'clicks >= 0.42', 'main >= 99% of base' or 'clicks >= 90% of best'"
+_LEAST = re.compile(r"(?P<value>[^\s%]+)(?:\s*(?P<percent>%)\s*of\s+(?P<anchor>base|best))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MOST_DIAL = 1e6
-"""Highest dial that is searched; every policy is the base model there."""
-_BOUND = re.compile(r"\s*(?P<name>.+?)\s*>=\s*(?P<value>[^\s%]+)\s*(?:(?P<percent>%)\s*of\s+(?P<anchor>base|best))?\s*")
+"""Highest dial that is searched; every policy is the base model there. The lowest is its inverse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +47,9 @@ class WishSettings:
     share: dict[str, float] | None = None
     like: dict[str, float] | None = None
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
-    new_lists: Annotated[int, Ge(1), Le(10_000_000)] | None = None
+    new_lists: Annotated[int, Ge(1), Le(MOST_NEW)] | None = None
     dials: tuple[float, float] = (0.125, 64.0)
-    measurements: Annotated[int, Ge(4), Le(10_000)] | None = None
+    measurements: Annotated[int, Ge(4), Le(MOST_MEASURED)] | None = None
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -99,6 +102,8 @@ def check_choice_name(name: str) -> None:
     Raises:
         ConfigError: it could be taken for weights, or is no name for a file.
     """
+    if name.lower() == RESERVED:
+        raise ConfigError(f"name {name!r}: is that of a file of moft's own; choose another one.")
     if not is_choice_name(name):
         raise ConfigError(f"name {name!r}: has 1 to 100 letters, digits, '.', '_' and '-', begins with no sign and is no number.")
 
@@ -120,10 +125,18 @@ def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
     """
     if not 0 < settings.confidence < 1:
         raise ConfigError(f"confidence {settings.confidence:g}: must be above 0 and below 1, such as 0.95.")
-    if not (len(settings.dials) == 2 and 0 < settings.dials[0] <= settings.dials[1] <= MOST_DIAL):
+    if not (len(settings.dials) == 2 and 1 / MOST_DIAL <= settings.dials[0] <= settings.dials[1] <= MOST_DIAL):
         raise ConfigError(
-            f"dials {list(settings.dials)}: must be the lowest and the highest dial, both above 0, such as 0.125,64."
+            f"dials {list(settings.dials)}: must be the lowest and the highest dial, from {1 / MOST_DIAL:g} to {MOST_DIAL:,.0f}, "
+            "such as 0.125,64."
         )
+    limits = {"new_lists": (1, MOST_NEW), "measurements": (4, MOST_MEASURED)}
+    for key, (least, most) in limits.items():
+        value = getattr(settings, key)
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"{key} {value}: must be a whole number from {least} to {most:,}.")
+    if isinstance(cast(object, settings.keep), str):
+        raise ConfigError(f"keep {settings.keep!r}: must be a list of bounds, such as [{settings.keep!r}].")
     bounds = [parse_bound(text, names) for text in settings.keep]
     for bound in bounds:
         if sum(bound.outcome == other.outcome for other in bounds) > 1:
@@ -137,14 +150,15 @@ def parse_bound(text: str, names: OutcomeNames) -> Bound:
     Raises:
         ConfigError: it is not of that form, or nothing of that name is measured.
     """
-    found = _BOUND.fullmatch(text)
-    if found is None:
+    name, _, least = (part.strip() for part in text.rpartition(">="))
+    found = _LEAST.fullmatch(least)
+    if not name or found is None:
         advice = " Values are better when they are larger, so bounds are lower ones." if "<" in text else ""
         raise ConfigError(f"keep {text!r}: a bound is of the form {FORMS}.{advice}")
     value = _number(found["value"], f"keep {text!r}")
     if found["percent"] and not value > 0:
         raise ConfigError(f"keep {text!r}: a percentage must be above 0.")
-    outcome = names.names[names.place(found["name"], f"keep {text!r}")]
+    outcome = names.names[names.place(name, f"keep {text!r}")]
     anchor = cast(Anchor | None, found["anchor"])
     return Bound(outcome, value / 100 if found["percent"] else value, anchor)
 
@@ -167,25 +181,39 @@ def parse_shares(text: str, option: str) -> dict[str, float]:
 def _goal(settings: WishSettings, names: OutcomeNames) -> Goal:
     given = [key for key in ("maximise", "share", "like") if getattr(settings, key) not in (None, {})]
     if len(given) != 1:
-        raise ConfigError(f"a wish has one of maximise, share and like, not {' and '.join(given) or 'none of them'}.")
+        raise ConfigError(f"a wish needs one goal (maximise, share or like) and has {' and '.join(given) or 'none'}.")
     if settings.maximise is not None:
         return Maximise(names.place(settings.maximise, "maximise"))
     if settings.share:
         places = _places(settings.share, names, "share")
-        if wrong := next((value for value in places.values() if not (value > 0 and math.isfinite(value))), None):
-            raise ConfigError(f"share: {wrong:g} must be above 0; leave out what needs no share.")
+        for value in places.values():
+            if not (value > 0 and math.isfinite(value)):
+                raise ConfigError(f"share: {value:g} must be above 0; leave out what needs no share.")
         if len(places) < 2:
             raise ConfigError("share: needs at least two outcomes; for one, use maximise.")
         return Shares(places)
-    return Like(_places(settings.like or {}, names, "like"))
+    places = _places(settings.like or {}, names, "like")
+    for value in places.values():
+        if not math.isfinite(value):
+            raise ConfigError(f"like: {value:g} is not a finite number.")
+    return Like(places)
 
 
 def _places(given: Mapping[str, float], names: OutcomeNames, where: str) -> dict[int, float]:
-    return {names.place(name, where): value for name, value in given.items()}
+    places: dict[int, float] = {}
+    for name, value in given.items():
+        place = names.place(name, where)
+        if place in places:
+            raise ConfigError(f"{where}: {names.names[place]} is given twice, also as {MAIN}.")
+        places[place] = value
+    return places
 
 
 def _number(text: str, where: str) -> float:
     try:
-        return plain_number(text)
+        number = plain_number(text)
     except ValueError as error:
         raise ConfigError(f"{where}: {text!r} is not a number.") from error
+    if math.isinf(number):
+        raise ConfigError(f"{where}: {text} is too large.")
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from moft.errors import ConfigError, ShapeError
 from moft.types import list_mean
 
 _CHUNK = 64  # samples that are computed at a time
+_MANY = 100_000  # draws of a sample that take longer one by one
 
 
 def resampled(lists: int, samples: int, seed: int, draws: int | None = None) -> Tensor:
@@ -27,6 +29,9 @@ def resampled(lists: int, samples: int, seed: int, draws: int | None = None) -> 
     """
     if lists < 1:
         raise ShapeError(f"a bootstrap needs at least one list, got {lists}.")
+    if draws is not None and draws > _MANY:
+        draw = np.random.default_rng(seed)
+        return torch.from_numpy(draw.multinomial(draws, np.full(lists, 1 / lists), size=samples)).float()
     generator = torch.Generator().manual_seed(seed)
     counts = torch.empty(samples, lists)
     for row in counts:

@@ -19,7 +19,7 @@ from moft.run.policy.point_files import PointFiles
 from moft.run.report.figure_style import PAIRED
 from moft.run.report.front_record import Measured, reference_point
 from moft.run.run_settings import ProfileSettings
-from moft.types import Front, Tradeoff
+from moft.types import Tradeoff
 
 BOOTSTRAP_SEED = 0
 """The same for every run, so that runs on the same lists are resampled in the same way and can be compared in pairs."""
@@ -30,6 +30,7 @@ def measure(
     settings: ProfileSettings,
     *,
     dials: Sequence[float | Sequence[float]] | None = None,
+    tradeoffs: Tradeoff | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     kept: PointFiles | None = None,
 ) -> Measured:
@@ -43,6 +44,7 @@ def measure(
         settings: how to measure.
         dials: factors on the trained betas, above 0, each for all objectives or one for each objective; above 1 is closer to the
             base model. None for those of the settings.
+        tradeoffs: to measure in place of a grid at every dial.
         on_progress: called with the number of points done and of all points, at the start and after each point; of evaluators
             other than a `LongEvaluator`, only once they have taken ten seconds.
         kept: where points are kept as they are measured, and looked up; None measures all of them.
@@ -58,13 +60,18 @@ def measure(
     ]
     at_dials = torch.tensor(sorted(factors), dtype=torch.float64)  # [d, m]
     betas = torch.cat([opened.betas_at(row) for row in at_dials.tolist()])  # [d, m]
-    grid = checked_grid(settings.grid(m), settings.points, m)
+    if tradeoffs is None:
+        tradeoffs = _at_every(betas, checked_grid(settings.grid(m), settings.points, m)).checked()
+        of_points = at_dials.repeat_interleave(len(tradeoffs) // len(betas), 0)
+        has_edges = settings.edges > 0 and 2 < m <= PAIRED and len(tradeoffs) > len(betas)
+    else:
+        of_points, has_edges = (tradeoffs.expand(len(tradeoffs)).betas / opened.trained_betas).double(), False
     edge_tradeoffs = None
-    if settings.edges and 2 < m <= PAIRED and len(grid) > 1:
+    if has_edges:
         edge_tradeoffs = _at_every(betas, edge_weights(m, settings.edges)[0])
         if substitutions(opened.policy, edge_tradeoffs, opened.names):
             edge_tradeoffs = None  # points of the grid would serve them, and these are shown anyway
-    grid_points, edge_points = len(grid) * len(betas), 0 if edge_tradeoffs is None else len(edge_tradeoffs)
+    grid_points, edge_points = len(tradeoffs), 0 if edge_tradeoffs is None else len(edge_tradeoffs)
     all_points = grid_points + edge_points + 1  # the base model is one point
 
     told = -1
@@ -79,7 +86,7 @@ def measure(
         return None if on_progress is None else report
 
     policy, split = opened.policy, settings.split
-    tradeoffs, notes = _at_every(betas, grid).checked(), findings(policy)
+    notes = findings(policy)
     front = measure_front(policy, task, evaluator, tradeoffs, split, notes=notes, on_progress=progress_from(0), kept=kept)
     edge_front = None
     if edge_tradeoffs is not None:
@@ -88,8 +95,9 @@ def measure(
     progress, of_base = progress_from(grid_points + edge_points), None if kept is None else kept.of("base")
     base = base_values(task, evaluator, split, on_progress=progress, kept=of_base)
     reference = reference_point(settings.reference, m)
-    front = replace(_with_dials(front, at_dials), base=base)
-    edge_front = None if edge_front is None else _with_dials(edge_front, at_dials)
+    front = replace(front, dials=of_points, base=base)
+    if edge_front is not None:
+        edge_front = replace(edge_front, dials=at_dials.repeat_interleave(edge_points // len(betas), 0))
     return Measured(front, edge_front, base, reference, settings.bootstrap_samples, BOOTSTRAP_SEED)
 
 
@@ -98,8 +106,3 @@ def _at_every(betas: Tensor, weights: Tensor) -> Tradeoff:
     if len(betas) == 1:
         return Tradeoff(weights, betas)
     return Tradeoff(weights.repeat(len(betas), 1), betas.repeat_interleave(len(weights), 0))
-
-
-def _with_dials(front: Front, dials: Tensor) -> Front:
-    """The front with the dial of each point, of those that `_at_every` put one after another, `[d, m]`."""
-    return replace(front, dials=dials.repeat_interleave(len(front.tradeoffs) // len(dials), 0))

@@ -87,6 +87,10 @@ class OpenedRun:
         """
         return read_choice(self.folder, name, self.names, where)
 
+    def choice_of(self, weights: str) -> NamedChoice | None:
+        """The choice that a user's weights name; None where they are weights."""
+        return self.choice(weights, "--weights") if is_choice_name(weights) else None
+
     def choose(
         self,
         wish: WishSettings | None = None,

@@ -75,6 +75,7 @@ class PointFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
         place = hashlib.sha256("".join(_names(self._kind, rows)).encode()).hexdigest()[:16]
         save_tensors(self.folder / f"{self._key[:16]}-{place}.safetensors", tensors)
+        self.rows |= _by_name(self._kind, rows, values)
 
     def clear(self) -> None:
         """Removes all files, those of other keys too."""
@@ -145,10 +146,21 @@ def _points_of(tensors: Mapping[str, Tensor]) -> dict[str, ListValues]:
     shapes = [main.shape == (n, count), lists.shape == (count,), tensors["weights"].shape == tensors["betas"].shape == (n, m)]
     if not all(shapes) or any(series.shape != (n, count) for series in more.values()):
         raise ValueError("shapes differ")
-    names = _names(kind, Tradeoff(tensors["weights"], tensors["betas"]))
+    return _by_name(kind, Tradeoff(tensors["weights"], tensors["betas"]), ListValues(values, main, lists, more, main_name))
+
+
+def _by_name(kind: str, rows: Tradeoff, values: ListValues) -> dict[str, ListValues]:
+    """The values of each row, by its name."""
+    places = ((name, slice(row, row + 1)) for row, name in enumerate(_names(kind, rows)))
     return {
-        name: ListValues(values[at], main[at], lists, {key: series[at] for key, series in more.items()}, main_name)
-        for name, at in ((name, slice(row, row + 1)) for row, name in enumerate(names))
+        name: ListValues(
+            values.values[at],
+            values.main[at],
+            values.lists,
+            {key: series[at] for key, series in values.more.items()},
+            values.main_name,
+        )
+        for name, at in places
     }
 
 

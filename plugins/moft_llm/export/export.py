@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from moft import ConfigError, cache_folder
 from moft.api import Tradeoff, atomic_folder, redacted, user_path
-from moft_llm.export.model_card import CARD, ModelCard
+from moft_llm.export.model_card import CARD, ExportedChoice, ModelCard
 from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
 from moft_llm.generation.prepare_model import end_tokens
@@ -40,7 +40,9 @@ class MergedModel:
     rounding_error: float
 
 
-def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str | None = None) -> list[str]:
+def export_tradeoff(
+    llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str | None = None, *, choice: ExportedChoice | None = None
+) -> list[str]:
     """Writes one tradeoff into the folder `out`, completely or not at all.
 
     Without a prefix, `out` is a PEFT LoRA adapter of the base model. With a prefix, `out/model` is the base model with LoRA
@@ -53,6 +55,7 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
         tradeoff: one row.
         out: must not exist, or be an empty folder.
         dtype: of the model that LoRA is merged into, `float32` or `bfloat16`; None for that of the base model.
+        choice: of the run, that the tradeoff is of; its record is written beside the model.
 
     Returns: what was written, in lines for the user.
 
@@ -63,7 +66,9 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
     (assignment,) = llm_run.assignments(tradeoff)
     divisor = assignment.divisor.flatten()[0].item()
     if not is_as_trained(assignment.divisor).all():
-        advice = f" Use --dial {_dial(llm_run, tradeoff) / divisor:.6g}." if divisor < float("inf") else ""
+        needed = f"{_dial(llm_run, tradeoff) / divisor:.6g}"
+        advice = f" Use --dial {needed}." if choice is None else f" Choose with `moft choose ... --dials {needed},{needed}`."
+        advice = advice if divisor < float("inf") else ""
         raise ConfigError(
             f"--dial: at this dial, each token also needs the base model, so it cannot be exported as one model.{advice}"
         )
@@ -90,6 +95,7 @@ def export_tradeoff(llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str |
         with_prefix=prefix is not None,
         dtype=str(model.network.dtype).removeprefix("torch."),
         changes=llm_run.task.base_changes,
+        choice=choice,
     )
     card.check()
     with atomic_folder(out) as folder, quiet():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import moft
 from moft import RunError
@@ -61,6 +62,18 @@ tokenizer = AutoTokenizer.from_pretrained("{here}/model")
 """
 
 
+CHOICE = "choice.json"
+
+
+class ExportedChoice(Protocol):
+    """A named choice of a run."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def record(self) -> Mapping[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The README.md of an export.
@@ -73,6 +86,7 @@ class ModelCard:
         with_prefix: whether there is a prefix beside LoRA.
         dtype: of the base model's weights in the run.
         changes: clauses on how that model differs from what transformers loads as `base`. With any, a whole model was written.
+        choice: of the run, that was exported; None for weights.
     """
 
     llm_run: LLMRun
@@ -82,6 +96,7 @@ class ModelCard:
     with_prefix: bool
     dtype: str
     changes: tuple[str, ...] = ()
+    choice: ExportedChoice | None = None
 
     def check(self) -> None:
         """Checks that the front of the run can be reported, if it has one.
@@ -92,11 +107,13 @@ class ModelCard:
         self._front()
 
     def write(self, folder: Path) -> None:
-        """Writes `README.md` into `folder`, and the picture of the front if the run has one."""
+        """Writes `README.md` into `folder`, the picture of the front if the run has one, and the choice if it is one."""
         run = self.llm_run.opened.folder
         has_picture = (run.path / PICTURE).exists()
         if has_picture:
             shutil.copyfile(run.path / PICTURE, folder / PICTURE)
+        if self.choice is not None:
+            (folder / CHOICE).write_text(json.dumps({"name": self.choice.name, **self.choice.record}, indent=1) + "\n", "utf-8")
         (folder / CARD).write_text(redacted(self._text(has_picture=has_picture)), encoding="utf-8")
 
     def _text(self, *, has_picture: bool) -> str:
@@ -114,6 +131,7 @@ class ModelCard:
             self._code(),
             f"The prompt template in training was `{self.llm_run.task.prompt_template().text}`.\n",
             "## Results\n",
+            *self._chosen(),
             *self._measured(),
         ]
         if has_picture:
@@ -158,6 +176,24 @@ class ModelCard:
         except (ValueError, TypeError, LookupError):
             pass
         raise RunError(f"{folder.front}: damaged file. `moft train ... --resume` measures the run again.")
+
+    def _chosen(self) -> list[str]:
+        """What the choice was for, and what it reached; nothing for weights."""
+        if self.choice is None:
+            return []
+        record = self.choice.record
+        wish = "; ".join([bound["text"] for bound in record["bounds"]]) or "no bounds"
+        promise = f"a confidence of {record['confidence']:.3g}" if record["is_promised"] else "no promise that they hold"
+        sentences = f"These are the weights of the choice `{self.choice.name}`: {wish}, with {promise}. `{CHOICE}` has it all."
+        if record["test"] is None:
+            return [f"{sentences}\n"]
+        rows = [
+            f"| {each['name']} | {_number(each['value'])} ({_number(each['ci'][0])} to {_number(each['ci'][1])}) "
+            f"| {_number(each['base'])} |"
+            for each in record["test"]["outcomes"]
+        ]
+        title = f"{sentences} Measured once on the test split, with 95 % intervals:\n"
+        return [title, "| outcome | this model | base model |", "|---|---|---|", *rows, ""]
 
     def _measured(self) -> list[str]:
         """A table of the values at the nearest weights of the grid, with intervals."""

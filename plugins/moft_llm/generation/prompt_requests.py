@@ -50,9 +50,10 @@ def read_requests(path: Path, weights: str | None, dial: str | None) -> list[Req
             new = new_name("prompt key", unknown[0])
             problem = f"{unknown[0]!r} is now called {new!r}" if new else f"unknown field {unknown[0]!r}"
             raise DataError(f"{place}: {problem}; a line is {_FORMAT}.")
-        for name, separators in (("weights", ",="), ("dial", None)):
+        for name in ("weights", "dial"):
             text = entry.get(name)
-            if isinstance(text, str) and (separators is None or any(mark in text for mark in separators)):
+            is_word = isinstance(text, str) and any(map(str.isalpha, text)) and not {",", "="} & set(text)
+            if isinstance(text, str) and not (is_word and name == "weights"):
                 of_choice = ", or the name of a choice" if name == "weights" else ""
                 raise DataError(f"{place}: {name} {entry[name]!r} is text; give numbers, in a list or by objective{of_choice}.")
         if entry.get("weights") is None and weights is None:

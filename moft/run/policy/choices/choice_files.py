@@ -7,22 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moft.errors import ConfigError, RunError
+import torch
+
+from moft.engine.choices.wish_settings import MOST_DIAL, RESERVED
+from moft.errors import ConfigError, RunError, ShapeError
 from moft.files.expected_keys import check_expected, read_expected
 from moft.files.json import write_json
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
 from moft.run.policy.policy_files import POLICY, hash_of
 from moft.suggestions import nearest
+from moft.types import Tradeoff
 
 SCHEMA = 2
 """Of the files; 1 would say that a version before 0.2.0 wrote them."""
+OUTCOMES = f"{RESERVED}.json"
+"""The file of the surrogate, beside the choices."""
 _NUMBER = (float, None)
 _RANGE = [_NUMBER]
 _NUMBERS = {"*": float}
 _OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
 _BOUND = {"text": str, "outcome?": str, "least": _NUMBER, "holds": float, "relaxed?": (str, None), "gain?": _NUMBER}
-_TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [bool]}
+_TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [(bool, None)]}
 _WISH = {"keep": [str], "maximise": (str, None), "share": (_NUMBERS, None), "like": (_NUMBERS, None), "confidence": float}
 _RECORD = {
     **{"policy": str, "weights": {"*": float}, "dial": float, "wish": _WISH, "is_promised": bool, "confidence": float},
@@ -89,6 +95,8 @@ def read_choice(folder: RunFolder, name: str, objectives: Sequence[str], where: 
         raise RunError(f"{file}: is for the objectives {', '.join(content['weights'])}, and the run has {', '.join(objectives)}.")
     if content["policy"] != policy_hash(folder):
         raise RunError(f"{file}: was chosen for another policy than the one of this run. {_AGAIN}")
+    if fault := _fault(content):
+        raise RunError(f"{file}: is damaged; {fault}. {_AGAIN}")
     return NamedChoice(name, content)
 
 
@@ -110,8 +118,19 @@ def policy_hash(folder: RunFolder) -> str:
     return hash_of(folder.policy / POLICY)
 
 
-OUTCOMES = "outcomes.json"
-"""The file of the surrogate, beside the choices."""
+def _fault(content: Mapping[str, Any]) -> str:
+    """What is wrong with the numbers of a choice, in words; empty if nothing is."""
+    try:
+        Tradeoff(torch.tensor([list(content["weights"].values())]), torch.ones(1, len(content["weights"]))).checked()
+    except ShapeError as error:
+        return str(error).rstrip(".")
+    if not 1 / MOST_DIAL <= content["dial"] <= MOST_DIAL:
+        return f"'dial' is {content['dial']:g}, not from {1 / MOST_DIAL:g} to {MOST_DIAL:g}"
+    outcomes, bounds, test = content["outcomes"], content["bounds"], content["test"]
+    sizes = [len(each["reachable"]) == 2 for each in outcomes]
+    sizes += [each.get("gain") is None or each.get("relaxed") is not None for each in bounds]
+    sizes += [] if test is None else [len(test["outcomes"]) == len(outcomes), len(test["held"]) == len(bounds)]
+    return "" if all(sizes) else "its parts do not fit together"
 
 
 def _example(objectives: Sequence[str]) -> str:

@@ -90,14 +90,14 @@ def _means(candidates: Candidates, row: int) -> list[dict[str, Any]]:
 
 def _test(tested: Candidates, wish: Wish, names: OutcomeNames) -> dict[str, Any]:
     """What the choice reaches on the test split."""
-    gaps = torch.nan_to_num(_mean_gaps(tested, wish), nan=-math.inf)
+    gaps = _mean_gaps(tested, wish).tolist()
     own = _means(tested, 0)
     return {
         "lists": tested.values.shape[1],
         "outcomes": [
             {"name": name, **own[place], "base": tested.base_means[place].item()} for place, name in enumerate(names.names)
         ],
-        "held": (gaps >= 0).tolist(),
+        "held": [None if math.isnan(gap) else gap >= 0 for gap in gaps],  # null where no list has a value
     }
 
 
@@ -125,13 +125,16 @@ def _relaxed(bound: Bound, candidates: Candidates) -> Bound:
     if bound.anchor is not None:
         return replace(bound, value=round(bound.value - RELAXED, 6))
     low, high = candidates.reach[:, candidates.names.index(bound.outcome)].tolist()
-    return replace(bound, value=float(f"{bound.value - RELAXED * (high - low):.4g}"))
+    step = RELAXED * (high - low)
+    digits = 2 - math.floor(math.log10(step)) if step > 0 else 0  # so that rounding moves it by less than the step
+    return replace(bound, value=round(bound.value - step, digits) if step > 0 else bound.value)
 
 
 def _best_goal(found: Found, wish: Wish, known: Outlook) -> float:
     """The largest goal within the bounds."""
     safety, goal = known.standing(found.candidates, wish)
-    return float(goal[safety >= found.selected.margin].max())
+    own = found.rule.goal[found.selected.row : found.selected.row + 1]  # within the bounds, up to rounding
+    return float(torch.cat([goal[safety >= found.selected.margin], own]).max())
 
 
 def _reachable(found: Found, wish: Wish, known: Outlook) -> list[list[float | None]]:
@@ -157,15 +160,15 @@ def _notes(found: Found, wish: Wish, effort: Effort, known: Outlook, nouns: Noun
 def _too_few(found: Found, wish: Wish, effort: Effort, nouns: Nouns) -> str:
     """How many lists it would take to promise what the means already keep."""
     row, lists = found.selected.row, found.candidates.values.shape[1]
-    needed = NormalDist().inv_cdf(wish.confidence ** (1 / len(wish.bounds)))
-    ratio = float((found.rule.gaps[row] / found.rule.spread[row]).amin()) / needed  # of what is there to what is asked
+    needed = max(NormalDist().inv_cdf(wish.confidence ** (1 / len(wish.bounds))), 0.1)  # of 0.5 and less, it is 0 and less
+    ratio = min(float(found.rule.safety[row]) / needed, 1.0)  # of what is there to what is asked
     both = 1 / lists + 1 / effort.new_lists
     left = both * ratio**2 - 1 / effort.new_lists  # one over the number of lists
     means = (
         f"The means of the {nouns.count_lists(lists)} keep all bounds, but not by enough for a confidence of {wish.confidence:g}"
     )
     if left > 0:
-        return f"{means}; that would take about {nouns.count_lists(math.ceil(1 / left))} to choose on."
+        return f"{means}; that would take about {nouns.count_lists(max(math.ceil(1 / left), lists + 1))} to choose on."
     return f"{means}: means over {nouns.count_lists(effort.new_lists)} of new data differ by more, whatever is chosen."
 
 

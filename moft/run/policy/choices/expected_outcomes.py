@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from moft.engine.choices.surrogate import surrogate_of
+from moft.engine.choices.wish_settings import MOST_MEASURED
 from moft.errors import ConfigError, RunError
 from moft.files.expected_keys import check_expected, read_expected
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
 from moft.run.policy.choices.choice_files import OUTCOMES, SCHEMA, policy_hash
+from moft.suggestions import one_line
 
 _RECORD = {
     **{"policy": str, "names": [str], "held_out": {"error": [float], "share": [float], "tau": [float]}},
@@ -59,11 +62,21 @@ def expected_outcomes(folder: RunFolder, weights: Tensor, dial: float) -> dict[s
         raise RunError(f"{file}: was measured with another policy than the one of this run. {_AGAIN}")
     own = record["surrogate"]
     n, m, k = len(own["dials"]), weights.shape[1], len(record["names"])
-    shapes = [len(own["weights"]) == len(own["means"]) == n > 0, all(len(row) == m for row in own["weights"])]
+    shapes = [
+        len(own["weights"]) == len(own["means"]) == n,
+        0 < n <= MOST_MEASURED,
+        all(len(row) == m and 0 <= min(row) <= max(row) <= 1 for row in own["weights"]),
+    ]
     shapes += [all(len(row) == k for row in own["means"]), len(own["base"]) == k]
     shapes += [len(own["kernel"]) == 3, min([*own["kernel"], *own["dials"]], default=0) > 0]
     if not all(shapes) or any(len(row) != k for row in record["held_out"].values()):
-        raise RunError(f"{file}: is damaged; its parts differ in size. {_AGAIN}")
-    values = surrogate_of(own).predict(weights, torch.tensor([dial]))
+        raise RunError(f"{file}: is damaged; its parts do not fit together. {_AGAIN}")
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            values = surrogate_of(own).predict(weights, torch.tensor([dial]))
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # its numbers are of no surrogate
+        raise RunError(f"{file}: is damaged; {one_line(error)}. {_AGAIN}") from error
+    if not values.isfinite().all():
+        raise RunError(f"{file}: is damaged; what it predicts is not finite. {_AGAIN}")
     rows = zip(record["names"], values[0].tolist(), record["held_out"]["error"], own["base"], strict=True)
     return {name: Expected(value, error, base) for name, value, error, base in rows}

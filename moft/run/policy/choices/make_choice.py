@@ -17,6 +17,7 @@ from moft.errors import ConfigError, RunError
 from moft.files.atomic_write import atomic_write
 from moft.files.json import write_json
 from moft.interfaces import Evaluator, LongEvaluator
+from moft.run.folder.resume import data_change
 from moft.run.folder.run_folder import lock_folder
 from moft.run.policy.choices.choice_files import (
     OUTCOMES,
@@ -83,11 +84,15 @@ def make_choice(
     except OSError as error:
         raise RunError(f"{folder.choices}: cannot be made ({error.strerror}).") from error
     with closing(lock_folder(folder.choices)):
+        earlier = _earlier(run, settings, name)  # another process may have made it
+        if earlier is not None:
+            return earlier
         own = name if name is not None else _free_name(choice_names(folder))
-        return NamedChoice(own, _chosen(run, settings, wish, names, (validation, test), own, on_progress))
+        _choose(run, settings, wish, names, (validation, test), own, on_progress)
+        return read_choice(folder, own, [objective.name for objective in run.task.objectives], "choice")
 
 
-def _chosen(
+def _choose(
     run: ChoosableRun,
     settings: WishSettings,
     wish: Wish,
@@ -95,7 +100,8 @@ def _chosen(
     splits: tuple[Batches, Batches | None],
     name: str,
     on_progress: Callable[[int, int], None] | None,
-) -> dict[str, Any]:
+) -> None:
+    """Searches, measures and writes."""
     validation, test = splits
     profile, task = run.settings.profile, run.task
     evaluator: Evaluator = profile.evaluator(task.objectives, task.main)
@@ -120,8 +126,14 @@ def _chosen(
         done += len(places)
         return found
 
-    lists = part_of(validation, MOST)
-    searched = meter(lists, "validation", "" if lists is validation else f" {MOST}")
+    is_long = isinstance(evaluator, LongEvaluator)  # of which a second look at the best costs as much as the first at all
+    lists = validation if is_long else part_of(validation, MOST)
+    searched = meter(lists, "validation", "" if lists is validation else f" {MOST}").with_values()
+    names = replace(names, names=tuple(searched.names), main=names.main if names.main in searched.names else None)
+    try:
+        wish = wish_of(settings, names)
+    except ConfigError as error:
+        raise ConfigError(f"{error} No {task.nouns.list} of the validation split has a value of it.") from error
     found = search(measure, searched.served, wish, effort)
     measured = len(found.places)
     if lists is not validation:
@@ -129,11 +141,12 @@ def _chosen(
         measured += len(found.places)
     tested = None if test is None else _tested(found, wish, meter(test, "test", ""))
     record = choice_record(run, settings, wish, names, found, effort, tested, measured=measured)
+    if changed := data_change(run.folder, task.identity()):
+        record["notes"].append(f"Chosen on other data than the run recorded: {changed}.")
     write_json(run.folder.choices / OUTCOMES, {"schema": SCHEMA, "policy": policy_hash(run.folder), **_outcomes(names, found)})
     picture = png(choice_figure(name, record, {**found.surrogate.record(), "lists": lists.lists}, task.nouns))
     atomic_write(run.folder.choices / f"{name}.png", picture)
     write_choice(run.folder, name, record)
-    return record
 
 
 def effort_of(settings: WishSettings, m: int, points: int, new_lists: int, *, is_long: bool) -> Effort:
@@ -148,7 +161,7 @@ def effort_of(settings: WishSettings, m: int, points: int, new_lists: int, *, is
     """
     count = settings.measurements
     if count is None:
-        count = max(4, 2 * points - 3) if is_long else max(50, min(25 * m, 300)) + ROUNDS * EACH
+        count = max(3, 2 * points - 3) if is_long else max(50, min(25 * m, 300)) + ROUNDS * EACH
     each = min(EACH, count // (2 * ROUNDS))
     first = count - ROUNDS * each
     low, high = settings.dials

@@ -57,12 +57,20 @@ class OutcomeMeter:
 
     def __call__(self, places: Places) -> Candidates:
         """The outcomes of tradeoffs, and of the base model."""
-        policy, base = self.run.policy, BasePolicy(self.run.task)
-        own = self._values(policy, self._tradeoff(places), self.kept, self.on_progress)
-        m = self.run.trained_betas.shape[1]
-        of_base = self._values(base, Tradeoff(torch.full((1, m), 1 / m), self.run.trained_betas), self.kept.of("base"))
+        own = self._values(self.run.policy, self._tradeoff(places), self.kept, self.on_progress)
         weights = None if self.lists.weights is None else self.lists.weights[own.lists]
-        return Candidates.of(self.names, self._columns(own), self._columns(of_base)[0], weights)
+        return Candidates.of(self.names, self._columns(own), self.base(), weights)
+
+    def base(self) -> Tensor:
+        """`[lists, outcomes]`, the outcomes of the base model."""
+        m = self.run.trained_betas.shape[1]
+        anywhere = Tradeoff(torch.full((1, m), 1 / m), self.run.trained_betas)
+        return self._columns(self._values(BasePolicy(self.run.task), anywhere, self.kept.of("base")))[0]
+
+    def with_values(self) -> OutcomeMeter:
+        """The same for the outcomes that some list has a value of."""
+        has_value = (~self.base().isnan()).any(0).tolist()
+        return replace(self, names=tuple(name for name, has in zip(self.names, has_value, strict=True) if has))
 
     def served(self, places: Places) -> Places:
         """The tradeoffs that the policy serves for these."""
@@ -79,9 +87,10 @@ class OutcomeMeter:
 
     def _columns(self, values: ListValues) -> Tensor:
         """`[n, lists, outcomes]`, in the order of the names."""
-        m = values.values.shape[2]
-        further = {values.main_name: values.main, **values.more}
-        return torch.cat([values.values, *(further[name].unsqueeze(-1) for name in self.names[m:])], dim=-1)
+        names = (objective.name for objective in self.run.task.objectives)
+        objectives = dict(zip(names, values.values.unbind(-1), strict=True))
+        known = {values.main_name: values.main, **values.more, **objectives}
+        return torch.stack([known[name] for name in self.names], dim=-1)
 
 
 def part_of(lists: Batches, most: int) -> Batches:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moft.engine.choices.wish import Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, parse_shares
-from moft.errors import ConfigError, DataError
+from moft.errors import ConfigError, DataError, RunError
 from moft.files.plain_number import is_plain
 from moft.run.policy.choices.outcomes import ChoosableRun
 from moft.run.report.front_record import main_name
@@ -18,7 +18,9 @@ from moft.types import Batches, Nouns
 
 def names_of(front: Mapping[str, Any]) -> OutcomeNames:
     """What is measured of a run, from its `front.json`; an outcome without a value is left out."""
-    base = front["base"]
+    base = front.get("base")
+    if base is None:
+        raise RunError("front.json has no values of the base model; `moft train ... --resume` measures the run again.")
     main = None if base["main"] is None else main_name(front)
     further = [name for name, value in base.get("more", {}).items() if value is not None]
     return OutcomeNames((*front["objectives"], *([main] if main else []), *further), main)
@@ -43,26 +45,32 @@ def like_point(settings: WishSettings, text: str | None, front: Mapping[str, Any
     number = float(text)
     if number not in range(1, len(points) + 1):
         raise ConfigError(f"--like {text}: the front of the run has the points 1 to {len(points)}.")
-    point, names = points[int(number) - 1], names_of(front)
-    values = [*point["values"], *([point["main"]] if names.main else [])]
-    return replace(settings, like=dict(zip(names.names, values, strict=False)))
+    means = _means(points[int(number) - 1], front, names_of(front))
+    return replace(settings, like={name: value for name, value in means.items() if value is not None})
 
 
 def check_percentages(wish: Wish, front: Mapping[str, Any], names: OutcomeNames) -> None:
     """Checks that shares of the base model's values say something.
 
     Raises:
-        ConfigError: such a value is zero or negative.
+        ConfigError: such a value, or the best one of the front, is zero or negative.
     """
-    base = front["base"]
-    values = [*base["values"], *([base["main"]] if names.main else []), *(base.get("more", {}).values())]
+    base, *points = (_means(entry, front, names) for entry in (front["base"], *front["points"]))
     for bound in wish.bounds:
-        value = values[names.names.index(bound.outcome)]
-        if bound.anchor == "base" and value is not None and not value > 0:
+        known = [means.get(bound.outcome) for means in (base, *points)]
+        values = [value for value in (known[:1] if bound.anchor == "base" else known) if value is not None]
+        if bound.anchor is not None and values and not max(values) > 0:
+            of = "of the base model is" if bound.anchor == "base" else "is at best"
             raise ConfigError(
-                f"keep '{bound}': {bound.outcome} of the base model is {value:.4g}, and a percentage needs a value above 0; give "
-                f"the bound as a number, such as '{bound.outcome} >= {value:.4g}'."
+                f"keep '{bound}': {bound.outcome} {of} {max(values):.4g}, and a percentage needs a value above 0; give "
+                f"the bound as a number, such as '{bound.outcome} >= {max(values):.4g}'."
             )
+
+
+def _means(entry: Mapping[str, Any], front: Mapping[str, Any], names: OutcomeNames) -> dict[str, float | None]:
+    """The means of a point of a front, or of its base model, by outcome."""
+    own = dict(zip(front["objectives"], entry["values"], strict=False))
+    return {**own, **({names.main: entry["main"]} if names.main else {}), **entry.get("more", {})}
 
 
 def fewest_lists(confidence: float) -> int:
@@ -89,9 +97,15 @@ def check_enough(lists: int, confidence: float, nouns: Nouns) -> None:
 
 
 def split_of(run: ChoosableRun, split: str) -> Batches | None:
-    """The lists of a split of a run; None if it has none."""
+    """The lists of a split of a run; None if it has none.
+
+    Raises:
+        DataError: there is none of the validation split; the message says why.
+    """
     try:
         lists = run.task.batches(split)
-    except DataError:
+    except DataError as error:
+        if split == "validation":
+            raise DataError(f"{run.folder.path}: has no validation data to choose on: {error}") from error
         return None
     return lists if lists.lists else None

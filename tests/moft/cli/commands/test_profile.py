@@ -79,6 +79,19 @@ def test_a_profile_lists_the_choices_of_its_run_but_not_beside_other_metrics(fin
     assert "mine.json" in said.mistakes[0]
 
 
+def test_given_weights_are_measured_in_place_of_a_grid(finished, moft, tmp_path):
+    said = moft("profile", finished, "--weights", "0.25,0.75", "--weights", "first=1", "--dial", "2", "--out", tmp_path / "front")
+    assert (said.code, said.mistakes) == (0, [])
+    found = front(tmp_path / "front")
+    assert [point["weights"] for point in found["points"]] == [[0.25, 0.75], [1.0, 0.0]]
+    assert (found["edges"], [point["dial"] for point in found["points"]]) == ([], [2.0, 2.0])
+    grid = front(finished)["points"]
+    again = moft("profile", finished, "--weights", "first=1", "--out", tmp_path / "again")
+    assert again.code == 0
+    (vertex,) = (point for point in grid if point["weights"] == [1.0, 0.0])
+    assert front(tmp_path / "again")["points"][0]["values"] == pytest.approx(vertex["values"], abs=1e-6)
+
+
 def test_a_run_and_its_profiles_are_measured_at_the_dials_of_its_config(config, finished, moft, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     assert moft("train", config, "--out", run, "--resume", "--set", "profile.dials=[2, 1]").code == 0
@@ -132,6 +145,8 @@ MISTAKES = {
     "an unknown split": (("--split", "tset"), "--split 'tset': splits are train, validation, test."),
     "no points": (("--points", "0"), "--points 0: must be at least 1 and at most 10,000."),
     "too many points": (("--points", "100000000"), "--points 100000000: must be at least 1 and at most 10,000."),
+    "points and weights": (("--points", "3", "--weights", "0.5,0.5"), "takes either --points or --weights, not both"),
+    "an unknown choice": (("--weights", "safe"), "--weights 'safe': is neither weights"),
     "too few points": (("--points", "1"), "needs at least 2 points"),
     "a dial of zero": (("--dial", "0"), "--dial 0: must be above 0"),
     "dials in one word": (("--dial", "0.5,1,2"), "For several dials, give each by itself: --dial 0.5 --dial 1 --dial 2."),

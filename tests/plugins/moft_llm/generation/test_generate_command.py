@@ -167,7 +167,10 @@ MISTAKES = [
     ({"prompt": "x"}, "{path}:2: has no weights; add them, or give --weights for all lines without."),
     ({"prompt": "x", "weights": [1]}, "{path}:2: weights [1] must be 2 numbers, one for each of brief, calm."),
     ({"prompt": "x", "weights": [0.5, 0.2]}, "{path}:2: weights must sum to 1"),
-    ({"prompt": "x", "weights": "0.5,0.5"}, "{path}:2: weights '0.5,0.5' is text; give numbers, in a list or by objective."),
+    (
+        {"prompt": "x", "weights": "0.5,0.5"},
+        "{path}:2: weights '0.5,0.5' is text; give numbers, in a list or by objective, or the name of a choice.",
+    ),
     ({"prompt": "x", "weights": {"brave": 1}}, "{path}:2: weights: 'brave' is not an objective."),
     ({"prompt": "x", "weights": [1, 0], "dial": 0}, "{path}:2: dial 0 must be between"),
     ({"prompt": "", "weights": [1, 0]}, "{path}:2: the prompt has no tokens; give at least one."),
