@@ -91,14 +91,12 @@ def _entry_points_read_once() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _blank_pictures() -> Iterator[None]:
     """Draws no picture where a command writes one, which takes longer than the rest; tests of pictures call `png` itself."""
-    from moft.run.report import figure_style, html_page
-
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
     with pytest.MonkeyPatch.context() as patch:
-        for module in (figure_style, html_page):
-            patch.setattr(module, "png", lambda figure: base64.b64decode(pixel))
-        for name in ("front_figure", "training_figure"):
-            patch.setattr(html_page, name, lambda *content: None)
+        for module in ("report.figure_style", "report.html_page", "policy.choices.make_choice"):
+            patch.setattr(f"moft.run.{module}.png", lambda figure: base64.b64decode(pixel))
+        for name in ("report.html_page.front", "report.html_page.training", "policy.choices.make_choice.choice"):
+            patch.setattr(f"moft.run.{name}_figure", lambda *content: None)
         yield
 
 

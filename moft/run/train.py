@@ -22,11 +22,13 @@ from moft.run.folder.plugin_copies import plugin_hashes
 from moft.run.folder.resume import check_same_data
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
+from moft.run.policy.choices.choice_files import read_choices
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import OpenedRun
 from moft.run.policy.point_files import PointFiles, points_key
 from moft.run.policy.policy_files import save_policy
 from moft.run.report.front_record import Cost
+from moft.run.report.html_page import write_report
 from moft.run.report.write_front import write_results
 from moft.run.training_session import TrainingSession, open_session
 from moft.run.validation_split import NO_HYPERVOLUME, check_long_evaluators, check_metric_labels, evaluators_of, problem_of
@@ -100,11 +102,13 @@ def _train(session: TrainingSession) -> None:
     measured = measure(opened, profile, on_progress=session.observers.points_measured, kept=points)
     if trainer.is_main:
         session.folder.check_in_place()
-        write_results(measured, profile, session.folder.path, cost=cost, notes=records.notes, run=session.folder)
+        record = write_results(measured, profile, session.folder.path, cost=cost, notes=records.notes, run=session.folder)
         points.clear()
         session.observers.front_profiled(measured.front)
         for name, wish in settings.choices.items():
             opened.choose(wish, name=name, on_progress=session.observers.points_measured)
+        if choices := read_choices(session.folder, opened.names):
+            write_report(record, session.folder, session.folder.path, choices)
 
 
 def _untrained_policy(session: TrainingSession, problem: Problem) -> Policy:

@@ -85,7 +85,22 @@ def captions(front: Front) -> list[str]:
     further = len(_further(front))
     shown += [f"{further} further values are in the report."] if further > MAX_FURTHER else []
     lists = front.nouns.count_lists(front.measured.values.shape[1])
-    return [f"{front.metric}, on {lists} of the {front.split} split.", *front.notes, *shown]
+    return [f"{front.metric}, on {lists} of the {front.split} split.", *_gains(front), *front.notes, *shown]
+
+
+def _gains(front: Front) -> list[str]:
+    """For each objective, what it gains at most over the base model, and what the main values lose there."""
+    if front.base is None:
+        return []
+    base = front.base.mean(front.base.values)[0]
+    lost = (front.main - front.base.mean(front.base.main)).tolist()
+    lines = []
+    for name, column in zip(front.objectives, (front.points - base).T, strict=True):
+        if column.isfinite().any():
+            row = int(column.nan_to_num(nan=-math.inf).argmax())
+            main = "" if math.isnan(lost[row]) else f"; {front.measured.main_name} there: {lost[row]:+z.4f}"
+            lines.append(f"{name}: at most {float(column[row]):+z.4f} over the base model{main}.")
+    return lines
 
 
 def _dials(dials: Tensor) -> list[list[float]]:

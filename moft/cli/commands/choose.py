@@ -85,6 +85,9 @@ def choose(
         typer.echo()
         print_table(*bound_rows(choice.record))
     typer.echo()
+    picture = opened.folder.choices / f"{choice.name}.png"
+    if picture.exists():
+        print_line(f"Picture: {picture}")
     print_line(f"Use it: moft score {run} DATA --weights {choice.name}")
 
 

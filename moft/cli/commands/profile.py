@@ -66,6 +66,7 @@ def profile(
     from moft.run.checks.compatibility import check_profile
     from moft.run.folder.resume import data_change
     from moft.run.folder.run_folder import PROFILES
+    from moft.run.policy.choices.choice_files import read_choices
     from moft.run.policy.chosen_metrics import check_measurable, file_safe, parse_metrics, reference_notes, with_metrics
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
@@ -108,6 +109,8 @@ def profile(
     if changed := data_change(opened.folder, identity):
         notes.append(f"Measured on other data than the run recorded: {changed}.")
         print_line(f"moft: note: {run}: {changed}; this front is of the data as they are now.", err=True)
+    is_as_chosen = not chosen and not changed  # else the values of choices are of another metric or of other data
+    choices = read_choices(opened.folder, opened.names) if is_as_chosen else {}
     key, place = points_key(opened.folder, settings.split, identity, chosen), partial_of(target)
     with (
         when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),
@@ -115,7 +118,7 @@ def profile(
     ):
         measured = measure(opened, settings, dials=dials, tradeoffs=tradeoffs, on_progress=observers.points_measured, kept=kept)
         with atomic_folder(target) as folder:
-            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder, data=identity)
+            write_results(measured, settings, folder, cost=cost, notes=notes, run=opened.folder, data=identity, choices=choices)
     observers.front_profiled(measured.front)
     typer.echo(f"Front: {target / 'front.png'}")
     typer.echo(f"Report: {target / 'report.html'}")

@@ -18,6 +18,7 @@ from moft.errors import ConfigError
 from moft.files.csv import csv_text
 from moft.interfaces import Indicator
 from moft.run.report.dials import dial_text, dials_as_json
+from moft.run.report.front_gains import gain_records
 from moft.run.run_settings import ProfileSettings
 from moft.types import MAIN, Front, ListValues, Nouns, list_mean
 
@@ -134,6 +135,7 @@ def front_record(
             "mean": main.mean().item(),
             "deviation": main.std().item() if len(main) > 1 else 0.0,
         },
+        "gains": gain_records(measured.front, measured.base, counts, LEVEL),
         "indicators": {indicator.name: checked_number(indicator, points, weights) for indicator in indicators},
         "meanings": {indicator.name: indicator.meaning for indicator in indicators},
         "intervals": intervals_text(front.nouns, measured.samples, measured.seed),

@@ -7,6 +7,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from moft.run.folder.checkpoint import read_steps
 from moft.run.folder.layout_version import read_versions
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
+from moft.run.report.choice_words import choice_row
 from moft.run.report.dials import dial_text, dials_of, rows_of_dials
 from moft.run.report.figure_style import png
 from moft.run.report.front_figure import front_figure, short_metric
@@ -31,22 +33,31 @@ TEMPLATE = "report.html.j2"
 MISSING = "\N{EN DASH}"
 
 
-def write_report(record: Mapping[str, Any], run: RunFolder, target: Path) -> None:
+def write_report(
+    record: Mapping[str, Any], run: RunFolder, target: Path, choices: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> None:
     """Writes `front.png` and `report.html` into `target`; an error while making them leaves neither.
 
     Args:
         record: the content of `front.json`; NaN may be None.
         run: the run that was measured.
         target: a folder that exists.
+        choices: of the run by name, the content of `choices/NAME.json`.
     """
     count = len(dials_of(record["points"]))
-    picture, *by_dial = (png(front_figure(record, dial)) for dial in [None, *(range(count) if count > 1 else [])])
-    page = report_page(record, run, picture, by_dial)
+    picture, *by_dial = (png(front_figure(record, dial, choices)) for dial in [None, *(range(count) if count > 1 else [])])
+    page = report_page(record, run, picture, by_dial, choices)
     atomic_write(target / "front.png", picture)
     atomic_write(target / "report.html", page.encode())
 
 
-def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes, by_dial: Sequence[bytes] = ()) -> str:
+def report_page(
+    record: Mapping[str, Any],
+    run: RunFolder,
+    picture: bytes,
+    by_dial: Sequence[bytes] = (),
+    choices: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> str:
     """The page as HTML; it loads no other files and needs no script. With several dials, a script shows one of them at a time.
 
     Args:
@@ -54,6 +65,7 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes, by_di
         run: whose steps, versions and config the page shows.
         picture: of the front, as PNG.
         by_dial: a picture for each dial, as PNG; none if there is one dial.
+        choices: of the run by name, the content of `choices/NAME.json`.
     """
     steps = read_steps(run.steps)
     versions = read_versions(run.versions) if run.versions.exists() else None
@@ -75,6 +87,8 @@ def report_page(record: Mapping[str, Any], run: RunFolder, picture: bytes, by_di
         by_dial=by_dial,
         reference=_reference(record["hypervolume"]["reference"]),
         ranges=list(_ranges(record)),
+        choices=[choice_row(name, choice) for name, choice in choices.items()],
+        outcomes=list(dict.fromkeys(each["name"] for choice in choices.values() for each in choice["outcomes"])),
         segments=record.get("segments", []),
         more=list(record["base"].get("more", {})),
         front=picture,
@@ -95,6 +109,7 @@ def _template() -> Template:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "mean": lambda value: _number(value, "z.4f"),
+        "signed": lambda value: _number(value, "+z.4f"),
         "short": lambda value: _number(value, ".4g"),
         "duration": duration,
         "words": _in_words,
@@ -146,22 +161,23 @@ def _reference(reference: Sequence[float]) -> str:
 
 
 def _ranges(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """For each objective, its range over the points, and the base model; positions on the bar are in percent."""
+    """For each objective, its range over the points, the base model, and what it gains; positions on the bar are in percent."""
     rows = [
         (name, [point["values"][index] for point in record["points"]], record["base"]["values"][index])
         for index, name in enumerate(record["objectives"])
     ]
+    gains = {gain["objective"]: gain for gain in record["gains"]}
     for name, values, base in rows:
         known = [value for value in values if _is_known(value)]
         if not known:
-            yield {"name": name, "base": base, "low": None, "high": None, "gain": None, "bar": None}
+            yield {"name": name, "base": base, "low": None, "high": None, "bar": None, **gains[name]}
             continue
         low, high = min(known), max(known)
         ends = [low, high, base] if _is_known(base) else [low, high]
         start, width = min(ends), (max(ends) - min(ends)) or 1.0
         place = {"left": 100 * (low - start) / width, "width": 100 * (high - low) / width}
         bar = place | {"base": 100 * (base - start) / width if _is_known(base) else None}
-        yield {"name": name, "base": base, "low": low, "high": high, "gain": high - base if _is_known(base) else None, "bar": bar}
+        yield {"name": name, "base": base, "low": low, "high": high, "bar": bar, **gains[name]}
 
 
 def _breakable(name: str) -> Any:

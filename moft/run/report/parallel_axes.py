@@ -68,12 +68,12 @@ def parallel_axes(axes: Axes, names: Sequence[str], groups: Sequence[Lines]) -> 
     axes.legend(handles, [group.label for group in groups], loc="lower left", bbox_to_anchor=(0, 1.02), ncols=3, borderaxespad=0)
 
 
-def left_out(m: int) -> str:
-    """What a picture of m objectives leaves out, in sentences."""
+def left_out(m: int, more: int = 0) -> str:
+    """What a picture of m objectives leaves out that has `more` axes beside theirs, in sentences."""
     pairs = (
         f"With {m} objectives, pairs are not drawn: every line is a point, and crosses the axis of each objective at its value."
     )
-    return pairs if m <= SHOWN else f"{pairs} The first {SHOWN} objectives have an axis."
+    return pairs if m + more <= SHOWN else f"{pairs} The first {SHOWN - more} objectives have an axis."
 
 
 def _handle(look: dict[str, Any]) -> dict[str, Any]:

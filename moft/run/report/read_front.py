@@ -32,6 +32,7 @@ _RECORD = {
     **{"objectives": [str], "metric": str, "split": str, "lists?": int, "nouns": {"list": str, "item": str}},
     **{"points": [_POINT], "edges?": [_POINT], "base?": _VALUES},
     "hypervolume": {"reference": [float], "value?": _NUMBER, "ci?": _RANGE, "method?": str},
+    "gains?": [{"objective": str, "point": (int, None), "gain": _NUMBER, "ci": _RANGE, "main": _NUMBER, "main_ci": _RANGE}],
     "main?": {"name?": str, "mean?": _NUMBER, "deviation?": _NUMBER},
     "segments?": [{"name": str, "lists": int, "share": float, "base": _MEANS, "points": [_MEANS]}],
     **{"indicators": {"*": _NUMBER}, "meanings": {"*": str}, "intervals?": str, "cost": COST, "notes": [str]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from moft.files.atomic_write import atomic_write
@@ -26,6 +27,7 @@ def write_results(
     notes: Sequence[str],
     run: RunFolder,
     data: Mapping[str, Any] | None = None,
+    choices: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Mapping[str, Any]:
     """Writes the front (JSON, CSV, picture), the report and the values of every list into `target`.
 
@@ -40,6 +42,7 @@ def write_results(
         notes: for readers of the results.
         run: that was measured.
         data: identity of the data that it was measured on; None for those that the run recorded.
+        choices: of the run by name, measured by the same metric, for report and picture.
 
     Returns: the content of `front.json`.
     """
@@ -50,6 +53,6 @@ def write_results(
     (target / "front.json").unlink(missing_ok=True)
     atomic_write(target / "front.csv", front_table(record).encode())
     save_tensors(target / "lists.safetensors", list_values(measured))
-    write_report(record, run, target)
+    write_report(record, run, target, choices)
     write_json(target / "front.json", record)
     return record

@@ -125,6 +125,17 @@ def test_the_base_model_is_the_last_row():
     assert front_table(replace(front, base=base))[1][-1] == ["base", "0.2500", "0.2500", "0.7500"]
 
 
+def test_lines_below_say_what_each_objective_gains_and_the_main_one_loses():
+    front = front_of(3)
+    base = ListValues(torch.tensor([0.25, 0.75]).expand(1, 3, 2), torch.full((1, 3), 0.75), torch.arange(3))
+    assert captions(replace(front, base=base))[1:] == [
+        "clicks: at most +0.7500 over the base model; main there: -0.2500.",
+        "price: at most +0.2500 over the base model; main there: -0.2500.",
+    ]
+    without = replace(front_of(3, has_main=False), base=replace(base, main=torch.full((1, 3), math.nan)))
+    assert captions(without)[1] == "clicks: at most +0.7500 over the base model."
+
+
 def test_dials_have_a_column_where_they_differ():
     front = front_of(3)
     base = ListValues(torch.full((1, 3, 2), 0.25), torch.full((1, 3), 0.75), torch.arange(3))

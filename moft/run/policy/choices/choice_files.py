@@ -25,10 +25,11 @@ OUTCOMES = f"{RESERVED}.json"
 """The file of the surrogate, beside the choices."""
 _NUMBER = (float, None)
 _RANGE = [_NUMBER]
+_NUMBERS = {"*": float}
 _OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
-_BOUND = {"text": str, "least": _NUMBER, "holds": float, "relaxed?": (str, None), "gain?": _NUMBER}
+_BOUND = {"text": str, "outcome?": str, "least": _NUMBER, "holds": float, "relaxed?": (str, None), "gain?": _NUMBER}
 _TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [(bool, None)]}
-_WISH = {"maximise": (str, None), "confidence": float}
+_WISH = {"keep": [str], "maximise": (str, None), "share": (_NUMBERS, None), "like": (_NUMBERS, None), "confidence": float}
 _RECORD = {
     **{"policy": str, "weights": {"*": float}, "dial": float, "wish": _WISH, "is_promised": bool, "confidence": float},
     **{"margin": float, "outcomes": [_OUTCOME], "bounds": [_BOUND], "lists": int, "new_lists": int, "measured": int},
@@ -97,6 +98,11 @@ def read_choice(folder: RunFolder, name: str, objectives: Sequence[str], where: 
     if fault := _fault(content):
         raise RunError(f"{file}: is damaged; {fault}. {_AGAIN}")
     return NamedChoice(name, content)
+
+
+def read_choices(folder: RunFolder, objectives: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The records of all choices of a run, by name; arguments and errors are those of `read_choice`."""
+    return {name: read_choice(folder, name, objectives, "choice").record for name in choice_names(folder)}
 
 
 def write_choice(folder: RunFolder, name: str, record: Mapping[str, Any]) -> Path:

@@ -111,7 +111,8 @@ def _mean_gaps(candidates: Candidates, wish: Wish) -> Tensor:
 def _bound(found: Found, wish: Wish, known: Outlook, place: int) -> dict[str, Any]:
     """A bound: its threshold, the probability that it holds, and what relaxing it a little would buy."""
     bound, candidates = wish.bounds[place], found.candidates
-    record = {"text": str(bound), "least": candidates.threshold(bound), "holds": float(found.selected.holds[place])}
+    record: dict[str, Any] = {"text": str(bound), "outcome": bound.outcome, "least": candidates.threshold(bound)}
+    record["holds"] = float(found.selected.holds[place])
     if not found.selected.is_promised or not isinstance(wish.goal, Maximise):
         return record
     relaxed = _relaxed(bound, candidates)

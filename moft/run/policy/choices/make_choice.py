@@ -14,6 +14,7 @@ from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, check_choice_name, wish_of
 from moft.errors import ConfigError, RunError
+from moft.files.atomic_write import atomic_write
 from moft.files.json import write_json
 from moft.interfaces import Evaluator, LongEvaluator
 from moft.run.folder.resume import data_change
@@ -31,6 +32,8 @@ from moft.run.policy.choices.choice_record import choice_record
 from moft.run.policy.choices.outcomes import ChoosableRun, OutcomeMeter, part_of
 from moft.run.policy.choices.wish_checks import check_enough, check_percentages, names_of, split_of
 from moft.run.policy.point_files import PointFiles, points_key
+from moft.run.report.choice_figure import choice_figure
+from moft.run.report.figure_style import png
 from moft.run.report.read_front import read_record
 from moft.types import Batches
 
@@ -141,6 +144,8 @@ def _choose(
     if changed := data_change(run.folder, task.identity()):
         record["notes"].append(f"Chosen on other data than the run recorded: {changed}.")
     write_json(run.folder.choices / OUTCOMES, {"schema": SCHEMA, "policy": policy_hash(run.folder), **_outcomes(names, found)})
+    picture = png(choice_figure(name, record, {**found.surrogate.record(), "lists": lists.lists}, task.nouns))
+    atomic_write(run.folder.choices / f"{name}.png", picture)
     write_choice(run.folder, name, record)
 
 

@@ -63,6 +63,22 @@ def test_the_points_of_several_dials_are_one_front(finished, moft, tmp_path):
     assert moft("compare", finished, tmp_path / "run", "--out", tmp_path / "compared").code == 0
 
 
+def test_a_profile_lists_the_choices_of_its_run_but_not_beside_other_metrics(finished, moft, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    said = moft("choose", run, "--keep", "main >= 50% of base", "--maximise", "first", "--confidence", "0.6", "--name", "mine")
+    assert (said.code, said.mistakes) == (0, [])
+    assert f"Picture: {run / 'choices' / 'mine.png'}" in said.out.splitlines()
+    assert (run / "choices" / "mine.png").read_bytes().startswith(b"\x89PNG")
+    assert moft("profile", run, "--points", "2").code == 0
+    assert moft("profile", run, "--points", "2", "--metric", "first=ndcg@1").code == 0
+    pages = [run / "report.html", run / "profiles" / "test-2" / "report.html", *run.glob("profiles/test-2-*/report.html")]
+    assert ["keep main &gt;= 50% of base; maximise first" in page.read_text() for page in pages] == [False, True, False]
+    (run / "choices" / "mine.json").write_text("{")
+    said = moft("profile", run, "--points", "3")
+    assert (said.code, len(said.mistakes)) == (2, 1)
+    assert "mine.json" in said.mistakes[0]
+
+
 def test_given_weights_are_measured_in_place_of_a_grid(finished, moft, tmp_path):
     said = moft("profile", finished, "--weights", "0.25,0.75", "--weights", "first=1", "--dial", "2", "--out", tmp_path / "front")
     assert (said.code, said.mistakes) == (0, [])

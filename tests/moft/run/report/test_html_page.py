@@ -73,7 +73,7 @@ def test_what_stands_in_the_main_objectives_place_is_called_by_its_own_name(reco
     record = recorded(2)
     record["main"]["name"] = "minus KL (nats)"
     text = page(record, run).text
-    assert [text.count(word) for word in ("minus KL (nats)", "Minus KL (nats)")] == [2, 3]
+    assert [text.count(word) for word in ("minus KL (nats)", "Minus KL (nats)")] == [3, 3]
     assert "main objective" not in text.lower()
 
 
@@ -156,6 +156,36 @@ def test_each_objectives_range_stands_against_the_base_model(recorded, run):
     for index in range(2):
         values = [point["values"][index] for point in record["points"]]
         assert f"{max(values) - record['base']['values'][index]:+.4f}" in text
+
+
+def test_the_first_table_has_gains_and_what_the_main_objective_loses_and_hypervolume_comes_late(recorded, run):
+    record = recorded(2)
+    text = page(record, run).text
+    for gain in record["gains"]:
+        assert all(f"{value:+.4f}" in text for value in (gain["gain"], gain["main"], *gain["ci"], *gain["main_ci"]))
+    content = (run.path / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'<table id="(\w+)"', content)[:2] == ["gains", "points"]
+    assert text.lower().index("hypervolume") > text.index("Definitions")
+    assert f"{record['hypervolume']['ci'][0]:.4g} to {record['hypervolume']['ci'][1]:.4g}" in text
+    assert "Choices" not in text
+
+
+@pytest.mark.parametrize("is_tested", [True, False])
+def test_choices_are_listed_with_wish_promise_and_test_values(recorded, run, is_tested):
+    outcomes = [{"name": name, "value": 0.1234, "ci": [0.1, 0.15]} for name in ("objective_0", "objective_1", "main")]
+    choice = {
+        "weights": {"objective_0": 0.25, "objective_1": 0.75},
+        "dial": 1.5,
+        "wish": {"keep": [f"main >= {EVIL}"], "maximise": "objective_0", "share": None, "like": None, "confidence": 0.9},
+        **{"is_promised": True, "confidence": 0.9312, "bounds": [{}], "outcomes": [{"name": each["name"]} for each in outcomes]},
+        "test": {"outcomes": outcomes} if is_tested else None,
+    }
+    write_report(recorded(2), run, run.path, {"safe": choice})
+    found = Page((run.path / "report.html").read_text(encoding="utf-8"))
+    row = found.text.split("Choices", 1)[1].split("The front", 1)[0]
+    words = ["safe", f"keep main >= {EVIL}; maximise objective_0", "objective_0 0.250, objective_1 0.750", "1.5", "yes, 0.931"]
+    assert [word for word in words if word not in row] == []
+    assert row.count("0.1234") == row.count("0.1000 to 0.1500") == (3 if is_tested else 0)
 
 
 def test_what_is_missing_is_left_out(recorded, run):
