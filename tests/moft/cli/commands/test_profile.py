@@ -92,6 +92,17 @@ def test_given_weights_are_measured_in_place_of_a_grid(finished, moft, tmp_path)
     assert front(tmp_path / "again")["points"][0]["values"] == pytest.approx(vertex["values"], abs=1e-6)
 
 
+def test_a_choice_is_measured_by_its_name(finished, moft, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    assert moft("choose", run, "--maximise", "first", "--name", "mine").code == 0
+    said = moft("profile", run, "--weights", "mine", "--split", "test", "--out", tmp_path / "front")
+    assert (said.code, said.mistakes) == (0, [])
+    (point,) = front(tmp_path / "front")["points"]
+    kept = json.loads((run / "choices" / "mine.json").read_text())
+    assert point["dial"] == pytest.approx(kept["dial"], rel=1e-6)
+    assert point["values"] == pytest.approx([each["value"] for each in kept["test"]["outcomes"][:2]], abs=1e-6)
+
+
 def test_a_run_and_its_profiles_are_measured_at_the_dials_of_its_config(config, finished, moft, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     assert moft("train", config, "--out", run, "--resume", "--set", "profile.dials=[2, 1]").code == 0
