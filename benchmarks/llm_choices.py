@@ -1,0 +1,64 @@
+"""Whether choices of a language model hold on new prompts: "mood at least s, briefest text", measured on generated text.
+
+Takes finished runs of `configs/llm/stories.yaml`, one for each seed, and makes the same choices in each: the mood (objective
+`positive`) is to be at least each of the given values, with as brief a text as that allows. A choice searches on the validation
+prompts and is measured once on those of the test split. Minutes for each choice.
+
+Run it:  python benchmarks/llm_choices.py runs/stories-0 runs/stories-1 runs/stories-2
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.support.reporting import machine, print_table, write_result
+
+MOODS = (0.6, 0.75)
+CONFIDENCE = 0.8
+
+
+def measure(run: Path) -> list[dict[str, Any]]:
+    """The choices of a run."""
+    import moft
+
+    opened, found = moft.open_run(run, device="cpu"), []
+    for mood in MOODS:
+        start = time.process_time()
+        wish = {"keep": (f"positive >= {mood}",), "maximise": "brevity", "confidence": CONFIDENCE}
+        record = opened.choose(name=f"mood-{mood}", **wish).record
+        seconds = time.process_time() - start
+        test = {outcome["name"]: outcome for outcome in record["test"]["outcomes"]}
+        found.append(
+            {
+                "mood at least": mood,
+                "promised": record["is_promised"],
+                "confidence": record["confidence"],
+                "mood on test": test["positive"]["value"],
+                "held": record["test"]["held"][0],
+                "brevity on test": test["brevity"]["value"],
+                "brevity of the base": test["brevity"]["base"],
+                "mood of the base": test["positive"]["base"],
+                "tradeoffs measured": record["measured"],
+                "processor seconds": seconds,
+            }
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    found = {run.name: measure(run) for run in parser.parse_args().runs}
+    columns = list(next(iter(found.values()))[0])
+    rows = [[name, *(f"{row[column]:.3g}" for column in columns)] for name, choices in found.items() for row in choices]
+    print_table("Choices of a story model", ["run", *columns], rows)
+    promised = [row for choices in found.values() for row in choices if row["promised"]]
+    share = sum(row["held"] for row in promised) / len(promised) if promised else float("nan")
+    write_result("llm-choices", {"machine": machine("transformers"), "held": share, "promised": len(promised), "runs": found})
+
+
+if __name__ == "__main__":
+    main()
