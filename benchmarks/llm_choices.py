@@ -23,12 +23,13 @@ CONFIDENCE = 0.8
 def measure(run: Path) -> list[dict[str, Any]]:
     """The choices of a run."""
     import moft
+    from moft.engine.choices.wish_settings import WishSettings
 
     opened, found = moft.open_run(run, device="cpu"), []
     for mood in MOODS:
         start = time.process_time()
-        wish = {"keep": (f"positive >= {mood}",), "maximise": "brevity", "confidence": CONFIDENCE}
-        record = opened.choose(name=f"mood-{mood}", **wish).record
+        wish: dict[str, Any] = {"keep": (f"positive >= {mood}",), "maximise": "brevity", "confidence": CONFIDENCE}
+        record = opened.choose(WishSettings(**wish), name=f"mood-{mood}").record
         seconds = time.process_time() - start
         test = {outcome["name"]: outcome for outcome in record["test"]["outcomes"]}
         found.append(
