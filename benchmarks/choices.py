@@ -250,7 +250,7 @@ def main() -> None:
             print(f"{index} of {len(jobs)} policies done, the last in {seconds:.0f} s", flush=True)
     found = summary(options.out)
     columns = ["promised", "held", "standard error", "reached", "seconds"]
-    rows = [[name, *(f"{found[name][column]:.3g}" for column in columns)] for name in ("naive", *map("{:g}".format, CONFIDENCES))]
+    rows = [[name, *(f"{row[column]:.3g}" for column in columns)] for name, row in found["choices"].items()]
     print_table(f"{found['wishes']} wishes of {found['policies']} policies", ["confidence", *columns], rows)
     print(found["surrogates"])
     setup = {"data": options.data, "seeds": options.seeds, "folds": options.folds, "wishes": options.wishes}
