@@ -25,7 +25,7 @@ __all__ = [
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from moft.run.policy.open_run import OpenedRun
+    from moft.run.policy.open_run import OpenedRun as OpenedRun
 
 
 def open_run(path: Path | str, *, device: str = "auto", trust: bool = False) -> OpenedRun:
