@@ -146,7 +146,7 @@ def export(
     given = {"as": form, "weights": weights, "dial": dial, "dtype": dtype, "threads": threads}
     options = {name: str(value) for name, value in given.items() if value is not None}
     with when_interrupted(lambda: "Nothing was written yet."):
-        opened = moft.open_run(run, trust=trust)
+        opened = moft.open_run(run, trust=trust, plugins=context.obj)
         for hook in context.obj.implementations("moft_export"):
             if (lines := hook(run=opened, out=out, options=options)) is not None:
                 for line in lines:

@@ -25,9 +25,9 @@ def exported_model(texts: Sequence[str], names: Sequence[str], shift: float = 0.
 
 
 def feature_names(names: Sequence[str]) -> list[str]:
-    """Names that LightGBM and its readers take: letters, digits, `_`, `.` and `-`, each name once."""
+    """Names that LightGBM and its readers take as words: letters and digits of ASCII and `_`, no digit first, each name once."""
     found: list[str] = []
     for name in names:
-        plain = re.sub(r"[^\w.-]", "_", name) or "_"
+        plain = re.sub(r"\W|^(?=\d|$)", "_", name, flags=re.ASCII)
         found.append(next(one for one in chain([plain], (f"{plain}_{number}" for number in count(2))) if one not in found))
     return found

@@ -10,7 +10,7 @@ from moft.files.lightgbm.fold_columns import ZERO
 from moft.files.lightgbm.model_text import CATEGORICAL, DEFAULT_LEFT, MISSING_BITS, MISSING_IS_NAN, MISSING_IS_ZERO, tree_texts
 
 Reading = Literal["number", "zero-is-missing", "code"]
-"""How a tree reads a column: as it is, with NaN in place of zeros (up to `ZERO`), or without what is after the decimal point."""
+"""How a tree reads a column: as it is, with NaN in place of zeros, or without what is after the decimal point."""
 
 NO_CODE = -0.5
 """What no code is equal to, for an empty set."""
@@ -27,6 +27,7 @@ class OnnxTrees:
         targets: by attribute, without the prefix `target_`.
         values: of the nodes: thresholds, and codes of categories.
         weights: of the leaves.
+        zero: up to here, a number is 0.
     """
 
     columns: dict[tuple[int, Reading], int] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class OnnxTrees:
     targets: dict[str, list[int]] = field(default_factory=dict)
     values: list[float] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    zero: float = ZERO
 
     def node(self, tree: int, number: int, column: int, mode: str, value: float, children: tuple[int, int], missing: int) -> None:
         """Adds a node; what is missing takes the true branch, to the first child, where `missing` is 1."""

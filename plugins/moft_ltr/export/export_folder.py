@@ -142,7 +142,7 @@ def _weights(export: Exported) -> str:
     if not export.is_steered:
         at = ", ".join(f"{name} {value:.4g}" for name, value in record["weights"].items())
         return f"This export is fixed at {at}, at a dial of {record['dial']}."
-    text = "Any weights of the objectives that are not negative and sum to 1, without a new export."
+    text = "Any weights of the objectives that are not negative and sum to 1, which the model does not check."
     return text if export.form == "onnx" else f"{text} The dial is {record['dial']:g}; another one needs an export of its own."
 
 
@@ -166,7 +166,7 @@ def _front(export: Exported, front: list[str]) -> str:
 
 def _places(export: Exported, files: set[str]) -> str:
     text = {
-        "onnx": "- ONNX Runtime 1.11 or later, in any language.\n",
+        "onnx": "- ONNX Runtime 1.18 or later, in any language.\n",
         "lightgbm": "- LightGBM, in any language, and what reads its files.\n",
     }[export.form]
     if "config.pbtxt" in files:

@@ -53,6 +53,11 @@ class ExportedPolicy:
             return [each for each in self.model.terms if isinstance(each, BoostedTrees)]
         return [self.model] if isinstance(self.model, BoostedTrees) else []
 
+    @property
+    def reads_weights(self) -> bool:
+        """Whether it is steered, and its trees have the weights as features."""
+        return self.tradeoff is None and isinstance(self.model, BoostedTrees) and self.model.spec.tradeoff_size > 0
+
     def terms(self, divisor: float) -> Sequence[tuple[BoostedTrees, Sequence[float], float]]:
         """Those of the output of a frozen policy of trees, divided by `divisor`."""
         return self.model.terms_at(self.injection(torch.zeros(0)), divisor) if isinstance(self.model, ContinuesTrees) else ()

@@ -66,7 +66,7 @@ def lightgbm_models(
     if policy.tradeoff is not None:
         texts = continued_texts(reference, columns, policy.terms(divisor))
         return {MODEL: exported_model(texts, own[:columns], _shift(reference))}
-    if len(policy.trees) == 1 and policy.model.spec.tradeoff_size:
+    if policy.reads_weights:
         texts = [*continued_texts(reference, len(own), ()), steerable_text(columns, policy.trees[0], divisor)]
         return {MODEL: exported_model(texts, own, _shift(reference))}
     models = {BASE: exported_model(continued_texts(reference, columns, ()), own[:columns], _shift(reference))}

@@ -9,17 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft import ConfigError, RunError
-from moft.api import OnnxTrees, continued_texts, exported_model, fold_columns, onnx_trees, steerable_text
+from moft.api import continued_texts, exported_model, fold_columns, onnx_trees, steerable_text
 from moft_ltr.base.base_source import BaseSource, RankerReader
 from moft_ltr.export.example_rows import ExampleCase
 from moft_ltr.export.exported_policy import ExportedPolicy
-from moft_ltr.export.scores_graph import OPSET, TREES, ScoresGraph, traced
-
-VERSIONS = {"ir_version": 8, "ai.onnx.ml": 3}
-"""Old enough for every ONNX Runtime since 1.11."""
-
-ZERO = 1.0000000180025095e-35
-"""Up to here, a number is 0 for trees."""
+from moft_ltr.export.scores_graph import TREES, ScoresGraph, traced
+from moft_ltr.export.tree_nodes import prepend_trees
 
 
 def import_onnx() -> Any:
@@ -54,13 +49,12 @@ def onnx_model(policy: ExportedPolicy, reader: RankerReader, base: BaseSource, o
     texts = _tree_texts(policy, base, columns, len(objectives))
     model = onnx.load_from_string(traced(graph, columns, len(objectives), len(texts)))
     if texts:
-        is_steered = policy.tradeoff is None and policy.model.spec.tradeoff_size > 0 and len(policy.trees) == 1
         try:
             trees = onnx_trees(texts)
         except ValueError as error:
             advice = "; use --as lightgbm" if policy.trees else ""
             raise ConfigError(f"--as onnx: {error}, for which ONNX has no operator{advice}.") from error
-        _prepend_trees(onnx, model, trees, len(texts), len(objectives) if is_steered else 0)
+        prepend_trees(onnx, model, trees, len(texts), columns, len(objectives) if policy.reads_weights else 0)
     del model.graph.input[:], model.graph.output[:], model.graph.value_info[:]
     kinds = {"features": ["batch", "list", columns], "weights": ["batch", len(objectives)], "dial": ["batch"]}
     given = [name for name in graph.names if name != TREES]
@@ -83,13 +77,12 @@ def feature_columns(reader: RankerReader, base: BaseSource) -> tuple[str, ...]:
 
 def _tree_texts(policy: ExportedPolicy, base: BaseSource, columns: int, weights: int) -> list[str]:
     """LightGBM models over the columns and then, if they are features of the policy's trees, the weights."""
-    is_steered = policy.tradeoff is None and len(policy.trees) == 1 and policy.model.spec.tradeoff_size > 0
-    width = columns + weights if is_steered else columns
+    width = columns + weights if policy.reads_weights else columns
     names = [str(number) for number in range(width)]
     texts = []
     if base.trees is not None:
         texts.append(exported_model(continued_texts(base.trees, width, ()), names, base.trees.shift))
-    if is_steered:
+    if policy.reads_weights:
         own = steerable_text(columns, policy.trees[0])
         known = {width + place: share for place, share in enumerate(policy.shares.tolist())}
         texts.append(fold_columns(own, known) if known else own)
@@ -98,71 +91,6 @@ def _tree_texts(policy: ExportedPolicy, base: BaseSource, columns: int, weights:
     else:
         texts += [exported_model(continued_texts(None, width, [(trees, (), 1.0)]), names) for trees in policy.trees]
     return texts
-
-
-def _prepend_trees(onnx: Any, model: Any, trees: OnnxTrees, models: int, weights: int) -> None:
-    """Adds the nodes that compute the input `TREES` of a graph, before its own."""
-    from onnx.numpy_helper import from_array
-
-    nodes: list[Any] = []
-
-    def constant(value: np.ndarray[Any, Any], name: str) -> str:
-        model.graph.initializer.append(from_array(value, f"trees/{name}"))
-        return f"trees/{name}"
-
-    def add(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        name = output if output == TREES else f"trees/{output}"
-        nodes.append(onnx.helper.make_node(kind, list(inputs), [name], name=f"trees/{kind}/{output}", **attributes))
-        return name
-
-    first, last = (constant(np.array([number], dtype=np.int64), f"axis{number}") for number in (0, 2))
-    lists = add("Slice", [add("Shape", ["features"], "shape"), first, last, first], "lists")  # [batch, list]
-    rows = "features"
-    if weights:
-        one = constant(np.array([1], dtype=np.int64), "axis1")
-        size = constant(np.array([weights], dtype=np.int64), "weights")
-        wide = add("Concat", [lists, size], "wide", axis=0)
-        each = add("Expand", [add("Unsqueeze", ["weights", one], "one"), wide], "each")
-        rows = add("Concat", ["features", each], "all", axis=2)  # [batch, list, columns]
-    width = add("Slice", [add("Shape", [rows], "sizes"), last, constant(np.array([3], dtype=np.int64), "axis3"), first], "width")
-    flat = add("Reshape", [rows, add("Concat", [constant(np.array([-1], dtype=np.int64), "any"), width], "flat", axis=0)], "rows")
-    order = sorted(trees.columns, key=lambda column: column[1])
-    parts = []
-    for reading in sorted({reading for _, reading in order}):
-        places = constant(np.array([column for column, of in order if of == reading], dtype=np.int64), f"{reading}/places")
-        part = add("Cast", [add("Gather", [flat, places], f"{reading}/read", axis=1)], reading, to=onnx.TensorProto.DOUBLE)
-        if reading != "number":
-            size = add("Abs", [part], f"{reading}/size")
-        if reading == "code":
-            part = add("Mul", [add("Sign", [part], "sign"), add("Floor", [size], "floor")], "codes")
-        if reading == "zero-is-missing":
-            is_zero = add("LessOrEqual", [size, constant(np.array(ZERO), "zero")], "is_zero")
-            part = add("Where", [is_zero, constant(np.array(np.nan), "missing"), part], "numbers")
-        parts.append(part)
-    if not parts:  # no tree has a split
-        parts = [add("Cast", [flat], "unread", to=onnx.TensorProto.DOUBLE)]
-    moved = [order.index(column) for column in trees.columns]
-    attributes: dict[str, Any] = {f"nodes_{key}": values for key, values in trees.nodes.items()}
-    attributes["nodes_featureids"] = [moved[place] if moved else 0 for place in trees.nodes["featureids"]]
-    attributes |= {f"target_{key}": values for key, values in trees.targets.items()}
-    sums = add(
-        "TreeEnsembleRegressor",
-        [add("Concat", parts, "read", axis=1)],
-        "sums",
-        domain="ai.onnx.ml",
-        n_targets=models,
-        nodes_modes=trees.modes,
-        nodes_values_as_tensor=from_array(np.array(trees.values), "values"),
-        target_weights_as_tensor=from_array(np.array(trees.weights), "weights"),
-        **attributes,
-    )
-    count = constant(np.array([models], dtype=np.int64), "models")
-    add("Reshape", [sums, add("Concat", [lists, count], "outputs", axis=0)], TREES)
-    traced_nodes = list(model.graph.node)
-    del model.graph.node[:], model.opset_import[:]
-    model.graph.node.extend([*nodes, *traced_nodes])
-    ids = {"": OPSET, "ai.onnx.ml": VERSIONS["ai.onnx.ml"]}
-    model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in ids.items())
 
 
 def check_model(content: bytes, rows: NDArray[np.float32], cases: Sequence[ExampleCase]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from moft import ConfigError
 from moft.api import Injection, Inputs
 from moft_ltr.base.base_source import BaseSource
 from moft_ltr.data.features.feature_scaling import LIMIT
@@ -68,9 +70,9 @@ class ScoresGraph(nn.Module):
             outputs: Tensor = self._policy.model(read, self._policy.injection(weights))
             return outputs
         terms = inputs[TREES][..., 1 if self._base.trees is not None else 0 :]  # [batch, list, terms]
-        if len(self._policy.trees) == 1 or self._policy.tradeoff is not None:  # then trees have all that depends on weights
+        if self._policy.reads_weights or self._policy.tradeoff is not None:
             return terms[..., 0]
-        return (terms * weights.unsqueeze(1)).sum(-1)
+        return (terms @ weights.unsqueeze(-1)).squeeze(-1)
 
 
 class NetworkColumns(nn.Module):
@@ -89,7 +91,7 @@ class NetworkColumns(nn.Module):
         self._mean, self._deviation = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.deviation)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
-        numbers = features[..., self._numbers]
+        numbers = features[..., self._numbers] if len(self._places) else features
         wide = numbers.double()  # so that the logarithm of numbers near 1 keeps its digits
         logged = (wide.sign() * (1 + wide.abs()).log()).float()
         scaled = torch.where(self._logarithm, logged, numbers) - self._mean[self._numbers]
@@ -113,6 +115,9 @@ def traced(graph: ScoresGraph, columns: int, weights: int, models: int) -> bytes
         columns: of the features.
         weights: number of objectives.
         models: length of the last axis of `TREES`.
+
+    Raises:
+        ConfigError: a part of the policy, such as a conditioner of a plugin, has an operator that ONNX has not.
     """
     sizes = {"features": (2, 3, columns), "weights": (2, weights), "dial": (2,), TREES: (2, 3, models)}
     shapes = [sizes.get(name, (2, 3)) for name in graph.names]
@@ -121,17 +126,14 @@ def traced(graph: ScoresGraph, columns: int, weights: int, models: int) -> bytes
     }
     if "weights" in axes:
         axes["weights"] = {0: "batch"}
-    written = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the tracer, on shapes that are constants indeed
-        torch.onnx.export(
-            graph.eval(),
-            tuple(torch.ones(shape) for shape in shapes),
-            written,
-            input_names=list(graph.names),
-            output_names=["scores"],
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,  # the other exporter needs a further package
-        )
+    written, examples = io.BytesIO(), tuple(torch.ones(shape) for shape in shapes)
+    given: dict[str, Any] = {"input_names": list(graph.names), "output_names": ["scores"], "dynamic_axes": axes}
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of the tracer, on shapes that are constants indeed
+            torch.onnx.export(
+                graph.eval(), examples, written, opset_version=OPSET, dynamo=False, **given
+            )  # others need a package
+    except Exception as error:
+        raise ConfigError(f"--as onnx: torch cannot write the policy as ONNX ({' '.join(str(error).split())[:300]}).") from error
     return written.getvalue()

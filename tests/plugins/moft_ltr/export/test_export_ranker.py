@@ -11,8 +11,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from moft import ConfigError, RunError
+from moft.api import Injection
+from moft_conditioners.concat import Concat
 from moft_ltr.export import export_ranker as module
 from moft_ltr.export.export_ranker import export_ranker
 
@@ -174,4 +177,20 @@ def test_other_scores_than_those_of_the_run_are_not_written(run, task, tmp_path,
     monkeypatch.setattr(module, "lightgbm_models", lambda *names: plain(*names[:-1], 3.0))
     with pytest.raises(RunError, match=r"the model gives scores that differ from those of the run by up to .*; nothing was"):
         export_ranker(given, tmp_path / "out", {"as": "lightgbm"})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_conditioner_that_fixes_the_batch_is_found_out(run, task, tmp_path, monkeypatch):
+    def forward(self, vector):
+        return Injection({self._site: (None, self.shift(vector).view(len(vector), -1))})
+
+    given = run(task(base=SMALL), {"name": "cos-dpo", "conditioner": "concat"})
+    monkeypatch.setattr(Concat, "forward", forward)
+    with pytest.raises(RunError, match="--as onnx: ONNX Runtime cannot run the model"):
+        export_ranker(given, tmp_path / "out", {"as": "onnx"})
+    monkeypatch.setattr(
+        Concat, "forward", lambda self, vector: Injection({self._site: (None, torch.special.i0(self.shift(vector)))})
+    )
+    with pytest.raises(ConfigError, match=r"--as onnx: torch cannot write the policy as ONNX \(.*i0"):
+        export_ranker(given, tmp_path / "out", {"as": "onnx"})
     assert not (tmp_path / "out").exists()

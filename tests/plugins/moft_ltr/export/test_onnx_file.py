@@ -65,6 +65,7 @@ def test_every_policy_and_base(run, task, method, base):
     [
         {"name": "cos-dpo", "betas": "dirichlet"},
         TREES | {"betas": "dirichlet"},
+        TREES | {"grow": {"leaves": 5, "items": 10_000}},  # no tree has a split
         *({"name": "cos-dpo", "conditioner": name} for name in ("concat", "hypernetwork", "hyper-lora", "encoded")),
         {"name": "cos-dpo", "conditioner": ["film", "hyper-lora"]},
     ],
@@ -75,7 +76,7 @@ def test_every_conditioner_and_betas_that_vary(run, task, method):
     check(given, np.random.default_rng(1).standard_normal((50, 8)), [(1, 3), (4, 6)])
 
 
-@pytest.mark.parametrize("method", ["dpo-soup", {"name": "dpo-ls", "points": 3}, TREES], ids=str)
+@pytest.mark.parametrize("method", ["dpo-soup", {"name": "dpo-ls", "points": 3}, TREES, TREES | {"form": "sum"}], ids=str)
 def test_one_tradeoff(run, task, method):
     given = run(task(base=BASES["neural"]), method)
     tradeoff = given.tradeoff("0.5,0.5", "2")
@@ -122,3 +123,23 @@ def test_heavy_tails_and_values_out_of_range(run, task, tmp_path):
     assert built.array_reader().network.scaling.logarithm.tolist() == [True, False]
     table = np.array([[1e30, 4.0], [-1e30, 5.0], [1e-7, 4.0], [0.0, 4.0], [np.nan, np.nan], [2.5, 3.0]])
     check(given, table, [(1, 6), (3, 9)])
+
+
+@pytest.mark.parametrize("method", ["cos-dpo", TREES, TREES | {"form": "sum"}], ids=["network", "trees", "sum"])
+def test_empty_lists_have_no_scores_and_padding_may_hold_anything(run, task, method):
+    given = run(task(base=BASES["lambdamart"]), method)
+    reader = given.task.array_reader()
+    content = onnx_model(exported_policy(given, None), reader, reader.base(), given.names)
+    session = onnxruntime.InferenceSession(content)
+    for batch, length in ((1, 0), (0, 3), (2, 3)):
+        features = np.full((batch, length, 8), np.nan, dtype=np.float32)
+        features[:1, :2], features[:, 2:] = 0.5, np.inf
+        weights, dial = np.full((batch, 2), 0.5, dtype=np.float32), np.ones(batch, dtype=np.float32)
+        mask = np.zeros((batch, length), dtype=np.float32)
+        mask[:1, :2] = 1
+        inputs = {"features": features, "mask": mask, "weights": weights, "dial": dial}
+        (found,) = session.run(["scores"], inputs)
+        assert found.shape == (batch, length)
+    np.testing.assert_allclose(found[0, :2], given.scorer([0.5, 0.5])(features[0, :2]), rtol=1e-5, atol=1e-5)
+    assert not found[0, 2:].any()
+    assert not found[1].any()
