@@ -68,7 +68,7 @@ def example_rows(reader: RankerReader, base: BaseSource) -> NDArray[np.float32]:
         if name in reader.categories:
             codes = draws.integers(-1, len(reader.categories[name]) + 1, ROWS).astype(float)
             rows[:, place] = np.where(codes < 0, np.nan, codes)
-    return np.array([[float(f"{value:.4g}") for value in row] for row in rows], dtype=np.float32)
+    return np.array([[float(f"{value:.4g}") for value in row] for row in rows.clip(-1e30, 1e30)], dtype=np.float32)
 
 
 def example_case(run: OpenedRun, rows: NDArray[np.float32], weights: Sequence[float], dials: Sequence[float]) -> ExampleCase:

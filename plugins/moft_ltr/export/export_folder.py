@@ -78,9 +78,9 @@ def _page(export: Exported, front: list[str], files: set[str]) -> str:
     base = "has to be given as `base_scores`" if has_base_scores else f"({record['base']}) is inside"
     what = f"The base ranker {base}."
     if export.reads_lists:
-        what += " It reads all documents of a query together: score all candidates of a query in one list."
+        what += " The model reads all documents of a query together: score all candidates of a query in one list."
     else:
-        what += " It scores each document by itself."
+        what += " The model scores each document by itself."
     return _PAGE.format(
         name=export.name,
         how="as ONNX" if is_onnx else "for LightGBM",
@@ -141,9 +141,15 @@ def _weights(export: Exported) -> str:
     record = export.record()
     if not export.is_steered:
         at = ", ".join(f"{name} {value:.4g}" for name, value in record["weights"].items())
-        return f"This export is fixed at {at}, at a dial of {record['dial']}."
+        return f"This export is fixed at {at}, at a dial of {_plain(record['dial'])}."
     text = "Any weights of the objectives that are not negative and sum to 1, which the model does not check."
-    return text if export.form == "onnx" else f"{text} The dial is {record['dial']:g}; another one needs an export of its own."
+    return (
+        text if export.form == "onnx" else f"{text} The dial is {_plain(record['dial'])}; another one needs an export of its own."
+    )
+
+
+def _plain(dial: float | list[float]) -> str:
+    return ", ".join(f"{each:.6g}" for each in (dial if isinstance(dial, list) else [dial]))
 
 
 def _choices(export: Exported) -> str:

@@ -62,7 +62,8 @@ output [
 instance_group [ {{ kind: KIND_AUTO }} ]
 parameters [
   {{ key: "model_type" value: {{ string_value: "lightgbm" }} }},
-  {{ key: "is_classifier" value: {{ string_value: "false" }} }}
+  {{ key: "is_classifier" value: {{ string_value: "false" }} }},
+  {{ key: "output_class" value: {{ string_value: "false" }} }}
 ]
 dynamic_batching {{ }}
 """

@@ -194,3 +194,14 @@ def test_a_conditioner_that_fixes_the_batch_is_found_out(run, task, tmp_path, mo
     with pytest.raises(ConfigError, match=r"--as onnx: torch cannot write the policy as ONNX \(.*i0"):
         export_ranker(given, tmp_path / "out", {"as": "onnx"})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_conditioner_of_one_tradeoff_at_a_time_is_exported_at_one(run, task, tmp_path, monkeypatch):
+    given = run(task(base=SMALL), {"name": "cos-dpo", "conditioner": "concat"})
+    monkeypatch.setattr(Concat, "per_row", False)
+    with pytest.raises(
+        ConfigError, match=r"the conditioner Concat serves one tradeoff at a time, .* give --weights to export one"
+    ):
+        export_ranker(given, tmp_path / "out", {"as": "onnx"})
+    export_ranker(given, tmp_path / "out", {"as": "onnx", "weights": "0.5,0.5"})
+    assert (tmp_path / "out" / "model.onnx").exists()
