@@ -37,6 +37,11 @@ class ExampleCase:
     dials: tuple[float, ...]
     scores: tuple[float, ...]
 
+    @property
+    def dial(self) -> float | list[float]:
+        """One factor on the trained betas, or one for each objective."""
+        return self.dials[0] if len(set(self.dials)) == 1 else list(self.dials)
+
     def check(self, found: Sequence[float], what: str) -> None:
         """Checks that an export gives the same scores.
 
@@ -76,4 +81,4 @@ def example_case(run: OpenedRun, rows: NDArray[np.float32], weights: Sequence[fl
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that other weights are served, which was said
         scores = run.scorer(list(weights), dial=list(dials) if len(set(dials)) > 1 else dials[0])(rows)
-    return ExampleCase(dict(zip(run.names, weights, strict=True)), tuple(dials), tuple(map(float, scores)))
+    return ExampleCase(dict(zip(run.names, weights, strict=True)), tuple(dials), tuple(float(str(score)) for score in scores))

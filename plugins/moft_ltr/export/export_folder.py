@@ -149,7 +149,7 @@ def _weights(export: Exported) -> str:
 
 
 def _plain(dial: float | list[float]) -> str:
-    return ", ".join(f"{each:.6g}" for each in (dial if isinstance(dial, list) else [dial]))
+    return " and ".join(f"{each:.6g}" for each in dial) + ", in this order" if isinstance(dial, list) else f"{dial:.6g}"
 
 
 def _choices(export: Exported) -> str:

@@ -107,12 +107,15 @@ class Exported:
     @property
     def dial(self) -> float | list[float]:
         """Of the first example: one factor, or one for each objective."""
-        dials = self.cases[0].dials
-        return dials[0] if len(set(dials)) == 1 else list(dials)
+        return self.cases[0].dial
 
     def examples(self) -> dict[str, Any]:
         """The content of `examples.json`, with NaN for what is missing."""
-        found: dict[str, Any] = {"features": self.rows[:, : len(self.columns)].tolist()}
-        found["base_scores"] = self.rows[:, -1].tolist() if len(self.columns) < len(self.reader.features) else None
-        cases = [{"weights": dict(case.weights), "dial": case.dials[0], "scores": list(case.scores)} for case in self.cases]
-        return {**found, "cases": cases}
+        rows = [[float(str(value)) for value in row] for row in self.rows]  # with as many digits as 32 bits need
+        cases = [{"weights": dict(case.weights), "dial": case.dial, "scores": list(case.scores)} for case in self.cases]
+        has_column = len(self.columns) < len(self.reader.features)
+        return {
+            "features": [row[: len(self.columns)] for row in rows],
+            "base_scores": [row[-1] for row in rows] if has_column else None,
+            "cases": cases,
+        }
