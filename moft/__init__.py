@@ -25,16 +25,18 @@ __all__ = [
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from moft.run.policy.open_run import OpenedRun
+    from moft.hooks.plugin_manager import Plugins
+    from moft.run.policy.open_run import OpenedRun as OpenedRun
 
 
-def open_run(path: Path | str, *, device: str = "auto", trust: bool = False) -> OpenedRun:
+def open_run(path: Path | str, *, device: str = "auto", trust: bool = False, plugins: Plugins | None = None) -> OpenedRun:
     """Opens a finished run, with all installed plugins loaded; imports torch.
 
     Args:
         path: the run folder.
         device: `auto` takes a GPU if there is one; `cpu` does not.
         trust: you trust the run's plugin files, which are Python code that is run; their contents are remembered as trusted.
+        plugins: those that are loaded already, as a command has them; the run's plugin files are added. None loads them.
 
     Raises:
         RunError: there is no finished run, its files are damaged, or its plugin files are not trusted.
@@ -42,6 +44,7 @@ def open_run(path: Path | str, *, device: str = "auto", trust: bool = False) -> 
     from moft.hooks.plugin_manager import Plugins
     from moft.run.policy.open_run import open_run
 
-    plugins = Plugins()
-    plugins.load()
+    if plugins is None:
+        plugins = Plugins()
+        plugins.load()
     return open_run(Path(path), plugins, device=device, trust=trust)

@@ -23,7 +23,13 @@ from moft.engine.losses.loss_balance import loss_scale, note_unlabelled
 from moft.engine.losses.loss_derivatives import LossDerivatives, loss_derivatives, sum_derivatives
 from moft.engine.losses.objective_losses import LabelStatistics, ObjectiveLosses, check_losses, check_scalarizer, label_statistics
 from moft.engine.policies.apply_injection import check_slots, injected_linear, modulated, modulated_linear, refuse_misfit
-from moft.engine.policies.boosted_trees import BoostedTrees, TradeoffFeatures
+from moft.engine.policies.boosted_trees import (
+    BoostedTrees,
+    ContinuesTrees,
+    TradeoffFeatures,
+    continued_texts,
+    steerable_text,
+)
 from moft.engine.policies.conditioned_policy import ConditionedPolicy, TemperaturePolicy
 from moft.engine.policies.dedicated_models import DedicatedModels, NearestPolicy, SoupPolicy
 from moft.engine.policies.dedicated_training import ScalarisedLosses, WeightGrid, minimise_at
@@ -38,7 +44,11 @@ from moft.files.cache_folder import cache_advice
 from moft.files.hub import check_hub, note_hub_request
 from moft.files.json import float_of, json_of, parse_json
 from moft.files.lightgbm.booster import booster_scores, import_lightgbm, load_booster, tensor_to_text, text_to_tensor
+from moft.files.lightgbm.exported_model import exported_model, feature_names
+from moft.files.lightgbm.fold_columns import fold_columns
 from moft.files.lightgbm.model_text import TreeModel, join_models, parse_lightgbm
+from moft.files.lightgbm.onnx_trees import OnnxTrees, onnx_trees
+from moft.files.lightgbm.recode_columns import recode_columns
 from moft.files.lightgbm.vectorised_trees import tree_scores
 from moft.files.package_download import download_wheel, wheel_member
 from moft.files.user_path import user_path
@@ -137,6 +147,7 @@ __all__ = [
     "ConflictReport",
     "Context",
     "ContextLoss",
+    "ContinuesTrees",
     "Count",
     "DedicatedModels",
     "Default",
@@ -175,6 +186,7 @@ __all__ = [
     "Nouns",
     "Objective",
     "ObjectiveLosses",
+    "OnnxTrees",
     "PathOrName",
     "Plugins",
     "Policy",
@@ -227,9 +239,13 @@ __all__ = [
     "checked_injection",
     "component",
     "conflict_report",
+    "continued_texts",
     "download_wheel",
+    "exported_model",
     "failing_as",
+    "feature_names",
     "float_of",
+    "fold_columns",
     "generator_for",
     "hypervolume",
     "import_lightgbm",
@@ -253,17 +269,20 @@ __all__ = [
     "note_hub_request",
     "note_unlabelled",
     "objective_name",
+    "onnx_trees",
     "parse_json",
     "parse_lightgbm",
     "printable",
     "problem_without_validation",
     "read_value",
+    "recode_columns",
     "redacted",
     "refuse_misfit",
     "render_chats",
     "rendered_config",
     "report_table",
     "seed_initialisation",
+    "steerable_text",
     "sum_derivatives",
     "temporary_folder",
     "tensor_to_text",

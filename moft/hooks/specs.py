@@ -7,7 +7,8 @@ runs; one that raises is reported once and does not end the run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -172,6 +173,26 @@ def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] 
         @hookimpl
         def moft_describe_data(path):
             return ["A table of votes."] if path.endswith(".votes") else None
+    """
+
+
+@hookspec
+def moft_export(run: Any, out: Path, options: Mapping[str, str]) -> Iterable[str] | None:
+    """Export a run of a task of your own, for `moft export`.
+
+    Return None for a run of another task, and else lines that say what was written. What is wrong raises `ConfigError`, before
+    anything is written.
+
+    Args:
+        run: the opened run, as from `moft.open_run`.
+        out: the folder to write; nothing is there, or an empty folder. `moft.api.atomic_folder` fills it whole or not at all.
+        options: the options that were given, by name without dashes, such as `as` and `weights`; refuse those that you do not
+            know.
+
+    Example:
+        @hookimpl
+        def moft_export(run, out, options):
+            return [f"{out}: written."] if isinstance(run.task, MyTask) else None
     """
 
 

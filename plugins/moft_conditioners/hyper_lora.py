@@ -76,7 +76,9 @@ class HyperLoRA(Conditioner):
             return Injection(gates=gates)
         factors = zip(gates.items(), self.down, self.up, strict=True)
         return Injection(
-            deltas={layer: (Delta(a=gate.unsqueeze(-1) * a, b=b.expand(len(vector), -1, -1)),) for (layer, gate), a, b in factors}
+            deltas={
+                layer: (Delta(a=gate.unsqueeze(-1) * a, b=b.expand(vector.shape[0], -1, -1)),) for (layer, gate), a, b in factors
+            }
         )
 
     def _add_factors(self, spec: ModelSpec, spread: float) -> None:

@@ -64,4 +64,4 @@ class Hypernetwork(Conditioner):
     def forward(self, vector: Tensor) -> Injection:
         hidden = self.network(vector)  # [batch, width]
         heads = zip(self._shapes.items(), self.last, strict=True)
-        return Injection(deltas={name: (Delta(dense=head(hidden).view(len(vector), *shape)),) for (name, shape), head in heads})
+        return Injection(deltas={name: (Delta(dense=head(hidden).view(-1, *shape)),) for (name, shape), head in heads})

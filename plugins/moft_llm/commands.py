@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+import moft
 from moft import ConfigError, DataError, cache_folder
 
 DTYPES = ("float32", "bfloat16")
@@ -121,8 +122,12 @@ def generate(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Argument(help="Folder to create, or an empty one.")],
+    form: Annotated[
+        str | None, typer.Option("--as", help="Of a ranker, which needs it: onnx or lightgbm. Of a language model: peft.")
+    ] = None,
     weights: WeightsOption = None,
     dial: DialOption = None,
     dtype: Annotated[
@@ -131,20 +136,30 @@ def export(
     threads: ThreadsOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Export one tradeoff as a PEFT adapter, or a model with one, that works without moft."""
-    if weights is None:
-        raise ConfigError("moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff.")
+    """Export a policy so that it works without moft: a ranker with its weights as inputs, a language model at one tradeoff."""
     if dtype not in (None, *DTYPES):
         raise ConfigError(f"--dtype {dtype!r} must be one of {', '.join(DTYPES)}.")
     from moft.api import is_free, when_interrupted
 
     if not is_free(out):
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
-    from moft_llm.export.export import export_tradeoff
-    from moft_llm.generation.opened_llm_run import LLMRun
-
+    given = {"as": form, "weights": weights, "dial": dial, "dtype": dtype, "threads": threads}
+    options = {name: str(value) for name, value in given.items() if value is not None}
     with when_interrupted(lambda: "Nothing was written yet."):
-        llm_run = LLMRun(run, "moft export", threads, trust=trust)
+        opened = moft.open_run(run, trust=trust, plugins=context.obj)
+        for hook in context.obj.implementations("moft_export"):
+            if (lines := hook(run=opened, out=out, options=options)) is not None:
+                for line in lines:
+                    typer.echo(line)
+                return
+        if form not in (None, "peft"):
+            raise ConfigError(f"--as {form!r}: language models are exported as 'peft' only.")
+        if weights is None:
+            raise ConfigError("moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff.")
+        from moft_llm.export.export import export_tradeoff
+        from moft_llm.generation.opened_llm_run import LLMRun
+
+        llm_run = LLMRun(run, "moft export", threads, opened=opened)
         tradeoff = llm_run.opened.tradeoff(weights, dial)
         for note in llm_run.opened.substitutions(tradeoff):
             typer.echo(f"moft: note: {note}", err=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moft import Component, hookimpl
 
 if TYPE_CHECKING:
     import typer
+
+    from moft import OpenedRun
 
 
 @hookimpl
@@ -41,3 +44,11 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
     from moft_ltr.commands import add
 
     add(app, data)
+
+
+@hookimpl
+def moft_export(run: OpenedRun, out: Path, options: Mapping[str, str]) -> Iterable[str] | None:
+    """Exports rankers."""
+    from moft_ltr.export.export_ranker import export_ranker
+
+    return export_ranker(run, out, options)

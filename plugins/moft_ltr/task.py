@@ -15,7 +15,6 @@ from torch import Generator, Tensor
 
 from moft import ConfigError, DataError
 from moft.api import (
-    ArrayReader,
     Batches,
     ConfigRequest,
     Context,
@@ -37,6 +36,7 @@ from moft.api import (
 from moft_ltr.base.array_lists import array_reader
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
+from moft_ltr.base.base_source import RankerReader
 from moft_ltr.base.lambdamart import LambdaMART
 from moft_ltr.base.score_digits import label_digit_notes
 from moft_ltr.data.columns import check_learnable, column_number, input_columns, label_columns, label_owners
@@ -302,7 +302,7 @@ class LTR:
     def read_frame(self, frame: object) -> Batches:
         return self._read(frame_dataset(frame, *self._reading()))
 
-    def array_reader(self) -> ArrayReader:
+    def array_reader(self) -> RankerReader:
         part = no_queries(self._layout_of_table, len(self._reading()[1].names))
         given = self._inputs, self._network_inputs(), self._batch_inputs, self._context.device
         return array_reader(self._base_scores, part, *given)

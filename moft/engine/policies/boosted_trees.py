@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,10 +27,8 @@ _WHERE, _ADVICE = "the policy's LightGBM model", "Restore the run from a copy, o
 class ContinuesTrees(Protocol):
     """A model of trees that can go on from those of the reference, so that both are one sum."""
 
-    def continued(
-        self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
-    ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-        """Features of documents to their final scores; arguments are those of `BoostedTrees.continued`."""
+    def terms_at(self, injection: Injection, divisor: float) -> Sequence[Term]:
+        """The terms of the model's output for an injection of one row, divided by `divisor`."""
         ...
 
 
@@ -64,11 +62,13 @@ class BoostedTrees(Model):
     """
 
     is_stackable = False
+    features: int
+    """How many the trees read, with those of the tradeoff."""
     trees: Tensor
 
     def __init__(self, table: FeatureTable, *, tradeoff_size: int, is_correction: bool) -> None:
         super().__init__()
-        self._features = len(table.names) + tradeoff_size
+        self.features = len(table.names) + tradeoff_size
         self._booster: Any = None
         self.register_buffer(TEXT, torch.zeros(0, dtype=torch.uint8))
         self.spec = ModelSpec(
@@ -112,33 +112,24 @@ class BoostedTrees(Model):
             return np.zeros(len(features))
         return booster_scores(self._booster, features, _WHERE)
 
-    def continued(
-        self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
-    ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-        """The final scores `[n]` of rows `[n, columns]`, from one sum of the trees of the reference and then these trees.
-
-        Args:
-            reference: where the reference comes from.
-            columns: of the rows; the first ones are those of the table.
-            injection: of one row.
-            divisor: of the correction.
-        """
+    def terms_at(self, injection: Injection, divisor: float) -> Sequence[Term]:
+        """These trees alone."""
         vector = injection.modulation[SITE][1] if self.spec.tradeoff_size else None
-        return continued_scores(reference, columns, [(self, [] if vector is None else vector[0].tolist(), 1 / divisor)])
+        return [(self, [] if vector is None else vector[0].tolist(), 1 / divisor)]
 
     def at(self, tradeoff: Sequence[float]) -> str:
         """The text of a model of these trees at one tradeoff, which reads the table alone; empty without trees."""
         if self._booster is None:
             return ""
-        own, table = parse_lightgbm(self.text, _WHERE, _ADVICE).text, self._features - len(tradeoff)
+        own, table = parse_lightgbm(self.text, _WHERE, _ADVICE).text, self.features - len(tradeoff)
         return fold_columns(own, dict(enumerate(tradeoff, start=table))) if tradeoff else own
 
     def _load(self, trees: Tensor) -> None:
         booster = None
         if len(trees):
             model = parse_lightgbm(tensor_to_text(trees.cpu(), _WHERE), _WHERE, _ADVICE)
-            if len(model.names) != self._features:
-                raise DataError(f"{_WHERE} has {len(model.names)} features, not {self._features}. {_ADVICE}")
+            if len(model.names) != self.features:
+                raise DataError(f"{_WHERE} has {len(model.names)} features, not {self.features}. {_ADVICE}")
             booster = load_booster(model, _WHERE, "method")
         self.trees, self._booster = trees.to(self.trees.device), booster
 
@@ -149,20 +140,41 @@ class BoostedTrees(Model):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
+Term: TypeAlias = tuple[BoostedTrees, Sequence[float], float]
+"""Trees, the tradeoff that they read, if any, and what they are multiplied by."""
+
+
 def continued_scores(
-    reference: ReferenceTrees, columns: int, terms: Sequence[tuple[BoostedTrees, Sequence[float], float]]
+    reference: ReferenceTrees, columns: int, terms: Sequence[Term]
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
     """The final scores `[n]` of rows `[n, columns]`, from the sum of the trees of the reference and of all terms.
 
     Args:
         reference: where the reference comes from.
         columns: of the rows; the first ones are those of the table.
-        terms: trees, the tradeoff that they read, if any, and what they are multiplied by.
+        terms: of the policy.
     """
     where = "the base model with the policy's trees"
-    texts = [scaled_model(reference.text, reference.factor, reference.columns, columns)]
-    for part, tradeoff, factor in terms:
-        if text := part.at(tradeoff):
-            texts.append(scaled_model(text, factor, range(columns), columns))
-    scores = tree_scores(parse_lightgbm(join_models(texts), where, _ADVICE), where)
+    scores = tree_scores(parse_lightgbm(join_models(continued_texts(reference, columns, terms)), where, _ADVICE), where)
     return lambda rows: scores(rows) + reference.shift
+
+
+def continued_texts(reference: ReferenceTrees | None, columns: int, terms: Sequence[Term]) -> list[str]:
+    """The LightGBM models of the reference, if any, without its shift, and of all terms; arguments are those of the scores."""
+    texts = []
+    if reference is not None:
+        texts.append(scaled_model(reference.text, reference.factor, reference.columns, columns))
+    return texts + [scaled_model(text, factor, range(columns), columns) for trees, at, factor in terms if (text := trees.at(at))]
+
+
+def steerable_text(columns: int, trees: BoostedTrees, divisor: float = 1.0) -> str:
+    """The LightGBM model of trees whose tradeoff is not given, but read from further columns, after those of the rows.
+
+    Args:
+        columns: of the rows; the first ones are those of the table.
+        trees: of the policy.
+        divisor: of their output.
+    """
+    size = trees.spec.tradeoff_size
+    read = [*range(trees.features - size), *range(columns, columns + size)]
+    return scaled_model(parse_lightgbm(trees.text, _WHERE, _ADVICE).text, 1 / divisor, read, columns + size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from moft.engine.policies.boosted_trees import SITE, BoostedTrees, continued_scores
+from moft.engine.policies.boosted_trees import SITE, BoostedTrees, Term
 from moft.files.lightgbm.model_text import split_model
 from moft.interfaces import Model
-from moft.types import FeatureTable, Injection, Inputs, ReferenceTrees
+from moft.types import FeatureTable, Injection, Inputs
 
 
 class SummedTrees(Model):
@@ -57,14 +57,10 @@ class SummedTrees(Model):
         """`[n, m]`, the outputs for rows of features, `[n, features]`."""
         return np.stack([trees.scores(features) for trees in self._plain], axis=1)
 
-    def continued(
-        self, reference: ReferenceTrees, columns: int, injection: Injection, divisor: float
-    ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-        """The final scores, from one sum of trees; arguments and result are those of `BoostedTrees.continued`."""
+    def terms_at(self, injection: Injection, divisor: float) -> Sequence[Term]:
+        """The trees of each objective, times the weight."""
         weights = _weights(injection)[0].tolist()
-        return continued_scores(
-            reference, columns, [(trees, (), w / divisor) for trees, w in zip(self._plain, weights, strict=True)]
-        )
+        return [(trees, (), weight / divisor) for trees, weight in zip(self._plain, weights, strict=True)]
 
     @property
     def _plain(self) -> list[BoostedTrees]:

@@ -50,7 +50,7 @@ def _folded(tree: str, values: Mapping[int, float], places: Mapping[int, int]) -
     def end_of(child: int) -> int:
         """The first node or leaf from `child` on that no known value decides."""
         while child >= 0 and columns[child] in values:
-            is_left = _goes_left(values[columns[child]], kinds[child], given["threshold"][child], given)
+            is_left = goes_left(values[columns[child]], kinds[child], given["threshold"][child], given)
             child = left[child] if is_left else right[child]
         return child
 
@@ -101,7 +101,7 @@ def _linear(
     }
 
 
-def _goes_left(value: float, kind: int, threshold: str, tree: Mapping[str, Sequence[str]]) -> bool:
+def goes_left(value: float, kind: int, threshold: str, tree: Mapping[str, Sequence[str]]) -> bool:
     """Where LightGBM sends a value at a node of a tree."""
     if kind & CATEGORICAL:
         begin, end = (int(word) for word in tree["cat_boundaries"][int(threshold) : int(threshold) + 2])

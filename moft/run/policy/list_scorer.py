@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from moft.engine.policies.boosted_trees import ContinuesTrees
+from moft.engine.policies.boosted_trees import ContinuesTrees, continued_scores
 from moft.errors import DataError, RunError
 from moft.interfaces import ArrayReader, Policy
 from moft.types import Tradeoff
@@ -39,7 +39,8 @@ class ListScorer:
         self._model, self._injection, self._divisor = found.model.eval(), found.injection, found.divisor
         self._is_correction, self._continued = found.model.spec.is_correction, None
         if reader.trees is not None and isinstance(self._model, ContinuesTrees) and self._is_correction:
-            self._continued = self._model.continued(reader.trees, len(reader.features), found.injection, float(found.divisor))
+            terms = self._model.terms_at(found.injection, float(found.divisor))
+            self._continued = continued_scores(reader.trees, len(reader.features), terms)
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """`[list]`, the scores of the items of one list.

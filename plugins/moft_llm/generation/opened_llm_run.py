@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +20,9 @@ from moft_llm.generation.model_of_policy import is_as_trained
 from moft_llm.generation.prompt_requests import Request
 from moft_llm.task import LLM
 
+if TYPE_CHECKING:
+    from moft import OpenedRun
+
 APPROXIMATE = (
     "A dial other than 1 is approximate in generated text: it is applied token by token, and is exact only for scores of whole "
     "responses."
@@ -34,14 +37,23 @@ class LLMRun:
         command: that opens it, for messages.
         threads: of the CPU; None for those of its training, or what is fast for the model.
         trust: the user trusts its plugin files now.
+        opened: the run, if it is open already.
 
     Raises:
         ConfigError: the run is of another task.
         RunError: there is no finished run.
     """
 
-    def __init__(self, path: Path, command: str, threads: int | None = None, *, trust: bool = False) -> None:
-        self.opened = moft.open_run(path, trust=trust)
+    def __init__(
+        self,
+        path: Path,
+        command: str,
+        threads: int | None = None,
+        *,
+        trust: bool = False,
+        opened: OpenedRun | None = None,
+    ) -> None:
+        self.opened = moft.open_run(path, trust=trust) if opened is None else opened
         if not isinstance(self.opened.task, LLM):
             task = self.opened.folder.resolved_config()["task"]
             name = task["name"] if isinstance(task, dict) else task

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moft.api import ArrayReader, Inputs
+from moft.api import Inputs
 from moft_ltr.base.base_scores import BaseScores
+from moft_ltr.base.base_source import RankerReader
 from moft_ltr.data.features.feature_scaling import Floats
 from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.splits import QuerySubset
@@ -23,7 +24,7 @@ def array_reader(
     network: NetworkInputs,
     wanted: Collection[str],
     device: torch.device,
-) -> ArrayReader:
+) -> RankerReader:
     """Reads arrays whose columns are the inputs, and then what the base ranker reads beside them.
 
     Args:
@@ -53,4 +54,12 @@ def array_reader(
 
     known = {named[column]: part.data.facts.categories.get(column + 1) for column in columns}
     categories = {name: values for name, values in known.items() if values is not None}
-    return ArrayReader(tuple(named.values()), categories, read, trees)
+    return RankerReader(
+        tuple(named.values()),
+        categories,
+        read,
+        trees,
+        inputs=len(inputs),
+        network=network,
+        base=lambda: base.source(part, places, network),
+    )

@@ -22,11 +22,13 @@ from moft.api import (
     import_lightgbm,
     load_booster,
     parse_lightgbm,
+    recode_columns,
     tensor_to_text,
     text_to_tensor,
     tree_scores,
 )
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn, base_weights, network_scores, train_base_ranker
+from moft_ltr.base.base_source import BaseSource
 from moft_ltr.base.canonical_order import canonical_order
 from moft_ltr.base.lambdamart import Documents, LambdaMART, check_leaf_size, train_lambdamart
 from moft_ltr.base.lightgbm_model import LightGBMModel, read_model_text
@@ -236,6 +238,25 @@ class BaseScores:
             return lambda rows, _: standardised(booster_scores(booster, with_categories(rows[:, places], values))), None
         raw = tree_scores(model, "[task.base] the LightGBM model")
         return lambda rows, _: standardised(raw(rows[:, places])), trees
+
+    def source(self, part: QuerySubset, places: NDArray[np.int64], network: NetworkInputs) -> BaseSource:
+        """Where the scores come from; arguments are those of `of_arrays`.
+
+        Raises:
+            ConfigError: the trees have linear leaves that read a column of categories by other codes than those of the data.
+        """
+        base, mean, deviation = self._base, self._mean, self._deviation
+        if isinstance(base, NeuralBase | ScoreColumn):
+            found = self._network(base, network).cpu().eval().requires_grad_(False) if isinstance(base, NeuralBase) else None
+            return BaseSource(mean, deviation, found)
+        _, model = self._trees()
+        values = model_categories(model, part.data.facts, self.own_columns(part))
+        try:
+            text = recode_columns(model.text, {feature: codes[:-1].tolist() for feature, codes in values.items()})
+        except ValueError as error:
+            raise ConfigError(f"[task.base] the LightGBM model cannot be exported: {error}.") from error
+        trees = ReferenceTrees(text, tuple(places.tolist()), 1 / deviation, -mean / deviation)
+        return BaseSource(mean, deviation, trees=trees)
 
     def _digit_notes(self, base: ScoreColumn, splits: Mapping[str, Sequence[QuerySubset]]) -> list[str]:
         """Notes on digits that the scores in a column lost; lost ones of a text file are an error."""

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from moft.config.build_component import resolve
+from moft.engine.fronts.measure_front import problem_without_validation
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.interfaces import Context, Task
+from moft.interfaces import Context, Method, Policy, Task
+from moft.run.folder.run_folder import RunFolder
+from moft.run.policy.open_run import OpenedRun
 from moft.setting_types import Factory
 from moft_ltr.data.dataset import Dataset, open_dataset
 from moft_ltr.data.splits import QuerySubset
@@ -70,3 +74,35 @@ def prepared(task) -> Callable[..., LTR]:
         return built
 
     return made
+
+
+@pytest.fixture
+def run(plugins, tmp_path) -> Callable[..., OpenedRun]:
+    """Trains a policy of a task, and gives it as an opened run without files."""
+
+    def made(built: LTR, method: object) -> OpenedRun:
+        trainer = AccelerateTrainer(TrainerSettings(epochs=1, device="cpu", evaluations=0), seed=0)
+        built.prepare(trainer)
+        problem = problem_without_validation(built)
+        chosen = resolve(Factory[Method[Policy]], method, plugins).make()()
+        policy = chosen.policy(problem)
+        chosen.train(policy, problem, trainer)
+        return OpenedRun(RunFolder(tmp_path / "run"), None, built, policy.eval())
+
+    return made
+
+
+@pytest.fixture
+def shop(tmp_path) -> Path:
+    """A folder with a table for each split, with missing values and categories."""
+    for split, lists in (("train", 20), ("vali", 6), ("test", 6)):
+        draws = np.random.default_rng(lists)
+        count = lists * 5
+        brand = pd.Categorical(draws.choice(["x", "y", None], count), categories=["x", "y"])
+        lost = np.where(draws.random(count) < 0.3, np.nan, draws.standard_normal(count))
+        frame = pd.DataFrame({"query": np.repeat(np.arange(lists), 5), "a": draws.standard_normal(count)})
+        frame["lost"], frame["brand"] = lost, brand
+        frame["b"], frame["grade"] = draws.standard_normal(count), ((frame.a > 0) + 2.0 * (frame.brand == "x")).astype(float)
+        frame["clicks"], frame["dwell"] = (frame.a > frame.b).astype(float), (frame.lost > 0).astype(float)
+        frame.to_parquet(tmp_path / f"{split}.parquet")
+    return tmp_path

@@ -8,30 +8,10 @@ import pytest
 from moft.files.lightgbm.fold_columns import fold_columns
 from moft.files.lightgbm.model_text import parse_lightgbm
 
-lightgbm = pytest.importorskip("lightgbm")
-
-
-def grown(**settings):
-    """Trees over two numbers, one with missing values, a column of categories, and two columns that are to be folded."""
-    draws = np.random.default_rng(0)
-    rows = draws.standard_normal((600, 5))
-    rows[draws.random(600) < 0.2, 1] = np.nan
-    rows[:, 2] = draws.integers(0, 6, 600)
-    rows[draws.random(600) < 0.2, 3] = np.nan
-    rows[:, 4] = draws.integers(0, 40, 600)
-    target = rows[:, 0] * np.nan_to_num(rows[:, 3], nan=2) + (rows[:, 2] == 3) + (rows[:, 4] % 3) * np.isnan(rows[:, 1])
-    given = {"num_leaves": 15, "min_data_in_leaf": 3, "verbosity": -1, "num_threads": 1, "seed": 1, **settings}
-    booster = lightgbm.train(given, lightgbm.Dataset(rows, target, categorical_feature=[2, 4]), 12)
-    return parse_lightgbm(booster.model_to_string()).text, rows
-
-
-def scores(text, rows):
-    return lightgbm.Booster(model_str=text).predict(rows, raw_score=True, num_threads=1)
-
 
 @pytest.mark.parametrize("settings", [{}, {"zero_as_missing": True}, {"use_missing": False}, {"num_leaves": 2}], ids=str)
 @pytest.mark.parametrize(("number", "category"), [(0.3, 2), (-1.5, 39), (np.nan, np.nan), (0.0, -1), (1e-36, 1000)])
-def test_scores_are_those_of_the_whole_model_to_the_bit(settings, number, category):
+def test_scores_are_those_of_the_whole_model_to_the_bit(settings, number, category, grown, scores):
     text, rows = grown(**settings)
     rows[:, 3], rows[:, 4] = number, category
     folded = fold_columns(text, {3: number, 4: category})
@@ -43,13 +23,13 @@ def test_scores_are_those_of_the_whole_model_to_the_bit(settings, number, catego
     assert folded.count("\nTree=") == 12
 
 
-def test_columns_in_the_middle_are_folded_and_an_average_stays_one():
+def test_columns_in_the_middle_are_folded_and_an_average_stays_one(grown, scores):
     text, rows = grown(boosting="rf", bagging_fraction=0.5, bagging_freq=1)
     rows[:, 1] = np.nan
     assert np.array_equal(scores(fold_columns(text, {1: np.nan}), rows[:, [0, 2, 3, 4]]), scores(text, rows))
 
 
-def test_linear_leaves_are_kept_unless_they_read_the_column():
+def test_linear_leaves_are_kept_unless_they_read_the_column(grown, scores):
     text, rows = grown(linear_tree=True)
     with pytest.raises(ValueError, match="a linear leaf reads a column that is to be folded"):
         fold_columns(text, {3: 0.0})

@@ -122,3 +122,9 @@ def test_a_task_that_takes_no_frames_says_so(finished: Path) -> None:
 
     with pytest.raises(ConfigError, match="the task of the run takes no list; give the path of a file"):
         replace(run, task=Files()).scores([], [0.5, 0.5])  # type: ignore[arg-type]
+
+
+def test_plugins_that_are_loaded_already_are_taken(finished: Path, plugins: Plugins) -> None:
+    assert moft.open_run(finished, plugins=plugins).names == ("first", "second")
+    with pytest.raises(RunError, match="cannot be opened"):
+        moft.open_run(finished, plugins=Plugins())

@@ -181,6 +181,7 @@ def test_the_run_is_as_it_was(run, tmp_path):
     [
         ([], "moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff."),
         (["--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
+        (["--weights", "1,0", "--as", "onnx"], "--as 'onnx': language models are exported as 'peft' only."),
         (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16' must be one of float32, bfloat16."),
         (
             ["--weights", "1,0", "--dial", "2"],

@@ -9,52 +9,12 @@ import torch
 
 import moft_ltr
 from moft.api import BoostedTrees, SummedTrees
-from moft.config.build_component import resolve
-from moft.engine.fronts.measure_front import problem_without_validation
-from moft.engine.training.trainer import AccelerateTrainer
-from moft.engine.training.trainer_settings import TrainerSettings
-from moft.interfaces import Method, Policy
-from moft.run.policy.open_run import OpenedRun
-from moft.setting_types import Factory
 
 lightgbm = pytest.importorskip("lightgbm")
 
-SETTINGS = TrainerSettings(epochs=1, device="cpu", evaluations=0)
 TREES = {"name": "cos-dpo-trees", "trees": 4, "redraw": 2, "draws": 2, "grow": {"leaves": 5, "items": 1}}
 SMALL = {"name": "lambdamart", "trees": 5, "items": 2, "leaves": 4}
 NEURAL = {"name": "neural", "epochs": 1, "width": 8, "layers": 1}
-
-
-@pytest.fixture
-def run(plugins):
-    """A trained policy of a task, as an opened run."""
-
-    def made(built, method):
-        trainer = AccelerateTrainer(SETTINGS, seed=0)
-        built.prepare(trainer)
-        problem = problem_without_validation(built)
-        chosen = resolve(Factory[Method[Policy]], method, plugins).make()()
-        policy = chosen.policy(problem)
-        chosen.train(policy, problem, trainer)
-        return OpenedRun(None, None, built, policy.eval())
-
-    return made
-
-
-@pytest.fixture
-def shop(tmp_path):
-    """A table for each split, with missing values and categories."""
-    for split, lists in (("train", 20), ("vali", 6), ("test", 6)):
-        draws = np.random.default_rng(lists)
-        count = lists * 5
-        brand = pd.Categorical(draws.choice(["x", "y", None], count), categories=["x", "y"])
-        lost = np.where(draws.random(count) < 0.3, np.nan, draws.standard_normal(count))
-        frame = pd.DataFrame({"query": np.repeat(np.arange(lists), 5), "a": draws.standard_normal(count)})
-        frame["lost"], frame["brand"] = lost, brand
-        frame["b"], frame["grade"] = draws.standard_normal(count), ((frame.a > 0) + 2.0 * (frame.brand == "x")).astype(float)
-        frame["clicks"], frame["dwell"] = (frame.a > frame.b).astype(float), (frame.lost > 0).astype(float)
-        frame.to_parquet(tmp_path / f"{split}.parquet")
-    return tmp_path
 
 
 def check_scores(run, data, frames, dial=1.0):
