@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from moft import ConfigError, DataError
 from moft.engine.training.trainer import AccelerateTrainer
 from moft.engine.training.trainer_settings import TrainerSettings
-from moft.files.lightgbm.model_text import _written, parse_lightgbm
+from moft.files.lightgbm.model_text import parse_lightgbm, written_model
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -129,7 +129,7 @@ def test_effects_of_missing_values_that_cancel_out_are_found(written, values, bu
     leaves = re.search("leaf_value=(.*)", tree)[1].split()
     opposite = " ".join(value[1:] if value.startswith("-") else f"-{value}" for value in leaves)
     second = re.sub("split_feature=.*", lambda found: found[0].replace("0", "1"), tree).replace(" ".join(leaves), opposite)
-    path.write_text(_written([f"{text.strip()}\n" for text in (tree, second)], 3))
+    path.write_text(written_model([f"{text.strip()}\n" for text in (tree, second)], 3))
     booster = lightgbm.Booster(model_file=path)
     rows = values[::3, :3].copy()
     assert np.array_equal(booster.predict(rows), booster.predict(np.nan_to_num(rows)))
