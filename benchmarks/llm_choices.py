@@ -20,45 +20,46 @@ MOODS = (0.6, 0.75)
 CONFIDENCE = 0.8
 
 
-def measure(run: Path) -> list[dict[str, Any]]:
-    """The choices of a run."""
+def measure(run: Path) -> dict[str, dict[str, Any]]:
+    """The choices of a run, by name."""
     import moft
     from moft.engine.choices.wish_settings import WishSettings
 
-    opened, found = moft.open_run(run, device="cpu"), []
+    opened, found = moft.open_run(run, device="cpu"), dict[str, dict[str, Any]]()
     for mood in MOODS:
         start = time.process_time()
         wish: dict[str, Any] = {"keep": (f"positive >= {mood}",), "maximise": "brevity", "confidence": CONFIDENCE}
         record = opened.choose(WishSettings(**wish), name=f"mood-{mood}").record
         seconds = time.process_time() - start
         test = {outcome["name"]: outcome for outcome in record["test"]["outcomes"]}
-        found.append(
-            {
-                "mood at least": mood,
-                "promised": record["is_promised"],
-                "confidence": record["confidence"],
-                "mood on test": test["positive"]["value"],
-                "held": record["test"]["held"][0],
-                "brevity on test": test["brevity"]["value"],
-                "brevity of the base": test["brevity"]["base"],
-                "mood of the base": test["positive"]["base"],
-                "tradeoffs measured": record["measured"],
-                "processor seconds": seconds,
-            }
-        )
+        found[f"{run.name}, mood at least {mood}"] = {
+            "promised": float(record["is_promised"]),
+            "confidence": record["confidence"],
+            "mood on test": test["positive"]["value"],
+            "held": float(record["test"]["held"][0]),
+            "brevity on test": test["brevity"]["value"],
+            "brevity of the base": test["brevity"]["base"],
+            "mood of the base": test["positive"]["base"],
+            "tradeoffs measured": record["measured"],
+            "processor seconds": seconds,
+        }
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path)
-    found = {run.name: measure(run) for run in parser.parse_args().runs}
-    columns = list(next(iter(found.values()))[0])
-    rows = [[name, *(f"{row[column]:.3g}" for column in columns)] for name, choices in found.items() for row in choices]
-    print_table("Choices of a story model", ["run", *columns], rows)
-    promised = [row for choices in found.values() for row in choices if row["promised"]]
+    found = {name: row for run in parser.parse_args().runs for name, row in measure(run).items()}
+    columns = list(next(iter(found.values())))
+    print_table(
+        "Choices of a story model",
+        ["", *columns],
+        [[name, *(f"{value:.3g}" for value in row.values())] for name, row in found.items()],
+    )
+    promised = [row for row in found.values() if row["promised"]]
     share = sum(row["held"] for row in promised) / len(promised) if promised else float("nan")
-    write_result("llm-choices", {"machine": machine("transformers"), "held": share, "promised": len(promised), "runs": found})
+    told = {"confidence": CONFIDENCE, "held": share, "promised": len(promised), "choices": found}
+    write_result("llm-choices", {"machine": machine("transformers"), **told})
 
 
 if __name__ == "__main__":

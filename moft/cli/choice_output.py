@@ -36,7 +36,7 @@ def outcome_rows(record: Mapping[str, Any], nouns: Nouns) -> tuple[list[str], li
     """The table of outcomes: header and rows."""
     test = record["test"]
     header = ["outcome", "base", f"validation, {nouns.count_lists(record['lists'])}", "reachable within the bounds"]
-    header += [] if test is None else [f"test, {nouns.count_lists(test['lists'])}", "base there"]
+    header += [] if test is None else [f"test, {nouns.count_lists(test['lists'])}", "base, test"]
     rows = []
     for place, outcome in enumerate(record["outcomes"]):
         row = [outcome["name"], _number(outcome["base"]), _with_range(outcome["validation"], outcome["validation_ci"])]

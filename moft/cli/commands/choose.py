@@ -72,7 +72,7 @@ def choose(
     )
     opened = open_run(run, plugins, trust=trust, is_measured=True)
     front = read_record(opened.folder.front)
-    settings = like_point(settings, like, front)
+    settings = like_point(settings, like, opened, front)
     measured = opened.folder.choices / "measured"
     with when_interrupted(lambda: f"{measured} keeps what was measured." if measured.exists() else "Nothing was written."):
         choice = opened.choose(settings, name=name, on_progress=_told)

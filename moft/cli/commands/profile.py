@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -110,7 +111,11 @@ def profile(
         notes.append(f"Measured on other data than the run recorded: {changed}.")
         print_line(f"moft: note: {run}: {changed}; this front is of the data as they are now.", err=True)
     is_as_chosen = not chosen and not changed  # else the values of choices are of another metric or of other data
-    choices = read_choices(opened.folder, opened.names) if is_as_chosen else {}
+    choices: Mapping[str, Any] = {}
+    try:
+        choices = read_choices(opened.folder, opened.names) if is_as_chosen else {}
+    except RunError as error:
+        print_line(f"moft: note: no choice is marked: {error}", err=True)
     key, place = points_key(opened.folder, settings.split, identity, chosen), partial_of(target)
     with (
         when_interrupted(lambda: f"{place} keeps the measured points." if place.exists() else NOTHING),

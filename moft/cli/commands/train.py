@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from moft.cli.option_help import TRUST_HELP
 from moft.cli.table_output import print_line
 from moft.hooks.plugin_manager import Plugins
 from moft.interrupts import when_interrupted
+
+if TYPE_CHECKING:
+    from moft.run.folder.run_folder import RunFolder
 
 
 def add(app: typer.Typer) -> None:
@@ -60,6 +63,20 @@ def train(
             print_line(f"moft: note: {note}", err=True)
         typer.echo(f"Front: {finished.path / 'front.png'}")
         typer.echo(f"Report: {finished.path / 'report.html'}")
+        for name in resolved.plain.get("choices", {}):
+            _print_choice(finished, name)
+
+
+def _print_choice(folder: RunFolder, name: str) -> None:
+    """Prints a choice that the config asked for."""
+    from moft.cli.choice_output import choice_lines
+    from moft.run.policy.choices.choice_files import read_choice
+    from moft.run.report.front_record import nouns_of
+    from moft.run.report.read_front import read_record
+
+    front = read_record(folder.front)
+    for line in choice_lines(read_choice(folder, name, front["objectives"], "choice"), nouns_of(front)):
+        print_line(line)
 
 
 def _kept(folder: Path) -> str:

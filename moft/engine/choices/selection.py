@@ -102,6 +102,8 @@ class Rule:
         safety: `[n]`, least excess over a bound, in standard deviations of the difference between these lists and new ones.
         spread: `[n, bounds]`, these standard deviations.
         gaps: `[n, bounds]`, mean excess over each bound.
+        nearness: `[n]`, the least of these excesses, in shares of the reachable range of its outcome.
+        most: largest confidence that so few lists and samples can tell.
         sampled_goal: `[samples, n]`.
         sampled_safety: `[samples, n]`.
         new_gaps: `[samples, n, bounds]`, in samples of new data.
@@ -111,6 +113,8 @@ class Rule:
     safety: Tensor
     spread: Tensor
     gaps: Tensor
+    nearness: Tensor
+    most: float
     sampled_goal: Tensor
     sampled_safety: Tensor
     new_gaps: Tensor
@@ -145,6 +149,8 @@ def rule_of(candidates: Candidates, wish: Wish, *, samples: int, new_lists: int 
         safety=_least(whole[:, count:], spread),
         spread=spread,
         gaps=whole[:, count:],
+        nearness=_least(whole[:, count:], _sizes(candidates, wish)),
+        most=min(1 - 0.5**lists, 1 - 1 / (samples + 1)) if wish.bounds else 1.0,
         sampled_goal=wish.goal.of(seen[..., :count], low, high),
         sampled_safety=_least(seen[..., count:], spread),
         new_gaps=new,
@@ -156,7 +162,9 @@ def select(rule: Rule, confidence: float) -> Selected:
 
     The margin is the smallest with which the same selection, made in samples of the lists, keeps all bounds in samples of new
     data as often as is asked. So it covers the error of the means, several bounds at once, and that the best of many was taken.
-    Where no candidate keeps such a margin, it is the safest one, without a promise.
+    Where no candidate keeps such a margin, it is the safest one that keeps all bounds, or else the one that misses them by the
+    least, in shares of the reachable range, without a promise. A confidence is never above that of the sign test: if every list
+    kept a bound with probability one half, `n` of them would all keep it with probability `2^-n`.
 
     Args:
         rule: of the candidates.
@@ -171,18 +179,27 @@ def select(rule: Rule, confidence: float) -> Selected:
         if found.double().mean() < ENOUGH:
             break
         holds = _holds(rule, rule.sampled_goal.masked_fill(~is_safe, -torch.inf).argmax(1))[found]
-        share = holds.all(1).double().mean().item()
+        share = min(holds.all(1).double().mean().item(), rule.most)
         if share >= confidence and bool((rule.safety >= margin).any()):
             row = int(rule.goal.masked_fill(rule.safety < margin, -torch.inf).argmax())
-            return Selected(row, margin, share, holds.double().mean(0), True)
-    row = int(rule.safety.nan_to_num(nan=-torch.inf).argmax())
-    holds = _holds(rule, rule.sampled_safety.nan_to_num(nan=-torch.inf).argmax(1))
-    return Selected(row, float(rule.safety[row]), holds.all(1).double().mean().item(), holds.double().mean(0), False)
+            return Selected(row, margin, share, holds.double().mean(0).clamp(max=rule.most), True)
+    keeps_all = bool((rule.safety >= 0).any())  # else the nearest one is that which misses its bounds by the least
+    row = int((rule.safety if keeps_all else rule.nearness).nan_to_num(nan=-torch.inf).argmax())
+    safest = rule.sampled_safety.nan_to_num(nan=-torch.inf).argmax(1)
+    holds = _holds(rule, safest if keeps_all else torch.full_like(safest, row))
+    share = min(holds.all(1).double().mean().item(), rule.most)
+    return Selected(row, float(rule.safety[row]), share, holds.double().mean(0).clamp(max=rule.most), False)
 
 
 def _holds(rule: Rule, chosen: Tensor) -> Tensor:
     """`[samples, bounds]`, whether what is chosen in each sample, `[samples]`, keeps the bounds in new data."""
     return rule.new_gaps[torch.arange(len(chosen)), chosen] >= 0
+
+
+def _sizes(candidates: Candidates, wish: Wish) -> Tensor:
+    """`[1, bounds]`, the reachable ranges of the outcomes that are bounded."""
+    size = candidates.reach[1] - candidates.reach[0]
+    return size[[candidates.names.index(bound.outcome) for bound in wish.bounds]].unsqueeze(0)
 
 
 def _least(gaps: Tensor, spread: Tensor) -> Tensor:

@@ -72,8 +72,12 @@ class OutcomeSurrogate:
         means = self._process.predict(coordinates(weights, dials)).reshape(len(weights), -1)
         return torch.from_numpy(means * self._scale + self._middle)
 
-    def held_out(self) -> HeldOut:
+    def held_out(self, first: int | None = None) -> HeldOut:
         """The errors of predictions, by leaving out one measurement at a time.
+
+        Args:
+            first: how many of the measurements count, from the first on; None for all. Those that stand close together are easier
+                to predict than those that do not.
 
         Source: Rasmussen and Williams 2006, equation 5.12.
         """
@@ -83,8 +87,9 @@ class OutcomeSurrogate:
         factor = self._process.L_
         inverse = np.diag(np.linalg.inv(factor @ factor.T))[:, None]
         off = (self._process.alpha_.reshape(len(inverse), -1) / inverse)[:-1] * self._scale  # [n, outcomes]
-        error, size = np.abs(off).mean(0), np.ptp(told, axis=0)
-        columns = zip((told - off).T, told.T, strict=True)
+        size = np.ptp(told, axis=0)
+        off, told = off[:first], told[:first]
+        error, columns = np.abs(off).mean(0), zip((told - off).T, told.T, strict=True)
         taus = [kendalltau(*pair).statistic if len(told) > 1 else 0.0 for pair in columns]
         shares = np.divide(error, size, out=np.zeros_like(error), where=size > 0)
         return HeldOut(error.tolist(), shares.tolist(), np.nan_to_num(taus).tolist())

@@ -17,6 +17,7 @@ from moft.suggestions import nearest
 from moft.types import MAIN
 
 MOST_NEW, MOST_MEASURED = 10_000_000, 2_000  # a surrogate of more takes minutes to fit
+MOST_CONFIDENCE = 0.999
 RESERVED = "outcomes"
 """Name of the file of the surrogate beside the choices, which none of them can have."""
 FORMS = "'clicks >= 0.42', 'main >= 99% of base' or 'clicks >= 90% of best'"
@@ -35,7 +36,7 @@ class WishSettings:
         maximise: the outcome that is to be as large as the bounds allow.
         share: proportions in which outcomes are to fill their reachable ranges, from the lowest measured value to the highest.
         like: values of outcomes that are to be met as closely as possible.
-        confidence: probability that all bounds hold on new data, above 0 and below 1.
+        confidence: probability that all bounds hold on new data, above 0 and at most 0.999.
         new_lists: size of the new data, in lists; null for as many as the test split has.
         dials: lowest and highest dial that is searched.
         measurements: number of tradeoffs that are measured; null for enough for good predictions, or, where measuring takes
@@ -125,6 +126,8 @@ def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
     """
     if not 0 < settings.confidence < 1:
         raise ConfigError(f"confidence {settings.confidence:g}: must be above 0 and below 1, such as 0.95.")
+    if settings.confidence > MOST_CONFIDENCE:
+        raise ConfigError(f"confidence {settings.confidence:g}: a thousand samples tell at most {MOST_CONFIDENCE:g}.")
     if not (len(settings.dials) == 2 and 1 / MOST_DIAL <= settings.dials[0] <= settings.dials[1] <= MOST_DIAL):
         raise ConfigError(
             f"dials {list(settings.dials)}: must be the lowest and the highest dial, from {1 / MOST_DIAL:g} to {MOST_DIAL:,.0f}, "

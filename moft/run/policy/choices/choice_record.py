@@ -76,7 +76,7 @@ def choice_record(
         "new_lists": effort.new_lists,
         "measured": measured,
         "test": None if tested is None else _test(tested, wish, names),
-        "notes": _notes(found, wish, effort, known, run.task.nouns),
+        "notes": [*_notes(found, wish, effort, known, run.task.nouns), *_edge(found, effort)],
     }
 
 
@@ -176,11 +176,28 @@ def _in_the_way(found: Found, wish: Wish, known: Outlook) -> Sequence[str]:
     """For each bound that the others leave no room for, how far its outcome gets."""
     candidates, sentences = found.candidates, list[str]()
     for bound in wish.bounds:
+        own, least = known.means[:, candidates.names.index(bound.outcome)], candidates.threshold(bound)
+        if own.max() < least:
+            sentences.append(f"{bound}: needs {least:.4g}, and {bound.outcome} reaches {own.max():.4g} anywhere.")
+            continue
         others = [place for place, each in enumerate(wish.bounds) if each is not bound]
         rest = replace(known, spread=known.spread[:, others])
         safety, _ = rest.standing(candidates, replace(wish, bounds=[wish.bounds[place] for place in others]))
-        inside, least = known.means[safety >= 0, candidates.names.index(bound.outcome)], candidates.threshold(bound)
+        inside = own[safety >= 0]
         if len(inside) and inside.max() < least:
-            within = "where all other bounds are kept" if others else "anywhere"
+            within = "where all other bounds are kept"
             sentences.append(f"{bound}: needs {least:.4g}, and {bound.outcome} reaches {inside.max():.4g} {within}.")
-    return sentences or ["No measured tradeoff keeps all bounds at once."]
+    if sentences:
+        return sentences
+    count = len(candidates.values)
+    return [
+        f"None of {count:,} measured tradeoffs keeps all bounds at once, and some might: --measurements takes a larger number."
+    ]
+
+
+def _edge(found: Found, effort: Effort) -> list[str]:
+    """A note where the chosen dial is at the end of those that were searched."""
+    dial, (low, high) = float(found.places.dials[found.selected.row]), effort.dials
+    if low < high and (dial <= 1.05 * low or dial >= 0.95 * high):
+        return [f"The dial {dial:.3g} is at the end of those that were searched, {low:g} to {high:g}; --dials takes others."]
+    return []

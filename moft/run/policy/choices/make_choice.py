@@ -143,7 +143,10 @@ def _choose(
     record = choice_record(run, settings, wish, names, found, effort, tested, measured=measured)
     if changed := data_change(run.folder, task.identity()):
         record["notes"].append(f"Chosen on other data than the run recorded: {changed}.")
-    write_json(run.folder.choices / OUTCOMES, {"schema": SCHEMA, "policy": policy_hash(run.folder), **_outcomes(names, found)})
+    write_json(
+        run.folder.choices / OUTCOMES,
+        {"schema": SCHEMA, "policy": policy_hash(run.folder), **_outcomes(names, found, len(effort.first))},
+    )
     picture = png(choice_figure(name, record, {**found.surrogate.record(), "lists": lists.lists}, task.nouns))
     atomic_write(run.folder.choices / f"{name}.png", picture)
     write_choice(run.folder, name, record)
@@ -194,9 +197,9 @@ def _tested(found: Found, wish: Wish, meter: OutcomeMeter) -> Candidates:
     return replace(measured, values=measured.values[:1], best=best)
 
 
-def _outcomes(names: OutcomeNames, found: Found) -> dict[str, Any]:
-    """The surrogate with its errors, as JSON."""
-    errors = found.surrogate.held_out()
+def _outcomes(names: OutcomeNames, found: Found, first: int) -> dict[str, Any]:
+    """The surrogate with its errors on the `first` tradeoffs, which were scattered, as JSON."""
+    errors = found.surrogate.held_out(first)
     return {
         "names": list(names.names),
         "surrogate": found.surrogate.record(),

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from moft.engine.choices.wish import Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, parse_shares
+from moft.engine.fronts.measure_front import measure_front
 from moft.errors import ConfigError, DataError, RunError
 from moft.files.plain_number import is_plain
+from moft.interfaces import Evaluator
 from moft.run.policy.choices.outcomes import ChoosableRun
 from moft.run.report.front_record import main_name
-from moft.types import Batches, Nouns
+from moft.types import Batches, Nouns, Tradeoff
 
 
 def names_of(front: Mapping[str, Any]) -> OutcomeNames:
@@ -26,12 +30,14 @@ def names_of(front: Mapping[str, Any]) -> OutcomeNames:
     return OutcomeNames((*front["objectives"], *([main] if main else []), *further), main)
 
 
-def like_point(settings: WishSettings, text: str | None, front: Mapping[str, Any]) -> WishSettings:
+def like_point(settings: WishSettings, text: str | None, run: ChoosableRun, front: Mapping[str, Any]) -> WishSettings:
     """The settings with outcomes to come close to.
 
     Args:
         settings: of the wish.
-        text: `clicks=0.4,main=0.38`, or the number of a point of the front, from 1; None leaves the settings as they are.
+        text: `clicks=0.4,main=0.38`, or the number of a point of the front, from 1, for its values on the validation split; None
+            leaves the settings as they are.
+        run: opened for its data to be measured.
         front: the content of `front.json`.
 
     Raises:
@@ -45,8 +51,14 @@ def like_point(settings: WishSettings, text: str | None, front: Mapping[str, Any
     number = float(text)
     if number not in range(1, len(points) + 1):
         raise ConfigError(f"--like {text}: the front of the run has the points 1 to {len(points)}.")
-    means = _means(points[int(number) - 1], front, names_of(front))
-    return replace(settings, like={name: value for name, value in means.items() if value is not None})
+    point, profile, task = points[int(number) - 1], run.settings.profile, run.task
+    tradeoff = Tradeoff(torch.tensor([point["weights"]]), torch.tensor([point["betas"]]))
+    evaluator: Evaluator = profile.evaluator(task.objectives, task.main)
+    measured = measure_front(run.policy, task, evaluator, tradeoff, "validation")  # the front may be of the test split
+    names = names_of(front)
+    means = dict(zip(front["objectives"], measured.points[0].tolist(), strict=True))
+    means |= {} if names.main is None else {names.main: measured.main.item()}
+    return replace(settings, like={name: value for name, value in means.items() if not math.isnan(value)})
 
 
 def check_percentages(wish: Wish, front: Mapping[str, Any], names: OutcomeNames) -> None:

@@ -142,14 +142,12 @@ def test_without_measurements_nothing_can_be_expected(finished, lists, moft):
     assert (said.code, said.mistakes, said.out) == (2, [told], "")
 
 
-def test_a_point_of_the_front_is_come_close_to(run, moft):
+def test_a_point_of_the_front_is_come_close_to_as_it_is_on_the_validation_split(run, moft, tmp_path):
     assert moft("choose", run, "--like", "2", "--name", "near").code == 0
-    point = json.loads((run / "front.json").read_text())["points"][1]
-    assert record(run, "near")["wish"]["like"] == {
-        "first": point["values"][0],
-        "second": point["values"][1],
-        "main": point["main"],
-    }
+    assert moft("profile", run, "--split", "validation", "--out", tmp_path / "front").code == 0
+    point = json.loads((tmp_path / "front" / "front.json").read_text())["points"][1]
+    expected = {"first": point["values"][0], "second": point["values"][1], "main": point["main"]}
+    assert record(run, "near")["wish"]["like"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_point_without_a_main_value_is_taken_as_it_is(run, moft):
@@ -170,7 +168,8 @@ MISTAKES = {
     "confidence 1": ((*WISH, "--confidence", "1"), "confidence 1: must be above 0 and below 1"),
     "confidence 0": ((*WISH, "--confidence", "0"), "confidence 0: must be above 0 and below 1"),
     "confidence 95": ((*WISH, "--confidence", "95"), "confidence 95: must be above 0 and below 1"),
-    "too few lists": ((*WISH, "--confidence", "0.9999"), "the validation split has 8 queries, too few"),
+    "too few lists": ((*WISH, "--confidence", "0.999"), "the validation split has 8 queries, too few"),
+    "too sure": ((*WISH, "--confidence", "0.9999"), "confidence 0.9999: a thousand samples tell at most 0.999."),
     "no new lists": ((*WISH, "--new-lists", "0"), "new_lists 0: must be"),
     "negative new lists": ((*WISH, "--new-lists", "-5"), "new_lists -5: must be"),
     "one measurement": ((*WISH, "--measurements", "1"), "measurements 1: must be"),

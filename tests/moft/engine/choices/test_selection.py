@@ -108,7 +108,7 @@ def test_extreme_confidences_are_taken(confidence):
 def test_lists_that_are_all_alike_leave_no_doubt():
     values = torch.tensor([[0.2, 0.9], [0.42, 0.5], [0.8, 0.1]], dtype=torch.float64).unsqueeze(1).expand(-1, 30, -1)
     found = chosen(values, Wish([Bound("bound", 0.42)], Maximise(1)), new_lists=30)
-    assert (found.row, found.is_promised, found.confidence) == (1, True, 1.0)
+    assert (found.row, found.is_promised, found.confidence) == (1, True, 1 - 1 / 301)
 
 
 def test_the_base_itself_keeps_all_of_the_base():
@@ -116,14 +116,14 @@ def test_the_base_itself_keeps_all_of_the_base():
     found = chosen(values, Wish([Bound("bound", 1.0, "base")], Maximise(1)), base=values[20], new_lists=30)
     assert found.row == 20 or found.is_promised
     only = chosen(values[20:21], Wish([Bound("bound", 1.0, "base")], Maximise(1)), base=values[20], new_lists=30)
-    assert (only.is_promised, only.confidence) == (True, 1.0)
+    assert (only.is_promised, only.confidence) == (True, 1 - 1 / 301)
 
 
 def test_a_share_of_the_base_is_compared_list_by_list():
     noise = torch.randn(30, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 10
     values = torch.stack([torch.stack([noise * share, torch.full_like(noise, 1 - share)], -1) for share in (1.0, 0.95, 0.85)])
     found = chosen(values, Wish([Bound("bound", 0.9, "base")], Maximise(1)), base=values[0], new_lists=30)
-    assert (found.row, found.is_promised, found.confidence) == (1, True, 1.0)  # whatever the queries are like
+    assert (found.row, found.is_promised, found.confidence) == (1, True, 1 - 1 / 301)  # whatever the queries are like
 
 
 def test_a_share_of_the_best_is_one_of_the_tradeoff_with_the_best_mean():
@@ -186,3 +186,16 @@ def test_like_comes_as_close_as_it_can_in_shares_of_the_ranges():
     found = Like({0: 700.0, 1: 0.3}).of(points, points.amin(0), points.amax(0))
     assert LEVELS[found.argmax()].item() == pytest.approx(0.3)
     assert found.max().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_few_lists_promise_no_more_than_the_sign_test():
+    found = chosen(line(4, 0)[20:21], Wish([Bound("bound", -10.0)], Maximise(1)), new_lists=30)
+    assert found.confidence == 1 - 0.5**4
+    assert found.holds.tolist() == [1 - 0.5**4]
+
+
+def test_where_nothing_keeps_the_bounds_the_one_that_misses_them_by_the_least_is_taken():
+    steady, loose = torch.full((30,), 0.5), torch.tensor([0.0, 1.6] * 15)  # means 0.5 and 0.8, the first without spread
+    values = torch.stack([torch.stack([own, own * 0], -1) for own in (steady + torch.linspace(0, 1e-3, 30), loose)]).double()
+    found = chosen(values, Wish([Bound("bound", 0.9)], Maximise(1)), new_lists=30)
+    assert (found.row, found.is_promised) == (1, False)

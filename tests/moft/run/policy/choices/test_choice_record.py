@@ -89,7 +89,7 @@ def test_bounds_that_exclude_each_other_are_told_with_what_is_left(recorded):
     assert "where all other bounds are kept" in record["notes"][0]
 
 
-@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.95, 0.9999])
+@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.95, 0.999])
 @pytest.mark.parametrize("spread", [0.0, 0.05, 5.0])
 @pytest.mark.parametrize("new_lists", [1, 40, 1_000_000])
 def test_every_confidence_and_spread_ends_in_numbers(confidence, spread, new_lists, recorded):
