@@ -53,7 +53,7 @@ READERS = (
     ), 8),
     Reader("choices", ("neural-run/choices/*.json", "neural-run/front.json"), (
         "score neural-run data/test.txt --weights mine", "score neural-run data/test.txt --weights 0.5,0.5 --expect",
-        "choose neural-run --maximise first --name mine", "choose neural-run --like 1",
+        "choose neural-run --maximise first --name mine --measurements 4", "choose neural-run --like 1 --measurements 4",
     ), 4),
     Reader("run with trees", ("trees-run/*", "trees-run/*/*"), ("score trees-run data/test.txt --weights 0.5,0.5",), 3),
     Reader("language model's run", ("llm-run/*", "llm-run/*/*"), (

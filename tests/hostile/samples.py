@@ -71,5 +71,5 @@ def make_samples(folder: Path) -> None:
     (folder / "prompts.jsonl").write_text('{"prompt": "Day 1: ", "weights": [0.5, 0.5], "dial": 1.5}\n' * 3, encoding="utf-8")
     for name in ("neural", "trees", "llm"):
         assert main(["train", f"{name}.yaml", "--out", f"{name}-run"]) == 0, name
-    assert main(["choose", "neural-run", "--maximise", "first", "--name", "mine"]) == 0
+    assert main(["choose", "neural-run", "--maximise", "first", "--name", "mine", "--measurements", "4"]) == 0
     assert main(["data", "convert", "data/test.txt", "converted"]) == 0

@@ -13,7 +13,7 @@ import pytest
 
 from moft.run.policy.choices.outcomes import OutcomeMeter
 
-WISH = ("--keep", "main >= 50% of base", "--maximise", "first")
+WISH = ("--keep", "main >= 50% of base", "--maximise", "first", "--measurements", "8")
 
 
 @pytest.fixture
