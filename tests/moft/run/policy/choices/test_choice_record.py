@@ -89,9 +89,9 @@ def test_bounds_that_exclude_each_other_are_told_with_what_is_left(recorded):
     assert "where all other bounds are kept" in record["notes"][0]
 
 
-@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.95, 0.999])
+@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.999])
 @pytest.mark.parametrize("spread", [0.0, 0.05, 5.0])
-@pytest.mark.parametrize("new_lists", [1, 40, 1_000_000])
+@pytest.mark.parametrize("new_lists", [1, 1_000_000])
 def test_every_confidence_and_spread_ends_in_numbers(confidence, spread, new_lists, recorded):
     for keep in (("main >= 99.9% of base",), ("main >= 0.48", "first >= 0.501"), ()):
         record = recorded(*keep, confidence=confidence, spread=spread, new_lists=new_lists)
