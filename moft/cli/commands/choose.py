@@ -42,7 +42,7 @@ def choose(
         typer.Option("--like", help="Outcomes to come close to: clicks=0.4,main=0.38, or a point of the run's front, from 1."),
     ] = None,
     confidence: Annotated[
-        float, typer.Option("--confidence", help="Probability that all bounds hold on new data, above 0 and below 1.")
+        float, typer.Option("--confidence", help="Probability that all bounds hold on new data, above 0 and at most 0.999.")
     ] = 0.95,
     new_lists: Annotated[
         int | None, typer.Option("--new-lists", help="Size of the new data, in lists; default that of the test split.")
@@ -57,22 +57,20 @@ def choose(
     """Find the weights and the dial that fulfil a wish, and keep them in the run under a name."""
     plugins: Plugins = context.obj
     from moft.engine.choices.wish_settings import WishSettings, parse_shares
-    from moft.run.policy.choices.wish_checks import like_point
+    from moft.run.policy.choices.wish_checks import parse_like
     from moft.run.policy.open_run import open_run
-    from moft.run.report.read_front import read_record
 
     settings = WishSettings(
         keep=tuple(keep or ()),
         maximise=maximise,
         share=None if share is None else parse_shares(share, "--share"),
+        like=None if like is None else parse_like(like),
         confidence=confidence,
         new_lists=new_lists,
         dials=_dials(dials),
         measurements=measurements,
     )
     opened = open_run(run, plugins, trust=trust, is_measured=True)
-    front = read_record(opened.folder.front)
-    settings = like_point(settings, like, opened, front)
     measured = opened.folder.choices / "measured"
     with when_interrupted(lambda: f"{measured} keeps what was measured." if measured.exists() else "Nothing was written."):
         choice = opened.choose(settings, name=name, on_progress=_told)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, cast
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le
 
 from moft.engine.choices.wish import Anchor, Bound, Goal, Like, Maximise, Shares, Wish
 from moft.errors import ConfigError
@@ -35,7 +35,8 @@ class WishSettings:
         keep: bounds, such as "main >= 99% of base", "clicks >= 0.42" or "clicks >= 90% of best", the best measured value.
         maximise: the outcome that is to be as large as the bounds allow.
         share: proportions in which outcomes are to fill their reachable ranges, from the lowest measured value to the highest.
-        like: values of outcomes that are to be met as closely as possible.
+        like: values of outcomes that are to be met as closely as possible; a number, from 1, stands for those of a point of the
+            run's front, on the validation split.
         confidence: probability that all bounds hold on new data, above 0 and at most 0.999.
         new_lists: size of the new data, in lists; null for as many as the test split has.
         dials: lowest and highest dial that is searched.
@@ -46,8 +47,8 @@ class WishSettings:
     keep: tuple[str, ...] = ()
     maximise: str | None = None
     share: dict[str, float] | None = None
-    like: dict[str, float] | None = None
-    confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
+    like: dict[str, float] | Annotated[int, Ge(1)] | None = None
+    confidence: Annotated[float, Gt(0), Le(MOST_CONFIDENCE)] = 0.95
     new_lists: Annotated[int, Ge(1), Le(MOST_NEW)] | None = None
     dials: tuple[float, float] = (0.125, 64.0)
     measurements: Annotated[int, Ge(4), Le(MOST_MEASURED)] | None = None
@@ -114,12 +115,13 @@ def is_choice_name(text: object) -> bool:
     return isinstance(text, str) and _NAME.fullmatch(text) is not None and not is_plain(text)
 
 
-def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
+def wish_of(settings: WishSettings, names: OutcomeNames, point: Mapping[str, float] | None = None) -> Wish:
     """The wish that settings describe.
 
     Args:
         settings: as the user wrote them.
         names: of the outcomes.
+        point: the values of the point whose number they give, by outcome; None where these do not matter yet.
 
     Raises:
         ConfigError: a bound, a name or a number is wrong, or there is not one goal.
@@ -144,7 +146,7 @@ def wish_of(settings: WishSettings, names: OutcomeNames) -> Wish:
     for bound in bounds:
         if sum(bound.outcome == other.outcome for other in bounds) > 1:
             raise ConfigError(f"keep: {bound.outcome} has two bounds; leave the weaker one out.")
-    return Wish(bounds, _goal(settings, names), settings.confidence)
+    return Wish(bounds, _goal(settings, names, point), settings.confidence)
 
 
 def parse_bound(text: str, names: OutcomeNames) -> Bound:
@@ -181,7 +183,7 @@ def parse_shares(text: str, option: str) -> dict[str, float]:
     return found
 
 
-def _goal(settings: WishSettings, names: OutcomeNames) -> Goal:
+def _goal(settings: WishSettings, names: OutcomeNames, point: Mapping[str, float] | None) -> Goal:
     given = [key for key in ("maximise", "share", "like") if getattr(settings, key) not in (None, {})]
     if len(given) != 1:
         raise ConfigError(f"a wish needs one goal (maximise, share or like) and has {' and '.join(given) or 'none'}.")
@@ -195,7 +197,8 @@ def _goal(settings: WishSettings, names: OutcomeNames) -> Goal:
         if len(places) < 2:
             raise ConfigError("share: needs at least two outcomes; for one, use maximise.")
         return Shares(places)
-    places = _places(settings.like or {}, names, "like")
+    like = (point or {}) if isinstance(settings.like, int) else settings.like or {}
+    places = _places(like, names, "like")
     for value in places.values():
         if not math.isfinite(value):
             raise ConfigError(f"like: {value:g} is not a finite number.")

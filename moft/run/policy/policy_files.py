@@ -77,6 +77,12 @@ def training_cost(folder: RunFolder) -> Cost:
     return read_cost(folder.front) if folder.front.exists() or not record else cost_of(record["cost"])
 
 
+def policy_hash(folder: RunFolder) -> str:
+    """The SHA-256 of the trained policy, hex: as it was recorded when the policy was saved, or of the file without a record."""
+    recorded: str | None = _record(folder).get("sha256", {}).get(POLICY)
+    return hash_of(folder.policy / POLICY) if recorded is None else recorded
+
+
 def hash_of(file: Path) -> str:
     """The SHA-256 of a file, hex."""
     with file.open("rb") as opened:

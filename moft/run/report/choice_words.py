@@ -12,6 +12,8 @@ def wish_words(wish: Mapping[str, Any]) -> str:
         goal = f"maximise {wish['maximise']}"
     elif wish["share"]:
         goal = "share " + ", ".join(f"{name}={value:g}" for name, value in wish["share"].items())
+    elif isinstance(wish["like"], int):
+        goal = f"like point {wish['like']} of the front"
     else:
         goal = "like " + ", ".join(f"{name}={value:.4g}" for name, value in (wish["like"] or {}).items())
     return "; ".join([*(f"keep {bound}" for bound in wish["keep"]), goal])

@@ -15,7 +15,7 @@ from moft.files.expected_keys import check_expected, read_expected
 from moft.files.json import write_json
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
-from moft.run.policy.policy_files import POLICY, hash_of
+from moft.run.policy.policy_files import policy_hash
 from moft.suggestions import nearest
 from moft.types import Tradeoff
 
@@ -29,7 +29,7 @@ _NUMBERS = {"*": float}
 _OUTCOME = {"name": str, "base": _NUMBER, "validation": _NUMBER, "validation_ci": _RANGE, "reachable": _RANGE}
 _BOUND = {"text": str, "outcome?": str, "least": _NUMBER, "holds": float, "relaxed?": (str, None), "gain?": _NUMBER}
 _TESTED = {"lists": int, "outcomes": [{"name": str, "value": _NUMBER, "ci": _RANGE, "base": _NUMBER}], "held": [(bool, None)]}
-_WISH = {"keep": [str], "maximise": (str, None), "share": (_NUMBERS, None), "like": (_NUMBERS, None), "confidence": float}
+_WISH = {"keep": [str], "maximise": (str, None), "share": (_NUMBERS, None), "like": (_NUMBERS, int, None), "confidence": float}
 _RECORD = {
     **{"policy": str, "weights": {"*": float}, "dial": float, "wish": _WISH, "is_promised": bool, "confidence": float},
     **{"margin": float, "outcomes": [_OUTCOME], "bounds": [_BOUND], "lists": int, "new_lists": int, "measured": int},
@@ -111,11 +111,6 @@ def write_choice(folder: RunFolder, name: str, record: Mapping[str, Any]) -> Pat
     file = folder.choices / f"{name}.json"
     write_json(file, {"schema": SCHEMA, **record})
     return file
-
-
-def policy_hash(folder: RunFolder) -> str:
-    """The hash of the trained policy of a run, hex."""
-    return hash_of(folder.policy / POLICY)
 
 
 def _fault(content: Mapping[str, Any]) -> str:

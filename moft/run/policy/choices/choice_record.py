@@ -16,8 +16,8 @@ from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Bound, Maximise, Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings
 from moft.engine.fronts.bootstrap import bootstrap_means, interval, resampled
-from moft.run.policy.choices.choice_files import policy_hash
 from moft.run.policy.choices.outcomes import ChoosableRun
+from moft.run.policy.policy_files import policy_hash
 from moft.types import Nouns
 
 RELAXED = 0.01
@@ -35,7 +35,7 @@ def choice_record(
     *,
     measured: int,
 ) -> dict[str, Any]:
-    """The content of `choices/NAME.json`, schema version 1.
+    """The content of `choices/NAME.json`, schema version 2.
 
     Args:
         run: that the choice is for.

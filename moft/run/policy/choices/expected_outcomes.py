@@ -15,7 +15,8 @@ from moft.errors import ConfigError, RunError
 from moft.files.expected_keys import check_expected, read_expected
 from moft.run.folder.layout_version import check_schema
 from moft.run.folder.run_folder import RunFolder
-from moft.run.policy.choices.choice_files import OUTCOMES, SCHEMA, policy_hash
+from moft.run.policy.choices.choice_files import OUTCOMES, SCHEMA
+from moft.run.policy.policy_files import policy_hash
 from moft.suggestions import one_line
 
 _RECORD = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -24,18 +24,18 @@ from moft.run.policy.choices.choice_files import (
     SCHEMA,
     NamedChoice,
     choice_names,
-    policy_hash,
     read_choice,
     write_choice,
 )
 from moft.run.policy.choices.choice_record import choice_record
 from moft.run.policy.choices.outcomes import ChoosableRun, OutcomeMeter, part_of
-from moft.run.policy.choices.wish_checks import check_enough, check_percentages, names_of, split_of
+from moft.run.policy.choices.wish_checks import check_enough, check_percentages, names_of, point_of, split_of
 from moft.run.policy.point_files import PointFiles, points_key
+from moft.run.policy.policy_files import policy_hash
 from moft.run.report.choice_figure import choice_figure
 from moft.run.report.figure_style import png
 from moft.run.report.read_front import read_record
-from moft.types import Batches
+from moft.types import Batches, Tradeoff
 
 MOST = 1_000
 """Lists that the search measures; of a larger split, a part is drawn, and only the best tradeoffs are measured on all."""
@@ -67,7 +67,7 @@ def make_choice(
     folder = run.folder
     front = read_record(folder.front)
     names = names_of(front)
-    wish = wish_of(settings, names)
+    wish, point = wish_of(settings, names), point_of(settings, front)
     if name is not None:
         check_choice_name(name)
     earlier = _earlier(run, settings, name)
@@ -88,15 +88,15 @@ def make_choice(
         if earlier is not None:
             return earlier
         own = name if name is not None else _free_name(choice_names(folder))
-        _choose(run, settings, wish, names, (validation, test), own, on_progress)
+        _choose(run, settings, names, point, (validation, test), own, on_progress)
         return read_choice(folder, own, [objective.name for objective in run.task.objectives], "choice")
 
 
 def _choose(
     run: ChoosableRun,
     settings: WishSettings,
-    wish: Wish,
     names: OutcomeNames,
+    point: Mapping[str, Any] | None,
     splits: tuple[Batches, Batches | None],
     name: str,
     on_progress: Callable[[int, int], None] | None,
@@ -106,7 +106,8 @@ def _choose(
     profile, task = run.settings.profile, run.task
     evaluator: Evaluator = profile.evaluator(task.objectives, task.main)
     new_lists = settings.new_lists or (validation if test is None else test).lists
-    effort = effort_of(settings, len(task.objectives), profile.points, new_lists, is_long=isinstance(evaluator, LongEvaluator))
+    is_long = isinstance(evaluator, LongEvaluator)
+    effort = effort_of(settings, len(task.objectives), profile.points, new_lists, is_long=is_long)
     all_points, done, told = len(effort.first) + effort.rounds * effort.each + 1, 0, -1
 
     def meter(lists: Batches, split: str, part: str) -> OutcomeMeter:
@@ -122,16 +123,18 @@ def _choose(
                 told = done + own
                 on_progress(told, all_points)
 
-        found = replace(searched, on_progress=report if isinstance(evaluator, LongEvaluator) else None)(places)
+        found = searched(places, report)
         done += len(places)
         return found
 
-    is_long = isinstance(evaluator, LongEvaluator)  # of which a second look at the best costs as much as the first at all
-    lists = validation if is_long else part_of(validation, MOST)
+    lists = validation if is_long else part_of(validation, MOST)  # a second look at the best would cost as much as the first
     searched = meter(lists, "validation", "" if lists is validation else f" {MOST}").with_values()
     names = replace(names, names=tuple(searched.names), main=names.main if names.main in searched.names else None)
+    means = (
+        None if point is None else searched.means_at(Tradeoff(torch.tensor([point["weights"]]), torch.tensor([point["betas"]])))
+    )
     try:
-        wish = wish_of(settings, names)
+        wish = wish_of(settings, names, means)
     except ConfigError as error:
         raise ConfigError(f"{error} No {task.nouns.list} of the validation split has a value of it.") from error
     found = search(measure, searched.served, wish, effort)
@@ -164,7 +167,7 @@ def effort_of(settings: WishSettings, m: int, points: int, new_lists: int, *, is
     """
     count = settings.measurements
     if count is None:
-        count = max(3, 2 * points - 3) if is_long else max(50, min(25 * m, 300)) + ROUNDS * EACH
+        count = max(3, 2 * points - 3 - isinstance(settings.like, int)) if is_long else max(50, min(25 * m, 300)) + ROUNDS * EACH
     each = min(EACH, count // (2 * ROUNDS))
     first = count - ROUNDS * each
     low, high = settings.dials

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -45,7 +47,6 @@ class OutcomeMeter:
         lists: that are measured.
         names: of the outcomes.
         kept: where points are looked up and kept.
-        on_progress: called with the number of tradeoffs that were measured, after each.
     """
 
     run: ChoosableRun
@@ -53,14 +54,24 @@ class OutcomeMeter:
     lists: Batches
     names: Sequence[str]
     kept: PointFiles
-    on_progress: Callable[[int], None] | None = None
 
-    def __call__(self, places: Places) -> Candidates:
-        """The outcomes of tradeoffs, and of the base model."""
-        own = self._values(self.run.policy, self._tradeoff(places), self.kept, self.on_progress)
-        weights = None if self.lists.weights is None else self.lists.weights[own.lists]
-        return Candidates.of(self.names, self._columns(own), self.base(), weights)
+    def __call__(self, places: Places, on_progress: Callable[[int], None] | None = None) -> Candidates:
+        """The outcomes of tradeoffs, and of the base model.
 
+        Args:
+            places: the tradeoffs.
+            on_progress: as for `measured_by_blocks`.
+        """
+        own = self._values(self.run.policy, self._tradeoff(places), self.kept, on_progress)
+        return Candidates.of(self.names, self._columns(own), self.base, own.weights)
+
+    def means_at(self, tradeoff: Tradeoff) -> dict[str, float]:
+        """The means of the outcomes of one tradeoff, by name; those without a value are left out."""
+        values = self._values(self.run.policy, tradeoff, self.kept)
+        means = values.mean(self._columns(values))[0].tolist()
+        return {name: mean for name, mean in zip(self.names, means, strict=True) if not math.isnan(mean)}
+
+    @cached_property
     def base(self) -> Tensor:
         """`[lists, outcomes]`, the outcomes of the base model."""
         m = self.run.trained_betas.shape[1]
@@ -69,7 +80,7 @@ class OutcomeMeter:
 
     def with_values(self) -> OutcomeMeter:
         """The same for the outcomes that some list has a value of."""
-        has_value = (~self.base().isnan()).any(0).tolist()
+        has_value = (~self.base.isnan()).any(0).tolist()
         return replace(self, names=tuple(name for name, has in zip(self.names, has_value, strict=True) if has))
 
     def served(self, places: Places) -> Places:
@@ -83,7 +94,8 @@ class OutcomeMeter:
     def _values(
         self, policy: Policy, tradeoff: Tradeoff, kept: PointFiles, on_progress: Callable[[int], None] | None = None
     ) -> ListValues:
-        return measured_by_blocks(policy.eval(), self.lists, self.evaluator, tradeoff, kept, on_progress).ordered()
+        values = measured_by_blocks(policy.eval(), self.lists, self.evaluator, tradeoff, kept, on_progress).ordered()
+        return values if self.lists.weights is None else replace(values, weights=self.lists.weights[values.lists])
 
     def _columns(self, values: ListValues) -> Tensor:
         """`[n, lists, outcomes]`, in the order of the names."""

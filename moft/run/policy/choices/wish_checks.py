@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import torch
 
 from moft.engine.choices.wish import Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, parse_shares
-from moft.engine.fronts.measure_front import measure_front
 from moft.errors import ConfigError, DataError, RunError
 from moft.files.plain_number import is_plain
-from moft.interfaces import Evaluator
 from moft.run.policy.choices.outcomes import ChoosableRun
 from moft.run.report.front_record import main_name
-from moft.types import Batches, Nouns, Tradeoff
+from moft.types import Batches, Nouns
 
 
 def names_of(front: Mapping[str, Any]) -> OutcomeNames:
@@ -30,35 +25,31 @@ def names_of(front: Mapping[str, Any]) -> OutcomeNames:
     return OutcomeNames((*front["objectives"], *([main] if main else []), *further), main)
 
 
-def like_point(settings: WishSettings, text: str | None, run: ChoosableRun, front: Mapping[str, Any]) -> WishSettings:
-    """The settings with outcomes to come close to.
-
-    Args:
-        settings: of the wish.
-        text: `clicks=0.4,main=0.38`, or the number of a point of the front, from 1, for its values on the validation split; None
-            leaves the settings as they are.
-        run: opened for its data to be measured.
-        front: the content of `front.json`.
+def parse_like(text: str) -> dict[str, float] | int:
+    """What `--like` says: values of outcomes, `clicks=0.4,main=0.38`, or the number of a point of the front.
 
     Raises:
-        ConfigError: the text is neither, or there is no such point.
+        ConfigError: it is neither.
     """
-    if text is None:
-        return settings
     if not is_plain(text):
-        return replace(settings, like=parse_shares(text, "--like"))
-    points = front["points"]
-    number = float(text)
-    if number not in range(1, len(points) + 1):
-        raise ConfigError(f"--like {text}: the front of the run has the points 1 to {len(points)}.")
-    point, profile, task = points[int(number) - 1], run.settings.profile, run.task
-    tradeoff = Tradeoff(torch.tensor([point["weights"]]), torch.tensor([point["betas"]]))
-    evaluator: Evaluator = profile.evaluator(task.objectives, task.main)
-    measured = measure_front(run.policy, task, evaluator, tradeoff, "validation")  # the front may be of the test split
-    names = names_of(front)
-    means = dict(zip(front["objectives"], measured.points[0].tolist(), strict=True))
-    means |= {} if names.main is None else {names.main: measured.main.item()}
-    return replace(settings, like={name: value for name, value in means.items() if not math.isnan(value)})
+        return parse_shares(text, "--like")
+    if not float(text).is_integer():
+        raise ConfigError(f"--like {text}: the number of a point is a whole one.")
+    return int(float(text))
+
+
+def point_of(settings: WishSettings, front: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The point of the front that a wish is to come close to; None if it names none.
+
+    Raises:
+        ConfigError: there is no such point.
+    """
+    if not isinstance(settings.like, int):
+        return None
+    points: Sequence[Mapping[str, Any]] = front["points"]
+    if not 1 <= settings.like <= len(points):
+        raise ConfigError(f"like {settings.like}: the front of the run has the points 1 to {len(points)}.")
+    return points[settings.like - 1]
 
 
 def check_percentages(wish: Wish, front: Mapping[str, Any], names: OutcomeNames) -> None:

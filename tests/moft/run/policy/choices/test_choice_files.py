@@ -73,8 +73,10 @@ def test_a_choice_of_other_objectives_is_refused(objectives, folder):
 
 
 def test_a_choice_of_another_policy_is_refused(folder):
-    with (folder.policy / "policy.safetensors").open("ab") as file:
-        file.write(b"x")
+    file = folder.policy / "record.json"
+    record = json.loads(file.read_text())
+    record["sha256"]["policy.safetensors"] = "0" * 64
+    file.write_text(json.dumps(record))
     for read in (lambda: read_choice(folder, "mine", OBJECTIVES, "--weights"), lambda: expected(folder)):
         with pytest.raises(RunError, match=r"another policy than the one of this run\. Remove it and run"):
             read()

@@ -31,9 +31,9 @@ def measured(monkeypatch):
     """How many tradeoffs were measured on how many lists, in order."""
     told, call = [], OutcomeMeter.__call__
 
-    def counted(meter, places):
+    def counted(meter, places, *more):
         told.append((len(places), meter.lists.lists))
-        return call(meter, places)
+        return call(meter, places, *more)
 
     monkeypatch.setattr(OutcomeMeter, "__call__", counted)
     return told
