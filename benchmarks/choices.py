@@ -163,7 +163,7 @@ def surrogate_errors(meter: Any) -> dict[str, Any]:
     import torch
     from scipy.stats import kendalltau
 
-    from moft.engine.choices.search import Places, scattered
+    from moft.engine.choices.search import DialledWeights, scattered
     from moft.engine.choices.surrogate import OutcomeSurrogate
     from moft.engine.choices.wish_settings import WishSettings
     from moft.run.policy.choices.make_choice import effort_of
@@ -176,7 +176,7 @@ def surrogate_errors(meter: Any) -> dict[str, Any]:
     drawn = scattered(m, UNSEEN, settings.dials, 12345)
     size = (measured.reach[1] - measured.reach[0]).clamp(min=1e-12)
     result: dict[str, Any] = {"held out": surrogate.held_out().share}
-    for name, places in (("weights and dial", drawn), ("weights", Places(drawn.weights, torch.ones(UNSEEN)))):
+    for name, places in (("weights and dial", drawn), ("weights", DialledWeights(drawn.weights, torch.ones(UNSEEN)))):
         told, predicted = meter(places).means, surrogate.predict(places.weights, places.dials)
         tau = [float(kendalltau(told[:, at], predicted[:, at]).statistic) for at in range(m + 1)]
         result[name] = {"error": ((told - predicted).abs().mean(0) / size).tolist(), "tau": tau}

@@ -22,7 +22,6 @@ from moft.run.folder.plugin_copies import plugin_hashes
 from moft.run.folder.resume import check_same_data
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import versions_of
-from moft.run.policy.choices.choice_files import read_choices
 from moft.run.policy.measure import measure
 from moft.run.policy.open_run import OpenedRun
 from moft.run.policy.point_files import PointFiles, points_key
@@ -107,7 +106,7 @@ def _train(session: TrainingSession) -> None:
         session.observers.front_profiled(measured.front)
         for name, wish in settings.choices.items():
             opened.choose(wish, name=name, on_progress=session.observers.points_measured)
-        if choices := read_choices(session.folder, opened.names):
+        if choices := {name: choice.record for name, choice in opened.choices().items()}:
             write_report(record, session.folder, session.folder.path, choices)
 
 

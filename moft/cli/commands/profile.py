@@ -67,7 +67,6 @@ def profile(
     from moft.run.checks.compatibility import check_profile
     from moft.run.folder.resume import data_change
     from moft.run.folder.run_folder import PROFILES
-    from moft.run.policy.choices.choice_files import read_choices
     from moft.run.policy.chosen_metrics import check_measurable, file_safe, parse_metrics, reference_notes, with_metrics
     from moft.run.policy.measure import measure
     from moft.run.policy.open_run import open_run
@@ -113,7 +112,7 @@ def profile(
     is_as_chosen = not chosen and not changed  # else the values of choices are of another metric or of other data
     choices: Mapping[str, Any] = {}
     try:
-        choices = read_choices(opened.folder, opened.names) if is_as_chosen else {}
+        choices = {name: choice.record for name, choice in opened.choices().items()} if is_as_chosen else {}
     except RunError as error:
         print_line(f"moft: note: no choice is marked: {error}", err=True)
     key, place = points_key(opened.folder, settings.split, identity, chosen), partial_of(target)

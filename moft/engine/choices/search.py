@@ -23,7 +23,7 @@ CLOSE = 0.02
 
 
 @dataclass(frozen=True)
-class Places:
+class DialledWeights:
     """Weights and dials.
 
     Args:
@@ -37,16 +37,16 @@ class Places:
     def __len__(self) -> int:
         return len(self.dials)
 
-    def select(self, rows: Tensor) -> Places:
+    def select(self, rows: Tensor) -> DialledWeights:
         """Those of the rows `rows`, `[k]` integers."""
-        return Places(self.weights[rows], self.dials[rows])
+        return DialledWeights(self.weights[rows], self.dials[rows])
 
-    def joined(self, more: Places) -> Places:
+    def joined(self, more: DialledWeights) -> DialledWeights:
         """These and then `more`."""
-        return Places(torch.cat([self.weights, more.weights]), torch.cat([self.dials, more.dials]))
+        return DialledWeights(torch.cat([self.weights, more.weights]), torch.cat([self.dials, more.dials]))
 
 
-def scattered(m: int, count: int, dials: tuple[float, float], seed: int, *, vertices: Sequence[float] = ()) -> Places:
+def scattered(m: int, count: int, dials: tuple[float, float], seed: int, *, vertices: Sequence[float] = ()) -> DialledWeights:
     """Vertices at some dials first, then weights from the simplex, half of them uniform and half near its faces.
 
     Args:
@@ -65,7 +65,7 @@ def scattered(m: int, count: int, dials: tuple[float, float], seed: int, *, vert
     gammas = torch._standard_gamma(concentration.contiguous(), generator=generator).clamp(min=1e-30)
     drawn = gammas / gammas.sum(1, keepdim=True)
     strength = torch.rand(left, generator=generator) * (high - low) + low
-    return Places(torch.cat([corners, drawn]), torch.cat([own, (1 / strength - 1).clamp(*dials)]))
+    return DialledWeights(torch.cat([corners, drawn]), torch.cat([own, (1 / strength - 1).clamp(*dials)]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Found:
         selected: among them.
     """
 
-    places: Places
+    places: DialledWeights
     candidates: Candidates
     surrogate: OutcomeSurrogate
     rule: Rule
@@ -101,7 +101,7 @@ class Effort:
         seed: of all draws.
     """
 
-    first: Places
+    first: DialledWeights
     rounds: int
     each: int
     dials: tuple[float, float]
@@ -110,7 +110,12 @@ class Effort:
     seed: int = 0
 
 
-def search(measure: Callable[[Places], Candidates], served: Callable[[Places], Places], wish: Wish, effort: Effort) -> Found:
+def search(
+    measure: Callable[[DialledWeights], Candidates],
+    served: Callable[[DialledWeights], DialledWeights],
+    wish: Wish,
+    effort: Effort,
+) -> Found:
     """The measured tradeoff that fulfils a wish best.
 
     Args:
@@ -134,7 +139,7 @@ def search(measure: Callable[[Places], Candidates], served: Callable[[Places], P
 
 
 def select_from(
-    places: Places, candidates: Candidates, wish: Wish, effort: Effort, surrogate: OutcomeSurrogate | None = None
+    places: DialledWeights, candidates: Candidates, wish: Wish, effort: Effort, surrogate: OutcomeSurrogate | None = None
 ) -> Found:
     """The selection among measured tradeoffs; arguments as for `search`. Without a surrogate, one is fitted to them."""
     if surrogate is None:
@@ -144,8 +149,14 @@ def select_from(
 
 
 def promising(
-    found: Found, served: Callable[[Places], Places], wish: Wish, effort: Effort, seed: int, *, spread: float = 1.0
-) -> Places:
+    found: Found,
+    served: Callable[[DialledWeights], DialledWeights],
+    wish: Wish,
+    effort: Effort,
+    seed: int,
+    *,
+    spread: float = 1.0,
+) -> DialledWeights:
     """The tradeoffs whose predicted outcomes fulfil the wish best, apart from each other and from the measured ones.
 
     Args:
@@ -157,7 +168,7 @@ def promising(
         spread: factor on the standard deviations of the bounds, where they will be measured on more lists.
     """
     drawn = served(around(found, effort.dials, seed))
-    safety, goal = predicted(found, drawn).standing(found.candidates, wish)
+    safety, goal = predicted(found, drawn).safety_and_goal(found.candidates, wish)
     is_safe = safety >= spread * found.selected.margin
     order = torch.argsort(torch.where(is_safe, goal - goal.min() + 1.0, safety - safety.max() - 1.0), descending=True)
     taken, rows = found.places, list[int]()
@@ -173,7 +184,7 @@ def promising(
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Estimates:
     """What a search knows of tradeoffs, measured or not.
 
     Args:
@@ -184,7 +195,7 @@ class Outlook:
     means: Tensor
     spread: Tensor
 
-    def standing(self, candidates: Candidates, wish: Wish) -> tuple[Tensor, Tensor]:
+    def safety_and_goal(self, candidates: Candidates, wish: Wish) -> tuple[Tensor, Tensor]:
         """`[n]` each: by how much the bounds of a wish are kept, in standard deviations, and its goal.
 
         Args:
@@ -199,41 +210,41 @@ class Outlook:
         gaps = torch.where(torch.isclose(own, least, rtol=1e-9, atol=0), 0.0, own - least)  # no more than rounding
         return (gaps / self.spread.clamp(min=1e-12)).amin(1), goal
 
-    def joined(self, more: Outlook) -> Outlook:
+    def joined(self, more: Estimates) -> Estimates:
         """These tradeoffs and then `more`."""
-        return Outlook(torch.cat([self.means, more.means]), torch.cat([self.spread, more.spread]))
+        return Estimates(torch.cat([self.means, more.means]), torch.cat([self.spread, more.spread]))
 
 
-def predicted(found: Found, places: Places) -> Outlook:
+def predicted(found: Found, places: DialledWeights) -> Estimates:
     """What is predicted of tradeoffs that were not measured."""
     from sklearn.neighbors import KNeighborsRegressor
 
     means, spread = found.surrogate.predict(places.weights, places.dials), found.rule.spread
     if not spread.shape[1]:
-        return Outlook(means, spread.new_zeros(len(places), 0))
+        return Estimates(means, spread.new_zeros(len(places), 0))
     near = KNeighborsRegressor(min(_NEAREST, len(spread)), weights="distance").fit(_flat(found.places), spread.numpy())
-    return Outlook(means, torch.from_numpy(near.predict(_flat(places))).view(len(places), -1))
+    return Estimates(means, torch.from_numpy(near.predict(_flat(places))).view(len(places), -1))
 
 
-def outlook(found: Found, effort: Effort) -> Outlook:
+def estimates(found: Found, effort: Effort) -> Estimates:
     """What is predicted of many tradeoffs everywhere and around the selected one, and what was measured."""
-    measured = Outlook(found.candidates.means, found.rule.spread)
+    measured = Estimates(found.candidates.means, found.rule.spread)
     return predicted(found, around(found, effort.dials, effort.seed)).joined(measured)
 
 
-def distinct(places: Places) -> Places:
+def distinct(places: DialledWeights) -> DialledWeights:
     """The same places, each once, in their order."""
     rows = torch.cat([places.weights, places.dials.unsqueeze(1)], dim=1).tolist()
     first = {tuple(row): index for index, row in reversed(list(enumerate(rows)))}
     return places.select(torch.tensor(sorted(first.values()), dtype=torch.long))
 
 
-def _flat(places: Places) -> NDArray[np.float64]:
+def _flat(places: DialledWeights) -> NDArray[np.float64]:
     """`[n, m + 1]`, weights and dials as the surrogate sees them."""
     return coordinates(places.weights, places.dials)
 
 
-def around(found: Found, dials: tuple[float, float], seed: int) -> Places:
+def around(found: Found, dials: tuple[float, float], seed: int) -> DialledWeights:
     """Tradeoffs from everywhere, and as many around the selected one."""
     m = found.places.weights.shape[1]
     anywhere, near = scattered(m, DRAWN, dials, seed), scattered(m, DRAWN, dials, seed + 1)
@@ -241,4 +252,4 @@ def around(found: Found, dials: tuple[float, float], seed: int) -> Places:
     share = torch.rand(DRAWN, 1, generator=torch.Generator().manual_seed(seed)).square() * 0.5
     weights = (1 - share) * one.weights + share * near.weights
     strength = (1 - share[:, 0]) / (1 + one.dials) + share[:, 0] / (1 + near.dials)
-    return anywhere.joined(Places(weights, (1 / strength - 1).clamp(*dials)))
+    return anywhere.joined(DialledWeights(weights, (1 / strength - 1).clamp(*dials)))

@@ -24,7 +24,7 @@ from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.start_folders import by_data, placements
-from moft.run.policy.choices.choice_files import NamedChoice, read_choice
+from moft.run.policy.choices.choice_files import NamedChoice, choice_names, read_choice
 from moft.run.policy.choices.expected_outcomes import Expected, expected_outcomes
 from moft.run.policy.choices.make_choice import make_choice
 from moft.run.policy.list_scorer import ListScorer
@@ -86,6 +86,14 @@ class OpenedRun:
             RunError: its file is damaged, or it was made for another policy.
         """
         return read_choice(self.folder, name, self.names, where)
+
+    def choices(self) -> dict[str, NamedChoice]:
+        """All choices of the run, by name.
+
+        Raises:
+            RunError: a file is damaged, or of another policy.
+        """
+        return {name: self.choice(name) for name in choice_names(self.folder)}
 
     def choice_of(self, weights: str) -> NamedChoice | None:
         """The choice that a user's weights name; None where they are weights."""

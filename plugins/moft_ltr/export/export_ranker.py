@@ -53,10 +53,14 @@ def export_ranker(run: OpenedRun, out: Path, options: Mapping[str, str]) -> list
     base = reader.base()
     policy, rows = exported_policy(run, tradeoff), example_rows(reader, base)
     cases = _cases(run, rows, tradeoff, dial, is_input=form == "onnx")
-    made = _onnx if form == "onnx" else _lightgbm
-    files = made(run, policy, reader, base, dial, rows, cases)
-    named = [run.choice(file.stem) for file in sorted(run.folder.choices.glob("*.json")) if file.stem != "outcomes"]
-    choices = {choice.name: (choice.weights, choice.dial) for choice in named}
+    if form == "onnx":
+        files = _onnx(run, policy, reader, base, rows, cases)
+    else:
+        models = lightgbm_models(policy, reader, base, run.names, dial)
+        check_models(models, rows, cases)
+        written = {stem: {"txt": text, "json": json_dump(text)} for stem, text in models.items()}
+        files = {f"{stem}.{end}": text.encode() for stem, texts in written.items() for end, text in texts.items()}
+    choices = {name: (choice.weights, choice.dial) for name, choice in run.choices().items()}
     what = Exported(form, run, policy, reader, base, rows, cases, choices, list(files))
     with atomic_folder(out) as folder:
         for name, content in files.items():
@@ -106,31 +110,11 @@ def _cases(
     return [*at_dial, example_case(run, rows, middle, [2.0])] if is_input else at_dial
 
 
-def _lightgbm(
-    run: OpenedRun,
-    policy: ExportedPolicy,
-    reader: RankerReader,
-    base: BaseSource,
-    dial: float,
-    rows: NDArray[np.float32],
-    cases: Sequence[ExampleCase],
-) -> dict[str, bytes]:
-    """The files of LightGBM."""
-    models = lightgbm_models(policy, reader, base, run.names, dial)
-    check_models(models, rows, cases)
-    return {
-        name: content
-        for stem, text in models.items()
-        for name, content in ((f"{stem}.txt", text.encode()), (f"{stem}.json", json_dump(text).encode()))
-    }
-
-
 def _onnx(
     run: OpenedRun,
     policy: ExportedPolicy,
     reader: RankerReader,
     base: BaseSource,
-    _: float,
     rows: NDArray[np.float32],
     cases: Sequence[ExampleCase],
 ) -> dict[str, bytes]:

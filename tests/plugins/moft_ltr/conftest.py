@@ -106,3 +106,28 @@ def shop(tmp_path) -> Path:
         frame["clicks"], frame["dwell"] = (frame.a > frame.b).astype(float), (frame.lost > 0).astype(float)
         frame.to_parquet(tmp_path / f"{split}.parquet")
     return tmp_path
+
+
+FURTHER = {
+    "lightgbm-forest": {"boosting": "rf", "bagging_fraction": 0.5, "bagging_freq": 1},
+    "lightgbm-linear": {"linear_tree": True},
+    "lightgbm-zeros": {"zero_as_missing": True},
+}
+
+
+@pytest.fixture
+def shop_base(shop, tmp_path) -> Callable[[str], dict[str, object]]:
+    """Settings of a base ranker for the tables of `shop`: `scores`, or `lightgbm` and its kinds, whose model is trained."""
+
+    def made(kind: str) -> dict[str, object]:
+        if kind == "scores":
+            return {"name": "scores", "column": "b"}
+        lightgbm = pytest.importorskip("lightgbm")
+        train = pd.read_parquet(shop / "train.parquet")
+        columns = ["brand", "b", "a"] if kind == "lightgbm" else ["b", "lost"]
+        settings = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "num_leaves": 4, **FURTHER.get(kind, {})}
+        model = lightgbm.train(settings, lightgbm.Dataset(train[columns], train.grade), num_boost_round=3)
+        model.save_model(tmp_path / "model.txt")
+        return {"name": "lightgbm", "path": str(tmp_path / "model.txt")}
+
+    return made

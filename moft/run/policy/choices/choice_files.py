@@ -100,11 +100,6 @@ def read_choice(folder: RunFolder, name: str, objectives: Sequence[str], where: 
     return NamedChoice(name, content)
 
 
-def read_choices(folder: RunFolder, objectives: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """The records of all choices of a run, by name; arguments and errors are those of `read_choice`."""
-    return {name: read_choice(folder, name, objectives, "choice").record for name in choice_names(folder)}
-
-
 def write_choice(folder: RunFolder, name: str, record: Mapping[str, Any]) -> Path:
     """Writes a choice, and returns its file."""
     folder.choices.mkdir(exist_ok=True)

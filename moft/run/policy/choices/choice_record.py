@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moft.engine.choices.search import Effort, Found, Outlook, outlook
+from moft.engine.choices.search import Effort, Estimates, Found, estimates
 from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Bound, Maximise, Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings
@@ -50,7 +50,7 @@ def choice_record(
     selected, candidates = found.selected, found.candidates
     objectives = [objective.name for objective in run.task.objectives]
     weights = dict(zip(objectives, found.places.weights[selected.row].double().tolist(), strict=True))
-    known = outlook(found, effort)
+    known = estimates(found, effort)
     reach = _reachable(found, wish, known)
     own = _means(candidates, selected.row)
     return {
@@ -108,7 +108,7 @@ def _mean_gaps(candidates: Candidates, wish: Wish) -> Tensor:
     return torch.tensor(own, dtype=torch.float64) - torch.tensor(least, dtype=torch.float64)
 
 
-def _bound(found: Found, wish: Wish, known: Outlook, place: int) -> dict[str, Any]:
+def _bound(found: Found, wish: Wish, known: Estimates, place: int) -> dict[str, Any]:
     """A bound: its threshold, the probability that it holds, and what relaxing it a little would buy."""
     bound, candidates = wish.bounds[place], found.candidates
     record: dict[str, Any] = {"text": str(bound), "outcome": bound.outcome, "least": candidates.threshold(bound)}
@@ -130,16 +130,16 @@ def _relaxed(bound: Bound, candidates: Candidates) -> Bound:
     return replace(bound, value=round(bound.value - step, digits) if step > 0 else bound.value)
 
 
-def _best_goal(found: Found, wish: Wish, known: Outlook) -> float:
+def _best_goal(found: Found, wish: Wish, known: Estimates) -> float:
     """The largest goal within the bounds."""
-    safety, goal = known.standing(found.candidates, wish)
+    safety, goal = known.safety_and_goal(found.candidates, wish)
     own = found.rule.goal[found.selected.row : found.selected.row + 1]  # within the bounds, up to rounding
     return float(torch.cat([goal[safety >= found.selected.margin], own]).max())
 
 
-def _reachable(found: Found, wish: Wish, known: Outlook) -> list[list[float | None]]:
+def _reachable(found: Found, wish: Wish, known: Estimates) -> list[list[float | None]]:
     """Lowest and highest mean of each outcome within the bounds, of those that were measured; null where nothing keeps them."""
-    safety, _ = known.standing(found.candidates, wish)
+    safety, _ = known.safety_and_goal(found.candidates, wish)
     low, high = found.candidates.reach
     inside = known.means[safety >= (found.selected.margin if found.selected.is_promised else 0.0)].clamp(low, high)
     if not len(inside):
@@ -147,7 +147,7 @@ def _reachable(found: Found, wish: Wish, known: Outlook) -> list[list[float | No
     return [[low, high] for low, high in zip(inside.amin(0).tolist(), inside.amax(0).tolist(), strict=True)]
 
 
-def _notes(found: Found, wish: Wish, effort: Effort, known: Outlook, nouns: Nouns) -> list[str]:
+def _notes(found: Found, wish: Wish, effort: Effort, known: Estimates, nouns: Nouns) -> list[str]:
     """What stands in the way of a wish that is not promised."""
     if found.selected.is_promised:
         return []
@@ -172,7 +172,7 @@ def _too_few(found: Found, wish: Wish, effort: Effort, nouns: Nouns) -> str:
     return f"{means}: means over {nouns.count_lists(effort.new_lists)} of new data differ by more, whatever is chosen."
 
 
-def _in_the_way(found: Found, wish: Wish, known: Outlook) -> Sequence[str]:
+def _in_the_way(found: Found, wish: Wish, known: Estimates) -> Sequence[str]:
     """For each bound that the others leave no room for, how far its outcome gets."""
     candidates, sentences = found.candidates, list[str]()
     for bound in wish.bounds:
@@ -182,7 +182,7 @@ def _in_the_way(found: Found, wish: Wish, known: Outlook) -> Sequence[str]:
             continue
         others = [place for place, each in enumerate(wish.bounds) if each is not bound]
         rest = replace(known, spread=known.spread[:, others])
-        safety, _ = rest.standing(candidates, replace(wish, bounds=[wish.bounds[place] for place in others]))
+        safety, _ = rest.safety_and_goal(candidates, replace(wish, bounds=[wish.bounds[place] for place in others]))
         inside = own[safety >= 0]
         if len(inside) and inside.max() < least:
             within = "where all other bounds are kept"

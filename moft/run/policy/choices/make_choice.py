@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from moft.engine.choices.search import Effort, Found, Places, promising, scattered, search, select_from
+from moft.engine.choices.search import DialledWeights, Effort, Found, promising, scattered, search, select_from
 from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Wish
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, check_choice_name, wish_of
@@ -114,7 +114,7 @@ def _choose(
         key = points_key(run.folder, f"{split}{part}", task.identity())
         return OutcomeMeter(run, evaluator, lists, names.names, PointFiles(run.folder.choices / "measured", key))
 
-    def measure(places: Places) -> Candidates:
+    def measure(places: DialledWeights) -> Candidates:
         nonlocal done
 
         def report(own: int) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from moft.engine.choices.search import Places
+from moft.engine.choices.search import DialledWeights
 from moft.engine.choices.selection import Candidates
 from moft.engine.fronts.base_model_policy import BasePolicy
 from moft.engine.fronts.kept_points import measured_by_blocks
@@ -55,7 +55,7 @@ class OutcomeMeter:
     names: Sequence[str]
     kept: PointFiles
 
-    def __call__(self, places: Places, on_progress: Callable[[int], None] | None = None) -> Candidates:
+    def __call__(self, places: DialledWeights, on_progress: Callable[[int], None] | None = None) -> Candidates:
         """The outcomes of tradeoffs, and of the base model.
 
         Args:
@@ -83,12 +83,12 @@ class OutcomeMeter:
         has_value = (~self.base.isnan()).any(0).tolist()
         return replace(self, names=tuple(name for name, has in zip(self.names, has_value, strict=True) if has))
 
-    def served(self, places: Places) -> Places:
+    def served(self, places: DialledWeights) -> DialledWeights:
         """The tradeoffs that the policy serves for these."""
         weights = self.run.policy.served(self._tradeoff(places)).expand(len(places)).weights
         return replace(places, weights=weights.to(places.weights))
 
-    def _tradeoff(self, places: Places) -> Tradeoff:
+    def _tradeoff(self, places: DialledWeights) -> Tradeoff:
         return Tradeoff(places.weights, places.dials.unsqueeze(1) * self.run.trained_betas)
 
     def _values(

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from moft.engine.choices.search import Effort, Places, distinct, outlook, scattered, search
+from moft.engine.choices.search import DialledWeights, Effort, distinct, estimates, scattered, search
 from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Bound, Maximise, Wish
 
@@ -75,7 +75,7 @@ def test_a_policy_that_serves_few_weights_measures_each_once_at_a_dial():
     grid = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
 
     def served(places):
-        return Places(grid[torch.cdist(places.weights, grid).argmin(1)], places.dials)
+        return DialledWeights(grid[torch.cdist(places.weights, grid).argmin(1)], places.dials)
 
     meter = Meter()
     found = search(meter, served, Wish([Bound("main", 0.75)], Maximise(0)), effort())
@@ -89,7 +89,7 @@ def test_a_policy_that_serves_one_tradeoff_at_one_dial_ends():
     meter = Meter()
 
     def served(places):
-        return Places(torch.full_like(places.weights, 0.5), places.dials)
+        return DialledWeights(torch.full_like(places.weights, 0.5), places.dials)
 
     found = search(meter, served, Wish([], Maximise(0)), effort(dials=(1.0, 1.0)))
     assert (len(meter.asked), len(found.places)) == (1, 1)
@@ -124,20 +124,20 @@ def test_a_search_stays_between_the_dials(dials):
     meter = Meter()
     found = search(meter, same, Wish([Bound("main", 0.75)], Maximise(0)), effort(dials=dials, vertices=()))
     assert all(dials[0] * 0.999 <= row[-1] <= dials[1] * 1.001 for row in meter.asked)
-    assert torch.isfinite(outlook(found, effort(dials=dials, vertices=())).means).all()
+    assert torch.isfinite(estimates(found, effort(dials=dials, vertices=())).means).all()
 
 
 def test_places_are_told_apart_by_weights_and_dial():
     weights, dials = torch.tensor([[1.0, 0], [0, 1], [1, 0], [1, 0]]), torch.tensor([1.0, 1, 1, 2])
-    found = distinct(Places(weights, dials))
+    found = distinct(DialledWeights(weights, dials))
     assert (found.weights.tolist(), found.dials.tolist()) == ([[1, 0], [0, 1], [1, 0]], [1, 1, 2])
 
 
 def test_the_outlook_counts_what_was_measured_and_what_was_predicted():
     found = search(Meter(), same, Wish([Bound("main", 0.75)], Maximise(0)), effort())
-    known = outlook(found, effort())
+    known = estimates(found, effort())
     assert len(known.means) == len(known.spread) > len(found.places)
-    safety, goal = known.standing(found.candidates, Wish([Bound("main", 0.75)], Maximise(0)))
+    safety, goal = known.safety_and_goal(found.candidates, Wish([Bound("main", 0.75)], Maximise(0)))
     measured = safety[-len(found.places) :]
     torch.testing.assert_close(measured, found.rule.safety, rtol=1e-6, atol=1e-6)
     assert goal[-len(found.places) :].equal(found.rule.goal)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from moft.engine.choices.search import Places, scattered
+from moft.engine.choices.search import DialledWeights, scattered
 from moft.engine.choices.surrogate import OutcomeSurrogate, coordinates, surrogate_of
 
 DIALS = (0.125, 64.0)
@@ -80,7 +80,9 @@ def test_a_record_predicts_the_same(fitted):
 
 def test_single_precision_measurements_survive_the_round_trip():
     places = scattered(2, 12, DIALS, 0)
-    fitted = OutcomeSurrogate(places.weights, places.dials, outcomes(Places(places.weights, places.dials)).float(), BASE.float())
+    fitted = OutcomeSurrogate(
+        places.weights, places.dials, outcomes(DialledWeights(places.weights, places.dials)).float(), BASE.float()
+    )
     again = surrogate_of(json.loads(json.dumps(fitted.record())))
     torch.testing.assert_close(
         again.predict(places.weights, places.dials), fitted.predict(places.weights, places.dials), rtol=1e-9, atol=1e-9

@@ -10,7 +10,7 @@ import torch
 import moft_ltr
 from moft.api import BoostedTrees, SummedTrees
 
-lightgbm = pytest.importorskip("lightgbm")
+pytest.importorskip("lightgbm")
 
 TREES = {"name": "cos-dpo-trees", "trees": 4, "redraw": 2, "draws": 2, "grow": {"leaves": 5, "items": 1}}
 SMALL = {"name": "lambdamart", "trees": 5, "items": 2, "leaves": 4}
@@ -48,18 +48,8 @@ def test_every_base_and_method_on_a_file(run, task, lists, method, base):
 
 @pytest.mark.parametrize("method", ["cos-dpo", TREES], ids=str)
 @pytest.mark.parametrize("kind", ["scores", "lambdamart", "lightgbm", "lightgbm-linear", "lightgbm-forest"])
-def test_tables_with_missing_values_and_categories(run, task, shop, tmp_path, method, kind):
-    train = pd.read_parquet(shop / "train.parquet")
-    base = {"scores": {"name": "scores", "column": "b"}, "lambdamart": SMALL}.get(kind)
-    if base is None:
-        extra = {"lightgbm": {}, "lightgbm-linear": {"linear_tree": True}}.get(
-            kind, {"boosting": "rf", "bagging_fraction": 0.5, "bagging_freq": 1}
-        )
-        columns = ["brand", "b", "a"] if kind == "lightgbm" else ["b", "lost"]
-        settings = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "num_leaves": 4, **extra}
-        made = lightgbm.train(settings, lightgbm.Dataset(train[columns], train.grade), num_boost_round=3)
-        made.save_model(tmp_path / "model.txt")
-        base = {"name": "lightgbm", "path": str(tmp_path / "model.txt")}
+def test_tables_with_missing_values_and_categories(run, task, shop, shop_base, method, kind):
+    base = SMALL if kind == "lambdamart" else shop_base(kind)
     objectives = {"clicks": {"column": "clicks"}, "dwell": {"column": "dwell"}}
     built = task(data=shop, base=base, objectives=objectives, main={"column": "grade"}, features=["lost", "brand", "a"])
     given, test = run(built, method), pd.read_parquet(shop / "test.parquet")

@@ -11,7 +11,7 @@ from moft_ltr.export.onnx_file import feature_columns, onnx_model
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
-lightgbm = pytest.importorskip("lightgbm")
+pytest.importorskip("lightgbm")
 
 TREES = {"name": "cos-dpo-trees", "trees": 4, "redraw": 2, "draws": 2, "grow": {"leaves": 5, "items": 1}}
 BASES = {
@@ -86,19 +86,8 @@ def test_one_tradeoff(run, task, method):
 
 @pytest.mark.parametrize("method", ["cos-dpo", TREES], ids=["network", "trees"])
 @pytest.mark.parametrize("kind", ["scores", "lambdamart", "lightgbm", "lightgbm-forest", "lightgbm-zeros"])
-def test_tables_with_missing_values_and_categories(run, task, shop, tmp_path, method, kind):
-    train = pd.read_parquet(shop / "train.parquet")
-    base = {"scores": {"name": "scores", "column": "b"}, "lambdamart": BASES["lambdamart"]}.get(kind)
-    if base is None:
-        extra = {
-            "lightgbm-forest": {"boosting": "rf", "bagging_fraction": 0.5, "bagging_freq": 1},
-            "lightgbm-zeros": {"zero_as_missing": True},
-        }.get(kind, {})
-        columns = ["brand", "b", "a"] if kind == "lightgbm" else ["b", "lost"]
-        settings = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "num_leaves": 4, **extra}
-        made = lightgbm.train(settings, lightgbm.Dataset(train[columns], train.grade), num_boost_round=3)
-        made.save_model(tmp_path / "model.txt")
-        base = {"name": "lightgbm", "path": str(tmp_path / "model.txt")}
+def test_tables_with_missing_values_and_categories(run, task, shop, shop_base, method, kind):
+    base = BASES["lambdamart"] if kind == "lambdamart" else shop_base(kind)
     objectives = {"clicks": {"column": "clicks"}, "dwell": {"column": "dwell"}}
     features = ["lost", "brand", "a"]
     built = task(data=shop, base=base, objectives=objectives, main={"column": "grade"}, features=features)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from moft.engine.choices.search import Effort, Places, scattered, search
+from moft.engine.choices.search import DialledWeights, Effort, scattered, search
 from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish_settings import OutcomeNames, WishSettings, wish_of
 from moft.run.policy.choices import choice_record as module
@@ -28,7 +28,7 @@ def recorded(monkeypatch):
         settings = WishSettings(keep=keep, **({"maximise": "first"} if not wish.keys() & {"share", "like"} else {}), **wish)
         noise = spread * torch.randn(lists, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
-        def measure(places: Places) -> Candidates:
+        def measure(places: DialledWeights) -> Candidates:
             strength = (1 / (1 + places.dials.double())).unsqueeze(1)
             means = torch.cat([strength * places.weights.double(), -(strength**2)], 1) * scale + level
             own = (1 + strength).unsqueeze(1) * noise
