@@ -93,7 +93,7 @@ def _blank_pictures() -> Iterator[None]:
     """Draws no picture where a command writes one, which takes longer than the rest; tests of pictures call `png` itself."""
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("report.figure_style", "report.html_page", "policy.choices.make_choice"):
+        for module in ("report.figures.figure_style", "report.html_page", "policy.choices.make_choice"):
             patch.setattr(f"moft.run.{module}.png", lambda figure: base64.b64decode(pixel))
         for name in ("report.html_page.front", "report.html_page.training", "policy.choices.make_choice.choice"):
             patch.setattr(f"moft.run.{name}_figure", lambda *content: None)

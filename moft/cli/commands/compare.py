@@ -52,7 +52,7 @@ def compare(
     from moft.run.comparison.curve_figure import curve_figure
     from moft.run.comparison.seeds_and_folds import entries_of
     from moft.run.comparison.verdict_matrix import curve_rows, legend, matrix_rows
-    from moft.run.report.figure_style import png
+    from moft.run.report.figures.figure_style import png
     from moft.run.report.front_record import nouns_of
     from moft.run.report.read_front import read_measured
 

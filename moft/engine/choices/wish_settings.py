@@ -47,7 +47,7 @@ class WishSettings:
     keep: tuple[str, ...] = ()
     maximise: str | None = None
     share: dict[str, float] | None = None
-    like: dict[str, float] | Annotated[int, Ge(1)] | None = None
+    like: dict[str, float] | Annotated[int, Ge(1), Le(10_000)] | None = None
     confidence: Annotated[float, Gt(0), Le(MOST_CONFIDENCE)] = 0.95
     new_lists: Annotated[int, Ge(1), Le(MOST_NEW)] | None = None
     dials: tuple[float, float] = (0.125, 64.0)

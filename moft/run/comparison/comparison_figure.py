@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.run.report.figure_style import CYCLE, DOTS, INK, MUTED, PAIRED, shortened, styled
-from moft.run.report.front_figure import short_metric
+from moft.run.report.figures.figure_style import CYCLE, DOTS, INK, MUTED, PAIRED, shortened, styled
+from moft.run.report.figures.front_figure import short_metric
+from moft.run.report.figures.parallel_axes import Lines, left_out, parallel_axes
 from moft.run.report.front_record import main_title, nouns_of
-from moft.run.report.parallel_axes import Lines, left_out, parallel_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

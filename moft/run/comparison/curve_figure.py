@@ -10,8 +10,8 @@ import numpy as np
 
 from moft.run.comparison.comparison_figure import LINE, SIZES, TITLE, WIDTH, colour_and_marker
 from moft.run.report.dials import dial_text
-from moft.run.report.figure_style import DOTS, INK, MUTED, shortened, styled
-from moft.run.report.front_figure import short_metric
+from moft.run.report.figures.figure_style import DOTS, INK, MUTED, shortened, styled
+from moft.run.report.figures.front_figure import short_metric
 from moft.run.report.front_record import main_title, nouns_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from moft.run.comparison.comparison_table import MISSING, number
-from moft.run.report.figure_style import shortened
+from moft.run.report.figures.figure_style import shortened
 from moft.run.report.front_record import main_name
 from moft.types import MAIN
 

@@ -16,7 +16,7 @@ from moft.engine.fronts.measure_front import measure_front
 from moft.interfaces import Evaluator
 from moft.run.policy.open_run import OpenedRun
 from moft.run.policy.point_files import PointFiles
-from moft.run.report.figure_style import PAIRED
+from moft.run.report.figures.figure_style import PAIRED
 from moft.run.report.front_record import Measured, reference_point
 from moft.run.run_settings import ProfileSettings
 from moft.types import Tradeoff

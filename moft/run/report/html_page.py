@@ -20,10 +20,10 @@ from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.versions import HASH
 from moft.run.report.choice_words import choice_row
 from moft.run.report.dials import dial_text, dials_of, rows_of_dials
-from moft.run.report.figure_style import png
-from moft.run.report.front_figure import front_figure, short_metric
+from moft.run.report.figures.figure_style import png
+from moft.run.report.figures.front_figure import front_figure, short_metric
+from moft.run.report.figures.training_figure import training_figure
 from moft.run.report.front_record import main_name, main_title, nouns_of
-from moft.run.report.training_figure import training_figure
 from moft.types import MAIN
 
 if TYPE_CHECKING:

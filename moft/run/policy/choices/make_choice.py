@@ -32,8 +32,8 @@ from moft.run.policy.choices.outcomes import ChoosableRun, OutcomeMeter, part_of
 from moft.run.policy.choices.wish_checks import check_enough, check_percentages, names_of, point_of, split_of
 from moft.run.policy.point_files import PointFiles, points_key
 from moft.run.policy.policy_files import policy_hash
-from moft.run.report.choice_figure import choice_figure
-from moft.run.report.figure_style import png
+from moft.run.report.figures.choice_figure import choice_figure
+from moft.run.report.figures.figure_style import png
 from moft.run.report.read_front import read_record
 from moft.types import Batches, Tradeoff
 

@@ -22,7 +22,8 @@ from moft.cli.app import main
 from moft.engine.distributed import fsdp, processes
 from moft.engine.training.training_loop import TrainingLoop
 from moft.errors import RunError
-from moft.run.report import figure_style, html_page
+from moft.run.report import html_page
+from moft.run.report.figures import figure_style
 
 PROCESSES = 2
 step_of, shard_of, begin = TrainingLoop._step, fsdp.shard, processes.Processes.__init__

@@ -9,7 +9,7 @@ from moft.run.comparison.comparison_figure import colour_and_marker
 from moft.run.comparison.comparison_record import comparison_record
 from moft.run.comparison.curve_figure import curve_figure
 from moft.run.comparison.seeds_and_folds import entries_of
-from moft.run.report.figure_style import png
+from moft.run.report.figures.figure_style import png
 from moft.run.report.read_front import read_measured
 
 

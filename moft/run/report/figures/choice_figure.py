@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moft.run.report.choice_words import promise_words, wish_words
-from moft.run.report.figure_style import ACCENT, CYCLE, ELSEWHERE, INK, shortened, styled
-from moft.run.report.pair_grid import FEW, below_pairs, cells_of, figure_with_header, longest_label, pair_panels
-from moft.run.report.parallel_axes import Lines, parallel_axes
+from moft.run.report.figures.figure_style import ACCENT, CYCLE, ELSEWHERE, INK, shortened, styled
+from moft.run.report.figures.pair_grid import FEW, below_pairs, cells_of, figure_with_header, longest_label, pair_panels
+from moft.run.report.figures.parallel_axes import Lines, parallel_axes
 from moft.types import Nouns
 
 if TYPE_CHECKING:

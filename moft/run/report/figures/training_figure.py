@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moft.run.report.figure_style import CYCLE, DOTS, WIDTH, shortened, styled
+from moft.run.report.figures.figure_style import CYCLE, DOTS, WIDTH, shortened, styled
 from moft.types import MAIN
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moft.run.report.figure_style import INK, MUTED, shortened
+from moft.run.report.figures.figure_style import INK, MUTED, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from moft.run.report.choice_figure import choice_figure
-from moft.run.report.figure_style import ACCENT, ELSEWHERE, INK, png
+from moft.run.report.figures.choice_figure import choice_figure
+from moft.run.report.figures.figure_style import ACCENT, ELSEWHERE, INK, png
 from moft.types import Nouns
 
 NAMES = ("clicks", "quality", "main", "revenue", "novelty", "length", "depth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from moft.run.report.figure_style import DOTS, MUTED, WIDTH
+from moft.run.report.figures.figure_style import DOTS, MUTED, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

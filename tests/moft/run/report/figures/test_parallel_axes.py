@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from moft.run.report.parallel_axes import SHOWN, Lines, left_out, parallel_axes
+from moft.run.report.figures.parallel_axes import SHOWN, Lines, left_out, parallel_axes
 
 
 def drawn(names, *groups):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moft.run.report.figure_style import CYCLE, MUTED, shortened
+from moft.run.report.figures.figure_style import CYCLE, MUTED, shortened
+from moft.run.report.figures.parallel_axes import Lines
 from moft.run.report.front_record import main_name
-from moft.run.report.parallel_axes import Lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.run.report.figure_style import STYLE, png, shortened
-from moft.run.report.front_figure import front_figure, short_metric
-from moft.run.report.training_figure import training_figure
+from moft.run.report.figures.figure_style import STYLE, png, shortened
+from moft.run.report.figures.front_figure import front_figure, short_metric
+from moft.run.report.figures.training_figure import training_figure
 from moft.types import Nouns
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from moft.engine.fronts.hypervolume import nondominated
-from moft.run.report.choice_marks import Chosen
 from moft.run.report.dials import dial_text, dials_of, rows_of_dials
-from moft.run.report.figure_style import ACCENT, ELSEWHERE, GRID, INK, MUTED, PAIRED, shortened, styled
+from moft.run.report.figures.choice_marks import Chosen
+from moft.run.report.figures.figure_style import ACCENT, ELSEWHERE, GRID, INK, MUTED, PAIRED, shortened, styled
+from moft.run.report.figures.pair_grid import FEW, below_pairs, cells_of, figure_with_header, longest_label, pair_panels
+from moft.run.report.figures.parallel_axes import SHOWN, Lines, left_out, parallel_axes
 from moft.run.report.front_record import main_name, nouns_of
-from moft.run.report.pair_grid import FEW, below_pairs, cells_of, figure_with_header, longest_label, pair_panels
-from moft.run.report.parallel_axes import SHOWN, Lines, left_out, parallel_axes
 from moft.types import MAIN
 
 if TYPE_CHECKING:
