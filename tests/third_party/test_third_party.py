@@ -48,7 +48,8 @@ USED = """
 import sys
 import pytest
 from moft.cli.app import main
-from moft.run.report.figures import figure_style, html_page
+from moft.run.report import html_page
+from moft.run.report.figures import figure_style
 figure_style.png = html_page.png = lambda figure: b""  # pictures take longer than the rest
 options = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
 code = int(pytest.main([*options, *sys.argv[1:]]))
