@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 from annotated_types import Ge, Gt, Le
 
@@ -32,7 +32,8 @@ class WishSettings:
     """A wish: what has to be kept, and what is to be as large as that allows. One of maximise, share and like is given.
 
     Args:
-        keep: bounds, such as "main >= 99% of base", "clicks >= 0.42" or "clicks >= 90% of best", the best measured value.
+        keep: bounds, such as "main >= 99% of base", "clicks >= 0.42" or "clicks >= 90% of best", the best measured value;
+            "base" is short for "100% of base".
         maximise: the outcome that is to be as large as the bounds allow.
         share: proportions in which outcomes are to fill their reachable ranges, from the lowest measured value to the highest.
         like: values of outcomes that are to be met as closely as possible; a number, from 1, stands for those of a point of the
@@ -156,7 +157,7 @@ def parse_bound(text: str, names: OutcomeNames) -> Bound:
         ConfigError: it is not of that form, or nothing of that name is measured.
     """
     name, _, least = (part.strip() for part in text.rpartition(">="))
-    found = _LEAST.fullmatch(least)
+    found = _LEAST.fullmatch(f"100% of {least}" if least in get_args(Anchor) else least)
     if not name or found is None:
         advice = " Values are better when they are larger, so bounds are lower ones." if "<" in text else ""
         raise ConfigError(f"keep {text!r}: a bound is of the form {FORMS}.{advice}")

@@ -221,11 +221,21 @@ def _earlier(run: ChoosableRun, settings: WishSettings, name: str | None) -> Nam
         if name in (None, known):
             choice = read_choice(run.folder, known, objectives, "choice")
             if choice.record["wish"] == settings.record():
-                return choice
+                return _noted(run, choice)
             if name == known:
                 file = run.folder.choices / f"{name}.json"
                 raise RunError(f"{file}: already exists, for another wish; choose another --name or remove it.")
     return None
+
+
+def _noted(run: ChoosableRun, choice: NamedChoice) -> NamedChoice:
+    """An earlier choice, with a note if the data have changed since it was made."""
+    changed = data_change(run.folder, run.task.identity())
+    notes = choice.record["notes"]
+    if not changed or any(changed in note for note in notes):
+        return choice
+    note = f"This choice was made before: {changed}. To search on the data of now, give another --name."
+    return replace(choice, record={**choice.record, "notes": [*notes, note]})
 
 
 def _free_name(taken: list[str]) -> str:

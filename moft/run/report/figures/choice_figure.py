@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,8 @@ _STAR = CYCLE[1]
 _CHOICE: Any = {"s": 260, "marker": "*", "color": _STAR, "edgecolors": "white", "linewidths": 0.9, "zorder": 6, "label": "choice"}
 _BAND: Any = {"color": ACCENT, "alpha": 0.45, "linewidth": 6, "solid_capstyle": "butt", "clip_on": False, "zorder": 1}
 """The look of a reachable range, along an axis."""
-_LONGEST = 150
-"""Letters in a line of the header."""
+_LONGEST, _LINES = 150, 3
+"""Letters in a line of the header, and lines of one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +68,10 @@ def choice_figure(name: str, choice: Mapping[str, Any], measured: Mapping[str, A
     for outcome in outcomes:
         kept &= True if outcome.least is None else outcome.values >= outcome.least
     drawn, k = _drawn(outcomes, choice["wish"]), min(FEW, len(outcomes))
-    title = f"Choice {shortened(name, 30)}: {shortened(wish_words(choice['wish']), 75)}"
-    lines = _lines_of(choice, len(kept), measured["lists"], nouns)
+    wish = wish_words(choice["wish"])
+    title = f"Choice {shortened(name, 30)}: {shortened(wish, 75)}"
+    sentences = [*([f"Wish: {wish}."] if wish not in title else []), *_sentences(choice, len(kept), measured["lists"], nouns)]
+    lines = [line for each in sentences for line in wrap(each, _LONGEST, max_lines=_LINES, placeholder=" …")]
     with styled():
         figure, place, below = figure_with_header(title, lines, k, below_pairs(len(outcomes)))
         cells, aside = cells_of(place, k)
@@ -108,8 +111,8 @@ def _drawn(outcomes: Sequence[_Outcome], wish: Mapping[str, Any]) -> list[_Outco
     return [each for each in outcomes if each in first]
 
 
-def _lines_of(choice: Mapping[str, Any], count: int, measured: int, nouns: Nouns) -> list[str]:
-    """The lines of the header."""
+def _sentences(choice: Mapping[str, Any], count: int, measured: int, nouns: Nouns) -> list[str]:
+    """What the header says below the title."""
     weights = ", ".join(f"{name} {weight:.3f}" for name, weight in choice["weights"].items())
     new = nouns.count_lists(choice["new_lists"])
     promise = f"Promised on {new} of new data: {promise_words(choice)}. " if choice["bounds"] else ""
@@ -124,8 +127,8 @@ def _lines_of(choice: Mapping[str, Any], count: int, measured: int, nouns: Nouns
     lists = f"{'' if measured == choice['lists'] else f'{measured:,} of '}{nouns.count_lists(choice['lists'])}"
     return [
         f"Each dot is one of {count} measured tradeoffs: means over {lists} of the validation split. Larger is better.{some}",
-        shortened(f"{promise}Dial {choice['dial']:.3g}; weights {weights}.", _LONGEST),
-        shortened(f"{within}: {reachable or 'nothing that was measured'}.", _LONGEST),
+        f"{promise}Dial {choice['dial']:.3g}; weights {weights}.",
+        f"{within}: {reachable or 'nothing that was measured'}.",
     ]
 
 

@@ -239,20 +239,6 @@ def test_a_run_without_validation_data_is_refused(run, moft, measured, monkeypat
     assert (said.code, said.mistakes, measured) == (2, [told], [])
 
 
-def test_data_that_have_changed_are_told(run, moft, lists, tmp_path):
-    shutil.copytree(lists, tmp_path / "lists")
-    config = run / "config.yaml"
-    config.write_text(config.read_text().replace(str(lists), str(tmp_path / "lists")))
-    validation = tmp_path / "lists" / "vali.txt"
-    validation.write_text(validation.read_text().replace(" 9:1", " 9:0"))
-    said = moft("choose", run, *WISH)
-    assert said.code == 0
-    assert "Chosen on other data than the run recorded: its data have changed since the run began" in said.out
-    validation.unlink()
-    said = moft("choose", run, "--maximise", "second")
-    assert (said.code, len(said.mistakes)) == (2, 1)
-
-
 def test_a_run_that_was_not_measured_is_refused(run, moft):
     (run / "front.json").unlink()
     said = moft("choose", run, *WISH)

@@ -49,6 +49,11 @@ def test_a_bound_is_written_as_it_is_read(text):
     assert str(parse_bound(text, NAMES)) == text
 
 
+@pytest.mark.parametrize("anchor", ["base", "best"])
+def test_an_anchor_alone_is_all_of_it(anchor):
+    assert parse_bound(f"clicks >= {anchor}", NAMES) == parse_bound(f"clicks >= 100% of {anchor}", NAMES)
+
+
 MISTAKES = {
     "clicks <= 0.42": "Values are better when they are larger",
     "clicks < 0.42": "Values are better when they are larger",
