@@ -57,7 +57,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, limits: Limits) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1
+            )
         )
         self._app, self._limits = app, limits
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +89,7 @@ class Server(uvicorn.Server):
         elif self._app.state.traffic.is_stopping:
             self.should_exit = self.force_exit = True
         else:
+            self._app.state.traffic.is_stopping = True
             log("stopping", signal=signal.Signals(number).name)
             self._start(self.stop())
 
