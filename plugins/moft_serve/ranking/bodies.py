@@ -18,7 +18,7 @@ _FEATURES: dict[str, Any] = {
         {"type": "object", "additionalProperties": _VALUES, "description": "A column for each feature, by its name."},
     ]
 }
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "weights": {"clicks": 0.3, "dwell": 0.7},
     "queries": [{"id": "q1", "features": [[0.1, 2.0], [0.3, None]], "items": ["a", "b"]}],
 }

@@ -108,7 +108,7 @@ class FeatureReader:
             if name not in columns:
                 raise _refused(where, f"the feature {name!r} is left out; give null where a value is missing")
 
-    def _column(self, name: str, values: Sequence[Any], where: str) -> Floats:
+    def _column(self, name: str, values: Sequence[Any] | NDArray[Any], where: str) -> Floats:
         """`[documents]`, numbers, or codes of categories."""
         codes = self.codes.get(name)
         if isinstance(values, np.ndarray):  # of an Arrow table

@@ -199,10 +199,10 @@ def _has_own(query: Query) -> bool:
 def _merged(query: Query, asked: ScoreRequest) -> Steering:
     """The steering of a query: weights or choice, and dial, of its own or else of the request."""
     if query.choice is not None:
-        return Steering(weights=query.weights, choice=query.choice, dial=query.dial)
+        return query
     dial = asked.dial if query.dial is None else query.dial
     if query.weights is not None:
-        return Steering(weights=query.weights, dial=dial, normalize=query.normalize or asked.normalize)
+        return query.model_copy(update={"dial": dial, "normalize": query.normalize or asked.normalize})
     return asked.model_copy(update={"dial": dial})
 
 

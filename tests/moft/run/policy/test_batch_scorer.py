@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import moft
 from moft.errors import ConfigError, DataError, RunError
@@ -47,14 +48,15 @@ def test_a_task_that_reads_one_list_at_a_time_has_the_same_scores(run, queries):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-6)
 
 
-def test_other_arrays_and_tasks_are_refused(run, queries):
+def test_other_arrays_and_tasks_are_refused(run, queries, monkeypatch):
     scorer, at = run.batch_scorer(), run.tradeoffs([([1.0, 0.0], None, "")])
     with pytest.raises(DataError, match=r"not \[3, 7\]"):
         scorer([queries[0], np.zeros((3, 7))], at)
     with pytest.raises(DataError, match="a list without rows has no scores"):
         scorer([queries[0][:0]], at)
+    monkeypatch.setattr(run.policy.model.output, "bias", torch.nn.Parameter(torch.tensor([float("nan")])))
     with pytest.raises(RunError, match="item 1 of list 1: the policy gives it the score nan"):
-        BatchScorer(run.task.array_reader(), run.policy)([queries[0]], replace(at, betas=at.betas * float("nan")))
+        scorer([queries[0]], at)
     toy = OpenedRun(run.folder, run.settings, toy_task(), run.policy)
     with pytest.raises(ConfigError, match="the task of the run takes no arrays"):
         toy.batch_scorer()
