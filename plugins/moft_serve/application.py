@@ -46,7 +46,9 @@ def application(models: Models, open_served: Opener, *, tokens: Tokens | None = 
         yield
         batcher.close()
 
-    app = FastAPI(title="moft serve", version=moft.__version__, description=_TEXT, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="moft serve", version=moft.__version__, description=_TEXT, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
     app.state.traffic, app.state.reloader = traffic, Reloader(models, open_served, metrics)
     app.include_router(health_router(models, traffic, metrics))
     for router in _task_routers(models, batcher, limits):

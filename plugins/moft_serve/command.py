@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +15,19 @@ PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "pr
 """Of the extra `serve`: what is imported, and what is installed."""
 
 
+class LogFormat(StrEnum):
+    """How lines are logged."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
 def serve(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUNS", help="Run folders, each as RUN or NAME=RUN.")],
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; others than that of this machine need a token.")] = "127.0.0.1",
+    runs: Annotated[list[str], typer.Argument(help="Run folders, each as RUN or NAME=RUN.")],
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than that of this machine need a token.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
     token_file: Annotated[
         Path | None,
@@ -27,14 +37,20 @@ def serve(
     max_body: Annotated[int, typer.Option("--max-body", min=1, max=2**31, help="Bytes of a request.")] = 8 * 2**20,
     max_queries: Annotated[int, typer.Option("--max-queries", min=1, max=1_000_000, help="Queries of a request.")] = 256,
     max_documents: Annotated[int, typer.Option("--max-documents", min=1, max=1_000_000, help="Documents of a query.")] = 2_000,
-    max_requests: Annotated[int, typer.Option("--max-requests", min=1, max=1_000_000, help="Requests at a time; more get 429.")] = 256,
-    max_batch: Annotated[int, typer.Option("--max-batch", min=1, max=10_000_000, help="Documents that are scored together.")] = 4_096,
+    max_requests: Annotated[
+        int, typer.Option("--max-requests", min=1, max=1_000_000, help="Requests at a time; more get 429.")
+    ] = 256,
+    max_batch: Annotated[
+        int, typer.Option("--max-batch", min=1, max=10_000_000, help="Documents that are scored together.")
+    ] = 4_096,
     timeout: Annotated[float, typer.Option("--timeout", min=0.001, max=86_400, help="Seconds until a request gets 504.")] = 30.0,
     shutdown_timeout: Annotated[
         float, typer.Option("--shutdown-timeout", min=0, max=86_400, help="Seconds that a stop waits for accepted requests.")
     ] = 30.0,
-    log_format: Annotated[str, typer.Option("--log-format", help="Of the lines on stderr: json or text.")] = "json",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, max=1024, help="Threads that compute; default all cores.")] = None,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the lines on stderr.")] = LogFormat.JSON,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=1024, help="Threads that compute; default all cores.")
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run plugin files whose content you have not trusted yet, and remember it as trusted.")
     ] = False,
@@ -43,8 +59,6 @@ def serve(
     missing = [name for module, name in PACKAGES.items() if find_spec(module) is None]
     if missing:
         raise ConfigError(f"moft serve needs the package {missing[0]}: pip install 'moft[serve]'.")
-    if log_format not in ("json", "text"):
-        raise ConfigError(f"--log-format {log_format!r}: must be json or text.")
     import torch
 
     from moft_serve.application import application
@@ -76,7 +90,7 @@ def serve(
     models = Models([open_served(name, path) for name, path in paths.items()])
     app = application(models, open_served, tokens=tokens, limits=limits)
     with bound_socket(host, port) as listening:
-        set_up_logs("json" if log_format == "json" else "text")
+        set_up_logs(log_format.value)
         address = listening.getsockname()
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         log("serving", url=f"http://{shown}:{address[1]}", models=models.names)

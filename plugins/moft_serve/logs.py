@@ -6,11 +6,10 @@ import json
 import logging
 import sys
 import time
-from typing import Any, Literal
+from typing import Any
 
 from moft.api import printable, redacted
 
-Format = Literal["json", "text"]
 LOGGER = logging.getLogger("moft.serve")
 
 
@@ -40,8 +39,8 @@ class TextLines(logging.Formatter):
         return f"{line}\n{redacted(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
-def set_up_logs(form: Format) -> None:
-    """Sends the records of the server, and warnings of uvicorn, to stderr."""
+def set_up_logs(form: str) -> None:
+    """Sends the records of the server, and warnings of uvicorn, to stderr; `form` is `json` or `text`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     for logger, level in ((LOGGER, logging.INFO), (logging.getLogger("uvicorn.error"), logging.WARNING)):

@@ -110,7 +110,7 @@ def paths_by_name(words: Sequence[str]) -> dict[str, Path]:
         name, path = (before, Path(after)) if is_named else (Path(os.path.abspath(word)).name, Path(word))
         if not NAME.fullmatch(name):
             raise ConfigError(
-                f"{word}: {name!r} is no name for a model, which has 1 to 100 letters, digits, '.', '_' and '-'; write NAME={path}."
+                f"{word}: {name!r} is no name for a model: 1 to 100 letters, digits, '.', '_' and '-'; write NAME={path}."
             )
         if name in found:
             raise ConfigError(f"{word}: {found[name]} is served as {name!r} already; write NAME={path} with another name.")

@@ -6,8 +6,9 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -57,7 +58,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, limits: Limits) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1
+            )
         )
         self._app, self._limits = app, limits
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +90,7 @@ class Server(uvicorn.Server):
         elif self._app.state.traffic.is_stopping:
             self.should_exit = self.force_exit = True
         else:
+            self._app.state.traffic.is_stopping = True
             log("stopping", signal=signal.Signals(number).name)
             self._start(self.stop())
 
@@ -100,7 +104,7 @@ class Server(uvicorn.Server):
             log("stopped with unanswered requests", requests=traffic.in_flight)
         self.should_exit = True
 
-    def _start(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

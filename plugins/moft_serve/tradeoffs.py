@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
 _BY_NAME: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "number"}}
-_WORDS = ("weights", "choice", "wish")
+GOALS = ("weights", "choice", "wish")
+"""Fields of which a request has one."""
 _KEPT = 256
 """Wishes of a run whose answers are kept."""
 
@@ -30,7 +31,9 @@ class WishBody(BaseModel):
     """Outcomes that are wished for, as for `moft choose`; one of maximise, share and like."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    keep: list[str] = Field([], max_length=20, description="Bounds, such as `main >= 99% of base`.", examples=[["main >= 95% of base"]])
+    keep: list[str] = Field(
+        [], max_length=20, description="Bounds, such as `main >= 99% of base`.", examples=[["main >= 95% of base"]]
+    )
     maximise: str | None = Field(None, description="The outcome that is to be as large as the bounds allow.", examples=["clicks"])
     share: dict[str, float] | None = Field(None, description="Proportions in which outcomes are to fill their reachable ranges.")
     like: dict[str, float] | None = Field(None, description="Values of outcomes that are to be met as closely as possible.")
@@ -43,14 +46,17 @@ class Steering(BaseModel):
     """How a request is steered: weights, a choice or a wish; and a dial."""
 
     model_config = ConfigDict(extra="forbid")
-    weights: Annotated[Any, WithJsonSchema({"anyOf": [_BY_NAME, _NUMBERS, {"type": "null"}]})] = Field(
+    weights: Annotated[Any, WithJsonSchema({"anyOf": [_BY_NAME, _NUMBERS, {"type": "string"}, {"type": "null"}]})] = Field(
         None,
-        description="Objective weights by name, where those left out have weight 0, or in order. They sum to 1.",
+        description="Objective weights by name, where those left out have weight 0, or in order, or as text such as "
+        "`clicks=0.3,dwell=0.7`. They sum to 1.",
         examples=[{"clicks": 0.3, "dwell": 0.7}],
     )
     choice: str | None = Field(None, description="A choice of the run by its name, with weights and a dial of its own.")
     dial: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "number"}, _BY_NAME, _NUMBERS, {"type": "null"}]})] = Field(
-        None, description="Factor on the trained betas, above 0: 1 is as trained, larger is closer to the base model.", examples=[1.0]
+        None,
+        description="Factor on the trained betas, above 0: 1 is as trained, larger is closer to the base model.",
+        examples=[1.0],
     )
     normalize: bool = Field(False, description="Divide the weights by their sum first.")
 
@@ -107,12 +113,15 @@ def resolve(served: Served, asked: Steering, place: str = "", named: str | None 
         ApiError: it asks for something that is wrong, or for nothing.
     """
     wish = getattr(asked, "wish", None)
-    given = [word for word in _WORDS if getattr(asked, word, None) is not None] + ["model"] * (named is not None)
+    given = [word for word in GOALS if getattr(asked, word, None) is not None] + ["model"] * (named is not None)
     if len(given) != 1:
         found = f"{' and '.join(given)} are given" if given else "nothing is given"
-        words = ", ".join(_WORDS if isinstance(asked, WishfulSteering) else _WORDS[:2])
+        words = ", ".join(GOALS if isinstance(asked, WishfulSteering) else GOALS[:2])
         raise ApiError(
-            400, f"{place}weights: {found}; give one of {words}, such as {_example(served)}.", param=f"{place}weights", code="weights"
+            400,
+            f"{place}weights: {found}; give one of {words}, such as {_example(served)}.",
+            param=f"{place}weights",
+            code="weights",
         )
     if wish is not None:
         return _of_wish(served, wish, asked, f"{place}wish")
@@ -125,9 +134,9 @@ def resolve(served: Served, asked: Steering, place: str = "", named: str | None 
 
 def _at(served: Served, weights: object, dial: object, param: str, **more: Any) -> Resolved:
     """The tradeoff of weights and a dial."""
-    if isinstance(dial, str) or (isinstance(weights, str) and param != "model"):
-        what = "dial" if isinstance(dial, str) else param
-        raise ApiError(400, f"{what}: must be numbers, not text.", param=what, code="invalid_value")
+    if isinstance(dial, str) or (isinstance(weights, str) and not _is_weights(weights)):
+        what, form = ("dial", "a number") if isinstance(dial, str) else (param, "numbers; a choice is given as `choice`")
+        raise ApiError(400, f"{what}: must be {form}.", param=what, code="invalid_value")
     run = served.run
     try:
         tradeoff = run.tradeoffs([(weights, dial, param.rpartition(".")[0] or ("model" if param == "model" else "the request"))])
@@ -147,9 +156,7 @@ def _of_choice(served: Served, name: str, asked: Steering, param: str) -> Resolv
     choice: NamedChoice | None = served.choices.get(name)
     if choice is None:
         known = f"its choices are {', '.join(served.choices)}" if served.choices else "it has none; `moft choose` makes one"
-        raise ApiError(
-            400, f"{param}: {served.name!r} has no choice {name!r}; {known}.", param=param, code="choice_not_found"
-        )
+        raise ApiError(400, f"{param}: {served.name!r} has no choice {name!r}; {known}.", param=param, code="choice_not_found")
     if asked.dial is not None:
         text = f"dial: the choice {name!r} has a dial of its own, {choice.dial:.4g}; leave the dial out."
         raise ApiError(400, text, param="dial", code="invalid_value")
@@ -186,7 +193,9 @@ def _normalized(asked: Steering, param: str) -> object:
     """The weights, divided by their sum if that was asked; what is wrong with them is found later."""
     weights = asked.weights
     numbers = list(weights.values()) if isinstance(weights, dict) else weights
-    is_numbers = isinstance(numbers, list) and all(isinstance(each, int | float) and not isinstance(each, bool) for each in numbers)
+    is_numbers = isinstance(numbers, list) and all(
+        isinstance(each, int | float) and not isinstance(each, bool) for each in numbers
+    )
     if not asked.normalize or not is_numbers:
         return weights
     values = [float_of(each) for each in numbers]

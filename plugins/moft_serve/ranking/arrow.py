@@ -43,10 +43,10 @@ def body_of(content: bytes) -> dict[str, Any]:
         raise _refused("has no rows")
     ids = table.column(query).to_pylist()
     if None in ids or not all(isinstance(each, str | int) for each in ids):
-        raise _refused(f"column {query!r} must hold a text or an integer in every row")
+        raise _refused(f"has something else than a text or an integer in column {query!r}")
     starts = [row for row in range(len(ids)) if row == 0 or ids[row] != ids[row - 1]]
     if len({ids[row] for row in starts}) < len(starts):
-        raise _refused(f"the rows of a query must stand together in column {query!r}")
+        raise _refused(f"has the rows of a query apart in column {query!r}; put them together")
     item = next((name for name in ITEM if name in names), None)
     columns = {name: _values(table.column(name), name) for name in names if name not in (query, item)}
     items = None if item is None else table.column(item).to_pylist()
@@ -58,7 +58,7 @@ def body_of(content: bytes) -> dict[str, Any]:
 
 
 def stream_of(answer: ScoreAnswer, items: list[list[str | int] | None]) -> bytes:
-    """An answer as an Arrow stream: `query`, `item` where there are ids, `score` and `rank` (from 1), in the order of the request.
+    """An answer as an Arrow stream: `query`, `item` where there are ids, `score` and `rank` from 1, in the order of the request.
 
     Args:
         answer: to write; all but the scores stands in the metadata of the schema, as JSON under `moft`.
@@ -67,9 +67,10 @@ def stream_of(answer: ScoreAnswer, items: list[list[str | int] | None]) -> bytes
     import pyarrow
 
     scores = [score for result in answer.results for score in result.scores]
+    names = [str(place if result.id is None else result.id) for place, result in enumerate(answer.results)]
     ranks = [np.argsort(result.ranking) + 1 for result in answer.results]
     columns = {
-        "query": pyarrow.array([str(result.id) for result in answer.results for _ in result.scores]),
+        "query": pyarrow.array([name for name, result in zip(names, answer.results, strict=True) for _ in result.scores]),
         "score": pyarrow.array(scores, pyarrow.float32()),
         "rank": pyarrow.array(np.concatenate(ranks), pyarrow.int32()),
     }
@@ -95,7 +96,7 @@ def _values(column: Any, name: str) -> Any:
         return column.cast(pyarrow.float64(), safe=False).to_numpy()
     if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind):
         return column.to_pylist()
-    raise _refused(f"column {name!r} holds {column.type}; features are numbers, booleans or texts")
+    raise _refused(f"has a column {name!r} of {column.type}; features are numbers, booleans or texts")
 
 
 def _refused(what: str) -> ApiError:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from moft_serve.tradeoffs import Steering, WishfulSteering
 
 _VALUE: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
+_VALUES: dict[str, Any] = {"type": "array", "items": _VALUE}
+_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": _VALUE}
 _FEATURES: dict[str, Any] = {
     "oneOf": [
-        {"type": "array", "description": "A row for each document, in the order of the run's features.", "items": {"type": "array", "items": _VALUE}},
-        {"type": "array", "description": "An object for each document, by the names of the features.", "items": {"type": "object", "additionalProperties": _VALUE}},
-        {"type": "object", "description": "A column for each feature, by its name.", "additionalProperties": {"type": "array", "items": _VALUE}},
+        {"type": "array", "items": _VALUES, "description": "A row for each document, in the order of the run's features."},
+        {"type": "array", "items": _OBJECT, "description": "An object for each document, by the names of the features."},
+        {"type": "object", "additionalProperties": _VALUES, "description": "A column for each feature, by its name."},
     ]
-}  # fmt: skip
-_EXAMPLE = {
+}
+_EXAMPLE: dict[str, Any] = {
     "weights": {"clicks": 0.3, "dwell": 0.7},
     "queries": [{"id": "q1", "features": [[0.1, 2.0], [0.3, None]], "items": ["a", "b"]}],
 }
@@ -30,19 +32,21 @@ class Query(Steering):
         description="The documents' features: rows in order, objects by name, or columns by name. A missing value is null; a "
         "category is its name in the training data."
     )
-    items: list[str | int] | None = Field(None, description="The documents' ids, which come back best first.", examples=[["a", "b"]])
-    base_scores: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]})] = Field(
-        None, description="Score of each document by the base model, for runs whose base model is outside."
+    items: list[str | int] | None = Field(
+        None, description="The documents' ids, which come back best first.", examples=[["a", "b"]]
+    )
+    base_scores: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]})] = (
+        Field(None, description="Score of each document by the base model, for runs whose base model is outside.")
     )
 
 
 class ScoreRequest(WishfulSteering):
     """Queries whose documents are to be scored."""
 
-    model_config = {"extra": "forbid", "json_schema_extra": {"examples": [_EXAMPLE]}}
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
     model: str | None = Field(
         None,
-        description="Name of a run, also with weights or a choice: `NAME:clicks=0.3,dwell=0.7`. May be left out if one run is served.",
+        description="Name of a run, also with weights or a choice: `NAME:clicks=0.3,dwell=0.7`. Not needed if there is one run.",
     )
     queries: list[Query] = Field(min_length=1, description="At least one.")
     expect: bool = Field(False, description="Also say what outcomes to expect at the request's weights.")

@@ -36,9 +36,7 @@ class FeatureReader:
     def __post_init__(self) -> None:
         outside = self.scorer.base_scores
         object.__setattr__(self, "names", tuple(name for name in self.scorer.features if name != outside))
-        codes = {
-            name: {str(value): code for code, value in enumerate(values)} for name, values in self.scorer.categories.items()
-        }
+        codes = {name: {str(value): code for code, value in enumerate(values)} for name, values in self.scorer.categories.items()}
         object.__setattr__(self, "codes", codes)
 
     def read(self, features: object, base_scores: object, place: str) -> Floats:
@@ -110,7 +108,7 @@ class FeatureReader:
             if name not in columns:
                 raise _refused(where, f"the feature {name!r} is left out; give null where a value is missing")
 
-    def _column(self, name: str, values: Sequence[Any], where: str) -> Floats:
+    def _column(self, name: str, values: Sequence[Any] | NDArray[Any], where: str) -> Floats:
         """`[documents]`, numbers, or codes of categories."""
         codes = self.codes.get(name)
         if isinstance(values, np.ndarray):  # of an Arrow table
@@ -125,7 +123,9 @@ class FeatureReader:
             return _floats(values, where)
         for row, value in enumerate(values if not kinds <= {str, int, type(None)} else ()):
             if not isinstance(value, str | int | None) or isinstance(value, bool):
-                raise _refused(where, f"document {row}, feature {name!r}: {_shown(value)} is no category, which is text or an integer")
+                raise _refused(
+                    where, f"document {row}, feature {name!r}: {_shown(value)} is no category, which is text or an integer"
+                )
         new = len(codes)
         return np.array([np.nan if value in (None, "") else codes.get(str(value), new) for value in values], dtype=np.float32)
 
@@ -150,6 +150,20 @@ class FeatureReader:
             name = self.scorer.features[column]
             raise _refused(where, f"document {row}, feature {name!r}: is not a finite number of 32 bits")
         return table
+
+
+def example_query(scorer: BatchScorer) -> dict[str, Any]:
+    """A query of ten documents that are made up, as in a request; always the same."""
+    draws, count = np.random.default_rng(0), 10
+    columns: dict[str, list[Any]] = {}
+    for name in scorer.features:
+        known = scorer.categories.get(name)
+        numbers = np.round(10 ** draws.uniform(-2, 3, count), 3).tolist()
+        columns[name] = numbers if known is None else [known[place % len(known)] for place in range(count)]
+    outside = scorer.base_scores
+    base = {} if outside is None else {"base_scores": columns.pop(outside)}
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return {"id": "example", "features": rows, **base, "items": [f"document-{place + 1}" for place in range(count)]}
 
 
 def _floats(values: Sequence[Any] | NDArray[Any], where: str) -> Floats:

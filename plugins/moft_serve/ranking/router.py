@@ -20,12 +20,11 @@ from moft_serve.models import Models, Served
 from moft_serve.ranking.arrow import MEDIA, body_of, stream_of
 from moft_serve.ranking.batcher import Batcher, Floats
 from moft_serve.ranking.bodies import Query, ScoreAnswer, ScoreRequest
-from moft_serve.ranking.features import FeatureReader
-from moft_serve.tradeoffs import Resolved, Steering, parse_model, resolve
+from moft_serve.ranking.features import FeatureReader, example_query
+from moft_serve.tradeoffs import GOALS, Resolved, Steering, parse_model, resolve
 
-TEXTS = ("model", "choice")
-"""Query parameters of an Arrow request that are texts; `weights` may be one, too, and all others are JSON."""
 PARAMETERS = ("model", "weights", "choice", "wish", "dial", "normalize", "expect")
+"""Fields of a request that may be query parameters."""
 _JSON = "application/json"
 
 
@@ -40,7 +39,7 @@ def score_router(models: Models, batcher: Batcher, limits: Limits) -> APIRouter:
     router = APIRouter(tags=["rankers"], responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}})
     body = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/ScoreRequest"}}, MEDIA: {}}, "required": True}
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": "Of an Arrow request."}
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": "As in the body."}
         for name in PARAMETERS
     ]
 
@@ -53,16 +52,16 @@ def score_router(models: Models, batcher: Batcher, limits: Limits) -> APIRouter:
     async def score(request: Request) -> Response:
         """Scores the documents of queries at weights of your choice, and ranks them.
 
-        The body is JSON, or an Arrow stream with a row for each document and the columns `query` and, if you like, `item`; then
-        the fields of the request are query parameters. With `Accept: application/vnd.apache.arrow.stream`, the answer is a stream.
+        The body is JSON, or an Arrow stream with a row for each document and the columns `query` and, if you like, `item`. All
+        fields but the queries may also be query parameters: `weights` as text, such as `clicks=0.3,dwell=0.7`, and the others as
+        in the body. With `Accept: application/vnd.apache.arrow.stream`, the answer is a stream.
         """
         asked, named = _asked(await _content(request), limits)
         served = models.get(asked.model)
         record = record_of(request)
         record.model = served.name
         if served.scorer is None:
-            text = f"model: {served.name!r} is no ranker; it writes text."
-            raise ApiError(400, text, param="model", code="wrong_task")
+            raise _no_ranker(served)
         lists = _lists(served, asked, limits)
         record.fields |= {"queries": len(lists), "documents": sum(map(len, lists))}
         if asked.wish is None:
@@ -83,6 +82,15 @@ def score_router(models: Models, batcher: Batcher, limits: Limits) -> APIRouter:
         expected = await asyncio.to_thread(_expected, served, common) if asked.expect else None
         return _answer(request, asked, served, common, own, scores, expected)
 
+    @router.get("/v1/models/{name}/example", response_model=ScoreRequest, response_model_exclude_none=True)
+    async def example(name: str) -> Response:
+        """A request with ten documents that are made up; it lacks weights, which may be query parameters."""
+        served = models.get(name)
+        if served.scorer is None:
+            raise _no_ranker(served)
+        content = {"model": served.name, "queries": [example_query(served.scorer)]}
+        return Response(json.dumps(content, ensure_ascii=False), media_type=_JSON)
+
     return router
 
 
@@ -93,10 +101,15 @@ async def _content(request: Request) -> dict[str, Any]:
         text = f"content-type: must be {_JSON} or {MEDIA}, not {media or 'nothing'!r}."
         raise ApiError(415, text, param="content-type", code="unsupported_media_type")
     body = await request.body()
-    if media == MEDIA:
-        return body_of(body) | _parameters(request.query_params)
-    if request.query_params:
-        raise ApiError(400, "query parameters are for Arrow; write the fields into the JSON body.", code="invalid_value")
+    content = body_of(body) if media == MEDIA else _json_of(body)
+    parameters = _parameters(request.query_params)
+    for name in content.keys() & parameters.keys():
+        raise ApiError(400, f"{name}: is in the body and in the address; give it once.", param=name, code="invalid_value")
+    return content | parameters
+
+
+def _json_of(body: bytes) -> dict[str, Any]:
+    """The fields of a JSON body."""
     try:
         content = parse_json(body)
         if b"NaN" in body or b"Infinity" in body:
@@ -116,8 +129,9 @@ def _parameters(given: Mapping[str, str]) -> dict[str, Any]:
     for name, text in given.items():
         if name not in PARAMETERS:
             raise ApiError(400, f"{name}: is no parameter; there are {', '.join(PARAMETERS)}.", param=name, code="invalid_value")
+        is_text = name in ("model", "choice") or (name == "weights" and not text.startswith(("{", "[")))
         try:
-            found[name] = text if name in TEXTS else parse_json(text)
+            found[name] = text if is_text else parse_json(text)
         except ValueError as error:
             raise ApiError(400, f"{name}: {text[:60]!r} is not JSON ({error}).", param=name, code="invalid_json") from error
     return found
@@ -160,7 +174,8 @@ def _lists(served: Served, asked: ScoreRequest, limits: Limits) -> list[Floats]:
 def _resolved(served: Served, asked: ScoreRequest, named: str | None) -> tuple[Resolved | None, list[Resolved]]:
     """What the request is steered to, if a query needs it, and what each query is."""
     is_own = [_has_own(query) for query in asked.queries]
-    common = None if all(is_own) and not _is_steered(asked) and named is None else resolve(served, asked, named=named)
+    is_needed = not all(is_own) or named is not None or any(getattr(asked, name) is not None for name in GOALS)
+    common = resolve(served, asked, named=named) if is_needed else None
     found: list[Resolved] = []
     known: dict[str, Resolved] = {}
     for number, (query, own) in enumerate(zip(asked.queries, is_own, strict=True)):
@@ -170,28 +185,24 @@ def _resolved(served: Served, asked: ScoreRequest, named: str | None) -> tuple[R
         merged, place = _merged(query, asked), f"queries[{number}]."
         key = merged.model_dump_json(include={"weights", "choice", "wish", "dial", "normalize"})
         if key not in known:
-            text = named if merged.weights is None and merged.choice is None and getattr(merged, "wish", None) is None else None
-            known[key] = resolve(served, merged, place, text)
+            is_of_request = query.weights is None and query.choice is None
+            known[key] = resolve(served, merged, place, named if is_of_request else None)
         found.append(known[key])
     return common, found
 
 
-def _is_steered(steering: Steering) -> bool:
-    return any(getattr(steering, name, None) is not None for name in ("weights", "choice", "wish", "dial"))
-
-
 def _has_own(query: Query) -> bool:
     """Whether a query has weights, a choice or a dial of its own."""
-    return _is_steered(query)
+    return any(value is not None for value in (query.weights, query.choice, query.dial))
 
 
 def _merged(query: Query, asked: ScoreRequest) -> Steering:
-    """The steering of a query: its own weights or choice, or else those of the request; and its own dial, or that of the request."""
+    """The steering of a query: weights or choice, and dial, of its own or else of the request."""
     if query.choice is not None:
-        return Steering(weights=query.weights, choice=query.choice, dial=query.dial)
+        return query
     dial = asked.dial if query.dial is None else query.dial
     if query.weights is not None:
-        return Steering(weights=query.weights, dial=dial, normalize=query.normalize or asked.normalize)
+        return query.model_copy(update={"dial": dial, "normalize": query.normalize or asked.normalize})
     return asked.model_copy(update={"dial": dial})
 
 
@@ -243,6 +254,10 @@ def _answer(
         stream = stream_of(ScoreAnswer.model_validate(content), [query.items for query in asked.queries])
         return Response(stream, media_type=MEDIA)
     return Response(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), media_type=_JSON)
+
+
+def _no_ranker(served: Served) -> ApiError:
+    return ApiError(400, f"model: {served.name!r} is no ranker; it writes text.", param="model", code="wrong_task")
 
 
 def _too_long(place: str, count: int, limits: Limits) -> ApiError:

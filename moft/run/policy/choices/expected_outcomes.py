@@ -51,7 +51,7 @@ class MeasuredOutcomes:
 
     Args:
         names: of the outcomes.
-        measured: `weights` `[n, m]`, `dials` `[n]`, `means` `[n, outcomes]`, `base` `[outcomes]`, and perhaps a `kernel`, as lists.
+        measured: lists `weights` `[n, m]`, `dials` `[n]`, `means` `[n, outcomes]`, `base` `[outcomes]`, and a `kernel` or None.
         split: of the data that was measured.
         told: errors of predictions by outcome, where they are known.
         source: the file, for messages.
@@ -209,4 +209,6 @@ def outcomes_of_front(front: Mapping[str, Any], names: OutcomeNames, betas: Tens
         "base": [base[place] for place in known],
         "kernel": None,
     }
-    return MeasuredOutcomes(OutcomeNames(kept, names.main if names.main in kept else None), measured, front["split"], None, source)
+    return MeasuredOutcomes(
+        OutcomeNames(kept, names.main if names.main in kept else None), measured, front["split"], None, source
+    )
