@@ -141,7 +141,8 @@ def _at(served: Served, weights: object, dial: object, param: str, **more: Any) 
     try:
         tradeoff = run.tradeoffs([(weights, dial, param.rpartition(".")[0] or ("model" if param == "model" else "the request"))])
         if isinstance(dial, list | dict):
-            run.policy.magnitude(tradeoff)  # refuses ratios of betas that the policy was not trained on
+            device = next((value.device for value in run.policy.state_dict().values()), tradeoff.weights.device)
+            run.policy.magnitude(tradeoff.to(device))  # refuses ratios of betas that the policy was not trained on
         notes = run.substitutions(tradeoff)
     except (DataError, ConfigError, ShapeError) as error:
         raise refused(error, param) from error
