@@ -21,7 +21,7 @@ ITEM = ("item", "item_id", "doc_id", "document_id")
 def body_of(content: bytes, most: int) -> dict[str, Any]:
     """The same as the JSON body of the queries in an Arrow stream.
 
-    What is made of it is not much larger than the stream: compressed buffers are refused, and so are more rows than a request has.
+    What is made of it is not much larger than the stream: compressed buffers are refused, and so are too many rows.
 
     Args:
         content: a table whose rows of a query stand together.
