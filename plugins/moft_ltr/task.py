@@ -296,8 +296,7 @@ class LTR:
         return self._stores[split].batches(self._budget, generator)
 
     def read(self, path: Path) -> Batches:
-        found = find_data(str(path), self._context.cache)
-        return self._read(open_dataset(found, self._context.cache, *self._reading()))
+        return self._read(open_dataset(find_data(str(path), self._context.cache), self._context.cache, *self._reading()))
 
     def read_frame(self, frame: object) -> Batches:
         return self._read(frame_dataset(frame, *self._reading()))
@@ -319,8 +318,7 @@ class LTR:
 
     def _scored(self, data: Dataset) -> Batches:
         """Queries that are only scored."""
-        parts = all_queries(data)
-        store = self._build_store(parts, is_labelled=False)
+        store = self._build_store(parts := all_queries(data), is_labelled=False)
         self._base_scores.fill(store, parts)
         return store.batches(self._budget)
 
