@@ -26,6 +26,17 @@ from moft.interfaces.task import (
     Task,
     WritesStartingConfig,
 )
+from moft.interfaces.text_engine import (
+    EncodedPrompt,
+    Finish,
+    TextEngine,
+    TextEngineSettings,
+    TextEvent,
+    TextRequest,
+    TextStream,
+    TokenSampling,
+    TokenScore,
+)
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -41,8 +52,10 @@ __all__ = [
     "Context",
     "ContextLoss",
     "EarlyChecks",
+    "EncodedPrompt",
     "Evaluator",
     "Feedback",
+    "Finish",
     "HasDerivatives",
     "HasSumDerivatives",
     "Indicator",
@@ -69,6 +82,13 @@ __all__ = [
     "SingleProcess",
     "Steered",
     "Task",
+    "TextEngine",
+    "TextEngineSettings",
+    "TextEvent",
+    "TextRequest",
+    "TextStream",
+    "TokenSampling",
+    "TokenScore",
     "Tracker",
     "Trainer",
     "UsesAdaptiveSampler",
