@@ -65,6 +65,7 @@ from moft.interfaces import (
     Evaluator,
     Feedback,
     HasDerivatives,
+    HasFormula,
     HasSumDerivatives,
     Indicator,
     InputCheck,
@@ -88,6 +89,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
     WeightedSum,
+    formula_of,
 )
 from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
@@ -162,6 +164,7 @@ __all__ = [
     "FromList",
     "Front",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "Injection",
@@ -246,6 +249,7 @@ __all__ = [
     "feature_names",
     "float_of",
     "fold_columns",
+    "formula_of",
     "generator_for",
     "hypervolume",
     "import_lightgbm",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moft import Component, hookimpl
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     import typer
     from rich.console import RenderableType
 
+    from moft import OpenedRun
     from moft.api import Plugins
 
 
@@ -44,3 +47,13 @@ def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] 
     from moft_llm.label_conflicts import describe_data
 
     return describe_data(path, plugins)
+
+
+@hookimpl
+def moft_export(run: OpenedRun, out: Path, options: Mapping[str, str]) -> Iterable[str] | None:
+    """Exports language models."""
+    if "moft_llm.task" not in sys.modules:  # the run is of another task, and the packages of this one may be missing
+        return None
+    from moft_llm.export.export_run import export_llm
+
+    return export_llm(run, out, options)
