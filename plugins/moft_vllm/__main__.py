@@ -80,7 +80,7 @@ def command(record: Mapping[str, Any], folder: Path, base: str | None, slots: in
             str(rank),
             "--max-loras",
             str(used + 1),
-        ]  # one stays free for the base model
+        ]  # and the base model for the base model
         words += ["--lora-target-modules", *record["lora"]["targets"]]
         if record["has_gates"]:
             words += ["--max-cpu-loras", str(max(kept, used) + 1)]

@@ -18,7 +18,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass
 class _Entry:
-    weights: Sequence[float]
+    weights: Sequence[float] | None
     users: int = 0
     folder: Path | None = None
 
@@ -40,8 +40,8 @@ class Adapters:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._numbers, self._lock = count(1), Lock()
 
-    def use(self, name: str, weights: Sequence[float]) -> None:
-        """A request begins to use an adapter."""
+    def use(self, name: str, weights: Sequence[float] | None) -> None:
+        """A request begins to use an adapter; without weights, it is one that changes nothing."""
         with self._lock:
             entry = self._entries.setdefault(name, _Entry(weights))
             entry.users += 1

@@ -78,8 +78,8 @@ class Middleware:
         headers = [pair for pair in scope["headers"] if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
         scope = {**scope, "headers": [*headers, (b"content-length", str(len(rewritten)).encode())]}
         adapters = self._served.adapters
-        if new.adapter is not None and new.tradeoff is not None:
-            adapters.use(new.adapter, new.tradeoff.weights)
+        if new.adapter is not None:
+            adapters.use(new.adapter, None if new.tradeoff is None else new.tradeoff.weights)
         try:
             await self._app(scope, _once(rewritten, receive), self._told(new, send))
         finally:

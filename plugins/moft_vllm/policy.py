@@ -104,10 +104,17 @@ class Policy:
             raise FolderError("a policy without a prefix has no embeddings.")
         return torch.cat([prefix.to(self.embeddings.dtype), self.embeddings[torch.tensor(tokens, dtype=torch.long)]])
 
-    def write_adapter(self, weights: Sequence[float], folder: Path) -> None:
-        """Writes the PEFT LoRA adapter at objective weights, with the gates multiplied into B, into a new folder."""
+    def write_adapter(self, weights: Sequence[float] | None, folder: Path) -> None:
+        """Writes the PEFT LoRA adapter at objective weights, with the gates multiplied into B, into a new folder.
+
+        Args:
+            weights: in order; None for an adapter that changes nothing, which is the base model.
+            folder: to make.
+        """
         tensors = dict(self.lora)
-        for layer, gate in self.gates(weights).items():
+        if weights is None:
+            tensors = {name: value if ".lora_A." in name else torch.zeros_like(value) for name, value in tensors.items()}
+        for layer, gate in ({} if weights is None else self.gates(weights)).items():
             name = f"base_model.model.{layer}.lora_B.weight"
             tensors[name] = (tensors[name] * gate).contiguous()
         folder.mkdir(parents=True)

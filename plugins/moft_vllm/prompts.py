@@ -12,21 +12,23 @@ from moft_vllm.errors import RequestError
 EMBEDDED = "moft-embedded"
 """The role of the one message that holds a whole prompt as embeddings. No request can send it."""
 
+MOST_PROMPTS = 64
+"""In one request; each becomes embeddings in memory."""
+
 
 class Prompts:
     """Turns prompts into tokens, as the run's template does.
 
     Args:
         template: of the run: `kind`, which is `chat` for the tokenizer's own chat template, else `format` with the texts `before`
-            and `after` the prompt; `adds_begin`, whether the token of the begin is put before a text; `splits`, whether names of
-            control tokens in messages are text, which cannot be done here.
+            and `after` the prompt; `adds_begin`, whether the token of the begin is put before a text; `control_tokens`, names
+            that were text in training, which cannot be done here.
         tokenizer: of the policy.
         rows: of the embeddings; tokens are below it.
     """
 
     def __init__(self, template: Mapping[str, Any], tokenizer: Any, rows: int | None) -> None:
         self._template, self._tokenizer, self._rows = template, tokenizer, rows
-        self._controls = sorted({str(token) for token in tokenizer.all_special_tokens} | set(tokenizer.get_added_vocab()))
 
     def of_completion(self, prompt: object) -> list[list[int]]:
         """The tokens of each prompt of a completion: texts as they are, or tokens.
@@ -37,6 +39,8 @@ class Prompts:
         if isinstance(prompt, str):
             return [self._of_text(prompt)]
         if isinstance(prompt, list) and prompt:
+            if not isinstance(prompt[0], int) and len(prompt) > MOST_PROMPTS:
+                raise RequestError(f"prompt: {len(prompt)} prompts in one request, of at most {MOST_PROMPTS}.", "prompt")
             if all(isinstance(each, str) for each in prompt):
                 return [self._of_text(each) for each in prompt]
             several = prompt if all(isinstance(each, list) for each in prompt) else [prompt]
@@ -79,7 +83,7 @@ class Prompts:
             if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or message["role"] == EMBEDDED:
                 raise RequestError("messages: each must be an object with a role, such as user, and content.", "messages")
             for text in _texts(message.get("content")):
-                found = [token for token in self._controls if token in text] if self._template["splits"] else []
+                found = [token for token in self._template["control_tokens"] if token in text]
                 if found:
                     told = f"messages: {found[0]!r} is a control token, which a text cannot have on this server."
                     raise RequestError(told, "messages")

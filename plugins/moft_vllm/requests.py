@@ -31,7 +31,7 @@ class Rewritten:
     Args:
         body: its JSON; None for the request as it came.
         tradeoff: that it is served at; None for the base model.
-        adapter: the name of the adapter of this tradeoff; None where all tradeoffs share one, or there is none.
+        adapter: the name of the adapter that it needs; None where all tradeoffs share one, or there is none.
     """
 
     body: bytes | None
@@ -71,7 +71,7 @@ class Requests:
         if tradeoff is None:
             if self._policy.prefix_length and _PLACEHOLDER in json.dumps(body, ensure_ascii=False):
                 raise RequestError(f"the request has {_PLACEHOLDER!r}, which stands for something else on this server.")
-            return Rewritten(None, None, None)
+            return self._for_base(body)
         new = {name: value for name, value in body.items() if name not in FIELDS}
         new["model"] = adapter = self._policy.record["name"]
         if self._policy.has_gates:
@@ -86,6 +86,13 @@ class Requests:
             self._prompts.of_chat(body)
             new["add_special_tokens"] = True
         return Rewritten(json.dumps(new).encode(), tradeoff, adapter if self._policy.has_gates else None)
+
+    def _for_base(self, body: Mapping[str, Any]) -> Rewritten:
+        """A request for the base model; beside adapters, as one that changes nothing: on a CPU, rows without any get the last."""
+        if not self._policy.has_gates:
+            return Rewritten(None, None, None)
+        adapter = f"{self._policy.record['base_name']}:base"
+        return Rewritten(json.dumps({**body, "model": adapter}).encode(), None, adapter)
 
     def _embed(self, path: str, body: dict[str, Any], tradeoff: Tradeoff, longest: int | None) -> None:
         """Puts embeddings, with the soft tokens before them, in the place of the prompt."""

@@ -27,6 +27,7 @@ from moft_llm.generation.prepare_model import end_tokens
 from moft_llm.loading.transformers_logging import quiet
 from moft_llm.network.architecture import embeddings_of
 from moft_llm.network.language_model import LanguageModel
+from moft_vllm.errors import FolderError
 from moft_vllm.policy import ADAPTER, BASE, EMBEDDINGS, POLICY, RECORD, SCHEMA, TEMPLATE, TOKENIZER, Policy
 from moft_vllm.prompts import EMBEDDED
 
@@ -58,7 +59,10 @@ def export_vllm(llm_run: LLMRun, out: Path, provenance: Provenance) -> list[str]
     """
     policy = _checked(llm_run)
     conditioner: Any = policy.conditioner
-    formula = formula_of(conditioner)
+    try:
+        formula = formula_of(conditioner)
+    except ConfigError as error:
+        raise ConfigError(f"--for vllm: {error} Export weightings of it by --as peft.") from error
     count = len(llm_run.opened.names)
     points = torch.cat([torch.eye(count), torch.full((1, count), 1 / count)])
     (assignment,) = llm_run.assignments(Tradeoff(points, llm_run.opened.trained_betas))
@@ -104,7 +108,7 @@ def export_vllm(llm_run: LLMRun, out: Path, provenance: Provenance) -> list[str]
         (folder / CARD).write_text(vllm_page(llm_run, record, fields, START, PICTURE if has_picture else None), "utf-8")
         for weights in folder.rglob("*.safetensors"):
             weights.chmod((folder / CARD).stat().st_mode)
-        _compare(Policy.read(folder), points, injected.prefix, injected.gates)
+        _compare(_read(folder), points, injected.prefix, injected.gates)
     return [f"{out}: the policy at any weights, for vLLM. `{out / START}` starts it, and {out / CARD} says how to use it."]
 
 
@@ -140,7 +144,8 @@ def _lora(model: LanguageModel) -> dict[str, Any] | None:
 
 def _template(template: Template) -> dict[str, Any]:
     """How prompts become text."""
-    common = {"adds_begin": bool(template.begin), "splits": template.is_splitting}
+    controls = template.splitter.names if template.is_splitting else ()
+    common = {"adds_begin": bool(template.begin), "control_tokens": list(controls)}
     if template.text == "chat":
         return {"kind": "chat", **common}
     before, after = ("", "") if template.text == "none" else template.text.rstrip(" ").split(PLACEHOLDER)
@@ -188,6 +193,18 @@ def _write_package(folder: Path) -> None:
     (about / "entry_points.txt").write_text(f"[vllm.general_plugins]\nmoft = {PACKAGE}.vllm_plugin:register\n", "utf-8")
     (folder / START).write_text(_START, "utf-8")
     (folder / START).chmod(0o755)
+
+
+def _read(folder: Path) -> Policy:
+    """The policy as it will be served.
+
+    Raises:
+        ConfigError: its formula is of a kind that is not known there, such as one of another plugin.
+    """
+    try:
+        return Policy.read(folder)
+    except FolderError as error:
+        raise ConfigError(f"--for vllm: {error} Export weightings of it by --as peft.") from error
 
 
 def _compare(exported: Policy, points: Tensor, prefix: Tensor | None, gates: Mapping[str, Tensor]) -> None:

@@ -129,7 +129,7 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
             f"**Weights are rounded to multiples of 1/{record['steps']}**, because each weighting is a LoRA adapter, which is "
             "made when it is asked for. `--steps 100` rounds to hundredths, `--steps 0` not at all. Choices are exact.",
             "**At most 16 weightings run in one step of the engine**; requests at others wait. `--slots 32` allows for more, "
-            "and takes memory for each. One more slot stays free, since the base model would else get an adapter on a CPU.",
+            "and takes memory for each. One more slot is for the base model, which is an adapter that changes nothing.",
             "Adapters that nobody uses are unloaded, the oldest first, once there are four for each slot (`--kept`). They lie in "
             "shared memory meanwhile.",
         ]
@@ -142,7 +142,7 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
             "`echo`, `suffix`, `prompt_logprobs`, `truncate_prompt_tokens` and speculative decoding do not go with them.",
         ]
     notes.append(_CLOSED)
-    if record["template"]["splits"]:
+    if record["template"]["control_tokens"]:
         notes.append("A message with the name of a control token is refused; in training, such names were read as text.")
     return [*notes, "Run one API server for an engine; `--api-server-count` is refused."]
 

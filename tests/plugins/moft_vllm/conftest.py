@@ -53,7 +53,7 @@ def record_of(**changes: Any) -> dict[str, Any]:
         **{"schema": SCHEMA, "name": "moft", "base": "owner/base", "base_name": "owner/base", "is_base_inside": False},
         **{"dtype": "float32", "objectives": list(NAMES), "steps": 0, "prefix": 3, "has_gates": False, "end_tokens": [1]},
         **{"choices": {"gentle": {"weights": {"brief": 0.123, "calm": 0.877}, "dial": 1.0}}},
-        **{"template": {"kind": "format", "before": "", "after": "", "adds_begin": False, "splits": True}},
+        **{"template": {"kind": "format", "before": "", "after": "", "adds_begin": False, "control_tokens": ["</s>"]}},
         **{"lora": {"rank": 4, "targets": ["q_proj"]}, "formula": {"kind": "hpt", "rank": 2}},
     }
     record["choices"]["far"] = {"weights": {"brief": 0.5, "calm": 0.5}, "dial": 4.0}

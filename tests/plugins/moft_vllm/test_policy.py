@@ -48,6 +48,13 @@ def test_gates_are_multiplied_into_b_of_the_adapter(exported, tmp_path):
     assert (tmp_path / "one" / "adapter_config.json").exists()
 
 
+def test_the_base_model_is_an_adapter_that_changes_nothing(exported, tmp_path):
+    Policy.read(exported("hyper-lora")).write_adapter(None, tmp_path / "base")
+    written = load_file(tmp_path / "base" / "adapter_model.safetensors")
+    assert set(written) == set(lora())
+    assert all(bool(value.any()) == (".lora_A." in name) for name, value in written.items())
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

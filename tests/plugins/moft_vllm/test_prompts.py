@@ -54,6 +54,6 @@ def test_chats_have_the_tokens_of_moft(tiny_models):
 def test_a_template_that_takes_no_such_messages_is_told_in_one_line(tiny_models):
     tokenizer = AutoTokenizer.from_pretrained(tiny_models())
     tokenizer.chat_template = "{{ raise_exception('one\n line') }}"
-    prompts = Prompts({"kind": "chat", "adds_begin": False, "splits": True}, tokenizer, None)
+    prompts = Prompts({"kind": "chat", "adds_begin": False, "control_tokens": []}, tokenizer, None)
     with pytest.raises(RequestError, match=r"^messages: the chat template does not take them \(one line\)\.$"):
         prompts.of_chat({"messages": [{"role": "user", "content": "a"}]})

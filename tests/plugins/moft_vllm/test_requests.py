@@ -90,6 +90,12 @@ def test_a_request_for_the_base_model_goes_as_it_came(soft):
     assert (new.body, new.tradeoff, new.adapter) == (None, None, None)
 
 
+def test_beside_adapters_the_base_model_is_one_too(gated):
+    new = rewritten(gated, COMPLETIONS, model="owner/base", prompt="a")
+    assert (json.loads(new.body), new.tradeoff) == ({"model": "owner/base:base", "prompt": "a"}, None)
+    assert new.adapter == "owner/base:base"
+
+
 USER = {"role": "user", "content": "a"}
 
 
@@ -99,6 +105,7 @@ USER = {"role": "user", "content": "a"}
         (COMPLETIONS, {"prompt": None}, "prompt: must be a text, a list of texts, or tokens of the model."),
         (COMPLETIONS, {"prompt": []}, "prompt: must be a text, a list of texts, or tokens of the model."),
         (COMPLETIONS, {"prompt": [300]}, "prompt: must be a text, a list of texts, or tokens of the model."),
+        (COMPLETIONS, {"prompt": ["a"] * 65}, "prompt: 65 prompts in one request, of at most 64."),
         (COMPLETIONS, {"prompt": [[1], []]}, "prompt: must be a text, a list of texts, or tokens of the model."),
         (COMPLETIONS, {"prompt": "a", "prompt_embeds": "x"}, "prompt_embeds: embeddings are not accepted"),
         (

@@ -28,6 +28,8 @@ METHODS = {
     "hyper-lora": "{name: cos-dpo, conditioner: hyper-lora}",
     "both": "{name: cos-dpo, conditioner: [hpt, hyper-lora]}",
 }
+ALPHAS = {"hpt": 0.25, "hyper-lora": 4, "both": 0.25}
+"""Of LoRA: so little that training leaves a model that writes text, and so much that it depends on the weights."""
 STARTS = ["Once upon a time", "The little dog", "Lily saw a big", "One day, Tom"]
 PROMPTS = [f"{STARTS[number % 4]} {'and then ' * (number // 16)}".strip() for number in range(COUNT)]
 WEIGHTS = [[number / 64, 1 - number / 64] for number in range(COUNT)]
@@ -36,7 +38,8 @@ WEIGHTS = [[number / 64, 1 - number / 64] for number in range(COUNT)]
 @pytest.fixture(scope="module", params=METHODS)
 def served(request, tuned, stories, tmp_path_factory):
     """The kind of policy, its run, and the address of its server."""
-    run, place = tuned(METHODS[request.param], model=stories("stories15m")), tmp_path_factory.mktemp("vllm")
+    lora, place = f"{{rank: 4, alpha: {ALPHAS[request.param]}}}", tmp_path_factory.mktemp("vllm")
+    run = tuned(METHODS[request.param], lora=lora, model=stories("stories15m"))
     assert main(["export", str(run), str(place / "out"), "--for", "vllm"]) == 0
     options = ("--slots", str(SLOTS), "--kept", str(KEPT), "--max-model-len", "128", "--max-num-seqs", "32")
     with vllm_server(place / "out", place / "log", *options) as url:
@@ -78,7 +81,7 @@ def test_completions_have_the_tokens_of_moft_at_more_weightings_than_slots(serve
     bodies = [asked(weights, prompt=prompt) for prompt, weights in zip(PROMPTS, WEIGHTS, strict=True)]
     found = tokens_of(ask_all(url, COMPLETIONS, bodies, 32))
     assert [number for number in range(COUNT) if found[number] != expected[number]] == []
-    assert len({tuple(row) for row in found}) > len(STARTS)
+    assert len({tuple(row) for row in found}) > COUNT / 2
 
 
 def test_chats_have_the_tokens_of_moft(served, expected):

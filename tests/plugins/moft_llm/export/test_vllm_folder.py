@@ -16,6 +16,7 @@ from huggingface_hub import metadata_load
 from torch.testing import assert_close
 
 import moft
+from moft import ConfigError
 from moft.cli.app import main
 from moft_vllm.policy import RECORD, Policy
 from moft_vllm.served import open_served
@@ -173,5 +174,25 @@ def test_other_policies_are_refused_in_one_line(method, told, tuned, tmp_path, c
     assert main(["export", str(run), str(tmp_path / "out"), "--for", "vllm"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"moft: error: {told}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("formula", ["unknown", "missing"])
+def test_a_conditioner_that_cannot_be_computed_elsewhere_is_refused(formula, tuned, tmp_path, capsys, monkeypatch):
+    def missing(conditioner):
+        raise ConfigError("the conditioner Mine has no formula that an export could write down.")
+
+    told = "--for vllm: the conditioner Mine has no formula"
+    if formula == "unknown":
+        told = "--for vllm: the policy's formula is of the kind 'mine', which this version of moft_vllm does not know."
+    changed = missing if formula == "missing" else lambda conditioner: {"kind": "mine"}
+    monkeypatch.setattr("moft_llm.export.vllm_folder.formula_of", changed)
+    run = tuned()
+    capsys.readouterr()
+    assert main(["export", str(run), str(tmp_path / "out"), "--for", "vllm"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"moft: error: {told}")
+    assert error.endswith(" Export weightings of it by --as peft.\n")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
