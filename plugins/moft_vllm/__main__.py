@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.steps is not None:
         variables[STEPS] = str(options.steps)
     if options.print:
-        print(" ".join([*(f"{name}={value}" for name, value in variables.items()), "python", *arguments, *more]))
+        print(shlex.join([*(f"{name}={value}" for name, value in variables.items()), "python", *arguments, *more]))
         return 0
     return os.execve(sys.executable, [sys.executable, *arguments, *more], {**os.environ, **variables})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -54,7 +55,7 @@ llama-server -m base.gguf --lora-init-without-apply \\
 Each request names the scales. Requests at other scales wait for each other, since llama.cpp does not batch them together.
 
 ```
-curl localhost:8080/completion -d '{request}'
+curl localhost:8080/completion -d {request}
 ```
 
 `{file}` has the scales at these weights:
@@ -201,8 +202,8 @@ def _page(llm_run: LLMRun, adapters: Sequence[Mapping[str, str]], table: Sequenc
         base=base,
         scale=scale,
         adapters="\n".join(lines),
-        options=" \\\n".join(f"  --lora {json.dumps(each['file'])}" for each in adapters),
-        request=json.dumps(request),
+        options=" \\\n".join(f"  --lora {each['file']}" for each in adapters),
+        request=shlex.quote(json.dumps(request)),
         file=SCALES,
         names=" | ".join(names),
         ids=" | ".join(f"id {number}" for number in range(len(adapters))),

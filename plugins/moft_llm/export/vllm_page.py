@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,8 +35,8 @@ Objective weights are not negative and sum to 1. They stand in the name of the m
 order:
 
 ```
-curl localhost:8000/v1/completions -H 'Content-Type: application/json' -d '{by_name}'
-curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' -d '{by_field}'
+curl localhost:8000/v1/completions -H 'Content-Type: application/json' -d {by_name}
+curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' -d {by_field}
 ```
 
 {choices}With OpenAI's client for Python, give `extra_body={{"weights": ...}}`. Streaming, `n`, `stop`, `seed` and `logprobs` are
@@ -86,8 +87,8 @@ def vllm_page(llm_run: LLMRun, record: Mapping[str, Any], fields: Mapping[str, A
         base=base,
         start=start,
         where=_where(record),
-        by_name=json.dumps({"model": f"{record['name']}:{label}", "prompt": "Hello"}),
-        by_field=json.dumps(chat),
+        by_name=_quoted({"model": f"{record['name']}:{label}", "prompt": "Hello"}),
+        by_field=_quoted(chat),
         choices=_choices(record),
         template="the chat template of the model" if text == "chat" else f"`{text}`",
         notes="\n".join(f"- {note}" for note in _notes(record)),
@@ -97,6 +98,11 @@ def vllm_page(llm_run: LLMRun, record: Mapping[str, Any], fields: Mapping[str, A
     more = {"library_name": "vllm", "pipeline_tag": "text-generation", "tags": ["moft", "multi-objective", "lora", "vllm"]}
     whole: str = redacted(front_matter({**fields, **more}) + page)
     return whole
+
+
+def _quoted(body: Mapping[str, Any]) -> str:
+    """JSON as a word of the shell."""
+    return shlex.quote(json.dumps(body, ensure_ascii=False))
 
 
 def _where(record: Mapping[str, Any]) -> str:
@@ -117,7 +123,8 @@ def _choices(record: Mapping[str, Any]) -> str:
         listed = ", ".join(f"`{each}`" for each in served)
         text = f'Choices are weights with a name: `{name}:{served[0]}`, or `"choice": "{served[0]}"`. There are {listed}. '
     if others:
-        text += f"A dial of their own have {', '.join(f'`{each}`' for each in others)}, so they are not served here. "
+        listed = ", ".join(f"`{each}`" for each in others)
+        text += f"Not served here, because of a dial of their own: {listed}. "
     return text
 
 

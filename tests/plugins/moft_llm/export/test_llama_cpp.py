@@ -72,7 +72,7 @@ def test_the_adapters_at_their_scales_are_the_soup(family, tuned, tmp_path, caps
             np.testing.assert_allclose(change, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
     page = (out / "README.md").read_text(encoding="utf-8")
     assert "base_model: owner/small" in page
-    assert '  --lora "brief-calm.gguf"\n' in page
+    assert "  --lora brief-calm.gguf\n" in page
     assert "| 0.3 | 0.7 | 0.09 | 0.49 | 0.21 |" in page
 
 
