@@ -67,6 +67,7 @@ from moft.interfaces import (
     Feedback,
     Finish,
     HasDerivatives,
+    HasFormula,
     HasSumDerivatives,
     Indicator,
     InputCheck,
@@ -98,6 +99,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
     WeightedSum,
+    formula_of,
 )
 from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
@@ -174,6 +176,7 @@ __all__ = [
     "FromList",
     "Front",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "Injection",
@@ -266,6 +269,7 @@ __all__ = [
     "feature_names",
     "float_of",
     "fold_columns",
+    "formula_of",
     "generator_for",
     "hypervolume",
     "import_lightgbm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moft.interfaces.conditioner import Conditioner
+from moft.interfaces.conditioner import Conditioner, HasFormula, formula_of
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, HasSumDerivatives, ListContext, Loss
@@ -57,6 +57,7 @@ __all__ = [
     "Feedback",
     "Finish",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "InputCheck",
@@ -94,4 +95,5 @@ __all__ = [
     "UsesAdaptiveSampler",
     "WeightedSum",
     "WritesStartingConfig",
+    "formula_of",
 ]
