@@ -27,6 +27,7 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from moft.hooks.plugin_manager import Plugins
     from moft.run.policy.open_run import OpenedRun as OpenedRun
+    from moft.run.policy.run_page import SteeringPage as SteeringPage
 
 
 def open_run(path: Path | str, *, device: str = "auto", trust: bool = False, plugins: Plugins | None = None) -> OpenedRun:

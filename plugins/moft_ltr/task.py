@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from moft.api import (
     Context,
     Count,
     Default,
+    ExampleQuery,
     FeatureTable,
     InputCheck,
     Layers,
@@ -33,7 +34,7 @@ from moft.api import (
     tensor_to_text,
     text_to_tensor,
 )
-from moft_ltr.base.array_lists import array_reader
+from moft_ltr.base.array_lists import array_reader, example_queries
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.base_source import RankerReader
@@ -296,8 +297,7 @@ class LTR:
         return self._stores[split].batches(self._budget, generator)
 
     def read(self, path: Path) -> Batches:
-        found = find_data(str(path), self._context.cache)
-        return self._read(open_dataset(found, self._context.cache, *self._reading()))
+        return self._read(open_dataset(find_data(str(path), self._context.cache), self._context.cache, *self._reading()))
 
     def read_frame(self, frame: object) -> Batches:
         return self._read(frame_dataset(frame, *self._reading()))
@@ -306,6 +306,9 @@ class LTR:
         part = no_queries(self._layout_of_table, len(self._reading()[1].names))
         given = self._inputs, self._network_inputs(), self._batch_inputs, self._context.device
         return array_reader(self._base_scores, part, *given)
+
+    def example_queries(self, count: int) -> Sequence[ExampleQuery]:
+        return example_queries(self._open_splits()["validation"][0], self.array_reader(), count)
 
     def _reading(self) -> tuple[TableColumns, Layout]:
         """How tables are read that are only scored."""
@@ -393,6 +396,5 @@ class LTR:
 
     def _build_store(self, parts: tuple[QuerySubset, ...], *, is_labelled: bool = True) -> ListStore:
         """The queries of `parts` on the device; their reference scores are still to be filled in."""
-        network, settings = self._network_inputs(), LabelSettings(self._columns, self._main, self._side)
-        given = self._inputs, network, self._batch_inputs, settings, self._context.device
-        return build_store(parts, *given, is_labelled=is_labelled)
+        given = self._inputs, self._network_inputs(), self._batch_inputs, LabelSettings(self._columns, self._main, self._side)
+        return build_store(parts, *given, self._context.device, is_labelled=is_labelled)

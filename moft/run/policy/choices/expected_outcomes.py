@@ -53,25 +53,10 @@ def expected_outcomes(folder: RunFolder, weights: Tensor, dial: float) -> dict[s
         ConfigError: nothing was measured for a choice yet.
         RunError: the file is damaged, or it is of another policy.
     """
-    file = folder.choices / OUTCOMES
-    if not file.exists():
+    record = measured_outcomes(folder, weights.shape[1])
+    if record is None:
         raise ConfigError(f"{folder.path}: has no measurements to predict outcomes from; `moft choose` makes them.")
-    record: dict[str, Any] = read_expected(file, {}, _AGAIN)
-    check_schema(record.get("schema"), SCHEMA, file)
-    check_expected(record, _RECORD, file, _AGAIN)
-    if record["policy"] != policy_hash(folder):
-        raise RunError(f"{file}: was measured with another policy than the one of this run. {_AGAIN}")
-    own = record["surrogate"]
-    n, m, k = len(own["dials"]), weights.shape[1], len(record["names"])
-    shapes = [
-        len(own["weights"]) == len(own["means"]) == n,
-        0 < n <= MOST_MEASURED,
-        all(len(row) == m and 0 <= min(row) <= max(row) <= 1 for row in own["weights"]),
-    ]
-    shapes += [all(len(row) == k for row in own["means"]), len(own["base"]) == k]
-    shapes += [len(own["kernel"]) == 3, min([*own["kernel"], *own["dials"]], default=0) > 0]
-    if not all(shapes) or any(len(row) != k for row in record["held_out"].values()):
-        raise RunError(f"{file}: is damaged; its parts do not fit together. {_AGAIN}")
+    own, file = record["surrogate"], folder.choices / OUTCOMES
     try:
         with np.errstate(over="raise", invalid="raise"):
             values = surrogate_of(own).predict(weights, torch.tensor([dial]))
@@ -81,3 +66,35 @@ def expected_outcomes(folder: RunFolder, weights: Tensor, dial: float) -> dict[s
         raise RunError(f"{file}: is damaged; what it predicts is not finite. {_AGAIN}")
     rows = zip(record["names"], values[0].tolist(), record["held_out"]["error"], own["base"], strict=True)
     return {name: Expected(value, error, base) for name, value, error, base in rows}
+
+
+def measured_outcomes(folder: RunFolder, m: int) -> dict[str, Any] | None:
+    """What was measured for the latest choice of a run, with the surrogate; None if there was no choice.
+
+    Args:
+        folder: of the run.
+        m: objectives.
+
+    Raises:
+        RunError: the file is damaged, or it is of another policy.
+    """
+    file = folder.choices / OUTCOMES
+    if not file.exists():
+        return None
+    record: dict[str, Any] = read_expected(file, {}, _AGAIN)
+    check_schema(record.get("schema"), SCHEMA, file)
+    check_expected(record, _RECORD, file, _AGAIN)
+    if record["policy"] != policy_hash(folder):
+        raise RunError(f"{file}: was measured with another policy than the one of this run. {_AGAIN}")
+    own = record["surrogate"]
+    n, k = len(own["dials"]), len(record["names"])
+    shapes = [
+        len(own["weights"]) == len(own["means"]) == n,
+        0 < n <= MOST_MEASURED,
+        all(len(row) == m and 0 <= min(row) <= max(row) <= 1 for row in own["weights"]),
+    ]
+    shapes += [all(len(row) == k for row in own["means"]), len(own["base"]) == k]
+    shapes += [len(own["kernel"]) == 3, min([*own["kernel"], *own["dials"]], default=0) > 0]
+    if not all(shapes) or any(len(row) != k for row in record["held_out"].values()):
+        raise RunError(f"{file}: is damaged; its parts do not fit together. {_AGAIN}")
+    return record
