@@ -78,7 +78,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(BASE): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e ".[lightgbm]"
+	$(INSTALL) -e ".[lightgbm,serve]"
 	@touch $@
 
 $(LLM): pyproject.toml constraints.txt | $(BIN)/python

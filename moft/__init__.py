@@ -26,6 +26,10 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from moft.hooks.plugin_manager import Plugins
+    from moft.run.policy.batch_scorer import BatchScorer as BatchScorer
+    from moft.run.policy.choices.choice_files import NamedChoice as NamedChoice
+    from moft.run.policy.choices.expected_outcomes import MeasuredOutcomes as MeasuredOutcomes
+    from moft.run.policy.choices.predicted_choice import PredictedChoice as PredictedChoice
     from moft.run.policy.open_run import OpenedRun as OpenedRun
     from moft.run.policy.run_page import SteeringPage as SteeringPage
 

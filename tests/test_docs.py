@@ -1,7 +1,8 @@
 """The documentation: what its pages show runs, what they name exists, and what exists is named.
 
 A page is read from top to bottom in a folder of its own, in which `configs/` lies. A fence with `console` holds commands after
-`$ ` and what they print, in which numbers may differ and `...` stands for anything. One with `python` is run, in one namespace
+`$ ` and what they print, in which numbers may differ and `...` stands for anything. A server is started by a command that ends in
+`&`, with another port than the page shows, and has to end well after the page. One with `python` is run, in one namespace
 for the page. One with `yaml` is a config, or a piece of one, whose settings must exist. A comment above a fence changes that:
 `<!-- file: NAME -->` writes it to a file, `<!-- check-only: REASON -->` runs nothing and checks commands by their options.
 What stands between `<!-- generated: ... -->` and `<!-- /generated -->` is made by `make reference`; its `py` is shown only.
@@ -18,6 +19,7 @@ import re
 import runpy
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -168,12 +170,19 @@ class Reader:
         page: which.
         folder: where.
         patch: undone after the test.
+        warm: a program that stands for Python, for servers.
+        names: of the namespace of the page.
+        servers: that were started.
+        ports: of servers, by those that the page shows.
     """
 
     page: Path
     folder: Path
     patch: pytest.MonkeyPatch
+    warm: str = ""
     names: dict[str, Any] = field(default_factory=dict)
+    servers: list[subprocess.Popen[str]] = field(default_factory=list)
+    ports: dict[str, str] = field(default_factory=dict)
 
     def read(self, fence: Fence) -> None:
         place = f"{name_of(self.page)}:{fence.line}"
@@ -183,7 +192,7 @@ class Reader:
             path.write_text(fence.text, encoding="utf-8")
         elif fence.kind == "python" and fence.is_run:
             script = self.folder / f"fence-{fence.line}.py"
-            script.write_text(fence.text, encoding="utf-8")
+            script.write_text(self.with_ports(fence.text), encoding="utf-8")
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 self.names = runpy.run_path(str(script), init_globals=self.names)
@@ -194,8 +203,38 @@ class Reader:
                 else:
                     check_words(command, place)
 
+    def with_ports(self, text: str) -> str:
+        """A text with the ports at which servers listen."""
+        for shown, port in self.ports.items():
+            text = text.replace(f":{shown}", f":{port}")
+        return text
+
+    def start(self, words: list[str]) -> None:
+        """Starts a server on a port that is free, and waits until it listens."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        place = words.index("--port") + 1
+        self.ports[words[place]], words[place] = port, port
+        server = subprocess.Popen([self.warm, "-m", *words], cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        self.servers.append(server)
+        assert server.stderr is not None
+        line = server.stderr.readline()
+        assert f":{port}" in line, line + server.stderr.read()
+
+    def end(self) -> None:
+        """Stops all servers, which have to end well."""
+        for server in self.servers:
+            server.terminate()
+            _, told = server.communicate(timeout=30)
+            assert server.returncode == 0, told
+
     def run(self, command: str, expected: str, place: str) -> None:
         words = shlex.split(command)
+        if words[-1] == "&":
+            self.start(words[:-1])
+            return
+        command = self.with_ports(command)
         while re.fullmatch(r"[A-Z_]+=.*", words[0]):
             name, _, value = words.pop(0).partition("=")
             self.patch.setenv(name, value)
@@ -260,8 +299,9 @@ def test_what_a_page_shows_works(
     request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if "$ moft sweep" in TEXTS[page] or "$ pytest " in TEXTS[page]:
-        python = Path(request.getfixturevalue("warm"))
+    warm = request.getfixturevalue("warm") if re.search(r"^\$ (moft sweep|pytest|.* &$)", TEXTS[page], re.M) else ""
+    if warm:
+        python = Path(warm)
         programs = tmp_path_factory.mktemp("programs")
         (programs / "pytest").write_text(f'#!/bin/sh\nexec "{python}" -m pytest "$@"\n', encoding="utf-8")
         (programs / "pytest").chmod(0o755)
@@ -270,9 +310,12 @@ def test_what_a_page_shows_works(
         for name in ("lists", "first.yaml", "runs"):
             source = first_run / name
             shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
-    reader = Reader(page, folder, monkeypatch)
-    for fence in FENCES[page]:
-        reader.read(fence)
+    reader = Reader(page, folder, monkeypatch, warm)
+    try:
+        for fence in FENCES[page]:
+            reader.read(fence)
+    finally:
+        reader.end()
 
 
 @every_page_with("yaml")

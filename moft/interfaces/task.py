@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -181,12 +181,17 @@ class ArrayReader:
         categories: by name of a column of categories, what the codes 0, 1, ... stand for.
         read: an array `[list, features]` float32 to the inputs of a batch of this list alone, and its reference, `[1, list]`.
         trees: where the reference comes from, if these are trees that read the array as it is.
+        read_lists: arrays of several lists to batches of them, numbered in their order, as of a file with these lists alone; None
+            where only one list at a time is read.
+        base_scores: name of the column with the scores of a base model that is outside; None where it is inside.
     """
 
     features: tuple[str, ...]
     categories: Mapping[str, tuple[str | int, ...]]
     read: Callable[[NDArray[np.float32]], tuple[Inputs, Tensor]]
     trees: ReferenceTrees | None = None
+    read_lists: Callable[[Sequence[NDArray[np.float32]]], Batches] | None = None
+    base_scores: str | None = None
 
 
 @runtime_checkable

@@ -227,14 +227,8 @@ class LTR:
         ):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
-        self._base_scores.learn(
-            trainer,
-            self._stores,
-            self._open_splits(),
-            seed=self._context.seed,
-            gain=gain,
-            labels=label_owners(train[0].data, labels),
-        )
+        owners, splits = label_owners(train[0].data, labels), self._open_splits()
+        self._base_scores.learn(trainer, self._stores, splits, seed=self._context.seed, gain=gain, labels=owners)
         for split, built in self._stores.items():
             self._base_scores.fill(built, self._open_splits()[split])
 
@@ -305,7 +299,7 @@ class LTR:
     def array_reader(self) -> RankerReader:
         part = no_queries(self._layout_of_table, len(self._reading()[1].names))
         given = self._inputs, self._network_inputs(), self._batch_inputs, self._context.device
-        return array_reader(self._base_scores, part, *given)
+        return array_reader(self._base_scores, part, *given, self._scored)
 
     def example_queries(self, count: int) -> Sequence[ExampleQuery]:
         return example_queries(self._open_splits()["validation"][0], self.array_reader(), count)
@@ -317,11 +311,15 @@ class LTR:
         return replace(self._table, split=None), scored_layout(self._layout_of_table, self._layout, read)
 
     def _read(self, data: Dataset) -> Batches:
+        """Queries that are only scored, with their names."""
+        return replace(self._scored(check_scored(data, self._layout_of_table, self._layout)), **scored_names(data))
+
+    def _scored(self, data: Dataset) -> Batches:
         """Queries that are only scored."""
-        parts = all_queries(check_scored(data, self._layout_of_table, self._layout))
+        parts = all_queries(data)
         store = self._build_store(parts, is_labelled=False)
         self._base_scores.fill(store, parts)
-        return replace(store.batches(self._budget), **scored_names(data))
+        return store.batches(self._budget)
 
     def identity(self) -> Mapping[str, Any]:
         splits = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -28,7 +29,9 @@ CHAINS = {
     "language model": "train llm.yaml --out run --resume --set trainer.epochs=2 --set trainer.checkpoint_steps=1",
     "ranker, profile": "profile neural-run --points 30 --out out",
     "language model, profile": "profile llm-run --points 9 --out out",
+    "ranker, choose": "choose neural-run --keep 'main >= 50% of base' --maximise first --confidence 0.5",
     "export": "export llm-run out --weights 0.5,0.5",
+    "ranker, export": "export trees-run out --as onnx",
     "compare": "compare neural-run trees-run --out out",
     "data sample": "data sample model --openings 24 --scorer short=brevity --max-new-tokens 8 --batch 8 --out sampled.jsonl",
     "data convert": "data convert data/train.txt out",
@@ -98,7 +101,12 @@ def _names(folder: Path) -> set[str]:
 def _content(folder: Path) -> dict[str, Any]:
     """What must be the same: bytes, or the JSON without what a clock says."""
     found: dict[str, Any] = {}
-    for path in [*folder.glob("run/**/*"), *folder.glob("out/**/*"), *folder.glob("sampled*")]:
+    for path in [
+        *folder.glob("run/**/*"),
+        *folder.glob("out/**/*"),
+        *folder.glob("*-run/choices/**/*"),
+        *folder.glob("sampled*"),
+    ]:
         if path.suffix in (".html", ".png", ".log") or not path.is_file():
             continue
         name = str(path.relative_to(folder))
@@ -133,7 +141,7 @@ def main() -> int:
         while sum(kills for _, kills, _, _ in table.values()) < chosen.count:
             name = names[number % len(names)]
             number += 1
-            words, folder = CHAINS[name].split(), temporary / "chain"
+            words, folder = shlex.split(CHAINS[name]), temporary / "chain"
             if name not in expected:
                 began = time.monotonic()
                 whole = worked(words, folder, samples, None, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class ListScorer:
             DataError: it is no such array, or has an infinite number.
             RunError: a score is not finite.
         """
-        rows = self._checked(features)
+        rows = checked_rows(features, self.features)
         if not len(rows):
             return np.zeros(0, dtype=np.float32)
         scores = self._scores(rows) if self._continued is None else self._continued(rows).astype(np.float32)
@@ -69,19 +69,26 @@ class ListScorer:
             scores: NDArray[np.float32] = (reference + change / self._divisor)[0].float().cpu().numpy()
         return scores
 
-    def _checked(self, features: object) -> NDArray[np.float32]:
-        """The array with 32 bits."""
-        expected = f"an array [documents, {len(self.features)}] of numbers, with the columns of `features`"
-        if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
-            kind = f"array of {features.dtype}" if isinstance(features, np.ndarray) else type(features).__name__
-            raise DataError(f"a scorer takes {expected}, not {kind}.")
-        if features.ndim != 2 or features.shape[1] != len(self.features):
-            raise DataError(f"a scorer takes {expected}, not {list(features.shape)}.")
-        with np.errstate(over="ignore"):
-            rows = np.ascontiguousarray(features, dtype=np.float32)
-        if np.isinf(rows).any():
-            row, column = (int(place[0]) for place in np.nonzero(np.isinf(rows)))
-            raise DataError(
-                f"row {row + 1}, column {self.features[column]!r}: holds {features[row, column]}; write a finite number."
-            )
-        return rows
+
+def checked_rows(features: object, names: Sequence[str]) -> NDArray[np.float32]:
+    """`[list, features]`, an array of numbers with 32 bits.
+
+    Args:
+        features: what a user gave.
+        names: of the columns.
+
+    Raises:
+        DataError: it is no such array, or has an infinite number.
+    """
+    expected = f"an array [documents, {len(names)}] of numbers, with the columns of `features`"
+    if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
+        kind = f"array of {features.dtype}" if isinstance(features, np.ndarray) else type(features).__name__
+        raise DataError(f"a scorer takes {expected}, not {kind}.")
+    if features.ndim != 2 or features.shape[1] != len(names):
+        raise DataError(f"a scorer takes {expected}, not {list(features.shape)}.")
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(features, dtype=np.float32)
+    if np.isinf(rows).any():
+        row, column = (int(place[0]) for place in np.nonzero(np.isinf(rows)))
+        raise DataError(f"row {row + 1}, column {names[column]!r}: holds {features[row, column]}; write a finite number.")
+    return rows

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 
+from moft.engine.choices.search import DialledWeights
 from moft.engine.choices.wish_settings import WishSettings, is_choice_name
 from moft.engine.fronts.front_caveats import substitutions
 from moft.engine.fronts.measure_front import problem_without_validation
@@ -18,15 +19,17 @@ from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.plugin_manager import Plugins
-from moft.interfaces import Context, OffersPrompts, Policy, ReadsArrays, ReadsFrames, Task
+from moft.interfaces import ArrayReader, Context, OffersPrompts, Policy, ReadsArrays, ReadsFrames, Task
 from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
 from moft.run.folder.run_folder import RunFolder
 from moft.run.folder.start_folders import by_data, placements
+from moft.run.policy.batch_scorer import BatchScorer
 from moft.run.policy.choices.choice_files import NamedChoice, choice_names, read_choice
-from moft.run.policy.choices.expected_outcomes import Expected, expected_outcomes
+from moft.run.policy.choices.expected_outcomes import Expected, MeasuredOutcomes, expected_outcomes, measured_outcomes
 from moft.run.policy.choices.make_choice import make_choice
+from moft.run.policy.choices.predicted_choice import PredictedChoice, predicted_choice
 from moft.run.policy.list_scorer import ListScorer
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
@@ -150,6 +153,32 @@ class OpenedRun:
         factor = common_multiple(tradeoff, self.trained_betas).item()
         return expected_outcomes(self.folder, tradeoff.weights, factor)
 
+    def measured_outcomes(self) -> MeasuredOutcomes:
+        """What was measured of the policy for its latest choice, or, before there is one, for its front.
+
+        Raises:
+            ConfigError: nothing was measured.
+            RunError: a file is damaged, or of another policy.
+        """
+        return measured_outcomes(self.folder, self.trained_betas.cpu())
+
+    def predicted_choice(self, outcomes: MeasuredOutcomes, **wish: Any) -> PredictedChoice:
+        """The weights and the dial that are predicted to fulfil a wish; at once, without data, and without a promise.
+
+        Args:
+            outcomes: of the run, as `measured_outcomes` gives them.
+            wish: settings of a `WishSettings`, such as `keep=["main >= 99% of base"], maximise="clicks"`.
+
+        Raises:
+            ConfigError: the wish cannot be checked.
+        """
+
+        def served(places: DialledWeights) -> DialledWeights:
+            tradeoff = Tradeoff(places.weights, places.dials.unsqueeze(1) * self.trained_betas.cpu())
+            return replace(places, weights=self.policy.served(tradeoff).expand(len(places)).weights.to(places.weights))
+
+        return predicted_choice(outcomes, WishSettings(**wish), served)
+
     def tradeoffs(self, requests: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
         """A tradeoff with a row for each request.
 
@@ -171,7 +200,7 @@ class OpenedRun:
                 continue
             given = "1" if dial is None else dial
             is_text = isinstance(row, str), isinstance(given, str)
-            weights.append(parse_weights(row, self.names) if is_text[0] else weights_from_json(row, self.names, where))
+            weights.append(parse_weights(row, self.names, where) if is_text[0] else weights_from_json(row, self.names, where))
             factors.append(parse_dial(given, self.names) if is_text[1] else dial_from_json(given, self.names, where))
         return tradeoff_at(weights, factors, self.trained_betas)
 
@@ -236,9 +265,20 @@ class OpenedRun:
         tradeoff = self._tradeoff(weights, dial)
         if len(tradeoff) != 1:
             raise ShapeError(f"a scorer has one weighting, not {len(tradeoff)}; make a scorer for each.")
+        return ListScorer(self._array_reader(), self.policy, tradeoff)
+
+    def batch_scorer(self) -> BatchScorer:
+        """Scores several lists at a time from arrays in memory, each at a tradeoff of its own; see `tradeoffs`.
+
+        Raises:
+            ConfigError: the task takes no arrays.
+        """
+        return BatchScorer(self._array_reader(), self.policy)
+
+    def _array_reader(self) -> ArrayReader:
         if not isinstance(self.task, ReadsArrays):
             raise ConfigError("the task of the run takes no arrays; score a file with `scores`.")
-        return ListScorer(self.task.array_reader(), self.policy, tradeoff)
+        return self.task.array_reader()
 
     def _of_choice(self, name: str, dial: object, where: str) -> tuple[list[float], list[float]]:
         """Weights of a choice, and factors on the trained betas."""

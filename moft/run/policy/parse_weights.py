@@ -21,14 +21,19 @@ EXTREME = 1e12
 """Largest dial, and the inverse of the smallest: beyond, 32-bit scores lose the correction or the base score."""
 
 
-def parse_weights(text: str, names: Sequence[str]) -> list[float]:
+def parse_weights(text: str, names: Sequence[str], option: str = "--weights") -> list[float]:
     """Weights in the order of `names`, from `0.2,0.8` or `clicks=0.2,dwell=0.8` (omitted objectives have weight 0).
+
+    Args:
+        text: as a user wrote it.
+        names: of the objectives.
+        option: where, for messages.
 
     Raises:
         ConfigError: a value, a name or the number of values is wrong.
     """
-    weights = _entries(text, names, "--weights", left_out=0.0)
-    _check([weights], f"--weights {text!r}")
+    weights = _entries(text, names, option, left_out=0.0)
+    _check([weights], f"{option} {text!r}")
     return weights
 
 
@@ -173,7 +178,7 @@ def _entries(text: str, names: Sequence[str], option: str, *, left_out: float) -
     """A number for each of `names`, given in order or by name."""
     parts = [part.strip() for part in text.split(",")]
     named = [part.partition("=") for part in parts]
-    kind = option.removeprefix("--").removesuffix("s")
+    kind = "dial" if option == "--dial" else "weight"
     if not any(equals for _, equals, _ in named):
         values = [_number(part, text, option) for part in parts]
         if len(values) != len(names):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from moft.run.folder.run_folder import RunFolder
-from moft.run.policy.choices.choice_files import choice_names, read_choice
-from moft.run.policy.choices.expected_outcomes import measured_outcomes
+from moft.run.policy.choices.choice_files import OUTCOMES, choice_names, read_choice
+from moft.run.policy.choices.expected_outcomes import outcomes_of_choices
 from moft.run.policy.choices.wish_checks import names_of
 from moft.run.report.read_front import read_measured
 from moft.run.report.steering_page.joined_modules import joined_modules
@@ -40,13 +40,17 @@ class SteeringPage:
         front = read_measured(self.folder.path).record
         objectives = front["objectives"]
         choices = {name: read_choice(self.folder, name, objectives, "choice").record for name in choice_names(self.folder)}
+        outcomes = None
+        if (self.folder.choices / OUTCOMES).exists():
+            found = outcomes_of_choices(self.folder, None, len(objectives))
+            outcomes = {"names": found.names.names, "surrogate": found.measured, "error": found.told}
         return steering_record(
             front,
             names_of(front).names,
             name=self.folder.path.resolve().name,
             place=self.place,
             is_text=self.is_text,
-            outcomes=measured_outcomes(self.folder, len(objectives)),
+            outcomes=outcomes,
             choices=choices,
         )
 

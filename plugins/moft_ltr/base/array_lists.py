@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moft.api import ExampleQuery, Inputs
+from moft.api import Batches, ExampleQuery, Inputs
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.base_source import RankerReader
 from moft_ltr.data.converted.ids import ids_at
+from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.features.feature_scaling import Floats
 from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.splits import QuerySubset
@@ -42,6 +44,7 @@ def array_reader(
     network: NetworkInputs,
     wanted: Collection[str],
     device: torch.device,
+    batches: Callable[[Dataset], Batches],
 ) -> RankerReader:
     """Reads arrays whose columns are the inputs, and then what the base ranker reads beside them.
 
@@ -52,6 +55,7 @@ def array_reader(
         network: what a network reads of the inputs.
         wanted: which inputs a batch has, as in `ListStore`.
         device: of the batches.
+        batches: of queries that are only scored.
     """
     own = base.own_columns(part)
     columns = [*inputs.tolist(), *(column for column in dict.fromkeys(own.tolist()) if column not in inputs)]
@@ -70,6 +74,21 @@ def array_reader(
             found["table"] = torch.from_numpy(table).to(device).unsqueeze(0)
         return found, reference(rows, found)
 
+    def read_lists(lists: Sequence[Floats]) -> Batches:
+        lengths, count = np.array([len(rows) for rows in lists], dtype=np.int64), len(lists)
+        features = np.zeros((int(lengths.sum()), part.data.columns), dtype=np.float32)
+        features[:, columns] = np.concatenate(lists)
+        return batches(
+            replace(
+                part.data,
+                features=features,
+                relevance=np.zeros(len(features), dtype=np.float32),
+                offsets=np.concatenate([[0], lengths.cumsum()]),
+                qids=np.arange(count),
+                lines=np.zeros(count, dtype=np.int64),
+            )
+        )
+
     known = {named[column]: part.data.facts.categories.get(column + 1) for column in columns}
     categories = {name: values for name, values in known.items() if values is not None}
     return RankerReader(
@@ -77,6 +96,8 @@ def array_reader(
         categories,
         read,
         trees,
+        read_lists,
+        named[int(own[0])] if base.are_outside else None,
         columns=columns,
         inputs=len(inputs),
         network=network,

@@ -203,6 +203,11 @@ class BaseScores:
         network.load_state_dict(base_weights(self._weights), assign=True)
         return network
 
+    @property
+    def are_outside(self) -> bool:
+        """Whether they are a column of the data, and no model of the run gives them."""
+        return isinstance(self._base, ScoreColumn)
+
     def own_columns(self, part: QuerySubset) -> NDArray[np.int64]:
         """`[k]`, the columns, from 0, that a restored base ranker reads of data such as `part`, in its order."""
         if isinstance(self._base, ScoreColumn):

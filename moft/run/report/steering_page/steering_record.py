@@ -36,7 +36,7 @@ def steering_record(
         name: of the run.
         place: how commands name it: its folder as typed.
         is_text: whether the run is a language model.
-        outcomes: the content of `choices/outcomes.json`; None if nothing was measured for a choice.
+        outcomes: `names`, `surrogate` and `error` of what was measured for choices; None if nothing was.
         choices: of the run by name, the content of `choices/NAME.json`.
 
     Raises:
@@ -89,7 +89,7 @@ def _of_choices(
             )
     base = {"values": given["base"], "ci": None}
     lists = max((choice["lists"] for choice in choices.values()), default=None)
-    return _source("validation", "choices", lists, names, points, base, surrogate_of(given), outcomes["held_out"]["error"])
+    return _source("validation", "choices", lists, names, points, base, surrogate_of(given), outcomes["error"])
 
 
 def _of_front(front: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | None:

@@ -23,6 +23,10 @@ def check_scores(run, data, frames, dial=1.0):
     scorer = run.scorer(weights, dial=dial)
     found = np.concatenate([scorer(features) for features in frames(scorer)])
     np.testing.assert_allclose(found, run.scores(data, weights, dial=dial), rtol=0, atol=2e-6)
+    lists, together = list(frames(scorer)), run.batch_scorer()
+    mixed = [[place / (len(lists) - 1), 1 - place / (len(lists) - 1)] for place in range(len(lists))]
+    scores = together(lists, run.tradeoffs([(row, dial, "") for row in mixed]))
+    assert np.concatenate(scores).tolist() == list(run.scores(data, mixed, dial=dial))
     return scorer
 
 
@@ -39,6 +43,7 @@ def test_every_base_and_method_on_a_file(run, task, lists, method, base):
         return np.split(np.array(data.features[:, columns]), data.offsets[1:-1])
 
     scorer = check_scores(given, lists / "test.txt", arrays, dial=0.5)
+    assert given.batch_scorer().base_scores == ("column_8" if base["name"] == "scores" else None)
     is_joined = isinstance(getattr(given.policy, "model", None), BoostedTrees | SummedTrees) and base is SMALL
     assert (scorer._continued is not None) == is_joined
     if is_joined:  # then one call may hold many queries

@@ -60,7 +60,7 @@ def test_what_was_measured_for_choices_comes_first_with_the_intervals_of_the_cho
     means = torch.cat([places.weights.double(), 1 / (1 + places.dials.double().unsqueeze(1))], dim=1)
     surrogate = OutcomeSurrogate(places.weights, places.dials, means, torch.zeros(3, dtype=torch.float64))
     outcomes = {"names": ["objective 1", "objective 2", "main"], "surrogate": surrogate.record()}
-    outcomes["held_out"] = {"error": [0.1, 0.2, 0.3], "share": [0.1] * 3, "tau": [1.0] * 3}
+    outcomes["error"] = [0.1, 0.2, 0.3]
     choice = made_choice(front, [0.25, 0.75], 2.0, main=0.3)
     data = recorded(front, outcomes=outcomes, choices={"safe": choice})
     first, second = data["sources"]

@@ -1,0 +1,88 @@
+"""The application: the routes of all that is served, behind one gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+import moft
+from moft_serve.errors import add_error_answers
+from moft_serve.gate import Gate, Traffic
+from moft_serve.health import health_router
+from moft_serve.limits import Limits
+from moft_serve.metrics import Metrics
+from moft_serve.models import Models, Opener
+from moft_serve.models_router import models_router
+from moft_serve.page.router import page_router
+from moft_serve.ranking.batcher import Batcher
+from moft_serve.ranking.bodies import ScoreRequest
+from moft_serve.ranking.router import score_router
+from moft_serve.reload import Reloader
+from moft_serve.tokens import Tokens
+
+_TEXT = """Scores and texts of runs of moft, at objective weights that each request chooses.
+
+Errors have the shape of OpenAI's API: `{"error": {"message", "type", "param", "code"}}`."""
+
+
+def application(models: Models, open_served: Opener, *, tokens: Tokens | None = None, limits: Limits | None = None) -> FastAPI:
+    """The application.
+
+    Its `state` has `traffic`, whose `is_stopping` refuses new requests, and `reloader`.
+
+    Args:
+        models: that are served.
+        open_served: opens a run again at a reload.
+        tokens: that requests need one of; None for none.
+        limits: None for those by default.
+    """
+    tokens, limits, metrics = tokens or Tokens(), limits or Limits(), Metrics()
+    traffic, batcher = Traffic(metrics), Batcher(limits.max_batch_documents, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        batcher.close()
+
+    app = FastAPI(
+        title="moft serve", version=moft.__version__, description=_TEXT, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    app.state.traffic, app.state.reloader = traffic, Reloader(models, open_served, metrics)
+    app.include_router(health_router(models, traffic, metrics))
+    for router in _task_routers(models, batcher, limits):
+        app.include_router(router)
+    app.include_router(models_router(models, app.state.reloader, tokens))
+    add_error_answers(app)
+    app.add_middleware(Gate, tokens=tokens, limits=limits, metrics=metrics, traffic=traffic)
+    _add_schema(app, tokens)
+    return app
+
+
+def _task_routers(models: Models, batcher: Batcher, limits: Limits) -> list[APIRouter]:
+    """The routes of each kind of run, and those of the page that people look at.
+
+    This is the place for the routes of language models, where one is served.
+    """
+    return [score_router(models, batcher, limits), page_router(models)]
+
+
+def _add_schema(app: FastAPI, tokens: Tokens) -> None:
+    """Adds to the OpenAPI document what no route declares: the body of `/v1/score`, and the bearer token."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            own = ScoreRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+            known = schema.setdefault("components", {}).setdefault("schemas", {})
+            known |= {**own.pop("$defs", {}), "ScoreRequest": own}
+            if tokens:
+                schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+                schema["security"] = [{"bearer": []}]
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,98 @@
+"""`moft serve`: opens runs and serves them over HTTP."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moft import ConfigError
+
+PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client", "pyarrow": "pyarrow"}
+"""Of the extra `serve`: what is imported, and what is installed."""
+
+
+class LogFormat(StrEnum):
+    """How lines are logged."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+def serve(
+    context: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Run folders, each as RUN or NAME=RUN.")],
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than that of this machine need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="File of bearer tokens, one on each line; default the variable MOFT_SERVE_TOKEN."),
+    ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="Serve other machines without a token.")] = False,
+    max_body: Annotated[int, typer.Option("--max-body", min=1, max=2**31, help="Bytes of a request.")] = 8 * 2**20,
+    max_queries: Annotated[int, typer.Option("--max-queries", min=1, max=1_000_000, help="Queries of a request.")] = 256,
+    max_documents: Annotated[int, typer.Option("--max-documents", min=1, max=1_000_000, help="Documents of a query.")] = 2_000,
+    max_requests: Annotated[
+        int, typer.Option("--max-requests", min=1, max=1_000_000, help="Requests at a time; more get 429.")
+    ] = 256,
+    max_batch: Annotated[
+        int, typer.Option("--max-batch", min=1, max=10_000_000, help="Documents that are scored together.")
+    ] = 4_096,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.001, max=86_400, help="Seconds until a request gets 504.")] = 30.0,
+    shutdown_timeout: Annotated[
+        float, typer.Option("--shutdown-timeout", min=0, max=86_400, help="Seconds that a stop waits for accepted requests.")
+    ] = 30.0,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the lines on stderr.")] = LogFormat.JSON,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=1024, help="Threads that compute; default all cores.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run plugin files whose content you have not trusted yet, and remember it as trusted.")
+    ] = False,
+) -> None:
+    """Serve runs over HTTP: each request chooses the weights of the objectives."""
+    missing = [name for module, name in PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise ConfigError(f"moft serve needs the package {missing[0]}: pip install 'moft[serve]'.")
+    import torch
+
+    from moft_serve.application import application
+    from moft_serve.limits import Limits
+    from moft_serve.logs import log, set_up_logs
+    from moft_serve.models import Models, opener, paths_by_name
+    from moft_serve.server import Server, bound_socket, is_loopback
+    from moft_serve.tokens import read_tokens
+
+    tokens = read_tokens(token_file)
+    if not (tokens or no_token or is_loopback(host)):
+        raise ConfigError(
+            f"--host {host}: whoever reaches this address could use the server; give --token-file FILE, or --no-token where "
+            "something else keeps others out."
+        )
+    paths = paths_by_name(runs)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    limits = Limits(
+        max_body_bytes=max_body,
+        max_queries=max_queries,
+        max_documents=max_documents,
+        max_requests=max_requests,
+        max_batch_documents=max_batch,
+        timeout=timeout,
+        shutdown_timeout=shutdown_timeout,
+    )
+    open_served = opener(context.obj, trust=trust)
+    models = Models([open_served(name, path) for name, path in paths.items()])
+    app = application(models, open_served, tokens=tokens, limits=limits)
+    with bound_socket(host, port) as listening:
+        set_up_logs(log_format.value)
+        address = listening.getsockname()
+        shown = f"[{address[0]}]" if ":" in address[0] else address[0]
+        log("serving", url=f"http://{shown}:{address[1]}", models=models.names)
+        Server(app, limits).run([listening])
+        log("stopped")

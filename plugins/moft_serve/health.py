@@ -1,0 +1,44 @@
+"""Probes and metrics: `/health/live`, `/health/ready` and `/metrics`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from moft_serve.gate import Traffic
+from moft_serve.metrics import Metrics
+from moft_serve.models import Models
+
+
+def health_router(models: Models, traffic: Traffic, metrics: Metrics) -> APIRouter:
+    """The routes.
+
+    Args:
+        models: that are served.
+        traffic: says whether the server stops.
+        metrics: to show.
+    """
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Whether the process answers at all; if not, start it again."""
+        return {"status": "ok"}
+
+    @router.get("/health")
+    @router.get("/health/ready")
+    async def ready(response: Response) -> dict[str, str]:
+        """Whether requests may be sent here: 503 while the server stops."""
+        if traffic.is_stopping:
+            response.status_code = 503
+            return {"status": "stopping"}
+        return {"status": "ok"}
+
+    @router.get("/metrics", response_class=Response)
+    async def shown() -> Response:
+        """Metrics in the text format of Prometheus."""
+        for served in models:
+            metrics.opened.labels(served.name).set(served.opened)
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,155 @@
+"""The runs that are served, by name; a reload puts a new one in the place of the old."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moft import ConfigError, MoftError, open_run
+from moft.api import ReadsArrays
+from moft_serve.errors import ApiError
+
+if TYPE_CHECKING:
+    from moft import BatchScorer, MeasuredOutcomes, NamedChoice, OpenedRun, PredictedChoice
+    from moft.api import Plugins
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Of a served run; a colon would begin its weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A run that is served. It never changes: a reload makes another one, and requests that have this one go on with it.
+
+    Args:
+        name: that clients know it by.
+        path: the run folder.
+        run: opened.
+        scorer: of a ranker; None for a language model.
+        choices: of the run when it was opened, by name.
+        outcomes: that were measured by then; None if nothing was.
+        opened: seconds since 1970.
+        wishes: answers that were found, by wish.
+    """
+
+    name: str
+    path: Path
+    run: OpenedRun
+    scorer: BatchScorer | None
+    choices: Mapping[str, NamedChoice]
+    outcomes: MeasuredOutcomes | None
+    opened: float = field(default_factory=time.time)
+    wishes: dict[str, PredictedChoice] = field(default_factory=dict)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Names, in order."""
+        return self.run.names
+
+
+class Models:
+    """The served runs by name.
+
+    Args:
+        served: with different names.
+    """
+
+    def __init__(self, served: Sequence[Served]) -> None:
+        self._served = {each.name: each for each in served}
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(list(self._served.values()))
+
+    @property
+    def names(self) -> list[str]:
+        """In the order of the command line."""
+        return list(self._served)
+
+    def get(self, name: str | None) -> Served:
+        """A run by its name; the only one without.
+
+        Raises:
+            ApiError: there is none, or several and no name; 404 or 400.
+        """
+        if name is None and len(self._served) == 1:
+            return next(iter(self._served.values()))
+        known = ", ".join(self._served)
+        if name is None:
+            raise ApiError(400, f"model: is missing; this server has {known}.", param="model", code="missing_model")
+        if name not in self._served:
+            raise ApiError(404, f"model: there is no {name!r}; this server has {known}.", param="model", code="model_not_found")
+        return self._served[name]
+
+    def put(self, served: Served) -> None:
+        """Puts a run in the place of the one of its name."""
+        self._served[served.name] = served
+
+
+Opener = Callable[[str, Path], Served]
+"""Opens a run under a name, and checks that it can be served; it raises a `MoftError` if not."""
+
+
+def paths_by_name(words: Sequence[str]) -> dict[str, Path]:
+    """The run folders of a command line, `RUN` or `NAME=RUN`, by name; without one it is that of the folder.
+
+    Raises:
+        ConfigError: a name is given twice, or is none.
+    """
+    found: dict[str, Path] = {}
+    for word in words:
+        before, equals, after = word.partition("=")
+        is_named = bool(equals) and "/" not in before and not Path(word).exists()
+        name, path = (before, Path(after)) if is_named else (Path(os.path.abspath(word)).name, Path(word))
+        if not NAME.fullmatch(name):
+            raise ConfigError(
+                f"{word}: {name!r} is no name for a model: 1 to 100 letters, digits, '.', '_' and '-'; write NAME={path}."
+            )
+        if name in found:
+            raise ConfigError(f"{word}: {found[name]} is served as {name!r} already; write NAME={path} with another name.")
+        found[name] = path
+    return found
+
+
+def opener(plugins: Plugins, *, trust: bool, device: str = "auto") -> Opener:
+    """What opens runs.
+
+    Args:
+        plugins: that are loaded.
+        trust: the user trusts the plugin files of the runs.
+        device: `auto` or `cpu`.
+    """
+
+    def open_served(name: str, path: Path) -> Served:
+        run = open_run(path, device=device, trust=trust, plugins=plugins)
+        if not isinstance(run.task, ReadsArrays):
+            raise ConfigError(f"{path}: is no ranker; `moft serve` takes runs of tasks that score arrays.")
+        scorer = run.batch_scorer()
+        tried = np.zeros((2, len(scorer.features)), dtype=np.float32)
+        scorer([tried], run.tradeoffs([([1 / len(run.names)] * len(run.names), None, str(path))]))
+        return Served(name, path, run, scorer, _choices(run), _outcomes(run))
+
+    return open_served
+
+
+def _choices(run: OpenedRun) -> dict[str, NamedChoice]:
+    """The choices of a run, without those that are damaged or of another policy."""
+    found = {}
+    for file in sorted(run.folder.choices.glob("*.json")):
+        with suppress(MoftError):
+            found[file.stem] = run.choice(file.stem)
+    return found
+
+
+def _outcomes(run: OpenedRun) -> MeasuredOutcomes | None:
+    """What was measured of a run, unless it is damaged or of another policy."""
+    with suppress(MoftError):
+        return run.measured_outcomes()
+    return None

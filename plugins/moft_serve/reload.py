@@ -1,0 +1,57 @@
+"""Puts the run that a folder holds now in the place of the one that was opened before; a broken one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from moft import MoftError
+from moft_serve.errors import ApiError
+from moft_serve.logs import log
+from moft_serve.metrics import Metrics
+from moft_serve.models import Models, Opener, Served
+
+
+class Reloader:
+    """Reloads one run at a time, in a thread of its own, while requests are answered from the old one.
+
+    Args:
+        models: to change.
+        open_served: opens a run and checks it.
+        metrics: to count in.
+    """
+
+    def __init__(self, models: Models, open_served: Opener, metrics: Metrics) -> None:
+        self._models, self._open, self._metrics, self._lock = models, open_served, metrics, asyncio.Lock()
+
+    async def reload(self, name: str) -> Served:
+        """The run of a name, opened again; requests that came before go on with the old one.
+
+        Raises:
+            ApiError: there is no such run, or it cannot be opened; then the old one is still served.
+        """
+        old = self._models.get(name)
+        async with self._lock:
+            began = time.perf_counter()
+            try:
+                served = await asyncio.to_thread(self._open, name, old.path)
+            except (MoftError, OSError) as error:
+                self._metrics.reloads.labels(name, "failed").inc()
+                log("reload failed", logging.ERROR, model=name, reason=str(error))
+                text = f"{name!r} was not reloaded, and the run that was opened before is still served: {error}"
+                raise ApiError(409, text, param="name", code="reload_failed") from error
+            self._models.put(served)
+            self._metrics.reloads.labels(name, "done").inc()
+            log("reloaded", model=name, seconds=round(time.perf_counter() - began, 3))
+        return served
+
+    async def reload_all(self) -> None:
+        """All runs, one after the other; the log tells which ones could not be opened."""
+        for name in self._models.names:
+            try:
+                await self.reload(name)
+            except ApiError:
+                continue  # the log has it
+            except Exception as error:
+                log("reload failed", logging.ERROR, error=error, model=name)

@@ -1,0 +1,110 @@
+"""Runs the application on a socket until a signal stops it: what was accepted is answered first."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from moft import ConfigError
+from moft_serve.limits import Limits
+from moft_serve.logs import log
+
+_BACKLOG = 2048
+_STEP = 0.02
+"""Seconds between two looks at whether all requests are answered."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: address or name of this machine.
+        port: 0 for any that is free.
+
+    Raises:
+        ConfigError: the port is taken, or this machine has no such address.
+    """
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{host}:{port}: cannot be listened on ({reason.lower()}); choose another --port or --host.") from error
+
+
+class Server(uvicorn.Server):
+    """Serves the application until `stop`.
+
+    Args:
+        app: of `application`.
+        limits: of the server.
+    """
+
+    def __init__(self, app: FastAPI, limits: Limits) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1
+            )
+        )
+        self._app, self._limits = app, limits
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reloads all runs."""
+        loop = asyncio.get_running_loop()
+        known = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        before = {number: signal.getsignal(number) for number in known}
+        try:
+            for number in known:
+                loop.add_signal_handler(number, self.heed, number)
+        except (ValueError, RuntimeError):  # not in the main thread, where no signal arrives
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    def heed(self, number: int) -> None:
+        """Does what a signal asks for."""
+        if number == signal.SIGHUP:
+            self._start(self._app.state.reloader.reload_all())
+        elif self._app.state.traffic.is_stopping:
+            self.should_exit = self.force_exit = True
+        else:
+            self._app.state.traffic.is_stopping = True
+            log("stopping", signal=signal.Signals(number).name)
+            self._start(self.stop())
+
+    async def stop(self) -> None:
+        """Refuses new requests with 503, waits until all others are answered, and ends."""
+        traffic, loop = self._app.state.traffic, asyncio.get_running_loop()
+        traffic.is_stopping, until = True, loop.time() + self._limits.shutdown_timeout
+        while traffic.in_flight and loop.time() < until and not self.should_exit:
+            await asyncio.sleep(_STEP)
+        if traffic.in_flight:
+            log("stopped with unanswered requests", requests=traffic.in_flight)
+        self.should_exit = True
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,29 @@
+"""The OpenAPI document says what requests and answers hold."""
+
+from __future__ import annotations
+
+
+def test_the_openapi_document_is_whole(client):
+    document = client(tokens=("a-token-of-the-tests",)).get("/openapi.json").json()
+    assert {"/v1/score", "/v1/models", "/v1/models/{name}", "/v1/models/{name}/reload", "/health", "/metrics"} <= set(
+        document["paths"]
+    )
+    schemas = document["components"]["schemas"]
+    body = document["paths"]["/v1/score"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/ScoreRequest"}
+    assert schemas["ScoreRequest"]["properties"]["queries"]["items"] == {"$ref": "#/components/schemas/Query"}
+    assert schemas["ScoreRequest"]["examples"]
+    text = str(document)
+    for name in {part.partition("'")[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert name in schemas, name
+    assert document["security"] == [{"bearer": []}]
+    assert document["paths"]["/v1/score"]["post"]["responses"]["4XX"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/ErrorAnswer"
+    }
+
+
+def test_the_example_of_the_document_is_a_request():
+    from moft_serve.ranking.bodies import ScoreRequest
+
+    for example in ScoreRequest.model_json_schema()["examples"]:
+        ScoreRequest.model_validate(example)

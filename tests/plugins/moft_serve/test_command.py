@@ -1,0 +1,87 @@
+"""`moft serve`: what is wrong is told in one line before anything listens."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+import moft_serve.command
+import moft_serve.server
+
+
+@pytest.fixture(autouse=True)
+def _without_variable(monkeypatch):
+    monkeypatch.delenv("MOFT_SERVE_TOKEN", raising=False)
+
+
+@pytest.fixture
+def serving(monkeypatch):
+    """What a server would have been started with."""
+    started = []
+
+    class Started:
+        def __init__(self, app, limits):
+            self.app, self.limits = app, limits
+
+        def run(self, sockets):
+            started.append((self.app, self.limits, [each.getsockname() for each in sockets]))
+
+    monkeypatch.setattr(moft_serve.server, "Server", Started)
+    monkeypatch.setattr("moft_serve.logs.set_up_logs", lambda form: None)
+    return started
+
+
+def test_the_command_serves_runs_by_name(moft, finished, serving, tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-token-of-the-tests\n", encoding="utf-8")
+    words = ["serve", finished, f"mine={finished}", "--port", 0, "--token-file", tokens, "--max-queries", 7, "--timeout", 2]
+    said = moft(*words)
+    assert (said.code, said.mistakes) == (0, [])
+    ((app, limits, [address]),) = serving
+    assert address[0] == "127.0.0.1"
+    assert (limits.max_queries, limits.timeout) == (7, 2.0)
+    from fastapi.testclient import TestClient
+
+    listed = TestClient(app).get("/v1/models", headers={"authorization": "Bearer a-token-of-the-tests"}).json()
+    assert [each["id"] for each in listed["data"]] == ["run", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{finished}", "{finished}"], "is served as 'run' already"),
+        (["{nowhere}"], "nowhere"),
+        (["{empty}"], "empty"),
+        (
+            ["{finished}", "--host", "0.0.0.0"],
+            "--host 0.0.0.0: whoever reaches this address could use the server; give --token-file",
+        ),
+        (["{finished}", "--token-file", "{nowhere}"], "cannot be read"),
+        (["{finished}", "--log-format", "xml"], "xml"),
+        (["{finished}", "--port", "70000"], "'--port'"),
+    ],
+)
+def test_a_mistake_is_one_line(moft, finished, tmp_path, serving, words, message):
+    (tmp_path / "empty").mkdir()
+    names = {"finished": finished, "nowhere": tmp_path / "nowhere", "empty": tmp_path / "empty"}
+    said = moft("serve", *(word.format(**names) for word in words))
+    assert said.code == 2
+    assert len(said.mistakes) == 1
+    assert message in said.mistakes[0]
+    assert not serving
+
+
+def test_a_taken_port_is_one_line(moft, finished, serving):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = moft("serve", finished, "--port", port)
+    assert said.code == 2
+    assert f"127.0.0.1:{port}: cannot be listened on" in said.mistakes[0]
+
+
+def test_a_missing_package_is_one_line(moft, finished, monkeypatch):
+    monkeypatch.setattr(moft_serve.command, "find_spec", lambda name: None if name == "uvicorn" else object())
+    said = moft("serve", finished)
+    assert said.code == 2
+    assert said.mistakes == ["moft: error: moft serve needs the package uvicorn: pip install 'moft[serve]'."]

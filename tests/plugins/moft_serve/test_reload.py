@@ -1,0 +1,46 @@
+"""A reload puts a new run in place of the old one; a broken one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from moft import RunError
+
+TOKEN = "a-token-of-the-tests"
+HEADERS = {"authorization": f"Bearer {TOKEN}"}
+
+
+def test_a_reload_serves_the_new_run(client, opened, ask):
+    def again(name, path):
+        assert path == opened.path
+        return replace(opened, name=name, opened=12.0)
+
+    own = client(tokens=(TOKEN,), open_served=again)
+    assert own.post("/v1/models/demo/reload").status_code == 401
+    assert own.post("/v1/models/other/reload", headers=HEADERS).status_code == 404
+    assert own.post("/v1/models/demo/reload", headers=HEADERS).json()["created"] == 12
+    assert own.get("/v1/models", headers=HEADERS).json()["data"][0]["created"] == 12
+    assert own.post("/v1/score", json=ask(), headers=HEADERS).status_code == 200
+    text = own.get("/metrics", headers=HEADERS).text
+    assert 'moft_reloads_total{model="demo",outcome="done"} 1.0' in text
+    assert 'moft_model_opened_timestamp_seconds{model="demo"} 12.0' in text
+
+
+def test_a_broken_run_leaves_the_old_one(client, ask):
+    def broken(name, path):
+        raise RunError("runs/demo: has no finished policy.")
+
+    own = client(tokens=(TOKEN,), open_served=broken)
+    answer = own.post("/v1/models/demo/reload", headers=HEADERS)
+    assert answer.status_code == 409
+    message = "'demo' was not reloaded, and the run that was opened before is still served: runs/demo: has no finished policy."
+    assert answer.json()["error"]["message"] == message
+    assert own.post("/v1/score", json=ask(), headers=HEADERS).status_code == 200
+    asyncio.run(own.app.state.reloader.reload_all())  # which a signal asks for
+
+
+def test_without_a_token_nobody_reloads_over_http(client):
+    answer = client().post("/v1/models/demo/reload")
+    assert answer.status_code == 403
+    assert "--token-file" in answer.json()["error"]["message"]

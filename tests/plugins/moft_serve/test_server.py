@@ -1,0 +1,138 @@
+"""A server on a socket: it stops in order, without losing what it accepted, and heeds signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from moft import ConfigError
+from moft_serve.application import application
+from moft_serve.limits import Limits
+from moft_serve.models import Models
+from moft_serve.server import Server, bound_socket, is_loopback
+
+
+@pytest.fixture
+def slow(opened):
+    """The run with a scorer that takes a fifth of a second."""
+
+    def scorer(lists, tradeoff):
+        time.sleep(0.2)
+        return opened.scorer(lists, tradeoff)
+
+    scorer.features, scorer.categories, scorer.base_scores = opened.scorer.features, {}, None
+    return replace(opened, scorer=scorer)
+
+
+def served(served_run, work, limits=None, reloads=None):
+    """Runs a server and what a client does meanwhile."""
+    limits = limits or Limits()
+
+    def again(name, path):
+        (reloads if reloads is not None else []).append(name)
+        return served_run
+
+    async def run():
+        with bound_socket("127.0.0.1", 0) as listening:
+            server = Server(application(Models([served_run]), again, limits=limits), limits)
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            serving = asyncio.create_task(server.serve([listening]))
+            async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+                while not server.started:
+                    await asyncio.sleep(0.01)
+                try:
+                    return await work(server, client)
+                finally:
+                    server.should_exit = True
+                    await serving
+
+    return asyncio.run(run())
+
+
+def test_a_stop_answers_what_was_accepted_and_refuses_what_is_new(slow, ask):
+    async def work(server, client):
+        accepted = [asyncio.create_task(client.post("/v1/score", json=ask())) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        server.heed(signal.SIGTERM)
+        await asyncio.sleep(0.02)
+        new, ready = await client.post("/v1/score", json=ask()), await client.get("/health/ready")
+        return [await each for each in accepted], new, ready
+
+    accepted, new, ready = served(slow, work)
+    assert [each.status_code for each in accepted] == [200] * 3
+    assert (new.status_code, ready.status_code) == (503, 503)
+    assert new.headers["connection"] == "close"
+
+
+def test_a_stop_waits_for_a_limited_time(slow, ask):
+    async def work(server, client):
+        slow_one = asyncio.create_task(client.post("/v1/score", json=ask()))
+        await asyncio.sleep(0.05)
+        await server.stop()
+        slow_one.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await slow_one
+        return server.should_exit
+
+    began = time.monotonic()
+    assert served(slow, work, Limits(shutdown_timeout=0.03))
+    assert time.monotonic() - began < 2
+
+
+def test_a_hangup_reloads_and_a_second_signal_ends_at_once(opened):
+    reloads = []
+
+    async def work(server, client):
+        server.heed(signal.SIGHUP)
+        while not reloads:
+            await asyncio.sleep(0.01)
+        server.heed(signal.SIGINT)
+        server.heed(signal.SIGINT)
+        return server.force_exit
+
+    assert served(opened, work, reloads=reloads)
+    assert reloads == ["demo"]
+
+
+def test_a_client_that_goes_away_disturbs_nobody(slow, ask):
+    async def work(server, client):
+        port = client.base_url.port
+
+        def leave():
+            with socket.create_connection(("127.0.0.1", port)) as own:
+                own.sendall(
+                    b"POST /v1/score HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{"
+                )
+
+        thread = threading.Thread(target=leave)
+        thread.start()
+        gone = asyncio.create_task(client.post("/v1/score", json=ask()))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        answer = await client.post("/v1/score", json=ask())
+        thread.join()
+        metrics = (await client.get("/metrics")).text
+        return answer, metrics
+
+    answer, metrics = served(slow, work)
+    assert answer.status_code == 200
+    assert 'route="/v1/score",status="499"} 1.0' in metrics
+    assert 'status="500"' not in metrics
+
+
+def test_a_taken_port_and_an_unknown_address_are_told():
+    with bound_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"127.0.0.1:{port}: cannot be listened on \(address already in use"):
+            bound_socket("127.0.0.1", port)
+    with pytest.raises(ConfigError, match="choose another --port or --host"):
+        bound_socket("no-such-host.invalid", 0)
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.org")] == [True] * 3 + [False] * 2
