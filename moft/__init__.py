@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from moft.run.policy.choices.expected_outcomes import MeasuredOutcomes as MeasuredOutcomes
     from moft.run.policy.choices.predicted_choice import PredictedChoice as PredictedChoice
     from moft.run.policy.open_run import OpenedRun as OpenedRun
+    from moft.run.policy.run_page import SteeringPage as SteeringPage
 
 
 def open_run(path: Path | str, *, device: str = "auto", trust: bool = False, plugins: Plugins | None = None) -> OpenedRun:

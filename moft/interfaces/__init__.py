@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from moft.interfaces.conditioner import Conditioner
+from moft.interfaces.conditioner import Conditioner, HasFormula, formula_of
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
+from moft.interfaces.example_inputs import ExampleQuery, OffersPrompts, OffersQueries
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, HasSumDerivatives, ListContext, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, ReadsFeatures, UsesAdaptiveSampler
@@ -54,9 +55,11 @@ __all__ = [
     "EarlyChecks",
     "EncodedPrompt",
     "Evaluator",
+    "ExampleQuery",
     "Feedback",
     "Finish",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "InputCheck",
@@ -68,6 +71,8 @@ __all__ = [
     "Model",
     "ModuleT",
     "NamedMetrics",
+    "OffersPrompts",
+    "OffersQueries",
     "Policy",
     "Problem",
     "ProcessGroup",
@@ -94,4 +99,5 @@ __all__ = [
     "UsesAdaptiveSampler",
     "WeightedSum",
     "WritesStartingConfig",
+    "formula_of",
 ]

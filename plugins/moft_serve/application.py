@@ -18,6 +18,7 @@ from moft_serve.metrics import Metrics
 from moft_serve.models import Models, Opener
 from moft_serve.models_router import models_router
 from moft_serve.openai.router import openai_router
+from moft_serve.page.router import page_router
 from moft_serve.ranking.batcher import Batcher
 from moft_serve.ranking.bodies import ScoreRequest
 from moft_serve.ranking.router import score_router
@@ -66,11 +67,8 @@ def application(models: Models, open_served: Opener, *, tokens: Tokens | None = 
 
 
 def _task_routers(models: Models, batcher: Batcher, limits: Limits, metrics: Metrics) -> list[APIRouter]:
-    """The routes of each kind of run, and those of pages that people look at.
-
-    This is the place for the routes of the steering page at `/`.
-    """
-    return [score_router(models, batcher, limits), openai_router(models, limits, metrics)]
+    """The routes of each kind of run, and those of the page that people look at."""
+    return [score_router(models, batcher, limits), openai_router(models, limits, metrics), page_router(models)]
 
 
 def _add_schema(app: FastAPI, tokens: Tokens) -> None:

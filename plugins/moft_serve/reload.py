@@ -33,9 +33,8 @@ class Reloader:
         Raises:
             ApiError: there is no such run, or it cannot be opened; then the old one is still served.
         """
-        old = self._models.get(name)
         async with self._lock:
-            began = time.perf_counter()
+            old, began = self._models.get(name), time.perf_counter()
             try:
                 served = await asyncio.to_thread(self._open, name, old.path)
             except (MoftError, OSError) as error:
