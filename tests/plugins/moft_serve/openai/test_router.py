@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import openai
 import pytest
@@ -15,6 +16,7 @@ from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
 from moft_llm.generation.prompt_requests import Request
 from moft_serve.application import application
+from moft_serve.models import Models
 
 pytestmark = pytest.mark.slow  # a run is trained
 
@@ -289,6 +291,13 @@ def test_a_reload_ends_the_texts_of_the_old_run_first(served, ask):
     assert after.choices[0].message.content == generated(served)
     assert served.models.get("tiny").engine is not old
     assert not old.is_alive
+
+
+def test_a_run_whose_engine_ended_is_told_by_the_probe(served):
+    with_dead = replace(next(iter(served.models)), engine=SimpleNamespace(is_alive=False, running=0, waiting=0))
+    client = TestClient(application(Models([with_dead]), served.open))
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"status": "generates no text of tiny any more"})
 
 
 def test_tokens_are_counted(served, ask):
