@@ -88,5 +88,5 @@ $(LLM): pyproject.toml constraints.txt | $(BIN)/python
 # An older pip reads no dependency groups.
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install "pip>=25.1"
-	$(INSTALL) -e ".[lightgbm,llm,scorers,tables]" --group dev
+	$(INSTALL) -e ".[lightgbm,llm,page,scorers,tables]" --group dev
 	@touch $(BASE) $(LLM) $@

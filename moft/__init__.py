@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moft.errors import ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
+from moft.errors import BusyError, ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.component_record import Component
 from moft.hooks.specs import hookimpl
 
 __all__ = [
+    "BusyError",
     "Component",
     "ConfigError",
     "DataError",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from moft.run.policy.choices.expected_outcomes import MeasuredOutcomes as MeasuredOutcomes
     from moft.run.policy.choices.predicted_choice import PredictedChoice as PredictedChoice
     from moft.run.policy.open_run import OpenedRun as OpenedRun
+    from moft.run.policy.run_page import SteeringPage as SteeringPage
 
 
 def open_run(path: Path | str, *, device: str = "auto", trust: bool = False, plugins: Plugins | None = None) -> OpenedRun:

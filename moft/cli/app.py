@@ -10,7 +10,7 @@ import typer
 
 import moft
 from moft.cli.command_group import command_group
-from moft.cli.commands import choose, compare, config, new, profile, score, sweep, train
+from moft.cli.commands import choose, compare, config, new, profile, report, score, sweep, train
 from moft.cli.commands import plugins as plugins_command
 from moft.cli.exit_code import exit_code
 from moft.cli.number_options import take_plain_numbers
@@ -80,7 +80,7 @@ def application(plugins: Plugins, words: Sequence[str] = ()) -> typer.Typer:
         elif context.invoked_subcommand is None:
             typer.echo(context.get_help())
 
-    for module in (train, sweep, profile, choose, compare, score, plugins_command, config, new):
+    for module in (train, sweep, profile, choose, report, compare, score, plugins_command, config, new):
         module.add(app)
     add_commands(app, command_group("Make, convert and describe data."), plugins, words)
     return app

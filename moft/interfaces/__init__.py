@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from moft.interfaces.conditioner import Conditioner
+from moft.interfaces.conditioner import Conditioner, HasFormula, formula_of
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
+from moft.interfaces.example_inputs import ExampleQuery, OffersPrompts, OffersQueries
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, HasSumDerivatives, ListContext, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, ReadsFeatures, UsesAdaptiveSampler
@@ -26,6 +27,17 @@ from moft.interfaces.task import (
     Task,
     WritesStartingConfig,
 )
+from moft.interfaces.text_engine import (
+    EncodedPrompt,
+    Finish,
+    TextEngine,
+    TextEngineSettings,
+    TextEvent,
+    TextRequest,
+    TextStream,
+    TokenSampling,
+    TokenScore,
+)
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -41,9 +53,13 @@ __all__ = [
     "Context",
     "ContextLoss",
     "EarlyChecks",
+    "EncodedPrompt",
     "Evaluator",
+    "ExampleQuery",
     "Feedback",
+    "Finish",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "InputCheck",
@@ -55,6 +71,8 @@ __all__ = [
     "Model",
     "ModuleT",
     "NamedMetrics",
+    "OffersPrompts",
+    "OffersQueries",
     "Policy",
     "Problem",
     "ProcessGroup",
@@ -69,9 +87,17 @@ __all__ = [
     "SingleProcess",
     "Steered",
     "Task",
+    "TextEngine",
+    "TextEngineSettings",
+    "TextEvent",
+    "TextRequest",
+    "TextStream",
+    "TokenSampling",
+    "TokenScore",
     "Tracker",
     "Trainer",
     "UsesAdaptiveSampler",
     "WeightedSum",
     "WritesStartingConfig",
+    "formula_of",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moft import Component, hookimpl
@@ -11,7 +13,8 @@ if TYPE_CHECKING:
     import typer
     from rich.console import RenderableType
 
-    from moft.api import Plugins
+    from moft import OpenedRun
+    from moft.api import Plugins, TextEngine, TextEngineSettings
 
 
 @hookimpl
@@ -44,3 +47,26 @@ def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] 
     from moft_llm.label_conflicts import describe_data
 
     return describe_data(path, plugins)
+
+
+@hookimpl
+def moft_text_engine(run: OpenedRun, settings: TextEngineSettings) -> TextEngine | None:
+    """Generates text of language models."""
+    from moft_llm.task import LLM
+
+    if not isinstance(run.task, LLM):
+        return None
+    from moft_llm.generation.opened_llm_run import LLMRun
+    from moft_llm.serving.engine import BatchedEngine
+
+    return BatchedEngine(LLMRun(run.folder.path, "moft serve", settings.threads, opened=run), settings)
+
+
+@hookimpl
+def moft_export(run: OpenedRun, out: Path, options: Mapping[str, str]) -> Iterable[str] | None:
+    """Exports language models."""
+    if "moft_llm.task" not in sys.modules:  # the run is of another task, and the packages of this one may be missing
+        return None
+    from moft_llm.export.export_run import export_llm
+
+    return export_llm(run, out, options)

@@ -29,6 +29,7 @@ from moft.api import (
 )
 from moft_llm.data.chat.chat_template import VERSION, Template, check_format
 from moft_llm.data.chat.control_tokens import ControlTokens
+from moft_llm.data.chat.messages import only_text
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels
@@ -253,6 +254,10 @@ class LLM:
         if not examples:
             raise DataError(f"{path}: the file has no prompts.")
         return self._with_reference(self._tokenize(examples, self.prompt_template(), self._base.network)).batches(self._budget)
+
+    def example_prompts(self, count: int) -> Sequence[str]:
+        texts = (only_text(example.prompt) for example in self._open().examples["validation"])
+        return [text for text in texts if text is not None][:count]
 
     def identity(self) -> Mapping[str, Any]:
         splits = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from moft.api import (
     Context,
     Count,
     Default,
+    ExampleQuery,
     FeatureTable,
     InputCheck,
     Layers,
@@ -33,7 +34,7 @@ from moft.api import (
     tensor_to_text,
     text_to_tensor,
 )
-from moft_ltr.base.array_lists import array_reader
+from moft_ltr.base.array_lists import array_reader, example_queries
 from moft_ltr.base.base_ranker import Base, NeuralBase, ScoreColumn
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.base_source import RankerReader
@@ -226,14 +227,8 @@ class LTR:
         ):
             trainer.note(note)
         gain = "linear" if self.main is None else self.main.gain
-        self._base_scores.learn(
-            trainer,
-            self._stores,
-            self._open_splits(),
-            seed=self._context.seed,
-            gain=gain,
-            labels=label_owners(train[0].data, labels),
-        )
+        owners, splits = label_owners(train[0].data, labels), self._open_splits()
+        self._base_scores.learn(trainer, self._stores, splits, seed=self._context.seed, gain=gain, labels=owners)
         for split, built in self._stores.items():
             self._base_scores.fill(built, self._open_splits()[split])
 
@@ -305,6 +300,9 @@ class LTR:
         part = no_queries(self._layout_of_table, len(self._reading()[1].names))
         given = self._inputs, self._network_inputs(), self._batch_inputs, self._context.device
         return array_reader(self._base_scores, part, *given, self._scored)
+
+    def example_queries(self, count: int) -> Sequence[ExampleQuery]:
+        return example_queries(self._open_splits()["validation"][0], self.array_reader(), count)
 
     def _reading(self) -> tuple[TableColumns, Layout]:
         """How tables are read that are only scored."""
@@ -395,6 +393,5 @@ class LTR:
 
     def _build_store(self, parts: tuple[QuerySubset, ...], *, is_labelled: bool = True) -> ListStore:
         """The queries of `parts` on the device; their reference scores are still to be filled in."""
-        network, settings = self._network_inputs(), LabelSettings(self._columns, self._main, self._side)
-        given = self._inputs, network, self._batch_inputs, settings, self._context.device
-        return build_store(parts, *given, is_labelled=is_labelled)
+        given = self._inputs, self._network_inputs(), self._batch_inputs, LabelSettings(self._columns, self._main, self._side)
+        return build_store(parts, *given, self._context.device, is_labelled=is_labelled)

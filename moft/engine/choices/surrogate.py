@@ -94,6 +94,19 @@ class OutcomeSurrogate:
         shares = np.divide(error, size, out=np.zeros_like(error), where=size > 0)
         return HeldOut(error.tolist(), shares.tolist(), np.nan_to_num(taus).tolist())
 
+    def parameters(self) -> dict[str, Any]:
+        """What a prediction is computed from, as JSON: `middle + scale * k(place, places) @ factors`.
+
+        `k` is a Matérn kernel with nu = 5/2 of this size and length, and `places` are `coordinates`, of the base model last.
+        """
+        size, length, _ = self.kernel
+        places, factors = self._process.X_train_, self._process.alpha_
+        return {
+            "places": places.tolist(),
+            "factors": factors.reshape(len(places), -1).tolist(),
+            **{"size": size, "length": length, "middle": self._middle.tolist(), "scale": self._scale.tolist()},
+        }
+
     def record(self) -> dict[str, Any]:
         """As JSON, to be restored by `surrogate_of`."""
         weights, dials, means, base = (part.tolist() for part in self._given)

@@ -19,7 +19,7 @@ from moft.engine.seed import seed_initialisation
 from moft.errors import ConfigError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.plugin_manager import Plugins
-from moft.interfaces import ArrayReader, Context, Policy, ReadsArrays, ReadsFrames, Task
+from moft.interfaces import ArrayReader, Context, OffersPrompts, Policy, ReadsArrays, ReadsFrames, Task
 from moft.renames import missing_attribute
 from moft.run.checks.plugin_errors import missing_plugins
 from moft.run.folder.plugin_copies import recorded_copies
@@ -33,6 +33,7 @@ from moft.run.policy.choices.predicted_choice import PredictedChoice, predicted_
 from moft.run.policy.list_scorer import ListScorer
 from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weights, tradeoff_at, weights_from_json
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
+from moft.run.policy.run_page import SteeringPage
 from moft.run.policy.score import Scores, scores_of
 from moft.run.run_config import register_trusted
 from moft.run.run_settings import RunSettings, plugin_files
@@ -101,6 +102,11 @@ class OpenedRun:
     def choice_of(self, weights: str) -> NamedChoice | None:
         """The choice that a user's weights name; None where they are weights."""
         return self.choice(weights, "--weights") if is_choice_name(weights) else None
+
+    @property
+    def steering_page(self) -> SteeringPage:
+        """The page on which the run is steered."""
+        return SteeringPage(self.folder, str(self.folder.path), isinstance(self.task, OffersPrompts))
 
     def choose(
         self,

@@ -10,13 +10,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moft.api import Batches, Inputs
+from moft.api import Batches, ExampleQuery, Inputs
 from moft_ltr.base.base_scores import BaseScores
 from moft_ltr.base.base_source import RankerReader
+from moft_ltr.data.converted.ids import ids_at
 from moft_ltr.data.dataset import Dataset
 from moft_ltr.data.features.feature_scaling import Floats
 from moft_ltr.data.features.network_inputs import NetworkInputs
 from moft_ltr.data.splits import QuerySubset
+
+
+def example_queries(part: QuerySubset, reader: RankerReader, count: int) -> list[ExampleQuery]:
+    """The first queries of some data, as arrays that a reader takes.
+
+    Args:
+        part: the data, with the columns that the run was trained on.
+        reader: of the run.
+        count: the most queries.
+    """
+    found, data = [], part.data
+    for query in part.lists[:count].tolist():
+        rows = np.arange(data.offsets[query], data.offsets[query + 1])
+        items = () if data.facts.items is None else tuple(map(str, ids_at(data.facts.items, rows)))
+        values = np.ascontiguousarray(data.features[rows][:, reader.columns], dtype=np.float32)
+        found.append(ExampleQuery(str(data.qids[query]), reader.features, values, items))
+    return found
 
 
 def array_reader(
@@ -80,6 +98,7 @@ def array_reader(
         trees,
         read_lists,
         named[int(own[0])] if base.are_outside else None,
+        columns=columns,
         inputs=len(inputs),
         network=network,
         base=lambda: base.source(part, places, network),

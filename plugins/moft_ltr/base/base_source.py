@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from moft.api import ArrayReader, ReferenceTrees
@@ -32,11 +32,13 @@ class RankerReader(ArrayReader):
     """Reads arrays of a ranking task.
 
     Args:
+        columns: of the data, from 0, that an array has.
         inputs: how many columns are inputs; these are the first.
         network: what a network reads of them.
         base: gives the source of the base scores.
     """
 
+    columns: Sequence[int]
     inputs: int
     network: NetworkInputs
     base: Callable[[], BaseSource]

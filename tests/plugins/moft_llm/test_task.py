@@ -320,3 +320,8 @@ def test_ranking_data_is_told_what_is_scored(build, tmp_path, name):
         build().read(tmp_path / name)
     assert 'A run of a language model scores rows of {"prompt"' in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_examples_are_the_first_validation_prompts_that_are_one_text(prepared):
+    validation = [example.prompt for example in prepared._open().examples["validation"]]
+    assert list(prepared.example_prompts(2)) == validation[:2]

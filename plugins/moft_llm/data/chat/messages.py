@@ -89,6 +89,14 @@ def scorer_prompt(prompt: Prompt) -> str:
     return messages_in(prompt)[-1].content
 
 
+def only_text(prompt: Prompt) -> str | None:
+    """The text of a prompt that is one text, or a chat with one message of a user and nothing else; None of others."""
+    if isinstance(prompt, str):
+        return prompt
+    is_text = not isinstance(prompt, ToolPrompt) and len(prompt) == 1 and prompt[0].role == "user" and not prompt[0].more
+    return messages_in(prompt)[0].content if is_text else None
+
+
 def prompt_json(prompt: Prompt) -> str | list[dict[str, Any]]:
     """A prompt as it is written in JSON, without its tools."""
     return prompt if isinstance(prompt, str) else [message.fields() for message in messages_in(prompt)]

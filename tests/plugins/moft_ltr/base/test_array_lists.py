@@ -70,3 +70,15 @@ def test_tables_with_missing_values_and_categories(run, task, shop, shop_base, m
     unknown = np.array([[0.5, 7.0, 0.5, 0.5], [0.5, np.nan, 0.5, 0.5]])[:, : len(scorer.features)]
     first, second = scorer(unknown)
     assert torch.tensor(first).isclose(torch.tensor(second))
+
+
+@pytest.mark.parametrize("kind", ["scores", "lightgbm"])
+def test_examples_are_the_first_validation_queries_as_a_scorer_reads_them(run, task, shop, shop_base, kind):
+    objectives = {"clicks": {"column": "clicks"}, "dwell": {"column": "dwell"}}
+    given = run(task(data=shop, base=shop_base(kind), objectives=objectives, main={"column": "grade"}), "cos-dpo")
+    scorer = given.scorer([0.5, 0.5])
+    first, second = given.task.example_queries(2)
+    assert (first.name, second.name, first.features) == ("0", "1", scorer.features)
+    found = np.concatenate([scorer(first.rows), scorer(second.rows)])
+    validation = pd.read_parquet(shop / "vali.parquet").drop(columns=["clicks", "dwell", "grade"])
+    np.testing.assert_allclose(found, given.scores(validation, [0.5, 0.5])[:10], rtol=0, atol=2e-6)

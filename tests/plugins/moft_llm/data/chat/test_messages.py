@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
-from moft_llm.data.chat.messages import Message, ToolPrompt, prompt_of, prompt_record, response_of, scorer_prompt
+from moft_llm.data.chat.messages import Message, ToolPrompt, only_text, prompt_of, prompt_record, response_of, scorer_prompt
 from moft_llm.data.splits import Shares
 
 HERE = "data.jsonl:7"
@@ -121,3 +121,10 @@ def test_parts_that_are_not_text_are_refused(part):
         DataError, match=r"^a:1: content of message 1 of prompt is .*; it must be text, or parts \{type: text, text"
     ):
         prompt_of([{"role": "user", "content": [PARTS[0], part]}], "a:1")
+
+
+def test_the_only_text_of_a_prompt_is_a_text_or_one_turn_of_a_user():
+    turn = Message("user", "Hello")
+    assert [only_text(prompt) for prompt in ("Once", (turn,), (Message("system", "Be brief."), turn))] == ["Once", "Hello", None]
+    assert [only_text(prompt) for prompt in ((Message("assistant", "Yes"),), ToolPrompt((turn,), "[]"))] == [None, None]
+    assert only_text((Message("user", "Hello", '{"name": "Ann"}'),)) is None
