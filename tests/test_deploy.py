@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,12 +33,13 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def paths() -> set[str]:
     """The routes of a server."""
     from moft_serve.application import application as serving
     from moft_serve.models import Models
 
-    return set(serving(Models([]), lambda name, path: None).openapi()["paths"])  # type: ignore[arg-type, return-value]
+    none: Any = SimpleNamespace(name="none", run=SimpleNamespace(steering_page=None))
+    return set(serving(Models([none]), lambda name, path: none).openapi()["paths"])
 
 
 def check(words: list[str], options: dict[str, Any]) -> dict[str, str]:
