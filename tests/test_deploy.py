@@ -66,8 +66,9 @@ def test_the_dockerfile_starts_the_command(options: dict[str, Any], paths: set[s
     found = re.search(r"127\.0\.0\.1:(\d+)([/\w]+)", health[2])
     assert found is not None
     assert (found[1], found[2] in paths) == (told["EXPOSE"], True)
-    extras = re.search(r"\.\[([\w,]+)\]", text)
+    extras = re.search(r"^ARG EXTRAS=([\w,]+)$", text, re.M)
     assert extras is not None
+    assert '".[$EXTRAS]"' in text
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f"\n{extra} = [" in project for extra in extras[1].split(","))
 
