@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import pytest
@@ -36,8 +37,10 @@ def test_the_command_serves_runs_by_name(moft, finished, serving, tmp_path):
     tokens = tmp_path / "tokens"
     tokens.write_text("a-token-of-the-tests\n", encoding="utf-8")
     words = ["serve", finished, f"mine={finished}", "--port", 0, "--token-file", tokens, "--max-queries", 7, "--timeout", 2]
+    before = gc.get_freeze_count()
     said = moft(*words)
     assert (said.code, said.mistakes) == (0, [])
+    assert gc.get_freeze_count() > before
     ((app, limits, [address]),) = serving
     assert address[0] == "127.0.0.1"
     assert (limits.max_queries, limits.timeout) == (7, 2.0)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 from fastapi.testclient import TestClient
 
 from moft import RunError
 from moft.files.safetensors import load_tensors, save_tensors
 from moft_serve.application import application
+from moft_serve.metrics import Metrics
 from moft_serve.models import Models, opener
+from moft_serve.reload import Reloader
 from moft_serve.tokens import Tokens
 
 TOKEN = "a-token-of-the-tests"
@@ -32,6 +35,21 @@ def test_a_reload_serves_the_new_run(client, opened, ask):
     text = own.get("/metrics", headers=HEADERS).text
     assert 'moft_reloads_total{model="demo",outcome="done"} 1.0' in text
     assert 'moft_model_opened_timestamp_seconds{model="demo"} 12.0' in text
+
+
+def test_the_memory_of_a_language_model_is_freed(client, opened, monkeypatch):
+    told = []
+    monkeypatch.setattr("moft_serve.reload.gc", SimpleNamespace(unfreeze=lambda: told.append("freed")))
+    engine = SimpleNamespace(close=lambda: told.append("closed"))
+    for own in (replace(opened, engine=engine), opened):
+        reloader = Reloader(Models([own]), lambda name, path: opened, Metrics())
+
+        async def reload(reloader=reloader):
+            await reloader.reload("demo")
+            await asyncio.sleep(0.01)
+
+        asyncio.run(reload())
+    assert told == ["freed", "closed"]
 
 
 def test_a_broken_run_leaves_the_old_one(client, ask):
