@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moft.errors import ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
+from moft.errors import BusyError, ConfigError, DataError, MoftError, PluginError, RunError, ShapeError
 from moft.files.cache_folder import cache_folder
 from moft.hooks.component_record import Component
 from moft.hooks.specs import hookimpl
 
 __all__ = [
+    "BusyError",
     "Component",
     "ConfigError",
     "DataError",

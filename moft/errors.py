@@ -33,3 +33,7 @@ class DataError(MoftError):
 
 class RunError(MoftError):
     """A run folder, a checkpoint or a training run is not in a state that allows what was asked."""
+
+
+class BusyError(MoftError):
+    """A server or an engine takes no request now; the same request can succeed later."""

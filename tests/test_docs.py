@@ -19,10 +19,8 @@ import re
 import runpy
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +36,7 @@ from moft.hooks.plugin_manager import Plugins
 from moft.run.run_config import read_settings
 from moft.run.train import train_run
 from moft_ltr.data.example_data.synthetic import Synthetic, make_synthetic
+from tests.page_programs import Servers, install
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -170,19 +169,14 @@ class Reader:
         page: which.
         folder: where.
         patch: undone after the test.
-        warm: a program that stands for Python, for servers.
-        names: of the namespace of the page.
-        servers: that were started.
-        ports: of servers, by those that the page shows.
+        servers: that its commands start.
     """
 
     page: Path
     folder: Path
     patch: pytest.MonkeyPatch
-    warm: str = ""
+    servers: Servers
     names: dict[str, Any] = field(default_factory=dict)
-    servers: list[subprocess.Popen[str]] = field(default_factory=list)
-    ports: dict[str, str] = field(default_factory=dict)
 
     def read(self, fence: Fence) -> None:
         place = f"{name_of(self.page)}:{fence.line}"
@@ -192,7 +186,7 @@ class Reader:
             path.write_text(fence.text, encoding="utf-8")
         elif fence.kind == "python" and fence.is_run:
             script = self.folder / f"fence-{fence.line}.py"
-            script.write_text(self.with_ports(fence.text), encoding="utf-8")
+            script.write_text(self.servers.with_ports(fence.text), encoding="utf-8")
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 self.names = runpy.run_path(str(script), init_globals=self.names)
@@ -203,38 +197,12 @@ class Reader:
                 else:
                     check_words(command, place)
 
-    def with_ports(self, text: str) -> str:
-        """A text with the ports at which servers listen."""
-        for shown, port in self.ports.items():
-            text = text.replace(f":{shown}", f":{port}")
-        return text
-
-    def start(self, words: list[str]) -> None:
-        """Starts a server on a port that is free, and waits until it listens."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        place = words.index("--port") + 1
-        self.ports[words[place]], words[place] = port, port
-        server = subprocess.Popen([self.warm, "-m", *words], cwd=self.folder, stderr=subprocess.PIPE, text=True)
-        self.servers.append(server)
-        assert server.stderr is not None
-        line = server.stderr.readline()
-        assert f":{port}" in line, line + server.stderr.read()
-
-    def end(self) -> None:
-        """Stops all servers, which have to end well."""
-        for server in self.servers:
-            server.terminate()
-            _, told = server.communicate(timeout=30)
-            assert server.returncode == 0, told
-
     def run(self, command: str, expected: str, place: str) -> None:
         words = shlex.split(command)
         if words[-1] == "&":
-            self.start(words[:-1])
+            self.servers.start(words[:-1], self.folder)
             return
-        command = self.with_ports(command)
+        command = self.servers.with_ports(command)
         while re.fullmatch(r"[A-Z_]+=.*", words[0]):
             name, _, value = words.pop(0).partition("=")
             self.patch.setenv(name, value)
@@ -272,21 +240,6 @@ def _levelled(text: str) -> str:
     return " ".join(re.sub(r"[─━]+", "─", NUMBER.sub("#", text)).split())
 
 
-def install(package: Path, patch: pytest.MonkeyPatch) -> None:
-    """What `pip install -e` does to a package, as far as entry points and imports go; nothing is downloaded."""
-    project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    source = package / "src" if (package / "src").is_dir() else package
-    record = source / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", "utf-8")
-    groups = [
-        f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in project["entry-points"].items()
-    ]
-    (record / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
-    patch.syspath_prepend(str(source))
-    patch.setenv("PYTHONPATH", str(source))
-
-
 @pytest.mark.slow
 @every_page_with("console", "python")
 def test_what_a_page_shows_works(
@@ -310,12 +263,10 @@ def test_what_a_page_shows_works(
         for name in ("lists", "first.yaml", "runs"):
             source = first_run / name
             shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
-    reader = Reader(page, folder, monkeypatch, warm)
-    try:
+    with Servers(warm) as servers:
+        reader = Reader(page, folder, monkeypatch, servers)
         for fence in FENCES[page]:
             reader.read(fence)
-    finally:
-        reader.end()
 
 
 @every_page_with("yaml")

@@ -40,10 +40,14 @@ short = ["task.base.epochs=1", "trainer.epochs=1", "trainer.evaluations=1", "pro
 run("train", "mine.yaml", *(word for setting in short for word in ("--set", setting)))
 run("score", "runs/mine", "lists/test", "--weights", "0.5,0.5", "--out", "scores.txt")
 run("new", "plugin", "mine")
+assert main(["serve", "runs/mine"]) == 2
 assert main(["config", "check", "configs/llm/demo.yaml"]) == 2
 """
 
-EXTRAS = ("transformers", "peft", "tokenizers", "datasets", "pyarrow", "gguf", "lightgbm", "vaderSentiment", "onnxruntime")
+EXTRAS = (
+    *("transformers", "peft", "tokenizers", "datasets", "pyarrow", "gguf", "lightgbm", "vaderSentiment", "onnxruntime"),
+    *("fastapi", "uvicorn", "prometheus_client"),
+)
 """Packages that only extras install, or what those need."""
 EXAMPLES = ("llm", "ltr", "paper")
 
@@ -106,7 +110,9 @@ def test_the_wheel_works_without_a_checkout_and_without_extras(environment, tmp_
     assert re.search(r"^(Broken|Clashes):", done.stdout, re.MULTILINE) is None
     needs = "needs the packages transformers and peft: pip install 'moft[llm]'."
     assert f"\nNeed more packages:\n  task llm {needs}\n" in done.stdout
-    assert done.stderr.splitlines()[-1] == f"moft: error: configs/llm/demo.yaml:5: task: task 'llm' {needs}"
+    lines = done.stderr.splitlines()
+    assert lines[-1] == f"moft: error: configs/llm/demo.yaml:5: task: task 'llm' {needs}"
+    assert lines[-2] == "moft: error: moft serve needs the package fastapi: pip install 'moft[serve]'."
     for name in ("runs/mine/report.html", "runs/mine/front.png", "configs/llm/demo-prompts.txt", "moft-mine/pyproject.toml"):
         assert (tmp_path / name).stat().st_size > 0
     assert len((tmp_path / "scores.txt").read_text(encoding="utf-8").splitlines()) > 8

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from moft.hooks.plugin_manager import Plugins
+    from moft.interfaces import TextEngine, TextEngineSettings
     from moft.types import Front, Run
 
 hookspec = pluggy.HookspecMarker("moft")
@@ -193,6 +194,23 @@ def moft_export(run: Any, out: Path, options: Mapping[str, str]) -> Iterable[str
         @hookimpl
         def moft_export(run, out, options):
             return [f"{out}: written."] if isinstance(run.task, MyTask) else None
+    """
+
+
+@hookspec
+def moft_text_engine(run: Any, settings: TextEngineSettings) -> TextEngine | None:
+    """Generate text of a run of a task of your own, for `moft serve`.
+
+    Return None for a run of another task. What is wrong raises `ConfigError`, before a thread is started.
+
+    Args:
+        run: the opened run, as from `moft.open_run`.
+        settings: how much the engine does at once.
+
+    Example:
+        @hookimpl
+        def moft_text_engine(run, settings):
+            return MyEngine(run, settings) if isinstance(run.task, MyTask) else None
     """
 
 

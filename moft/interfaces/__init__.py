@@ -27,6 +27,17 @@ from moft.interfaces.task import (
     Task,
     WritesStartingConfig,
 )
+from moft.interfaces.text_engine import (
+    EncodedPrompt,
+    Finish,
+    TextEngine,
+    TextEngineSettings,
+    TextEvent,
+    TextRequest,
+    TextStream,
+    TokenSampling,
+    TokenScore,
+)
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -42,9 +53,11 @@ __all__ = [
     "Context",
     "ContextLoss",
     "EarlyChecks",
+    "EncodedPrompt",
     "Evaluator",
     "ExampleQuery",
     "Feedback",
+    "Finish",
     "HasDerivatives",
     "HasSumDerivatives",
     "Indicator",
@@ -73,6 +86,13 @@ __all__ = [
     "SingleProcess",
     "Steered",
     "Task",
+    "TextEngine",
+    "TextEngineSettings",
+    "TextEvent",
+    "TextRequest",
+    "TextStream",
+    "TokenSampling",
+    "TokenScore",
     "Tracker",
     "Trainer",
     "UsesAdaptiveSampler",

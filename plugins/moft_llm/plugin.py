@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import typer
     from rich.console import RenderableType
 
-    from moft.api import Plugins
+    from moft import OpenedRun
+    from moft.api import Plugins, TextEngine, TextEngineSettings
 
 
 @hookimpl
@@ -44,3 +45,16 @@ def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] 
     from moft_llm.label_conflicts import describe_data
 
     return describe_data(path, plugins)
+
+
+@hookimpl
+def moft_text_engine(run: OpenedRun, settings: TextEngineSettings) -> TextEngine | None:
+    """Generates text of language models."""
+    from moft_llm.task import LLM
+
+    if not isinstance(run.task, LLM):
+        return None
+    from moft_llm.generation.opened_llm_run import LLMRun
+    from moft_llm.serving.engine import BatchedEngine
+
+    return BatchedEngine(LLMRun(run.folder.path, "moft serve", settings.threads, opened=run), settings)

@@ -316,8 +316,7 @@ class LTR:
 
     def _scored(self, data: Dataset) -> Batches:
         """Queries that are only scored."""
-        parts = all_queries(data)
-        store = self._build_store(parts, is_labelled=False)
+        store = self._build_store(parts := all_queries(data), is_labelled=False)
         self._base_scores.fill(store, parts)
         return store.batches(self._budget)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from moft_serve.limits import Limits
 from moft_serve.metrics import Metrics
 from moft_serve.models import Models, Opener
 from moft_serve.models_router import models_router
+from moft_serve.openai.router import openai_router
 from moft_serve.page.router import page_router
 from moft_serve.ranking.batcher import Batcher
 from moft_serve.ranking.bodies import ScoreRequest
@@ -46,13 +48,16 @@ def application(models: Models, open_served: Opener, *, tokens: Tokens | None = 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         batcher.close()
+        for served in models:
+            if served.engine is not None:
+                await asyncio.to_thread(served.engine.close, drain=False)
 
     app = FastAPI(
         title="moft serve", version=moft.__version__, description=_TEXT, docs_url=None, redoc_url=None, lifespan=lifespan
     )
     app.state.traffic, app.state.reloader = traffic, Reloader(models, open_served, metrics)
     app.include_router(health_router(models, traffic, metrics))
-    for router in _task_routers(models, batcher, limits):
+    for router in _task_routers(models, batcher, limits, metrics):
         app.include_router(router)
     app.include_router(models_router(models, app.state.reloader, tokens))
     add_error_answers(app)
@@ -61,12 +66,9 @@ def application(models: Models, open_served: Opener, *, tokens: Tokens | None = 
     return app
 
 
-def _task_routers(models: Models, batcher: Batcher, limits: Limits) -> list[APIRouter]:
-    """The routes of each kind of run, and those of the page that people look at.
-
-    This is the place for the routes of language models, where one is served.
-    """
-    return [score_router(models, batcher, limits), page_router(models)]
+def _task_routers(models: Models, batcher: Batcher, limits: Limits, metrics: Metrics) -> list[APIRouter]:
+    """The routes of each kind of run, and those of the page that people look at."""
+    return [score_router(models, batcher, limits), openai_router(models, limits, metrics), page_router(models)]
 
 
 def _add_schema(app: FastAPI, tokens: Tokens) -> None:

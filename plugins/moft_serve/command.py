@@ -47,6 +47,15 @@ def serve(
     shutdown_timeout: Annotated[
         float, typer.Option("--shutdown-timeout", min=0, max=86_400, help="Seconds that a stop waits for accepted requests.")
     ] = 30.0,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=10_000_000, help="Tokens of a generated text.")] = 1_024,
+    max_texts: Annotated[int, typer.Option("--max-texts", min=1, max=10_000, help="Texts of a request.")] = 16,
+    text_rows: Annotated[int, typer.Option("--text-rows", min=1, max=10_000, help="Texts that are generated together.")] = 32,
+    text_queue: Annotated[
+        int, typer.Option("--text-queue", min=0, max=1_000_000, help="Texts that may wait for that; more get 429.")
+    ] = 256,
+    text_timeout: Annotated[
+        float, typer.Option("--text-timeout", min=0.001, max=86_400, help="Seconds until the texts of a request get 504.")
+    ] = 300.0,
     log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the lines on stderr.")] = LogFormat.JSON,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=1024, help="Threads that compute; default all cores.")
@@ -85,8 +94,13 @@ def serve(
         max_batch_documents=max_batch,
         timeout=timeout,
         shutdown_timeout=shutdown_timeout,
+        max_tokens=max_tokens,
+        max_texts=max_texts,
+        text_rows=text_rows,
+        text_queue=text_queue,
+        text_timeout=text_timeout,
     )
-    open_served = opener(context.obj, trust=trust)
+    open_served = opener(context.obj, trust=trust, limits=limits, threads=threads)
     models = Models([open_served(name, path) for name, path in paths.items()])
     app = application(models, open_served, tokens=tokens, limits=limits)
     with bound_socket(host, port) as listening:

@@ -17,6 +17,9 @@ from moft.api import printable, redacted
 LONGEST = 500
 """Characters of a message; only what a client sent makes a longer one."""
 
+_MEMBERS = (("str",), ("int",), ("float",), ("bool",))
+"""Ends of places that are no fields, but the type that was tried of several."""
+
 
 class ErrorBody(BaseModel):
     """What went wrong."""
@@ -79,7 +82,7 @@ def refused(error: MoftError, param: str | None = None) -> ApiError:
 def invalid(error: ValidationError | RequestValidationError) -> ApiError:
     """What pydantic found, as one sentence about the first mistake."""
     first: Mapping[str, Any] = error.errors()[0]
-    param = _place(first["loc"])
+    param = _place(first["loc"][:-1] if first["loc"][-1:] in _MEMBERS else first["loc"])
     what = {"extra_forbidden": "is not a field that is known here", "missing": "is missing"}.get(first["type"])
     if what is None:
         text = str(first["msg"]).removeprefix("Value error, ")

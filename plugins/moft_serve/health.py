@@ -39,6 +39,9 @@ def health_router(models: Models, traffic: Traffic, metrics: Metrics) -> APIRout
         """Metrics in the text format of Prometheus."""
         for served in models:
             metrics.opened.labels(served.name).set(served.opened)
+            if served.engine is not None:
+                metrics.texts_running.labels(served.name).set(served.engine.running)
+                metrics.texts_waiting.labels(served.name).set(served.engine.waiting)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -17,6 +17,11 @@ class Limits:
         max_batch_documents: documents that are scored together; a request with more is a batch of its own.
         timeout: seconds until a request gets 504, and that its body may take to arrive, else 408.
         shutdown_timeout: seconds that a stop waits for the requests that were accepted.
+        max_tokens: of a generated text.
+        max_texts: that a request may ask for.
+        text_rows: texts that a run generates together.
+        text_queue: texts that may wait for that; more get 429.
+        text_timeout: seconds until the texts of a request get 504.
     """
 
     max_body_bytes: int = 8 * 2**20
@@ -26,3 +31,8 @@ class Limits:
     max_batch_documents: int = 4_096
     timeout: float = 30.0
     shutdown_timeout: float = 30.0
+    max_tokens: int = 1_024
+    max_texts: int = 16
+    text_rows: int = 32
+    text_queue: int = 256
+    text_timeout: float = 300.0

@@ -30,5 +30,9 @@ class Metrics:
         self.batch_seconds = Histogram(
             "moft_batch_duration_seconds", "Scoring a batch.", ["model"], buckets=SECONDS, registry=own
         )
+        self.prompt_tokens = Counter("moft_prompt_tokens", "Tokens of prompts.", ["model"], registry=own)
+        self.text_tokens = Counter("moft_text_tokens", "Tokens that were generated.", ["model"], registry=own)
+        self.texts_running = Gauge("moft_texts_running", "Texts that are generated now.", ["model"], registry=own)
+        self.texts_waiting = Gauge("moft_texts_waiting", "Texts that wait for that.", ["model"], registry=own)
         self.reloads = Counter("moft_reloads", "Reloads of a run.", ["model", "outcome"], registry=own)
         self.opened = Gauge("moft_model_opened_timestamp_seconds", "When a run was opened.", ["model"], registry=own)

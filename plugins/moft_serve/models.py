@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moft import ConfigError, MoftError, open_run
-from moft.api import ReadsArrays
+from moft.api import ReadsArrays, TextEngineSettings
 from moft_serve.errors import ApiError
+from moft_serve.limits import Limits
 
 if TYPE_CHECKING:
     from moft import BatchScorer, MeasuredOutcomes, NamedChoice, OpenedRun, PredictedChoice
-    from moft.api import Plugins
+    from moft.api import Plugins, TextEngine
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Of a served run; a colon would begin its weights."""
@@ -38,6 +39,7 @@ class Served:
         outcomes: that were measured by then; None if nothing was.
         opened: seconds since 1970.
         wishes: answers that were found, by wish.
+        engine: of a language model; None for a ranker.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Served:
     outcomes: MeasuredOutcomes | None
     opened: float = field(default_factory=time.time)
     wishes: dict[str, PredictedChoice] = field(default_factory=dict)
+    engine: TextEngine | None = None
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -118,25 +121,39 @@ def paths_by_name(words: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def opener(plugins: Plugins, *, trust: bool, device: str = "auto") -> Opener:
+def opener(
+    plugins: Plugins, *, trust: bool, device: str = "auto", limits: Limits | None = None, threads: int | None = None
+) -> Opener:
     """What opens runs.
 
     Args:
         plugins: that are loaded.
         trust: the user trusts the plugin files of the runs.
         device: `auto` or `cpu`.
+        limits: of texts; None for those by default.
+        threads: that generate text; None for those that suit the model.
     """
+    limits = limits or Limits()
+    settings = TextEngineSettings(rows=limits.text_rows, queue=limits.text_queue, threads=threads)
 
     def open_served(name: str, path: Path) -> Served:
         run = open_run(path, device=device, trust=trust, plugins=plugins)
+        if (engine := _engine(run, plugins, settings)) is not None:
+            return Served(name, path, run, None, _choices(run), _outcomes(run), engine=engine)
         if not isinstance(run.task, ReadsArrays):
-            raise ConfigError(f"{path}: is no ranker; `moft serve` takes runs of tasks that score arrays.")
+            raise ConfigError(f"{path}: `moft serve` takes rankers and language models, and this run's task is neither.")
         scorer = run.batch_scorer()
         tried = np.zeros((2, len(scorer.features)), dtype=np.float32)
         scorer([tried], run.tradeoffs([([1 / len(run.names)] * len(run.names), None, str(path))]))
         return Served(name, path, run, scorer, _choices(run), _outcomes(run))
 
     return open_served
+
+
+def _engine(run: OpenedRun, plugins: Plugins, settings: TextEngineSettings) -> TextEngine | None:
+    """What generates text of a run; None where nothing does."""
+    engines = (hook(run=run, settings=settings) for hook in plugins.implementations("moft_text_engine"))
+    return next((engine for engine in engines if engine is not None), None)
 
 
 def _choices(run: OpenedRun) -> dict[str, NamedChoice]:

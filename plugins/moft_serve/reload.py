@@ -7,6 +7,7 @@ import logging
 import time
 
 from moft import MoftError
+from moft.api import TextEngine
 from moft_serve.errors import ApiError
 from moft_serve.logs import log
 from moft_serve.metrics import Metrics
@@ -24,6 +25,7 @@ class Reloader:
 
     def __init__(self, models: Models, open_served: Opener, metrics: Metrics) -> None:
         self._models, self._open, self._metrics, self._lock = models, open_served, metrics, asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def reload(self, name: str) -> Served:
         """The run of a name, opened again; requests that came before go on with the old one.
@@ -31,9 +33,8 @@ class Reloader:
         Raises:
             ApiError: there is no such run, or it cannot be opened; then the old one is still served.
         """
-        old = self._models.get(name)
         async with self._lock:
-            began = time.perf_counter()
+            old, began = self._models.get(name), time.perf_counter()
             try:
                 served = await asyncio.to_thread(self._open, name, old.path)
             except (MoftError, OSError) as error:
@@ -42,9 +43,17 @@ class Reloader:
                 text = f"{name!r} was not reloaded, and the run that was opened before is still served: {error}"
                 raise ApiError(409, text, param="name", code="reload_failed") from error
             self._models.put(served)
+            if old.engine is not None:
+                self._start_closing(old.engine)
             self._metrics.reloads.labels(name, "done").inc()
             log("reloaded", model=name, seconds=round(time.perf_counter() - began, 3))
         return served
+
+    def _start_closing(self, engine: TextEngine) -> None:
+        """Lets the texts of an engine end, and then frees its memory."""
+        task = asyncio.create_task(asyncio.to_thread(engine.close))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def reload_all(self) -> None:
         """All runs, one after the other; the log tells which ones could not be opened."""

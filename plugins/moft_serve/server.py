@@ -62,7 +62,7 @@ class Server(uvicorn.Server):
                 app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1
             )
         )
-        self._app, self._limits = app, limits
+        self._app, self._limits, self.traffic = app, limits, app.state.traffic
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextmanager
@@ -87,16 +87,16 @@ class Server(uvicorn.Server):
         """Does what a signal asks for."""
         if number == signal.SIGHUP:
             self._start(self._app.state.reloader.reload_all())
-        elif self._app.state.traffic.is_stopping:
+        elif self.traffic.is_stopping:
             self.should_exit = self.force_exit = True
         else:
-            self._app.state.traffic.is_stopping = True
+            self.traffic.is_stopping = True
             log("stopping", signal=signal.Signals(number).name)
             self._start(self.stop())
 
     async def stop(self) -> None:
         """Refuses new requests with 503, waits until all others are answered, and ends."""
-        traffic, loop = self._app.state.traffic, asyncio.get_running_loop()
+        traffic, loop = self.traffic, asyncio.get_running_loop()
         traffic.is_stopping, until = True, loop.time() + self._limits.shutdown_timeout
         while traffic.in_flight and loop.time() < until and not self.should_exit:
             await asyncio.sleep(_STEP)

@@ -137,13 +137,17 @@ def _at(served: Served, weights: object, dial: object, param: str, **more: Any) 
     if isinstance(dial, str) or (isinstance(weights, str) and not _is_weights(weights)):
         what, form = ("dial", "a number") if isinstance(dial, str) else (param, "numbers; a choice is given as `choice`")
         raise ApiError(400, f"{what}: must be {form}.", param=what, code="invalid_value")
-    run = served.run
+    run, where = served.run, param.rpartition(".")[0] or ("model" if param == "model" else "the request")
     try:
-        tradeoff = run.tradeoffs([(weights, dial, param.rpartition(".")[0] or ("model" if param == "model" else "the request"))])
+        tradeoff = run.tradeoffs([(weights, dial, where)])
         if isinstance(dial, list | dict):
-            run.policy.magnitude(tradeoff)  # refuses ratios of betas that the policy was not trained on
+            device = next((value.device for value in run.policy.state_dict().values()), tradeoff.weights.device)
+            run.policy.magnitude(tradeoff.to(device))  # refuses ratios of betas that the policy was not trained on
         notes = run.substitutions(tradeoff)
     except (DataError, ConfigError, ShapeError) as error:
+        with suppress(MoftError):
+            run.tradeoffs([(weights, None, where)])
+            param = "dial"  # since the weights are right
         raise refused(error, param) from error
     factors = (tradeoff.betas.double() / run.trained_betas.double())[0].tolist()
     rounded = [float(f"{factor:.6g}") for factor in factors]
@@ -179,8 +183,8 @@ def _of_wish(served: Served, wish: WishBody, asked: Steering, param: str) -> Res
             raise ApiError(500, f"{param}: {error}", param=param, code="damaged") from error
         except MoftError as error:
             raise ApiError(400, f"{param}: {error}", param=param, code="invalid_value") from error
-        while len(kept) > _KEPT:
-            kept.pop(next(iter(kept)))
+        for old in list(kept)[:-_KEPT]:
+            kept.pop(old, None)
     found = kept[key]
     note = f"Predicted from what was measured on the {found.split} split, and not promised."
     if found.missed:

@@ -1,8 +1,9 @@
-"""A task of free scores: one number for every item of two lists, so that the optimum of every method is known."""
+"""What the tests of several plugins share: a task whose optimum is known, and runs on small random language models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,53 @@ def optimum(plugins: Any) -> Callable[..., tuple[Policy, Callable[[list[float]],
 def targets() -> torch.Tensor:
     """`[2, 3, 3]`, softmaxes of the labels, per list and objective."""
     return LABELS.softmax(1)
+
+
+CONFIG = """\
+task:
+  name: llm
+  model: {model}
+  data: {{name: lists, path: {data}}}
+  objectives:
+    brief: {{}}
+    calm: {{}}
+  lora: {lora}
+  prompt_tokens: {prompt_tokens}
+  tokens_per_batch: 1024
+method: {method}
+trainer: {{epochs: 2, device: cpu, learning_rate: 0.02, evaluations: 1}}
+profile: {{evaluator: preference, points: 3, bootstrap_samples: 100}}
+seed: 0
+"""
+
+
+@pytest.fixture(scope="session")
+def tuned(tiny_models, made_up_lists, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of a run on a small random model, trained for a moment; do not change what is there."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def run(
+        method: str = "{name: cos-dpo, conditioner: hpt}",
+        lora: str = "{rank: 4, alpha: 8}",
+        prompt_tokens: int = 0,
+        model: Path | str = "llama",
+    ) -> Path:
+        key = (method, lora, str(prompt_tokens), str(model))
+        if key not in made:
+            from moft.hooks.plugin_manager import Plugins
+            from moft.run.run_config import read_settings
+            from moft.run.train import train_run
+
+            folder = tmp_path_factory.mktemp("tuned")
+            made_up_lists(folder / "lists.jsonl")
+            base = tiny_models(model) if isinstance(model, str) else model
+            settings = {"model": base, "data": folder / "lists.jsonl", "method": method, "lora": lora}
+            text = CONFIG.format(**settings, prompt_tokens=prompt_tokens)
+            (folder / "config.yaml").write_text(text, encoding="utf-8")
+            plugins = Plugins()
+            plugins.load(disable=["console"])
+            train_run(read_settings(folder / "config.yaml", [], plugins), folder / "run", plugins)
+            made[key] = folder / "run"
+        return made[key]
+
+    return run

@@ -12,6 +12,7 @@ from moft import ConfigError, ShapeError
 from moft.api import Assignment, Injection, is_sharded
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.model_of_policy import check_assignments, is_as_trained, unpack_assignment
+from moft_llm.generation.padded_prompts import left_padded, with_prefix
 from moft_llm.generation.prepare_model import end_tokens, generation_config, generation_mode
 from moft_llm.generation.prompt_checks import check_context, check_not_empty
 from moft_llm.network.language_model import LanguageModel
@@ -115,9 +116,9 @@ def _generate_batch(
 
     network: Any = model.network
     device = network.get_input_embeddings().weight.device
-    tokens, mask = _left_padded(prompts, int(model.tokenizer.pad_token_id), device)
+    tokens, mask = left_padded(prompts, int(model.tokenizer.pad_token_id), device)
     is_base, is_trained = bool(divisor.isinf().all()), bool(is_as_trained(divisor).all())
-    embedded, mask_with_prefix = _with_prefix(network.get_input_embeddings()(tokens), mask, None if is_base else injected.prefix)
+    embedded, mask_with_prefix = with_prefix(network.get_input_embeddings()(tokens), mask, None if is_base else injected.prefix)
     processors = LogitsProcessorList(
         [] if is_base or is_trained else [RealignedLogits(network, tokens, mask, divisor.to(device))]
     )
@@ -142,23 +143,3 @@ def _generate_batch(
             streamer=streamer,
         )
     return new_tokens
-
-
-def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """`[rows, time]` int64 twice: the tokens, and a mask that is 0 for padding."""
-    longest = max(map(len, prompts))
-    tokens = [[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(tokens, device=device), torch.tensor(mask, device=device)
-
-
-def _with_prefix(embedded: Tensor, mask: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Embeddings and mask with a prefix right before every prompt, after its padding."""
-    if prefix is None:
-        return embedded, mask
-    ahead = prefix.shape[1]
-    longer = torch.cat([torch.zeros_like(mask[:, :1]).expand(-1, ahead), mask], 1)
-    starts = (longer == 0).sum(1, keepdim=True) - ahead + torch.arange(ahead, device=mask.device)  # [rows, p]
-    whole = torch.cat([torch.zeros_like(embedded[:, :1]).expand(-1, ahead, -1), embedded], 1)
-    whole = whole.scatter(1, starts.unsqueeze(-1).expand_as(prefix), prefix.to(whole.dtype))
-    return whole, longer.scatter(1, starts, 1)

@@ -20,19 +20,30 @@ from moft_llm.generation.decoding import Decoding
 from moft_llm.network.lora import adapters_off
 
 
+def realigned(logits: Tensor, base: Tensor, divisor: Tensor) -> Tensor:
+    """`[rows, vocabulary]`, the logits at c times the trained betas: `l0 + (l - l0) / c`.
+
+    Args:
+        logits: `[rows, vocabulary]`, l, the policy's.
+        base: `[rows, vocabulary]`, l0, the base model's.
+        divisor: `[rows, 1]`, c.
+
+    Source: Liu et al. 2024 (decoding-time realignment), arXiv 2402.02992, equation 8.
+    """
+    return base + (logits - base) / divisor
+
+
 class RealignedLogits(LogitsProcessor):
-    """The logits at c times the trained betas: `l0 + (l - l0) / c`, where l0 are the base model's.
+    """The logits at c times the trained betas, of `realigned`.
 
     It takes one more forward pass for each token, of the base model, which has its own cache. This is an approximation: a rule
     that is exact for the scores of whole responses is applied token by token.
 
     Args:
-        network: with LoRA, which is disabled for l0.
+        network: with LoRA, which is disabled for the base model's logits.
         tokens: `[rows, time]`, prompts without a prefix, padded on the left.
         mask: `[rows, time]` int64, 0 for padding.
         divisor: `[rows, 1]`, c.
-
-    Source: Liu et al. 2024 (decoding-time realignment), arXiv 2402.02992, equation 8.
     """
 
     def __init__(self, network: PreTrainedModel, tokens: Tensor, mask: Tensor, divisor: Tensor) -> None:
@@ -43,8 +54,7 @@ class RealignedLogits(LogitsProcessor):
         self._cache = DynamicCache(config=network.config)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        base = self._base(input_ids).to(scores)
-        return base + (scores - base) / self._divisor
+        return realigned(scores, self._base(input_ids).to(scores), self._divisor)
 
     def _base(self, generated: Tensor) -> Tensor:
         """`[rows, vocabulary]`, the base model's logits after the tokens generated so far, `[rows, steps]`."""

@@ -60,6 +60,7 @@ class BaseScores:
         self._mean, self._deviation = 0.0, 1.0
         self._weights: dict[str, Tensor] = {}
         self._booster: tuple[Any, TreeModel] | None = None
+        self._scoring: tuple[Mapping[str, Tensor], Ranker] | None = None
 
     def learn(
         self,
@@ -190,7 +191,9 @@ class BaseScores:
         """`[items]`, the base ranker's scores before they are standardised; but for a network on the CPU, with 64 bits."""
         base = self._base
         if isinstance(base, NeuralBase):
-            return network_scores(self._network(base, store.network).to(store.labels.device), store, self._budget)
+            if self._scoring is None or self._scoring[0] is not self._weights:  # it takes longer to build than to score a query
+                self._scoring = self._weights, self._network(base, store.network)
+            return network_scores(self._scoring[1].to(store.labels.device), store, self._budget)
         if isinstance(base, LightGBMModel | LambdaMART):
             return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
         number = [column_number(part.data, base.column, "task.base.column") for part in parts]

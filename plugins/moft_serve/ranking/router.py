@@ -56,7 +56,7 @@ def score_router(models: Models, batcher: Batcher, limits: Limits) -> APIRouter:
         fields but the queries may also be query parameters: `weights` as text, such as `clicks=0.3,dwell=0.7`, and the others as
         in the body. With `Accept: application/vnd.apache.arrow.stream`, the answer is a stream.
         """
-        asked, named = _asked(await _content(request), limits)
+        asked, named = _asked(await _content(request, limits), limits)
         served = models.get(asked.model)
         record = record_of(request)
         record.model = served.name
@@ -94,14 +94,14 @@ def score_router(models: Models, batcher: Batcher, limits: Limits) -> APIRouter:
     return router
 
 
-async def _content(request: Request) -> dict[str, Any]:
+async def _content(request: Request, limits: Limits) -> dict[str, Any]:
     """The fields of a request, from its body and, of Arrow, its query parameters."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in (_JSON, MEDIA):
         text = f"content-type: must be {_JSON} or {MEDIA}, not {media or 'nothing'!r}."
         raise ApiError(415, text, param="content-type", code="unsupported_media_type")
     body = await request.body()
-    content = body_of(body) if media == MEDIA else _json_of(body)
+    content = body_of(body, limits.max_queries * limits.max_documents) if media == MEDIA else _json_of(body)
     parameters = _parameters(request.query_params)
     for name in content.keys() & parameters.keys():
         raise ApiError(400, f"{name}: is in the body and in the address; give it once.", param=name, code="invalid_value")

@@ -33,56 +33,6 @@ def stories() -> Callable[[str], Path]:
     return folder
 
 
-CONFIG = """\
-task:
-  name: llm
-  model: {model}
-  data: {{name: lists, path: {data}}}
-  objectives:
-    brief: {{}}
-    calm: {{}}
-  lora: {lora}
-  prompt_tokens: {prompt_tokens}
-  tokens_per_batch: 1024
-method: {method}
-trainer: {{epochs: 2, device: cpu, learning_rate: 0.02, evaluations: 1}}
-profile: {{evaluator: preference, points: 3, bootstrap_samples: 100}}
-seed: 0
-"""
-
-
-@pytest.fixture(scope="session")
-def tuned(tiny_models, made_up_lists, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """The folder of a run on a small random model, trained for a moment; do not change what is there."""
-    made: dict[tuple[str, ...], Path] = {}
-
-    def run(
-        method: str = "{name: cos-dpo, conditioner: hpt}",
-        lora: str = "{rank: 4, alpha: 8}",
-        prompt_tokens: int = 0,
-        model: Path | str = "llama",
-    ) -> Path:
-        key = (method, lora, str(prompt_tokens), str(model))
-        if key not in made:
-            from moft.hooks.plugin_manager import Plugins
-            from moft.run.run_config import read_settings
-            from moft.run.train import train_run
-
-            folder = tmp_path_factory.mktemp("tuned")
-            made_up_lists(folder / "lists.jsonl")
-            base = tiny_models(model) if isinstance(model, str) else model
-            settings = {"model": base, "data": folder / "lists.jsonl", "method": method, "lora": lora}
-            text = CONFIG.format(**settings, prompt_tokens=prompt_tokens)
-            (folder / "config.yaml").write_text(text, encoding="utf-8")
-            plugins = Plugins()
-            plugins.load(disable=["console"])
-            train_run(read_settings(folder / "config.yaml", [], plugins), folder / "run", plugins)
-            made[key] = folder / "run"
-        return made[key]
-
-    return run
-
-
 @pytest.fixture(scope="session")
 def with_adapter(tiny_models, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small random model and a PEFT adapter of it; do not change what is there."""

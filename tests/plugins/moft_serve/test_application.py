@@ -22,6 +22,25 @@ def test_the_openapi_document_is_whole(client):
     }
 
 
+def test_what_fastapi_refuses_has_the_shape_of_all_errors(app):
+    from fastapi.testclient import TestClient
+
+    own = app()
+
+    @own.get("/v1/double")
+    async def double(number: int) -> int:
+        return 2 * number
+
+    answer = TestClient(own).get("/v1/double?number=two")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == {
+        "message": "number: input should be a valid integer, unable to parse string as an integer.",
+        "type": "invalid_request_error",
+        "param": "number",
+        "code": "invalid_value",
+    }
+
+
 def test_the_example_of_the_document_is_a_request():
     from moft_serve.ranking.bodies import ScoreRequest
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from dataclasses import replace
 
 import httpx
@@ -110,8 +109,10 @@ def test_a_batch_has_a_limited_number_of_documents(made, opened, queries):
 
 
 def test_the_event_loop_answers_while_a_batch_is_computed(app, opened, ask):
+    go = threading.Event()
+
     def slow(lists, tradeoff):
-        time.sleep(0.2)
+        go.wait(10)
         return opened.scorer(lists, tradeoff)
 
     from moft_serve.application import application
@@ -124,13 +125,14 @@ def test_the_event_loop_answers_while_a_batch_is_computed(app, opened, ask):
     async def run():
         transport = httpx.ASGITransport(application(Models([served]), lambda name, path: served, limits=Limits(timeout=0.1)))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            began = time.monotonic()
             score = asyncio.create_task(client.post("/v1/score", json=ask()))
             await asyncio.sleep(0.01)
             assert (await client.get("/health")).status_code == 200
-            assert time.monotonic() - began < 0.15
             return await score
 
-    answer = asyncio.run(run())
+    try:
+        answer = asyncio.run(run())
+    finally:
+        go.set()
     assert answer.status_code == 504
     assert answer.json()["error"]["message"].startswith("the scores were not ready within 0.1 s")

@@ -11,7 +11,7 @@ import pytest
 
 from moft.run.policy.choices.choice_files import NamedChoice
 from moft_serve.limits import Limits
-from moft_serve.ranking.arrow import MEDIA
+from moft_serve.ranking.arrow import MEDIA, body_of
 
 HALF = {"first": 0.5, "second": 0.5}
 
@@ -140,9 +140,9 @@ BAD = [
     ({"weights": [1e999, 0]}, "weights", "the request: weights must be finite"),
     ({"weights": [0, 0], "normalize": True}, "weights", "weights: [0, 0] cannot be normalised"),
     ({"weights": None}, "weights", "weights: nothing is given; give one of weights, choice, wish, such as {"),
-    ({"dial": 0}, "weights", "the request: dial 0 must be between"),
+    ({"dial": 0}, "dial", "the request: dial 0 must be between"),
     ({"dial": "2"}, "dial", "dial: must be a number."),
-    ({"dial": [1, 2]}, "weights", "betas [1.0, 1.0] are not a multiple of the trained ones"),
+    ({"dial": [1, 2]}, "dial", "betas [1.0, 1.0] are not a multiple of the trained ones"),
     ({"model": "other"}, "model", "model: there is no 'other'; this server has demo."),
     ({"model": 3}, "model", "model: input should be a valid string."),
     ({"model": "demo:first=1"}, "weights", "weights: weights and model are given"),
@@ -157,6 +157,7 @@ BAD = [
     ({"queries": [{"features": [[1.0] * 7]}]}, "queries[0].features[0]", "queries[0].features[0]: has 7 values, and"),
     ({"queries": [{"features": [[1e99] * 8]}]}, "queries[0].features", "queries[0].features: document 0, feature"),
     ({"queries": [{"features": [["a"] * 8]}]}, "queries[0].features", "queries[0].features: document 0, feature"),
+    ({"queries": [{"features": ROWS, "items": [[], "a"]}]}, "queries[0].items[0]", "queries[0].items[0]: input should be"),
     ({"more": 1}, "more", "more: is not a field that is known here."),
     ({"expect": "perhaps"}, "expect", "expect: input should be a valid boolean"),
 ]  # fmt: skip
@@ -216,6 +217,13 @@ def stream(table):
     return sink.getvalue().to_pybytes()
 
 
+def compressed(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
 def arrow_table(opened, queries, **more):
     ids = np.repeat([f"q{number}" for number in range(len(queries))], [len(rows) for rows in queries])
     return pa.table({"query": ids, **dict(zip(opened.scorer.features, np.concatenate(queries).T, strict=True)), **more})
@@ -266,6 +274,31 @@ def test_a_bad_table_gets_one_sentence(client, opened, queries, change, message)
     answer = client().post("/v1/score?weights=0.5,0.5", content=content, headers={"content-type": MEDIA})
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith(message)
+
+
+def test_a_stream_cannot_become_much_larger(client, opened, queries):
+    own, headers, address = (
+        client(limits=Limits(max_queries=2, max_documents=3)),
+        {"content-type": MEDIA},
+        "/v1/score?weights=0.5,0.5",
+    )
+    table = arrow_table(opened, queries)
+    coded = table.select(["query"]).append_column("brand", table["query"].dictionary_encode()).select(["brand"])
+    for content in (compressed(table), compressed(coded)):
+        answer = own.post(address, content=content, headers=headers)
+        assert answer.json()["error"]["message"] == "the body is a compressed stream; write it without compression."
+    rows = pa.table({"query": pa.nulls(10**9), "column_1": pa.nulls(10**9)})
+    answer = own.post(address, content=stream(rows), headers=headers)
+    assert answer.json()["error"]["message"] == "the body has 1,000,000,000 rows, and a request may have 6 documents."
+
+
+def test_ids_and_categories_may_be_dictionaries():
+    texts = pa.chunked_array([["x", None, "y"], ["y"]]).dictionary_encode()
+    table = pa.table({"qid": pa.array(["b", "b", "a", "a"]).dictionary_encode(), "brand": texts, "a": pa.array([1, None, 2, 3])})
+    first, second = body_of(stream(table), 4)["queries"]
+    assert (first["id"], second["id"]) == ("b", "a")
+    assert (first["features"]["brand"], second["features"]["brand"]) == (["x", None], ["y", "y"])
+    np.testing.assert_array_equal(first["features"]["a"], [1, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ export function requestOf(state, data) {
   const model = data.model ?? data.name;
   const send = `-H ${shellWord("Content-Type: application/json")} -d`;
   if (data.isText) {
-    const body = { model, prompt: "PROMPT", ...steering(state, data) };
-    return `curl -s ${origin}/v1/completions ${send} ${shellWord(JSON.stringify(body))}`;
+    const body = { model, messages: [{ role: "user", content: "PROMPT" }], ...steering(state, data) };
+    return `curl -s ${origin}/v1/chat/completions ${send} ${shellWord(JSON.stringify(body))}`;
   }
   const { weights, dial } = steering(state, data);
   const words = new URLSearchParams({ weights: JSON.stringify(weights), dial });

@@ -1,0 +1,208 @@
+"""The text engine of language models: one thread generates all texts, each at its own weights and dial."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from textwrap import shorten
+from threading import Condition, Thread
+from typing import Any
+
+import torch
+
+from moft import BusyError, ConfigError, DataError, RunError
+from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TextStream
+from moft_llm.data.preference_example import prompt_of
+from moft_llm.generation.opened_llm_run import LLMRun
+from moft_llm.generation.prompt_checks import check_context, check_not_empty
+from moft_llm.network.base_model import context_length
+from moft_llm.serving.cached_rows import can_join
+from moft_llm.serving.conditioning import Conditioning
+from moft_llm.serving.event_queue import EventQueue
+from moft_llm.serving.row import Row
+from moft_llm.serving.running_batch import RunningBatch
+from moft_llm.serving.token_scores import TokenScores
+
+log = logging.getLogger("moft.serve")
+
+
+class BatchedEngine:
+    """A `TextEngine` whose texts join and leave running batches, one batch for each model that the policy uses.
+
+    Args:
+        run: to generate with; nothing else may use its policy meanwhile.
+        settings: how much is done at once.
+
+    Raises:
+        ConfigError: the policy cannot generate text.
+    """
+
+    def __init__(self, run: LLMRun, settings: TextEngineSettings) -> None:
+        self._settings, self._policy = settings, run.opened.policy.eval()
+        self._template = run.task.prompt_template()
+        self._plain = replace(self._template, text="none")
+        self._conditioning = Conditioning(self._policy)
+        with torch.no_grad():
+            middle = run.opened.tradeoffs([([1 / len(run.opened.names)] * len(run.opened.names), 1, "weights")])
+            probe = self._conditioning.at([middle])[0]
+        if probe.model.generation_fault:
+            raise ConfigError(probe.model.generation_fault)
+        self._model, self._prefix = probe.model, probe.injected.prefix
+        self._scores = TokenScores(self._template.tokenizer)
+        self._changed = Condition()
+        self._waiting: deque[Row] = deque()
+        self._rows: list[Row] = []  # that have a place
+        self._batches: list[RunningBatch] = []
+        self._is_closing, self._is_stopped = False, False
+        self._thread = Thread(target=self._work, name="moft-text-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> int:
+        return len(self._rows)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive() and not self._is_closing
+
+    def chat(self, messages: Sequence[Mapping[str, Any]], where: str) -> EncodedPrompt:
+        (tokens,) = self._template.tokenize(self._template.render_all([prompt_of(messages, where)], [where]))
+        return EncodedPrompt(tuple(tokens), self._template.leading_space, self._template.opening)
+
+    def text(self, text: str | Sequence[int], where: str) -> EncodedPrompt:
+        if isinstance(text, str):
+            (tokens,) = self._plain.tokenize(self._plain.render_all([text], [where]))
+        else:
+            tokens = list(text)
+        check_not_empty([tokens], [where])
+        return EncodedPrompt(tuple(tokens))
+
+    def room(self, prompt: EncodedPrompt) -> int | None:
+        limit = context_length(self._model.network.config.get_text_config())
+        ahead = 0 if self._prefix is None else self._prefix.shape[1]
+        return None if limit is None else max(0, limit - ahead - len(prompt.tokens))
+
+    def check(self, request: TextRequest, where: str) -> None:
+        check_context(self._model, [request.prompt.tokens], self._prefix, request.max_tokens, [where])
+        self._policy.magnitude(request.tradeoff.to(next(self._policy.parameters()).device))
+        rows = self._model.network.get_output_embeddings().weight.shape[0]
+        for token in request.sampling.bias:
+            if not 0 <= token < rows:
+                raise DataError(f"{where}: the bias names token {token}, but the model has tokens 0 to {rows - 1}.")
+
+    def submit(self, requests: Sequence[TextRequest]) -> list[TextStream]:
+        most = self._settings.rows + self._settings.queue
+        if len(requests) > most:
+            raise DataError(
+                f"{len(requests)} texts are more than the {most} that the server generates and keeps waiting at once."
+            )
+        rows = [Row(one, EventQueue(self._notify), self._template.tokenizer) for one in requests]
+        with self._changed:
+            if self._is_closing or not self._thread.is_alive():
+                raise BusyError("the server is stopping and takes no further request.")
+            if len(self._rows) + len(self._waiting) + len(rows) > most:
+                raise BusyError(
+                    f"{len(self._waiting)} texts are waiting already, of at most {self._settings.queue}; try again later."
+                )
+            self._waiting.extend(rows)
+            self._changed.notify_all()
+        return [row.stream for row in rows]
+
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
+        with self._changed:
+            self._is_closing = True
+            self._is_stopped = not drain
+            self._changed.notify_all()
+        self._thread.join(timeout if drain else None)
+        with self._changed:
+            self._is_stopped = True
+        self._thread.join()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        """The thread: gives rows a place and steps all batches, until the engine is closed."""
+        with torch.no_grad(), self._model.uncompiled():
+            while (rows := self._admitted()) is not None:
+                self._begin(rows)
+                for batch in self._batches:
+                    _guarded(batch.rows, batch.step)
+                self._drop()
+        with self._changed:
+            for row in [*self._waiting, *self._rows]:
+                row.fail(BusyError("the server stopped before the text ended."))
+            self._waiting.clear()
+            self._rows, self._batches = [], []
+
+    def _admitted(self) -> list[Row] | None:
+        """The next rows that get a place; waits while there is nothing to do. None when the engine is closed."""
+        with self._changed:
+            while True:
+                self._waiting = deque(row for row in self._waiting if not row.is_over)
+                if self._is_stopped or (self._is_closing and not self._waiting and not self._rows):
+                    return None
+                if self._waiting or self._rows:
+                    break
+                self._changed.wait()
+            rows: list[Row] = []
+            tokens = 0
+            while self._waiting and len(self._rows) < self._settings.rows:
+                tokens += len(self._waiting[0].request.prompt.tokens)
+                if rows and tokens > self._settings.prompt_tokens:
+                    break
+                rows.append(self._waiting.popleft())
+                self._rows.append(rows[-1])
+            return rows
+
+    def _begin(self, rows: Sequence[Row]) -> None:
+        """Generates the first token of new rows, which join the batch of their model."""
+        if not rows or not _guarded(rows, lambda: self._condition(rows)):
+            return
+        for model in {id(row.conditioned.model): row.conditioned.model for row in rows}.values():
+            own = [row for row in rows if row.conditioned.model is model]
+            for group in [own] if can_join(model) else [[row] for row in own]:
+                new = RunningBatch(model, self._scores)
+                if _guarded(group, lambda new=new, group=group: new.begin(group)):  # type: ignore[misc]
+                    new.drop()
+                    self._join(new)
+
+    def _join(self, new: RunningBatch) -> None:
+        running = next((one for one in self._batches if one.model is new.model and can_join(new.model)), None)
+        if running is None or not new.rows:
+            self._batches = [*self._batches, *([new] if new.rows else [])]
+        else:
+            _guarded([*running.rows, *new.rows], lambda: running.join(new))
+
+    def _condition(self, rows: Sequence[Row]) -> None:
+        for row, conditioned in zip(rows, self._conditioning.at([row.request.tradeoff for row in rows]), strict=True):
+            row.condition(conditioned)
+
+    def _drop(self) -> None:
+        """Frees the places of texts that are over."""
+        for batch in self._batches:
+            batch.drop()
+        self._batches = [batch for batch in self._batches if batch.rows]
+        with self._changed:
+            self._rows = [row for batch in self._batches for row in batch.rows]
+
+
+def _guarded(rows: Sequence[Row], act: Callable[[], None]) -> bool:
+    """Whether `act` ended well; else it ends the rows with an error, and the others go on."""
+    try:
+        act()
+    except Exception as error:  # such as too little memory for long prompts
+        log.exception("generating %d texts failed", len(rows))
+        told = RunError(f"generating failed: {shorten(f'{type(error).__name__}: {error}', 200, placeholder=' ...')}")
+        told.__cause__ = error
+        for row in rows:
+            row.fail(told)
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""The bodies of `/v1/chat/completions` and `/v1/completions`: OpenAI's fields, and those that steer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from moft.api import TokenSampling
+from moft_serve.errors import ApiError
+from moft_serve.openai.unsupported import without_unsupported
+from moft_serve.tradeoffs import WishfulSteering
+
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Token = Annotated[int, Field(ge=0, lt=2**31)]
+COMPLETION_TOKENS = 16
+"""Of a completion that does not say how many, as in OpenAI's API."""
+
+
+class StreamOptions(BaseModel):
+    """How a text is streamed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    include_usage: bool = Field(False, description="Send the numbers of tokens in a last event.")
+
+
+class TextBody(WishfulSteering):
+    """What both kinds of request have."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    model: str | None = Field(
+        None, description="Name of a run, which weights may follow.", examples=["stories:brevity=0.2,positive=0.8"]
+    )
+    stream: bool | None = Field(False, description="Send the text in pieces, as server-sent events.")
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(1, ge=1, description="Texts for each prompt.")
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = Field(None, description="Strings that end the text.")
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="The same seed gives the same text; null draws one.")
+    max_tokens: int | None = Field(None, ge=1, description="The most tokens of a text.")
+    temperature: float | None = Field(1.0, ge=0, le=2, description="Of sampling, not the dial; 0 takes the likeliest token.")
+    top_p: float | None = Field(1.0, gt=0, le=1, description="Sample from the likeliest tokens with this probability together.")
+    top_k: int | None = Field(0, ge=0, lt=2**31, description="Sample from this many likeliest tokens; 0 for all.")
+    presence_penalty: float | None = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float | None = Field(0.0, ge=-2, le=2)
+    repetition_penalty: float | None = Field(1.0, gt=0, le=10)
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(None, description="By number of a token.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _supported(cls, fields: object) -> object:
+        return without_unsupported(fields)
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Strings that end the text."""
+        return () if self.stop is None else (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    def sampling(self, seed: int) -> TokenSampling:
+        """How tokens are chosen.
+
+        Args:
+            seed: where the request has none.
+
+        Raises:
+            ApiError: a key of the bias is no number of a token.
+        """
+        bias = {}
+        for key, value in (self.logit_bias or {}).items():
+            if not (key.isascii() and key.isdecimal() and len(key) < 10):
+                text = f"logit_bias: {key[:40]!r} is no number of a token."
+                raise ApiError(400, text, param="logit_bias", code="invalid_value")
+            bias[int(key)] = value
+        return TokenSampling(
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_k=self.top_k or 0,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            repetition_penalty=1.0 if self.repetition_penalty is None else self.repetition_penalty,
+            bias=bias,
+            seed=seed if self.seed is None else self.seed,
+        )
+
+
+class ChatBody(TextBody):
+    """A conversation whose next message is generated; it is rendered as in training."""
+
+    messages: list[dict[str, Any]] = Field(
+        min_length=1, description="With role and content.", examples=[[{"role": "user", "content": "Once upon a time"}]]
+    )
+    max_completion_tokens: int | None = Field(None, ge=1, description="The same as max_tokens.")
+    logprobs: bool | None = Field(False, description="Report the log-probability of each token.")
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Report this many likeliest tokens at each place, too.")
+
+    @property
+    def likeliest(self) -> int | None:
+        """How many of the likeliest tokens are reported; None reports nothing.
+
+        Raises:
+            ApiError: some are asked for without log-probabilities.
+        """
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ApiError(400, "top_logprobs: needs logprobs: true.", param="top_logprobs", code="invalid_value")
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    @property
+    def most(self) -> int | None:
+        """The most tokens; None where the request does not say.
+
+        Raises:
+            ApiError: it says two numbers.
+        """
+        given = {self.max_tokens, self.max_completion_tokens} - {None}
+        if len(given) > 1:
+            text = f"max_tokens: {self.max_tokens} and max_completion_tokens: {self.max_completion_tokens} differ; give one."
+            raise ApiError(400, text, param="max_tokens", code="invalid_value")
+        return next(iter(given), None)
+
+
+class CompletionBody(TextBody):
+    """Texts that are continued, without a template."""
+
+    prompt: (
+        str
+        | Annotated[list[Token], Field(min_length=1)]
+        | Annotated[list[str], Field(min_length=1)]
+        | Annotated[list[Annotated[list[Token], Field(min_length=1)]], Field(min_length=1)]
+    ) = Field(description="A text, several, or the same as numbers of tokens.", examples=["Once upon a time"])
+    logprobs: int | None = Field(None, ge=0, le=20, description="Report each token, and this many likeliest ones at its place.")
+
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """The prompts, one by one."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        return [self.prompt] if isinstance(self.prompt[0], int) else list(self.prompt)
+
+    @property
+    def likeliest(self) -> int | None:
+        """How many of the likeliest tokens are reported; None reports nothing."""
+        return self.logprobs
+
+    @property
+    def most(self) -> int:
+        """The most tokens."""
+        return COMPLETION_TOKENS if self.max_tokens is None else self.max_tokens
