@@ -119,7 +119,7 @@ function promptSection(data, examples) {
       make("h2", { id: "live-heading", text: `The same ${data.nouns.list}, answered` }),
       make("p", { class: "soft", text: "The most likely text of each, so that answers differ by weights and dial alone. A new answer begins when the sliders rest." }),
       pick,
-      make("p", {}, make("label", { for: "prompt", text: data.nouns.list }), text),
+      make("p", {}, make("label", { for: "prompt", text: `Your ${data.nouns.list}` }), text),
       make("p", {}, make("label", { for: "prompt-tokens", text: "at most this many tokens " }), make("span", { class: "narrow" }, tokens), " ", ask),
       says,
       make("div", { class: "answers" }, ...boxes),
