@@ -68,6 +68,7 @@ from moft.interfaces import (
     Feedback,
     Finish,
     HasDerivatives,
+    HasFormula,
     HasSumDerivatives,
     Indicator,
     InputCheck,
@@ -101,6 +102,7 @@ from moft.interfaces import (
     Trainer,
     UsesAdaptiveSampler,
     WeightedSum,
+    formula_of,
 )
 from moft.interrupts import when_interrupted
 from moft.renames import missing_name, new_name
@@ -178,6 +180,7 @@ __all__ = [
     "FromList",
     "Front",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "Injection",
@@ -272,6 +275,7 @@ __all__ = [
     "feature_names",
     "float_of",
     "fold_columns",
+    "formula_of",
     "generator_for",
     "hypervolume",
     "import_lightgbm",

@@ -188,7 +188,7 @@ def moft_export(run: Any, out: Path, options: Mapping[str, str]) -> Iterable[str
         run: the opened run, as from `moft.open_run`.
         out: the folder to write; nothing is there, or an empty folder. `moft.api.atomic_folder` fills it whole or not at all.
         options: the options that were given, by name without dashes, such as `as` and `weights`; refuse those that you do not
-            know.
+            know. Several values of `weights` or `dataset` are one text, with `; ` between them.
 
     Example:
         @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moft.interfaces.conditioner import Conditioner
+from moft.interfaces.conditioner import Conditioner, HasFormula, formula_of
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.example_inputs import ExampleQuery, OffersPrompts, OffersQueries
 from moft.interfaces.indicator import Indicator
@@ -59,6 +59,7 @@ __all__ = [
     "Feedback",
     "Finish",
     "HasDerivatives",
+    "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "InputCheck",
@@ -98,4 +99,5 @@ __all__ = [
     "UsesAdaptiveSampler",
     "WeightedSum",
     "WritesStartingConfig",
+    "formula_of",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +83,11 @@ class HyperLoRA(Conditioner):
                 layer: (Delta(a=gate.unsqueeze(-1) * a, b=b.expand(vector.shape[0], -1, -1)),) for (layer, gate), a, b in factors
             }
         )
+
+    def formula(self) -> Mapping[str, Any]:
+        if not self._is_lora:
+            raise ConfigError("'hyper-lora' of a model without LoRA has no formula that an export could write down.")
+        return {"kind": "hyper-lora", "ranks": self._ranks}
 
     def _add_factors(self, spec: ModelSpec, spread: float) -> None:
         """Adds A, `[r, in]`, initialised like a linear layer, and B, `[out, r]`, such that the product has the same scale."""

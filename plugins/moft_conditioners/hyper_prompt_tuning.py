@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -54,6 +57,9 @@ class HyperPromptTuning(Conditioner):
 
     def forward(self, vector: Tensor) -> Injection:
         return Injection(prefix=(1 + self._change(vector)) * self.prompt)
+
+    def formula(self) -> Mapping[str, Any]:
+        return {"kind": "hpt", "rank": self._rank}
 
     def _change(self, vector: Tensor) -> Tensor:
         """`[batch, v, hidden]`, the mask minus one."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import MinLen
 from torch import Tensor, nn
 
-from moft.api import Conditioner, Delta, Factory, Injection, ModelSpec, Slot
+from moft.api import Conditioner, Delta, Factory, Injection, ModelSpec, Slot, formula_of
 from moft_conditioners.prefix_length import check_prefix_length
 
 
@@ -54,6 +54,9 @@ class Mix(Conditioner):
             return reduce(or_, injections)
         factors = _factors(self.gate)
         return reduce(or_, (scaled(injection, factor) for injection, factor in zip(injections, factors, strict=True)))
+
+    def formula(self) -> Mapping[str, Any]:
+        return {"kind": "mix", "parts": [formula_of(part) for part in self.parts]}
 
     def findings(self) -> Sequence[str]:
         """A sentence with the learned factor of each part."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 
-from moft.api import Conditioner, Default, Factory, FromList, Injection, ModelSpec, Slot
+from moft.api import Conditioner, Default, Factory, FromList, Injection, ModelSpec, Slot, formula_of
 from moft_conditioners.encoders import MLP, Fourier
 
 
@@ -36,8 +37,12 @@ class Encoded(Conditioner):
         self.encoder: nn.Module
         self.encoder, size = encoder.module(spec.tradeoff_size)
         self.conditioner: Conditioner = conditioner(replace(spec, tradeoff_size=size))
+        self._encoder = asdict(encoder)
         self.slots, self.per_row = self.conditioner.slots, self.conditioner.per_row
 
     def forward(self, vector: Tensor) -> Injection:
         injection: Injection = self.conditioner(self.encoder(vector))
         return injection
+
+    def formula(self) -> Mapping[str, Any]:
+        return {"kind": "encoded", "encoder": self._encoder, "conditioner": formula_of(self.conditioner)}

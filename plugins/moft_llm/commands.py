@@ -12,6 +12,7 @@ import typer
 
 import moft
 from moft import ConfigError, DataError, cache_folder
+from moft_llm.export.option_values import join_values
 
 DTYPES = ("float32", "bfloat16")
 """Allowed for the weights of an export."""
@@ -126,44 +127,59 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Argument(help="Folder to create, or an empty one.")],
     form: Annotated[
-        str | None, typer.Option("--as", help="Of a ranker, which needs it: onnx or lightgbm. Of a language model: peft.")
+        str | None,
+        typer.Option("--as", help="Of a ranker, which needs it: onnx or lightgbm. Of a language model: peft or llama.cpp."),
     ] = None,
-    weights: WeightsOption = None,
+    server: Annotated[
+        str | None, typer.Option("--for", help="vllm: a language model at any weights, which vLLM serves without moft.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            help="Objective weights, in order (0.2,0.8), by name (helpful=0.2,harmless=0.8), or the name of a choice. Of a "
+            "language model repeatable: an adapter for each.",
+        ),
+    ] = None,
+    points: Annotated[
+        int | None,
+        typer.Option("--points", help="Of a language model: the weights of a grid of so many points, as profile.points."),
+    ] = None,
     dial: DialOption = None,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Weights of a merged model: float32 or bfloat16; default those of the run.")
     ] = None,
+    base_id: Annotated[
+        str | None,
+        typer.Option("--base-id", help="For cards: the name on the hub of a base model that is a folder here."),
+    ] = None,
+    license: Annotated[
+        str | None, typer.Option("--license", help="For cards, such as apache-2.0; default that which the base model states.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("--dataset", help="For cards: name of the training data; repeatable; default that of the run."),
+    ] = None,
     threads: ThreadsOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Export a policy so that it works without moft: a ranker with its weights as inputs, a language model at one tradeoff."""
+    """Export a policy so that it works without moft: a ranker with weights as inputs, a language model for other programs."""
     if dtype not in (None, *DTYPES):
         raise ConfigError(f"--dtype {dtype!r} must be one of {', '.join(DTYPES)}.")
     from moft.api import is_free, when_interrupted
 
     if not is_free(out):
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
-    given = {"as": form, "weights": weights, "dial": dial, "dtype": dtype, "threads": threads}
+    given = {"as": form, "for": server, "weights": join_values(weights), "points": points, "dial": dial, "dtype": dtype}
+    given |= {"base-id": base_id, "license": license, "dataset": join_values(dataset), "threads": threads}
     options = {name: str(value) for name, value in given.items() if value is not None}
     with when_interrupted(lambda: "Nothing was written yet."):
         opened = moft.open_run(run, trust=trust, plugins=context.obj)
         for hook in context.obj.implementations("moft_export"):
             if (lines := hook(run=opened, out=out, options=options)) is not None:
-                for line in lines:
-                    typer.echo(line)
-                return
-        if form not in (None, "peft"):
-            raise ConfigError(f"--as {form!r}: language models are exported as 'peft' only.")
-        if weights is None:
-            raise ConfigError("moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff.")
-        from moft_llm.export.export import export_tradeoff
-        from moft_llm.generation.opened_llm_run import LLMRun
-
-        llm_run = LLMRun(run, "moft export", threads, opened=opened)
-        tradeoff = llm_run.opened.tradeoff(weights, dial)
-        for note in llm_run.opened.substitutions(tradeoff):
-            typer.echo(f"moft: note: {note}", err=True)
-        lines = export_tradeoff(llm_run, tradeoff, out, dtype, choice=llm_run.opened.choice_of(weights))
+                break
+        else:
+            raise ConfigError(f"{run}: a run of a task that no plugin exports.")
     for line in lines:
         typer.echo(line)
 

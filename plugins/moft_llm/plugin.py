@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moft import Component, hookimpl
@@ -58,3 +60,13 @@ def moft_text_engine(run: OpenedRun, settings: TextEngineSettings) -> TextEngine
     from moft_llm.serving.engine import BatchedEngine
 
     return BatchedEngine(LLMRun(run.folder.path, "moft serve", settings.threads, opened=run), settings)
+
+
+@hookimpl
+def moft_export(run: OpenedRun, out: Path, options: Mapping[str, str]) -> Iterable[str] | None:
+    """Exports language models."""
+    if "moft_llm.task" not in sys.modules:  # the run is of another task, and the packages of this one may be missing
+        return None
+    from moft_llm.export.export_run import export_llm
+
+    return export_llm(run, out, options)

@@ -2,15 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moft.api import user_path
+from moft import ConfigError
+from moft.api import redacted, user_path
 from moft_llm.data.readers.dataset_files import HUB
 from moft_llm.data.readers.file_formats import SUFFIXES
+from moft_llm.loading.model_path import public_name
 
 _FIELDS = ("license", "license_name", "license_link")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_DATA_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an export is made from, as the user states it where the run does not know it.
+
+    Args:
+        base: name of the base model on the hub, such as `owner/model`; None for what the run says.
+        license: identifier of a licence, such as `apache-2.0`; None for that of the base model's own card.
+        datasets: names of the training data; none for what the run says.
+    """
+
+    base: str | None = None
+    license: str | None = None
+    datasets: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for option, form, example, values in (
+            ("--base-id", _HUB_NAME, "owner/model", (self.base,)),
+            ("--license", _LICENSE, "apache-2.0", (self.license,)),
+            ("--dataset", _DATA_NAME, "owner/dataset", self.datasets),
+        ):
+            for value in values:
+                if value is not None and not form.fullmatch(value):
+                    raise ConfigError(f"{option} {value!r}: must be a name as on the Hugging Face hub, such as {example}.")
+
+    def base_name(self, base: str) -> str:
+        """What others may call the base model; see `public_name`.
+
+        Args:
+            base: its path or its name on the hub.
+        """
+        return self.base or public_name(redacted(base))
+
+    def fields(self, base: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """`base_model`, `license` and `datasets` of a model card, as far as they are known.
+
+        Args:
+            base: path of the base model, or its name on the hub.
+            config: of the run, complete.
+        """
+        stated = {"license": self.license} if self.license else base_license(base)
+        return {"base_model": self.base_name(base), **stated, "datasets": list(self.datasets) or data_names(config)}
+
+
+def front_matter(fields: Mapping[str, Any]) -> str:
+    """The head of a model card that the hub reads; empty fields are left out."""
+    lines = [f"{name}:" + _yaml(value) for name, value in fields.items() if value]
+    return "\n".join(["---", *lines, "---", ""])
 
 
 def base_license(base: str) -> dict[str, str]:
@@ -55,3 +112,19 @@ def _name_of(place: str) -> str:
     path = user_path(place)
     is_local = path.exists() or not HUB.fullmatch(place) or path.suffix in SUFFIXES
     return path.name if is_local else place.partition(":")[0]
+
+
+def _yaml(value: str | list[str]) -> str:
+    """What follows a key in YAML; a text that YAML could read as something else is quoted as in JSON."""
+    if isinstance(value, list):
+        return "".join(f"\n-{_yaml(one)}" for one in value)
+    is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", value) and value.lower() not in (
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "null",
+    )
+    return f" {value if is_plain else json.dumps(value)}"

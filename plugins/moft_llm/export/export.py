@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from moft import ConfigError, cache_folder
-from moft.api import Tradeoff, atomic_folder, redacted, user_path
+from moft.api import Assignment, Tradeoff, atomic_folder, redacted, user_path
+from moft_llm.export.card_metadata import Provenance
 from moft_llm.export.model_card import CARD, ExportedChoice, ModelCard
+from moft_llm.export.peft_files import forget_adapters, lora_layers, replace_layer, write_lora, write_prompt
 from moft_llm.generation.model_of_policy import is_as_trained, unpack_assignment
 from moft_llm.generation.opened_llm_run import LLMRun
 from moft_llm.generation.prepare_model import end_tokens
-from moft_llm.loading.model_path import model_path, public_name
+from moft_llm.loading.model_path import model_path
 from moft_llm.loading.transformers_logging import quiet
-from moft_llm.network.language_model import LanguageModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,7 +42,13 @@ class MergedModel:
 
 
 def export_tradeoff(
-    llm_run: LLMRun, tradeoff: Tradeoff, out: Path, dtype: str | None = None, *, choice: ExportedChoice | None = None
+    llm_run: LLMRun,
+    tradeoff: Tradeoff,
+    out: Path,
+    dtype: str | None = None,
+    *,
+    choice: ExportedChoice | None = None,
+    provenance: Provenance | None = None,
 ) -> list[str]:
     """Writes one tradeoff into the folder `out`, completely or not at all.
 
@@ -56,6 +63,7 @@ def export_tradeoff(
         out: must not exist, or be an empty folder.
         dtype: of the model that LoRA is merged into, `float32` or `bfloat16`; None for that of the base model.
         choice: of the run, that the tradeoff is of; its record is written beside the model.
+        provenance: what the user states of the base model and the data.
 
     Returns: what was written, in lines for the user.
 
@@ -64,19 +72,12 @@ def export_tradeoff(
         RunError: the run has no complete front for the card, or the files cannot be written.
     """
     (assignment,) = llm_run.assignments(tradeoff)
-    divisor = assignment.divisor.flatten()[0].item()
-    if not is_as_trained(assignment.divisor).all():
-        needed = f"{_dial(llm_run, tradeoff) / divisor:.6g}"
-        advice = f" Use --dial {needed}." if choice is None else f" Choose with `moft choose ... --dials {needed},{needed}`."
-        advice = advice if divisor < float("inf") else ""
-        raise ConfigError(
-            f"--dial: at this dial, each token also needs the base model, so it cannot be exported as one model.{advice}"
-        )
+    check_dial(llm_run, tradeoff, assignment, choice)
     model, injected = unpack_assignment(assignment)
     prefix, gates = injected.prefix, {layer: values[0] for layer, values in injected.gates.items()}
     source = llm_run.task.source
-    name, gguf = redacted(_base_path(source))
-    adapted = any(_lora_layers(model.network))
+    name, gguf = redacted(base_path(source))
+    adapted = any(lora_layers(model.network))
     is_merged = prefix is not None or bool(llm_run.task.base_changes)
     if is_merged and adapted and source["quantization"] != "none":
         why, advice = ("with a prefix", " without a prefix, or") if prefix is not None else ("from this base model", "")
@@ -96,8 +97,10 @@ def export_tradeoff(
         dtype=str(model.network.dtype).removeprefix("torch."),
         changes=llm_run.task.base_changes,
         choice=choice,
+        provenance=provenance or Provenance(),
     )
     card.check()
+    base = card.provenance.base_name(name)
     with atomic_folder(out) as folder, quiet():
         if is_merged:
             merged = merge_lora(model.network, gates, dtype)
@@ -106,9 +109,10 @@ def export_tradeoff(
             merged.network.save_pretrained(str(folder / "model"))
             model.tokenizer.save_pretrained(str(folder / "model"))
         else:
-            _write_lora(model, gates, public_name(name), folder)
+            write_lora(model, gates, base, folder)
+            model.tokenizer.save_pretrained(str(folder))
         if prefix is not None:
-            _write_prompt(model, prefix[0], folder / "adapter")
+            write_prompt(model, prefix[0], folder / "adapter")
         card.write(folder)
         for weights in folder.rglob("*.safetensors"):  # which safetensors makes readable to their owner only
             weights.chmod((folder / CARD).stat().st_mode)
@@ -131,7 +135,7 @@ def merge_lora(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = No
         dtype: of the copy, `float32` or `bfloat16`; None for that of the network.
     """
     whole = deepcopy(network)
-    layers = list(_lora_layers(whole))
+    layers = list(lora_layers(whole))
     changed = error = 0.0
     for name, layer in layers:
         if gates and name in gates:
@@ -143,14 +147,28 @@ def merge_lora(network: PreTrainedModel, gates: Mapping[str, Tensor] | None = No
         exact, weight.data = weight.data, weight.data.to(target)
         changed += float((exact - before.float()).square().sum())
         error += float((weight.data.float() - exact).square().sum())
-        parent, _, last = name.rpartition(".")
-        setattr(whole.get_submodule(parent), last, layer.get_base_layer())
-    for name in ("peft_config", "_hf_peft_config_loaded"):
-        if name in vars(whole):
-            delattr(whole, name)
+        replace_layer(whole, name, layer.get_base_layer())
+    forget_adapters(whole)
     if dtype is not None:
         whole.to(getattr(torch, dtype))
     return MergedModel(whole, str(whole.dtype).removeprefix("torch."), (error / changed) ** 0.5 if changed else 0.0)
+
+
+def check_dial(llm_run: LLMRun, tradeoff: Tradeoff, assignment: Assignment, choice: ExportedChoice | None) -> None:
+    """Checks that a tradeoff of one row needs no base model beside the policy.
+
+    Raises:
+        ConfigError: it does; the message names a dial that does not, if there is one.
+    """
+    if is_as_trained(assignment.divisor).all():
+        return
+    divisor = assignment.divisor.flatten()[0].item()
+    needed = f"{_dial(llm_run, tradeoff) / divisor:.6g}"
+    advice = f" Use --dial {needed}." if choice is None else f" Choose with `moft choose ... --dials {needed},{needed}`."
+    advice = advice if divisor < float("inf") else ""
+    raise ConfigError(
+        f"--dial: at this dial, each token also needs the base model, so it cannot be exported as one model.{advice}"
+    )
 
 
 def _dial(llm_run: LLMRun, tradeoff: Tradeoff) -> float:
@@ -158,53 +176,8 @@ def _dial(llm_run: LLMRun, tradeoff: Tradeoff) -> float:
     return float((tradeoff.betas / llm_run.opened.trained_betas)[0, 0])
 
 
-def _base_path(source: Mapping[str, str | None]) -> tuple[str, str | None]:
+def base_path(source: Mapping[str, str | None]) -> tuple[str, str | None]:
     """The hub name or absolute path of the base model, and its GGUF file there, if it is one."""
     name, gguf = model_path(str(source["model"]), source["gguf"], cache_folder())
     folder = user_path(name)
     return str(folder.resolve()) if folder.is_dir() else name, gguf
-
-
-def _lora_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
-    """The adapted layers, by name."""
-    from peft.tuners.lora import LoraLayer
-
-    return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer))
-
-
-def _write_lora(model: LanguageModel, gates: Mapping[str, Tensor], base: str, folder: Path) -> None:
-    """A PEFT LoRA adapter of the base model; a gate multiplies its column of B."""
-    from safetensors.torch import save_file
-
-    tensors = {}
-    for name, value in model.network.named_parameters():
-        layer, is_up, _ = name.partition(".lora_B.default.")
-        if is_up or ".lora_A.default." in name:
-            exported = value.detach() * gates[layer] if is_up and layer in gates else value.detach()
-            tensors[f"base_model.model.{name.replace('.default.', '.')}"] = exported.cpu().float().contiguous()
-    configs: Any = model.network.peft_config
-    config = deepcopy(configs["default"])
-    config.base_model_name_or_path, config.inference_mode = base, True
-    config.save_pretrained(str(folder))
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    model.tokenizer.save_pretrained(str(folder))
-
-
-def _write_prompt(model: LanguageModel, prefix: Tensor, folder: Path) -> None:
-    """A PEFT prompt-tuning adapter of the model beside it, whose virtual tokens are `prefix`, `[p, hidden]`."""
-    from peft import PromptTuningConfig, TaskType
-    from safetensors.torch import save_file
-
-    config = PromptTuningConfig(
-        task_type=TaskType.CAUSAL_LM,
-        num_virtual_tokens=len(prefix),
-        token_dim=prefix.shape[1],
-        num_transformer_submodules=1,
-        num_layers=model.network.config.get_text_config().num_hidden_layers,
-        num_attention_heads=model.network.config.get_text_config().num_attention_heads,
-        base_model_name_or_path="model",  # as seen from the folder of the export, wherever that is moved
-        inference_mode=True,
-    )
-    config.save_pretrained(str(folder))
-    tensors = {"prompt_embeddings": prefix.detach().to(torch.float32).cpu().contiguous()}
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import moft
 from moft import RunError
 from moft.api import Tradeoff, parse_json, redacted
-from moft_llm.export.card_metadata import base_license, data_names
-from moft_llm.loading.model_path import public_name
+from moft_llm.export.card_metadata import Provenance, front_matter
 
 if TYPE_CHECKING:
     from moft_llm.generation.opened_llm_run import LLMRun
@@ -30,7 +28,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer{named}
 
 base = AutoModelForCausalLM.from_pretrained({base}{more}, dtype="{dtype}")
-model = PeftModel.from_pretrained(base, "{here}")
+model = PeftModel.from_pretrained(base, "{adapter}")
 tokenizer = AutoTokenizer.from_pretrained("{here}")
 ```
 """
@@ -48,7 +46,7 @@ _LOCAL = """\
 """
 _GGUF = ", gguf_file={gguf}, quantization_config=GgufConfig(dequantize=True)"
 _PREFIX = """\
-`model/` is the base model with LoRA merged into its weights. `adapter/` is a prompt-tuning adapter of it, which holds the prefix.
+`model/` is the base model with LoRA merged into its weights. {prompts}
 Load both: neither works as the policy alone.
 
 ```python
@@ -56,9 +54,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 base = AutoModelForCausalLM.from_pretrained("{here}/model")
-model = PeftModel.from_pretrained(base, "{here}/adapter")
+model = PeftModel.from_pretrained(base, "{adapter}")
 tokenizer = AutoTokenizer.from_pretrained("{here}/model")
 ```
+
+The prefix is no text and no LoRA, so what cannot read PEFT's prompt tuning cannot run this policy: neither vLLM nor
+llama.cpp, nor servers of LoRA adapters. For vLLM, `moft export RUN FOLDER --for vllm` writes a folder of another kind.
 """
 
 
@@ -87,6 +88,8 @@ class ModelCard:
         dtype: of the base model's weights in the run.
         changes: clauses on how that model differs from what transformers loads as `base`. With any, a whole model was written.
         choice: of the run, that was exported; None for weights.
+        provenance: what the user states of the base model and the data.
+        weightings: names, weights and choices of adapters, where there are several; `tradeoff` is then the first of them.
     """
 
     llm_run: LLMRun
@@ -97,6 +100,13 @@ class ModelCard:
     dtype: str
     changes: tuple[str, ...] = ()
     choice: ExportedChoice | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    weightings: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def base_name(self) -> str:
+        """What others may call the base model."""
+        return self.provenance.base_name(self.base)
 
     def check(self) -> None:
         """Checks that the front of the run can be reported, if it has one.
@@ -122,46 +132,63 @@ class ModelCard:
         name = opened.folder.path.resolve().name
         parts = [
             self._header(),
-            f"# {name} at {', '.join(f'{objective} {value:.4g}' for objective, value in weights.items())}\n",
+            f"# {name} at {self._place(weights)}\n",
             f"A language model fine-tuned for {', '.join(weights)} with moft {moft.__version__} (multi-objective fine-tuning). "
-            f"The policy `{name}` can be steered to any objective weights; this export is fixed at the weights above.\n",
-            f"{'; '.join([f'The base model is `{public_name(self.base)}`', *self.changes])}. "
+            f"The policy `{name}` can be steered to any objective weights; this export is fixed at the weights "
+            f"{'below' if self.weightings else 'above'}.\n",
+            *self._adapters(),
+            f"{'; '.join([f'The base model is `{self.base_name}`', *self.changes])}. "
             "Its licence and that of the training data apply to this model too.\n",
             "## Load the model\n",
             self._code(),
             f"The prompt template in training was `{self.llm_run.task.prompt_template().text}`.\n",
             "## Results\n",
-            *self._chosen(),
-            *self._measured(),
+            *([] if self.weightings and has_picture else [*self._chosen(), *self._measured()]),
         ]
         if has_picture:
             parts.append(f"![Front of the policy]({PICTURE})\n")
         return "\n".join(parts)
 
+    def _place(self, weights: Mapping[str, float]) -> str:
+        """Where the export is on the simplex."""
+        if self.weightings:
+            return f"{len(self.weightings)} weightings"
+        return ", ".join(f"{objective} {value:.4g}" for objective, value in weights.items())
+
+    def _adapters(self) -> list[str]:
+        """The table of several adapters."""
+        if not self.weightings:
+            return []
+        names = self.llm_run.opened.names
+        cells = [[f"`{each['name']}`", *(f"{each['weights'][name]:.4g}" for name in names)] for each in self.weightings]
+        rows = [f"| {' | '.join(row)} |" for row in cells]
+        return [f"| adapter | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|", *rows, ""]
+
     def _header(self) -> str:
         """The front matter that the hub reads. Names on the hub are known; files and folders have their own names alone."""
+        config = self.llm_run.opened.folder.resolved_config()
         fields: dict[str, Any] = {
             "library_name": "transformers" if self.changes and not self.with_prefix else "peft",
             "pipeline_tag": "text-generation",
-            "base_model": public_name(redacted(self.base)),
-            **base_license(self.base),
-            "datasets": data_names(self.llm_run.opened.folder.resolved_config()),
+            **self.provenance.fields(self.base, config),
             "tags": ["moft", "multi-objective", "preference-optimization", "lora"],
         }
-        lines = [f"{name}:" + _yaml(value) for name, value in fields.items() if value]
-        return "\n".join(["---", *lines, "---", ""])
+        return front_matter(fields)
 
     def _code(self) -> str:
-        here, base_name = "path/to/this/folder", redacted(self.base)
-        name = public_name(base_name)
+        here = "path/to/this/folder"
+        name = self.base_name
+        adapter = f"{here}/{self.weightings[0]['name']}" if self.weightings else f"{here}/adapter" if self.with_prefix else here
         if self.with_prefix:
-            return _PREFIX.format(here=here)
+            each = "Each folder of the table" if self.weightings else "`adapter/`"
+            prompts = f"{each} is a prompt-tuning adapter of it, which holds the prefix."
+            return _PREFIX.format(here=here, adapter=adapter, prompts=prompts)
         if self.changes:
             return _MERGED.format(here=here)
         named, more = ("", "") if self.gguf is None else (", GgufConfig", _GGUF.format(gguf=json.dumps(self.gguf)))
-        is_local = name != base_name and "/" not in name
+        is_local = self.provenance.base is None and name != redacted(self.base) and "/" not in name
         base = json.dumps(f"path/to/{name}" if is_local else name)
-        code = _LORA.format(named=named, base=base, more=more, dtype=self.dtype, here=here)
+        code = _LORA.format(named=named, base=base, more=more, dtype=self.dtype, here=here, adapter=adapter)
         return code + ("\n" + _LOCAL.format(base=name) if is_local else "")
 
     def _front(self) -> dict[str, Any] | None:
@@ -222,19 +249,3 @@ class ModelCard:
 def _number(value: float | None) -> str:
     """A number as text; None where nothing was measured."""
     return "?" if value is None else f"{value:.4g}"
-
-
-def _yaml(value: str | list[str]) -> str:
-    """What follows a key in YAML; a text that YAML could read as something else is quoted as in JSON."""
-    if isinstance(value, list):
-        return "".join(f"\n-{_yaml(one)}" for one in value)
-    is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", value) and value.lower() not in (
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "null",
-    )
-    return f" {value if is_plain else json.dumps(value)}"

@@ -84,6 +84,8 @@ def _checked(run: OpenedRun, options: Mapping[str, str]) -> tuple[str, Tradeoff 
         raise ConfigError(f"{needed} {' or '.join(FORMS)}.")
     if form == "lightgbm" and not any(isinstance(part, BoostedTrees) for part in run.policy.modules()):
         raise ConfigError("--as lightgbm: the policy of this run is a network, not trees; use --as onnx.")
+    if weights is not None and ";" in weights:
+        raise ConfigError("--weights: a ranker is exported at any weights, or fixed at one weighting; give it once.")
     if weights is not None:
         return form, run.tradeoff(weights, dial), 1.0
     if dial is None:

@@ -152,19 +152,19 @@ class Template:
         )
 
     @property
-    def _is_splitting(self) -> bool:
+    def is_splitting(self) -> bool:
         """Whether control tokens in the texts of users are text."""
         return self.control_tokens == "split" and self.version > 1
 
     @cached_property
     def _closing(self) -> str:
         """The name of the token that ends a response, where control tokens are split; else empty."""
-        return self.splitter.name(self.end) if self._is_splitting else ""
+        return self.splitter.name(self.end) if self.is_splitting else ""
 
     @cached_property
     def _chats(self) -> ChatRenderer:
         return ChatRenderer(
-            self.tokenizer, self.splitter, is_splitting=self._is_splitting, is_whole=self.version > 1, now=self.now
+            self.tokenizer, self.splitter, is_splitting=self.is_splitting, is_whole=self.version > 1, now=self.now
         )
 
     def render(self, prompt: Prompt, where: str) -> str:
@@ -188,7 +188,7 @@ class Template:
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of rendered prompts, after BOS where the tokenizer adds one; chat templates write their own."""
-        begin = [] if self.text == "chat" else self._bos()
+        begin = self.begin
         plain = iter(tokenize_texts(self.tokenizer, [text for text in texts if not isinstance(text, SplitText)]))
         split = iter(tokenize_texts(self.splitter, [text.protected for text in texts if isinstance(text, SplitText)]))
         tokens = [next(split if isinstance(text, SplitText) else plain) for text in texts]
@@ -223,7 +223,7 @@ class Template:
         ]
         written = self._continuations(prompts, starts, messages, places)
         bodies = [found.text for found in written]
-        is_split = [self._is_splitting and self.splitter.count(text) > 0 for text in texts]
+        is_split = [self.is_splitting and self.splitter.count(text) > 0 for text in texts]
         tokens: list[list[int]] = [[]] * len(bodies)
         protected = [
             row
@@ -269,7 +269,7 @@ class Template:
     def _unwritten(self, response: str) -> Continuation:
         """A text that the chat template does not write."""
         before, text = self.turn_end.unwritten(response)
-        has_tokens = self._is_splitting and self.splitter.count(before) > 0
+        has_tokens = self.is_splitting and self.splitter.count(before) > 0
         body = SplitText(before + text, self.splitter.protect(before) + text) if has_tokens else before + text
         return Continuation(body, self.end)
 
@@ -298,13 +298,16 @@ class Template:
         if not before and content.startswith(bos := self.tokenizer.bos_token or ""):
             before, content = bos, content.removeprefix(bos)  # where it is what it says
         text, count = before + content + after, self.splitter.count
-        if not self._is_splitting or count(text) == count(before) + count(after):
+        if not self.is_splitting or count(text) == count(before) + count(after):
             return text
         check_private(content, where)
         return SplitText(text, self.splitter.protect(before) + content + self.splitter.protect(after))
 
-    def _bos(self) -> list[int]:
-        """BOS, if the tokenizer adds it to a text."""
+    @property
+    def begin(self) -> list[int]:
+        """What every tokenized prompt begins with: BOS, if the tokenizer adds it to a text; chat templates write their own."""
+        if self.text == "chat":
+            return []
         first = self.tokenizer("a", verbose=False)["input_ids"][:1]
         return first if first == [self.tokenizer.bos_token_id] else []
 

@@ -66,6 +66,11 @@ class TokenSplitter:
         self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._numbers = {token: number for number, token in enumerate(self._tokens)}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all control tokens."""
+        return tuple(self._tokens)
+
     def count(self, text: str) -> int:
         """How many names of control tokens a text has."""
         return sum(1 for _ in self._pattern.finditer(text))

@@ -181,7 +181,7 @@ def test_the_run_is_as_it_was(run, tmp_path):
     [
         ([], "moft export needs --weights, such as --weights 0.5,0.5: an exported model has one tradeoff."),
         (["--weights", "1"], "--weights '1': 1 values for 2 objectives: brief, calm."),
-        (["--weights", "1,0", "--as", "onnx"], "--as 'onnx': language models are exported as 'peft' only."),
+        (["--weights", "1,0", "--as", "onnx"], "--as 'onnx': language models are exported as peft or llama.cpp, or --for vllm."),
         (["--weights", "1,0", "--dtype", "float16"], "--dtype 'float16' must be one of float32, bfloat16."),
         (
             ["--weights", "1,0", "--dial", "2"],
@@ -223,7 +223,7 @@ def test_an_export_that_fails_half_way_leaves_nothing(run, tmp_path, capsys, mon
     def full(*arguments, **settings):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("moft_llm.export.export._write_prompt", full)
+    monkeypatch.setattr("moft_llm.export.export.write_prompt", full)
     assert main(["export", str(run), str(tmp_path / "out"), "--weights", "1,0"]) == 2
     assert "out: cannot be written (No space left on device)" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

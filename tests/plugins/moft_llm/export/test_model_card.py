@@ -13,7 +13,7 @@ from huggingface_hub import metadata_load
 from moft import RunError
 from moft.api import Tradeoff
 from moft.secret_values import _references, remember_secret
-from moft_llm.export.export import _base_path
+from moft_llm.export.export import base_path
 from moft_llm.export.model_card import ModelCard
 
 FRONT = {
@@ -82,9 +82,9 @@ def test_the_base_of_an_export_is_the_place_that_was_read(tmp_path, monkeypatch)
     fetched.mkdir(parents=True)
     (fetched / "one.gguf").touch()
     monkeypatch.setenv("MOFT_CACHE", str(tmp_path))
-    assert _base_path({"model": "smollm2", "gguf": None}) == (str(fetched), "one.gguf")
-    assert _base_path({"model": str(fetched), "gguf": "two.gguf"}) == (str(fetched), "two.gguf")
-    assert _base_path({"model": "owner/name", "gguf": None}) == ("owner/name", None)
+    assert base_path({"model": "smollm2", "gguf": None}) == (str(fetched), "one.gguf")
+    assert base_path({"model": str(fetched), "gguf": "two.gguf"}) == (str(fetched), "two.gguf")
+    assert base_path({"model": "owner/name", "gguf": None}) == ("owner/name", None)
 
 
 @pytest.mark.parametrize(
