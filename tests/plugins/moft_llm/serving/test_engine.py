@@ -246,7 +246,7 @@ def test_what_cannot_be_generated_is_refused(run, engine, tuned):
         engine.check(replace(asked(run, engine, 0, 600), prompt=EncodedPrompt((5, 6, 7, 8))), "prompt")
     with pytest.raises(DataError, match="prompt: the prompt has no tokens"):
         engine.text("", "prompt")
-    with pytest.raises(DataError, match="prompt: .*surrogate|prompt: .*cannot be encoded|UTF-8"):
+    with pytest.raises(DataError, match=r"prompt: .*surrogate|prompt: .*cannot be encoded|UTF-8"):
         engine.text("a\ud800", "prompt")
     with pytest.raises(DataError, match="messages: message 1 of prompt is"):
         engine.chat([{"role": "user"}], "messages")
