@@ -182,20 +182,20 @@ def test_a_prompt_is_answered_side_by_side(page, address, served):
         body = json.loads(route.request.post_data)
         asked.append(body)
         words = ["<b>", f"weights {body['weights']}", f" dial {body['dial']}"]
-        events = [json.dumps({"choices": [{"text": word, "index": 0}]}) for word in words]
+        events = [json.dumps({"choices": [{"delta": {"content": word}, "index": 0}]}) for word in words]
         text = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
         route.fulfill(content_type="text/event-stream", body=text)
 
     page.route("**/v1/models/demo/steering", lambda route: route.fulfill(json=told))
-    page.route("**/v1/completions", answer)
+    page.route("**/v1/chat/completions", answer)
     page.goto(f"{address}#weights=0.25,0.75&dial=2&pinned=1,0,1")
     page.get_by_role("button", name="Answer").click()
     current = page.get_by_role("group", name="Answer, current").locator("p")
     expect(page.get_by_role("group", name="Answer, pinned").locator("p")).to_contain_text("dial 1")
     assert current.inner_text() == "<b>weights {'first': 0.25, 'second': 0.75} dial 2"
     assert re.search(r"dial 1000000$", page.get_by_role("group", name="Answer, base").locator("p").inner_text())
-    fields = [tuple(body[name] for name in ("model", "prompt", "stream", "temperature")) for body in asked]
-    assert set(fields) == {("demo", "Once <i>upon</i>", True, 0)}
+    assert {(body["model"], body["stream"], body["temperature"]) for body in asked} == {("demo", True, 0)}
+    assert all(body["messages"] == [{"role": "user", "content": "Once <i>upon</i>"}] for body in asked)
     count = len(asked)
     page.locator("#dial").fill("2")
     expect(current).to_contain_text("dial 4")
