@@ -208,8 +208,10 @@ def test_prompts_without_text_are_refused(served, ask, prompt, told):
 @pytest.mark.parametrize(
     ("body", "media", "told"),
     [
-        ("{", "application/json", "the body is not JSON (Expecting property name enclosed in double quotes, character 1)."),
-        ("[1]", "application/json", "the body must be a JSON object, with the content type application/json."),
+        ("{", "application/json", "the body is not JSON (Expecting property name enclosed in double quotes, line 1, column 2)."),
+        ("[1]", "application/json", "the body must be a JSON object."),
+        ('{"weights": [1, 0], "weights": [0, 1]}', "application/json", "weights"),
+        ('{"temperature": NaN}', "application/json", "NaN is not a JSON number"),
         ("", "application/json", "the body must be a JSON object, with the content type application/json."),
         ("{}", "text/plain", "the body must be a JSON object, with the content type application/json."),
     ],
@@ -218,7 +220,7 @@ def test_a_body_that_is_no_json_is_refused(served, body, media, told):
     client = TestClient(served.app)
     answer = client.post("/v1/completions", content=body, headers={"content-type": media})
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == told
+    assert told in answer.json()["error"]["message"]
 
 
 def test_fields_that_ask_for_nothing_are_taken(served, ask):
