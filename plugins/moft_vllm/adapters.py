@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -21,6 +21,7 @@ class _Entry:
     weights: Sequence[float] | None
     users: int = 0
     folder: Path | None = None
+    lock: Lock = field(default_factory=Lock)
 
 
 class Adapters:
@@ -56,11 +57,11 @@ class Adapters:
     def folder(self, name: str) -> Path | None:
         """The folder of an adapter, which is written if it is not there; None where no request uses that name."""
         with self._lock:
-            entry = self._entries.get(name)
-            if entry is None:
-                return None
+            entry, folder = self._entries.get(name), self._place() / str(next(self._numbers))
+        if entry is None:
+            return None
+        with entry.lock:  # the others need not wait until it is written
             if entry.folder is None:
-                folder = self._place() / str(next(self._numbers))
                 self._policy.write_adapter(entry.weights, folder)
                 entry.folder = folder
             return entry.folder

@@ -71,7 +71,7 @@ class Requests:
         if tradeoff is None:
             if self._policy.prefix_length and _PLACEHOLDER in json.dumps(body, ensure_ascii=False):
                 raise RequestError(f"the request has {_PLACEHOLDER!r}, which stands for something else on this server.")
-            return self._for_base(body)
+            return self._for_base(path, body)
         new = {name: value for name, value in body.items() if name not in FIELDS}
         new["model"] = adapter = self._policy.record["name"]
         if self._policy.has_gates:
@@ -87,12 +87,14 @@ class Requests:
             new["add_special_tokens"] = True
         return Rewritten(json.dumps(new).encode(), tradeoff, adapter if self._policy.has_gates else None)
 
-    def _for_base(self, body: Mapping[str, Any]) -> Rewritten:
+    def _for_base(self, path: str, body: Mapping[str, Any]) -> Rewritten:
         """A request for the base model; beside adapters, as one that changes nothing: on a CPU, rows without any get the last."""
-        if not self._policy.has_gates:
-            return Rewritten(None, None, None)
-        adapter = f"{self._policy.record['base_name']}:base"
-        return Rewritten(json.dumps({**body, "model": adapter}).encode(), None, adapter)
+        new, adapter = dict(body), None
+        if path == CHAT and self._policy.record["template"]["kind"] == "format":
+            new.setdefault("add_special_tokens", True)
+        if self._policy.has_gates:
+            new["model"] = adapter = f"{self._policy.record['base_name']}:base"
+        return Rewritten(None if new == body else json.dumps(new).encode(), None, adapter)
 
     def _embed(self, path: str, body: dict[str, Any], tradeoff: Tradeoff, longest: int | None) -> None:
         """Puts embeddings, with the soft tokens before them, in the place of the prompt."""

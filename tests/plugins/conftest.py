@@ -116,6 +116,7 @@ task:
     calm: {{}}
   lora: {lora}
   prompt_tokens: {prompt_tokens}
+  template: {template}
   tokens_per_batch: 1024
 method: {method}
 trainer: {{epochs: 2, device: cpu, learning_rate: 0.02, evaluations: 1}}
@@ -134,8 +135,9 @@ def tuned(tiny_models, made_up_lists, tmp_path_factory: pytest.TempPathFactory) 
         lora: str = "{rank: 4, alpha: 8}",
         prompt_tokens: int = 0,
         model: Path | str = "llama",
+        template: str = "none",
     ) -> Path:
-        key = (method, lora, str(prompt_tokens), str(model))
+        key = (method, lora, str(prompt_tokens), str(model), template)
         if key not in made:
             from moft.hooks.plugin_manager import Plugins
             from moft.run.run_config import read_settings
@@ -145,7 +147,7 @@ def tuned(tiny_models, made_up_lists, tmp_path_factory: pytest.TempPathFactory) 
             made_up_lists(folder / "lists.jsonl")
             base = tiny_models(model) if isinstance(model, str) else model
             settings = {"model": base, "data": folder / "lists.jsonl", "method": method, "lora": lora}
-            text = CONFIG.format(**settings, prompt_tokens=prompt_tokens)
+            text = CONFIG.format(**settings, prompt_tokens=prompt_tokens, template=template)
             (folder / "config.yaml").write_text(text, encoding="utf-8")
             plugins = Plugins()
             plugins.load(disable=["console"])

@@ -77,7 +77,7 @@ class BatchedEngine:
 
     def text(self, text: str | Sequence[int], where: str) -> EncodedPrompt:
         if isinstance(text, str):
-            (tokens,) = self._plain.tokenize(self._plain.render_all([text], [where]))
+            (tokens,) = self._plain.tokenize(self._plain.render_all([prompt_of(text, where)], [where]))
         else:
             tokens = list(text)
         check_not_empty([tokens], [where])

@@ -64,7 +64,7 @@ def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | 
         most = _most(engine, limits, body, prompt)
         for copy in range(body.n or 1):
             sample = place * (body.n or 1) + copy
-            one = TextRequest(prompt, resolved.tradeoff, most, sampling, sample, body.stops, body.likeliest)
+            one = TextRequest(prompt, resolved.tradeoff, most, sampling, sample, body.stop, body.likeliest)
             if copy == 0:
                 _check(engine, one, where)
             requests.append(one)
@@ -76,7 +76,7 @@ def _prompts(engine: TextEngine, body: ChatBody | CompletionBody) -> list[tuple[
     try:
         if isinstance(body, ChatBody):
             return [("messages", engine.chat(body.messages, "messages"))]
-        given = body.prompts
+        given = body.prompt
         places = ["prompt"] if len(given) == 1 else [f"prompt[{place}]" for place in range(len(given))]
         return [(where, engine.text(one, where)) for where, one in zip(places, given, strict=True)]
     except BusyError:

@@ -42,7 +42,11 @@ def test_the_base_model_is_that_of_the_user_of_the_folder_or_of_the_export(tmp_p
     ("words", "told"),
     [
         (["{}/none"], "none/moft_vllm.json: no such file; give a folder that `moft export RUN FOLDER --for vllm` wrote."),
-        (["{}", "--base", "/none"], "/none: no such folder with the base model owner/base; give its place with --base."),
+        (
+            ["{}", "--base", "/none", "--print"],
+            "/none: no such folder with the base model owner/base; give its place with --base.",
+        ),
+        (["{}"], "has no vLLM: install it by `pip install vllm`, or name its Python in PYTHON."),
         (["{}", "--slots", "0"], "--slots must be at least 1"),
         (["{}", "--api-server-count", "2"], "--api-server-count is not available"),
     ],

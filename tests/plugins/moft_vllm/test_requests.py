@@ -96,6 +96,11 @@ def test_beside_adapters_the_base_model_is_one_too(gated):
     assert new.adapter == "owner/base:base"
 
 
+def test_a_chat_with_the_base_model_begins_as_its_tokenizer_does(soft):
+    new = rewritten(soft, CHAT, model="owner/base", messages=[USER])
+    assert json.loads(new.body) == {"model": "owner/base", "messages": [USER], "add_special_tokens": True}
+
+
 USER = {"role": "user", "content": "a"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -15,6 +16,7 @@ from benchmarks.support.vllm_server import PYTHON, ask, ask_all, vllm_server
 from moft.cli.app import main
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
+from tests.conftest import TEMPLATE as CHAT_TEMPLATE
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,6 +30,7 @@ METHODS = {
     "hyper-lora": "{name: cos-dpo, conditioner: hyper-lora}",
     "both": "{name: cos-dpo, conditioner: [hpt, hyper-lora]}",
 }
+TEMPLATES = {"hpt": "none", "hyper-lora": "'Story: {prompt} Go on:'", "both": "chat"}
 ALPHAS = {"hpt": 0.25, "hyper-lora": 4, "both": 0.25}
 """Of LoRA: so little that training leaves a model that writes text, and so much that it depends on the weights."""
 STARTS = ["Once upon a time", "The little dog", "Lily saw a big", "One day, Tom"]
@@ -39,7 +42,10 @@ WEIGHTS = [[number / 64, 1 - number / 64] for number in range(COUNT)]
 def served(request, tuned, stories, tmp_path_factory):
     """The kind of policy, its run, and the address of its server."""
     lora, place = f"{{rank: 4, alpha: {ALPHAS[request.param]}}}", tmp_path_factory.mktemp("vllm")
-    run = tuned(METHODS[request.param], lora=lora, model=stories("stories15m"))
+    model = shutil.copytree(stories("stories15m"), place / "stories15m")
+    words = json.loads((model / "tokenizer_config.json").read_text())
+    (model / "tokenizer_config.json").write_text(json.dumps({**words, "chat_template": CHAT_TEMPLATE}))
+    run = tuned(METHODS[request.param], lora=lora, model=model, template=TEMPLATES[request.param])
     assert main(["export", str(run), str(place / "out"), "--for", "vllm"]) == 0
     options = ("--slots", str(SLOTS), "--kept", str(KEPT), "--max-model-len", "128", "--max-num-seqs", "32")
     with vllm_server(place / "out", place / "log", *options) as url:
@@ -61,6 +67,11 @@ def moft_tokens(run, prompts, weights, dial=None):
     return [_cut(row, template.tokenizer.eos_token_id) for row in generate(assignments, tokens, Decoding(STEPS, greedy=True))]
 
 
+def as_read(run, prompts):
+    """Prompts as the model reads them."""
+    return [str(text) for text in moft.open_run(run, device="cpu").task.prompt_template().render_all(prompts, prompts)]
+
+
 def _cut(tokens, end):
     """Tokens before the end of a text."""
     tokens = [int(token) for token in tokens]
@@ -77,8 +88,9 @@ def tokens_of(answers, end=2):
 
 
 def test_completions_have_the_tokens_of_moft_at_more_weightings_than_slots(served, expected):
-    _, _, url = served
-    bodies = [asked(weights, prompt=prompt) for prompt, weights in zip(PROMPTS, WEIGHTS, strict=True)]
+    _, run, url = served
+    texts = as_read(run, PROMPTS)
+    bodies = [asked(weights, prompt=text) for text, weights in zip(texts, WEIGHTS, strict=True)]
     found = tokens_of(ask_all(url, COMPLETIONS, bodies, 32))
     assert [number for number in range(COUNT) if found[number] != expected[number]] == []
     assert len({tuple(row) for row in found}) > COUNT / 2
@@ -95,7 +107,8 @@ def test_one_prompt_at_two_weightings_in_turn_is_not_mixed_up_by_the_prefix_cach
     _, run, url = served
     prompt = "Once upon a time, there was a little girl named Lily. " * 3
     weights = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
-    found = [tokens_of(ask_all(url, COMPLETIONS, [asked(row, prompt=prompt)], 1))[0] for row in weights]
+    (text,) = as_read(run, [prompt])
+    found = [tokens_of(ask_all(url, COMPLETIONS, [asked(row, prompt=text)], 1))[0] for row in weights]
     assert found == moft_tokens(run, [prompt] * 4, weights)
 
 

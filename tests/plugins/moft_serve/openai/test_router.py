@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import openai
 import pytest
+from fastapi.testclient import TestClient
 
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
@@ -200,6 +201,22 @@ def test_prompts_without_text_are_refused(served, ask, prompt, told):
     with pytest.raises(openai.BadRequestError) as found:
         ask(lambda client: client.completions.create(model="tiny", prompt=prompt, extra_body=STEERED))
     assert told in found.value.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "told"),
+    [
+        ("{", "application/json", "the body is not JSON (Expecting property name enclosed in double quotes, character 1)."),
+        ("[1]", "application/json", "the body must be a JSON object, with the content type application/json."),
+        ("", "application/json", "the body must be a JSON object, with the content type application/json."),
+        ("{}", "text/plain", "the body must be a JSON object, with the content type application/json."),
+    ],
+)
+def test_a_body_that_is_no_json_is_refused(served, body, media, told):
+    client = TestClient(served.app)
+    answer = client.post("/v1/completions", content=body, headers={"content-type": media})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == told
 
 
 def test_fields_that_ask_for_nothing_are_taken(served, ask):
