@@ -85,9 +85,9 @@ def expected(run, request, greedy=True):
 )
 def test_texts_that_join_and_leave_are_those_of_moft_generate(tuned, method):
     run = opened(tuned(method))
-    engine = BatchedEngine(run, TextEngineSettings(rows=3, queue=20, prompt_tokens=64))
+    engine = BatchedEngine(run, TextEngineSettings(rows=2, queue=20, prompt_tokens=64))
     try:
-        requests = [asked(run, engine, place, tokens) for place, tokens in enumerate((12, 3, 7, 1, 9, 5, 12, 2))]
+        requests = [asked(run, engine, place, tokens) for place, tokens in enumerate((12, 3, 7, 1, 9))]
         streams = [stream for request in requests for stream in engine.submit([request])]
         found = [whole(stream) for stream in streams]
         for request, (tokens, text, finish) in zip(requests, found, strict=True):
@@ -100,7 +100,7 @@ def test_texts_that_join_and_leave_are_those_of_moft_generate(tuned, method):
 
 def test_models_whose_rows_cannot_join_have_a_batch_for_each_text(run, engine, monkeypatch):
     monkeypatch.setattr("moft_llm.serving.engine.can_join", lambda model: False)
-    requests = [asked(run, engine, place, 6) for place in range(6)]
+    requests = [asked(run, engine, place, 4) for place in range(4)]
     found = [whole(stream)[:2] for stream in engine.submit(requests)]
     assert found == [expected(run, request) for request in requests]
 
