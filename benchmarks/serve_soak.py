@@ -42,12 +42,14 @@ class Tally:
         refusals: of answers to bad ones.
         wrong: answers that were not the right ones.
         lost: good requests without an answer.
+        unanswered: the same once the server was told to stop; a connection that is closed by then was not accepted.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    unanswered: int = 0
     largest_difference: float = 0.0
 
 
@@ -121,6 +123,7 @@ async def client(number: int, port: int, requests: Sequence[Good], ending: async
             except (OSError, asyncio.IncompleteReadError) as error:
                 connection.close()
                 if ending.is_set():
+                    tally.unanswered += 1
                     return
                 tally.lost.append(repr(error))
                 continue
@@ -204,6 +207,7 @@ def measure(minutes: float, clients: int, run: Path | None) -> dict[str, Any]:
         "bad requests": dict(sorted(tally.refusals.items())),
         "wrong answers": len(tally.wrong),
         "lost requests": len(tally.lost),
+        "requests without an answer after the stop": tally.unanswered,
         "largest difference": tally.largest_difference,
         "tracebacks in the log": events["error"],
         "memory": memory,

@@ -32,7 +32,11 @@ SHORTEST, MEAN, LONGEST = 8, 48, 256
 """Tokens of a text whose request comes at a random time; lengths are exponentially distributed, as answers of chats are."""
 LOAD = 0.9
 """Tokens that are asked for in a second, as a share of those that the engine generates with all places taken."""
-PROMPTS = ("Once upon a time", "The little dog", "One day, a girl named Lily", "In a big forest", "Tom and his mom")
+PROMPTS = tuple(
+    f"{start} {who}"
+    for start in ("Once upon a time, there was", "One day, in a big forest,", "Tom and his mom met", "It was cold, and")
+    for who in ("a little dog", "a girl named Lily", "the old king", "two small birds")
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--rounds", type=int, default=9, help="of 16 texts at many weightings and at one")
-    parser.add_argument("--arrivals", type=int, default=96, help="texts that come at random times")
-    parser.add_argument("--repeats", type=int, default=5, help="of these arrivals")
+    parser.add_argument("--arrivals", type=int, default=192, help="texts that come at random times")
+    parser.add_argument("--repeats", type=int, default=3, help="of these arrivals")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     server = _Server(options.run, options.threads)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,12 +33,13 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def paths() -> set[str]:
     """The routes of a server."""
     from moft_serve.application import application as serving
     from moft_serve.models import Models
 
-    return set(serving(Models([]), lambda name, path: None).openapi()["paths"])  # type: ignore[arg-type, return-value]
+    none: Any = SimpleNamespace(name="none", run=SimpleNamespace(steering_page=None))
+    return set(serving(Models([none]), lambda name, path: none).openapi()["paths"])
 
 
 def check(words: list[str], options: dict[str, Any]) -> dict[str, str]:
@@ -64,8 +66,9 @@ def test_the_dockerfile_starts_the_command(options: dict[str, Any], paths: set[s
     found = re.search(r"127\.0\.0\.1:(\d+)([/\w]+)", health[2])
     assert found is not None
     assert (found[1], found[2] in paths) == (told["EXPOSE"], True)
-    extras = re.search(r"\.\[([\w,]+)\]", text)
+    extras = re.search(r"^ARG EXTRAS=([\w,]+)$", text, re.M)
     assert extras is not None
+    assert '".[$EXTRAS]"' in text
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f"\n{extra} = [" in project for extra in extras[1].split(","))
 

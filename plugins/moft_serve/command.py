@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,11 +101,13 @@ def serve(
         text_queue=text_queue,
         text_timeout=text_timeout,
     )
+    set_up_logs(log_format.value)
     open_served = opener(context.obj, trust=trust, limits=limits, threads=threads)
     models = Models([open_served(name, path) for name, path in paths.items()])
     app = application(models, open_served, tokens=tokens, limits=limits)
+    gc.collect()
+    gc.freeze()  # else the garbage collector looks through all of it now and then, which holds up every request
     with bound_socket(host, port) as listening:
-        set_up_logs(log_format.value)
         address = listening.getsockname()
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         log("serving", url=f"http://{shown}:{address[1]}", models=models.names)

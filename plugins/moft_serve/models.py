@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from moft import ConfigError, MoftError, open_run
 from moft.api import ReadsArrays, TextEngineSettings
 from moft_serve.errors import ApiError
 from moft_serve.limits import Limits
+from moft_serve.logs import log
 
 if TYPE_CHECKING:
     from moft import BatchScorer, MeasuredOutcomes, NamedChoice, OpenedRun, PredictedChoice
@@ -139,13 +140,13 @@ def opener(
     def open_served(name: str, path: Path) -> Served:
         run = open_run(path, device=device, trust=trust, plugins=plugins)
         if (engine := _engine(run, plugins, settings)) is not None:
-            return Served(name, path, run, None, _choices(run), _outcomes(run), engine=engine)
+            return Served(name, path, run, None, _choices(run, name), _outcomes(run, name), engine=engine)
         if not isinstance(run.task, ReadsArrays):
             raise ConfigError(f"{path}: `moft serve` takes rankers and language models, and this run's task is neither.")
         scorer = run.batch_scorer()
         tried = np.zeros((2, len(scorer.features)), dtype=np.float32)
         scorer([tried], run.tradeoffs([([1 / len(run.names)] * len(run.names), None, str(path))]))
-        return Served(name, path, run, scorer, _choices(run), _outcomes(run))
+        return Served(name, path, run, scorer, _choices(run, name), _outcomes(run, name))
 
     return open_served
 
@@ -156,17 +157,21 @@ def _engine(run: OpenedRun, plugins: Plugins, settings: TextEngineSettings) -> T
     return next((engine for engine in engines if engine is not None), None)
 
 
-def _choices(run: OpenedRun) -> dict[str, NamedChoice]:
-    """The choices of a run, without those that are damaged or of another policy."""
+def _choices(run: OpenedRun, name: str) -> dict[str, NamedChoice]:
+    """The choices of a run; the log tells of those that are damaged or of another policy, which are left out."""
     found = {}
-    for file in sorted(run.folder.choices.glob("*.json")):
-        with suppress(MoftError):
-            found[file.stem] = run.choice(file.stem)
+    for choice in run.choice_names():
+        try:
+            found[choice] = run.choice(choice)
+        except MoftError as error:
+            log("choice not served", logging.WARNING, model=name, choice=choice, reason=str(error))
     return found
 
 
-def _outcomes(run: OpenedRun) -> MeasuredOutcomes | None:
-    """What was measured of a run, unless it is damaged or of another policy."""
-    with suppress(MoftError):
+def _outcomes(run: OpenedRun, name: str) -> MeasuredOutcomes | None:
+    """What was measured of a run; the log tells why it cannot be read."""
+    try:
         return run.measured_outcomes()
+    except MoftError as error:
+        log("no predictions", logging.WARNING, model=name, reason=str(error))
     return None

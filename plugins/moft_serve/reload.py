@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 
@@ -51,6 +52,7 @@ class Reloader:
 
     def _start_closing(self, engine: TextEngine) -> None:
         """Lets the texts of an engine end, and then frees its memory."""
+        gc.unfreeze()  # the parts of a language model refer to each other, so only the garbage collector frees it
         task = asyncio.create_task(asyncio.to_thread(engine.close))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

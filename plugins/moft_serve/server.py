@@ -44,7 +44,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]  # Python adds the address to it
         raise ConfigError(f"{host}:{port}: cannot be listened on ({reason.lower()}); choose another --port or --host.") from error
 
 

@@ -106,7 +106,8 @@ class Rule:
         most: largest confidence that so few lists and samples can tell.
         sampled_goal: `[samples, n]`.
         sampled_safety: `[samples, n]`.
-        new_gaps: `[samples, n, bounds]`, in samples of new data.
+        losses: `[samples, n, bounds]`, how much of the excess over each bound is lost from a sample to one of new data, in
+            standard deviations.
     """
 
     goal: Tensor
@@ -117,7 +118,7 @@ class Rule:
     most: float
     sampled_goal: Tensor
     sampled_safety: Tensor
-    new_gaps: Tensor
+    losses: Tensor
 
 
 def rule_of(candidates: Candidates, wish: Wish, *, samples: int, new_lists: int | None, seed: int = 0) -> Rule:
@@ -153,15 +154,19 @@ def rule_of(candidates: Candidates, wish: Wish, *, samples: int, new_lists: int 
         most=min(1 - 0.5**lists, 1 - 1 / (samples + 1)) if wish.bounds else 1.0,
         sampled_goal=wish.goal.of(seen[..., :count], low, high),
         sampled_safety=_least(seen[..., count:], spread),
-        new_gaps=new,
+        losses=deviations / spread.clamp(min=1e-12),
     )
 
 
 def select(rule: Rule, confidence: float) -> Selected:
     """The candidate with the largest goal among those that keep every bound by a margin.
 
-    The margin is the smallest with which the same selection, made in samples of the lists, keeps all bounds in samples of new
-    data as often as is asked. So it covers the error of the means, several bounds at once, and that the best of many was taken.
+    The margin is the smallest with which the same selection, made in samples of the lists, loses no more of its excess over the
+    bounds, from its sample to a sample of new data, than the selected candidate has, as often as is asked. So it covers the error
+    of the means, several bounds at once, and that the best of many was taken. That the excess is compared, and not how often
+    samples keep the bounds, is because a search measures most where the lists have the bound: there the selected candidate is
+    closer to it than those that samples select.
+
     Where no candidate keeps such a margin, it is the safest one that keeps all bounds, or else the one that misses them by the
     least, in shares of the reachable range, without a promise. A confidence is never above that of the sign test: if every list
     kept a bound with probability one half, `n` of them would all keep it with probability `2^-n`.
@@ -176,24 +181,25 @@ def select(rule: Rule, confidence: float) -> Selected:
     for margin in MARGINS.tolist():
         is_safe = rule.sampled_safety >= margin
         found = is_safe.any(1)
-        if found.double().mean() < ENOUGH:
+        if found.double().mean() < ENOUGH or not bool((rule.safety >= margin).any()):
             break
-        holds = _holds(rule, rule.sampled_goal.masked_fill(~is_safe, -torch.inf).argmax(1))[found]
+        row = int(rule.goal.masked_fill(rule.safety < margin, -torch.inf).argmax())
+        holds = _holds(rule, row, rule.sampled_goal.masked_fill(~is_safe, -torch.inf).argmax(1))[found]
         share = min(holds.all(1).double().mean().item(), rule.most)
-        if share >= confidence and bool((rule.safety >= margin).any()):
-            row = int(rule.goal.masked_fill(rule.safety < margin, -torch.inf).argmax())
+        if share >= confidence:
             return Selected(row, margin, share, holds.double().mean(0).clamp(max=rule.most), True)
     keeps_all = bool((rule.safety >= 0).any())  # else the nearest one is that which misses its bounds by the least
     row = int((rule.safety if keeps_all else rule.nearness).nan_to_num(nan=-torch.inf).argmax())
     safest = rule.sampled_safety.nan_to_num(nan=-torch.inf).argmax(1)
-    holds = _holds(rule, safest if keeps_all else torch.full_like(safest, row))
+    holds = _holds(rule, row, safest if keeps_all else torch.full_like(safest, row))
     share = min(holds.all(1).double().mean().item(), rule.most)
     return Selected(row, float(rule.safety[row]), share, holds.double().mean(0).clamp(max=rule.most), False)
 
 
-def _holds(rule: Rule, chosen: Tensor) -> Tensor:
-    """`[samples, bounds]`, whether what is chosen in each sample, `[samples]`, keeps the bounds in new data."""
-    return rule.new_gaps[torch.arange(len(chosen)), chosen] >= 0
+def _holds(rule: Rule, row: int, chosen: Tensor) -> Tensor:
+    """`[samples, bounds]`, whether a row exceeds the bounds by more than what is lost by the one that each sample chose."""
+    excess = rule.gaps[row] / rule.spread[row].clamp(min=1e-12)
+    return excess >= rule.losses[torch.arange(len(chosen)), chosen]
 
 
 def _sizes(candidates: Candidates, wish: Wish) -> Tensor:

@@ -91,13 +91,17 @@ class OpenedRun:
         """
         return read_choice(self.folder, name, self.names, where)
 
+    def choice_names(self) -> list[str]:
+        """Names of all choices of the run, of damaged ones, too."""
+        return choice_names(self.folder)
+
     def choices(self) -> dict[str, NamedChoice]:
         """All choices of the run, by name.
 
         Raises:
             RunError: a file is damaged, or of another policy.
         """
-        return {name: self.choice(name) for name in choice_names(self.folder)}
+        return {name: self.choice(name) for name in self.choice_names()}
 
     def choice_of(self, weights: str) -> NamedChoice | None:
         """The choice that a user's weights name; None where they are weights."""

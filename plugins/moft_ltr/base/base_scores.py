@@ -192,8 +192,8 @@ class BaseScores:
         base = self._base
         if isinstance(base, NeuralBase):
             if self._scoring is None or self._scoring[0] is not self._weights:  # it takes longer to build than to score a query
-                self._scoring = self._weights, self._network(base, store.network)
-            return network_scores(self._scoring[1].to(store.labels.device), store, self._budget)
+                self._scoring = self._weights, self._network(base, store.network).to(store.labels.device)
+            return network_scores(self._scoring[1], store, self._budget)
         if isinstance(base, LightGBMModel | LambdaMART):
             return torch.from_numpy(np.concatenate([self._booster_scores(part) for part in parts]))
         number = [column_number(part.data, base.column, "task.base.column") for part in parts]

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from moft.api import TokenSampling
 from moft_serve.errors import ApiError
 from moft_serve.openai.unsupported import without_unsupported
 from moft_serve.tradeoffs import WishfulSteering
 
-Stop = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Token = Annotated[int, Field(ge=0, lt=2**31)]
 COMPLETION_TOKENS = 16
 """Of a completion that does not say how many, as in OpenAI's API."""
+
+_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+_TOKENS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
+
+
+def _stops(value: object) -> object:
+    found = [value] if isinstance(value, str) else value
+    if found is None or (isinstance(found, list) and len(found) <= 16 and all(map(_is_stop, found))):
+        return tuple(found or ())
+    raise ValueError("must be a text or up to 16 texts, each of 1 to 200 characters")
+
+
+def _is_stop(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200
+
+
+def _prompts(value: object) -> list[str | list[int]]:
+    if isinstance(value, str) or _is_tokens(value):
+        return [value]  # type: ignore[list-item]
+    if isinstance(value, list) and value and (all(isinstance(one, str) for one in value) or all(map(_is_tokens, value))):
+        return value
+    raise ValueError("must be a text, a list of texts, a list of numbers of tokens, or a list of such lists, and not empty")
+
+
+def _is_tokens(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(one) is int and 0 <= one < 2**31 for one in value)
 
 
 class StreamOptions(BaseModel):
@@ -34,7 +58,9 @@ class TextBody(WishfulSteering):
     stream: bool | None = Field(False, description="Send the text in pieces, as server-sent events.")
     stream_options: StreamOptions | None = None
     n: int | None = Field(1, ge=1, description="Texts for each prompt.")
-    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = Field(None, description="Strings that end the text.")
+    stop: Annotated[Any, AfterValidator(_stops), WithJsonSchema({"anyOf": [{"type": "string"}, _TEXTS, {"type": "null"}]})] = (
+        Field((), description="Up to 16 strings that end the text, and are no part of it.")
+    )
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="The same seed gives the same text; null draws one.")
     max_tokens: int | None = Field(None, ge=1, description="The most tokens of a text.")
     temperature: float | None = Field(1.0, ge=0, le=2, description="Of sampling, not the dial; 0 takes the likeliest token.")
@@ -43,17 +69,14 @@ class TextBody(WishfulSteering):
     presence_penalty: float | None = Field(0.0, ge=-2, le=2)
     frequency_penalty: float | None = Field(0.0, ge=-2, le=2)
     repetition_penalty: float | None = Field(1.0, gt=0, le=10)
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(None, description="By number of a token.")
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
+        None, max_length=1_000, description="By number of a token."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _supported(cls, fields: object) -> object:
         return without_unsupported(fields)
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """Strings that end the text."""
-        return () if self.stop is None else (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
     def sampling(self, seed: int) -> TokenSampling:
         """How tokens are chosen.
@@ -120,20 +143,12 @@ class ChatBody(TextBody):
 class CompletionBody(TextBody):
     """Texts that are continued, without a template."""
 
-    prompt: (
-        str
-        | Annotated[list[Token], Field(min_length=1)]
-        | Annotated[list[str], Field(min_length=1)]
-        | Annotated[list[Annotated[list[Token], Field(min_length=1)]], Field(min_length=1)]
-    ) = Field(description="A text, several, or the same as numbers of tokens.", examples=["Once upon a time"])
+    prompt: Annotated[
+        Any,
+        AfterValidator(_prompts),
+        WithJsonSchema({"anyOf": [{"type": "string"}, _TEXTS, _TOKENS, {"type": "array", "items": _TOKENS}]}),
+    ] = Field(description="A text, several, or the same as numbers of tokens.", examples=["Once upon a time"])
     logprobs: int | None = Field(None, ge=0, le=20, description="Report each token, and this many likeliest ones at its place.")
-
-    @property
-    def prompts(self) -> list[str | list[int]]:
-        """The prompts, one by one."""
-        if isinstance(self.prompt, str):
-            return [self.prompt]
-        return [self.prompt] if isinstance(self.prompt[0], int) else list(self.prompt)
 
     @property
     def likeliest(self) -> int | None:

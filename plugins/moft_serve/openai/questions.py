@@ -48,7 +48,8 @@ def ask(models: Models, limits: Limits, body: ChatBody | CompletionBody) -> Ques
             return _asked(served, engine, limits, body)
         except BusyError as error:
             if engine.is_alive or models.get(served.name) is served:  # else the run was just reloaded
-                raise ApiError(429, str(error), code="too_many_requests", headers={"Retry-After": "1"}) from error
+                status, code = (429, "too_many_requests") if engine.is_alive else (503, "stopping")
+                raise ApiError(status, str(error), code=code, headers={"Retry-After": "1"}) from error
 
 
 def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | CompletionBody) -> Question:
@@ -64,7 +65,7 @@ def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | 
         most = _most(engine, limits, body, prompt)
         for copy in range(body.n or 1):
             sample = place * (body.n or 1) + copy
-            one = TextRequest(prompt, resolved.tradeoff, most, sampling, sample, body.stops, body.likeliest)
+            one = TextRequest(prompt, resolved.tradeoff, most, sampling, sample, body.stop, body.likeliest)
             if copy == 0:
                 _check(engine, one, where)
             requests.append(one)
@@ -76,7 +77,7 @@ def _prompts(engine: TextEngine, body: ChatBody | CompletionBody) -> list[tuple[
     try:
         if isinstance(body, ChatBody):
             return [("messages", engine.chat(body.messages, "messages"))]
-        given = body.prompts
+        given = body.prompt
         places = ["prompt"] if len(given) == 1 else [f"prompt[{place}]" for place in range(len(given))]
         return [(where, engine.text(one, where)) for where, one in zip(places, given, strict=True)]
     except BusyError:

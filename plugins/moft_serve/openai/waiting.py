@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from moft.api import TextEvent, TextStream
 from moft_serve.errors import ApiError
@@ -17,7 +17,8 @@ async def whole_texts(streams: Sequence[TextStream], request: Request, seconds: 
     """The events of each text, when all have ended.
 
     Raises:
-        ApiError: the time is over, or the client is gone.
+        ApiError: the time is over.
+        ClientDisconnect: the client is gone.
         MoftError: a text could not be generated.
     """
     work = asyncio.ensure_future(asyncio.gather(*map(_events, streams)))
@@ -28,7 +29,7 @@ async def whole_texts(streams: Sequence[TextStream], request: Request, seconds: 
         if work.done():
             return work.result()
         if left.done():
-            raise ApiError(499, "the client closed the connection.", code="client_closed_request")
+            raise ClientDisconnect
         raise _late(seconds)
     finally:
         left.cancel()

@@ -15,6 +15,7 @@ from moft import MoftError, RunError
 from moft.api import Tradeoff, parse_json
 from moft_serve.errors import ApiError, ErrorAnswer, invalid, refused
 from moft_serve.gate import record_of
+from moft_serve.json_body import json_fields
 from moft_serve.limits import Limits
 from moft_serve.models import Models, Served
 from moft_serve.ranking.arrow import MEDIA, body_of, stream_of
@@ -101,27 +102,11 @@ async def _content(request: Request, limits: Limits) -> dict[str, Any]:
         text = f"content-type: must be {_JSON} or {MEDIA}, not {media or 'nothing'!r}."
         raise ApiError(415, text, param="content-type", code="unsupported_media_type")
     body = await request.body()
-    content = body_of(body, limits.max_queries * limits.max_documents) if media == MEDIA else _json_of(body)
+    content = body_of(body, limits.max_queries * limits.max_documents) if media == MEDIA else json_fields(body)
     parameters = _parameters(request.query_params)
     for name in content.keys() & parameters.keys():
         raise ApiError(400, f"{name}: is in the body and in the address; give it once.", param=name, code="invalid_value")
     return content | parameters
-
-
-def _json_of(body: bytes) -> dict[str, Any]:
-    """The fields of a JSON body."""
-    try:
-        content = parse_json(body)
-        if b"NaN" in body or b"Infinity" in body:
-            json.loads(body, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        text = f"the body is not JSON ({error.msg}, line {error.lineno}, column {error.colno})."
-        raise ApiError(400, text, code="invalid_json") from error
-    except ValueError as error:
-        raise ApiError(400, f"the body is not JSON that can be read ({error}).", code="invalid_json") from error
-    if not isinstance(content, dict):
-        raise ApiError(400, "the body must be a JSON object with `queries`.", code="invalid_json")
-    return content
 
 
 def _parameters(given: Mapping[str, str]) -> dict[str, Any]:
@@ -263,7 +248,3 @@ def _no_ranker(served: Served) -> ApiError:
 def _too_long(place: str, count: int, limits: Limits) -> ApiError:
     text = f"{place}.features: has {count:,} documents, and a query may have {limits.max_documents:,}."
     return ApiError(400, text, param=f"{place}.features", code="too_many_documents")
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number; write null for a missing value")

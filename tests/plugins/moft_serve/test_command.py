@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import pytest
+from fastapi.testclient import TestClient
 
 import moft_serve.command
 import moft_serve.server
@@ -36,15 +38,23 @@ def test_the_command_serves_runs_by_name(moft, finished, serving, tmp_path):
     tokens = tmp_path / "tokens"
     tokens.write_text("a-token-of-the-tests\n", encoding="utf-8")
     words = ["serve", finished, f"mine={finished}", "--port", 0, "--token-file", tokens, "--max-queries", 7, "--timeout", 2]
+    before = gc.get_freeze_count()
     said = moft(*words)
     assert (said.code, said.mistakes) == (0, [])
+    assert gc.get_freeze_count() > before
     ((app, limits, [address]),) = serving
     assert address[0] == "127.0.0.1"
     assert (limits.max_queries, limits.timeout) == (7, 2.0)
-    from fastapi.testclient import TestClient
-
     listed = TestClient(app).get("/v1/models", headers={"authorization": "Bearer a-token-of-the-tests"}).json()
     assert [each["id"] for each in listed["data"]] == ["run", "mine"]
+
+
+def test_other_machines_are_served_with_a_token_or_when_that_is_said(moft, finished, serving, monkeypatch):
+    assert moft("serve", finished, "--port", 0, "--host", "0.0.0.0", "--no-token").code == 0
+    monkeypatch.setenv("MOFT_SERVE_TOKEN", "a-token-of-the-tests")
+    assert moft("serve", finished, "--port", 0, "--host", "0.0.0.0").code == 0
+    assert [address[0] for *_, [address] in serving] == ["0.0.0.0"] * 2
+    assert [TestClient(app).get("/v1/models").status_code for app, *_ in serving] == [200, 401]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
+
+from fastapi.testclient import TestClient
 
 from moft import RunError
+from moft.files.safetensors import load_tensors, save_tensors
+from moft_serve.application import application
+from moft_serve.metrics import Metrics
+from moft_serve.models import Models, opener
+from moft_serve.reload import Reloader
+from moft_serve.tokens import Tokens
 
 TOKEN = "a-token-of-the-tests"
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
@@ -27,6 +37,21 @@ def test_a_reload_serves_the_new_run(client, opened, ask):
     assert 'moft_model_opened_timestamp_seconds{model="demo"} 12.0' in text
 
 
+def test_the_memory_of_a_language_model_is_freed(client, opened, monkeypatch):
+    told = []
+    monkeypatch.setattr("moft_serve.reload.gc", SimpleNamespace(unfreeze=lambda: told.append("freed")))
+    engine = SimpleNamespace(close=lambda: told.append("closed"))
+    for own in (replace(opened, engine=engine), opened):
+        reloader = Reloader(Models([own]), lambda name, path: opened, Metrics())
+
+        async def reload(reloader=reloader):
+            await reloader.reload("demo")
+            await asyncio.sleep(0.01)
+
+        asyncio.run(reload())
+    assert told == ["freed", "closed"]
+
+
 def test_a_broken_run_leaves_the_old_one(client, ask):
     def broken(name, path):
         raise RunError("runs/demo: has no finished policy.")
@@ -44,3 +69,26 @@ def test_without_a_token_nobody_reloads_over_http(client):
     answer = client().post("/v1/models/demo/reload")
     assert answer.status_code == 403
     assert "--token-file" in answer.json()["error"]["message"]
+
+
+def test_what_a_folder_holds_is_served_after_a_reload(client, finished, ask, plugins, tmp_path, monkeypatch):
+    path, told = shutil.copytree(finished, tmp_path / "run"), []
+    monkeypatch.setattr("moft_serve.models.log", lambda event, *_, **fields: told.append((event, fields)))
+    open_served = opener(plugins, trust=False, device="cpu")
+    served = open_served("demo", path)
+    own = TestClient(application(Models([served]), open_served, tokens=Tokens([TOKEN])))
+    before = own.post("/v1/score", json=ask(), headers=HEADERS).json()
+    policy = load_tensors(path / "policy" / "policy.safetensors")
+    save_tensors(
+        path / "policy" / "policy.safetensors", {name: value * (1 + (name != "betas")) for name, value in policy.items()}
+    )
+    answer = own.post("/v1/models/demo/reload", headers=HEADERS)  # whose content is not that of training
+    assert answer.status_code == 409
+    assert "its content has changed since training" in answer.json()["error"]["message"]
+    assert own.post("/v1/score", json=ask(), headers=HEADERS).json() == before
+    (path / "policy" / "record.json").unlink()
+    (path / "choices").mkdir()
+    (path / "choices" / "damaged.json").write_text("{", encoding="utf-8")
+    assert own.post("/v1/models/demo/reload", headers=HEADERS).status_code == 200
+    assert own.post("/v1/score", json=ask(), headers=HEADERS).json()["results"] != before["results"]
+    assert [(event, fields["choice"]) for event, fields in told] == [("choice not served", "damaged")]

@@ -142,7 +142,7 @@ def test_a_client_that_goes_away_disturbs_nobody(slow, ask, go):
 def test_a_taken_port_and_an_unknown_address_are_told():
     with bound_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"127.0.0.1:{port}: cannot be listened on \(address already in use"):
+        with pytest.raises(ConfigError, match=rf"127.0.0.1:{port}: cannot be listened on \(address already in use\); choose"):
             bound_socket("127.0.0.1", port)
     with pytest.raises(ConfigError, match="choose another --port or --host"):
         bound_socket("no-such-host.invalid", 0)

@@ -149,7 +149,7 @@ function rankingSection(data, examples) {
     make("p", {}, make("label", { for: "own-query", text: "Rows" }), text),
     make("p", {}, read),
   );
-  const choose = make("p", { class: "pick" }, make("label", { for: "query", text: `${nouns.list} of the validation split ` }), select);
+  const choose = make("p", { class: "pick" }, make("label", { for: "query", text: `Example ${nouns.list} ` }), select);
   if (!examples.length) choose.hidden = true;
   at("live").replaceChildren(
     make(

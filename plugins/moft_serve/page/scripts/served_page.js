@@ -39,7 +39,7 @@ async function begin() {
     isStarted = true;
     setText(refused, "");
     if (names.length > 1) pickRun(names, name);
-    start({ ...data, model: name, origin: location.origin }, [data.isText ? textView(connection, examples) : rankingView(connection, examples)]);
+    start({ ...data, name, model: name, origin: location.origin }, [data.isText ? textView(connection, examples) : rankingView(connection, examples)]);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!connection.isGone) setText(refused, error.message);

@@ -25,14 +25,15 @@ export function textView(connection, examples) {
       const controller = new AbortController();
       running[place] = controller;
       const field = parts.fields[place];
-      const body = { model: data.model, prompt, max_tokens: Number(parts.tokens.value) || 64, temperature: 0, stream: true, ...steering(tradeoff, data) };
+      const messages = [{ role: "user", content: prompt }]; // which the server renders as in training
+      const body = { model: data.model, messages, max_tokens: Number(parts.tokens.value) || 64, temperature: 0, stream: true, ...steering(tradeoff, data) };
       try {
-        const response = await connection.ask("v1/completions", body, controller.signal);
+        const response = await connection.ask("v1/chat/completions", body, controller.signal);
         let text = "";
         setText(field, "");
         for await (const event of eventsOf(response)) {
           if (event.error) throw new Refusal(event.error.message);
-          text += event.choices?.[0]?.text ?? "";
+          text += event.choices?.[0]?.delta?.content ?? "";
           setText(field, text);
         }
         setText(parts.says, "");
@@ -118,7 +119,7 @@ function promptSection(data, examples) {
       make("h2", { id: "live-heading", text: `The same ${data.nouns.list}, answered` }),
       make("p", { class: "soft", text: "The most likely text of each, so that answers differ by weights and dial alone. A new answer begins when the sliders rest." }),
       pick,
-      make("p", {}, make("label", { for: "prompt", text: data.nouns.list }), text),
+      make("p", {}, make("label", { for: "prompt", text: `Your ${data.nouns.list}` }), text),
       make("p", {}, make("label", { for: "prompt-tokens", text: "at most this many tokens " }), make("span", { class: "narrow" }, tokens), " ", ask),
       says,
       make("div", { class: "answers" }, ...boxes),

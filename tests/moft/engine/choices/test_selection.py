@@ -199,3 +199,11 @@ def test_where_nothing_keeps_the_bounds_the_one_that_misses_them_by_the_least_is
     values = torch.stack([torch.stack([own, own * 0], -1) for own in (steady + torch.linspace(0, 1e-3, 30), loose)]).double()
     found = chosen(values, Wish([Bound("bound", 0.9)], Maximise(1)), new_lists=30)
     assert (found.row, found.is_promised) == (1, False)
+
+
+def test_a_tradeoff_just_beyond_the_bound_is_promised_no_more_for_safe_ones_that_samples_would_take():
+    noise = torch.randn(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    excess = torch.tensor([0.001, 1.0], dtype=torch.float64)
+    values = torch.stack([excess[:, None] + noise - noise.mean(), -excess[:, None].expand(2, 100)], dim=-1)
+    found = chosen(values, Wish([Bound("bound", 0.0)], Maximise(1), 0.7), new_lists=100)
+    assert (found.row, found.is_promised) == (1, True)  # new lists are below 0.001 half of the time

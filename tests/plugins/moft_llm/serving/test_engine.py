@@ -13,10 +13,12 @@ import torch
 import moft
 from moft import BusyError, ConfigError, DataError, RunError
 from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TokenSampling, generator_for
+from moft_llm.data.preference_example import prompt_of
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
+from moft_llm.generation.prompt_requests import Request
 from moft_llm.plugin import moft_text_engine
 from moft_llm.serving.engine import BatchedEngine
 
@@ -237,6 +239,23 @@ def test_a_failure_ends_its_own_texts_alone(run, engine, monkeypatch):
     stream.cancel()
 
 
+def test_an_engine_that_ends_by_an_error_lets_nobody_wait(run, monkeypatch):
+    def broken(self):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("moft_llm.serving.running_batch.RunningBatch.step", lambda self: None)
+    monkeypatch.setattr("moft_llm.serving.engine.BatchedEngine._drop", broken)
+    engine = BatchedEngine(run, TextEngineSettings())
+    request = asked(run, engine, 0)
+    (stream,) = engine.submit([request])
+    with pytest.raises(BusyError, match="stopped before the text ended"):
+        list(stream)
+    assert not engine.is_alive
+    with pytest.raises(BusyError):
+        engine.submit([request])
+    engine.close()
+
+
 def test_what_cannot_be_generated_is_refused(run, engine, tuned):
     with pytest.raises(
         DataError, match="prompt: 4 prompt tokens, 8 prefix tokens and 600 new tokens exceed the model's context of 512"
@@ -244,6 +263,8 @@ def test_what_cannot_be_generated_is_refused(run, engine, tuned):
         engine.check(replace(asked(run, engine, 0, 600), prompt=EncodedPrompt((5, 6, 7, 8))), "prompt")
     with pytest.raises(DataError, match="prompt: the prompt has no tokens"):
         engine.text("", "prompt")
+    with pytest.raises(DataError, match="prompt: prompt has half of a surrogate pair at character 1"):
+        engine.text("a\ud800", "prompt")
     with pytest.raises(DataError, match="messages: message 1 of prompt is"):
         engine.chat([{"role": "user"}], "messages")
     with pytest.raises(ConfigError, match="are not a multiple of the trained ones"):
@@ -251,6 +272,23 @@ def test_what_cannot_be_generated_is_refused(run, engine, tuned):
     with pytest.raises(DataError, match="the bias names token 900, but the model has tokens 0 to 299"):
         engine.check(asked(run, engine, 0, sampling=replace(GREEDY, bias={900: 1.0})), "logit_bias")
     assert engine.room(EncodedPrompt((5,) * 7)) == 512 - 8 - 7
+
+
+def test_a_chat_is_rendered_as_in_training(run, monkeypatch):
+    template = replace(run.task.prompt_template(), text="chat")
+    monkeypatch.setattr(run.task, "_prompt_template", template)
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Day 3"}]
+    asked_for = [Request(prompt_of(messages, "prompt"), "0.2,0.8", "1", "prompt")]
+    tradeoff = run.tradeoff(asked_for)
+    decoding = Decoding(max_new_tokens=8, greedy=True)
+    (expected_text,) = run.responses(run.assignments(tradeoff), asked_for, decoding, 0)
+    engine = BatchedEngine(run, TextEngineSettings(rows=1))
+    prompt = engine.chat(messages, "messages")
+    assert list(prompt.tokens) == run.tokens(asked_for)[0]
+    assert whole(engine.submit([TextRequest(prompt, tradeoff, 8, GREEDY)])[0])[1] == expected_text
+    plain = engine.text("Day 3</s>", "prompt").tokens
+    assert run.task.prompt_template().tokenizer.eos_token_id not in plain  # a name in a text is text
+    engine.close()
 
 
 def test_runs_of_other_tasks_have_no_engine():

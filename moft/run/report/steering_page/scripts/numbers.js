@@ -8,14 +8,14 @@ function isKnown(value) {
 
 /** A mean with four digits after the point. */
 export function mean(value) {
-  return isKnown(value) ? value.toFixed(4).replace(/^-(0\.0+)$/, "$1") : MISSING;
+  return isKnown(value) ? value.toFixed(4).replace(/^-(0\.0+)$/, "$1").replace("-", "−") : MISSING;
 }
 
 /** A difference, with its sign. */
 export function signed(value) {
   if (!isKnown(value)) return MISSING;
   const text = mean(value);
-  return text.startsWith("-") ? text.replace("-", "−") : `+${text}`;
+  return text.startsWith("−") ? text : `+${text}`;
 }
 
 /** Three significant digits. */

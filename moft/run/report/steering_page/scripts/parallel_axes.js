@@ -16,14 +16,20 @@ export function parallelAxes(now, axes, colours, width) {
   const path = (values) => axes.map((k) => share(values[k], k));
   const shared = { type: "scatter", showlegend: false, y: rows };
   const hover = hoverTexts(source, data.objectives);
-  const shade = (next) => keptPoints(next.source, next.wish).map((kept) => (kept ? colours.accent : colours.else));
-  const traces = source.points.map((point, n) => ({
+  const joined = (isShown) => {
+    const rowsOf = (of) => source.points.flatMap((point, n) => (isShown[n] ? [...of(point, n), null] : [])); // null ends a line
+    return [rowsOf(({ values }) => path(values)), rowsOf(() => rows), rowsOf((_, n) => axes.map(() => hover[n]))];
+  };
+  const parts = (next) => {
+    const kept = keptPoints(next.source, next.wish);
+    return [joined(kept.map((mark) => !mark)), joined(kept)];
+  };
+  const opacity = source.points.length > 60 ? 0.35 : 0.5;
+  const traces = parts(now).map(([x, y, text], isKept) => ({
     ...shared,
-    x: path(point.values),
+    ...{ x, y, text, opacity },
     mode: "lines",
-    line: { color: colours.accent, width: 1 },
-    opacity: source.points.length > 60 ? 0.25 : 0.45,
-    text: axes.map(() => hover[n]),
+    line: { color: isKept ? colours.accent : colours.else, width: 1 },
     hovertemplate: "%{text}<extra></extra>",
   }));
   traces.push({
@@ -57,7 +63,6 @@ export function parallelAxes(now, axes, colours, width) {
   const lines = axes.map((_, row) => ({
     type: "line", xref: "x", yref: "y", x0: 0, x1: 1, y0: down(row), y1: down(row), line: { width: 1, color: colours.line }, layer: "below",
   }));
-  const measured = source.points.map((_, n) => n);
   return {
     traces,
     layout: {
@@ -67,7 +72,10 @@ export function parallelAxes(now, axes, colours, width) {
     },
     height: axes.length * ROW + 20,
     shapes: (next) => [...lines, ...moving(next, axes, share, down, colours)],
-    recoloured: (next) => [{ "line.color": shade(next) }, measured],
+    recoloured: (next) => {
+      const [xs, ys, texts] = [0, 1, 2].map((part) => parts(next).map((each) => each[part]));
+      return [{ x: xs, y: ys, text: texts }, [0, 1]];
+    },
   };
 }
 

@@ -60,13 +60,12 @@ export function requestOf(state, data) {
   const model = data.model ?? data.name;
   const send = `-H ${shellWord("Content-Type: application/json")} -d`;
   if (data.isText) {
-    const body = { model, prompt: "PROMPT", ...steering(state, data) };
-    return `curl -s ${origin}/v1/completions ${send} ${shellWord(JSON.stringify(body))}`;
+    const body = { model, messages: [{ role: "user", content: "PROMPT" }], ...steering(state, data) };
+    return `curl -s ${origin}/v1/chat/completions ${send} ${shellWord(JSON.stringify(body))}`;
   }
-  const { weights, dial } = steering(state, data);
-  const words = new URLSearchParams({ weights: JSON.stringify(weights), dial });
+  const weights = named(state, data).map(([name, weight]) => `${encodeURIComponent(name)}=${weight}`).join(",");
   const example = shellWord(`${origin}/v1/models/${encodeURIComponent(model)}/example`);
-  return `curl -s ${example} | curl -s ${shellWord(`${origin}/v1/score?${words}`)} ${send} @-`;
+  return `curl -s ${example} | curl -s ${shellWord(`${origin}/v1/score?weights=${weights}&dial=${dialOf(state)}`)} ${send} @-`;
 }
 
 const FORMS = { command: commandOf, python: pythonOf, request: requestOf };

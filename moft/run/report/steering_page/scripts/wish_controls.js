@@ -44,7 +44,7 @@ function boundRow(store, name, place) {
   const number = make("input", { type: "number", step: "any", "aria-label": `Least value of ${name}`, inputmode: "decimal" });
   const unit = make("select", { "aria-label": `What the bound on ${name} is a share of` });
   unit.append(...UNITS.map(([value, text]) => make("option", { value, text })));
-  const goal = make("input", { type: "radio", name: "maximise", id: `goal-${place}`, value: name });
+  const goal = make("input", { type: "radio", name: "maximise", value: name, "aria-label": `Maximise ${name}` });
   const least = (value) => {
     const asked = Number((value / anchored(unit.value)).toPrecision(4));
     return { name, value: asked, anchor: anchorOf(unit.value) };
