@@ -46,6 +46,10 @@ export class Connection {
       this.lost();
       throw new Refusal("The server does not answer.");
     }
+    if (response.status === 503) {
+      this.lost(); // it stops
+      throw new Refusal("The server stops.");
+    }
     this.set({ isGone: false });
     if (response.status === 401) this.set({ wantsToken: true });
     if (response.ok) return response;
@@ -59,7 +63,7 @@ export class Connection {
     clearTimeout(this.looking);
     this.looking = setTimeout(async () => {
       try {
-        await fetch("health");
+        if (!(await fetch("health")).ok) throw new Refusal("The server stops.");
         this.set({ isGone: false });
       } catch {
         this.lost();

@@ -37,18 +37,17 @@ export function weightControls(store) {
 
 /** One objective: slider, number and lock, which say the same weight. */
 function weightRow(store, name, index) {
-  const slide = (input, isDragging) => () => {
+  const slide = (input) => () => {
     const value = Number(input.value);
     if (input.value === "" || !Number.isFinite(value)) return;
-    store.change({ weights: moved(store.state.weights, index, value, store.state.locked) }, { isDragging });
+    store.change({ weights: moved(store.state.weights, index, value, store.state.locked) });
   };
   const id = `weight-${index}`;
   const shared = { min: 0, max: 1, step: 0.01, autocomplete: "off" };
   const slider = make("input", { ...shared, type: "range", id });
-  slider.addEventListener("input", slide(slider, true));
-  slider.addEventListener("change", slide(slider, false));
+  slider.addEventListener("input", slide(slider));
   const number = make("input", { ...shared, type: "number", step: "any", "aria-label": `Weight of ${name}`, inputmode: "decimal" });
-  number.addEventListener("change", slide(number, false));
+  number.addEventListener("change", slide(number));
   number.addEventListener("blur", () => store.change({}));
   const box = make("input", { type: "checkbox", "aria-label": `Lock the weight of ${name}` });
   box.addEventListener("change", () => {
@@ -73,9 +72,7 @@ function dialControls(store) {
   const [slider, number] = [at("dial"), at("dial-number")];
   const [low, high] = store.dials.map(Math.log2);
   Object.assign(slider, { min: low, max: high, step: 0.05 });
-  const slide = (isDragging) => () => store.change({ dial: 2 ** Number(slider.value) }, { isDragging });
-  slider.addEventListener("input", slide(true));
-  slider.addEventListener("change", slide(false));
+  slider.addEventListener("input", () => store.change({ dial: 2 ** Number(slider.value) }));
   Object.assign(number, { min: store.dials[0], max: store.dials[1], step: "any" });
   number.addEventListener("change", () => {
     const dial = Math.min(Math.max(Number(number.value), store.dials[0]), store.dials[1]);

@@ -31,9 +31,9 @@ export function wishControls(store) {
 /** One outcome. */
 function boundRow(store, name, place) {
   const bound = () => store.state.bounds.find((each) => each.name === name) ?? null;
-  const change = (next, isDragging = false) => {
+  const change = (next) => {
     const others = store.state.bounds.filter((each) => each.name !== name);
-    store.change({ bounds: next === null ? others : [...others, next] }, { isDragging });
+    store.change({ bounds: next === null ? others : [...others, next] });
   };
   const estimates = () => store.estimates[store.state.source];
   const anchorOf = (unit) => (unit === "value" ? null : unit);
@@ -52,8 +52,7 @@ function boundRow(store, name, place) {
   const ends = () => [estimates().low[place], estimates().high[place]];
   const ofSlider = () => ends()[0] + Number(slider.value) * (ends()[1] - ends()[0]);
   keep.addEventListener("change", () => change(keep.checked ? least(ofSlider()) : null));
-  slider.addEventListener("input", () => change(least(ofSlider()), true));
-  slider.addEventListener("change", () => change(least(ofSlider())));
+  slider.addEventListener("input", () => change(least(ofSlider())));
   number.addEventListener("change", () => {
     const value = Number(number.value) / (unit.value === "value" ? 1 : 100);
     if (number.value !== "" && Number.isFinite(value) && (unit.value === "value" || value > 0)) change({ name, value, anchor: anchorOf(unit.value) });
