@@ -37,7 +37,10 @@ export class Connection {
    */
   async ask(path, body = null, signal = null) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
-    const options = body === null ? { headers, signal } : { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
+    const options =
+      body === null
+        ? { headers, signal }
+        : { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
     let response;
     try {
       response = await fetch(path, options);

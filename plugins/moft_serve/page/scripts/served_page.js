@@ -6,11 +6,19 @@ import { rankingView } from "./ranking_view.js";
 import { start } from "./start.js";
 import { textView } from "./text_view.js";
 
-const GONE = "The server does not answer. What is expected still follows the sliders; live answers go on when the server is back.";
+const GONE =
+  "The server does not answer. What is expected still follows the sliders; live answers go on when the server is back.";
 
 const gone = make("p", { class: "note", role: "alert", id: "gone" });
 const token = make("input", { type: "password", id: "token", autocomplete: "off" });
-const enter = make("form", { id: "token-form", hidden: true }, make("label", { for: "token", text: "This server wants a token " }), token, " ", make("button", { type: "submit", text: "Enter" }));
+const enter = make(
+  "form",
+  { id: "token-form", hidden: true },
+  make("label", { for: "token", text: "This server wants a token " }),
+  token,
+  " ",
+  make("button", { type: "submit", text: "Enter" }),
+);
 const refused = make("p", { class: "note", role: "alert" });
 at("before").append(gone, enter, refused);
 
@@ -39,7 +47,9 @@ async function begin() {
     isStarted = true;
     setText(refused, "");
     if (names.length > 1) pickRun(names, name);
-    start({ ...data, name, model: name, origin: location.origin }, [data.isText ? textView(connection, examples) : rankingView(connection, examples)]);
+    start({ ...data, name, model: name, origin: location.origin }, [
+      data.isText ? textView(connection, examples) : rankingView(connection, examples),
+    ]);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!connection.isGone) setText(refused, error.message);

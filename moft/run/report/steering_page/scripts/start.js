@@ -49,7 +49,12 @@ function sourceSelect(store) {
     update({ state, source }) {
       select.value = String(state.source);
       const isTest = source.split === "test";
-      setText(at("source-says"), isTest ? "To choose by looking at test values is to choose on the test split: they look better than new data will. moft choose measures on the validation split." : "");
+      setText(
+        at("source-says"),
+        isTest
+          ? "To choose by looking at test values is to choose on the test split: they look better than new data will. moft choose measures on the validation split."
+          : "",
+      );
     },
   };
 }

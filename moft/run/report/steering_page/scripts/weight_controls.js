@@ -30,7 +30,10 @@ export function weightControls(store) {
       dial(state.dial);
       const other = current.served.some((weight, i) => Math.abs(weight - current.weights[i]) > 1e-6);
       const served = data.objectives.map((name, i) => `${name} ${short(current.served[i])}`).join(", ");
-      setText(at("served"), other ? `This policy has a model for some weights only. The nearest one serves these: ${served}.` : "");
+      setText(
+        at("served"),
+        other ? `This policy has a model for some weights only. The nearest one serves these: ${served}.` : "",
+      );
     },
   };
 }
@@ -46,14 +49,25 @@ function weightRow(store, name, index) {
   const shared = { min: 0, max: 1, step: 0.01, autocomplete: "off" };
   const slider = make("input", { ...shared, type: "range", id });
   slider.addEventListener("input", slide(slider));
-  const number = make("input", { ...shared, type: "number", step: "any", "aria-label": `Weight of ${name}`, inputmode: "decimal" });
+  const number = make("input", {
+    ...shared,
+    type: "number",
+    step: "any",
+    "aria-label": `Weight of ${name}`,
+    inputmode: "decimal",
+  });
   number.addEventListener("change", slide(number));
   number.addEventListener("blur", () => store.change({}));
   const box = make("input", { type: "checkbox", "aria-label": `Lock the weight of ${name}` });
   box.addEventListener("change", () => {
     store.change({ locked: store.state.locked.map((mark, i) => (i === index ? box.checked : mark)) });
   });
-  const lock = make("label", { class: "lock", title: "Keep this weight while others are moved" }, box, make("span", { text: "lock" }));
+  const lock = make(
+    "label",
+    { class: "lock", title: "Keep this weight while others are moved" },
+    box,
+    make("span", { text: "lock" }),
+  );
   const label = make("label", { for: id, text: name });
   return {
     element: make("div", { class: "slider" }, label, lock, slider, number),
