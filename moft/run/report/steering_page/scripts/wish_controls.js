@@ -23,7 +23,7 @@ export function wishControls(store) {
       rows.forEach((each) => each.update({ state, source, estimates, wish, current }));
       setText(
         at("wish-says"),
-        wish.isKept ? "All bounds are kept by what is expected." : "The bounds exclude each other; shown is the nearest.",
+        wish.isKept ? "All bounds are kept by what is expected." : "Not all bounds can be kept. Shown is the nearest.",
       );
       at("wish-says").dataset.kept = String(wish.isKept);
       at("obstacles").replaceChildren(...wish.obstacles.map((text) => make("li", { text })));
@@ -75,13 +75,10 @@ function boundRow(store, name, place) {
     make("b", { class: "now" }),
   );
   const says = make("p", { class: "soft reach-says" });
-  const top = make(
-    "div",
-    { class: "line" },
-    make("label", { for: id, class: "name" }, keep, make("span", { text: `keep ${name} at least` })),
-  );
   const ask = make("label", { class: "goal" }, goal, make("span", { text: "maximise" }));
-  const element = make("div", { class: "outcome" }, top, ask, bar, slider, make("div", { class: "least" }, number, unit), says);
+  const label = make("label", { for: id, class: "name" }, keep, make("span", { text: `keep ${name} at least` }));
+  const top = make("div", { class: "line" }, label, ask);
+  const element = make("div", { class: "outcome" }, top, bar, slider, make("div", { class: "least" }, number, unit), says);
   return {
     element,
     update({ state, source, wish, current }) {
