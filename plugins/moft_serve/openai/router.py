@@ -22,6 +22,7 @@ from moft_serve.metrics import Metrics
 from moft_serve.models import Models
 from moft_serve.openai.bodies import ChatBody, CompletionBody
 from moft_serve.openai.forms import ChatForm, CompletionForm, Form
+from moft_serve.openai.json_route import JsonRoute
 from moft_serve.openai.questions import Question, ask
 from moft_serve.openai.waiting import merged, whole_texts
 
@@ -40,7 +41,7 @@ def openai_router(models: Models, limits: Limits, metrics: Metrics) -> APIRouter
         limits: of the server.
         metrics: to count in.
     """
-    router = APIRouter(tags=["texts"])
+    router = APIRouter(tags=["texts"], route_class=JsonRoute)
 
     @router.post("/v1/chat/completions", responses=_STREAMED, response_model=None)
     async def chat(body: ChatBody, request: Request) -> Response:

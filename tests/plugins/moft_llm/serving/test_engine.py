@@ -239,6 +239,23 @@ def test_a_failure_ends_its_own_texts_alone(run, engine, monkeypatch):
     stream.cancel()
 
 
+def test_an_engine_that_ends_by_an_error_lets_nobody_wait(run, monkeypatch):
+    def broken(self):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("moft_llm.serving.running_batch.RunningBatch.step", lambda self: None)
+    monkeypatch.setattr("moft_llm.serving.engine.BatchedEngine._drop", broken)
+    engine = BatchedEngine(run, TextEngineSettings())
+    request = asked(run, engine, 0)
+    (stream,) = engine.submit([request])
+    with pytest.raises(BusyError, match="stopped before the text ended"):
+        list(stream)
+    assert not engine.is_alive
+    with pytest.raises(BusyError):
+        engine.submit([request])
+    engine.close()
+
+
 def test_what_cannot_be_generated_is_refused(run, engine, tuned):
     with pytest.raises(
         DataError, match="prompt: 4 prompt tokens, 8 prefix tokens and 600 new tokens exceed the model's context of 512"
@@ -246,7 +263,7 @@ def test_what_cannot_be_generated_is_refused(run, engine, tuned):
         engine.check(replace(asked(run, engine, 0, 600), prompt=EncodedPrompt((5, 6, 7, 8))), "prompt")
     with pytest.raises(DataError, match="prompt: the prompt has no tokens"):
         engine.text("", "prompt")
-    with pytest.raises(DataError, match=r"prompt: .*surrogate|prompt: .*cannot be encoded|UTF-8"):
+    with pytest.raises(DataError, match="prompt: prompt has half of a surrogate pair at character 1"):
         engine.text("a\ud800", "prompt")
     with pytest.raises(DataError, match="messages: message 1 of prompt is"):
         engine.chat([{"role": "user"}], "messages")
