@@ -42,14 +42,18 @@ async function begin() {
     const wanted = new URLSearchParams(location.search).get("model");
     const names = (await (await connection.ask("v1/models")).json()).data.map(({ id }) => id);
     const name = names.includes(wanted) ? wanted : names[0];
-    const { data, examples } = await (await connection.ask(`v1/models/${encodeURIComponent(name)}/steering`)).json();
+    const data = await (await connection.ask(`v1/models/${encodeURIComponent(name)}/steering`)).json();
     if (isStarted) return;
     isStarted = true;
     setText(refused, "");
     if (names.length > 1) pickRun(names, name);
-    start({ ...data, name, model: name, origin: location.origin }, [
-      data.isText ? textView(connection, examples) : rankingView(connection, examples),
-    ]);
+    const store = start({ ...data, name, model: name, origin: location.origin });
+    connection.back = async () => {
+      const examples = await (await connection.ask(`v1/models/${encodeURIComponent(name)}/examples`)).json();
+      store.add((data.isText ? textView : rankingView)(connection, examples)(store)); // which has a way back of its own
+      store.ask();
+    };
+    await connection.back();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!connection.isGone) setText(refused, error.message);
