@@ -168,8 +168,7 @@ def test_ids_are_texts(page, address, served):
     run, name = served[0].get("demo").run, "<img src=x onerror=alert(1)>"
     query = run.task.example_queries(1)[0]
     example = {"id": name, "features": query.rows.tolist(), "items": [f"{name}{place}" for place in range(len(query.rows))]}
-    told = {"data": run.steering_page.data(), "examples": [example]}
-    page.route("**/v1/models/demo/steering", lambda route: route.fulfill(json=told))
+    page.route("**/v1/models/demo/examples", lambda route: route.fulfill(json=[example]))
     page.goto("about:blank")
     show(page, address, "weights=1,0")
     assert documents(page).first.inner_text().startswith(name)
@@ -196,7 +195,6 @@ def test_a_token_is_asked_for_and_kept_in_the_tab_only(page, served):
 
 def test_a_prompt_is_answered_side_by_side(page, address, served):
     data = served[0].get("demo").run.steering_page.data() | {"isText": True}
-    told = {"data": data, "examples": ["Once <i>upon</i>", "Two"]}
     asked = []
 
     def answer(route):
@@ -207,7 +205,8 @@ def test_a_prompt_is_answered_side_by_side(page, address, served):
         text = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
         route.fulfill(content_type="text/event-stream", body=text)
 
-    page.route("**/v1/models/demo/steering", lambda route: route.fulfill(json=told))
+    page.route("**/v1/models/demo/steering", lambda route: route.fulfill(json=data))
+    page.route("**/v1/models/demo/examples", lambda route: route.fulfill(json=["Once <i>upon</i>", "Two"]))
     page.route("**/v1/chat/completions", answer)
     page.goto("about:blank")
     page.goto(f"{address}#weights=0.25,0.75&dial=2&pinned=1,0,1")
