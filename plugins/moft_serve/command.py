@@ -103,13 +103,15 @@ def serve(
     )
     set_up_logs(log_format.value)
     open_served = opener(context.obj, trust=trust, limits=limits, threads=threads)
-    models = Models([open_served(name, path) for name, path in paths.items()])
-    app = application(models, open_served, tokens=tokens, limits=limits)
-    gc.collect()
-    gc.freeze()  # else the garbage collector looks through all of it now and then, which holds up every request
-    with bound_socket(host, port) as listening:
+    with bound_socket(host, port) as listening:  # now, so that a taken port is told at once, and early requests wait
         address = listening.getsockname()
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-        log("serving", url=f"http://{shown}:{address[1]}", models=models.names)
+        url = f"http://{shown}:{address[1]}"
+        log("opening", url=url, models=list(paths))
+        models = Models([open_served(name, path) for name, path in paths.items()])
+        app = application(models, open_served, tokens=tokens, limits=limits)
+        gc.collect()
+        gc.freeze()  # else the garbage collector looks through all of it now and then, which holds up every request
+        log("serving", url=url, models=models.names)
         Server(app, limits).run([listening])
         log("stopped")

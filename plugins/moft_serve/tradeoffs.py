@@ -221,5 +221,6 @@ def _is_weights(text: str) -> bool:
 
 
 def _example(served: Served) -> str:
-    names = served.objectives
-    return json.dumps({"weights": {name: float(f"{1 / len(names):.3g}") for name in names}}, ensure_ascii=False)
+    first, *others = served.objectives
+    share = round(1 / (1 + len(others)), 3)
+    return json.dumps({"weights": {first: round(1 - share * len(others), 3), **dict.fromkeys(others, share)}}, ensure_ascii=False)

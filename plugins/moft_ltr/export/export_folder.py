@@ -44,6 +44,9 @@ Scores of different queries, or of one query at different weights, are not on a 
 """
 
 
+CHOICE = "choice.json"
+
+
 def write_export(folder: Path, export: Exported) -> None:
     """Writes the files into `folder`, in which the models are already."""
     source = export.run.folder.path
@@ -52,6 +55,8 @@ def write_export(folder: Path, export: Exported) -> None:
         shutil.copyfile(source / name, folder / name)
     texts = {"check.py": _script(export), "vespa.profile": vespa_profile(export), "config.pbtxt": triton_config(export)}
     texts |= {"features.json": _json(export.record()), "examples.json": _json(export.examples())}
+    if export.chosen is not None:
+        texts[CHOICE] = _json({"name": export.chosen.name, **export.chosen.record})
     texts["README.md"] = _page(export, front, {name for name, text in texts.items() if text is not None})
     for name, text in texts.items():
         if text is not None:
@@ -153,6 +158,8 @@ def _plain(dial: float | list[float]) -> str:
 
 
 def _choices(export: Exported) -> str:
+    if export.chosen is not None:
+        return f"\nThese are the weights of the choice `{export.chosen.name}`. `{CHOICE}` has its wish and its outcomes.\n"
     if not export.choices or not export.is_steered:
         return ""
     names = export.run.names

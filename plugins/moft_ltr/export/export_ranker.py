@@ -60,8 +60,9 @@ def export_ranker(run: OpenedRun, out: Path, options: Mapping[str, str]) -> list
         check_models(models, rows, cases)
         written = {stem: {"txt": text, "json": json_dump(text)} for stem, text in models.items()}
         files = {f"{stem}.{end}": text.encode() for stem, texts in written.items() for end, text in texts.items()}
+    chosen = run.choice_of(options["weights"]) if "weights" in options else None
     choices = {name: (choice.weights, choice.dial) for name, choice in run.choices().items()}
-    what = Exported(form, run, policy, reader, base, rows, cases, choices, list(files))
+    what = Exported(form, run, policy, reader, base, rows, cases, choices, list(files), chosen)
     with atomic_folder(out) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)

@@ -17,7 +17,7 @@ from moft_ltr.export.lightgbm_files import BASE, MODEL, sum_names, weight_column
 from moft_ltr.export.onnx_file import feature_columns
 
 if TYPE_CHECKING:
-    from moft import OpenedRun
+    from moft import NamedChoice, OpenedRun
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class Exported:
         cases: their scores.
         choices: of the run, by name: weights by objective, and dial.
         files: names of the files with models.
+        chosen: the choice whose weights are inside; None for others.
     """
 
     form: str
@@ -45,6 +46,7 @@ class Exported:
     cases: Sequence[ExampleCase]
     choices: Mapping[str, tuple[Mapping[str, float], float]]
     files: Sequence[str]
+    chosen: NamedChoice | None = None
 
     @property
     def name(self) -> str:

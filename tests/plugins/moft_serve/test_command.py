@@ -82,7 +82,8 @@ def test_a_mistake_is_one_line(moft, finished, tmp_path, serving, words, message
     assert not serving
 
 
-def test_a_taken_port_is_one_line(moft, finished, serving):
+def test_a_taken_port_is_one_line_before_a_run_is_opened(moft, finished, serving, monkeypatch):
+    monkeypatch.setattr("moft_serve.models.open_run", lambda *_, **__: pytest.fail("a run was opened"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = moft("serve", finished, "--port", port)

@@ -124,5 +124,5 @@ def _fault(content: Mapping[str, Any]) -> str:
 
 
 def _example(objectives: Sequence[str]) -> str:
-    share = 1 / len(objectives)
-    return ",".join(f"{share:.3g}" for _ in objectives)
+    share = round(1 / len(objectives), 3)
+    return ",".join(f"{each:g}" for each in (round(1 - share * (len(objectives) - 1), 3), *[share] * (len(objectives) - 1)))

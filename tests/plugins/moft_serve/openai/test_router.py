@@ -304,6 +304,7 @@ def test_a_run_whose_engine_ended_is_told_by_the_probe(served):
 
 def test_tokens_are_counted(served, ask):
     ask(lambda client: client.chat.completions.create(**GREEDY))
+    idle(served)
     lines = ask(lambda client: client.get("http://here/metrics", cast_to=str)).splitlines()
     found = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith(("moft_text", "moft_prompt"))}
     assert found['moft_text_tokens_total{model="tiny"}'] >= 8
