@@ -96,7 +96,9 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, path = Headers(scope=scope), scope["path"]
+        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        if method == "HEAD":  # has the answer of GET, without its body
+            scope = {**scope, "method": "GET"}
         given = headers.get(REQUEST_ID, "")
         record = Record(given if _ID.fullmatch(given) else uuid.uuid4().hex, time.perf_counter())
         scope["moft.record"], status, is_probe = record, 0, path in PROBES
@@ -110,6 +112,8 @@ class Gate:
                 MutableHeaders(scope=message)[REQUEST_ID] = record.id
                 if self._traffic.is_stopping:
                     MutableHeaders(scope=message)["connection"] = "close"
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         limited = _LimitedBody(receive, self._limits)
@@ -131,7 +135,7 @@ class Gate:
             seconds = time.perf_counter() - record.began
             if not is_probe:
                 self._traffic.end(seconds)
-            self._tell(scope, record, status, seconds, is_quiet=is_probe and status < 400)
+            self._tell(scope, method, record, status, seconds, is_quiet=is_probe and status < 400)
 
     def _check(self, path: str, headers: Headers, *, is_probe: bool) -> None:
         """Refuses a request before anything of it is read."""
@@ -151,14 +155,14 @@ class Gate:
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limits.max_body_bytes:
             raise _too_large(self._limits)
 
-    def _tell(self, scope: Scope, record: Record, status: int, seconds: float, *, is_quiet: bool) -> None:
+    def _tell(self, scope: Scope, method: str, record: Record, status: int, seconds: float, *, is_quiet: bool) -> None:
         """Counts a request and logs it."""
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.requests.labels(route, record.model, str(status)).inc()
         self._metrics.seconds.labels(route, record.model).observe(seconds)
         if not is_quiet:
             client = scope["client"][0] if scope.get("client") else None
-            fields = {"id": record.id, "method": scope["method"], "path": scope["path"], "status": status}
+            fields = {"id": record.id, "method": method, "path": scope["path"], "status": status}
             log("request", **fields, model=record.model or None, seconds=round(seconds, 6), client=client, **record.fields)
 
 

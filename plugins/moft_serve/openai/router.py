@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from moft import BusyError, MoftError
 from moft_serve.errors import ApiError, ErrorAnswer, error_answer
 from moft_serve.gate import record_of
+from moft_serve.json_body import JsonRoute
 from moft_serve.limits import Limits
 from moft_serve.logs import log
 from moft_serve.metrics import Metrics
@@ -40,7 +41,7 @@ def openai_router(models: Models, limits: Limits, metrics: Metrics) -> APIRouter
         limits: of the server.
         metrics: to count in.
     """
-    router = APIRouter(tags=["texts"])
+    router = APIRouter(tags=["texts"], route_class=JsonRoute)
 
     @router.post("/v1/chat/completions", responses=_STREAMED, response_model=None)
     async def chat(body: ChatBody, request: Request) -> Response:

@@ -165,6 +165,11 @@ def test_requests_at_the_same_time_get_their_own_texts(served, ask):
         ({"response_format": {"type": "json_object"}}, "response_format: is not supported"),
         ({"user": "me"}, "user: is not supported"),
         ({"temperature": 3}, "temperature: input should be less than or equal to 2"),
+        (
+            {"extra_body": STEERED | {"repetition_penalty": 1e-40}},
+            "repetition_penalty: input should be greater than or equal to 0.01",
+        ),
+        ({"logit_bias": dict.fromkeys(map(str, range(1001)), 1)}, "logit_bias: has 1,001 fields, and 1,000 are the most"),
         ({"n": 9}, "n: 9 texts are asked for, with 1 prompts; this server generates 8 at most"),
         ({"max_tokens": 65}, "max_tokens: 65 are more than the 64 that this server generates for a text"),
         ({"max_completion_tokens": 4}, "max_tokens: 8 and max_completion_tokens: 4 differ"),
@@ -206,8 +211,19 @@ def test_prompts_without_text_are_refused(served, ask, prompt, told):
 @pytest.mark.parametrize(
     ("body", "media", "told"),
     [
-        ("{", "application/json", "the body is not JSON (Expecting property name enclosed in double quotes, character 1)."),
-        ("[1]", "application/json", "the body must be a JSON object, with the content type application/json."),
+        ("{", "application/json", "the body is not JSON (Expecting property name enclosed in double quotes, line 1, column 2)."),
+        ("[1]", "application/json", "the body must be a JSON object."),
+        ('{"n": 1, "n": 2}', "application/json", "the body is not JSON that can be read (key 'n' is given twice)."),
+        (
+            '{"stop": "\\ud800"}',
+            "application/json",
+            "the body is not JSON that can be read (\\ud800 is half of a character (a surrogate), which no text holds).",
+        ),
+        (
+            '{"messages": NaN}',
+            "application/json",
+            "the body is not JSON that can be read (NaN is not a JSON number; write null for a missing value).",
+        ),
         ("", "application/json", "the body must be a JSON object, with the content type application/json."),
         ("{}", "text/plain", "the body must be a JSON object, with the content type application/json."),
     ],
