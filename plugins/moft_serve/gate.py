@@ -127,6 +127,12 @@ class Gate:
                 status = GONE
             except ApiError as error:
                 await error_answer(error)(scope, limited, told)
+            except asyncio.CancelledError:
+                if not self._traffic.is_stopping:
+                    raise
+                if not status:
+                    text = "the server stopped before it could answer; send the request again."
+                    await error_answer(ApiError(503, text, code="stopping", headers={"Retry-After": "1"}))(scope, limited, told)
             except Exception as error:
                 log("error", logging.ERROR, error=error, id=record.id, path=path)
                 if not status:
