@@ -29,7 +29,7 @@ OPEN_FOLDER = "/page/"
 PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 """Paths that are answered even while the server is full or stops, and whose success is not logged."""
 GONE = 499
-"""The status in the log of a request whose client went away before its body had arrived."""
+"""The status in the log of a request whose client went away before its body had arrived, or did not take its answer."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DRAINED = 4
 """Bodies up to this many times the limit are read to their end, so that the client gets to see the answer."""
@@ -114,7 +114,11 @@ class Gate:
                     MutableHeaders(scope=message)["connection"] = "close"
             elif method == "HEAD":
                 message = {**message, "body": b""}
-            await send(message)
+            try:
+                async with asyncio.timeout(self._limits.timeout):
+                    await send(message)
+            except TimeoutError:  # else clients that read nothing would fill the server
+                raise ClientDisconnect from None
 
         limited = _LimitedBody(receive, self._limits)
         if not is_probe:
