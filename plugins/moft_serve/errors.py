@@ -82,9 +82,6 @@ def refused(error: MoftError, param: str | None = None) -> ApiError:
 def invalid(error: ValidationError | RequestValidationError) -> ApiError:
     """What pydantic found, as one sentence about the first mistake."""
     first: Mapping[str, Any] = error.errors()[0]
-    if first["type"] == "json_invalid":
-        text = f"the body is not JSON ({first['ctx']['error']}, character {first['loc'][-1]})."
-        return ApiError(400, text, code="invalid_json")
     if tuple(first["loc"]) in ((), ("body",)) and first["type"] in ("missing", "model_attributes_type"):
         return ApiError(400, "the body must be a JSON object, with the content type application/json.", code="invalid_json")
     param = _place(first["loc"][:-1] if first["loc"][-1:] in _MEMBERS else first["loc"])

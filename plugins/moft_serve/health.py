@@ -28,10 +28,14 @@ def health_router(models: Models, traffic: Traffic, metrics: Metrics) -> APIRout
     @router.get("/health")
     @router.get("/health/ready")
     async def ready(response: Response) -> dict[str, str]:
-        """Whether requests may be sent here: 503 while the server stops."""
+        """Whether requests may be sent here: 503 while the server stops, or when one of its text engines ended."""
         if traffic.is_stopping:
             response.status_code = 503
             return {"status": "stopping"}
+        ended = [served.name for served in models if served.engine is not None and not served.engine.is_alive]
+        if ended:
+            response.status_code = 503
+            return {"status": f"generates no text of {', '.join(ended)} any more"}
         return {"status": "ok"}
 
     @router.get("/metrics", response_class=Response)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
 from moft.api import parse_json
@@ -44,27 +41,6 @@ def json_fields(body: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ApiError(400, "the body must be a JSON object.", code="invalid_json")
     return content
-
-
-class JsonRequest(Request):
-    """A request whose body is read by `json_fields`."""
-
-    async def json(self) -> Any:
-        """The fields."""
-        return json_fields(await self.body())
-
-
-class JsonRoute(APIRoute):
-    """A route whose handler takes a model of pydantic, with the body read by `json_fields`."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler."""
-        handle = super().get_route_handler()
-
-        async def strict(request: Request) -> Response:
-            return await handle(JsonRequest(request.scope, request.receive))
-
-        return strict
 
 
 def _keys(value: Any) -> int:

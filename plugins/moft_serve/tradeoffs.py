@@ -155,14 +155,14 @@ def _at(served: Served, weights: object, dial: object, param: str, **more: Any) 
         raise ApiError(400, f"{what}: must be {form}.", param=what, code="invalid_value")
     run, where = served.run, param.rpartition(".")[0] or ("model" if param == "model" else "the request")
     try:
-        tradeoff = run.tradeoffs([(weights, dial, where)])
+        tradeoff = run.tradeoffs([(weights, dial, where)], where)
         if isinstance(dial, list | dict):
             device = next((value.device for value in run.policy.state_dict().values()), tradeoff.weights.device)
             run.policy.magnitude(tradeoff.to(device))  # refuses ratios of betas that the policy was not trained on
         notes = run.substitutions(tradeoff)
     except (DataError, ConfigError, ShapeError) as error:
         with suppress(MoftError):
-            run.tradeoffs([(weights, None, where)])
+            run.tradeoffs([(weights, None, where)], where)
             param = "dial"  # since the weights are right
         raise refused(error, param) from error
     factors = (tradeoff.betas.double() / run.trained_betas.double())[0].tolist()

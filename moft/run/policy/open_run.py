@@ -183,13 +183,14 @@ class OpenedRun:
 
         return predicted_choice(outcomes, WishSettings(**wish), served)
 
-    def tradeoffs(self, requests: Sequence[tuple[Any, Any, str]]) -> Tradeoff:
+    def tradeoffs(self, requests: Sequence[tuple[Any, Any, str]], option: str = "--weights") -> Tradeoff:
         """A tradeoff with a row for each request.
 
         Args:
             requests: weights, dial, and the place of the two for messages. Weights and dial are JSON values (a list in the
                 order of the objectives, or an object by their names; a dial may be one number) or text as for `tradeoff`. None is
                 a dial of 1.
+            option: where weights as text are, for messages.
 
         Raises:
             DataError: a JSON value, a name or the number of values is wrong; the message has the place.
@@ -204,7 +205,7 @@ class OpenedRun:
                 continue
             given = "1" if dial is None else dial
             is_text = isinstance(row, str), isinstance(given, str)
-            weights.append(parse_weights(row, self.names, where) if is_text[0] else weights_from_json(row, self.names, where))
+            weights.append(parse_weights(row, self.names, option) if is_text[0] else weights_from_json(row, self.names, where))
             factors.append(parse_dial(given, self.names) if is_text[1] else dial_from_json(given, self.names, where))
         return tradeoff_at(weights, factors, self.trained_betas)
 

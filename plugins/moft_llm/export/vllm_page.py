@@ -59,7 +59,8 @@ _DIAL = (
 )
 _CLOSED = (
     "**Only text comes in.** Requests with embeddings are refused, and of vLLM's other paths only `/v1/models`, `/health` and "
-    "the like are reachable: loading adapters and sending tensors is not for users."
+    "the like are reachable: loading adapters and sending tensors is not for users. vLLM listens on all addresses: give `--host "
+    "127.0.0.1`, or `--api-key KEY`."
 )
 
 

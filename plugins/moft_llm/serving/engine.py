@@ -130,13 +130,17 @@ class BatchedEngine:
 
     def _work(self) -> None:
         """The thread: gives rows a place and steps all batches, until the engine is closed."""
-        with torch.no_grad(), self._model.uncompiled():
-            while (rows := self._admitted()) is not None:
-                self._begin(rows)
-                for batch in self._batches:
-                    _guarded(batch.rows, batch.step)
-                self._drop()
+        try:
+            with torch.no_grad(), self._model.uncompiled():
+                while (rows := self._admitted()) is not None:
+                    self._begin(rows)
+                    for batch in self._batches:
+                        _guarded(batch.rows, batch.step)
+                    self._drop()
+        except Exception:  # nothing can be said of the batches any more
+            log.exception("the text engine ended")
         with self._changed:
+            self._is_closing = True
             for row in [*self._waiting, *self._rows]:
                 row.fail(BusyError("the server stopped before the text ended."))
             self._waiting.clear()

@@ -48,7 +48,8 @@ def ask(models: Models, limits: Limits, body: ChatBody | CompletionBody) -> Ques
             return _asked(served, engine, limits, body)
         except BusyError as error:
             if engine.is_alive or models.get(served.name) is served:  # else the run was just reloaded
-                raise ApiError(429, str(error), code="too_many_requests", headers={"Retry-After": "1"}) from error
+                status, code = (429, "too_many_requests") if engine.is_alive else (503, "stopping")
+                raise ApiError(status, str(error), code=code, headers={"Retry-After": "1"}) from error
 
 
 def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | CompletionBody) -> Question:

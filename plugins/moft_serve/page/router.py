@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from moft import ConfigError, DataError, RunError
+from moft import ConfigError, MoftError, RunError
 from moft.api import OffersPrompts, OffersQueries
 from moft_serve.errors import ApiError, ErrorAnswer
 from moft_serve.models import Models, Served
@@ -65,20 +65,26 @@ def page_router(models: Models) -> APIRouter:
 
     @router.get("/v1/models/{name}/steering")
     def steering(name: str) -> dict[str, Any]:
-        """What the page shows of a run: what was measured, what predicts the rest, choices, and examples to try it on."""
-        served = models.get(name)
+        """What the page shows of a run: what was measured, what predicts the rest, and choices."""
         try:
-            return {"data": served.run.steering_page.data(), "examples": _examples(served)}
+            return models.get(name).run.steering_page.data()
         except RunError as error:
             raise ApiError(500, str(error), code="damaged") from error
+
+    @router.get("/v1/models/{name}/examples")
+    def examples(name: str) -> list[Any]:
+        """The first validation data to try a run on: queries for `/v1/score`, or prompts; none where the data are missing.
+
+        Data that no run has read on this machine yet are converted first, which can take minutes.
+        """
+        return _examples(models.get(name))
 
     return router
 
 
 def _examples(served: Served) -> list[Any]:
-    """Requests for rankers, prompts for language models; none where the data of the run are missing."""
     task = served.run.task
-    with suppress(DataError, ConfigError):
+    with suppress(MoftError):
         if isinstance(task, OffersPrompts):
             return list(task.example_prompts(EXAMPLES))
         if isinstance(task, OffersQueries) and served.scorer is not None:

@@ -37,7 +37,10 @@ export class Connection {
    */
   async ask(path, body = null, signal = null) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
-    const options = body === null ? { headers, signal } : { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
+    const options =
+      body === null
+        ? { headers, signal }
+        : { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
     let response;
     try {
       response = await fetch(path, options);
@@ -45,6 +48,10 @@ export class Connection {
       if (error.name === "AbortError") throw error;
       this.lost();
       throw new Refusal("The server does not answer.");
+    }
+    if (response.status === 503) {
+      this.lost(); // it stops
+      throw new Refusal("The server stops.");
     }
     this.set({ isGone: false });
     if (response.status === 401) this.set({ wantsToken: true });
@@ -59,7 +66,7 @@ export class Connection {
     clearTimeout(this.looking);
     this.looking = setTimeout(async () => {
       try {
-        await fetch("health");
+        if (!(await fetch("health")).ok) throw new Refusal("The server stops.");
         this.set({ isGone: false });
       } catch {
         this.lost();

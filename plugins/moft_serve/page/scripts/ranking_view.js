@@ -19,7 +19,9 @@ export function rankingView(connection, examples) {
     let query = null;
     let now = null;
 
-    const places = Object.fromEntries(["base", "current", "pinned"].map((place) => [place, new Newest((asked) => answer(place, asked))]));
+    const places = Object.fromEntries(
+      ["base", "current", "pinned"].map((place) => [place, new Newest((asked) => answer(place, asked))]),
+    );
 
     async function answer(place, { query: own, body, startedAt }) {
       try {
@@ -64,7 +66,10 @@ export function rankingView(connection, examples) {
       const order = answers.current.ranks.map((rank, item) => [rank, item]).sort((a, b) => a[0] - b[0]);
       const rows = order.slice(0, parts.all.checked ? order.length : LISTED).map(([rank, item]) => {
         const cells = [make("td", { class: "n", text: String(rank) }), make("th", { scope: "row", text: query.items[item] })];
-        cells.push(make("td", { class: "n", text: answers.current.scores[item].toFixed(4) }), rankCell(rank, answers.base?.ranks[item]));
+        cells.push(
+          make("td", { class: "n", text: answers.current.scores[item].toFixed(4) }),
+          rankCell(rank, answers.base?.ranks[item]),
+        );
         if (isPinned) cells.push(rankCell(rank, answers.pinned.ranks[item]));
         return make("tr", {}, ...cells);
       });
@@ -92,7 +97,10 @@ export function rankingView(connection, examples) {
     return {
       update(next) {
         now = next;
-        const [key, other] = [JSON.stringify(steering(next.current, data)), next.pinned && JSON.stringify(steering(next.pinned, data))];
+        const [key, other] = [
+          JSON.stringify(steering(next.current, data)),
+          next.pinned && JSON.stringify(steering(next.pinned, data)),
+        ];
         if (current === null) askAll();
         else if (key !== current) ask("current", next.current);
         if (other !== pinned && next.pinned && current !== null) ask("pinned", next.pinned);
@@ -108,7 +116,9 @@ export function rankingView(connection, examples) {
 export function ranksOf(scores) {
   const order = scores.map((_, item) => item).sort((a, b) => scores[b] - scores[a] || a - b);
   const ranks = Array(scores.length);
-  order.forEach((item, place) => { ranks[item] = place + 1; });
+  order.forEach((item, place) => {
+    ranks[item] = place + 1;
+  });
   return ranks;
 }
 
@@ -124,14 +134,21 @@ function rankCell(rank, before) {
 
 /** An example, which is a query as a request holds it, with names of its items. */
 function example(request, { nouns }) {
-  return { request, items: (request.items ?? request.features).map((item, row) => (request.items ? String(item) : `${nouns.item} ${row + 1}`)) };
+  return {
+    request,
+    items: (request.items ?? request.features).map((item, row) => (request.items ? String(item) : `${nouns.item} ${row + 1}`)),
+  };
 }
 
 /** The elements of the section. */
 function rankingSection(data, examples) {
   const { nouns } = data;
   const select = make("select", { id: "query" });
-  select.append(...examples.map(({ id, features }, place) => make("option", { value: place, text: `${id} (${features.length} ${nouns.items})` })));
+  select.append(
+    ...examples.map(({ id, features }, place) =>
+      make("option", { value: place, text: `${id} (${features.length} ${nouns.items})` }),
+    ),
+  );
   const text = make("textarea", { id: "own-query", spellcheck: "false" });
   const file = make("input", { type: "file", id: "query-file", accept: ".csv,.tsv,.json,.txt" });
   const read = make("button", { type: "button", text: "Rank it" });
@@ -139,12 +156,25 @@ function rankingSection(data, examples) {
   const says = make("p", { class: "note", role: "alert" });
   const rows = make("tbody");
   const pinned = make("th", { scope: "col", class: "n", text: "at pinned", hidden: true });
-  const heads = [["rank", "n"], [nouns.item, ""], ["score", "n"], ["at base", "n"]].map(([name, kind]) => make("th", { scope: "col", class: kind || null, text: name }));
-  const table = make("div", { class: "scroll", role: "region", "aria-labelledby": "live-heading", tabindex: 0, hidden: true }, make("table", {}, make("thead", {}, make("tr", {}, ...heads, pinned)), rows));
+  const heads = [
+    ["rank", "n"],
+    [nouns.item, ""],
+    ["score", "n"],
+    ["at base", "n"],
+  ].map(([name, kind]) => make("th", { scope: "col", class: kind || null, text: name }));
+  const table = make(
+    "div",
+    { class: "scroll", role: "region", "aria-labelledby": "live-heading", tabindex: 0, hidden: true },
+    make("table", {}, make("thead", {}, make("tr", {}, ...heads, pinned)), rows),
+  );
   const own = make(
-    "details", {},
+    "details",
+    {},
     make("summary", { text: `A ${nouns.list} of your own` }),
-    make("p", { class: "soft", text: `Rows of numbers, one for each ${nouns.item}: CSV or TSV, with the names of the features in the first line or in the order of the run, or JSON.` }),
+    make("p", {
+      class: "soft",
+      text: `Rows of numbers, one for each ${nouns.item}: CSV or TSV, with the names of the features in the first line or in the order of the run, or JSON.`,
+    }),
     make("p", {}, make("label", { for: "query-file", text: "File " }), file),
     make("p", {}, make("label", { for: "own-query", text: "Rows" }), text),
     make("p", {}, read),
@@ -153,9 +183,13 @@ function rankingSection(data, examples) {
   if (!examples.length) choose.hidden = true;
   at("live").replaceChildren(
     make(
-      "section", { "aria-labelledby": "live-heading" },
+      "section",
+      { "aria-labelledby": "live-heading" },
       make("h2", { id: "live-heading", text: `The same ${nouns.list}, ranked` }),
-      choose, own, says, table,
+      choose,
+      own,
+      says,
+      table,
       make("p", { class: "soft" }, make("label", {}, all, ` all ${nouns.items}`)),
     ),
   );

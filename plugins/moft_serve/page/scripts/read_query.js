@@ -8,7 +8,10 @@ export function readQuery(text, nouns) {
   if (!rows.length) throw new Error("There are names of features and no rows.");
   const width = (names ?? rows[0]).length;
   rows.forEach((row, place) => {
-    if (row.length !== width) throw new Error(`Row ${place + 1} has ${row.length} values, and ${names ? "there are names of" : "the first row has"} ${width}.`);
+    if (row.length !== width)
+      throw new Error(
+        `Row ${place + 1} has ${row.length} values, and ${names ? "there are names of" : "the first row has"} ${width}.`,
+      );
   });
   const columns = names && Object.fromEntries(names.map((name, column) => [name, rows.map((row) => row[column])]));
   return { items: rows.map((_, row) => `${nouns.item} ${row + 1}`), request: { features: columns ?? rows } };
@@ -21,15 +24,22 @@ function ofJson(content) {
   } catch {
     throw new Error("The rows are not JSON.");
   }
-  if (!Array.isArray(value) || !value.every(Array.isArray)) throw new Error("The JSON is not a list of rows, each a list of values.");
+  if (!Array.isArray(value) || !value.every(Array.isArray))
+    throw new Error("The JSON is not a list of rows, each a list of values.");
   return { names: null, rows: value };
 }
 
 function ofLines(content) {
   const lines = content.split(/\r?\n/).filter((line) => line.trim());
   const between = lines[0].includes("\t") ? "\t" : lines[0].includes(",") ? "," : /\s+/;
-  const cells = lines.map((line) => line.trim().split(between).map((cell) => cell.trim()));
+  const cells = lines.map((line) =>
+    line
+      .trim()
+      .split(between)
+      .map((cell) => cell.trim()),
+  );
   const hasNames = cells[0].every((cell) => cell !== "" && !Number.isFinite(Number(cell)));
-  const value = (cell) => (cell === "" || cell.toLowerCase() === "nan" ? null : Number.isFinite(Number(cell)) ? Number(cell) : cell);
+  const value = (cell) =>
+    cell === "" || cell.toLowerCase() === "nan" ? null : Number.isFinite(Number(cell)) ? Number(cell) : cell;
   return { names: hasNames ? cells[0] : null, rows: cells.slice(hasNames ? 1 : 0).map((row) => row.map(value)) };
 }

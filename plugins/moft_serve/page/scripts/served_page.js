@@ -6,11 +6,19 @@ import { rankingView } from "./ranking_view.js";
 import { start } from "./start.js";
 import { textView } from "./text_view.js";
 
-const GONE = "The server does not answer. What is expected still follows the sliders; live answers go on when the server is back.";
+const GONE =
+  "The server does not answer. What is expected still follows the sliders; live answers go on when the server is back.";
 
 const gone = make("p", { class: "note", role: "alert", id: "gone" });
 const token = make("input", { type: "password", id: "token", autocomplete: "off" });
-const enter = make("form", { id: "token-form", hidden: true }, make("label", { for: "token", text: "This server wants a token " }), token, " ", make("button", { type: "submit", text: "Enter" }));
+const enter = make(
+  "form",
+  { id: "token-form", hidden: true },
+  make("label", { for: "token", text: "This server wants a token " }),
+  token,
+  " ",
+  make("button", { type: "submit", text: "Enter" }),
+);
 const refused = make("p", { class: "note", role: "alert" });
 at("before").append(gone, enter, refused);
 
@@ -34,12 +42,18 @@ async function begin() {
     const wanted = new URLSearchParams(location.search).get("model");
     const names = (await (await connection.ask("v1/models")).json()).data.map(({ id }) => id);
     const name = names.includes(wanted) ? wanted : names[0];
-    const { data, examples } = await (await connection.ask(`v1/models/${encodeURIComponent(name)}/steering`)).json();
+    const data = await (await connection.ask(`v1/models/${encodeURIComponent(name)}/steering`)).json();
     if (isStarted) return;
     isStarted = true;
     setText(refused, "");
     if (names.length > 1) pickRun(names, name);
-    start({ ...data, name, model: name, origin: location.origin }, [data.isText ? textView(connection, examples) : rankingView(connection, examples)]);
+    const store = start({ ...data, name, model: name, origin: location.origin });
+    connection.back = async () => {
+      const examples = await (await connection.ask(`v1/models/${encodeURIComponent(name)}/examples`)).json();
+      store.add((data.isText ? textView : rankingView)(connection, examples)(store)); // which has a way back of its own
+      store.ask();
+    };
+    await connection.back();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!connection.isGone) setText(refused, error.message);

@@ -26,7 +26,14 @@ export function textView(connection, examples) {
       running[place] = controller;
       const field = parts.fields[place];
       const messages = [{ role: "user", content: prompt }]; // which the server renders as in training
-      const body = { model: data.model, messages, max_tokens: Number(parts.tokens.value) || 64, temperature: 0, stream: true, ...steering(tradeoff, data) };
+      const body = {
+        model: data.model,
+        messages,
+        max_tokens: Number(parts.tokens.value) || 64,
+        temperature: 0,
+        stream: true,
+        ...steering(tradeoff, data),
+      };
       try {
         const response = await connection.ask("v1/chat/completions", body, controller.signal);
         let text = "";
@@ -110,17 +117,30 @@ function promptSection(data, examples) {
   const ask = make("button", { type: "button", text: "Answer" });
   const says = make("p", { class: "note", role: "alert" });
   const fields = Object.fromEntries(["base", "current", "pinned"].map((place) => [place, make("p")]));
-  const boxes = Object.entries(fields).map(([place, field]) => make("div", { class: "answer", role: "group", "aria-label": `Answer, ${place}` }, make("h3", { text: place }), field));
+  const boxes = Object.entries(fields).map(([place, field]) =>
+    make("div", { class: "answer", role: "group", "aria-label": `Answer, ${place}` }, make("h3", { text: place }), field),
+  );
   const pick = make("p", { class: "pick" }, make("label", { for: "prompt-example", text: "Example " }), select);
   if (!examples.length) pick.hidden = true;
   at("live").replaceChildren(
     make(
-      "section", { "aria-labelledby": "live-heading" },
+      "section",
+      { "aria-labelledby": "live-heading" },
       make("h2", { id: "live-heading", text: `The same ${data.nouns.list}, answered` }),
-      make("p", { class: "soft", text: "The most likely text of each, so that answers differ by weights and dial alone. A new answer begins when the sliders rest." }),
+      make("p", {
+        class: "soft",
+        text: "The most likely text of each, so that answers differ by weights and dial alone. A new answer begins when the sliders rest.",
+      }),
       pick,
       make("p", {}, make("label", { for: "prompt", text: `Your ${data.nouns.list}` }), text),
-      make("p", {}, make("label", { for: "prompt-tokens", text: "at most this many tokens " }), make("span", { class: "narrow" }, tokens), " ", ask),
+      make(
+        "p",
+        {},
+        make("label", { for: "prompt-tokens", text: "at most this many tokens " }),
+        make("span", { class: "narrow" }, tokens),
+        " ",
+        ask,
+      ),
       says,
       make("div", { class: "answers" }, ...boxes),
     ),

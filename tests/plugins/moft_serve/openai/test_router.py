@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import openai
 import pytest
@@ -15,6 +16,7 @@ from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
 from moft_llm.generation.prompt_requests import Request
 from moft_serve.application import application
+from moft_serve.models import Models
 
 pytestmark = pytest.mark.slow  # a run is trained
 
@@ -137,7 +139,7 @@ def test_a_stop_string_ends_the_text(served, ask):
 
 
 def test_requests_at_the_same_time_get_their_own_texts(served, ask):
-    shares = [place / 10 for place in range(11)]
+    shares = [place / 4 for place in range(5)]
 
     async def all_of(client):
         def one(share):
@@ -213,17 +215,9 @@ def test_prompts_without_text_are_refused(served, ask, prompt, told):
     [
         ("{", "application/json", "the body is not JSON (Expecting property name enclosed in double quotes, line 1, column 2)."),
         ("[1]", "application/json", "the body must be a JSON object."),
-        ('{"n": 1, "n": 2}', "application/json", "the body is not JSON that can be read (key 'n' is given twice)."),
-        (
-            '{"stop": "\\ud800"}',
-            "application/json",
-            "the body is not JSON that can be read (\\ud800 is half of a character (a surrogate), which no text holds).",
-        ),
-        (
-            '{"messages": NaN}',
-            "application/json",
-            "the body is not JSON that can be read (NaN is not a JSON number; write null for a missing value).",
-        ),
+        ('{"weights": [1, 0], "weights": [0, 1]}', "application/json", "weights"),
+        ('{"temperature": NaN}', "application/json", "NaN is not a JSON number"),
+        ('{"stop": "\\ud800"}', "application/json", "\\ud800 is half of a character (a surrogate), which no text holds"),
         ("", "application/json", "the body must be a JSON object, with the content type application/json."),
         ("{}", "text/plain", "the body must be a JSON object, with the content type application/json."),
     ],
@@ -232,7 +226,7 @@ def test_a_body_that_is_no_json_is_refused(served, body, media, told):
     client = TestClient(served.app)
     answer = client.post("/v1/completions", content=body, headers={"content-type": media})
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == told
+    assert told in answer.json()["error"]["message"]
 
 
 def test_fields_that_ask_for_nothing_are_taken(served, ask):
@@ -242,7 +236,7 @@ def test_fields_that_ask_for_nothing_are_taken(served, ask):
 
 def test_a_full_server_says_when_to_come_again(served, ask):
     async def many(client):
-        fields = GREEDY | {"max_tokens": 64, "n": 8}
+        fields = GREEDY | {"max_tokens": 16, "n": 8}
         return await asyncio.gather(*(client.chat.completions.create(**fields) for _ in range(3)), return_exceptions=True)
 
     found = ask(many)
@@ -305,6 +299,13 @@ def test_a_reload_ends_the_texts_of_the_old_run_first(served, ask):
     assert after.choices[0].message.content == generated(served)
     assert served.models.get("tiny").engine is not old
     assert not old.is_alive
+
+
+def test_a_run_whose_engine_ended_is_told_by_the_probe(served):
+    with_dead = replace(next(iter(served.models)), engine=SimpleNamespace(is_alive=False, running=0, waiting=0))
+    client = TestClient(application(Models([with_dead]), served.open))
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"status": "generates no text of tiny any more"})
 
 
 def test_tokens_are_counted(served, ask):

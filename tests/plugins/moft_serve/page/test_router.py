@@ -29,9 +29,9 @@ def test_the_page_and_its_parts_need_no_token_and_the_data_do(client):
         assert "immutable" in found.headers["cache-control"]
         assert found.headers["x-content-type-options"] == "nosniff"
     assert "first" not in page.text.replace("first-child", "")
-    assert client.get("/v1/models/demo/steering").status_code == 401
+    assert [client.get(f"/v1/models/demo/{part}").status_code for part in ("steering", "examples")] == [401, 401]
     told = client.get("/v1/models/demo/steering", headers={"Authorization": f"Bearer {TOKEN}"}).json()
-    assert told["data"]["objectives"] == ["first", "second"]
+    assert told["objectives"] == ["first", "second"]
 
 
 def test_no_name_stands_twice_at_the_top_of_the_script(client):
@@ -42,7 +42,7 @@ def test_no_name_stands_twice_at_the_top_of_the_script(client):
 
 def test_examples_are_requests_that_the_server_takes(client):
     client = client()
-    examples = client.get("/v1/models/demo/steering").json()["examples"]
+    examples = client.get("/v1/models/demo/examples").json()
     assert len(examples) == 5
     answer = client.post("/v1/score", json={"weights": [0.5, 0.5], "queries": examples})
     assert answer.status_code == 200
@@ -63,7 +63,7 @@ def test_a_run_without_its_data_has_a_page_without_examples(client, monkeypatch)
         raise DataError("lists: there is no such folder.")
 
     monkeypatch.setattr(LTR, "example_queries", missing)
-    assert client().get("/v1/models/demo/steering").json()["examples"] == []
+    assert client().get("/v1/models/demo/examples").json() == []
 
 
 def test_a_damaged_choice_is_said(client, opened, finished, tmp_path, monkeypatch):

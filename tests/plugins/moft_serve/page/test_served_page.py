@@ -47,23 +47,32 @@ def address(served):
 
 @pytest.fixture(scope="module")
 def window(chromium):
-    """A context of the browser, whose pages may show no error but those that a test expects."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(8000)
-    yield context
-    context.close()
+    """A page of the browser, which takes longer to make than to load another address."""
+    opened = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    opened.set_default_timeout(8000)
+    opened.faults = []
+    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
+    opened.on("console", lambda told: opened.faults.append(told.text) if told.type == "error" else None)
+    return opened
 
 
 @pytest.fixture
 def page(window):
-    opened = window.new_page()
-    opened.faults = []
-    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-    opened.on("console", lambda told: opened.faults.append(told.text) if told.type == "error" else None)
-    yield opened
-    window.set_offline(False)
-    opened.close()
-    assert [fault for fault in opened.faults if "net::ERR_INTERNET_DISCONNECTED" not in fault and "401" not in fault] == []
+    """The same for one test; it may show no errors but those of a lost connection and of refused requests."""
+    yield window
+    window.context.set_offline(False)
+    expected = re.compile("net::ERR_INTERNET_DISCONNECTED|status of 40[01]")
+    faults, window.faults[:] = [fault for fault in window.faults if not expected.search(fault)], []
+    assert faults == []
+
+
+def show(page, address, fragment):
+    """Opens the page of the run, or only changes the state of the one that is open."""
+    if page.url.startswith(address):
+        page.evaluate("fragment => { location.hash = `#${fragment}`; }", fragment)
+    else:
+        page.goto(f"{address}#{fragment}")
+    documents(page).first.wait_for()
 
 
 def documents(page):
@@ -80,7 +89,7 @@ def expected_order(run, weights, dial=1.0):
 
 def test_a_query_is_ranked_live_at_base_current_and_pinned(page, address, served):
     run = served[0].get("demo").run
-    page.goto(f"{address}#weights=1,0")
+    show(page, address, "weights=1,0")
     expect(documents(page)).to_have_text(expected_order(run, [1.0, 0.0]))
     page.get_by_role("button", name="Pin current").click()
     page.locator("#weight-0").fill("0")
@@ -96,8 +105,7 @@ def test_a_query_is_ranked_live_at_base_current_and_pinned(page, address, served
 
 
 def test_a_drag_asks_for_the_newest_only(page, address):
-    page.goto(address)
-    page.locator("#live tbody tr").first.wait_for()
+    show(page, address, "weights=0.5,0.5")
     page.evaluate("""() => {
         window.times = []; window.asked = 0;
         const watch = list => times.push(...list.getEntries().map(each => [each.name, each.duration]));
@@ -113,30 +121,30 @@ def test_a_drag_asks_for_the_newest_only(page, address):
             if (step % 4 === 0) await new Promise(requestAnimationFrame);
         }
     }""")
-    page.wait_for_timeout(300)
-    ranked = [time for name, time in page.evaluate("times") if name == "moft: change to ranking"]
-    assert 1 <= len(ranked) <= page.evaluate("asked") <= 12
+    ranked = []
+    while not ranked:
+        page.wait_for_timeout(300)
+        ranked = [time for name, time in page.evaluate("times") if name == "moft: change to ranking"]
+    assert page.evaluate("asked") <= 14
     assert sorted(ranked)[len(ranked) // 2] < 1000  # benchmarks/steering_page.py measures it
 
 
-def test_the_page_goes_on_without_the_server_and_recovers(page, address, served, window):
-    page.goto(f"{address}#weights=1,0")
-    page.locator("#live tbody tr").first.wait_for()
-    window.set_offline(True)
+def test_the_page_goes_on_without_the_server_and_recovers(page, address, served):
+    show(page, address, "weights=1,0")
+    page.context.set_offline(True)
     page.locator("#weight-0").fill("0")
     page.get_by_text("The server does not answer.").wait_for()
     page.locator("#weight-0").fill("0.5")
     expect(page.locator("#current-at")).to_have_text("first 0.500, second 0.500; dial 1")
     expect(documents(page)).to_have_text(expected_order(served[0].get("demo").run, [1.0, 0.0]))
-    window.set_offline(False)
+    page.context.set_offline(False)
     page.get_by_text("The server does not answer.").wait_for(state="hidden")
     wanted = expected_order(served[0].get("demo").run, [0.5, 0.5])
     expect(documents(page)).to_have_text(wanted)
 
 
 def test_a_query_of_the_user_is_ranked_or_refused_in_a_sentence(page, address, served):
-    page.goto(f"{address}#weights=1,0")
-    page.locator("#live tbody tr").first.wait_for()
+    show(page, address, "weights=1,0")
     run = served[0].get("demo").run
     names = run.scorer([1.0, 0.0]).features
     page.get_by_text("A query of your own").click()
@@ -154,10 +162,22 @@ def test_a_query_of_the_user_is_ranked_or_refused_in_a_sentence(page, address, s
         page.locator("#own-query").fill(text)
         page.get_by_role("button", name="Rank it").click()
         page.get_by_text(words).wait_for()
-    page.faults[:] = [fault for fault in page.faults if "400" not in fault]
 
 
-def test_a_token_is_asked_for_and_kept_in_the_tab_only(page, served, window):
+def test_ids_are_texts(page, address, served):
+    run, name = served[0].get("demo").run, "<img src=x onerror=alert(1)>"
+    query = run.task.example_queries(1)[0]
+    example = {"id": name, "features": query.rows.tolist(), "items": [f"{name}{place}" for place in range(len(query.rows))]}
+    page.route("**/v1/models/demo/examples", lambda route: route.fulfill(json=[example]))
+    page.goto("about:blank")
+    show(page, address, "weights=1,0")
+    assert documents(page).first.inner_text().startswith(name)
+    assert page.locator("#query option").inner_text().startswith(name)
+    assert page.locator("main img").count() == 0
+    page.unroute_all()
+
+
+def test_a_token_is_asked_for_and_kept_in_the_tab_only(page, served):
     from moft_serve.application import application
     from moft_serve.tokens import Tokens
 
@@ -170,12 +190,11 @@ def test_a_token_is_asked_for_and_kept_in_the_tab_only(page, served, window):
         page.keyboard.press("Enter")
         page.locator("#live tbody tr").first.wait_for()
         assert page.evaluate("[Object.values(sessionStorage), Object.values(localStorage)]") == [[TOKEN], []]
-        assert window.cookies() == []
+        assert page.context.cookies() == []
 
 
 def test_a_prompt_is_answered_side_by_side(page, address, served):
     data = served[0].get("demo").run.steering_page.data() | {"isText": True}
-    told = {"data": data, "examples": ["Once <i>upon</i>", "Two"]}
     asked = []
 
     def answer(route):
@@ -186,8 +205,10 @@ def test_a_prompt_is_answered_side_by_side(page, address, served):
         text = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
         route.fulfill(content_type="text/event-stream", body=text)
 
-    page.route("**/v1/models/demo/steering", lambda route: route.fulfill(json=told))
+    page.route("**/v1/models/demo/steering", lambda route: route.fulfill(json=data))
+    page.route("**/v1/models/demo/examples", lambda route: route.fulfill(json=["Once <i>upon</i>", "Two"]))
     page.route("**/v1/chat/completions", answer)
+    page.goto("about:blank")
     page.goto(f"{address}#weights=0.25,0.75&dial=2&pinned=1,0,1")
     page.get_by_role("button", name="Answer").click()
     current = page.get_by_role("group", name="Answer, current").locator("p")
@@ -200,3 +221,4 @@ def test_a_prompt_is_answered_side_by_side(page, address, served):
     page.locator("#dial").fill("2")
     expect(current).to_contain_text("dial 4")
     assert len(asked) == count + 1  # base and pinned stay
+    page.unroute_all()

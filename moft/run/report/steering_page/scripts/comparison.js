@@ -16,7 +16,8 @@ export function comparison(store) {
   let saying;
   return {
     update({ source, current, pinned, base, data, problems, wish }) {
-      const cell = (value, small, kind = "n") => make("td", { class: kind }, value, ...(small ? [make("small", { text: small })] : []));
+      const cell = (value, small, kind = "n") =>
+        make("td", { class: kind }, value, ...(small ? [make("small", { text: small })] : []));
       at("compared").replaceChildren(
         ...source.names.map((name, k) => {
           const cells = [cell(mean(base.values[k]), base.ci && base.ci[k] ? range(...base.ci[k]) : "")];
@@ -30,16 +31,21 @@ export function comparison(store) {
         }),
       );
       for (const element of document.querySelectorAll(".of-pinned")) element.hidden = !pinned;
-      const words = ({ weights, dial }) => `${data.objectives.map((name, i) => `${name} ${weights[i].toFixed(3)}`).join(", ")}; dial ${short(dial)}`;
+      const words = ({ weights, dial }) =>
+        `${data.objectives.map((name, i) => `${name} ${weights[i].toFixed(3)}`).join(", ")}; dial ${short(dial)}`;
       setText(at("current-at"), words(current));
       setText(at("pinned-at"), pinned ? words(pinned) : "");
       const kind = current.isMeasured ? "Measured" : "Predicted";
       setText(at("kind"), `Current: ${kind.toLowerCase()}.`);
       setText(at("problems"), problems.join(" "));
       clearTimeout(saying);
-      const bounds = wish === null ? "" : wish.isKept ? " All bounds are kept." : ` The bounds are not kept. ${wish.obstacles.join(" ")}`;
+      const bounds =
+        wish === null ? "" : wish.isKept ? " All bounds are kept." : ` The bounds are not kept. ${wish.obstacles.join(" ")}`;
       saying = setTimeout(() => {
-        setText(at("said"), `${kind}: ${source.names.map((name, k) => `${name} ${mean(current.values[k])}`).join(", ")}.${bounds}`);
+        setText(
+          at("said"),
+          `${kind}: ${source.names.map((name, k) => `${name} ${mean(current.values[k])}`).join(", ")}.${bounds}`,
+        );
       }, SAID_AFTER);
     },
   };
@@ -58,7 +64,13 @@ export function choiceList(store) {
       };
       const words = objectives.map((objective, i) => `${objective} ${weights[i].toFixed(3)}`).join(", ");
       const facts = make("p", { class: "soft", text: `${wish}. Promised: ${promised}. ${words}; dial ${short(dial)}.` });
-      const buttons = make("p", {}, button("Show", { by: "weights", weights, dial }), " ", button("Pin", { pinned: { weights, dial } }));
+      const buttons = make(
+        "p",
+        {},
+        button("Show", { by: "weights", weights, dial }),
+        " ",
+        button("Pin", { pinned: { weights, dial } }),
+      );
       return make("li", {}, make("b", { text: name }), facts, buttons);
     }),
   );

@@ -52,7 +52,10 @@ export function frontView(store) {
 
   function offer(axes) {
     if (across.dataset.axes === axes.join() && across.dataset.split === now.source.split) return;
-    for (const [select, first] of [[across, 0], [up, axes.length - 1]]) {
+    for (const [select, first] of [
+      [across, 0],
+      [up, axes.length - 1],
+    ]) {
       select.replaceChildren(...axes.map((k) => make("option", { value: k, text: now.source.names[k] })));
       select.value = String(axes[first]);
     }
@@ -81,7 +84,10 @@ export function frontView(store) {
         recolouring = setTimeout(recolour, RECOLOURED_AFTER);
       }
       const names = axesOf(next).map((k) => next.source.names[k]);
-      setText(at("front-says"), `${next.source.points.length} measured tradeoffs by ${names.join(", ")}. The table below has the numbers.`);
+      setText(
+        at("front-says"),
+        `${next.source.points.length} measured tradeoffs by ${names.join(", ")}. The table below has the numbers.`,
+      );
       at("mark-pinned").hidden = !next.pinned;
       at("mark-bound").hidden = !next.wish;
       at("mark-choice").hidden = !next.data.choices.length;

@@ -33,7 +33,9 @@ export function hoverTexts(source, objectives) {
 
 /** Whether each measured point keeps all bounds; all do without a wish. */
 export function keptPoints(source, wish) {
-  return source.points.map(({ values }) => wish === null || wish.asked.every(({ place, least }) => values[place] >= least - 1e-9 * Math.abs(least)));
+  return source.points.map(
+    ({ values }) => wish === null || wish.asked.every(({ place, least }) => values[place] >= least - 1e-9 * Math.abs(least)),
+  );
 }
 
 /** The choices of the run with their values at these outcomes; those that were not measured on this split are left out. */

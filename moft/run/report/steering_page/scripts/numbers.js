@@ -8,7 +8,12 @@ function isKnown(value) {
 
 /** A mean with four digits after the point. */
 export function mean(value) {
-  return isKnown(value) ? value.toFixed(4).replace(/^-(0\.0+)$/, "$1").replace("-", "−") : MISSING;
+  return isKnown(value)
+    ? value
+        .toFixed(4)
+        .replace(/^-(0\.0+)$/, "$1")
+        .replace("-", "−")
+    : MISSING;
 }
 
 /** A difference, with its sign. */

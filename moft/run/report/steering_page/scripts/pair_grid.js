@@ -84,8 +84,17 @@ function panelTraces(source, chosen, [x, y], [xaxis, yaxis], hover, colours) {
     return { type: "data", symmetric: false, array: to(1), arrayminus: to(0), color: colours.accent, thickness: 0.5, width: 0 };
   };
   const shared = { xaxis, yaxis, mode: "markers", type: "scatter", showlegend: false };
-  const base = (end, k) => (source.base.ci && source.base.ci[k] ? [Math.abs(source.base.ci[k][end] - source.base.values[k])] : [0]);
-  const baseBar = (k) => ({ type: "data", symmetric: false, array: base(1, k), arrayminus: base(0, k), color: colours.ink, thickness: 1, width: 0 });
+  const base = (end, k) =>
+    source.base.ci && source.base.ci[k] ? [Math.abs(source.base.ci[k][end] - source.base.values[k])] : [0];
+  const baseBar = (k) => ({
+    type: "data",
+    symmetric: false,
+    array: base(1, k),
+    arrayminus: base(0, k),
+    color: colours.ink,
+    thickness: 1,
+    width: 0,
+  });
   return [
     {
       ...shared,

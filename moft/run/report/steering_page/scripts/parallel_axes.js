@@ -52,8 +52,19 @@ export function parallelAxes(now, axes, colours, width) {
     });
   }
   const label = (text, x, row, xanchor, yshift, color, size) => ({
-    text, x, y: down(row), xref: "paper", yref: "y", xanchor, yanchor: "middle", yshift, showarrow: false, font: { size, color },
-    bgcolor: colours.paper, borderpad: 0, opacity: 0.9,
+    text,
+    x,
+    y: down(row),
+    xref: "paper",
+    yref: "y",
+    xanchor,
+    yanchor: "middle",
+    yshift,
+    showarrow: false,
+    font: { size, color },
+    bgcolor: colours.paper,
+    borderpad: 0,
+    opacity: 0.9,
   });
   const annotations = axes.flatMap((k, row) => [
     label(axisName(source.names[k], Math.max(20, Math.floor(width / 9) - 6)), 0, row, "left", 17, colours.ink, 12),
@@ -61,7 +72,15 @@ export function parallelAxes(now, axes, colours, width) {
     label(short(ranges[k][1]), 1, row, "right", -13, colours.soft, 10),
   ]);
   const lines = axes.map((_, row) => ({
-    type: "line", xref: "x", yref: "y", x0: 0, x1: 1, y0: down(row), y1: down(row), line: { width: 1, color: colours.line }, layer: "below",
+    type: "line",
+    xref: "x",
+    yref: "y",
+    x0: 0,
+    x1: 1,
+    y0: down(row),
+    y1: down(row),
+    line: { width: 1, color: colours.line },
+    layer: "below",
   }));
   return {
     traces,
@@ -84,13 +103,34 @@ function moving({ current, pinned, wish }, axes, share, down, colours) {
   const joined = (values) => `M${axes.map((k, row) => `${share(values[k], k)},${down(row)}`).join("L")}`;
   const shapes = [];
   const place = (values, k, row, size, type, color) => ({
-    type, xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel", xanchor: share(values[k], k), yanchor: down(row),
-    x0: -size, x1: size, y0: -size, y1: size, fillcolor: color, line: { width: 1.5, color: colours.paper },
+    type,
+    xref: "x",
+    yref: "y",
+    xsizemode: "pixel",
+    ysizemode: "pixel",
+    xanchor: share(values[k], k),
+    yanchor: down(row),
+    x0: -size,
+    x1: size,
+    y0: -size,
+    y1: size,
+    fillcolor: color,
+    line: { width: 1.5, color: colours.paper },
   });
   for (const { place: k, least } of wish?.asked ?? []) {
     const row = axes.indexOf(k);
     const x = share(least, k);
-    if (row >= 0) shapes.push({ type: "line", xref: "x", yref: "y", x0: x, x1: x, y0: down(row) - 0.3, y1: down(row) + 0.3, line: { width: 2, dash: "dash", color: colours.soft } });
+    if (row >= 0)
+      shapes.push({
+        type: "line",
+        xref: "x",
+        yref: "y",
+        x0: x,
+        x1: x,
+        y0: down(row) - 0.3,
+        y1: down(row) + 0.3,
+        line: { width: 2, dash: "dash", color: colours.soft },
+      });
   }
   if (pinned) {
     shapes.push({ type: "path", xref: "x", yref: "y", path: joined(pinned.values), line: { width: 2, color: colours.pin } });
@@ -99,7 +139,17 @@ function moving({ current, pinned, wish }, axes, share, down, colours) {
   shapes.push({ type: "path", xref: "x", yref: "y", path: joined(current.values), line: { width: 2.5, color: colours.now } });
   axes.forEach((k, row) => {
     const y = down(row);
-    shapes.push({ type: "line", xref: "x", yref: "y", x0: share(current.low[k], k), x1: share(current.high[k], k), y0: y, y1: y, line: { width: 5, color: colours.now }, opacity: 0.45 });
+    shapes.push({
+      type: "line",
+      xref: "x",
+      yref: "y",
+      x0: share(current.low[k], k),
+      x1: share(current.high[k], k),
+      y0: y,
+      y1: y,
+      line: { width: 5, color: colours.now },
+      opacity: 0.45,
+    });
     shapes.push(place(current.values, k, row, 5, "circle", colours.now));
   });
   return shapes;

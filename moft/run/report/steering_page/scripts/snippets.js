@@ -33,7 +33,9 @@ export function commandOf(state, data) {
     const bounds = state.bounds.map((bound) => ` --keep ${shellWord(boundText(bound))}`).join("");
     return `moft choose ${run}${bounds} --maximise ${shellWord(state.maximise)} --name mine\n${use[0]} --weights mine`;
   }
-  const weights = named(state, data).map(([name, weight]) => `${name}=${weight}`).join(",");
+  const weights = named(state, data)
+    .map(([name, weight]) => `${name}=${weight}`)
+    .join(",");
   return `${use[0]} --weights ${shellWord(weights)} --dial ${dialOf(state)}`;
 }
 
@@ -45,7 +47,9 @@ export function pythonOf(state, data) {
     lines.push(`choice = run.choose(keep=[${bounds}], maximise=${pythonText(state.maximise)}, name="mine")`);
     return [...lines, 'scores = run.scores("DATA", choice.name)'].join("\n");
   }
-  const weights = named(state, data).map(([name, weight]) => `${pythonText(name)}: ${weight}`).join(", ");
+  const weights = named(state, data)
+    .map(([name, weight]) => `${pythonText(name)}: ${weight}`)
+    .join(", ");
   return [...lines, `scores = run.scores("DATA", {${weights}}, dial=${dialOf(state)})`].join("\n");
 }
 
@@ -63,7 +67,9 @@ export function requestOf(state, data) {
     const body = { model, messages: [{ role: "user", content: "PROMPT" }], ...steering(state, data) };
     return `curl -s ${origin}/v1/chat/completions ${send} ${shellWord(JSON.stringify(body))}`;
   }
-  const weights = named(state, data).map(([name, weight]) => `${encodeURIComponent(name)}=${weight}`).join(",");
+  const weights = named(state, data)
+    .map(([name, weight]) => `${encodeURIComponent(name)}=${weight}`)
+    .join(",");
   const example = shellWord(`${origin}/v1/models/${encodeURIComponent(model)}/example`);
   return `curl -s ${example} | curl -s ${shellWord(`${origin}/v1/score?weights=${weights}&dial=${dialOf(state)}`)} ${send} @-`;
 }

@@ -8,13 +8,13 @@ import { Store } from "./store.js";
 import { weightControls } from "./weight_controls.js";
 import { wishControls } from "./wish_controls.js";
 
-/** `data` is what `steering_record` wrote; `views` make further views of the store. Returns the store. */
-export function start(data, views = []) {
+/** `data` is what `steering_record` wrote. Returns the store, to which further views can be added. */
+export function start(data) {
   document.title = `${data.name} · steering · moft`;
   setText(at("name"), data.name);
   setText(at("metric"), data.metric);
   const store = new Store(data);
-  for (const view of [sourceSelect, weightControls, wishControls, comparison, choiceList, snippets, ...views, frontView]) {
+  for (const view of [sourceSelect, weightControls, wishControls, comparison, choiceList, snippets, frontView]) {
     store.add(view(store));
   }
   document.querySelector(".skip").addEventListener("click", (event) => {
@@ -49,7 +49,12 @@ function sourceSelect(store) {
     update({ state, source }) {
       select.value = String(state.source);
       const isTest = source.split === "test";
-      setText(at("source-says"), isTest ? "To choose by looking at test values is to choose on the test split: they look better than new data will. moft choose measures on the validation split." : "");
+      setText(
+        at("source-says"),
+        isTest
+          ? "To choose by looking at test values is to choose on the test split: they look better than new data will. moft choose measures on the validation split."
+          : "",
+      );
     },
   };
 }

@@ -22,9 +22,7 @@ export class Store {
     const searched = ({ dials }) => [dials[0], this.dials[1]]; // below what was measured, predictions are guesses
     this.wishes = this.estimates.map((estimates) => new Wishes(estimates, m, searched(estimates), this.serve));
     this.restore();
-    window.addEventListener("hashchange", () => {
-      if (decodeURI(location.hash.slice(1)) !== decodeURI(this.written ?? "")) this.restore();
-    });
+    window.addEventListener("hashchange", () => this.restore());
   }
 
   /** Takes the state from the address. */
@@ -32,33 +30,28 @@ export class Store {
     const { state, problems } = stateOf(location.hash.slice(1), this.data);
     this.state = state;
     this.problems = problems;
-    this.change({}, { isRestored: true });
+    this.ask();
   }
 
   add(view) {
     this.views.push(view);
   }
 
-  /** Changes the state. `isDragging` says that more of the same is coming. */
-  change(patch, { isDragging = false, isRestored = false } = {}) {
+  /** Changes the state. */
+  change(patch) {
     if (patch.weights || patch.dial) this.problems = [];
     this.state = { ...this.state, ...patch };
-    this.isDragging = isDragging;
-    this.startedAt ??= performance.now();
-    if (!isRestored) {
-      clearTimeout(this.writing);
-      this.writing = setTimeout(() => this.write(), WRITTEN_AFTER);
-    }
-    if (!this.isAsked) {
-      this.isAsked = true;
-      requestAnimationFrame(() => this.show());
-    }
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => history.replaceState(null, "", `#${fragmentOf(this.state, this.data)}`), WRITTEN_AFTER);
+    this.ask();
   }
 
-  /** Writes the state into the address. */
-  write() {
-    this.written = fragmentOf(this.state, this.data);
-    history.replaceState(null, "", `#${this.written}`);
+  /** Has the state shown in the next frame. */
+  ask() {
+    this.startedAt ??= performance.now();
+    if (this.isAsked) return;
+    this.isAsked = true;
+    requestAnimationFrame(() => this.show());
   }
 
   /** Tells all views what is to be seen now. */
@@ -95,7 +88,6 @@ export class Store {
       pinned: pinned && known(pinned),
       base: estimates.source.base,
       problems: this.problems,
-      isDragging: this.isDragging,
     };
   }
 }

@@ -30,31 +30,44 @@ export function weightControls(store) {
       dial(state.dial);
       const other = current.served.some((weight, i) => Math.abs(weight - current.weights[i]) > 1e-6);
       const served = data.objectives.map((name, i) => `${name} ${short(current.served[i])}`).join(", ");
-      setText(at("served"), other ? `This policy has a model for some weights only. The nearest one serves these: ${served}.` : "");
+      setText(
+        at("served"),
+        other ? `This policy has a model for some weights only. The nearest one serves these: ${served}.` : "",
+      );
     },
   };
 }
 
 /** One objective: slider, number and lock, which say the same weight. */
 function weightRow(store, name, index) {
-  const slide = (input, isDragging) => () => {
+  const slide = (input) => () => {
     const value = Number(input.value);
     if (input.value === "" || !Number.isFinite(value)) return;
-    store.change({ weights: moved(store.state.weights, index, value, store.state.locked) }, { isDragging });
+    store.change({ weights: moved(store.state.weights, index, value, store.state.locked) });
   };
   const id = `weight-${index}`;
   const shared = { min: 0, max: 1, step: 0.01, autocomplete: "off" };
   const slider = make("input", { ...shared, type: "range", id });
-  slider.addEventListener("input", slide(slider, true));
-  slider.addEventListener("change", slide(slider, false));
-  const number = make("input", { ...shared, type: "number", step: "any", "aria-label": `Weight of ${name}`, inputmode: "decimal" });
-  number.addEventListener("change", slide(number, false));
+  slider.addEventListener("input", slide(slider));
+  const number = make("input", {
+    ...shared,
+    type: "number",
+    step: "any",
+    "aria-label": `Weight of ${name}`,
+    inputmode: "decimal",
+  });
+  number.addEventListener("change", slide(number));
   number.addEventListener("blur", () => store.change({}));
   const box = make("input", { type: "checkbox", "aria-label": `Lock the weight of ${name}` });
   box.addEventListener("change", () => {
     store.change({ locked: store.state.locked.map((mark, i) => (i === index ? box.checked : mark)) });
   });
-  const lock = make("label", { class: "lock", title: "Keep this weight while others are moved" }, box, make("span", { text: "lock" }));
+  const lock = make(
+    "label",
+    { class: "lock", title: "Keep this weight while others are moved" },
+    box,
+    make("span", { text: "lock" }),
+  );
   const label = make("label", { for: id, text: name });
   return {
     element: make("div", { class: "slider" }, label, lock, slider, number),
@@ -73,9 +86,7 @@ function dialControls(store) {
   const [slider, number] = [at("dial"), at("dial-number")];
   const [low, high] = store.dials.map(Math.log2);
   Object.assign(slider, { min: low, max: high, step: 0.05 });
-  const slide = (isDragging) => () => store.change({ dial: 2 ** Number(slider.value) }, { isDragging });
-  slider.addEventListener("input", slide(true));
-  slider.addEventListener("change", slide(false));
+  slider.addEventListener("input", () => store.change({ dial: 2 ** Number(slider.value) }));
   Object.assign(number, { min: store.dials[0], max: store.dials[1], step: "any" });
   number.addEventListener("change", () => {
     const dial = Math.min(Math.max(Number(number.value), store.dials[0]), store.dials[1]);

@@ -21,7 +21,10 @@ export function wishControls(store) {
       }
       if (wish === null) return;
       rows.forEach((each) => each.update({ state, source, estimates, wish, current }));
-      setText(at("wish-says"), wish.isKept ? "All bounds are kept by what is expected." : "The bounds exclude each other; shown is the nearest.");
+      setText(
+        at("wish-says"),
+        wish.isKept ? "All bounds are kept by what is expected." : "Not all bounds can be kept. Shown is the nearest.",
+      );
       at("wish-says").dataset.kept = String(wish.isKept);
       at("obstacles").replaceChildren(...wish.obstacles.map((text) => make("li", { text })));
     },
@@ -31,20 +34,21 @@ export function wishControls(store) {
 /** One outcome. */
 function boundRow(store, name, place) {
   const bound = () => store.state.bounds.find((each) => each.name === name) ?? null;
-  const change = (next, isDragging = false) => {
+  const change = (next) => {
     const others = store.state.bounds.filter((each) => each.name !== name);
-    store.change({ bounds: next === null ? others : [...others, next] }, { isDragging });
+    store.change({ bounds: next === null ? others : [...others, next] });
   };
   const estimates = () => store.estimates[store.state.source];
   const anchorOf = (unit) => (unit === "value" ? null : unit);
-  const anchored = (unit) => (unit === "base" ? estimates().source.base.values[place] : unit === "best" ? estimates().high[place] : 1);
+  const anchored = (unit) =>
+    unit === "base" ? estimates().source.base.values[place] : unit === "best" ? estimates().high[place] : 1;
   const id = `bound-${place}`;
   const keep = make("input", { type: "checkbox", id });
   const slider = make("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": `At least, for ${name}` });
   const number = make("input", { type: "number", step: "any", "aria-label": `Least value of ${name}`, inputmode: "decimal" });
   const unit = make("select", { "aria-label": `What the bound on ${name} is a share of` });
   unit.append(...UNITS.map(([value, text]) => make("option", { value, text })));
-  const goal = make("input", { type: "radio", name: "maximise", id: `goal-${place}`, value: name });
+  const goal = make("input", { type: "radio", name: "maximise", value: name, "aria-label": `Maximise ${name}` });
   const least = (value) => {
     const asked = Number((value / anchored(unit.value)).toPrecision(4));
     return { name, value: asked, anchor: anchorOf(unit.value) };
@@ -52,19 +56,29 @@ function boundRow(store, name, place) {
   const ends = () => [estimates().low[place], estimates().high[place]];
   const ofSlider = () => ends()[0] + Number(slider.value) * (ends()[1] - ends()[0]);
   keep.addEventListener("change", () => change(keep.checked ? least(ofSlider()) : null));
-  slider.addEventListener("input", () => change(least(ofSlider()), true));
-  slider.addEventListener("change", () => change(least(ofSlider())));
+  slider.addEventListener("input", () => change(least(ofSlider())));
   number.addEventListener("change", () => {
     const value = Number(number.value) / (unit.value === "value" ? 1 : 100);
-    if (number.value !== "" && Number.isFinite(value) && (unit.value === "value" || value > 0)) change({ name, value, anchor: anchorOf(unit.value) });
+    if (number.value !== "" && Number.isFinite(value) && (unit.value === "value" || value > 0))
+      change({ name, value, anchor: anchorOf(unit.value) });
   });
-  unit.addEventListener("change", () => change(least(bound() === null ? ofSlider() : store.wishes[store.state.source].least(bound()))));
+  unit.addEventListener("change", () =>
+    change(least(bound() === null ? ofSlider() : store.wishes[store.state.source].least(bound()))),
+  );
   goal.addEventListener("change", () => store.change({ maximise: name }));
-  const bar = make("div", { class: "reach", "aria-hidden": "true" }, make("i", { class: "all" }), make("i", { class: "in" }), make("b", { class: "base" }), make("b", { class: "now" }));
+  const bar = make(
+    "div",
+    { class: "reach", "aria-hidden": "true" },
+    make("i", { class: "all" }),
+    make("i", { class: "in" }),
+    make("b", { class: "base" }),
+    make("b", { class: "now" }),
+  );
   const says = make("p", { class: "soft reach-says" });
-  const top = make("div", { class: "line" }, make("label", { for: id, class: "name" }, keep, make("span", { text: `keep ${name} at least` })));
   const ask = make("label", { class: "goal" }, goal, make("span", { text: "maximise" }));
-  const element = make("div", { class: "outcome" }, top, ask, bar, slider, make("div", { class: "least" }, number, unit), says);
+  const label = make("label", { for: id, class: "name" }, keep, make("span", { text: `keep ${name} at least` }));
+  const top = make("div", { class: "line" }, label, ask);
+  const element = make("div", { class: "outcome" }, top, bar, slider, make("div", { class: "least" }, number, unit), says);
   return {
     element,
     update({ state, source, wish, current }) {
@@ -91,7 +105,12 @@ function boundRow(store, name, place) {
       now.style.left = `${100 * share(current.values[place])}%`;
       const others = state.bounds.some((each) => each.name !== name);
       const within = others ? " within the other bounds" : "";
-      setText(says, reachable === null ? "Nothing keeps the other bounds." : `Reachable${within}: ${mean(reachable[0])} to ${mean(reachable[1])}. Base ${mean(source.base.values[place])}, now ${mean(current.values[place])}.`);
+      setText(
+        says,
+        reachable === null
+          ? "Nothing keeps the other bounds."
+          : `Reachable${within}: ${mean(reachable[0])} to ${mean(reachable[1])}. Base ${mean(source.base.values[place])}, now ${mean(current.values[place])}.`,
+      );
       says.title = short(value);
     },
   };

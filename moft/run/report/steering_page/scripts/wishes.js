@@ -49,7 +49,13 @@ export class Wishes {
       const { points } = this.estimates.source;
       this.known = points.map(({ weights, dial, values }) => ({ weights, dial, values }));
       for (const dial of [0.25, 0.5, 1, 2, 4, 16].filter((each) => 1 / (1 + each) <= this.ends[0])) {
-        for (let i = 0; i < this.m; i += 1) this.known.push(this.at(Array.from({ length: this.m }, (_, j) => Number(i === j)), dial));
+        for (let i = 0; i < this.m; i += 1)
+          this.known.push(
+            this.at(
+              Array.from({ length: this.m }, (_, j) => Number(i === j)),
+              dial,
+            ),
+          );
       }
       for (let number = 0; number < DRAWN; number += 1) {
         const strength = this.ends[1] + (this.ends[0] - this.ends[1]) * random();
@@ -76,7 +82,8 @@ export class Wishes {
     const keeps = (values, { place, least }) => values[place] >= least - 1e-9 * Math.abs(least);
     const goalPlace = source.names.indexOf(goal);
     const worth = ({ values }) => {
-      if (asked.every((bound) => keeps(values, bound))) return 1e6 + (values[goalPlace] - low[goalPlace]) / (high[goalPlace] - low[goalPlace] || 1);
+      if (asked.every((bound) => keeps(values, bound)))
+        return 1e6 + (values[goalPlace] - low[goalPlace]) / (high[goalPlace] - low[goalPlace] || 1);
       return Math.min(...asked.map(({ place, least }) => (values[place] - least) / (high[place] - low[place] || 1)));
     };
     const all = this.candidates();
@@ -98,7 +105,10 @@ export class Wishes {
       const share = random() ** 2 * (step < AROUND ? 0.5 : 0.1);
       const towards = drawn(random, this.m, step);
       const strength = (1 - share) / (1 + best.dial) + share * (this.ends[1] + (this.ends[0] - this.ends[1]) * random());
-      const other = this.at(best.weights.map((weight, i) => (1 - share) * weight + share * towards[i]), 1 / strength - 1);
+      const other = this.at(
+        best.weights.map((weight, i) => (1 - share) * weight + share * towards[i]),
+        1 / strength - 1,
+      );
       if (worth(other) > worth(best)) best = other;
     }
     return best;
@@ -112,7 +122,8 @@ export class Wishes {
       const inside = reachable[place];
       const words = `${name} needs ${mean(least)}, and reaches`;
       if (most < least) sentences.push(`${words} ${mean(most)} anywhere.`);
-      else if (inside !== null && inside[1] < least) sentences.push(`${words} ${mean(inside[1])} where all other bounds are kept.`);
+      else if (inside !== null && inside[1] < least)
+        sentences.push(`${words} ${mean(inside[1])} where all other bounds are kept.`);
     }
     if (!sentences.length) sentences.push("No weights and dial are predicted to keep all bounds at once.");
     return sentences;
