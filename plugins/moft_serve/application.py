@@ -33,7 +33,7 @@ Errors have the shape of OpenAI's API: `{"error": {"message", "type", "param", "
 def application(models: Models, open_served: Opener, *, tokens: Tokens | None = None, limits: Limits | None = None) -> FastAPI:
     """The application.
 
-    Its `state` has `traffic`, whose `is_stopping` refuses new requests, and `reloader`.
+    Its `state` has `models`, `traffic`, whose `is_stopping` refuses new requests, and `reloader`.
 
     Args:
         models: that are served.
@@ -55,7 +55,7 @@ def application(models: Models, open_served: Opener, *, tokens: Tokens | None = 
     app = FastAPI(
         title="moft serve", version=moft.__version__, description=_TEXT, docs_url=None, redoc_url=None, lifespan=lifespan
     )
-    app.state.traffic, app.state.reloader = traffic, Reloader(models, open_served, metrics)
+    app.state.models, app.state.traffic, app.state.reloader = models, traffic, Reloader(models, open_served, metrics)
     app.include_router(health_router(models, traffic, metrics))
     for router in _task_routers(models, batcher, limits, metrics):
         app.include_router(router)

@@ -29,7 +29,7 @@ OPEN_FOLDER = "/page/"
 PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 """Paths that are answered even while the server is full or stops, and whose success is not logged."""
 GONE = 499
-"""The status in the log of a request whose client went away before its body had arrived."""
+"""The status in the log of a request whose client went away before its body had arrived, or did not take its answer."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DRAINED = 4
 """Bodies up to this many times the limit are read to their end, so that the client gets to see the answer."""
@@ -96,7 +96,9 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, path = Headers(scope=scope), scope["path"]
+        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        if method == "HEAD":  # has the answer of GET, without its body
+            scope = {**scope, "method": "GET"}
         given = headers.get(REQUEST_ID, "")
         record = Record(given if _ID.fullmatch(given) else uuid.uuid4().hex, time.perf_counter())
         scope["moft.record"], status, is_probe = record, 0, path in PROBES
@@ -110,7 +112,13 @@ class Gate:
                 MutableHeaders(scope=message)[REQUEST_ID] = record.id
                 if self._traffic.is_stopping:
                     MutableHeaders(scope=message)["connection"] = "close"
-            await send(message)
+            elif method == "HEAD":
+                message = {**message, "body": b""}
+            try:
+                async with asyncio.timeout(self._limits.timeout):
+                    await send(message)
+            except TimeoutError:  # else clients that read nothing would fill the server
+                raise ClientDisconnect from None
 
         limited = _LimitedBody(receive, self._limits)
         if not is_probe:
@@ -123,6 +131,12 @@ class Gate:
                 status = GONE
             except ApiError as error:
                 await error_answer(error)(scope, limited, told)
+            except asyncio.CancelledError:
+                if not self._traffic.is_stopping:
+                    raise
+                if not status:
+                    text = "the server stopped before it could answer; send the request again."
+                    await error_answer(ApiError(503, text, code="stopping", headers={"Retry-After": "1"}))(scope, limited, told)
             except Exception as error:
                 log("error", logging.ERROR, error=error, id=record.id, path=path)
                 if not status:
@@ -131,7 +145,7 @@ class Gate:
             seconds = time.perf_counter() - record.began
             if not is_probe:
                 self._traffic.end(seconds)
-            self._tell(scope, record, status, seconds, is_quiet=is_probe and status < 400)
+            self._tell(scope, method, record, status, seconds, is_quiet=is_probe and status < 400)
 
     def _check(self, path: str, headers: Headers, *, is_probe: bool) -> None:
         """Refuses a request before anything of it is read."""
@@ -151,14 +165,14 @@ class Gate:
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limits.max_body_bytes:
             raise _too_large(self._limits)
 
-    def _tell(self, scope: Scope, record: Record, status: int, seconds: float, *, is_quiet: bool) -> None:
+    def _tell(self, scope: Scope, method: str, record: Record, status: int, seconds: float, *, is_quiet: bool) -> None:
         """Counts a request and logs it."""
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.requests.labels(route, record.model, str(status)).inc()
         self._metrics.seconds.labels(route, record.model).observe(seconds)
         if not is_quiet:
             client = scope["client"][0] if scope.get("client") else None
-            fields = {"id": record.id, "method": scope["method"], "path": scope["path"], "status": status}
+            fields = {"id": record.id, "method": method, "path": scope["path"], "status": status}
             log("request", **fields, model=record.model or None, seconds=round(seconds, 6), client=client, **record.fields)
 
 

@@ -102,6 +102,9 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_STEP)
         if traffic.in_flight:
             log("stopped with unanswered requests", requests=traffic.in_flight)
+            for served in self._app.state.models:
+                if served.engine is not None:  # its texts end with an error that their clients are told
+                    await asyncio.to_thread(served.engine.close, drain=False)
         self.should_exit = True
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from moft import ConfigError, DataError, MoftError, RunError, ShapeError
 from moft.api import Tradeoff, float_of
@@ -27,16 +27,31 @@ _KEPT = 256
 """Wishes of a run whose answers are kept."""
 
 
+def small(most: int) -> Callable[[object], object]:
+    """A validator that refuses an object of more fields, before each of them takes the time and memory of an error of its own."""
+
+    def check(value: object) -> object:
+        if isinstance(value, Mapping) and len(value) > most:
+            raise ValueError(f"has {len(value):,} fields, and {most:,} are the most")
+        return value
+
+    return check
+
+
+_Values = Annotated[dict[str, float], BeforeValidator(small(100))]
+
+
 class WishBody(BaseModel):
     """Outcomes that are wished for, as for `moft choose`; one of maximise, share and like."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    _small = model_validator(mode="before")(small(100))
     keep: list[str] = Field(
         [], max_length=20, description="Bounds, such as `main >= 99% of base`.", examples=[["main >= 95% of base"]]
     )
     maximise: str | None = Field(None, description="The outcome that is to be as large as the bounds allow.", examples=["clicks"])
-    share: dict[str, float] | None = Field(None, description="Proportions in which outcomes are to fill their reachable ranges.")
-    like: dict[str, float] | None = Field(None, description="Values of outcomes that are to be met as closely as possible.")
+    share: _Values | None = Field(None, description="Proportions in which outcomes are to fill their reachable ranges.")
+    like: _Values | None = Field(None, description="Values of outcomes that are to be met as closely as possible.")
     dials: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
         [0.125, 64.0], description="Lowest and highest dial that is searched."
     )
@@ -46,6 +61,7 @@ class Steering(BaseModel):
     """How a request is steered: weights, a choice or a wish; and a dial."""
 
     model_config = ConfigDict(extra="forbid")
+    _small = model_validator(mode="before")(small(100))
     weights: Annotated[Any, WithJsonSchema({"anyOf": [_BY_NAME, _NUMBERS, {"type": "string"}, {"type": "null"}]})] = Field(
         None,
         description="Objective weights by name, where those left out have weight 0, or in order, or as text such as "
@@ -203,7 +219,10 @@ def _normalized(asked: Steering, param: str) -> object:
     if not asked.normalize or not is_numbers:
         return weights
     values = [float_of(each) for each in numbers]
-    total = math.fsum(values) if all(map(math.isfinite, values)) else math.inf
+    try:
+        total = math.fsum(values) if all(map(math.isfinite, values)) else math.inf
+    except OverflowError:
+        total = math.inf
     if not (0 < total < math.inf) or min(values) < 0:
         shown = json.dumps(weights, ensure_ascii=False)[:60]
         text = f"{param}: {shown} cannot be normalised; they must be finite, not negative, and one above 0."

@@ -93,7 +93,10 @@ def _weightings(llm_run: LLMRun, options: Mapping[str, str]) -> list[Weighting]:
         if not 1 <= points <= MOST_POINTS:
             raise ConfigError(f"--points {points}: must be from 1 to {MOST_POINTS:,}.")
         count = len(opened.names)
-        grid = checked_grid(opened.settings.profile.grid(count), points, count)
+        try:
+            grid = checked_grid(opened.settings.profile.grid(count), points, count)
+        except ConfigError as error:
+            raise ConfigError(f"--points {points}: {error}") from error
         texts += [",".join(f"{weight:.8g}" for weight in row) for row in grid.double().tolist()]
     tradeoffs = [opened.tradeoff(text, dial) for text in texts]
     weightings = named(tradeoffs, [opened.choice_of(text) for text in texts])

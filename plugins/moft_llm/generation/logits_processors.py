@@ -116,11 +116,15 @@ class SeededDraws(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
 
 
+COLDEST = 1e-6
+"""A lower temperature is as this one: the likeliest token is taken, and logits that are divided by it are finite."""
+
+
 def sampling_warpers(decoding: Decoding) -> list[LogitsProcessor]:
     """The processors of transformers that change the distribution before sampling: temperature, top-k and top-p."""
     warpers: list[Any] = []
     if decoding.sampling_temperature != 1:
-        warpers.append(TemperatureLogitsWarper(float(decoding.sampling_temperature)))
+        warpers.append(TemperatureLogitsWarper(max(float(decoding.sampling_temperature), COLDEST)))
     if decoding.top_k:
         warpers.append(TopKLogitsWarper(decoding.top_k))
     if decoding.top_p < 1:

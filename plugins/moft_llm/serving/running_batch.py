@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from moft import RunError
 from moft.api import Injection
 from moft_llm.generation.logits_processors import TokensOfTokenizer, realigned
 from moft_llm.generation.prepare_model import end_tokens
@@ -83,7 +84,13 @@ class RunningBatch:
         if self.model.unused_rows is not None:
             none = torch.empty(0, dtype=torch.long)
             logits = TokensOfTokenizer(self.model.unused_rows.to(logits.device))(none, logits)
+        broken = logits.isnan().any(-1)
+        logits = logits.masked_fill(broken.unsqueeze(1), 0.0)  # so that the other rows go on
+        is_broken = broken.tolist()
         for place, (row, token) in enumerate(zip(self.rows, choose_tokens(logits, self.rows), strict=True)):
+            if is_broken[place]:
+                row.fail(RunError("the model computes no number at these weights and this dial; use a dial nearer to 1."))
+                continue
             asked = row.request.logprobs
             is_end = token in self._ends
             scores = None if asked is None or is_end else self._scores.at(logits[place], token, asked)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from moft.api import TokenSampling
 from moft_serve.errors import ApiError
 from moft_serve.openai.unsupported import without_unsupported
-from moft_serve.tradeoffs import WishfulSteering
+from moft_serve.tradeoffs import WishfulSteering, small
 
 COMPLETION_TOKENS = 16
 """Of a completion that does not say how many, as in OpenAI's API."""
@@ -68,9 +68,9 @@ class TextBody(WishfulSteering):
     top_k: int | None = Field(0, ge=0, lt=2**31, description="Sample from this many likeliest tokens; 0 for all.")
     presence_penalty: float | None = Field(0.0, ge=-2, le=2)
     frequency_penalty: float | None = Field(0.0, ge=-2, le=2)
-    repetition_penalty: float | None = Field(1.0, gt=0, le=10)
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
-        None, max_length=1_000, description="By number of a token."
+    repetition_penalty: float | None = Field(1.0, ge=0.01, le=10)
+    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]] | None, BeforeValidator(small(1_000))] = Field(
+        None, description="By number of a token."
     )
 
     @model_validator(mode="before")
@@ -109,7 +109,10 @@ class ChatBody(TextBody):
     """A conversation whose next message is generated; it is rendered as in training."""
 
     messages: list[dict[str, Any]] = Field(
-        min_length=1, description="With role and content.", examples=[[{"role": "user", "content": "Once upon a time"}]]
+        min_length=1,
+        fail_fast=True,
+        description="With role and content.",
+        examples=[[{"role": "user", "content": "Once upon a time"}]],
     )
     max_completion_tokens: int | None = Field(None, ge=1, description="The same as max_tokens.")
     logprobs: bool | None = Field(False, description="Report the log-probability of each token.")

@@ -152,7 +152,9 @@ def _values(column: Any, name: str) -> Any:
     kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
     if kinds.is_string(kind) or kinds.is_large_string(kind):
         return _plain(column)
-    if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind) or kinds.is_null(kind):
+    if kinds.is_null(kind):  # takes no byte of the stream, so many columns of it would fill the memory
+        return np.broadcast_to(np.float64("nan"), len(column))
+    if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
         return column.cast(pyarrow.float64(), safe=False).to_numpy()
     raise _refused(f"has a column {name!r} of {column.type}; features are numbers, booleans or texts")
 

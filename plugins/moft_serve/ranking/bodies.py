@@ -33,7 +33,7 @@ class Query(Steering):
         "category is its name in the training data."
     )
     items: list[str | int] | None = Field(
-        None, description="The documents' ids, which come back best first.", examples=[["a", "b"]]
+        None, fail_fast=True, description="The documents' ids, which come back best first.", examples=[["a", "b"]]
     )
     base_scores: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]})] = (
         Field(None, description="Score of each document by the base model, for runs whose base model is outside.")

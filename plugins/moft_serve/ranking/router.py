@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
+from starlette.datastructures import QueryParams
 
 from moft import MoftError, RunError
 from moft.api import Tradeoff, parse_json
@@ -109,9 +110,11 @@ async def _content(request: Request, limits: Limits) -> dict[str, Any]:
     return content | parameters
 
 
-def _parameters(given: Mapping[str, str]) -> dict[str, Any]:
+def _parameters(given: QueryParams) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, text in given.items():
+    for name, text in given.multi_items():
+        if name in found:
+            raise ApiError(400, f"{name}: is given twice; give it once.", param=name, code="invalid_value")
         if name not in PARAMETERS:
             raise ApiError(400, f"{name}: is no parameter; there are {', '.join(PARAMETERS)}.", param=name, code="invalid_value")
         is_text = name in ("model", "choice") or (name == "weights" and not text.startswith(("{", "[")))

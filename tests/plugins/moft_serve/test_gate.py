@@ -175,3 +175,30 @@ def test_metrics_count_requests_by_route_model_and_status(client, ask):
     ):
         assert line in text, text
     assert "process_resident_memory_bytes" in text
+
+
+def test_a_client_that_does_not_take_its_answer_is_given_up(app, lines):
+    own = app(limits=Limits(timeout=0.05))
+    scope = {"type": "http", "method": "GET", "path": "/v1/models", "query_string": b"", "headers": []}
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(60)
+
+    asyncio.run(asyncio.wait_for(own(scope, receive, send), 5))
+    assert own.state.traffic.in_flight == 0
+    assert lines[-1]["status"] == 499
+
+
+def test_head_has_the_answer_of_get_without_its_body(client, lines):
+    own = client()
+    for path, status in (("/health", 200), ("/health/live", 200), ("/metrics", 200), ("/v1/models", 200), ("/v1/models/x", 404)):
+        answer, whole = own.head(path), own.get(path)
+        assert (answer.status_code, answer.content) == (status, b""), path
+        assert answer.headers["content-type"] == whole.headers["content-type"]
+        assert path == "/metrics" or answer.headers["content-length"] == whole.headers["content-length"]
+    assert own.head("/v1/score").status_code == 405
+    assert [line["method"] for line in lines if line["path"] == "/v1/models"] == ["HEAD", "GET"]

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -96,6 +97,44 @@ def test_a_stop_waits_for_a_limited_time(slow, ask, go):
         return server.should_exit
 
     assert served(slow, work, Limits(shutdown_timeout=0.03))
+
+
+def test_a_stop_ends_texts_whose_time_is_over(slow, ask, go):
+    closed = []
+    engine = SimpleNamespace(close=lambda *, drain: closed.append(drain))
+
+    async def work(server, client):
+        slow_one = asyncio.create_task(client.post("/v1/score", json=ask()))
+        await until(lambda: server.traffic.in_flight == 1)
+        await server.stop()
+        assert closed == [False]
+        go.set()
+        return (await slow_one).status_code
+
+    assert served(replace(slow, engine=engine), work, Limits(shutdown_timeout=0.03)) == 200
+
+
+def test_a_request_that_a_stop_cuts_off_is_told_so(slow, ask, go):
+    entered = []
+
+    def scorer(lists, tradeoff):
+        entered.append(True)
+        return slow.scorer(lists, tradeoff)
+
+    scorer.features, scorer.categories, scorer.base_scores = slow.scorer.features, {}, None
+    own = application(Models([replace(slow, scorer=scorer)]), lambda name, path: slow)
+
+    async def cut(*, is_stopping):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(own), base_url="http://here") as client:
+            task = asyncio.create_task(client.post("/v1/score", json=ask()))
+            await until(lambda: entered)
+            own.state.traffic.is_stopping = is_stopping
+            task.cancel()
+            return await task
+
+    answer = asyncio.run(cut(is_stopping=True))
+    go.set()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
 
 
 def test_a_hangup_reloads_and_a_second_signal_ends_at_once(opened):

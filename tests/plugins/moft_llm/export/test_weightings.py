@@ -71,6 +71,7 @@ def test_prefixes_share_the_merged_model(tuned, tmp_path):
     [
         ({"weights": "1,0; 0.5,0.6"}, "--weights '0.5,0.6': weights must sum to 1"),
         ({"points": "0"}, "--points 0: must be from 1 to 10,000."),
+        ({"points": "1"}, "--points 1: a grid over 2 objectives needs at least"),
         ({"weights": "1,0; 0,1", "dtype": "float32"}, "--dtype float32 has no effect"),
         ({"weights": "1,0", "base-id": "/my/model"}, "--base-id '/my/model': must be a name as on the Hugging Face hub, such as"),
         ({"weights": "1,0", "license": "My own"}, "--license 'My own': must be a name as on the Hugging Face hub"),

@@ -114,6 +114,14 @@ def test_draws_are_those_of_moft_generate_for_a_seed_and_a_place(run, engine):
     assert found[0] != found[1]
 
 
+@pytest.mark.parametrize("temperature", [1e-320, 1e-40, 1e-7])
+def test_a_temperature_that_is_nearly_0_takes_the_likeliest_tokens(run, engine, temperature):
+    cold, greedy = (asked(run, engine, 0, sampling=TokenSampling(temperature=each)) for each in (temperature, 0))
+    found = [whole(stream) for stream in engine.submit([cold, greedy])]
+    assert found[0] == found[1]
+    assert expected(run, cold, greedy=False)[0] == found[0][0]
+
+
 def test_notes_say_that_a_dial_is_approximate(run, engine):
     streams = engine.submit([asked(run, engine, 0), asked(run, engine, 1)])
     for stream in streams:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import AutoConfig
 
+from moft import RunError
 from moft.api import Assignment, EncodedPrompt, Injection, TextRequest, TokenSampling, Tradeoff
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
@@ -97,6 +99,26 @@ def test_rows_get_the_tokens_that_they_get_alone(tiny_models, family, changes):
             batch.drop()
     assert [row.tokens for row in rows] == expected
     assert len({tuple(row.tokens) for row in rows}) == len(rows)
+
+
+def test_a_row_without_numbers_ends_alone(tiny_models):
+    model = language_model(tiny_models("llama"))
+    good, broken = (rows_of(model)[place] for place in (0, 3))
+    expected = alone(model, good)
+    injected = broken.conditioned.injected
+    nowhere = Injection(prefix=injected.prefix * torch.nan, gates=injected.gates)
+    broken.condition(replace(broken.conditioned, injected=nowhere))
+    batch = RunningBatch(model, TokenScores(model.tokenizer))
+    with torch.no_grad():
+        batch.begin([broken, good])
+        batch.drop()
+        while batch.rows:
+            batch.step()
+            batch.drop()
+    assert good.tokens == expected
+    assert broken.tokens == []
+    with pytest.raises(RunError, match="the model computes no number at these weights and this dial"):
+        list(broken.stream)
 
 
 def test_a_prompt_of_several_texts_is_read_once(tiny_models):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from moft.run.policy.choices.choice_files import NamedChoice
+from moft_serve.errors import invalid
 from moft_serve.limits import Limits
 from moft_serve.ranking.arrow import MEDIA, body_of
 
@@ -131,6 +132,7 @@ def test_a_wish_is_answered_from_predictions(client, ask, opened):
 
 
 ROWS = [[0.0] * 8, [1.0] * 8]
+MANY = dict.fromkeys(map(str, range(101)), 1)
 BAD = [
     ({"weights": {"first": 0.5, "second": 0.6}}, "weights", "the request: weights must sum to 1, got"),
     ({"weights": [-0.5, 1.5]}, "weights", "the request: weights must be finite and not negative"),
@@ -139,6 +141,7 @@ BAD = [
     ({"weights": [True, False]}, "weights", "the request: weights [true, false] must be 2 numbers"),
     ({"weights": [1e999, 0]}, "weights", "the request: weights must be finite"),
     ({"weights": [0, 0], "normalize": True}, "weights", "weights: [0, 0] cannot be normalised"),
+    ({"weights": [1e308, 1e308], "normalize": True}, "weights", "weights: [1e+308, 1e+308] cannot be normalised"),
     ({"weights": None}, "weights", "weights: nothing is given; give one of weights, choice, wish, such as {"),
     ({"dial": 0}, "dial", "the request: dial 0 must be between"),
     ({"dial": "2"}, "dial", "dial: must be a number."),
@@ -158,6 +161,8 @@ BAD = [
     ({"queries": [{"features": [[1e99] * 8]}]}, "queries[0].features", "queries[0].features: document 0, feature"),
     ({"queries": [{"features": [["a"] * 8]}]}, "queries[0].features", "queries[0].features: document 0, feature"),
     ({"queries": [{"features": ROWS, "items": [[], "a"]}]}, "queries[0].items[0]", "queries[0].items[0]: input should be"),
+    ({"wish": {"like": MANY}, "weights": None}, "wish.like", "wish.like: has 101 fields, and 100 are the most."),
+    (MANY, None, "the request: has 103 fields, and 100 are the most."),
     ({"more": 1}, "more", "more: is not a field that is known here."),
     ({"expect": "perhaps"}, "expect", "expect: input should be a valid boolean"),
 ]  # fmt: skip
@@ -290,6 +295,10 @@ def test_a_stream_cannot_become_much_larger(client, opened, queries):
     rows = pa.table({"query": pa.nulls(10**9), "column_1": pa.nulls(10**9)})
     answer = own.post(address, content=stream(rows), headers=headers)
     assert answer.json()["error"]["message"] == "the body has 1,000,000,000 rows, and a request may have 6 documents."
+    missing = pa.table({"query": pa.array([1, 1, 2]), "absent": pa.nulls(3)})
+    values = [query["features"]["absent"] for query in body_of(stream(missing), 3)["queries"]]
+    assert [column.tolist() for column in values] == [pytest.approx([np.nan] * size, nan_ok=True) for size in (2, 1)]
+    assert [column.base.nbytes for column in values] == [8, 8]  # of any number of rows
 
 
 def test_ids_and_categories_may_be_dictionaries():
@@ -306,6 +315,7 @@ def test_ids_and_categories_may_be_dictionaries():
     [
         ("/v1/score?weights=1,0", "weights: is in the body and in the address; give it once."),
         ("/v1/score?wieghts=1,0", "wieghts: is no parameter; there are model, weights,"),
+        ("/v1/score?dial=2&dial=3", "dial: is given twice; give it once."),
         ("/v1/score?dial=two", "dial: 'two' is not JSON"),
     ],
 )
@@ -340,3 +350,11 @@ def test_expectations_need_weights_and_measurements(client, ask, app, opened, qu
     assert (
         "could be read" in other.post("/v1/score", json=ask(weights=None, wish={"maximise": "first"})).json()["error"]["message"]
     )
+
+
+def test_ids_of_the_wrong_type_make_one_error(client, ask, monkeypatch):
+    counted = []
+    monkeypatch.setattr("moft_serve.ranking.router.invalid", lambda error: counted.append(error.error_count()) or invalid(error))
+    query = ask()["queries"][0] | {"items": [[]] * 1000}
+    assert client().post("/v1/score", json=ask(queries=[query])).status_code == 400
+    assert counted == [2]  # a text or an integer, of the first
