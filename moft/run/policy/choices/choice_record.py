@@ -22,6 +22,8 @@ from moft.types import Nouns
 
 RELAXED = 0.01
 """By how much a bound is relaxed to tell its price: a share of the anchor's value, or of the reachable range."""
+FEW = 30
+"""Lists of which fewer get a note."""
 
 
 def choice_record(
@@ -76,7 +78,7 @@ def choice_record(
         "new_lists": effort.new_lists,
         "measured": measured,
         "test": None if tested is None else _test(tested, wish, names),
-        "notes": [*_notes(found, wish, effort, known, run.task.nouns), *_edge(found, effort)],
+        "notes": [*_notes(found, wish, effort, known, run.task.nouns), *_edge(found, effort), *_few(found, wish, run.task.nouns)],
     }
 
 
@@ -192,6 +194,17 @@ def _in_the_way(found: Found, wish: Wish, known: Estimates) -> Sequence[str]:
     count = len(candidates.values)
     return [
         f"None of {count:,} measured tradeoffs keeps all bounds at once, and some might: --measurements takes a larger number."
+    ]
+
+
+def _few(found: Found, wish: Wish, nouns: Nouns) -> list[str]:
+    """A note where the goals of tradeoffs are means over few lists, which the confidence of the bounds says nothing about."""
+    lists = found.candidates.values.shape[1]
+    if not isinstance(wish.goal, Maximise) or lists >= FEW:
+        return []
+    goal = found.candidates.names[wish.goal.place]
+    return [
+        f"Chosen on {nouns.count_lists(lists)} only: the bounds allow for that, but which tradeoff has the most {goal} is uncertain."
     ]
 
 

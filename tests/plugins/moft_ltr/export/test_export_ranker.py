@@ -125,7 +125,6 @@ def test_the_command_writes_a_finished_run_with_its_front_and_choices(finished, 
     assert case["weights"] == pytest.approx(choices["best"]["weights"], abs=1e-6)
     assert case["dial"] == pytest.approx(choices["best"]["dial"])
     kept = json.loads((run / "choices" / "best.json").read_text())
-    del kept["schema"]
     assert json.loads((tmp_path / "frozen" / "choice.json").read_text()) == {"name": "best", **kept}
     assert "These are the weights of the choice `best`." in (tmp_path / "frozen" / "README.md").read_text()
 
