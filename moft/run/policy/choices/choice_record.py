@@ -204,7 +204,7 @@ def _few(found: Found, wish: Wish, nouns: Nouns) -> list[str]:
         return []
     goal = found.candidates.names[wish.goal.place]
     return [
-        f"Chosen on {nouns.count_lists(lists)} only: the bounds allow for that, but which tradeoff has the most {goal} is uncertain."
+        f"Chosen on {nouns.count_lists(lists)} only. The bounds allow for that, but where {goal} is largest is uncertain."
     ]
 
 
