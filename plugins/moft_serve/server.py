@@ -17,6 +17,8 @@ from moft import ConfigError
 from moft_serve.limits import Limits
 from moft_serve.logs import log
 
+_KEPT = 75
+"""Seconds that an idle connection is kept open: longer than load balancers keep theirs, which is 60 for most."""
 _BACKLOG = 2048
 _STEP = 0.02
 """Seconds between two looks at whether all requests are answered."""
@@ -59,7 +61,13 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, limits: Limits) -> None:
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=1
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                timeout_graceful_shutdown=1,
+                timeout_keep_alive=_KEPT,
             )
         )
         self._app, self._limits, self.traffic = app, limits, app.state.traffic
