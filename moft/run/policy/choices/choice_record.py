@@ -203,9 +203,7 @@ def _few(found: Found, wish: Wish, nouns: Nouns) -> list[str]:
     if not isinstance(wish.goal, Maximise) or lists >= FEW:
         return []
     goal = found.candidates.names[wish.goal.place]
-    return [
-        f"Chosen on {nouns.count_lists(lists)} only. The bounds allow for that, but where {goal} is largest is uncertain."
-    ]
+    return [f"Chosen on {nouns.count_lists(lists)} only. The bounds allow for that, but where {goal} is largest is uncertain."]
 
 
 def _edge(found: Found, effort: Effort) -> list[str]:
