@@ -36,7 +36,7 @@ def options() -> dict[str, Any]:
 def paths() -> set[str]:
     """The routes of a server."""
     from moft_serve.application import application as serving
-    from moft_serve.models import Models
+    from moft_serve.models.served_models import Models
 
     none: Any = SimpleNamespace(name="none", run=SimpleNamespace(steering_page=None))
     return set(serving(Models([none]), lambda name, path: none).openapi()["paths"])

@@ -10,20 +10,20 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 import moft
-from moft_serve.errors import add_error_answers
-from moft_serve.gate import Gate, Traffic
 from moft_serve.health import health_router
-from moft_serve.limits import Limits
-from moft_serve.metrics import Metrics
-from moft_serve.models import Models, Opener
-from moft_serve.models_router import models_router
+from moft_serve.http.errors import add_error_answers
+from moft_serve.http.gate import Gate, Traffic
+from moft_serve.http.limits import Limits
+from moft_serve.http.metrics import Metrics
+from moft_serve.http.tokens import Tokens
+from moft_serve.models.models_router import models_router
+from moft_serve.models.reload import Reloader
+from moft_serve.models.served_models import Models, Opener
 from moft_serve.openai.router import openai_router
 from moft_serve.page.router import page_router
 from moft_serve.ranking.batcher import Batcher
 from moft_serve.ranking.bodies import ScoreRequest
 from moft_serve.ranking.router import score_router
-from moft_serve.reload import Reloader
-from moft_serve.tokens import Tokens
 
 _TEXT = """Scores and texts of runs of moft, at objective weights that each request chooses.
 

@@ -72,11 +72,11 @@ def serve(
     import torch
 
     from moft_serve.application import application
-    from moft_serve.limits import Limits
-    from moft_serve.logs import log, set_up_logs
-    from moft_serve.models import Models, opener, paths_by_name
+    from moft_serve.http.limits import Limits
+    from moft_serve.http.logs import log, set_up_logs
+    from moft_serve.http.tokens import read_tokens
+    from moft_serve.models.served_models import Models, opener, paths_by_name
     from moft_serve.server import Server, bound_socket, is_loopback
-    from moft_serve.tokens import read_tokens
 
     tokens = read_tokens(token_file)
     if not (tokens or no_token or is_loopback(host)):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from moft_serve.gate import Traffic
-from moft_serve.metrics import Metrics
-from moft_serve.models import Models
+from moft_serve.http.gate import Traffic
+from moft_serve.http.metrics import Metrics
+from moft_serve.models.served_models import Models
 
 
 def health_router(models: Models, traffic: Traffic, metrics: Metrics) -> APIRouter:

@@ -14,8 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from moft import ConfigError
-from moft_serve.limits import Limits
-from moft_serve.logs import log
+from moft_serve.http.limits import Limits
+from moft_serve.http.logs import log
 
 _KEPT = 75
 """Seconds that an idle connection is kept open: longer than load balancers keep theirs, which is 60 for most."""

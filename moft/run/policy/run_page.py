@@ -13,7 +13,7 @@ from moft.run.policy.choices.expected_outcomes import outcomes_of_choices
 from moft.run.policy.choices.wish_checks import names_of
 from moft.run.report.read_front import read_measured
 from moft.run.report.steering_page.joined_modules import joined_modules
-from moft.run.report.steering_page.steering_html import plotting_library, steering_file, steering_shell, style_sheet
+from moft.run.report.steering_page.steering_html import plotly_script, steering_file, steering_shell, style_sheet
 from moft.run.report.steering_page.steering_record import steering_record
 
 
@@ -61,7 +61,7 @@ class SteeringPage:
             ConfigError: the library that draws is not installed.
             RunError: as for `data`.
         """
-        plotting_library()  # whose absence is said before the run is read
+        plotly_script()  # whose absence is said before the run is read
         return steering_file(self.data())
 
     @staticmethod
@@ -69,13 +69,13 @@ class SteeringPage:
         """The page as HTML without data, of which each server shows the same.
 
         Args:
-            at: the addresses `style`, `library` and `script` of its parts.
+            at: the addresses `style`, `plotly` and `script` of its parts.
         """
         return steering_shell(at)
 
     @staticmethod
     def parts(entry: Path) -> dict[str, str]:
-        """The texts `style`, `library` and `script` of a page without data.
+        """The texts `style`, `plotly` and `script` of a page without data.
 
         Args:
             entry: a JavaScript module that starts the page. It imports modules of its folder and of this page by name, as from
@@ -84,4 +84,4 @@ class SteeringPage:
         Raises:
             ConfigError: the library that draws is not installed.
         """
-        return {"style": style_sheet(), "library": plotting_library(), "script": joined_modules(entry)}
+        return {"style": style_sheet(), "plotly": plotly_script(), "script": joined_modules(entry)}

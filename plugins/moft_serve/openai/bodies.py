@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from moft.api import TokenSampling
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
+from moft_serve.models.tradeoffs import WishfulSteering, small
 from moft_serve.openai.unsupported import without_unsupported
-from moft_serve.tradeoffs import WishfulSteering, small
 
 COMPLETION_TOKENS = 16
 """Of a completion that does not say how many, as in OpenAI's API."""

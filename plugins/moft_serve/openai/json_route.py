@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from moft_serve.json_body import json_fields
+from moft_serve.http.json_body import json_fields
 
 
 class _JsonRequest(Request):

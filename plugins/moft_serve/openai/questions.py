@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from moft import BusyError, MoftError
 from moft.api import EncodedPrompt, TextEngine, TextRequest, TextStream
-from moft_serve.errors import ApiError, refused
-from moft_serve.limits import Limits
-from moft_serve.models import Models, Served
+from moft_serve.http.errors import ApiError, refused
+from moft_serve.http.limits import Limits
+from moft_serve.models.served_models import Models, Served
+from moft_serve.models.tradeoffs import Resolved, parse_model, resolve
 from moft_serve.openai.bodies import ChatBody, CompletionBody
-from moft_serve.tradeoffs import Resolved, parse_model, resolve
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from moft import BusyError, MoftError
-from moft_serve.errors import ApiError, ErrorAnswer, error_answer
-from moft_serve.gate import record_of
-from moft_serve.limits import Limits
-from moft_serve.logs import log
-from moft_serve.metrics import Metrics
-from moft_serve.models import Models
+from moft_serve.http.errors import ApiError, ErrorAnswer, error_answer
+from moft_serve.http.gate import record_of
+from moft_serve.http.limits import Limits
+from moft_serve.http.logs import log
+from moft_serve.http.metrics import Metrics
+from moft_serve.models.served_models import Models
 from moft_serve.openai.bodies import ChatBody, CompletionBody
 from moft_serve.openai.forms import ChatForm, CompletionForm, Form
 from moft_serve.openai.json_route import JsonRoute

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
 
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "audio": (),

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from moft.api import TextEvent, TextStream
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
 
 
 async def whole_texts(streams: Sequence[TextStream], request: Request, seconds: float) -> list[list[TextEvent]]:

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Response
 
 from moft import ConfigError, MoftError, RunError
 from moft.api import OffersPrompts, OffersQueries
-from moft_serve.errors import ApiError, ErrorAnswer
-from moft_serve.models import Models, Served
+from moft_serve.http.errors import ApiError, ErrorAnswer
+from moft_serve.models.served_models import Models, Served
 from moft_serve.page.example_query import example_request
 
 ENTRY = Path(__file__).parent / "scripts" / "served_page.js"
@@ -21,7 +21,7 @@ EXAMPLES = 5
 """Queries or prompts of the validation split that are offered."""
 FILES = {
     "style": ("steering.css", "text/css"),
-    "library": ("plotly.js", "text/javascript"),
+    "plotly": ("plotly.js", "text/javascript"),
     "script": ("steering.js", "text/javascript"),
 }
 """Names and types of the parts of the page."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
 from moft_serve.ranking.bodies import ScoreAnswer
 
 MEDIA = "application/vnd.apache.arrow.stream"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from moft import MoftError
 from moft.api import Tradeoff
-from moft_serve.logs import log
-from moft_serve.metrics import Metrics
-from moft_serve.models import Served
+from moft_serve.http.logs import log
+from moft_serve.http.metrics import Metrics
+from moft_serve.models.served_models import Served
 
 Floats = NDArray[np.float32]
 

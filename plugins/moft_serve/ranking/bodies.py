@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from moft_serve.tradeoffs import Steering, WishfulSteering
+from moft_serve.models.tradeoffs import Steering, WishfulSteering
 
 _VALUE: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
 _VALUES: dict[str, Any] = {"type": "array", "items": _VALUE}

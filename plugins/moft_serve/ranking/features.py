@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
 
 if TYPE_CHECKING:
     from moft import BatchScorer

@@ -14,16 +14,16 @@ from starlette.datastructures import QueryParams
 
 from moft import MoftError, RunError
 from moft.api import Tradeoff, parse_json
-from moft_serve.errors import ApiError, ErrorAnswer, invalid, refused
-from moft_serve.gate import record_of
-from moft_serve.json_body import json_fields
-from moft_serve.limits import Limits
-from moft_serve.models import Models, Served
+from moft_serve.http.errors import ApiError, ErrorAnswer, invalid, refused
+from moft_serve.http.gate import record_of
+from moft_serve.http.json_body import json_fields
+from moft_serve.http.limits import Limits
+from moft_serve.models.served_models import Models, Served
+from moft_serve.models.tradeoffs import GOALS, Resolved, Steering, parse_model, resolve
 from moft_serve.ranking.arrow import MEDIA, body_of, stream_of
 from moft_serve.ranking.batcher import Batcher, Floats
 from moft_serve.ranking.bodies import Query, ScoreAnswer, ScoreRequest
 from moft_serve.ranking.features import FeatureReader, example_query
-from moft_serve.tradeoffs import GOALS, Resolved, Steering, parse_model, resolve
 
 PARAMETERS = ("model", "weights", "choice", "wish", "dial", "normalize", "expect")
 """Fields of a request that may be query parameters."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from moft_ltr.data.dataset import open_dataset
 
 if TYPE_CHECKING:
-    from moft_serve.models import Served
+    from moft_serve.models.served_models import Served
 
 TOKEN = "a-token-of-the-tests"
 HALF = {"first": 0.5, "second": 0.5}
@@ -25,7 +25,7 @@ HALF = {"first": 0.5, "second": 0.5}
 def opened(finished: Path) -> Served:
     """The run, served as `demo`."""
     from moft.hooks.plugin_manager import Plugins
-    from moft_serve.models import opener
+    from moft_serve.models.served_models import opener
 
     plugins = Plugins()
     plugins.load()
@@ -43,8 +43,8 @@ def queries(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> list[NDArr
 def app(opened: Served) -> Callable[..., Any]:
     """Makes an application; `more` goes to it, and `open_served` opens a run at a reload."""
     from moft_serve.application import application
-    from moft_serve.models import Models
-    from moft_serve.tokens import Tokens
+    from moft_serve.http.tokens import Tokens
+    from moft_serve.models.served_models import Models
 
     def again(name: str, path: Path) -> Served:
         return replace(opened, name=name, path=path)

@@ -30,7 +30,7 @@ def serving(monkeypatch):
             started.append((self.app, self.limits, [each.getsockname() for each in sockets]))
 
     monkeypatch.setattr(moft_serve.server, "Server", Started)
-    monkeypatch.setattr("moft_serve.logs.set_up_logs", lambda form: None)
+    monkeypatch.setattr("moft_serve.http.logs.set_up_logs", lambda form: None)
     return started
 
 
@@ -83,7 +83,7 @@ def test_a_mistake_is_one_line(moft, finished, tmp_path, serving, words, message
 
 
 def test_a_taken_port_is_one_line_before_a_run_is_opened(moft, finished, serving, monkeypatch):
-    monkeypatch.setattr("moft_serve.models.open_run", lambda *_, **__: pytest.fail("a run was opened"))
+    monkeypatch.setattr("moft_serve.models.served_models.open_run", lambda *_, **__: pytest.fail("a run was opened"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = moft("serve", finished, "--port", port)

@@ -15,8 +15,8 @@ import pytest
 
 from moft import ConfigError
 from moft_serve.application import application
-from moft_serve.limits import Limits
-from moft_serve.models import Models
+from moft_serve.http.limits import Limits
+from moft_serve.models.served_models import Models
 from moft_serve.server import Server, bound_socket, is_loopback
 
 

@@ -31,7 +31,7 @@ def steering_file(record: Mapping[str, Any]) -> str:
     return _template().render(
         title=record["name"],
         style=style_sheet(),
-        library=plotting_library(),
+        plotly=plotly_script(),
         script=joined_modules(SCRIPTS / "file_page.js"),
         data=embedded_json(record),
         at=None,
@@ -39,8 +39,8 @@ def steering_file(record: Mapping[str, Any]) -> str:
 
 
 def steering_shell(at: Mapping[str, str]) -> str:
-    """The page without data and scripts, which a server has at the addresses `style`, `library` and `script`."""
-    return _template().render(title="Steering page", style=None, library=None, script=None, data=None, at=at)
+    """The page without data and scripts, which a server has at the addresses `style`, `plotly` and `script`."""
+    return _template().render(title="Steering page", style=None, plotly=None, script=None, data=None, at=at)
 
 
 def style_sheet() -> str:
@@ -49,7 +49,7 @@ def style_sheet() -> str:
 
 
 @functools.cache
-def plotting_library() -> str:
+def plotly_script() -> str:
     """plotly.js, as the package plotly brings it.
 
     Raises:
@@ -59,8 +59,8 @@ def plotting_library() -> str:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise ConfigError("the steering page is drawn by plotly, which is not installed: pip install 'moft[page]'.") from error
-    library: str = get_plotlyjs()
-    return _ENDS_SCRIPT.sub(r"<\\", library)
+    script: str = get_plotlyjs()
+    return _ENDS_SCRIPT.sub(r"<\\", script)
 
 
 def embedded_json(content: Any) -> str:

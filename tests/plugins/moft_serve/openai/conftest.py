@@ -10,8 +10,8 @@ import openai
 import pytest
 
 from moft_serve.application import application
-from moft_serve.limits import Limits
-from moft_serve.models import Models, opener
+from moft_serve.http.limits import Limits
+from moft_serve.models.served_models import Models, opener
 
 LIMITS = Limits(max_tokens=64, max_texts=8, text_rows=4, text_queue=12)
 

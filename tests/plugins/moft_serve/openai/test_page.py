@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from moft_serve.application import application
-from moft_serve.limits import Limits
-from moft_serve.models import Models
+from moft_serve.http.limits import Limits
+from moft_serve.models.served_models import Models
 from moft_serve.server import Server, bound_socket
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "serve-a-language-model.md"

@@ -16,7 +16,7 @@ from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
 from moft_llm.generation.prompt_requests import Request
 from moft_serve.application import application
-from moft_serve.models import Models
+from moft_serve.models.served_models import Models
 
 pytestmark = pytest.mark.slow  # a run is trained
 

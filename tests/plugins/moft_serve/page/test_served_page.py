@@ -32,7 +32,7 @@ def running(app):
 @pytest.fixture(scope="module")
 def served(opened):
     """The runs of a server, and what opens them again."""
-    from moft_serve.models import Models
+    from moft_serve.models.served_models import Models
 
     return Models([opened]), lambda name, path: opened
 
@@ -179,7 +179,7 @@ def test_ids_are_texts(page, address, served):
 
 def test_a_token_is_asked_for_and_kept_in_the_tab_only(page, served):
     from moft_serve.application import application
-    from moft_serve.tokens import Tokens
+    from moft_serve.http.tokens import Tokens
 
     with running(application(*served, tokens=Tokens([TOKEN]))) as address:
         page.goto(address)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from moft import RunError
-from moft_serve.metrics import Metrics
+from moft_serve.http.metrics import Metrics
 from moft_serve.ranking.batcher import Batcher
 
 
@@ -116,8 +116,8 @@ def test_the_event_loop_answers_while_a_batch_is_computed(app, opened, ask):
         return opened.scorer(lists, tradeoff)
 
     from moft_serve.application import application
-    from moft_serve.limits import Limits
-    from moft_serve.models import Models
+    from moft_serve.http.limits import Limits
+    from moft_serve.models.served_models import Models
 
     slow.features, slow.categories, slow.base_scores = opened.scorer.features, {}, None
     served = replace(opened, scorer=slow)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
 from moft_serve.ranking.features import FeatureReader, example_query
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from moft.run.policy.choices.choice_files import NamedChoice
-from moft_serve.errors import invalid
-from moft_serve.limits import Limits
+from moft_serve.http.errors import invalid
+from moft_serve.http.limits import Limits
 from moft_serve.ranking.arrow import MEDIA, body_of
 
 HALF = {"first": 0.5, "second": 0.5}
@@ -90,7 +90,7 @@ def test_a_choice_has_weights_and_a_dial(app, ask, chosen):
     from fastapi.testclient import TestClient
 
     from moft_serve.application import application
-    from moft_serve.models import Models
+    from moft_serve.models.served_models import Models
 
     own = TestClient(application(Models([chosen]), lambda name, path: chosen))
     expected = own.post("/v1/score", json=ask(weights=[0.25, 0.75], dial=2)).json()["results"]
@@ -337,7 +337,7 @@ def test_expectations_need_weights_and_measurements(client, ask, app, opened, qu
     from fastapi.testclient import TestClient
 
     from moft_serve.application import application
-    from moft_serve.models import Models
+    from moft_serve.models.served_models import Models
 
     own = [{"features": queries[0].tolist(), "weights": HALF}]
     assert (

@@ -2,7 +2,7 @@
 
 import { at, copied, setText } from "./dom.js";
 import { roundedWeights } from "./numbers.js";
-import { boundText } from "./state.js";
+import { boundText } from "./state/state.js";
 
 const PLAIN = /^[\w@%+=:,./-]+$/;
 

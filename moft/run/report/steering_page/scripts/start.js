@@ -2,11 +2,11 @@
 
 import { choiceList, comparison } from "./comparison.js";
 import { at, make, setText } from "./dom.js";
-import { frontView } from "./front_view.js";
+import { frontView } from "./front/front_view.js";
 import { snippets } from "./snippets.js";
-import { Store } from "./store.js";
-import { weightControls } from "./weight_controls.js";
-import { wishControls } from "./wish_controls.js";
+import { Store } from "./state/store.js";
+import { weightControls } from "./controls/weight_controls.js";
+import { wishControls } from "./controls/wish_controls.js";
 
 /** `data` is what `steering_record` wrote. Returns the store, to which further views can be added. */
 export function start(data) {

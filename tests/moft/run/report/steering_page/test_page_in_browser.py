@@ -13,7 +13,7 @@ from moft.engine.choices.search import scattered
 from moft.engine.choices.surrogate import OutcomeSurrogate
 from moft.engine.choices.wish_settings import OutcomeNames, parse_bound, parse_shares
 from moft.run.report.steering_page.joined_modules import SCRIPTS, joined_modules
-from moft.run.report.steering_page.steering_html import plotting_library, steering_file
+from moft.run.report.steering_page.steering_html import plotly_script, steering_file
 
 pytest.importorskip("plotly")
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -53,7 +53,7 @@ def opened(chromium, tmp_path_factory, made_data, made_front, made_choice):
         if key != shown[-1]:
             page.wait_for_timeout(300)  # for the page that goes to write its state into the address
             page.evaluate("fragment => { history.replaceState(null, '', `#${fragment}`); }", fragment)
-            whole = content(m, names, served).replace(plotting_library(), "")
+            whole = content(m, names, served).replace(plotly_script(), "")
             page.evaluate("html => { document.open(); document.write(html); document.close(); }", whole)
             page.locator("#compared tr").first.wait_for()
             shown.append(key)
@@ -89,7 +89,7 @@ def test_the_surrogate_is_that_of_moft(opened, m):
     places, asked = scattered(m, 60, (0.125, 64.0), 1, vertices=(1.0,)), scattered(m, 40, (0.125, 64.0), 2)
     means = torch.stack([places.weights[:, 0].sin(), places.dials.log() * 100, 1 / (1 + places.dials)], dim=1).double()
     surrogate = OutcomeSurrogate(places.weights, places.dials, means, torch.tensor([0.1, 500.0, 0.0], dtype=torch.float64))
-    script = joined_modules(SCRIPTS / "surrogate.js")
+    script = joined_modules(SCRIPTS / "outcomes" / "surrogate.js")
     given = [surrogate.parameters(), asked.weights.double().tolist(), asked.dials.double().tolist()]
     call = "return weights.map((each, i) => new Surrogate(given).predict(each, dials[i]))"
     call = f"([given, weights, dials]) => {{ {script}; {call}; }}"

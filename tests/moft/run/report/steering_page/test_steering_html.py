@@ -10,14 +10,14 @@ import pytest
 
 from moft.errors import ConfigError
 from moft.run.report.steering_page import steering_html
-from moft.run.report.steering_page.steering_html import embedded_json, plotting_library, steering_file, steering_shell
+from moft.run.report.steering_page.steering_html import embedded_json, plotly_script, steering_file, steering_shell
 
 HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> {{ 7 * 7 }} '\"` \u2028"
 
 
 @pytest.fixture
 def small_library(monkeypatch):
-    monkeypatch.setattr(steering_html, "plotting_library", lambda: "window.Plotly = {}")
+    monkeypatch.setattr(steering_html, "plotly_script", lambda: "window.Plotly = {}")
 
 
 def test_hostile_names_stay_texts_in_the_data(made_data, small_library):
@@ -37,7 +37,7 @@ def test_the_file_loads_nothing(made_data, small_library):
 
 
 def test_a_served_page_has_no_data_and_names_its_parts():
-    page = steering_shell({"style": "page/a.css", "library": "page/b.js", "script": "page/c.js"})
+    page = steering_shell({"style": "page/a.css", "plotly": "page/b.js", "script": "page/c.js"})
     assert [page.count(f'"page/{name}"') for name in ("a.css", "b.js", "c.js")] == [1, 1, 1]
     assert "application/json" not in page
     assert not re.search(r"<script>|<style>", page)
@@ -56,7 +56,7 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch):
             raise ImportError(name)
         return plain(name, *rest)
 
-    plotting_library.cache_clear()
+    plotly_script.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigError, match=r"pip install 'moft\[page\]'"):
-        plotting_library()
+        plotly_script()

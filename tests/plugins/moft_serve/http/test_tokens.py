@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError
-from moft_serve.tokens import VARIABLE, read_tokens
+from moft_serve.http.tokens import VARIABLE, read_tokens
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 /** What a user has set, and how it stands in the fragment of the address, so that a link brings it back. */
 
-import { roundedWeights } from "./numbers.js";
+import { roundedWeights } from "../numbers.js";
 import { normalised } from "./simplex.js";
 
 export const DIALS = [0.125, 64];

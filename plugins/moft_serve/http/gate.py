@@ -15,11 +15,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from moft_serve.errors import ApiError, error_answer, internal_error
-from moft_serve.limits import Limits
-from moft_serve.logs import log
-from moft_serve.metrics import Metrics
-from moft_serve.tokens import Tokens
+from moft_serve.http.errors import ApiError, error_answer, internal_error
+from moft_serve.http.limits import Limits
+from moft_serve.http.logs import log
+from moft_serve.http.metrics import Metrics
+from moft_serve.http.tokens import Tokens
 
 REQUEST_ID = "x-request-id"
 OPEN = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.json"})

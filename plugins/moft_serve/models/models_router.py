@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from moft_serve.errors import ApiError, ErrorAnswer
-from moft_serve.models import Models, Served
-from moft_serve.reload import Reloader
-from moft_serve.tokens import Tokens
+from moft_serve.http.errors import ApiError, ErrorAnswer
+from moft_serve.http.tokens import Tokens
+from moft_serve.models.reload import Reloader
+from moft_serve.models.served_models import Models, Served
 
 
 class ModelCard(BaseModel):

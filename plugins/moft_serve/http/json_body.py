@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from moft.api import parse_json
-from moft_serve.errors import ApiError
+from moft_serve.http.errors import ApiError
 
 _KEY_END = re.compile(rb'"\s*:')
 

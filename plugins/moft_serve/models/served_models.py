@@ -15,9 +15,9 @@ import numpy as np
 
 from moft import ConfigError, MoftError, open_run
 from moft.api import ReadsArrays, TextEngineSettings
-from moft_serve.errors import ApiError
-from moft_serve.limits import Limits
-from moft_serve.logs import log
+from moft_serve.http.errors import ApiError
+from moft_serve.http.limits import Limits
+from moft_serve.http.logs import log
 
 if TYPE_CHECKING:
     from moft import BatchScorer, MeasuredOutcomes, NamedChoice, OpenedRun, PredictedChoice

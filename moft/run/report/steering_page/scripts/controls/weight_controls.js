@@ -1,8 +1,8 @@
 /** The sliders of the weights, each with a lock, and that of the dial. */
 
-import { at, make, setText, setValue } from "./dom.js";
-import { short } from "./numbers.js";
-import { moved } from "./simplex.js";
+import { at, make, setText, setValue } from "../dom.js";
+import { short } from "../numbers.js";
+import { moved } from "../state/simplex.js";
 
 /** Objectives whose sliders fit into a window, and stay there while the page is scrolled. */
 const SMALL = 6;

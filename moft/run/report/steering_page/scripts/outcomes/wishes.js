@@ -1,6 +1,6 @@
 /** Finds the weights and the dial that fulfil a wish by their means: bounds on outcomes, and one to maximise. */
 
-import { mean } from "./numbers.js";
+import { mean } from "../numbers.js";
 
 const DRAWN = 3000;
 const AROUND = 200;

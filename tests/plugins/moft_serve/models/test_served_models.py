@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from moft import ConfigError
-from moft_serve.errors import ApiError
-from moft_serve.models import Models, paths_by_name
+from moft_serve.http.errors import ApiError
+from moft_serve.models.served_models import Models, paths_by_name
 
 
 def test_names_are_given_or_those_of_the_folders(tmp_path, monkeypatch):

@@ -9,9 +9,9 @@ import logging
 import httpx
 import pytest
 
-from moft_serve.gate import Traffic
-from moft_serve.limits import Limits
-from moft_serve.logs import JsonLines, TextLines
+from moft_serve.http.gate import Traffic
+from moft_serve.http.limits import Limits
+from moft_serve.http.logs import JsonLines, TextLines
 
 TOKEN = "a-token-of-the-tests"
 

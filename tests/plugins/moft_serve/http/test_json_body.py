@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from moft_serve.errors import ApiError
-from moft_serve.json_body import json_fields
+from moft_serve.http.errors import ApiError
+from moft_serve.http.json_body import json_fields
 
 
 def test_values_are_those_of_python():

@@ -1,9 +1,9 @@
 /** The state of the page and what follows from it; every view is told of a change once per frame. */
 
-import { Estimates } from "./estimates.js";
+import { Estimates } from "../outcomes/estimates.js";
 import { nearest } from "./simplex.js";
 import { DIALS, fragmentOf, stateOf } from "./state.js";
-import { Wishes } from "./wishes.js";
+import { Wishes } from "../outcomes/wishes.js";
 
 const WRITTEN_AFTER = 250;
 /** The measurement from a change to the frame that shows it, for `PerformanceObserver`. */

@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from moft import ConfigError, DataError, MoftError, RunError, ShapeError
 from moft.api import Tradeoff, float_of
-from moft_serve.errors import ApiError, refused
-from moft_serve.models import Served
+from moft_serve.http.errors import ApiError, refused
+from moft_serve.models.served_models import Served
 
 if TYPE_CHECKING:
     from moft import NamedChoice

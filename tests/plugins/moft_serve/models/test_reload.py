@@ -12,10 +12,10 @@ from fastapi.testclient import TestClient
 from moft import RunError
 from moft.files.safetensors import load_tensors, save_tensors
 from moft_serve.application import application
-from moft_serve.metrics import Metrics
-from moft_serve.models import Models, opener
-from moft_serve.reload import Reloader
-from moft_serve.tokens import Tokens
+from moft_serve.http.metrics import Metrics
+from moft_serve.http.tokens import Tokens
+from moft_serve.models.reload import Reloader
+from moft_serve.models.served_models import Models, opener
 
 TOKEN = "a-token-of-the-tests"
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
@@ -39,7 +39,7 @@ def test_a_reload_serves_the_new_run(client, opened, ask):
 
 def test_the_memory_of_a_language_model_is_freed(client, opened, monkeypatch):
     told = []
-    monkeypatch.setattr("moft_serve.reload.gc", SimpleNamespace(unfreeze=lambda: told.append("freed")))
+    monkeypatch.setattr("moft_serve.models.reload.gc", SimpleNamespace(unfreeze=lambda: told.append("freed")))
     engine = SimpleNamespace(close=lambda: told.append("closed"))
     for own in (replace(opened, engine=engine), opened):
         reloader = Reloader(Models([own]), lambda name, path: opened, Metrics())
@@ -73,7 +73,7 @@ def test_without_a_token_nobody_reloads_over_http(client):
 
 def test_what_a_folder_holds_is_served_after_a_reload(client, finished, ask, plugins, tmp_path, monkeypatch):
     path, told = shutil.copytree(finished, tmp_path / "run"), []
-    monkeypatch.setattr("moft_serve.models.log", lambda event, *_, **fields: told.append((event, fields)))
+    monkeypatch.setattr("moft_serve.models.served_models.log", lambda event, *_, **fields: told.append((event, fields)))
     open_served = opener(plugins, trust=False, device="cpu")
     served = open_served("demo", path)
     own = TestClient(application(Models([served]), open_served, tokens=Tokens([TOKEN])))

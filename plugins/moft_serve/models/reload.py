@@ -9,10 +9,10 @@ import time
 
 from moft import MoftError
 from moft.api import TextEngine
-from moft_serve.errors import ApiError
-from moft_serve.logs import log
-from moft_serve.metrics import Metrics
-from moft_serve.models import Models, Opener, Served
+from moft_serve.http.errors import ApiError
+from moft_serve.http.logs import log
+from moft_serve.http.metrics import Metrics
+from moft_serve.models.served_models import Models, Opener, Served
 
 
 class Reloader:

@@ -1,6 +1,6 @@
 /** Colours and texts of the picture: those of the page, light or dark, and names that plotly takes as text. */
 
-import { mean, shortened } from "./numbers.js";
+import { mean, shortened } from "../numbers.js";
 
 /** A text in which plotly reads no markup. */
 export function plain(text) {

@@ -1,7 +1,7 @@
 /** The front on parallel axes, one row for each outcome, so that names stay readable on any screen. */
 
 import { axisName, axisRanges, chosenRows, hoverTexts, keptPoints, plain } from "./marks.js";
-import { short } from "./numbers.js";
+import { short } from "../numbers.js";
 
 const ROW = 58;
 

@@ -1,7 +1,7 @@
 /** The wish: for each outcome its reachable range, a bound, and which outcome is to be as large as the bounds allow. */
 
-import { at, make, setText, setValue } from "./dom.js";
-import { mean, short } from "./numbers.js";
+import { at, make, setText, setValue } from "../dom.js";
+import { mean, short } from "../numbers.js";
 
 const UNITS = [
   ["value", "value"],

@@ -1,6 +1,6 @@
 /** The picture of the front, which plotly draws: what was measured once, what moves again and again. */
 
-import { at, make, setText } from "./dom.js";
+import { at, make, setText } from "../dom.js";
 import { palette } from "./marks.js";
 import { pairGrid } from "./pair_grid.js";
 import { parallelAxes } from "./parallel_axes.js";
