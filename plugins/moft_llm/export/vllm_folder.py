@@ -70,6 +70,8 @@ def export_vllm(llm_run: LLMRun, out: Path, provenance: Provenance) -> list[str]
     path, gguf = base_path(llm_run.task.source)
     is_inside = gguf is not None or bool(llm_run.task.base_changes)
     fields = provenance.fields(path, llm_run.opened.folder.resolved_config())
+    if fields["base_model"] == NAME:
+        raise ConfigError(f"--for vllm: the base model is called {NAME!r}, as the policy in requests; state another by --base-id.")
     template = llm_run.task.prompt_template()
     record = {
         "schema": SCHEMA,
