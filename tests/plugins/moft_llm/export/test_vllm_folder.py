@@ -154,7 +154,7 @@ def test_a_base_model_with_the_name_of_the_policy_is_refused(tuned, tmp_path, ca
     monkeypatch.setattr("moft_llm.export.vllm_folder.NAME", Path(moft.open_run(tuned()).task.source["model"]).name)
     capsys.readouterr()
     assert main(["export", str(tuned()), str(tmp_path / "out"), "--for", "vllm"]) == 2
-    assert "as the policy in requests; state another by --base-id.\n" in capsys.readouterr().err
+    assert "as the policy is; state its name by --base-id.\n" in capsys.readouterr().err
 
 
 def test_requests_are_served_from_the_folder(exported):
