@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +64,9 @@ def moft_text_engine(run: OpenedRun, settings: TextEngineSettings) -> TextEngine
 @hookimpl
 def moft_export(run: OpenedRun, out: Path, options: Mapping[str, str]) -> Iterable[str] | None:
     """Exports language models."""
-    if "moft_llm.task" not in sys.modules:  # the run is of another task, and the packages of this one may be missing
+    from moft_llm.task import LLM
+
+    if not isinstance(run.task, LLM):  # what follows needs packages that may be missing
         return None
     from moft_llm.export.export_run import export_llm
 

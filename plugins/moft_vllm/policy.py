@@ -22,7 +22,8 @@ SCHEMA = 1
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NEEDED: dict[str, Any] = {
     **{"name": str, "base": str, "base_name": str, "dtype": str, "objectives": list, "choices": dict, "formula": dict},
-    **{"steps": int, "prefix": int, "has_gates": bool, "end_tokens": list, "template": dict, "lora": (dict, type(None))},
+    **{"steps": int, "prefix": int, "has_gates": bool, "is_base_inside": bool, "end_tokens": list, "template": dict},
+    "lora": (dict, type(None)),
 }
 
 

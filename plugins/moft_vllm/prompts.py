@@ -61,7 +61,10 @@ class Prompts:
                 raise RequestError(told, "messages")
             text = messages[0]["content"]
             return self._of_text(f"{self._template['before']}{text}{self._template['after']}")
-        options = {key: value for key, value in (body.get("chat_template_kwargs") or {}).items() if key != "chat_template"}
+        options = body.get("chat_template_kwargs") or {}
+        if not isinstance(options, Mapping):
+            raise RequestError("chat_template_kwargs: must be an object.", "chat_template_kwargs")
+        options = {key: value for key, value in options.items() if key != "chat_template"}
         try:
             rendered = self._tokenizer.apply_chat_template(
                 messages, **{**options, "tools": body.get("tools"), "tokenize": False, "add_generation_prompt": True}

@@ -142,6 +142,7 @@ def _parsed(content: bytes) -> Mapping[str, Any]:
 
     try:
         body = json.loads(content, parse_constant=refuse)
+        json.dumps(body, ensure_ascii=False).encode()  # refuses half of a character, which no tokenizer takes
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:120]
         raise RequestError(f"the body is not JSON ({reason}).") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from moft_vllm.errors import RequestError
 FIELDS = ("weights", "choice", "dial", "normalize", "wish")
 """Fields of a request that are moft's, and that vLLM does not get to see."""
 _OFF = 1e-4  # by which a sum of weights may miss 1
+_PLAIN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+"""Numbers as moft takes them; `1_0`, `nan` and digits of other scripts are none, though Python's `float` reads them."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,4 @@ def _number(value: object) -> float | None:
 
 def _read(text: str) -> float | str:
     """The number that a text is; the text itself where it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return float(text) if len(text) <= 1000 and _PLAIN.fullmatch(text.strip(" ")) else text

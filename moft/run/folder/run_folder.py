@@ -44,6 +44,8 @@ TRACKED = ("trackers/*", "tensorboard/**/*", "wandb/**/*")
 """What trackers write there."""
 PROFILES = "profiles"
 CHOICES = "choices"
+SHOWN = 8
+"""Runs inside of a folder that a message names."""
 FOLDERS = tuple(sorted({PROFILES, CHOICES, *(pattern.split("/")[0] for pattern in (*OWN, *TRACKED) if "/" in pattern)}))
 """The folders of a run that moft and trackers write into; other folders, and links to such, are the user's."""
 
@@ -102,6 +104,10 @@ class RunFolder:
                 moft made it.
         """
         if not (path / CONFIG).is_file():
+            inside = sorted(found.parent for found in path.glob(f"*/{CONFIG}"))
+            if inside:
+                names = ", ".join(each.name for each in inside[:SHOWN]) + (", ..." if len(inside) > SHOWN else "")
+                raise RunError(f"{path}: is not a run folder, but holds some: {names}; give one, such as {inside[0]}.")
             raise RunError(f"{path}: is not a run folder (it has no {CONFIG}); `moft train` makes one.")
         for place in (place for pattern in OWN for place in path.glob(pattern)):
             if is_special(place) and place.name != LOCK:  # which is not read

@@ -16,7 +16,6 @@ from moft_llm.export.option_values import split_values
 from moft_llm.export.vllm_folder import export_vllm
 from moft_llm.export.weightings import Weighting, export_weightings, named
 from moft_llm.generation.opened_llm_run import LLMRun
-from moft_llm.task import LLM
 
 if TYPE_CHECKING:
     from moft import OpenedRun
@@ -32,11 +31,11 @@ _USED = {
 _PROVENANCE = ("base-id", "license", "dataset")
 
 
-def export_llm(run: OpenedRun, out: Path, options: Mapping[str, str]) -> list[str] | None:
-    """Writes an export into the folder `out`, completely or not at all; None for a run of another task.
+def export_llm(run: OpenedRun, out: Path, options: Mapping[str, str]) -> list[str]:
+    """Writes an export into the folder `out`, completely or not at all.
 
     Args:
-        run: to export.
+        run: of a language model.
         out: must not exist, or be an empty folder.
         options: those that were given, by name without dashes; see `option_values`.
 
@@ -46,8 +45,6 @@ def export_llm(run: OpenedRun, out: Path, options: Mapping[str, str]) -> list[st
         ConfigError: the run cannot be exported so, or an option is wrong.
         RunError: a file of the run is damaged, or the files cannot be written.
     """
-    if not isinstance(run.task, LLM):
-        return None
     form = _form(options)
     provenance = Provenance(options.get("base-id"), options.get("license"), split_values(options, "dataset"))
     threads = options.get("threads")

@@ -36,8 +36,8 @@ A language model fine-tuned for {objectives} with moft {version} (multi-objectiv
 Its licence and that of the training data apply to this model too.
 
 The policy averages the LoRA matrices of one model for each objective. Both A and B are averaged, so that their product has a
-part for each objective, and one for each two of them. Each part is an adapter here. Its scale is {scale}.
-This is exact at any weights.
+part for each objective, and one for each two of them. Each part is an adapter here. Its scale is the square of the weight, or
+the product of the two weights. This is exact at any weights.
 
 | id | adapter | scale |
 |---|---|---|
@@ -131,15 +131,14 @@ def write_gguf(file: Path, models: Sequence[LanguageModel], pair: tuple[int, int
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     layers = [dict(lora_layers(models[index].network)) for index in pair]
-    is_first = True
+    one = next(iter(layers[0].values()))
+    rank = one.r["default"] * len(set(pair))
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, one.scaling["default"] * rank)  # which llama.cpp divides by the rank
     for name, first in layers[0].items():
         both = [first, layers[1][name]]
         down = [each.lora_A["default"].weight.detach().float().cpu() for each in both]  # [r, in]
         up = [_rows_of(each.lora_B["default"].weight.detach().float().cpu(), name, config, architecture) for each in both]
         a, b = (down[0], up[0]) if pair[0] == pair[1] else (torch.cat(down), torch.cat(up[::-1], 1))
-        if is_first:
-            writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, first.scaling["default"] * len(a))  # which llama.cpp divides by rank
-            is_first = False
         target = tensor_names.get_name(name)
         if target is None:
             raise ConfigError(f"--as llama.cpp: llama.cpp has no tensor for {name}; leave it out of task.lora.targets.")
@@ -190,7 +189,6 @@ def _scale(weights: Mapping[str, float], names: Sequence[str], pair: tuple[int, 
 def _page(llm_run: LLMRun, adapters: Sequence[Mapping[str, str]], table: Sequence[Mapping[str, Any]], base: str) -> str:
     """The content of `README.md`."""
     names = llm_run.opened.names
-    scale = "the square of the weight, or the product of the two weights"
     lines = [f"| {number} | `{each['file']}` | {each['scale']} |" for number, each in enumerate(adapters)]
     cells = [[*each["weights"].values(), *(one["scale"] for one in each["lora"])] for each in table]
     rows = [f"| {' | '.join(f'{value:.4g}' for value in row)} |" for row in cells]
@@ -200,7 +198,6 @@ def _page(llm_run: LLMRun, adapters: Sequence[Mapping[str, str]], table: Sequenc
         objectives=", ".join(names),
         version=moft.__version__,
         base=base,
-        scale=scale,
         adapters="\n".join(lines),
         options=" \\\n".join(f"  --lora {each['file']}" for each in adapters),
         request=shlex.quote(json.dumps(request)),

@@ -70,12 +70,14 @@ def export_vllm(llm_run: LLMRun, out: Path, provenance: Provenance) -> list[str]
     path, gguf = base_path(llm_run.task.source)
     is_inside = gguf is not None or bool(llm_run.task.base_changes)
     fields = provenance.fields(path, llm_run.opened.folder.resolved_config())
+    if fields["base_model"] == NAME:
+        raise ConfigError(f"--for vllm: the base model is called {NAME!r}, as the policy is; state its name by --base-id.")
     template = llm_run.task.prompt_template()
     record = {
         "schema": SCHEMA,
         "moft": moft.__version__,
         "name": NAME,
-        "base": BASE if is_inside else provenance.base or _named_by_user(llm_run, fields["base_model"], path),
+        "base": BASE if is_inside else _named_by_user(llm_run, fields["base_model"], path),
         "base_name": fields["base_model"],
         "is_base_inside": is_inside,
         "dtype": str(model.network.dtype).removeprefix("torch."),
@@ -99,7 +101,7 @@ def export_vllm(llm_run: LLMRun, out: Path, provenance: Provenance) -> list[str]
             model.tokenizer.save_pretrained(str(folder / BASE))
         model.tokenizer.save_pretrained(str(folder / TOKENIZER))
         model.network.config.save_pretrained(str(folder / TOKENIZER))  # vLLM looks for it beside a tokenizer
-        (folder / TEMPLATE).write_text(_chat_template(template, is_embedded=bool(record["prefix"])), "utf-8")
+        (folder / TEMPLATE).write_text(_chat_template(template, record), "utf-8")
         (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
         _write_package(folder)
         has_picture = (llm_run.opened.folder.path / PICTURE).exists()
@@ -152,19 +154,18 @@ def _template(template: Template) -> dict[str, Any]:
     return {"kind": "format", "before": before, "after": after, **common}
 
 
-def _chat_template(template: Template, *, is_embedded: bool) -> str:
+def _chat_template(template: Template, record: Mapping[str, Any]) -> str:
     """What vLLM makes of messages; for a message with a whole prompt as embeddings, only their place."""
-    found = _template(template)
+    content = "(messages[0]['content'] if messages[0]['content'] is string else messages[0]['content'][0]['text'])"
+    found = record["template"]
     if found["kind"] == "chat":
-        own = template.tokenizer.get_chat_template()
+        own = str(template.tokenizer.get_chat_template())
     else:
         before, after = (json.dumps(found[side], ensure_ascii=False) for side in ("before", "after"))
-        content = "(messages[0]['content'] if messages[0]['content'] is string else messages[0]['content'][0]['text'])"
         own = f"{{{{ {before} ~ {content} ~ {after} }}}}"
-    if not is_embedded:
-        return str(own)
-    place = "messages[0]['content'] if messages[0]['content'] is string else messages[0]['content'][0]['text']"
-    return f"{{% if messages[0]['role'] == '{EMBEDDED}' %}}{{{{ {place} }}}}{{% else %}}{{{{ '' }}}}{own}{{% endif %}}"
+    if not record["prefix"]:
+        return own
+    return f"{{% if messages[0]['role'] == '{EMBEDDED}' %}}{{{{ {content} }}}}{{% else %}}{{{{ '' }}}}{own}{{% endif %}}"
 
 
 def _write_tensors(model: LanguageModel, conditioner: torch.nn.Module, record: Mapping[str, Any], folder: Path) -> None:

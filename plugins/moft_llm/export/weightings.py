@@ -88,8 +88,8 @@ def export_weightings(
         RunError: the run has no complete front for the card, or the files cannot be written.
     """
     model, prefix, _ = _served(llm_run, weightings[0])
-    changes = llm_run.task.base_changes
-    if changes or (prefix is not None and any(_differs(model, *_served(llm_run, each)) for each in weightings)):
+    changes, each_served = llm_run.task.base_changes, (_served(llm_run, each) for each in weightings)
+    if changes or (prefix is not None and any(own is not model or gates for own, _, gates in each_served)):
         why = "the base model was changed when it was loaded" if changes else "it has a prefix, and the model below differs"
         raise ConfigError(
             f"--weights: each weighting of this policy is a model of its own, because {why}. Export one at a time, or --for vllm."
@@ -142,8 +142,3 @@ def _served(llm_run: LLMRun, weighting: Weighting) -> tuple[LanguageModel, Tenso
     model, injected = unpack_assignment(assignment)
     prefix = None if injected.prefix is None else injected.prefix[0]
     return model, prefix, {layer: values[0] for layer, values in injected.gates.items()}
-
-
-def _differs(model: LanguageModel, other: LanguageModel, prefix: Tensor | None, gates: dict[str, Tensor]) -> bool:
-    """Whether what lies below the prefix of a weighting is another model than `model`."""
-    return other is not model or bool(gates)

@@ -100,10 +100,10 @@ def internal_error(request_id: str) -> ApiError:
 def add_error_answers(app: FastAPI) -> None:
     """Has the application answer every error in this shape."""
 
-    async def on_http(_: Request, error: Exception) -> JSONResponse:
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, HTTPException):
             raise error
-        return error_answer(error)
+        return error_answer(error if isinstance(error, ApiError) else _of_address(request, error))
 
     async def on_invalid(_: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RequestValidationError):
@@ -118,6 +118,17 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(MoftError, on_mistake)
+
+
+def _of_address(request: Request, error: HTTPException) -> HTTPException:
+    """The same error with a sentence, where no route has the address or the method of a request."""
+    path, headers = request.url.path, error.headers
+    if error.status_code == 404:
+        return ApiError(404, f"{path}: there is no such address; GET /openapi.json lists all.", code="not_found", headers=headers)
+    if error.status_code == 405:
+        text = f"{path}: takes {(headers or {}).get('Allow', 'other methods')}, not {request.method}."
+        return ApiError(405, text, code="method_not_allowed", headers=headers)
+    return error
 
 
 def _place(parts: tuple[int | str, ...]) -> str:

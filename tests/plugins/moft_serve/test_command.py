@@ -63,6 +63,7 @@ def test_other_machines_are_served_with_a_token_or_when_that_is_said(moft, finis
         (["{finished}", "{finished}"], "is served as 'run' already"),
         (["{nowhere}"], "nowhere"),
         (["{empty}"], "empty"),
+        (["{several}"], "several: is not a run folder, but holds some: network, trees; give one, such as"),
         (
             ["{finished}", "--host", "0.0.0.0"],
             "--host 0.0.0.0: whoever reaches this address could use the server; give --token-file",
@@ -74,7 +75,10 @@ def test_other_machines_are_served_with_a_token_or_when_that_is_said(moft, finis
 )
 def test_a_mistake_is_one_line(moft, finished, tmp_path, serving, words, message):
     (tmp_path / "empty").mkdir()
-    names = {"finished": finished, "nowhere": tmp_path / "nowhere", "empty": tmp_path / "empty"}
+    for name in ("trees", "network"):
+        (tmp_path / "several" / name).mkdir(parents=True)
+        (tmp_path / "several" / name / "config.yaml").touch()
+    names = {name: tmp_path / name for name in ("nowhere", "empty", "several")} | {"finished": finished}
     said = moft("serve", *(word.format(**names) for word in words))
     assert said.code == 2
     assert len(said.mistakes) == 1

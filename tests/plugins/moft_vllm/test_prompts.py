@@ -57,3 +57,5 @@ def test_a_template_that_takes_no_such_messages_is_told_in_one_line(tiny_models)
     prompts = Prompts({"kind": "chat", "adds_begin": False, "control_tokens": []}, tokenizer, None)
     with pytest.raises(RequestError, match=r"^messages: the chat template does not take them \(one line\)\.$"):
         prompts.of_chat({"messages": [{"role": "user", "content": "a"}]})
+    with pytest.raises(RequestError, match=r"^chat_template_kwargs: must be an object\.$"):
+        prompts.of_chat({"messages": [{"role": "user", "content": "a"}], "chat_template_kwargs": [1]})

@@ -163,6 +163,7 @@ def test_a_prompt_that_fills_the_context_is_refused(soft):
         (b'{"weights": [NaN, 1]}', "the body is not JSON (NaN is not a number in JSON)."),
         (b"\xff", "the body is not JSON ("),
         (b"[" * 100_000, "the body is not JSON (nested too deeply)."),
+        (rb'{"model": "moft:1,0", "prompt": "a\ud800"}', "the body is not JSON ('utf-8' codec can't encode character"),
     ],
 )
 def test_a_body_that_is_no_json_is_refused(content, told, soft):

@@ -150,6 +150,13 @@ def test_the_path_of_the_user_is_for_the_start_alone(tuned, tmp_path):
     assert metadata_load(tmp_path / "out" / "README.md")["base_model"] == Path(base).name
 
 
+def test_a_base_model_with_the_name_of_the_policy_is_refused(tuned, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("moft_llm.export.vllm_folder.NAME", Path(moft.open_run(tuned()).task.source["model"]).name)
+    capsys.readouterr()
+    assert main(["export", str(tuned()), str(tmp_path / "out"), "--for", "vllm"]) == 2
+    assert "as the policy is; state its name by --base-id.\n" in capsys.readouterr().err
+
+
 def test_requests_are_served_from_the_folder(exported):
     served = open_served(exported("both"))
     body = {"model": "moft:0.2,0.8", "messages": [{"role": "user", "content": "Day 3: "}]}

@@ -149,11 +149,19 @@ def test_a_bug_is_told_in_the_log_alone(client, ask, lines, monkeypatch):
     assert lines[1]["status"] == 500
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/v1/score", 405)])
-def test_other_errors_have_the_shape_too(client, method, path, status):
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/nothing", 404, "/nothing: there is no such address; GET /openapi.json lists all."),
+        ("GET", "/v1/score", 405, "/v1/score: takes POST, not GET."),
+    ],
+)
+def test_an_address_or_method_without_a_route_is_told(client, method, path, status, message):
     answer = client().request(method, path)
     assert answer.status_code == status
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert answer.json()["error"]["message"] == message
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
 
 
 def test_metrics_count_requests_by_route_model_and_status(client, ask):
