@@ -14,7 +14,9 @@ from moft.hooks.plugin_manager import Plugins
 __all__ = ["Resolved", "building_mistakes", "component", "resolve"]
 
 
-def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, homes: Sequence[Path] = ()) -> Resolved:
+def resolve(
+    annotation: Any, value: Any, plugins: Plugins, path: str = "", *, homes: Sequence[Path] = (), late: Sequence[str] = ()
+) -> Resolved:
     """A config value checked against an annotation, its components selected, nothing built yet.
 
     Args:
@@ -23,12 +25,14 @@ def resolve(annotation: Any, value: Any, plugins: Plugins, path: str = "", *, ho
         plugins: where components come from.
         path: of the value in the config, as the user typed it; messages begin with it.
         homes: the folders that a relative `PathOrName` is looked up in; none leaves it unchanged, and so does `Path()`.
+        late: paths of factories whose settings are built when they are called first. Packages that are missing there are told
+            then.
 
     Raises:
         ConfigError: the value has mistakes; one line each.
         PluginError: a component cannot be imported, or a config cannot fill its signature; mistakes follow.
     """
-    resolver = Resolver(plugins, homes)
+    resolver = Resolver(plugins, homes, late)
     try:
         resolved = resolver.value(shape_of(annotation), value, path)
     except Unsupported as error:

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from moft.config.deferred_component import DeferredComponent, raise_with_path
 from moft.config.error_messages import shown, words_of_shape
@@ -23,7 +23,7 @@ from moft.config.setting_annotations import (
 )
 from moft.config.signature import Parameter, fields_of, signature_of
 from moft.config.value_validation import validated
-from moft.errors import PluginError
+from moft.errors import ConfigError, PluginError
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import SINGULAR
 from moft.renames import new_name
@@ -55,14 +55,15 @@ class Resolver:
     Args:
         plugins: where components come from.
         homes: the folders that a relative `PathOrName` is looked up in; none leaves it unchanged.
+        late: paths of factories, as of `resolve`.
 
     Attributes:
         mistakes: of the user, one line each.
         faults: of plugins.
     """
 
-    def __init__(self, plugins: Plugins, homes: Sequence[Path]) -> None:
-        self.plugins, self.homes = plugins, homes
+    def __init__(self, plugins: Plugins, homes: Sequence[Path], late: Sequence[str] = ()) -> None:
+        self.plugins, self.homes, self.late = plugins, homes, late
         self.mistakes: list[str] = []
         self.faults: list[PluginError] = []
         self.parents: list[tuple[Any, str]] = []  # the mappings and lists around the value, with their paths
@@ -123,7 +124,11 @@ class Resolver:
         except PluginError as error:
             return self._mistake(path, str(error))
         if offer.requirement:
-            return self._mistake(path, f"{kind} {name!r} {offer.requirement}")
+            told = f"{kind} {name!r} {offer.requirement}"
+            if not any(f"{path}.".startswith(f"{late}.") for late in self.late):
+                return self._mistake(path, told)
+            missing = _missing(f"[{path}] {told}")
+            return Resolved(given, lambda: missing if shape.is_factory else missing())
         owner = f"{kind} {name!r} of plugin {offer.origin}"
         target = offer.load()
         signature = signature_of(target, owner)
@@ -142,9 +147,11 @@ class Resolver:
         if parts is None:
             return None
 
+        def built() -> dict[str, Any]:
+            return {key: part.make() for key, part in parts.items()}
+
         def make() -> Any:
-            built = {key: part.make() for key, part in parts.items()}
-            later = DeferredComponent(target, **built)
+            later = DeferredComponent(_built_late(target, built)) if path in self.late else DeferredComponent(target, **built())
             later.path, later.owner = path, owner
             return later if shape.is_factory else later()
 
@@ -250,6 +257,21 @@ class Resolver:
         if not fitting and (plain or len(others) > 1):
             return self._mistake(path, f"must be {words_of_shape(shape)}, got {shown(value)}.")
         return self.value((fitting or others)[0], value, path)
+
+
+def _missing(told: str) -> Callable[..., Any]:
+    """Stands for a component whose packages are not installed."""
+
+    def refuse(*arguments: Any, **settings: Any) -> NoReturn:
+        raise ConfigError(told)
+
+    return refuse
+
+
+def _built_late(target: Callable[..., Any], built: Callable[[], dict[str, Any]]) -> Callable[..., Any]:
+    """A component whose settings are built once, when it is called first."""
+    settings = functools.cache(built)
+    return lambda *arguments, **others: target(*arguments, **settings(), **others)
 
 
 def _named(value: Any, default: Default | None) -> Any:

@@ -71,6 +71,7 @@ def serve(
         raise ConfigError(f"moft serve needs the package {missing[0]}: pip install 'moft[serve]'.")
     import torch
 
+    from moft.api import TextEngineSettings
     from moft_serve.application import application
     from moft_serve.http.limits import Limits
     from moft_serve.http.logs import log, set_up_logs
@@ -97,12 +98,11 @@ def serve(
         shutdown_timeout=shutdown_timeout,
         max_tokens=max_tokens,
         max_texts=max_texts,
-        text_rows=text_rows,
-        text_queue=text_queue,
         text_timeout=text_timeout,
     )
+    texts = TextEngineSettings(rows=text_rows, queue=text_queue, threads=threads)
     set_up_logs(log_format.value)
-    open_served = opener(context.obj, trust=trust, limits=limits, threads=threads)
+    open_served = opener(context.obj, trust=trust, texts=texts)
     with bound_socket(host, port) as listening:  # now, so that a taken port is told at once, and early requests wait
         address = listening.getsockname()
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]

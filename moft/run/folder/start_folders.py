@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,16 @@ ABOVE = 3
 """Folders above a run that are looked in: `runs/NAME` and the runs of a sweep lie two or three below where they began."""
 
 
-def placements(folder: RunFolder, config: Mapping[str, Any], plugins: Plugins) -> list[tuple[Path, Resolved]]:
+def placements(
+    folder: RunFolder, config: Mapping[str, Any], plugins: Plugins, *, late: Sequence[str] = ()
+) -> list[tuple[Path, Resolved]]:
     """The settings of a run with its relative paths as they exist from each folder that it may have begun in.
 
     Args:
         folder: of the run. It may have been copied or moved, alone or with its data.
         config: resolved.
         plugins: offer the components.
+        late: as of `resolve`.
 
     Returns: for each way to read the paths, the folder that they start from, or `Path()` for the working folder, and the
         settings. The recorded folder comes first. A path that does not exist there is looked for in the others.
@@ -41,12 +44,12 @@ def placements(folder: RunFolder, config: Mapping[str, Any], plugins: Plugins) -
     """
     recorded = recorded_home(folder)
     if recorded is None:  # a policy opens without it
-        return [(Path(), resolve(RunSettings, config, plugins))]
+        return [(Path(), resolve(RunSettings, config, plugins, late=late))]
     homes = folders_to_look_in(folder, recorded)
     orders = [(home, *(other for other in homes if other != home)) for home in homes]
     found: dict[str, tuple[Path, Resolved]] = {}
     for order in (*orders, (recorded,)):  # the last one for names on a hub that are also those of folders there
-        resolved = resolve(RunSettings, config, plugins, homes=order)
+        resolved = resolve(RunSettings, config, plugins, homes=order, late=late)
         found.setdefault(json.dumps(resolved.plain, sort_keys=True), (order[0], resolved))
     return list(found.values())
 

@@ -39,6 +39,9 @@ from moft.run.run_config import register_trusted
 from moft.run.run_settings import RunSettings, plugin_files
 from moft.types import Batches, Tradeoff, betas_of
 
+_FOR_MEASURING = ("profile.evaluator", "profile.validation_evaluator")
+"""Settings that only measuring needs; whoever scores or generates needs neither their packages nor their models."""
+
 Weights: TypeAlias = Sequence[float] | Mapping[str, float] | str
 """Of one tradeoff: in the order of the objectives, by their names, or as text as on the command line, such as a choice's name."""
 
@@ -353,7 +356,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
         copies = recorded_copies(folder, plugin_files(config.get("plugins", ())))
         register_trusted(copies, plugins, trust=trust, is_preferred=True)  # the run was trained with them, not with newer ones
         without_trackers = {**config, "trackers": []}  # which are for training, and may need secrets
-        ways = placements(folder, without_trackers, plugins)
+        ways = placements(folder, without_trackers, plugins, late=_FOR_MEASURING)
         candidates: list[RunSettings] = [way.make() for _, way in (by_data(folder, ways) if is_measured else ways)]
     except (ConfigError, PluginError) as error:
         raise RunError(f"{path}: cannot be opened: {error}{missing_plugins(folder, plugins)}") from error

@@ -19,8 +19,6 @@ class Limits:
         shutdown_timeout: seconds that a stop waits for the requests that were accepted.
         max_tokens: of a generated text.
         max_texts: that a request may ask for.
-        text_rows: texts that a run generates together.
-        text_queue: texts that may wait for that; more get 429.
         text_timeout: seconds until the texts of a request get 504.
     """
 
@@ -33,6 +31,4 @@ class Limits:
     shutdown_timeout: float = 30.0
     max_tokens: int = 1_024
     max_texts: int = 16
-    text_rows: int = 32
-    text_queue: int = 256
     text_timeout: float = 300.0

@@ -16,7 +16,6 @@ import numpy as np
 from moft import ConfigError, MoftError, open_run
 from moft.api import ReadsArrays, TextEngineSettings
 from moft_serve.http.errors import ApiError
-from moft_serve.http.limits import Limits
 from moft_serve.http.logs import log
 
 if TYPE_CHECKING:
@@ -123,7 +122,11 @@ def paths_by_name(words: Sequence[str]) -> dict[str, Path]:
 
 
 def opener(
-    plugins: Plugins, *, trust: bool, device: str = "auto", limits: Limits | None = None, threads: int | None = None
+    plugins: Plugins,
+    *,
+    trust: bool,
+    device: str = "auto",
+    texts: TextEngineSettings = TextEngineSettings(),  # noqa: B008 - a frozen record
 ) -> Opener:
     """What opens runs.
 
@@ -131,15 +134,12 @@ def opener(
         plugins: that are loaded.
         trust: the user trusts the plugin files of the runs.
         device: `auto` or `cpu`.
-        limits: of texts; None for those by default.
-        threads: that generate text; None for those that suit the model.
+        texts: how many are generated at once, and how.
     """
-    limits = limits or Limits()
-    settings = TextEngineSettings(rows=limits.text_rows, queue=limits.text_queue, threads=threads)
 
     def open_served(name: str, path: Path) -> Served:
         run = open_run(path, device=device, trust=trust, plugins=plugins)
-        if (engine := _engine(run, plugins, settings)) is not None:
+        if (engine := _engine(run, plugins, texts)) is not None:
             return Served(name, path, run, None, _choices(run, name), _outcomes(run, name), engine=engine)
         if not isinstance(run.task, ReadsArrays):
             raise ConfigError(f"{path}: `moft serve` takes rankers and language models, and this run's task is neither.")

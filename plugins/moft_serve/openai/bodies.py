@@ -61,7 +61,9 @@ class TextBody(WishfulSteering):
     stop: Annotated[Any, AfterValidator(_stops), WithJsonSchema({"anyOf": [{"type": "string"}, _TEXTS, {"type": "null"}]})] = (
         Field((), description="Up to 16 strings that end the text, and are no part of it.")
     )
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="The same seed gives the same text; null draws one.")
+    seed: int | None = Field(
+        None, ge=-(2**63), lt=2**63, description="The same seed gives the same text, except for rounding; null draws one."
+    )
     max_tokens: int | None = Field(None, ge=1, description="The most tokens of a text.")
     temperature: float | None = Field(1.0, ge=0, le=2, description="Of sampling, not the dial; 0 takes the likeliest token.")
     top_p: float | None = Field(1.0, gt=0, le=1, description="Sample from the likeliest tokens with this probability together.")

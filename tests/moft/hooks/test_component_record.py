@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from moft import Component, ConfigError, hookimpl
-from moft.api import Loss, component
+from moft.api import Factory, Loss, component
+from moft.config.build_component import resolve
 from moft.hooks.plugin_manager import Plugins
 from moft.hooks.registry import Offer
 
@@ -47,6 +48,16 @@ def test_a_config_that_names_the_component_is_told_of_the_package():
     plugins.register(Offers(), "toys")
     with pytest.raises(ConfigError, match=r"^--loss: loss 'far' needs the package a_package_that_is_not_there: pip install"):
         component(Loss, "far", plugins, "--loss")
+
+
+def test_a_package_that_a_late_factory_needs_is_told_when_it_is_called():
+    plugins = Plugins()
+    plugins.register(Offers(), "toys")
+    made = resolve(dict[str, Factory[Loss]], {"late": "far"}, plugins, late=("late",)).make()
+    with pytest.raises(ConfigError, match=r"^\[late\] loss 'far' needs the package a_package_that_is_not_there: pip install"):
+        made["late"]()
+    with pytest.raises(ConfigError, match=r"^later: loss 'far' needs the package"):
+        resolve(dict[str, Factory[Loss]], {"later": "far"}, plugins, late=("late",))
 
 
 def test_the_language_model_task_names_its_extra(moft, monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import moft
 import moft_ltr
 from moft.api import Tradeoff
+from moft.config.yaml12 import load
 from moft.errors import ConfigError, DataError, RunError, ShapeError
 from moft.hooks.plugin_manager import Plugins
 from moft.run.policy.measure import measure
@@ -90,6 +92,23 @@ def test_a_file_that_a_run_was_trained_by_goes_before_what_was_installed_since(f
     indicators = open_run(run, plugins, device="cpu", trust=True).settings.profile.indicators
     assert [one.meaning == "nothing" for one in indicators] == [one.name == "spacing" for one in indicators]
     assert any(one.name == "spacing" for one in indicators)
+
+
+def test_a_scorer_that_is_not_installed_is_missing_when_the_run_is_measured_only(
+    finished: Path, lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, plugins = shutil.copytree(finished, tmp_path / "run"), Plugins()
+    plugins.load()
+    config = load((run / "config.yaml").read_text())
+    names = moft.open_run(finished, device="cpu").names
+    config["profile"]["evaluator"] = {"name": "generation", "scorers": dict.fromkeys(names, "vader")}
+    (run / "config.yaml").write_text(json.dumps(config))
+    monkeypatch.setitem(sys.modules, "vaderSentiment", None)
+    opened = open_run(run, plugins, device="cpu")
+    assert len(opened.scores(lists / "test.txt", [1.0, *[0.0] * (len(names) - 1)]))
+    told = rf"^\[profile\.evaluator\.scorers\.{names[0]}\] scorer 'vader' needs the package vaderSentiment: pip install"
+    with pytest.raises(ConfigError, match=told):
+        measure(opened, opened.settings.profile)
 
 
 def test_weights_by_name_are_those_in_order(finished: Path, lists: Path) -> None:

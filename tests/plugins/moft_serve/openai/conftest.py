@@ -9,11 +9,13 @@ import httpx2
 import openai
 import pytest
 
+from moft.api import TextEngineSettings
 from moft_serve.application import application
 from moft_serve.http.limits import Limits
 from moft_serve.models.served_models import Models, opener
 
-LIMITS = Limits(max_tokens=64, max_texts=8, text_rows=4, text_queue=12)
+LIMITS = Limits(max_tokens=64, max_texts=8)
+TEXTS = TextEngineSettings(rows=4, queue=12)
 
 
 @pytest.fixture(scope="package")
@@ -23,7 +25,7 @@ def served(tuned, tmp_path_factory):
 
     plugins = Plugins()
     plugins.load(disable=["console"])
-    open_served = opener(plugins, trust=False, device="cpu", limits=LIMITS)
+    open_served = opener(plugins, trust=False, device="cpu", texts=TEXTS)
     models = Models([open_served("tiny", tuned())])
     yield SimpleNamespace(app=application(models, open_served, limits=LIMITS), models=models, open=open_served, limits=LIMITS)
     for one in models:
