@@ -161,11 +161,11 @@ def rule_of(candidates: Candidates, wish: Wish, *, samples: int, new_lists: int 
 def select(rule: Rule, confidence: float) -> Selected:
     """The candidate with the largest goal among those that keep every bound by a margin.
 
-    The margin is the smallest with which the same selection, made in samples of the lists, loses no more of its excess over the
-    bounds, from its sample to a sample of new data, than the selected candidate has, as often as is asked. So it covers the error
-    of the means, several bounds at once, and that the best of many was taken. That the excess is compared, and not how often
-    samples keep the bounds, is because a search measures most where the lists have the bound: there the selected candidate is
-    closer to it than those that samples select.
+    The margin is the smallest that keeps the promise when the same selection is made in samples of the lists. What it selects
+    there has a smaller excess over the bounds in a sample of new data. In as large a share of samples as is asked, this loss has
+    to be at most the excess of the selected candidate. So the margin covers the error of the means, several bounds at once, and
+    that the best of many was taken. Losses are compared, and not whether samples keep the bounds, because a search measures most
+    at the bound of the whole lists: there, the selected candidate is closer to its bound than those that samples select to theirs.
 
     Where no candidate keeps such a margin, it is the safest one that keeps all bounds, or else the one that misses them by the
     least, in shares of the reachable range, without a promise. A confidence is never above that of the sign test: if every list

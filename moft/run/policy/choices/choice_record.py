@@ -193,7 +193,7 @@ def _in_the_way(found: Found, wish: Wish, known: Estimates) -> Sequence[str]:
         return sentences
     count = len(candidates.values)
     return [
-        f"None of {count:,} measured tradeoffs keeps all bounds at once, and some might: --measurements takes a larger number."
+        f"None of {count:,} measured tradeoffs keeps all bounds at once, though others might: --measurements takes more of them."
     ]
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from moft.engine.choices.search import DRAWN, DialledWeights, scattered
+from moft.engine.choices.selection import Candidates
 from moft.engine.choices.wish import Bound, Wish
 from moft.engine.choices.wish_settings import WishSettings, wish_of
 from moft.errors import ConfigError
@@ -77,15 +77,14 @@ def predicted_choice(
 def _best(outcomes: MeasuredOutcomes, wish: Wish, places: DialledWeights) -> tuple[int, list[Bound]]:
     """The row of the best of some tradeoffs, and the bounds that it misses."""
     means, names = outcomes.predict(places.weights, places.dials), outcomes.names.names
-    base = means.new_tensor(outcomes.measured["base"])
-    reached = torch.cat([means.new_tensor(outcomes.measured["means"]), base.unsqueeze(0)])  # [n + 1, outcomes]
-    low, high = reached.amin(0), reached.amax(0)
+    measured, base = means.new_tensor(outcomes.measured["means"]), means.new_tensor(outcomes.measured["base"])
+    known = Candidates.of(names, measured.unsqueeze(1), base.unsqueeze(0))  # the means, as the values of one list
+    low, high = known.reach
     goal = wish.goal.of(means, low, high)
     if not wish.bounds:
         return int(goal.argmax()), []
     columns = [names.index(bound.outcome) for bound in wish.bounds]
-    least = [_least(bound, base[column], high[column]) for bound, column in zip(wish.bounds, columns, strict=True)]
-    gaps = means[:, columns] - torch.stack(least)  # [q, bounds]
+    gaps = means[:, columns] - means.new_tensor([known.threshold(bound) for bound in wish.bounds])  # [q, bounds]
     errors = means.new_tensor([outcomes.errors[column] for column in columns])
     for margin in (errors, torch.zeros_like(errors)):
         is_kept = (gaps >= margin).all(1)
@@ -94,9 +93,3 @@ def _best(outcomes: MeasuredOutcomes, wish: Wish, places: DialledWeights) -> tup
     size = (high - low)[columns].clamp(min=1e-12)
     row = int((gaps / size).amin(1).argmax())
     return row, [bound for bound, gap in zip(wish.bounds, gaps[row].tolist(), strict=True) if gap < 0]
-
-
-def _least(bound: Bound, base: Tensor, best: Tensor) -> Tensor:
-    """The least mean that a bound asks for."""
-    anchor = {None: torch.ones_like(base), "base": base, "best": best}[bound.anchor]
-    return bound.value * anchor
