@@ -20,6 +20,7 @@ from moft_serve.http.logs import log
 _KEPT = 75
 """Seconds that an idle connection is kept open: longer than load balancers keep theirs, which is 60 for most."""
 _BACKLOG = 2048
+_BUFFER = 2**20
 _STEP = 0.02
 """Seconds between two looks at whether all requests are answered."""
 
@@ -44,7 +45,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
     """
     try:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        return listening
     except (OSError, OverflowError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]  # Python adds the address to it
         raise ConfigError(f"{host}:{port}: cannot be listened on ({reason.lower()}); choose another --port or --host.") from error

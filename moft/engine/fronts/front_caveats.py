@@ -24,8 +24,11 @@ def missing_values(measured: ListValues, objectives: Sequence[str], split: str, 
 
 def substitutions(policy: Policy, tradeoffs: Tradeoff, objectives: Sequence[str]) -> tuple[str, ...]:
     """For each row of weights that the policy has no model for, a sentence that says which weights were served instead."""
+    nearest = policy.served(tradeoffs)
+    if nearest is tradeoffs:
+        return ()
     asked = tradeoffs.expand(len(tradeoffs)).weights.cpu()
-    served = policy.served(tradeoffs).expand(len(tradeoffs)).weights.cpu()
+    served = nearest.expand(len(tradeoffs)).weights.cpu()
     rows = ((asked - served).abs().amax(1) > _SAME).nonzero().flatten().tolist()
     pairs = dict.fromkeys((_in_words(asked[row], objectives), _in_words(served[row], objectives)) for row in rows)
     return tuple(f"Weights {one}: no model was trained for these; the nearest one, for {other}, is used." for one, other in pairs)

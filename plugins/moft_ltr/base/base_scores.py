@@ -357,7 +357,7 @@ class BaseScores:
                 f"[task.base.columns] the LightGBM model reads {expected} features, but it gets {len(numbers)} columns; "
                 "list its columns in order."
             )
-        for number in numbers:
+        for number in numbers[(numbers < 0) | (numbers >= part.data.columns)]:  # of which there is none, as a rule
             column_number(part.data, int(number) + 1, "task.base.columns")
         return numbers
 
