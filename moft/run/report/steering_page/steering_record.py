@@ -132,10 +132,21 @@ def _source(
     surrogate: OutcomeSurrogate,
     errors: Sequence[float],
 ) -> dict[str, Any]:
-    """Outcomes that belong together, as they were measured on the same lists."""
+    """Outcomes that belong together, as they were measured on the same lists; of two that are each other's negative, the first."""
+    columns = list(zip(base["values"], *(point["values"] for point in points), strict=True))
+    mirrored = [any(column) and tuple(-value for value in column) in columns[:k] for k, column in enumerate(columns)]
+
+    def kept(row: Sequence[Any]) -> list[Any]:
+        return [value for value, is_mirrored in zip(row, mirrored, strict=True) if not is_mirrored]
+
+    def cut(entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**entry, "values": kept(entry["values"]), "ci": None if entry["ci"] is None else kept(entry["ci"])}
+
+    given = surrogate.parameters()
+    predicts = {"factors": [kept(row) for row in given["factors"]], "middle": kept(given["middle"]), "scale": kept(given["scale"])}
     return {
-        **{"split": split, "kind": kind, "lists": lists, "names": list(names), "points": list(points), "base": dict(base)},
-        **{"surrogate": surrogate.parameters(), "error": list(errors)},
+        **{"split": split, "kind": kind, "lists": lists, "names": kept(names), "points": [cut(point) for point in points]},
+        **{"base": cut(base), "surrogate": {**given, **predicts}, "error": kept(errors)},
     }
 
 

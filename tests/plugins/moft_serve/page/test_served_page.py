@@ -104,6 +104,20 @@ def test_a_query_is_ranked_live_at_base_current_and_pinned(page, address, served
         assert cell == f"{before.index(name) + 1} {words}"
 
 
+def test_the_ranking_is_seen_while_sliders_move(page, address):
+    show(page, address, "weights=1,0")
+    slider, ranking, front = (page.locator(each).bounding_box() for each in ("#weight-0", "#live tbody tr >> nth=0", "#front"))
+    assert slider["x"] < front["x"] < ranking["x"]
+    assert max(slider["y"], ranking["y"]) < 600
+    page.set_viewport_size({"width": 360, "height": 740})
+    try:
+        tops = [page.locator(each).bounding_box()["y"] for each in ("#dial", "#live tbody", "#front")]
+        assert tops == sorted(tops)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    finally:
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_a_drag_asks_for_the_newest_only(page, address):
     show(page, address, "weights=0.5,0.5")
     page.evaluate("""() => {
@@ -157,6 +171,7 @@ def test_a_query_of_the_user_is_ranked_or_refused_in_a_sentence(page, address, s
         ("1,2\n3", "Row 2 has 1 values, and the first row has 2."),
         ("[1, 2]", "The JSON is not a list of rows"),
         ("[[1", "The rows are not JSON."),
+        (f"query,{','.join(names)}\n7{',1' * len(names)}", "the run has no feature 'query'; remove it."),
         ("1,2\n3,4", f"has 2 values, and the run has {len(names)} features"),
     ]:
         page.locator("#own-query").fill(text)

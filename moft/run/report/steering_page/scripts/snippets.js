@@ -16,6 +16,15 @@ function pythonText(text) {
   return JSON.stringify(text);
 }
 
+/** The address of the server; of a page without one, where `moft serve` is unless told otherwise. */
+function originOf(data) {
+  return data.origin ?? "http://127.0.0.1:8000";
+}
+
+function modelOf(data) {
+  return data.model ?? data.name;
+}
+
 function dialOf(state) {
   return Number(state.dial.toPrecision(4));
 }
@@ -39,18 +48,30 @@ export function commandOf(state, data) {
   return `${use[0]} --weights ${shellWord(weights)} --dial ${dialOf(state)}`;
 }
 
-/** The same in Python. */
+/** The same in Python; texts come from a server, through the package openai. */
 export function pythonOf(state, data) {
-  const lines = ["import moft", "", `run = moft.open_run(${pythonText(data.place)})`];
-  if (state.by === "outcomes") {
+  const isWish = state.by === "outcomes";
+  const { weights, dial } = steering(state, data);
+  const opened = ["import moft", "", `run = moft.open_run(${pythonText(data.place)})`];
+  if (isWish) {
     const bounds = state.bounds.map((bound) => pythonText(boundText(bound))).join(", ");
-    lines.push(`choice = run.choose(keep=[${bounds}], maximise=${pythonText(state.maximise)}, name="mine")`);
-    return [...lines, 'scores = run.scores("DATA", choice.name)'].join("\n");
+    opened.push(`choice = run.choose(keep=[${bounds}], maximise=${pythonText(state.maximise)}, name="mine")`);
   }
-  const weights = named(state, data)
-    .map(([name, weight]) => `${pythonText(name)}: ${weight}`)
-    .join(", ");
-  return [...lines, `scores = run.scores("DATA", {${weights}}, dial=${dialOf(state)})`].join("\n");
+  const table = `{${Object.entries(weights).map(([name, weight]) => `${pythonText(name)}: ${weight}`).join(", ")}}`;
+  if (!data.isText)
+    return [...opened, `scores = run.scores("DATA", ${isWish ? "choice.name" : `${table}, dial=${dial}`})`].join("\n");
+  return [
+    ...(isWish ? [...opened, ""] : []),
+    "from openai import OpenAI",
+    "",
+    `client = OpenAI(base_url=${pythonText(`${originOf(data)}/v1`)}, api_key="none")`,
+    "answer = client.chat.completions.create(",
+    `    model=${pythonText(modelOf(data))},`,
+    '    messages=[{"role": "user", "content": "PROMPT"}],',
+    `    extra_body={"weights": ${isWish ? "choice.weights" : table}, "dial": ${isWish ? "choice.dial" : dial}},`,
+    ")",
+    "print(answer.choices[0].message.content)",
+  ].join("\n");
 }
 
 /** The part of a request's body that steers. */
@@ -60,8 +81,7 @@ export function steering(state, data) {
 
 /** A request to a server of the run; for a ranker with an example that the server makes up. */
 export function requestOf(state, data) {
-  const origin = data.origin ?? "http://127.0.0.1:8000";
-  const model = data.model ?? data.name;
+  const [origin, model] = [originOf(data), modelOf(data)];
   const send = `-H ${shellWord("Content-Type: application/json")} -d`;
   if (data.isText) {
     const body = { model, messages: [{ role: "user", content: "PROMPT" }], ...steering(state, data) };

@@ -149,6 +149,19 @@ def test_a_wish_is_fulfilled_and_its_bound_drawn(opened):
     assert re.fullmatch(r"Reachable within the other bounds: 0\.\d{4} to 0\.\d{4}\. Base 0\.5000, now 0\.\d{4}\.", reach)
 
 
+def test_what_is_shown_keeps_the_bounds_and_can_be_reached(opened, made_data):
+    (source,) = made_data(2, dials=(1.0,))["sources"]
+    for point in source["points"]:
+        point["values"][0] -= 0.05  # below what is predicted there
+    script = joined_modules(SCRIPTS / "outcomes" / "wishes.js") + joined_modules(SCRIPTS / "outcomes" / "estimates.js")
+    make = "estimates = new Estimates(source); wish = new Wishes(estimates, 2, [1, 64], each => each).fulfilled([bound], bound.name)"
+    call = f"([source, bound]) => {{ {script}; const {make}; return [wish, estimates.of(wish.weights, wish.dial).values]; }}"
+    wish, values = opened(4).evaluate(call, [source, {"name": "objective 1", "value": 0.62, "anchor": None}])
+    assert wish["isKept"]
+    assert values[0] >= 0.62
+    assert all(low <= value <= high for (low, high), value in zip(wish["reachable"], values, strict=True))
+
+
 def test_a_wish_that_cannot_be_fulfilled_says_what_stands_in_the_way(opened):
     page = opened(4, fragment="by=outcomes&keep=main+%3E%3D+95%25+of+base&keep=objective+1+%3E%3D+0.6&maximise=objective+2")
     assert "Not all bounds can be kept." in page.locator("#wish-says").inner_text()
@@ -250,6 +263,28 @@ def test_the_state_can_be_taken_away(opened):
     page.get_by_role("button", name="Copy: Command line").click()
     expect(page.locator("#said")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#as-command").inner_text()
+
+
+@pytest.mark.parametrize("by", ["weights", "outcomes"])
+def test_python_has_a_language_model_answer(opened, made_data, by):
+    state = {"by": by, "weights": [0.25, 0.75], "dial": 2, "maximise": "main"}
+    state["bounds"] = [{"name": "objective 1", "value": 0.5, "anchor": None}]
+    script = joined_modules(SCRIPTS / "snippets.js")
+    text = opened(4).evaluate(f"words => {{ {script}; return pythonOf(...words); }}", [state, made_data(2, is_text=True)])
+    compile(text, "page", "exec")
+    given = '{"objective 1": 0.25, "objective 2": 0.75}, "dial": 2' if by == "weights" else 'choice.weights, "dial": choice.dial'
+    assert f'extra_body={{"weights": {given}}},' in text
+    assert ("run.choose" in text, "run.scores" in text) == (by == "outcomes", False)
+
+
+def test_controls_stay_in_view_while_the_page_is_scrolled(opened):
+    page = opened(10)
+    page.evaluate("scrollTo(0, 700)")
+    settle(page)
+    box = page.locator(".controls").bounding_box()
+    assert (box["y"], box["height"]) == (0, WIDE["height"])
+    page.locator("#dial").scroll_into_view_if_needed()
+    assert page.evaluate("scrollY") == 700
 
 
 def test_it_follows_the_colours_of_the_system(opened):

@@ -73,6 +73,23 @@ def test_what_was_measured_for_choices_comes_first_with_the_intervals_of_the_cho
     assert told["values"] == {"validation": {"objective 1": 0.6, "objective 2": 0.6, "main": 0.3}}
 
 
+def test_of_an_outcome_and_its_negative_one_is_there(made_front, made_choice):
+    front = made_front(2)
+    for entry in (front["base"], *front["points"]):
+        entry["more"] = {"minus main": -entry["main"], "length": 0.0}
+    places = scattered(2, 20, (0.125, 64.0), 0)
+    means = torch.stack([places.weights[:, 0], places.weights[:, 1], 1 / places.dials, -1 / places.dials], dim=1).double()
+    surrogate = OutcomeSurrogate(places.weights, places.dials, means, torch.zeros(4, dtype=torch.float64))
+    names = ["objective 1", "objective 2", "main", "minus main"]
+    outcomes = {"names": names, "surrogate": surrogate.record(), "error": [0.1, 0.2, 0.3, 0.3]}
+    first, second = recorded(front, [*names, "length"], outcomes=outcomes)["sources"]
+    assert (first["names"], second["names"]) == (names[:3], [*names[:3], "length"])
+    for source, count in ((first, 3), (second, 4)):
+        given = source["surrogate"]
+        rows = [*given["factors"], *(point["values"] for point in source["points"]), source["base"]["values"]]
+        assert {len(row) for row in (*rows, given["middle"], given["scale"], source["error"])} == {count}
+
+
 def test_its_parameters_predict_what_the_surrogate_does(made_front):
     places = scattered(3, 40, (0.125, 64.0), 3)
     means = torch.stack([places.weights[:, 0] * 3, places.dials.log(), torch.ones(40)], dim=1).double()

@@ -4,9 +4,6 @@ import { at, make, setText, setValue } from "../dom.js";
 import { short } from "../numbers.js";
 import { moved } from "../state/simplex.js";
 
-/** Objectives whose sliders fit into a window, and stay there while the page is scrolled. */
-const SMALL = 6;
-
 export function weightControls(store) {
   const { objectives } = store.data;
   const rows = objectives.map((name, index) => weightRow(store, name, index));
@@ -22,7 +19,6 @@ export function weightControls(store) {
     update(now) {
       const { state, current, data } = now;
       for (const input of mode) input.checked = input.value === state.by;
-      Object.assign(at("steer").dataset, { by: state.by, size: objectives.length <= SMALL ? "small" : "large" });
       at("sliders").disabled = state.by === "outcomes";
       at("wish").hidden = state.by !== "outcomes";
       at("equal").hidden = state.by === "outcomes" || objectives.length < 2;

@@ -6,7 +6,7 @@ import { pairGrid } from "./pair_grid.js";
 import { parallelAxes } from "./parallel_axes.js";
 
 const MOST_PAIRED = 4;
-const NARROW = 640;
+const NARROW = 440;
 const RECOLOURED_AFTER = 120;
 const CONFIG = { displayModeBar: false, responsive: false, showTips: false };
 

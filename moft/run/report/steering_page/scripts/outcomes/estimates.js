@@ -29,10 +29,15 @@ export class Estimates {
       const ends = (end) => own.ci.map((bounds, k) => (bounds === null ? own.values[k] : bounds[end]));
       return { values: own.values, low: ends(0), high: ends(1), isMeasured: true };
     }
-    const values = own === null ? this.surrogate.predict(weights, dial) : own.values;
+    const values = this.valuesAt(weights, dial);
     const sides = [0, 1].map((side) => this.halfWidths(weights, dial, side, own === null));
     const [low, high] = [values.map((value, k) => value - sides[0][k]), values.map((value, k) => value + sides[1][k])];
     return { values, low, high, isMeasured: own !== null };
+  }
+
+  /** The values alone. */
+  valuesAt(weights, dial) {
+    return this.measured(weights, dial)?.values ?? this.surrogate.predict(weights, dial);
   }
 
   /** The point that was measured there; null if none was. */

@@ -47,7 +47,7 @@ export class Wishes {
     if (this.known === null) {
       const random = seeded(1);
       const { points } = this.estimates.source;
-      this.known = points.map(({ weights, dial, values }) => ({ weights, dial, values }));
+      this.known = points.map(({ weights, dial }) => this.at(weights, dial));
       for (const dial of [0.25, 0.5, 1, 2, 4, 16].filter((each) => 1 / (1 + each) <= this.ends[0])) {
         for (let i = 0; i < this.m; i += 1)
           this.known.push(
@@ -67,7 +67,7 @@ export class Wishes {
 
   at(weights, dial) {
     const own = this.serve(weights);
-    return { weights: own, dial, values: this.estimates.surrogate.predict(own, dial) };
+    return { weights: own, dial, values: this.estimates.valuesAt(own, dial) };
   }
 
   /**
@@ -91,8 +91,9 @@ export class Wishes {
     best = this.refined(best, worth);
     const isKept = worth(best) >= 1e5;
     const reachable = source.names.map((_, place) => {
-      const inside = [...all, best].filter(({ values }) => asked.every((bound) => bound.place === place || keeps(values, bound)));
-      const own = inside.map(({ values }) => Math.min(Math.max(values[place], low[place]), high[place]));
+      const isInside = ({ values }) => asked.every((bound) => bound.place === place || keeps(values, bound));
+      const own = all.filter(isInside).map(({ values }) => Math.min(Math.max(values[place], low[place]), high[place]));
+      if (isInside(best)) own.push(best.values[place]); // what is shown may be predicted beyond all that was measured
       return own.length ? [own.reduce((a, b) => Math.min(a, b)), own.reduce((a, b) => Math.max(a, b))] : null;
     });
     return { ...best, isKept, asked, reachable, obstacles: isKept ? [] : this.obstacles(asked, reachable, all) };
