@@ -165,7 +165,7 @@ def select(rule: Rule, confidence: float) -> Selected:
     there has a smaller excess over the bounds in a sample of new data. In as large a share of samples as is asked, this loss has
     to be at most the excess of the selected candidate. So the margin covers the error of the means, several bounds at once, and
     that the best of many was taken. Losses are compared, and not whether samples keep the bounds, because a search measures most
-    at the bound of the whole lists: there, the selected candidate is closer to its bound than those that samples select to theirs.
+    at the bound of the whole lists: there, the selected candidate is closer to its bound than others, which samples select.
 
     Where no candidate keeps such a margin, it is the safest one that keeps all bounds, or else the one that misses them by the
     least, in shares of the reachable range, without a promise. A confidence is never above that of the sign test: if every list

@@ -103,7 +103,9 @@ class FeatureReader:
         for name in columns:
             if name not in known:
                 near = get_close_matches(name, self.names, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; remove it. GET /v1/models lists the {len(known)} that it has"
+                hint = (
+                    f"; did you mean {near[0]!r}?" if near else f"; remove it. GET /v1/models lists the {len(known)} that it has"
+                )
                 raise _refused(where, f"the run has no feature {name[:100]!r}{hint}")
         for name in self.names:
             if name not in columns:

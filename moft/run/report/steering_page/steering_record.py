@@ -132,7 +132,7 @@ def _source(
     surrogate: OutcomeSurrogate,
     errors: Sequence[float],
 ) -> dict[str, Any]:
-    """Outcomes that belong together, as they were measured on the same lists; of two that are each other's negative, the first."""
+    """Outcomes that belong together, as they were measured on the same lists; of two with opposite values, the first."""
     columns = list(zip(base["values"], *(point["values"] for point in points), strict=True))
     mirrored = [any(column) and tuple(-value for value in column) in columns[:k] for k, column in enumerate(columns)]
 
@@ -143,7 +143,11 @@ def _source(
         return {**entry, "values": kept(entry["values"]), "ci": None if entry["ci"] is None else kept(entry["ci"])}
 
     given = surrogate.parameters()
-    predicts = {"factors": [kept(row) for row in given["factors"]], "middle": kept(given["middle"]), "scale": kept(given["scale"])}
+    predicts = {
+        "factors": [kept(row) for row in given["factors"]],
+        "middle": kept(given["middle"]),
+        "scale": kept(given["scale"]),
+    }
     return {
         **{"split": split, "kind": kind, "lists": lists, "names": kept(names), "points": [cut(point) for point in points]},
         **{"base": cut(base), "surrogate": {**given, **predicts}, "error": kept(errors)},

@@ -154,7 +154,9 @@ def test_what_is_shown_keeps_the_bounds_and_can_be_reached(opened, made_data):
     for point in source["points"]:
         point["values"][0] -= 0.05  # below what is predicted there
     script = joined_modules(SCRIPTS / "outcomes" / "wishes.js") + joined_modules(SCRIPTS / "outcomes" / "estimates.js")
-    make = "estimates = new Estimates(source); wish = new Wishes(estimates, 2, [1, 64], each => each).fulfilled([bound], bound.name)"
+    make = (
+        "estimates = new Estimates(source); wish = new Wishes(estimates, 2, [1, 64], each => each).fulfilled([bound], bound.name)"
+    )
     call = f"([source, bound]) => {{ {script}; const {make}; return [wish, estimates.of(wish.weights, wish.dial).values]; }}"
     wish, values = opened(4).evaluate(call, [source, {"name": "objective 1", "value": 0.62, "anchor": None}])
     assert wish["isKept"]
