@@ -188,9 +188,11 @@ class Resolver:
         names = [parameter.name for parameter in parameters]
         before = len(self.mistakes) + len(self.faults)
         for key in given:
+            if key in names:
+                continue
             if (new := new_name("setting", _joined(path, key))) in names:
                 self._mistake(_joined(path, key), f"is now called {new!r}.")
-            elif key not in names:
+            else:
                 known = f"Settings of {holder}: {listed(names)}." if names else f"{holder} has no settings."
                 self._mistake(_joined(path, key), f"unknown setting.{nearest(str(key), names)} {known}")
         parts = {}

@@ -9,7 +9,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,13 @@ def signature_of(target: Callable[..., Any], owner: str) -> Signature:
     Raises:
         PluginError: a setting has no annotation, or one that a config cannot fill, or the signature takes `**kwargs`.
     """
+    read = _signature_of if isinstance(target, Hashable) else _signature_of.__wrapped__
+    return read(target, owner)
+
+
+@functools.cache
+def _signature_of(target: Callable[..., Any], owner: str) -> Signature:
+    """As above; a config is resolved many times, and reading annotations takes most of that."""
     function = _function(target)
     if function is None:
         return Signature((), ())
@@ -99,6 +106,11 @@ def fields_of(record: type[Any]) -> tuple[Parameter, ...]:
     Raises:
         PluginError: a config cannot fill the annotation of a field.
     """
+    return _fields_of(record)  # type: ignore[arg-type] # mypy takes no type[Any] for hashable
+
+
+@functools.cache
+def _fields_of(record: type[Any]) -> tuple[Parameter, ...]:
     owner = f"record {record.__name__}"
     hints = _hints(record, owner, None)
     found = []

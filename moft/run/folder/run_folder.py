@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import glob
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,6 +50,8 @@ SHOWN = 8
 """Runs inside of a folder that a message names."""
 FOLDERS = tuple(sorted({PROFILES, CHOICES, *(pattern.split("/")[0] for pattern in (*OWN, *TRACKED) if "/" in pattern)}))
 """The folders of a run that moft and trackers write into; other folders, and links to such, are the user's."""
+_loaded = functools.lru_cache(maxsize=8)(load)
+"""A command reads the config of its run several times."""
 
 
 class RunFolder:
@@ -176,7 +180,7 @@ class RunFolder:
             RunError: the file is damaged, or another version of moft made the run.
         """
         try:
-            config: dict[str, Any] = load(self.config.read_text(encoding="utf-8"))
+            config: dict[str, Any] = deepcopy(_loaded(self.config.read_text(encoding="utf-8")))
         except OSError as error:
             raise RunError(f"{self.config}: cannot be read ({error.strerror or error}).") from error
         except (Malformed, UnicodeDecodeError, RecursionError) as error:
