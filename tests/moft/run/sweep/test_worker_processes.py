@@ -93,8 +93,9 @@ def test_each_worker_has_its_environment(run, tmp_path):
 
 WAITING = """
 import signal, sys, time
-print('began', flush=True)
-try: time.sleep(60)
+try:
+    print('began', flush=True)
+    time.sleep(60)
 except KeyboardInterrupt:
     print('interrupted', flush=True)
     sys.exit(130)
