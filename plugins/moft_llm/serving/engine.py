@@ -74,8 +74,12 @@ class BatchedEngine:
         return not self._is_closing and (self._thread is None or self._thread.is_alive())
 
     def chat(self, messages: Sequence[Mapping[str, Any]], where: str) -> EncodedPrompt:
-        (tokens,) = self._template.tokenize(self._template.render_all([prompt_of(messages, where)], [where]))
-        return EncodedPrompt(tuple(tokens), self._template.leading_space, self._template.opening)
+        return self.chats([messages], [where])[0]
+
+    def chats(self, chats: Sequence[Sequence[Mapping[str, Any]]], places: Sequence[str]) -> list[EncodedPrompt]:
+        prompts = [prompt_of(messages, where) for messages, where in zip(chats, places, strict=True)]
+        found = self._template.tokenize(self._template.render_all(prompts, places))
+        return [EncodedPrompt(tuple(tokens), self._template.leading_space, self._template.opening) for tokens in found]
 
     def text(self, text: str | Sequence[int], where: str) -> EncodedPrompt:
         if isinstance(text, str):

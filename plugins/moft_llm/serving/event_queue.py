@@ -70,6 +70,8 @@ class EventQueue:
                 loop = asyncio.get_running_loop()
                 future: asyncio.Future[None] = loop.create_future()
                 self._waiter = loop, future
+            if self._advance is not None:
+                self._advance()
             await future
 
     def _taken(self) -> TextEvent:

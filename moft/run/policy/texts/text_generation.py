@@ -38,7 +38,7 @@ LONGEST = 1024
 """Tokens of a text that may have as many as the context leaves."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Text:
     """A text that is generated.
 
@@ -80,7 +80,7 @@ class TextGeneration:
         self._made: tuple[TextEngine, int] | None = None
         self._lock = RLock()
 
-    def __call__(self, prompts: TextPrompt | Iterable[TextPrompt], weights: Any, **more: Any) -> list[GeneratedText]:
+    def __call__(self, prompts: TextPrompt | Iterable[TextPrompt], weights: Any = None, **more: Any) -> list[GeneratedText]:
         """The responses to one prompt or several; those to the first prompt come first.
 
         Args:
@@ -97,7 +97,7 @@ class TextGeneration:
     def stream(
         self,
         prompts: TextPrompt | Iterable[TextPrompt],
-        weights: Any,
+        weights: Any = None,
         *,
         dial: Any = None,
         system: str | Sequence[str | None] | None = None,
@@ -169,9 +169,10 @@ class TextGeneration:
     ) -> list[_Text]:
         """The texts of a call, checked."""
         engine, texts = self._engine()[0], []
-        for number, (prompt, row, (tradeoff, notes), seed) in enumerate(zip(prompts, rows, steered, seeds, strict=True)):
-            where = f"prompt {number + 1}"
-            encoded = engine.chat(messages_of(prompt, systems[number], where), where)
+        places = [f"prompt {number}" for number in range(1, len(prompts) + 1)]
+        chats = [messages_of(*each) for each in zip(prompts, systems, places, strict=True)]
+        asked = zip(prompts, rows, steered, seeds, places, engine.chats(chats, places), strict=True)
+        for number, (prompt, row, (tradeoff, notes), seed, where, encoded) in enumerate(asked):
             most = row.max_new_tokens
             if most == MOST:
                 room = engine.room(encoded)
@@ -202,16 +203,19 @@ class TextGeneration:
             dials = plain(dial) if isinstance(plain(dial), list) else [dial] * count
             if len(dials) != count:
                 raise ConfigError(f"dial: {len(dials)} values for {count} prompts; give one for all, or one for each.")
-            pairs = list(zip(weights_rows(weights, count), dials, strict=True))
+            pairs = list(zip(weights_rows(weights, count, self._run.names), dials, strict=True))
             found = [self._tradeoff(*pair, f"weights of prompt {number}") for number, pair in enumerate(pairs, start=1)]
-        noted = [(one, (*notes, *self._run.substitutions(one))) for one, notes in found]
-        for sentence in dict.fromkeys(sentence for one, _ in noted for sentence in self._run.substitutions(one)):
+        others = [self._run.substitutions(one) for one, _ in found]
+        for sentence in dict.fromkeys(sentence for each in others for sentence in each):
             warnings.warn(sentence, stacklevel=4)
-        return noted
+        return [(one, (*notes, *more)) for (one, notes), more in zip(found, others, strict=True)]
 
     def _tradeoff(self, weights: Any, dial: Any, where: str) -> tuple[Tradeoff, tuple[str, ...]]:
         if not isinstance(weights, WishSettings):
-            return self._run.tradeoffs([(weights, plain(dial), where)], where), ()
+            try:
+                return self._run.tradeoffs([(weights, plain(dial), where)], where), ()
+            except ConfigError as error:
+                raise ConfigError(str(error).replace("--dial", "dial")) from error
         if dial is not None:
             raise ConfigError(f"{where}: a wish finds a dial of its own; leave the dial out.")
         choice = self._run.predicted_choice(self._run.measured_outcomes(), **weights.record())

@@ -21,7 +21,7 @@ def prompts_of(prompts: TextPrompt | Iterable[TextPrompt]) -> list[TextPrompt]:
     Raises:
         DataError: there is none, or one is neither text nor messages.
     """
-    if isinstance(prompts, str) or not isinstance(prompts, Iterable):
+    if isinstance(prompts, str | bytes) or not isinstance(prompts, Iterable):
         found: list[Any] = [prompts]
     else:
         found = list(prompts)
@@ -67,8 +67,9 @@ def rows_of(name: str, value: Any, count: int, annotation: Any, *, is_list: bool
     """
     given = value.tolist() if hasattr(value, "tolist") else value
     if is_list:
-        given = [given] if isinstance(given, str) else given
+        given = [given] if isinstance(given, str) else () if given is None else given
         is_many = isinstance(given, list | tuple) and any(isinstance(one, list | tuple) for one in given)
+        given = [() if one is None else one for one in given] if is_many else given
     else:
         is_many = isinstance(given, list | tuple)
     values = list(given) if is_many else [given]
@@ -108,7 +109,7 @@ def settings_rows(given: Mapping[str, Any], count: int) -> list[TextSettings]:
     return rows
 
 
-def weights_rows(weights: Any, count: int) -> list[Any]:
+def weights_rows(weights: Any, count: int, names: Sequence[str]) -> list[Any]:
     """The weights of each prompt, as they were given: one for all, or one for each.
 
     Raises:
@@ -116,7 +117,7 @@ def weights_rows(weights: Any, count: int) -> list[Any]:
     """
     given = plain(weights)
     if given is None:
-        raise ConfigError("weights: give the weights of the objectives, such as {'brief': 1.0}, the name of a choice, or a wish.")
+        raise ConfigError(f"weights: give the weights of {', '.join(names)}, the name of a choice, or a wish.")
     if not isinstance(given, list) or not given or all(isinstance(one, int | float) for one in given):
         return [given] * count
     if len(given) != count:

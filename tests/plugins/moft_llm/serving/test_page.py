@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import moft
+
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "generate-from-python.md"
 OWN = {"brevity": "brief", "positive": "calm"}
 """The objectives of the page, and of the run of the tests."""
@@ -15,8 +17,10 @@ OWN = {"brevity": "brief", "positive": "calm"}
 pytestmark = pytest.mark.slow  # a run is trained
 
 
-def test_the_programs_of_the_page_run(tuned, tmp_path, capsys):
-    text = PAGE.read_text(encoding="utf-8").replace("runs/stories", str(tuned()))
+def test_the_programs_of_the_page_run(tuned, tmp_path, capsys, monkeypatch):
+    run = moft.open_run(tuned(), device="cpu")
+    monkeypatch.setattr(moft, "open_run", {"runs/stories": run}.get)
+    text = PAGE.read_text(encoding="utf-8").replace("=20", "=8")
     for shown, own in OWN.items():
         text = text.replace(shown, own)
     programs = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)

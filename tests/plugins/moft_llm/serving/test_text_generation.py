@@ -63,25 +63,31 @@ SETTINGS = [
     {"repetition_penalty": 5.0, "greedy": True},
     {"presence_penalty": 2.0, "frequency_penalty": 1.5, "greedy": True},
     {"no_repeat_ngram": 1, "greedy": True},
-    {"min_new_tokens": 10},
+    {"min_new_tokens": 8},
     {"min_p": 0.3},
     {"typical_p": 0.3},
     {"epsilon_cutoff": 0.05},
     {"eta_cutoff": 0.1},
-    {"stop": ["e", "1"], "sampling_temperature": 0.7},
 ]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: next(iter(settings)))
 def test_settings_mean_the_same_in_python_and_in_commands(run, settings):
-    found = run.generate(PROMPTS, WEIGHTS, dial=DIALS, max_new_tokens=10, **settings)
-    assert texts(found) == by_command(run, **settings)
-    plain = by_command(run, greedy=settings.get("greedy", False))
-    assert texts(found) != plain or "min_new_tokens" in settings  # of which the texts may be long anyway
+    found = run.generate(PROMPTS, WEIGHTS, dial=DIALS, max_new_tokens=8, **settings)
+    assert texts(found) == by_command(run, max_new_tokens=8, **settings)
     if "no_repeat_ngram" in settings:
         assert all(len(set(one.tokens)) == len(one.tokens) for one in found)
     if "min_new_tokens" in settings:
-        assert all(len(one.tokens) == 10 for one in found)
+        assert all(len(one.tokens) == 8 for one in found)
+
+
+def test_texts_end_before_one_that_stops_them(run):
+    plain = by_command(run, max_new_tokens=8)
+    stop = (plain[0][2:4], plain[1][1])
+    found = run.generate(PROMPTS, WEIGHTS, dial=DIALS, max_new_tokens=8, stop=stop)
+    assert texts(found) == by_command(run, max_new_tokens=8, stop=stop)
+    assert [one.finish for one in found[:2]] == ["stop", "stop"]
+    assert texts(found[:2]) == [text[: min(text.find(one) % 99 for one in stop)] for text in plain[:2]]
 
 
 def test_a_share_of_1_samples_the_likeliest_token_alone(run):
@@ -109,6 +115,11 @@ def test_every_setting_may_differ_between_prompts(run):
     assert texts(found) == texts(alone)
     assert found[2].tokens == (70,) * 9
     assert [one.seed for one in found] == [1, 7, 8]
+
+
+def test_equal_prompts_that_end_at_different_times(run):
+    found = run.generate(["Day 3: "] * 3, "0.2,0.8", greedy=True, max_new_tokens=[6, 2, 4])
+    assert [len(one.tokens) for one in found] == [6, 2, 4]
 
 
 def test_samples_have_the_numbers_of_the_command_and_of_the_server(run, moft):
@@ -233,7 +244,9 @@ MISTAKES = [
     ({"weights": {"brave": 1}}, "weights of prompt 1: weights: 'brave' is not an objective"),
     ({"weights": [0.5, 0.2]}, "weights of prompt 1: weights must sum to 1"),
     ({"weights": "mime"}, "'mime': is neither weights"),
+    ({"weights": None}, "weights: give the weights of brief, calm"),
     ({"dial": 0}, "dial 0 must be between"),
+    ({"dial": "x"}, "dial 'x': 'x' is not a number"),
     ({"dial": [1, 2]}, "dial: 2 values for 1 prompt"),
     ({"dial": {"brief": 2}}, "are not a multiple of the trained"),
     ({"prompts": ""}, "prompt 1: the prompt has no tokens"),

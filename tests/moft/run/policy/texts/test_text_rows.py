@@ -33,6 +33,7 @@ def test_one_prompt_or_several_are_given(given, found):
     [
         ([], "there are no prompts"),
         (5, "prompt 1: 5 is no prompt"),
+        (b"Hi", "prompt 1: b'Hi' is no prompt"),
         (["a", []], r"prompt 2: \[\] is no prompt"),
         ({"role": "user", "content": "Hi"}, "prompt 1: .* is no prompt; give a text, or a list of messages"),
         (["a", CHAT[0]], "prompt 2: .* is no prompt"),
@@ -47,6 +48,8 @@ def test_settings_are_for_all_prompts_or_for_each():
     rows = settings_rows({"stop": ["a", "b"], "top_k": [1, 2], "max_new_tokens": None}, 2)
     assert rows == [TextSettings(MOST, top_k=1, stop=("a", "b")), TextSettings(MOST, top_k=2, stop=("a", "b"))]
     assert [row.stop for row in settings_rows({"stop": [["a"], []]}, 2)] == [("a",), ()]
+    assert [row.stop for row in settings_rows({"stop": [None, ["a"]]}, 2)] == [(), ("a",)]
+    assert settings_rows({"stop": None}, 1) == [TextSettings()]
     assert settings_rows({"stop": "a\n", "greedy": True}, 1) == [TextSettings(greedy=True, stop=("a\n",))]
 
 
@@ -80,13 +83,16 @@ def test_greedy_rows_beside_sampled_ones_may_have_settings_of_sampling():
 
 
 def test_weights_are_for_all_prompts_or_for_each():
-    assert weights_rows(np.array([0.5, 0.5]), 3) == [[0.5, 0.5]] * 3
-    assert weights_rows({"a": np.float32(0.5), "b": 0.5}, 1) == [{"a": 0.5, "b": 0.5}]
-    assert weights_rows([(0, 1), {"a": 1}, "mine"], 3) == [[0, 1], {"a": 1}, "mine"]
+    assert weights_rows(np.array([0.5, 0.5]), 3, "ab") == [[0.5, 0.5]] * 3
+    assert weights_rows({"a": np.float32(0.5), "b": 0.5}, 1, "ab") == [{"a": 0.5, "b": 0.5}]
+    assert weights_rows([(0, 1), {"a": 1}, "mine"], 3, "ab") == [[0, 1], {"a": 1}, "mine"]
     assert plain(((1, 2), "x")) == [[1, 2], "x"]
-    for given, told in ((None, "weights: give the weights"), (["mine"], "weights: 1 for 3 prompts")):
+    for given, told in (
+        (None, "weights: give the weights of a, b, the name"),
+        (["mine"], "weights: 1 for 3 prompts"),
+    ):
         with pytest.raises(ConfigError, match=told):
-            weights_rows(given, 3)
+            weights_rows(given, 3, "ab")
 
 
 def test_a_message_of_the_system_comes_first():
