@@ -177,6 +177,13 @@ def test_a_client_that_goes_away_disturbs_nobody(slow, ask, go):
     assert 'status="500"' not in metrics
 
 
+def test_an_answer_does_not_wait_for_the_receipt_of_its_headers():
+    with bound_socket("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_taken_port_and_an_unknown_address_are_told():
     with bound_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
