@@ -56,7 +56,7 @@ def test_settings_are_for_all_prompts_or_for_each():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"stop": [""]}, "stop.0: must have at least 1 characters?, got ''."),
+        ({"stop": [""]}, "stop.0: must have at least 1 characters, got ''."),
         ({"stop": ""}, "stop.0: must have at least 1"),
         ({"stop": ["x"] * 17}, "stop: must have at most 16 entries"),
         ({"stop": "x" * 201}, "stop.0: must have at most 200 characters"),
