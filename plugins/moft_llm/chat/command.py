@@ -60,6 +60,8 @@ def chat(
     talk = Conversation(opened, settings, weights, dial, system, seed, keeps_turns)
     talk.check(weights, dial)
     is_terminal = sys.stdin is not None and sys.stdin.isatty()
+    with suppress(AttributeError):  # what replaces the input may have no encoding
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a message that is no text is told
     if is_terminal:
         with suppress(ImportError):  # lines are edited without it where it is missing
             import readline  # noqa: F401
@@ -75,7 +77,7 @@ def _respond(talk: Any, line: str) -> None:
     """Prints what a line gives; a mistake is one line, and a stopped answer keeps what was said."""
     try:
         is_command = line.startswith("/") and not line.startswith("//")
-        said = talk.command(line.strip()) if is_command else talk.answer(line.replace("//", "/", 1) if line[:2] == "//" else line)
+        said = talk.command(line.strip()) if is_command else talk.answer(line[1:] if line.startswith("//") else line)
         if not isinstance(said, str):
             _print(said)
         elif said:
@@ -84,19 +86,26 @@ def _respond(talk: Any, line: str) -> None:
             typer.echo(f"moft: note: {note}", err=True)
     except MoftError as error:
         typer.echo(f"moft: error: {error}", err=True)
+    except KeyboardInterrupt:
+        if _is_signalled():
+            raise
 
 
 def _print(pieces: Iterator[str]) -> None:
-    from moft.api import heeding_signals
-
+    """Prints an answer as it is generated, and the end of its line in any case."""
     try:
         for piece in pieces:
             print(piece, end="", flush=True)
-    except KeyboardInterrupt:
-        with heeding_signals() as received:
-            if received:  # a signal other than that of Ctrl-C ends the command
-                raise
-    print(flush=True)
+    finally:
+        print(flush=True)
+
+
+def _is_signalled() -> bool:
+    """Whether a signal other than that of Ctrl-C came, which ends the command."""
+    from moft.api import heeding_signals
+
+    with heeding_signals() as received:
+        return bool(received)
 
 
 def _read(is_terminal: bool) -> str | None:
@@ -109,11 +118,8 @@ def _read(is_terminal: bool) -> str | None:
                 print()
             return None
         except KeyboardInterrupt:
-            from moft.api import heeding_signals
-
-            with heeding_signals() as received:
-                if received or not is_terminal:
-                    raise
+            if _is_signalled() or not is_terminal:
+                raise
             print()  # Ctrl-C clears a line
 
 

@@ -109,6 +109,15 @@ def test_a_mistake_is_one_line_and_the_conversation_goes_on(talk, run):
     assert found.code == 0
 
 
+def test_bytes_that_are_no_text_are_told(run, moft, monkeypatch):
+    monkeypatch.setattr(package, "open_run", lambda path, **_: run)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n/weights 1,0\n"), encoding="utf-8"))
+    found = moft("chat", run.folder.path, "--weights", "1,0", *SHORT)
+    assert found.code == 0
+    assert found.out == "weights: 1,0, dial: 1\n"
+    assert "half of a surrogate pair" in found.mistakes[0]
+
+
 def test_ctrl_c_stops_an_answer_and_keeps_what_was_said(talk, run, monkeypatch):
     whole, plain = answer(run, [user("Day 3")], "0.2,0.8"), TextGeneration.stream
 
