@@ -73,8 +73,8 @@ SETTINGS = [
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: next(iter(settings)))
 def test_settings_mean_the_same_in_python_and_in_commands(run, settings):
-    found = run.generate(PROMPTS, WEIGHTS, dial=DIALS, max_new_tokens=8, **settings)
-    assert texts(found) == by_command(run, max_new_tokens=8, **settings)
+    found = run.generate(PROMPTS[:2], WEIGHTS[:2], dial=DIALS[:2], max_new_tokens=8, **settings)
+    assert texts(found) == by_command(run, PROMPTS[:2], max_new_tokens=8, **settings)
     if "no_repeat_ngram" in settings:
         assert all(len(set(one.tokens)) == len(one.tokens) for one in found)
     if "min_new_tokens" in settings:
