@@ -45,7 +45,7 @@ class TokenSampling:
         presence_penalty: taken from the logit of every token that the text has already.
         frequency_penalty: taken from the logit of a token as often as the text has it.
         repetition_penalty: divides the positive logits of the tokens of prompt and text, and multiplies the negative ones.
-        bias: added to the logits of some tokens.
+        bias: added to the logits of some tokens; of several tokens in a row, to that of the last one after the others.
         seed: of the random numbers.
         min_p: samples among the tokens that are at least this share as likely as the most likely one; 0 for all.
         typical_p: samples among the tokens that are closest to the expected surprise and sum to this probability; 1 for all.
@@ -61,7 +61,7 @@ class TokenSampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repetition_penalty: float = 1.0
-    bias: Mapping[int, float] = field(default_factory=dict)
+    bias: Mapping[int | tuple[int, ...], float] = field(default_factory=dict)
     seed: int = 0
     min_p: float = 0.0
     typical_p: float = 1.0

@@ -66,7 +66,7 @@ class TextSettings:
         if self.min_new_tokens > self.max_new_tokens:
             raise ConfigError(f"min_new_tokens: {self.min_new_tokens} must be at most max_new_tokens, {self.max_new_tokens}.")
 
-    def sampling(self, seed: int = 0, bias: Mapping[int, float] | None = None) -> TokenSampling:
+    def sampling(self, seed: int = 0, bias: Mapping[int | tuple[int, ...], float] | None = None) -> TokenSampling:
         """How tokens are chosen, as a text engine takes it."""
         return TokenSampling(
             temperature=0.0 if self.greedy else self.sampling_temperature,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,15 +38,26 @@ def penalised(
     if tokens and (sampling.frequency_penalty or sampling.presence_penalty):
         counts = torch.bincount(torch.tensor(tokens, device=device), minlength=len(scores)).to(scores)
         scores = scores - sampling.frequency_penalty * counts - sampling.presence_penalty * (counts > 0)
-    if sampling.bias:
-        places = torch.tensor(list(sampling.bias), device=device)
-        scores = scores.index_add(0, places, torch.tensor(list(sampling.bias.values())).to(scores))
+    biased = _biased([*prompt, *tokens], sampling.bias)
+    if biased:
+        places = torch.tensor(list(biased), device=device)
+        scores = scores.index_add(0, places, torch.tensor(list(biased.values())).to(scores))
     if sampling.no_repeat_ngram:
         excluded = NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram)(seen, scores.unsqueeze(0))[0]
         scores = excluded if bool(excluded.isfinite().any()) else scores  # where every token would repeat one
     if len(tokens) < sampling.min_tokens:
         scores = scores.index_fill(0, torch.tensor(sorted(ends), device=device), -torch.inf)
     return scores
+
+
+def _biased(seen: Sequence[int], bias: Mapping[int | tuple[int, ...], float]) -> dict[int, float]:
+    """What is added to the logits of tokens after those that are there."""
+    found: dict[int, float] = {}
+    for key, value in bias.items():
+        *before, last = (key,) if isinstance(key, int) else key
+        if list(seen[len(seen) - len(before) :]) == before:
+            found[last] = found.get(last, 0.0) + value
+    return found
 
 
 class Penalties(LogitsProcessor):

@@ -98,7 +98,7 @@ class BatchedEngine:
         check_context(self._model, [request.prompt.tokens], self._prefix, request.max_tokens, [where])
         self._policy.magnitude(request.tradeoff.to(next(self._policy.parameters()).device))
         rows = self._model.network.get_output_embeddings().weight.shape[0]
-        for token in request.sampling.bias:
+        for token in (one for key in request.sampling.bias for one in ((key,) if isinstance(key, int) else key)):
             if not 0 <= token < rows:
                 raise DataError(f"{where}: the bias names token {token}, but the model has tokens 0 to {rows - 1}.")
 

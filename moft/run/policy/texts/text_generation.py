@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import RLock
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import torch
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 
 from moft.engine.choices.wish_settings import WishSettings
 from moft.errors import ConfigError
@@ -34,6 +34,9 @@ from moft.types import Tradeoff
 if TYPE_CHECKING:
     from moft.run.policy.open_run import OpenedRun
 
+TokenBias: TypeAlias = Mapping[int | tuple[int, ...], float]
+"""By token, or by several tokens in a row."""
+_BIAS = dict[int | Annotated[tuple[int, ...], MinLen(1)], float] | None
 LONGEST = 1024
 """Tokens of a text that may have as many as the context leaves."""
 
@@ -104,7 +107,7 @@ class TextGeneration:
         samples: int = 1,
         seed: int | Sequence[int] = 0,
         logprobs: int | None = None,
-        bias: Mapping[int, float] | Sequence[Mapping[int, float]] | None = None,
+        bias: TokenBias | Sequence[TokenBias | None] | None = None,
         batch: int = 32,
         threads: int | None = None,
         **settings: Any,
@@ -123,7 +126,8 @@ class TextGeneration:
             seed: of the random numbers, which also depend on the place of the text among all. With a list of seeds, a prompt has
                 the texts that it has alone.
             logprobs: reports the log-probability of each token, and so many of the likeliest ones at its place, 20 at most.
-            bias: added to the logits of tokens, by their numbers.
+            bias: added to the logits of tokens, by their numbers; of several tokens in a row, to that of the last one after the
+                others.
             batch: texts that are generated together.
             threads: of the CPU; None for those of the run's training, or one for a small model.
             settings: of a `TextSettings`, such as `max_new_tokens=100`, `stop=["\\n"]` or `greedy=True`. `max_new_tokens=None` is
@@ -146,7 +150,7 @@ class TextGeneration:
             self._tradeoffs(weights, dial, len(given)),
             systems=rows_of("system", system, len(given), str | None),
             seeds=rows_of("seed", seed, len(given), Seed),
-            biases=rows_of("bias", bias, len(given), dict[int, float] | None),
+            biases=rows_of("bias", bias, len(given), _BIAS),
             copies=copies,
             is_seed_for_each=isinstance(seed, list | tuple) or hasattr(seed, "tolist"),
             reported=reported,
@@ -162,7 +166,7 @@ class TextGeneration:
         *,
         systems: Sequence[str | None],
         seeds: Sequence[int],
-        biases: Sequence[Mapping[int, float] | None],
+        biases: Sequence[TokenBias | None],
         copies: int,
         is_seed_for_each: bool,
         reported: int | None,

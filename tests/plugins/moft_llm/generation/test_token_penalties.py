@@ -21,6 +21,8 @@ def test_each_penalty_by_hand():
     assert found([0], [1], repetition_penalty=2.0) == [1.0, -2.0, 0.5, 1.0, 0.0]
     assert found([0], [3, 3], presence_penalty=0.25, frequency_penalty=0.5) == [2.0, -1.0, 0.5, -0.25, 0.0]
     assert found([0], [], bias={2: 3.0}) == [2.0, -1.0, 3.5, 1.0, 0.0]
+    assert found([0], [1], bias={(0, 1, 2): 3.0, (1, 2): 1.0, (2, 3): 9.0, 0: -1.0}) == [1.0, -1.0, 4.5, 1.0, 0.0]
+    assert found([], [], bias={(1, 2): 3.0}) == LOGITS.tolist()
     assert found([0, 1, 2], [0, 1], no_repeat_ngram=3) == [2.0, -1.0, OUT, 1.0, 0.0]
     assert found([0], [1], min_tokens=2) == [2.0, -1.0, 0.5, 1.0, OUT]
     assert found([0], [1, 1], min_tokens=2) == LOGITS.tolist()
