@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from moft.config.build_component import component
-from moft.config.config_file import read_value
+from moft.config.config_file import read_config, read_value
 from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
@@ -304,6 +304,7 @@ __all__ = [
     "parse_lightgbm",
     "printable",
     "problem_without_validation",
+    "read_config",
     "read_value",
     "recode_columns",
     "redacted",

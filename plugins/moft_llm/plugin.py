@@ -42,10 +42,11 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
 
 @hookimpl
 def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] | None:
-    """Describes prompts with labelled responses."""
+    """Describes prompts with labelled responses, or what a config makes of them."""
+    from moft_llm.described_config import describe_config, is_config
     from moft_llm.label_conflicts import describe_data
 
-    return describe_data(path, plugins)
+    return describe_config(path, plugins) if is_config(path) else describe_data(path, plugins)
 
 
 @hookimpl

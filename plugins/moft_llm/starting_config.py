@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from itertools import chain
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config, user_path
 from moft_llm.data.filtering import Faulty, filter_lists
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
-from moft_llm.data.readers.dataset_files import rows, split_files
-from moft_llm.data.readers.file_formats import SUFFIXES, Row
+from moft_llm.data.readers.dataset_files import data_files, rows, split_files
+from moft_llm.data.readers.file_formats import Row
+from moft_llm.data.readers.known_layouts import known_mapping
 from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader, rated_columns
-from moft_llm.data.readers.pair_readers import HH, LAST, Pairs
+from moft_llm.data.readers.pair_readers import HH, Pairs
+from moft_llm.data.readers.transcripts import LAST
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 
 TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
@@ -23,7 +26,8 @@ TEMPLATE = Path(__file__).with_suffix(".yaml.j2")
 PKU = {"prompt", "response_0", "response_1", "better_response_id", "safer_response_id"}
 LAYOUTS = (
     f"lists ({LIST_FORMAT}), pairs (chosen, rejected and, where these are not chats, prompt), PKU-SafeRLHF, HH transcripts, "
-    "and rated responses (prompt, response and columns of numbers)"
+    "rated responses (prompt, response and columns of numbers), UltraFeedback, HelpSteer2, Nectar, QA-Feedback, and KTO rows "
+    "(prompt, completion, label)"
 )
 
 FEW = 1000
@@ -117,11 +121,24 @@ def reader_of(data: str, row: Row) -> Reader:
         return Pairs(data)
     if {"prompt", "response"} <= columns:
         return Rated(data, labels=rated_columns(list(rows(data))))
-    raise DataError(f"{row.where}: has {', '.join(map(str, columns)) or 'nothing'}, which is no layout of these: {LAYOUTS}.")
+    if _begin_alike(row):
+        return Pairs(data, prompt=None)
+    if (mapping := known_mapping(data, row)) is not None:
+        return mapping
+    raise DataError(
+        f"{row.where}: has {', '.join(map(str, columns)) or 'nothing'}, which is no layout of these: {LAYOUTS}. "
+        "The reader columns takes any other, by a mapping."
+    )
 
 
 def _is_transcript(value: Any) -> bool:
     return isinstance(value, str) and LAST in value
+
+
+def _begin_alike(row: Row) -> bool:
+    """Whether a row has no text but `chosen` and `rejected`, which begin with the same words."""
+    texts = {name: value for name, value in row.values.items() if isinstance(value, str)}
+    return texts.keys() == {"chosen", "rejected"} and " " in commonprefix(list(texts.values())).strip(" ")  # noqa: RUF071
 
 
 def _is_stored(data: str) -> bool:
@@ -129,9 +146,8 @@ def _is_stored(data: str) -> bool:
     folder = user_path(data)
     if not folder.is_dir():
         return False
-    files = [file for file in folder.iterdir() if file.suffix in SUFFIXES]
     try:
-        return all(split_files(files, folder, split) for split in SPLITS)
+        return all(split_files(data_files(folder), folder, split) for split in SPLITS)
     except DataError:
         return False
 
@@ -175,11 +191,19 @@ def _values(request: ConfigRequest, found: Found) -> dict[str, object]:
 
 def _settings(record: Reader | Splits) -> Mapping[str, Any]:
     """A record as a config gives it, with its name first and without defaults, except for the shares of splits."""
-    given = asdict(record)
-    defaults = {field.name: field.default for field in fields(record)}
-    kept = {key: value for key, value in given.items() if key != "name" and (value != defaults[key] or _is_share(record, key))}
-    return {"name": given["name"], **kept}
+    kept = _kept(record)
+    shares = {key: getattr(record, key) for key in SPLITS} if isinstance(record, Shares) else {}
+    return {"name": record.name, **shares, **kept}
 
 
-def _is_share(record: Reader | Splits, key: str) -> bool:
-    return isinstance(record, Shares) and key != "seed"
+def _kept(value: Any) -> Any:
+    """A value of a config, its records as mappings without what is the default."""
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value) if field.name != "name"}
+        defaults = {field.name: field.default for field in fields(value)} | {
+            field.name: field.default_factory() for field in fields(value) if field.default_factory is not MISSING
+        }
+        return {key: _kept(inner) for key, inner in given.items() if inner != defaults[key]}
+    if isinstance(value, Mapping):
+        return {key: _kept(inner) for key, inner in value.items()}
+    return list(map(_kept, value)) if isinstance(value, list | tuple) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import torch
 from moft.api import Batch, user_path
 from moft_llm.data.label_transforms import TextLabel, label_columns
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.dataset_files import HUB, rows
-from moft_llm.data.readers.file_formats import SUFFIXES
-from moft_llm.data.readers.list_readers import Rated, Reader
-from moft_llm.data.readers.pair_readers import HH
+from moft_llm.data.readers.column_reader import Columns
+from moft_llm.data.readers.dataset_files import HUB, data_files, rows
+from moft_llm.data.readers.file_formats import PACKED, form_of
+from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
 
 READ_WHOLE = 8 << 20
-"""Bytes of all files that are read whole; Parquet counts four times, since it is compressed."""
+"""Bytes of all files that are read whole; Parquet and gzip count four times, since they are compressed."""
 PROMPTS = 1000
 """Prompts of a larger file that are looked at."""
 SAMPLE = 64
@@ -33,7 +32,7 @@ def unseen_data(data: Reader) -> str:
     """
     for path in _paths(data):
         if not user_path(path).exists():
-            if not HUB.fullmatch(path) or Path(path).suffix in SUFFIXES:
+            if not HUB.fullmatch(path) or form_of(Path(path)):
                 next(rows(path), None)  # says what is wrong
             return f"{path}: no such file or folder here; the Hugging Face hub is asked for it when training starts."
     return ""
@@ -45,7 +44,7 @@ def is_small(data: Reader) -> bool:
 
 
 def first_prompts(data: Reader, split: str | None) -> Iterator[Example]:
-    """The first prompts of each file of a reader that reads row after row; none of `rated`, whose prompts may be anywhere.
+    """The first prompts of each file of a reader, before rows of a prompt are joined; none where a row holds one response.
 
     Raises:
         DataError: a file is missing, or one of these rows is malformed.
@@ -55,9 +54,12 @@ def first_prompts(data: Reader, split: str | None) -> Iterator[Example]:
             for column in (data.prompt, data.response, *(data.labels or ())):
                 row[column]
         return
-    parts = [replace(data, paths={name: path}) for name, path in data.paths.items()] if isinstance(data, HH) else [data]
-    for part in parts:
-        yield from islice(part.examples(split), PROMPTS)
+    for part in [data.examples(split)] if isinstance(data, Lists | PkuSafeRLHF) else data.parts(split):
+        first = islice(part, PROMPTS)
+        if isinstance(data, Columns) and data.response is not None:
+            list(first)  # says what is wrong
+        else:
+            yield from first
 
 
 def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel]) -> Batch:
@@ -71,11 +73,11 @@ def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel
 
 
 def _paths(data: Reader) -> list[str]:
-    return list(data.paths.values()) if isinstance(data, HH) else [data.path]
+    return [data.path] if isinstance(data, Lists | PkuSafeRLHF | Rated) else data.places
 
 
 def _size(place: Path) -> int:
     """Bytes that reading a file, or the files of a folder, would give."""
     if place.is_dir():
-        return sum(_size(file) for file in place.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    return place.stat().st_size * (4 if place.suffix == ".parquet" else 1)
+        return sum(_size(file) for file in data_files(place) if file.is_file())
+    return place.stat().st_size * (4 if place.suffix in (".parquet", PACKED) else 1)

@@ -12,7 +12,7 @@ from typing import Any
 from moft import ConfigError
 from moft.api import redacted, user_path
 from moft_llm.data.readers.dataset_files import HUB
-from moft_llm.data.readers.file_formats import SUFFIXES
+from moft_llm.data.readers.file_formats import form_of
 from moft_llm.loading.model_path import public_name
 
 _FIELDS = ("license", "license_name", "license_link")
@@ -110,7 +110,7 @@ def _places(data: Any) -> Iterator[str]:
 
 def _name_of(place: str) -> str:
     path = user_path(place)
-    is_local = path.exists() or not HUB.fullmatch(place) or path.suffix in SUFFIXES
+    is_local = path.exists() or not HUB.fullmatch(place) or bool(form_of(path))
     return path.name if is_local else place.partition(":")[0]
 
 

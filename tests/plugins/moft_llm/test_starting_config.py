@@ -135,3 +135,28 @@ def test_a_label_that_no_objective_can_be_called_as_gets_another_name(save, writ
     rows = [{"prompt": f"q {i}?", "responses": ["a", "b"], "labels": {"loss": [1, 0], "a, b": [0, 1]}} for i in range(30)]
     objectives = written(save(rows))["objectives"]
     assert objectives == {"label-loss": {"label": "loss", **DPO}, "a- b": {"label": "a, b", **DPO}}
+
+
+def test_ratings_of_ultrafeedback_become_a_mapping(save, written, moft):
+    ratings = {name: {"Rating": "4"} for name in ("helpfulness", "honesty")}
+    completions = [
+        {"response": f"r {i}", "annotations": ratings | {"honesty": {"Rating": f"{i}" if i else "N/A"}}} for i in range(4)
+    ]
+    save([{"instruction": f"q {i}?", "completions": completions} for i in range(30)])
+    task = written("data.jsonl")
+    assert task["data"] == {
+        "name": "columns",
+        "path": "data.jsonl",
+        "labels": {
+            name: {"path": f"completions[*].annotations.{name}.Rating", "values": {"N/A": None}, "range": [1, 5]}
+            for name in ratings
+        },
+        "prompt": "instruction",
+        "responses": "completions[*].response",
+    }
+    assert list(task["objectives"]) == ["honesty"]
+
+
+def test_texts_that_begin_alike_and_have_no_other_column_are_pairs(save, written):
+    save([{"chosen": f"question {i}? yes", "rejected": f"question {i}? no", "score": 1} for i in range(30)])
+    assert written("data.jsonl")["data"] == {"name": "pairs", "path": "data.jsonl", "prompt": None}

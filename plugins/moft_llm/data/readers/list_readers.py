@@ -8,10 +8,12 @@ from typing import Literal
 
 from moft import DataError
 from moft.api import PathOrName
-from moft_llm.data.chat.messages import Prompt, Response, prompt_of, response_of
+from moft_llm.data.chat.messages import prompt_of, response_of
 from moft_llm.data.preference_example import LIST_FORMAT, Example
+from moft_llm.data.readers.column_reader import Columns
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
+from moft_llm.data.readers.grouped_rows import grouped_by_prompt
 from moft_llm.data.readers.pair_readers import HH, Pairs
 from moft_llm.data.texts_and_labels import label_of, short_repr
 
@@ -87,21 +89,18 @@ class Rated:
         Raises:
             DataError: a row is malformed; the message names file and line.
         """
-        lists: dict[Prompt, list[tuple[Response, dict[str, float | None]]]] = {}
-        places: dict[Prompt, str] = {}
         table = list(rows(self.path, split))
         columns = rated_columns(table) if self.labels is None else self.labels
-        for row in table:
-            prompt = prompt_of(row[self.prompt], row.where, row.values.get("tools"))
-            places.setdefault(prompt, row.where)
-            ratings = {column: label_of(row[column], column, row.where) for column in columns}
-            lists.setdefault(prompt, []).append((response_of(row[self.response], self.response, row.where), ratings))
-        for prompt, rated in lists.items():
-            labels = {column: tuple(ratings[column] for _, ratings in rated) for column in columns}
-            yield Example(prompt, tuple(response for response, _ in rated), labels, places[prompt])
+        return grouped_by_prompt(self._rated(row, columns) for row in table)
+
+    def _rated(self, row: Row, columns: Sequence[str]) -> Example:
+        """The one response of a row."""
+        prompt = prompt_of(row[self.prompt], row.where, row.values.get("tools"))
+        labels = {column: (label_of(row[column], column, row.where),) for column in columns}
+        return Example(prompt, (response_of(row[self.response], self.response, row.where),), labels, row.where)
 
 
-Reader = Lists | PkuSafeRLHF | Rated | Pairs | HH
+Reader = Lists | PkuSafeRLHF | Rated | Pairs | HH | Columns
 
 
 def example_of(row: Row) -> Example:
