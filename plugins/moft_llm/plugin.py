@@ -1,4 +1,4 @@
-"""Offers the language-model task, its evaluators, and its commands."""
+"""Offers the language-model task, its readers and evaluators, and its commands."""
 
 from __future__ import annotations
 
@@ -30,6 +30,20 @@ def moft_evaluators() -> Iterable[Component]:
     yield Component(
         "generation", "moft_llm.generation.generation_evaluator:Generation", "scores of generated responses, by any scorers"
     )
+
+
+@hookimpl
+def moft_readers() -> Iterable[Component]:
+    """Offers the readers of preference data."""
+    of = "moft_llm.data.readers.offered"
+    yield Component("lists", f"{of}:lists", "prompts with labelled responses, in moft's own format")
+    yield Component(
+        "pairs", f"{of}:pairs", "a chosen and a rejected response per row, of one file for each objective or one in all"
+    )
+    yield Component("rated", f"{of}:rated", "a response with ratings per row; rows of one prompt are a list")
+    yield Component("columns", f"{of}:columns", "rows of any layout, by a mapping of paths")
+    yield Component("hh", f"{of}:hh", "transcripts of Anthropic's HH, a file for each objective")
+    yield Component("pku-saferlhf", f"{of}:pku_saferlhf", "pairs of PKU-SafeRLHF, with the better and the safer response")
 
 
 @hookimpl

@@ -13,10 +13,11 @@ from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config, user_path
 from moft_llm.data.filtering import Faulty, filter_lists
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
+from moft_llm.data.readers.any_reader import ListReader
 from moft_llm.data.readers.dataset_files import data_files, rows, split_files
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.known_layouts import known_mapping
-from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader, rated_columns
+from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, rated_columns
 from moft_llm.data.readers.pair_readers import HH, Pairs
 from moft_llm.data.readers.transcripts import LAST
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
@@ -56,7 +57,7 @@ class Found:
         opened: the lists.
     """
 
-    reader: Reader
+    reader: ListReader
     splits: Splits
     faulty: Faulty
     opened: OpenedSplits
@@ -104,7 +105,7 @@ def _found(data: str) -> Found:
     return Found(reader, splits, faulty, open_splits(reader, splits, faulty))
 
 
-def reader_of(data: str, row: Row) -> Reader:
+def reader_of(data: str, row: Row) -> ListReader:
     """The reader of rows like this one.
 
     Raises:
@@ -189,11 +190,11 @@ def _values(request: ConfigRequest, found: Found) -> dict[str, object]:
     }
 
 
-def _settings(record: Reader | Splits) -> Mapping[str, Any]:
+def _settings(record: ListReader | Splits) -> Mapping[str, Any]:
     """A record as a config gives it, with its name first and without defaults, except for the shares of splits."""
     kept = _kept(record)
     shares = {key: getattr(record, key) for key in SPLITS} if isinstance(record, Shares) else {}
-    return {"name": record.name, **shares, **kept}
+    return {"name": vars(record)["name"], **shares, **kept}
 
 
 def _kept(value: Any) -> Any:

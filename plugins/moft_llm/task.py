@@ -25,6 +25,7 @@ from moft.api import (
     Nouns,
     Objective,
     PathOrName,
+    Reader,
     Trainer,
 )
 from moft_llm.data.chat.chat_template import VERSION, Template, check_format
@@ -36,7 +37,7 @@ from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
 from moft_llm.data.label_transforms import TextLabel, check_labels
 from moft_llm.data.preference_example import LIST_FORMAT, Example
-from moft_llm.data.readers.list_readers import Lists, Reader
+from moft_llm.data.readers.list_readers import Lists
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of

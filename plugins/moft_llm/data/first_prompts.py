@@ -8,13 +8,12 @@ from pathlib import Path
 
 import torch
 
-from moft.api import Batch, user_path
+from moft.api import Batch, Reader, user_path
 from moft_llm.data.label_transforms import TextLabel, label_columns
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.column_reader import Columns
+from moft_llm.data.readers.any_reader import ListReader, examples_of
 from moft_llm.data.readers.dataset_files import HUB, data_files, rows
 from moft_llm.data.readers.file_formats import PACKED, form_of
-from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
 
 READ_WHOLE = 8 << 20
 """Bytes of all files that are read whole; Parquet and gzip count four times, since they are compressed."""
@@ -30,7 +29,7 @@ def unseen_data(data: Reader) -> str:
     Raises:
         DataError: a path is neither a file nor a folder, nor a name on the hub.
     """
-    for path in _paths(data):
+    for path in data.places:
         if not user_path(path).exists():
             if not HUB.fullmatch(path) or form_of(Path(path)):
                 next(rows(path), None)  # says what is wrong
@@ -40,7 +39,7 @@ def unseen_data(data: Reader) -> str:
 
 def is_small(data: Reader) -> bool:
     """Whether all the data can be read for a check."""
-    return sum(_size(user_path(path)) for path in _paths(data)) <= READ_WHOLE
+    return bool(data.places) and sum(_size(user_path(path)) for path in data.places) <= READ_WHOLE
 
 
 def first_prompts(data: Reader, split: str | None) -> Iterator[Example]:
@@ -49,17 +48,7 @@ def first_prompts(data: Reader, split: str | None) -> Iterator[Example]:
     Raises:
         DataError: a file is missing, or one of these rows is malformed.
     """
-    if isinstance(data, Rated):
-        for row in islice(rows(data.path, split), 1):
-            for column in (data.prompt, data.response, *(data.labels or ())):
-                row[column]
-        return
-    for part in [data.examples(split)] if isinstance(data, Lists | PkuSafeRLHF) else data.parts(split):
-        first = islice(part, PROMPTS)
-        if isinstance(data, Columns) and data.response is not None:
-            list(first)  # says what is wrong
-        else:
-            yield from first
+    return data.first(split, PROMPTS) if isinstance(data, ListReader) else islice(examples_of(data, split), PROMPTS)
 
 
 def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel]) -> Batch:
@@ -70,10 +59,6 @@ def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel
     labels[items], mask[items], _ = label_columns(examples, sizes, objectives)
     zeros = torch.zeros(items.shape)
     return Batch({}, labels, mask, reference=zeros, items=items, main=zeros, lists=torch.arange(len(sizes)))
-
-
-def _paths(data: Reader) -> list[str]:
-    return [data.path] if isinstance(data, Lists | PkuSafeRLHF | Rated) else data.places
 
 
 def _size(place: Path) -> int:

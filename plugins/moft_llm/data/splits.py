@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt, Lt, MinLen
 
 from moft import ConfigError, DataError
-from moft.api import Positive, Seed
+from moft.api import Positive, Reader, Seed
 from moft_llm.data.chat.messages import Prompt, ToolPrompt, messages_in, plain_prompt
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.list_readers import Reader
+from moft_llm.data.readers.any_reader import examples_of
 
 SPLITS = ("train", "validation", "test")
 _SEEDS_TRIED = 1000
@@ -155,7 +155,7 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
 
 
 def _examples(data: Reader, split: str | None, is_whole: bool) -> Iterator[Example]:
-    examples = data.examples(split)
+    examples = examples_of(data, split)
     return examples if is_whole else (replace(example, prompt=plain_prompt(example.prompt)) for example in examples)
 
 

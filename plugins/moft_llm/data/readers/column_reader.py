@@ -10,6 +10,7 @@ from moft import ConfigError, DataError
 from moft.api import PathOrName
 from moft_llm.data.chat.messages import Prompt, Response, messages_of, prompt_of, response_of
 from moft_llm.data.preference_example import Example
+from moft_llm.data.readers.any_reader import ListReader
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.grouped_rows import grouped_by_prompt
@@ -21,7 +22,7 @@ from moft_llm.data.texts_and_labels import short_repr, text_of
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(ListReader):
     """Rows of any layout. Paths say where things stand: names with dots between them, `[*]` for every entry of a list, `[0]` for
     the first, `[-1]` for the last, `[:-1]` for all but the last.
 
@@ -67,11 +68,9 @@ class Columns:
 
     @property
     def places(self) -> list[str]:
-        """What is read."""
         return [self.path]
 
     def parts(self, split: str | None = None) -> list[Iterator[Example]]:
-        """The list of each row, as it stands."""
         return [map(self.example, rows(self.path, split))]
 
     def examples(self, split: str | None = None) -> Iterator[Example]:
@@ -80,10 +79,14 @@ class Columns:
         Raises:
             DataError: a row is malformed; the message names file and line.
         """
-        examples = self.parts(split)[0]
+        examples = super().examples(split)
         if self.response is not None:
             return grouped_by_prompt(examples)
         return joined_by_prompt(examples) if any(map(fields_in, self.labels)) else examples
+
+    def first(self, split: str | None, count: int) -> Iterator[Example]:
+        found = super().first(split, count)
+        return iter(()) if self.response is not None and list(found) else found
 
     def example(self, row: Row) -> Example:
         """The list of one row.

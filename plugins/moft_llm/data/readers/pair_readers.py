@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Literal, NoReturn
 
 from moft import ConfigError, DataError
 from moft.api import PathOrName
 from moft_llm.data.chat.messages import Message, Prompt, Response, messages_of, prompt_of, response_of
 from moft_llm.data.preference_example import Example
+from moft_llm.data.readers.any_reader import ListReader
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.joined_lists import joined_by_prompt
@@ -23,7 +23,7 @@ OBJECTIVE = "preferred"
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(ListReader):
     """One chosen and one rejected response per row, labelled 1 and 0 for one objective.
 
     A response is text, a message, or a list of messages. Then the last message is the response, and those before it are the
@@ -38,7 +38,7 @@ class Pairs:
         rejected: column of the other response.
     """
 
-    path: PathOrName = ""
+    path: PathOrName | None = None
     name: Literal["pairs"] = "pairs"
     objective: str = OBJECTIVE
     prompt: str | None = "prompt"
@@ -58,17 +58,15 @@ class Pairs:
         Raises:
             DataError: a row is malformed; the message names file and line.
         """
-        pairs = chain.from_iterable(self.parts(split))
+        pairs = super().examples(split)
         return joined_by_prompt(pairs) if self.paths else pairs
 
     @property
     def places(self) -> list[str]:
-        """What is read."""
-        return list(self.paths.values()) if self.paths else [self.path]
+        return list(self.paths.values()) if self.paths else [self.path or ""]
 
     def parts(self, split: str | None = None) -> list[Iterator[Example]]:
-        """The pairs of each path, as they stand."""
-        paths = self.paths or {self.objective: self.path}
+        paths = self.paths or {self.objective: self.path or ""}
         return [self._pairs(objective, path, split) for objective, path in paths.items()]
 
     def _pairs(self, objective: str, path: str, split: str | None) -> Iterator[Example]:
@@ -135,7 +133,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class HH:
+class HH(ListReader):
     """Pairs of transcripts with turns `Human:` and `Assistant:`; one file for each objective.
 
     A row has `text`, a list of the chosen and the rejected transcript, or columns `chosen` and `rejected`. The prompt is what
@@ -155,21 +153,11 @@ class HH:
         if not self.paths:
             raise ConfigError("[task.data.paths] is empty; give at least one file, such as helpful: helpful.json.")
 
-    def examples(self, split: str | None = None) -> Iterator[Example]:
-        """Every pair, file after file, or those of a stored split.
-
-        Raises:
-            DataError: a row is malformed; the message names file and line.
-        """
-        return chain.from_iterable(self.parts(split))
-
     @property
     def places(self) -> list[str]:
-        """What is read."""
         return list(self.paths.values())
 
     def parts(self, split: str | None = None) -> list[Iterator[Example]]:
-        """The pairs of each path."""
         return [self._pairs(objective, path, split) for objective, path in self.paths.items()]
 
     def _pairs(self, objective: str, path: str, split: str | None) -> Iterator[Example]:

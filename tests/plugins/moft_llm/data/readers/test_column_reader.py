@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
+from moft.api import Reader
 from moft.config.build_component import resolve
 from moft_llm.data.chat.messages import Message, ToolPrompt
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.column_reader import Columns
 from moft_llm.data.readers.label_mapping import LabelColumn
-from moft_llm.data.readers.list_readers import Reader
 
 LABELS = {"good": [1, 0]}
 PAIR = {"prompt": "p", "a": "yes", "b": "no"}
