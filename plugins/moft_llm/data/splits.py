@@ -135,7 +135,10 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
         examples = {split: tuple(part) for split, part in divided.items()}
         left = FilteredLists(
             (),
-            *(sum(getattr(filtered, what) for filtered in stored.values()) for what in ("empty", "repeated", "short", "blank")),
+            *(
+                sum(getattr(filtered, what) for filtered in stored.values())
+                for what in ("empty", "repeated", "short", "blank", "calls")
+            ),
         )
         notes = (*left.notes, *_shared(examples))
     else:
