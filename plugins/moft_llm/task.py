@@ -35,7 +35,7 @@ from moft_llm.data.chat.prompt_time import current_time, time_of
 from moft_llm.data.chat.template_options import TemplateOptions, with_options
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
-from moft_llm.data.label_transforms import TextLabel, check_labels
+from moft_llm.data.label_transforms import TextLabel, check_labels, is_by_item
 from moft_llm.data.preference_example import LIST_FORMAT, Example
 from moft_llm.data.readers.list_readers import Lists
 from moft_llm.data.reference_scores import ReferenceCache
@@ -131,6 +131,7 @@ class LLM:
             check_lengths(max_length, max_response)
         self._context, self._data, self._labels = context, data, objectives
         self._splits, self._faulty = splits, faulty
+        self._least = 1 if any(is_by_item(label.loss) for label in objectives.values()) else 2  # responses of a prompt
         self._base = BaseModel(
             model,
             gguf=gguf,
@@ -197,7 +198,7 @@ class LLM:
             check_labels(train, self._labels)
             return [example for split in SPLITS for example in self._open().examples[split]], train, ()
         splits = list(self._splits.stored.values()) if isinstance(self._splits, Stored) else (None,)
-        first = [filter_lists(first_prompts(self._data, split), self._faulty).examples for split in splits]
+        first = [filter_lists(first_prompts(self._data, split), self._faulty, least=self._least).examples for split in splits]
         left = f"the data beyond the first {PROMPTS:,} prompts of each file, and whether every split has some."
         return [example for part in first for example in part], first[0], (left,)
 
@@ -311,7 +312,7 @@ class LLM:
 
     def _open(self) -> OpenedSplits:
         if self._opened is None:
-            self._opened = open_splits(self._data, self._splits, self._faulty, is_whole=self._text_version > 1)
+            self._opened = open_splits(self._data, self._splits, self._faulty, is_whole=self._text_version > 1, least=self._least)
         return self._opened
 
     def _build(self, tradeoff_size: int, lora: LoRA | None, prompt_tokens: int, *, is_compiled: bool) -> LanguageModel:

@@ -50,13 +50,14 @@ class FilteredLists:
         return tuple(f"data: left out {count} {what}." for count, what in counts if count)
 
 
-def filter_lists(examples: Iterable[Example], faulty: Faulty, *, keeps_blank: bool = False) -> FilteredLists:
+def filter_lists(examples: Iterable[Example], faulty: Faulty, *, keeps_blank: bool = False, least: int = 2) -> FilteredLists:
     """The prompts with at least two different responses that are not empty.
 
     Args:
         examples: as they were read.
         faulty: `refuse` raises at the first empty or repeated response, and at the first prompt without text or with fewer than
             two responses; `drop` leaves such responses out, and such prompts.
+        least: responses that a prompt needs, 1 or 2.
         keeps_blank: prompts may be blank, and invisible characters count as text, as in moft 0.2.0.
 
     Raises:
@@ -72,15 +73,15 @@ def filter_lists(examples: Iterable[Example], faulty: Faulty, *, keeps_blank: bo
         calls += bool(call)
         texts = [text.strip() if keeps_blank else _visible(text) for text in map(response_text, example.responses)]
         places = [i for i, text in enumerate(texts) if text and text not in texts[:i]]
-        if faulty == "refuse" and (fault := _BLANK if without_text else call or _fault(texts)):
-            left = filter_lists(examples, "drop", keeps_blank=keeps_blank).examples
+        if faulty == "refuse" and (fault := _BLANK if without_text else call or _fault(texts, least)):
+            left = filter_lists(examples, "drop", keeps_blank=keeps_blank, least=least).examples
             advice = "Set task.faulty: drop to leave it out." if left else "No other prompt can be trained on either."
             raise DataError(f"{example.where}: {fault} {advice}")
         if without_text or call:
             continue
         empty += texts.count("")
         repeated += len(texts) - len(places) - texts.count("")
-        if len(places) < 2:
+        if len(places) < least:
             short += 1
         elif len(places) == len(texts):
             usable.append(example)
@@ -129,11 +130,12 @@ def _call_without_tools(example: Example) -> str:
     return next((_CALLS.format(name) for name, message in named if message.more and "tool_calls" in message.fields()), "")
 
 
-def _fault(texts: Sequence[str]) -> str | None:
+def _fault(texts: Sequence[str], least: int) -> str | None:
     """What is wrong with the responses to a prompt, which are stripped; None where nothing is."""
     if "" in texts:
         return f"response {texts.index('') + 1} is empty; every response needs text."
     for number, text in enumerate(texts, start=1):
         if text in texts[: number - 1]:
             return f"responses {texts.index(text) + 1} and {number} are identical; responses to a prompt must differ."
-    return None if len(texts) > 1 else f"the prompt has {len(texts) or 'no'} response; it needs at least two."
+    needed = "two" if least == 2 else "one"
+    return None if len(texts) >= least else f"the prompt has {len(texts) or 'no'} response; it needs at least {needed}."

@@ -111,13 +111,14 @@ class OpenedSplits:
     notes: tuple[str, ...]
 
 
-def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool = True) -> OpenedSplits:
+def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool = True, least: int = 2) -> OpenedSplits:
     """The prompts of every split, each split with at least one.
 
     Args:
         data: reads prompts.
         splits: how they are divided.
         faulty: `refuse` or `drop` empty and repeated responses, and prompts with fewer than two.
+        least: responses that a prompt needs, 1 or 2.
         is_whole: False leaves only role and content of messages, and blank prompts, as moft 0.2.0 did.
 
     Raises:
@@ -126,7 +127,7 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
     divided: dict[str, list[Example]]
     if isinstance(splits, Stored):
         stored = {
-            split: filter_lists(_examples(data, name, is_whole), faulty, keeps_blank=not is_whole)
+            split: filter_lists(_examples(data, name, is_whole), faulty, keeps_blank=not is_whole, least=least)
             for split, name in splits.stored.items()
         }
         divided = {split: [*stored[split].examples] if split in stored and split != "train" else [] for split in SPLITS}
@@ -142,7 +143,7 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
         )
         notes = (*left.notes, *_shared(examples))
     else:
-        filtered = filter_lists(_examples(data, None, is_whole), faulty, keeps_blank=not is_whole)
+        filtered = filter_lists(_examples(data, None, is_whole), faulty, keeps_blank=not is_whole, least=least)
         divided = {split: [] for split in SPLITS}
         for example in filtered.examples:
             divided[splits.of(example.prompt)].append(example)

@@ -137,3 +137,12 @@ def test_tools_may_be_in_the_column_or_told_by_the_system():
     tools = Example(ToolPrompt((USER,), '[{"name": "weather"}]'), ("a", CALLING), {}, "data.jsonl:9")
     told = Example((Message("system", "You can ask for the weather."), USER), ("a", CALLING), {}, "data.jsonl:9")
     assert filter_lists([tools, told], "refuse").examples == (tools, told)
+
+
+def test_a_prompt_may_need_one_response_only():
+    assert filter_lists([example("a")], "refuse", least=1).examples == (example("a"),)
+    with pytest.raises(DataError, match=r"the prompt has no response; it needs at least one\."):
+        filter_lists([example("a"), example()], "refuse", least=1)
+    with pytest.raises(DataError, match=r"responses 1 and 2 are identical"):
+        filter_lists([example("a"), example("a", "a")], "refuse", least=1)
+    assert filter_lists([example("a", "a")], "drop", least=1).examples == (example("a"),)
