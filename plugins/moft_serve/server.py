@@ -99,7 +99,8 @@ class Server(uvicorn.Server):
         """Closes connections on which no request has begun for long, also those that send their headers in small pieces."""
         if counter % 10 == 0:
             now, before, self._silent = time.monotonic(), self._silent, {}
-            for connection in list(self.server_state.connections):
+            connections: set[Any] = self.server_state.connections  # of HTTP/1.1; nothing else is served
+            for connection in list(connections):
                 last = connection.cycle
                 if last is None or last.response_complete:
                     known = before.get(connection)
