@@ -87,6 +87,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("readers", "pairs"): Case({"path": "ROWS"}),
     ("readers", "rated"): Case({"path": "ROWS"}),
     ("readers", "columns"): Case({"path": "ROWS", "response": "response", "labels": {"x": "x"}}),
+    ("readers", "joined"): Case({"readers": [{"name": "lists", "path": "ROWS"}, {"name": "pairs", "path": "ROWS"}]}),
     ("readers", "hh"): Case({"paths": {"x": "ROWS"}}),
     ("readers", "pku-saferlhf"): Case({"path": "ROWS"}),
     ("conditioners", "mix"): Case({"parts": ["concat", "hyper-lora"]}),
@@ -167,6 +168,8 @@ def built(annotation: Any, kind: str, offer: Offer, more: dict[str, Any] | None 
     def told(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: told(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [told(item) for item in value]
         return known.get(value, value) if isinstance(value, str) else value
 
     return resolve(annotation, {"name": name, **told(settings), **(more or {})}, LOADED).make()

@@ -42,6 +42,7 @@ def moft_readers() -> Iterable[Component]:
     )
     yield Component("rated", f"{of}:rated", "a response with ratings per row; rows of one prompt are a list")
     yield Component("columns", f"{of}:columns", "rows of any layout, by a mapping of paths")
+    yield Component("joined", f"{of}:joined", "several readers, with lists of the same prompt joined")
     yield Component("hh", f"{of}:hh", "transcripts of Anthropic's HH, a file for each objective")
     yield Component("pku-saferlhf", f"{of}:pku_saferlhf", "pairs of PKU-SafeRLHF, with the better and the safer response")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from itertools import chain
 from os.path import commonprefix
@@ -44,6 +44,9 @@ SHARES = (Shares(), Shares(train=0.6, validation=0.2, test=0.2))
 """Of few lists, the first may leave a split empty; then the second is tried, with as many seeds as the next number says."""
 
 SEEDS = 1000
+
+PREFERENCES = Stored(train="train_prefs", validation=0.1, test="test_prefs")
+"""Splits of UltraFeedback and others, beside those for supervised training."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,14 @@ def starting_config(request: ConfigRequest) -> str:
 
 def _found(data: str) -> Found:
     """The reader that fits the data, and the splits that it can be dealt into."""
-    first = next(iter(rows(data)), None)
+    stored = _stored(data)
+    first = next(iter(rows(data, None if stored is None else stored.stored["train"])), None)
     if first is None:
         raise DataError(f"{data}: holds no list.")
     reader = reader_of(data, first)
-    if _is_stored(data):
-        lists = [example for split in SPLITS for example in reader.examples(split)]
-        splits: Splits = Stored()
+    splits: Splits
+    if stored is not None:
+        splits, lists = stored, [example for split in stored.stored.values() for example in reader.examples(split)]
     else:
         lists = list(reader.examples())
         splits = _shares({example.prompt for example in filter_lists(lists, "drop").examples})
@@ -142,13 +146,16 @@ def _begin_alike(row: Row) -> bool:
     return texts.keys() == {"chosen", "rejected"} and " " in commonprefix(list(texts.values())).strip(" ")  # noqa: RUF071
 
 
-def _is_stored(data: str) -> bool:
-    """Whether a folder has a file for each split."""
+def _stored(data: str) -> Stored | None:
+    """The splits of a folder with a file for each, or with those of preferences beside others; None for another folder."""
     folder = user_path(data)
-    if not folder.is_dir():
-        return False
+    candidates = (Stored(), PREFERENCES) if folder.is_dir() else ()
+    return next((stored for stored in candidates if _has_files(folder, stored.stored.values())), None)
+
+
+def _has_files(folder: Path, splits: Iterable[str]) -> bool:
     try:
-        return all(split_files(data_files(folder), folder, split) for split in SPLITS)
+        return all(split_files(data_files(folder), folder, split) for split in splits)
     except DataError:
         return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ import torch
 from moft.api import Batch, Reader, user_path
 from moft_llm.data.label_transforms import TextLabel, label_columns
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.any_reader import ListReader, examples_of
+from moft_llm.data.readers.any_reader import first_of
 from moft_llm.data.readers.dataset_files import HUB, data_files, rows
 from moft_llm.data.readers.file_formats import PACKED, form_of
 
@@ -48,7 +47,7 @@ def first_prompts(data: Reader, split: str | None) -> Iterator[Example]:
     Raises:
         DataError: a file is missing, or one of these rows is malformed.
     """
-    return data.first(split, PROMPTS) if isinstance(data, ListReader) else islice(examples_of(data, split), PROMPTS)
+    return first_of(data, split, PROMPTS)
 
 
 def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel]) -> Batch:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,14 @@ def data_names(config: Mapping[str, Any]) -> list[str]:
 
 
 def _places(data: Any) -> Iterator[str]:
-    """The values of `path` and `paths` of a reader."""
+    """The values of `path` and `paths` of a reader, and of those that it joins."""
     for key, value in data.items() if isinstance(data, Mapping) else ():
         if key == "path" and isinstance(value, str):
             yield value
         elif key == "paths" and isinstance(value, Mapping):
             yield from (one for one in value.values() if isinstance(one, str))
+        elif key == "readers" and isinstance(value, list):
+            yield from chain.from_iterable(map(_places, value))
 
 
 def _name_of(place: str) -> str:

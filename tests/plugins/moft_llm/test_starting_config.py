@@ -160,3 +160,13 @@ def test_ratings_of_ultrafeedback_become_a_mapping(save, written, moft):
 def test_texts_that_begin_alike_and_have_no_other_column_are_pairs(save, written):
     save([{"chosen": f"question {i}? yes", "rejected": f"question {i}? no", "score": 1} for i in range(30)])
     assert written("data.jsonl")["data"] == {"name": "pairs", "path": "data.jsonl", "prompt": None}
+
+
+def test_splits_of_preferences_beside_others_are_taken(save, written):
+    rows = rows_of("pairs")
+    for name in ("train_prefs", "test_prefs"):
+        save(rows, f"data/{name}-00000-of-00001.jsonl")
+    save([{"prompt": "q", "messages": []}], "data/test_gen.jsonl")
+    found = written("data")
+    assert found["splits"] == {"name": "stored", "train": "train_prefs", "validation": 0.1, "test": "test_prefs"}
+    assert found["data"] == {"name": "pairs", "path": "data"}

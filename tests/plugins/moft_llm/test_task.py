@@ -340,3 +340,18 @@ def test_rows_of_one_response_train_a_loss_of_single_responses(build, trainer, t
     assert 0 < sum(batch.labels.sum().item() for batch in batches) < sum(len(batch) for batch in batches)
     with pytest.raises(DataError, match=r"kto\.jsonl:1: the prompt has 1 response; it needs at least two\."):
         build(data=data, objectives={"good": TextLabel()}).prepare(trainer)
+
+
+def test_variables_of_the_chat_template_are_set_in_all_that_a_task_renders(build, chatml):
+    tokenizer = AutoTokenizer.from_pretrained(chatml)
+    tokenizer.chat_template = "{% if brief %}Be brief.{% endif %}" + tokenizer.chat_template
+    tokenizer.save_pretrained(chatml)
+    plain = build(model=chatml, template="chat").prompt_template().render("Why?", "a:1")
+    task = build(model=chatml, template="chat", chat_template_kwargs={"brief": True})
+    assert task.prompt_template().render("Why?", "a:1") == f"Be brief.{plain}"
+    whole, _ = task.tokens_of(task.opened().examples["test"])
+    assert all(text.startswith("Be brief.") for text in whole.texts)
+    with pytest.raises(ConfigError, match=r"\[task\.chat_template_kwargs\] the chat template does not read 'short'\."):
+        build(model=chatml, template="chat", chat_template_kwargs={"short": True}).prompt_template()
+    with pytest.raises(ConfigError, match=r"\[task\.chat_template_kwargs\] has no effect without a chat template\."):
+        build(chat_template_kwargs={"brief": True})

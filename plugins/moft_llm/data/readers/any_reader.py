@@ -68,6 +68,16 @@ def examples_of(reader: Reader, split: str | None = None) -> Iterator[Example]:
     return reader.examples(split) if isinstance(reader, ListReader) else map(_checked, _lists(reader, split))
 
 
+def first_of(reader: Reader, split: str | None, count: int) -> Iterator[Example]:
+    """The first lists of any reader, as `ListReader.first`.
+
+    Raises:
+        DataError: one is malformed.
+        PluginError: the reader fails.
+    """
+    return reader.first(split, count) if isinstance(reader, ListReader) else islice(examples_of(reader, split), count)
+
+
 def _lists(reader: Reader, split: str | None) -> Iterator[LabelledTexts]:
     with failing_as(f"the reader {type(reader).__name__} failed"):
         yield from reader.lists(split)

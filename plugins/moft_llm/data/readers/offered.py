@@ -9,6 +9,7 @@ from typing import Any
 
 from moft_llm.data.readers.any_reader import ListReader
 from moft_llm.data.readers.column_reader import Columns
+from moft_llm.data.readers.joined_reader import Joined
 from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated
 from moft_llm.data.readers.pair_readers import HH, Pairs
 
@@ -27,4 +28,6 @@ def _settings_only(record: Callable[..., ListReader]) -> Callable[..., ListReade
     return built
 
 
-lists, pku_saferlhf, rated, pairs, hh, columns = map(_settings_only, (Lists, PkuSafeRLHF, Rated, Pairs, HH, Columns))
+READERS = (Lists, PkuSafeRLHF, Rated, Pairs, HH, Columns, Joined)
+
+lists, pku_saferlhf, rated, pairs, hh, columns, joined = map(_settings_only, READERS)

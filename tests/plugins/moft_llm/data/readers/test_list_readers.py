@@ -147,7 +147,7 @@ def test_a_config_selects_a_reader_by_name(plugins):
     assert made == Rated("a", labels=["x"])
     with pytest.raises(
         ConfigError,
-        match=r"task\.data: needs the name of a reader\. Known readers: columns, hh, lists, pairs, pku-saferlhf, rated",
+        match=r"task\.data: needs the name of a reader\. Known readers: columns, hh, joined, lists, pairs, pku-saferlhf, rated",
     ):
         resolve(Reader, {"path": "a"}, plugins, "task.data")
 
