@@ -10,7 +10,7 @@ import torch
 from rich.console import RenderableType
 
 from moft import ConfigError, MoftError, cache_folder
-from moft.api import Context, Factory, Plugins, Task, component, read_config, user_path
+from moft.api import Context, Factory, Loss, Plugins, Task, component, read_config, user_path
 from moft_llm.data.splits import SPLITS
 from moft_llm.label_conflicts import described_examples
 from moft_llm.task import LLM
@@ -41,7 +41,7 @@ def describe_config(path: str, plugins: Plugins) -> list[RenderableType]:
     settings = read_config(place).get("task")
     if not isinstance(settings, Mapping) or settings.get("name") != "llm":
         raise ConfigError(f"{path}: a config is described if its task.name is llm; of rankers, describe the data itself.")
-    task = component(TaskOfConfig, _without_losses(settings), plugins, "task")(
+    task = component(TaskOfConfig, _with_known_losses(settings, plugins), plugins, "task")(
         Context(torch.get_default_device(), 0, cache_folder())
     )
     if not isinstance(task, LLM):
@@ -53,16 +53,26 @@ def describe_config(path: str, plugins: Plugins) -> list[RenderableType]:
     return [*described, "", f"Splits: {counts}.", *_truncation(task)]
 
 
-def _without_losses(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the task without the losses of objectives, which may come from plugin files that are not run here."""
+def _with_known_losses(settings: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
+    """The settings of the task without losses of objectives that come from plugin files, which are not run here."""
     objectives = settings.get("objectives")
     if not isinstance(objectives, Mapping):
         return dict(settings)
     kept = {
-        name: {key: value for key, value in given.items() if key != "loss"} if isinstance(given, Mapping) else given
+        name: {key: value for key, value in given.items() if key != "loss" or _is_known(value, plugins)}
+        if isinstance(given, Mapping)
+        else given
         for name, given in objectives.items()
     }
     return {**settings, "objectives": kept}
+
+
+def _is_known(loss: Any, plugins: Plugins) -> bool:
+    try:
+        component(Loss, loss, plugins)
+    except MoftError:
+        return False
+    return True
 
 
 def _truncation(task: LLM) -> Iterator[str]:

@@ -32,7 +32,7 @@ from moft_llm.data.readers.dataset_files import data_files, rows
 from moft_llm.data.readers.file_formats import form_of
 from moft_llm.data.shown_lists import shown_lists, tie_lines
 from moft_llm.preference_evaluator import Preference
-from moft_llm.starting_config import BINARY, GRADED, reader_of
+from moft_llm.starting_config import BINARY, GRADED, least_responses, reader_of
 
 MAX_PROMPTS = 500
 """Conflicts are measured on at most this many prompts, evenly spaced over the data."""
@@ -59,7 +59,9 @@ def describe_data(path: str, plugins: Plugins) -> list[RenderableType] | None:
     first = next(iter(rows(path)), None)
     if first is None:
         raise DataError(f"{path}: holds no prompt.")
-    found = filter_lists(reader_of(path, first).examples(), "drop")
+    reader = reader_of(path, first)
+    examples = list(reader.examples())
+    found = filter_lists(examples, "drop", least=least_responses(reader, examples))
     if not found.examples:
         raise DataError(f"{path}: has no prompt with two responses or more.")
     return described_examples(user_path(path).name, found.examples, found.notes, plugins)

@@ -14,6 +14,7 @@ from moft.api import ConfigRequest, objective_name, rendered_config, user_path
 from moft_llm.data.filtering import Faulty, filter_lists
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
 from moft_llm.data.readers.any_reader import ListReader
+from moft_llm.data.readers.column_reader import Columns
 from moft_llm.data.readers.dataset_files import data_files, rows, split_files
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.known_layouts import known_mapping
@@ -37,6 +38,9 @@ FEW = 1000
 BINARY: Mapping[str, object] = {"loss": {"name": "listnet", "target": "sum"}}
 """The settings of an objective whose labels are 0 and 1: DPO."""
 
+SINGLE: Mapping[str, object] = {"loss": "unpaired-logistic"}
+"""Those of an objective whose labels say of single responses whether they are good."""
+
 GRADED: Mapping[str, object] = {"transform": "standardise", "sharpness": 1.5}
 """Those of an objective with other labels."""
 
@@ -58,18 +62,24 @@ class Found:
         splits: that leave none empty.
         faulty: `refuse` where there is nothing to leave out.
         opened: the lists.
+        least: responses of each; 1 where most prompts have one, which is labelled as good or bad.
     """
 
     reader: ListReader
     splits: Splits
     faulty: Faulty
     opened: OpenedSplits
+    least: int = 2
 
     @property
     def objectives(self) -> list[str]:
-        """The labels that prefer one response to another in some training list, in the order of the data."""
+        """The labels that prefer one response to another in some training list, or that single ones have, in their order."""
         names = dict.fromkeys(name for example in self.train for name in example.labels)
-        return [name for name in names if any(_prefers(example, name) for example in self.train)]
+        return [name for name in names if self.count(name)]
+
+    def count(self, name: str) -> int:
+        """The training lists that a label says something of."""
+        return sum(self.least == 1 or _prefers(example, name) for example in self.train)
 
     @property
     def train(self) -> Sequence[Example]:
@@ -99,14 +109,19 @@ def _found(data: str) -> Found:
     if first is None:
         raise DataError(f"{data}: holds no list.")
     reader = reader_of(data, first)
-    splits: Splits
-    if stored is not None:
-        splits, lists = stored, [example for split in stored.stored.values() for example in reader.examples(split)]
-    else:
-        lists = list(reader.examples())
-        splits = _shares({example.prompt for example in filter_lists(lists, "drop").examples})
-    faulty: Faulty = "drop" if filter_lists(lists, "drop").notes else "refuse"
-    return Found(reader, splits, faulty, open_splits(reader, splits, faulty))
+    names = [None] if stored is None else list(stored.stored.values())
+    lists = [example for name in names for example in reader.examples(name)]
+    least = least_responses(reader, lists)
+    usable = filter_lists(lists, "drop", least=least)
+    splits = _shares({example.prompt for example in usable.examples}) if stored is None else stored
+    faulty: Faulty = "drop" if usable.notes else "refuse"
+    return Found(reader, splits, faulty, open_splits(reader, splits, faulty, least=least), least)
+
+
+def least_responses(reader: ListReader, lists: Sequence[Example]) -> int:
+    """The responses that a prompt needs: one if rows say good or bad of one response, and most prompts have no second row."""
+    is_single = isinstance(reader, Columns) and reader.response is not None
+    return 1 if is_single and 2 * sum(len(example.responses) == 1 for example in lists) > len(lists) else 2
 
 
 def reader_of(data: str, row: Row) -> ListReader:
@@ -167,11 +182,12 @@ def _shares(prompts: Set[Prompt]) -> Shares:
     return next((shares for shares in candidates if {shares.of(prompt) for prompt in prompts} == set(SPLITS)), SHARES[0])
 
 
-def _objective(label: str, is_binary: bool, train: Sequence[Example]) -> tuple[str, dict[str, object], int]:
-    """Name and settings of the objective of a label, and the number of training lists that it orders."""
+def _objective(label: str, is_binary: bool, found: Found) -> tuple[str, dict[str, object], int]:
+    """Name and settings of the objective of a label, and the number of training lists that it says something of."""
     name = objective_name(label)
     settings: dict[str, object] = {} if name == label else {"label": label}
-    return name, settings | dict(BINARY if is_binary else GRADED), sum(_prefers(example, label) for example in train)
+    how = SINGLE if found.least == 1 else BINARY if is_binary else GRADED
+    return name, settings | dict(how), found.count(label)
 
 
 def _prefers(example: Example, name: str) -> bool:
@@ -188,7 +204,8 @@ def _values(request: ConfigRequest, found: Found) -> dict[str, object]:
         "model": request.model,
         "data": _settings(found.reader),
         "is_binary": is_binary,
-        "objectives": [_objective(label, is_binary, train) for label in found.objectives],
+        "is_single": found.least == 1,
+        "objectives": [_objective(label, is_binary, found) for label in found.objectives],
         "training_lists": len(train),
         "splits": _settings(found.splits),
         "faulty": found.faulty,

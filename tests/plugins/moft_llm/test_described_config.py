@@ -78,3 +78,14 @@ def test_mistakes_in_a_mapping_are_one_line(moft, config, tmp_path):
     assert said.mistakes == [
         "moft: error: other.yaml: a config is described if its task.name is llm; of rankers, describe the data itself."
     ]
+
+
+def test_prompts_with_one_response_are_described_where_the_loss_takes_them(moft, config, tmp_path):
+    rows = [{"prompt": f"question {i}?", "completion": "yes", "label": i % 2 == 0} for i in range(30)]
+    (tmp_path / "kto.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    data = {"name": "columns", "path": "kto.jsonl", "response": "completion", "labels": {"good": "label"}}
+    for words in (config(data=data, objectives={"good": {"loss": "unpaired-logistic"}}), "kto.jsonl"):
+        said = moft("data", "describe", words)
+        assert (said.code, said.mistakes) == (0, [])
+        assert "  response 1 (good 0): yes" in said.out.splitlines()
+        assert "Conflicts cannot be shown: fewer than two labels order responses." in said.out

@@ -170,3 +170,13 @@ def test_splits_of_preferences_beside_others_are_taken(save, written):
     found = written("data")
     assert found["splits"] == {"name": "stored", "train": "train_prefs", "validation": 0.1, "test": "test_prefs"}
     assert found["data"] == {"name": "pairs", "path": "data"}
+
+
+def test_rows_of_one_response_get_a_loss_of_single_responses(save, written):
+    rows = [{"prompt": f"q {i}?", "completion": f"a {i}", "label": i % 2 == 0} for i in range(30)]
+    save([*rows, {**rows[0], "completion": "b"}])
+    task = written("data.jsonl")
+    assert task["objectives"] == {"good": {"loss": "unpaired-logistic"}}
+    assert (task["data"]["response"], task["faulty"]) == ("completion", "refuse")
+    save([{**row, "prompt": f"q {i // 2}?"} for i, row in enumerate(rows)])
+    assert written("data.jsonl")["objectives"] == {"good": {"loss": {"name": "listnet", "target": "sum"}}}
