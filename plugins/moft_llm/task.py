@@ -31,7 +31,7 @@ from moft.api import (
 from moft_llm.data.chat.chat_template import VERSION, Template, check_format
 from moft_llm.data.chat.control_tokens import ControlTokens
 from moft_llm.data.chat.messages import only_text
-from moft_llm.data.chat.prompt_time import current_time, time_of
+from moft_llm.data.chat.prompt_time import time_of
 from moft_llm.data.chat.template_options import TemplateOptions, with_options
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
@@ -215,7 +215,7 @@ class LLM:
                 f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {fault.in_words()}."
             )
         if self.prompt_template().asks_time:  # a resumed run goes on with the time of its start
-            self._now, self._prompt_template = time_of(trainer.once("prompt-time", current_time)), None
+            self._now, self._prompt_template = time_of(trainer.once("prompt-time", _now)), None
         check_truncation([self._tokenized(split).counts for split in SPLITS], self._max_truncated)
         for split in SPLITS:
             for note in self._tokenized(split).notes(split):
@@ -392,3 +392,7 @@ class LLM:
     def _reference_model(self) -> LanguageModel:
         with torch.random.fork_rng():
             return self._build(0, None, 0, is_compiled=False).eval()
+
+
+def _now() -> Mapping[str, Tensor]:
+    return {"now": torch.tensor(datetime.now().timetuple()[:6])}

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-import torch
 from torch import Tensor
-
-
-def current_time() -> Mapping[str, Tensor]:
-    """`now`, `[6]` int64: the local time, to the second."""
-    return {"now": torch.tensor(datetime.now().timetuple()[:6])}
 
 
 def time_of(state: Mapping[str, Tensor]) -> datetime:

@@ -9,6 +9,7 @@ from itertools import combinations, groupby
 from typing import Any, Literal
 
 from moft import ConfigError, DataError
+from moft.api import float_of
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.value_paths import path_of
 from moft_llm.data.texts_and_labels import label_of, short_repr
@@ -111,7 +112,10 @@ def _key(value: str | bool | int | float) -> str:
     """A value as text; `1`, `1.0` and `"1"` are the same."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, int | float) else value.strip()
+    if isinstance(value, str):
+        return value.strip()
+    is_whole = abs(value) < 1e15 and value == int(value)
+    return str(int(value)) if is_whole else repr(float_of(value))
 
 
 def _shown(text: str) -> str:

@@ -16,7 +16,7 @@ from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.joined_lists import joined_by_prompt
 from moft_llm.data.readers.transcripts import LAST, chat_of_transcript
-from moft_llm.data.texts_and_labels import short_repr, text_of
+from moft_llm.data.texts_and_labels import one_line, short_repr, text_of
 
 OBJECTIVE = "preferred"
 """Of pairs, where the config names none."""
@@ -188,8 +188,8 @@ def _response(row: Row, column: str) -> tuple[tuple[Message, ...], Response]:
     *before, last = messages_of(value, column, row.where)
     if before and last.role != "assistant":
         raise DataError(
-            f"{row.where}: the last message of {column} has the role {last.role}; it is the response, so it must be a message of "
-            "the assistant."
+            f"{row.where}: the last message of {column} has the role {one_line(last.role)}; it is the response, so it must be a "
+            "message of the assistant."
         )
     return tuple(before), response_of([value[-1]], column, row.where)
 

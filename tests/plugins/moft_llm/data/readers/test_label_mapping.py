@@ -70,6 +70,12 @@ def test_a_margin_goes_to_the_better_response():
             r"label 'good' has 1 value for 3 responses; a margin needs one for every two responses, so 3\.$",
         ),
         ([[1]], 1, {}, r"v \(1\) is \[1\]; it must be a finite number"),
+        (
+            [10**400],
+            1,
+            {"values": {"x": 1}},
+            r"v \(1\) is 1000000000000000000000000000000000000000\.\.\.; it must be a finite number",
+        ),
         (["1e999"], 1, {}, r"v \(1\) is inf; it must be a finite number"),
     ],
 )

@@ -200,3 +200,9 @@ def test_pairs_are_of_one_file_or_of_one_for_each_objective(file_of):
             Pairs(**settings)
     with pytest.raises(ConfigError, match=r"\[task\.data\.objective\] has no effect with paths"):
         Pairs(paths=paths, objective="x")
+
+
+def test_a_role_of_several_lines_is_told_in_one(file_of):
+    path = file_of({"chosen": [USER, {"role": "a\nb", "content": "x"}], "rejected": [USER, assignment("y")]})
+    with pytest.raises(DataError, match=r"data\.jsonl:1: the last message of chosen has the role a b; it is the response"):
+        list(Pairs(path).examples())
