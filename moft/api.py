@@ -10,6 +10,7 @@ from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
 from moft.engine.checks.training_betas import beta_shares, checked_betas
+from moft.engine.choices.wish_settings import WishSettings
 from moft.engine.conflict.conflict_report import ConflictReport, LabelledLists, agreement_table, conflict_report, report_table
 from moft.engine.conflict.list_conflicts import label_agreement
 from moft.engine.data.bounded_rendering import Chat, ChatFault, render_chats
@@ -67,6 +68,7 @@ from moft.interfaces import (
     ExampleQuery,
     Feedback,
     Finish,
+    GeneratedText,
     HasDerivatives,
     HasFormula,
     HasSumDerivatives,
@@ -96,7 +98,9 @@ from moft.interfaces import (
     TextEngine,
     TextEngineSettings,
     TextEvent,
+    TextPiece,
     TextRequest,
+    TextSettings,
     TextStream,
     TokenSampling,
     TokenScore,
@@ -106,7 +110,7 @@ from moft.interfaces import (
     WeightedSum,
     formula_of,
 )
-from moft.interrupts import when_interrupted
+from moft.interrupts import heeding_signals, when_interrupted
 from moft.renames import missing_name, new_name
 from moft.secret_values import redacted
 from moft.setting_types import (
@@ -181,6 +185,7 @@ __all__ = [
     "Fraction",
     "FromList",
     "Front",
+    "GeneratedText",
     "HasDerivatives",
     "HasFormula",
     "HasSumDerivatives",
@@ -238,7 +243,9 @@ __all__ = [
     "TextEngine",
     "TextEngineSettings",
     "TextEvent",
+    "TextPiece",
     "TextRequest",
+    "TextSettings",
     "TextStream",
     "TokenSampling",
     "TokenScore",
@@ -253,6 +260,7 @@ __all__ = [
     "WeightGrid",
     "WeightedSum",
     "Width",
+    "WishSettings",
     "agreement_table",
     "atomic_folder",
     "atomic_write",
@@ -281,6 +289,7 @@ __all__ = [
     "fold_columns",
     "formula_of",
     "generator_for",
+    "heeding_signals",
     "hypervolume",
     "import_lightgbm",
     "injected_linear",

@@ -210,7 +210,7 @@ def moft_export(run: Any, out: Path, options: Mapping[str, str]) -> Iterable[str
 
 @hookspec
 def moft_text_engine(run: Any, settings: TextEngineSettings) -> TextEngine | None:
-    """Generate text of a run of a task of your own, for `moft serve`.
+    """Generate text of a run of a task of your own, for `moft serve` and `run.generate`.
 
     Return None for a run of another task. What is wrong raises `ConfigError`, before a thread is started.
 

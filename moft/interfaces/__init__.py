@@ -5,6 +5,7 @@ from __future__ import annotations
 from moft.interfaces.conditioner import Conditioner, HasFormula, formula_of
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.example_inputs import ExampleQuery, OffersPrompts, OffersQueries
+from moft.interfaces.generated_text import GeneratedText, TextPiece, TextPrompt
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, HasSumDerivatives, ListContext, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, ReadsFeatures, UsesAdaptiveSampler
@@ -39,6 +40,7 @@ from moft.interfaces.text_engine import (
     TokenSampling,
     TokenScore,
 )
+from moft.interfaces.text_settings import TextSettings
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -59,6 +61,7 @@ __all__ = [
     "ExampleQuery",
     "Feedback",
     "Finish",
+    "GeneratedText",
     "HasDerivatives",
     "HasFormula",
     "HasSumDerivatives",
@@ -93,7 +96,10 @@ __all__ = [
     "TextEngine",
     "TextEngineSettings",
     "TextEvent",
+    "TextPiece",
+    "TextPrompt",
     "TextRequest",
+    "TextSettings",
     "TextStream",
     "TokenSampling",
     "TokenScore",

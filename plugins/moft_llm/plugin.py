@@ -49,7 +49,7 @@ def moft_readers() -> Iterable[Component]:
 
 @hookimpl
 def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
-    """Adds `moft generate`, `moft export`, `moft data sample` and `moft data model`."""
+    """Adds `moft generate`, `moft chat`, `moft export`, `moft data sample` and `moft data model`."""
     from moft_llm.commands import add
 
     add(app, data)
