@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from moft.config.build_component import component
-from moft.config.config_file import read_value
+from moft.config.config_file import read_config, read_value
 from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
@@ -74,6 +74,7 @@ from moft.interfaces import (
     HasSumDerivatives,
     Indicator,
     InputCheck,
+    LabelledTexts,
     ListContext,
     LongEvaluator,
     Loss,
@@ -86,6 +87,7 @@ from moft.interfaces import (
     Problem,
     ProcessGroup,
     ProvidesFeatures,
+    Reader,
     ReadsArrays,
     ReportsFindings,
     Sampler,
@@ -194,6 +196,7 @@ __all__ = [
     "ItemNetwork",
     "LabelStatistics",
     "LabelledLists",
+    "LabelledTexts",
     "Layers",
     "ListContext",
     "ListValues",
@@ -221,6 +224,7 @@ __all__ = [
     "ProcessGroup",
     "ProvidesFeatures",
     "Rank",
+    "Reader",
     "ReadsArrays",
     "ReferenceTrees",
     "ReportsFindings",
@@ -313,6 +317,7 @@ __all__ = [
     "parse_lightgbm",
     "printable",
     "problem_without_validation",
+    "read_config",
     "read_value",
     "recode_columns",
     "redacted",

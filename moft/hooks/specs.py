@@ -143,6 +143,17 @@ def moft_trackers() -> Iterable[Component]:
 
 
 @hookspec
+def moft_readers() -> Iterable[Component]:
+    """Offer readers, which give prompts with labelled responses. Target: `(*, ...) -> Reader`.
+
+    Example:
+        @hookimpl
+        def moft_readers():
+            yield Component("my-votes", "my_package.reader:Votes", "answers with votes from my database")
+    """
+
+
+@hookspec
 def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
     """Add commands to the command line.
 

@@ -12,6 +12,7 @@ from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, R
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
+from moft.interfaces.reader import LabelledTexts, Reader
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer, WeightedSum
 from moft.interfaces.scorer import Scorer
@@ -67,6 +68,7 @@ __all__ = [
     "Indicator",
     "InputCheck",
     "KnowsModelSpec",
+    "LabelledTexts",
     "ListContext",
     "LongEvaluator",
     "Loss",
@@ -80,6 +82,7 @@ __all__ = [
     "Problem",
     "ProcessGroup",
     "ProvidesFeatures",
+    "Reader",
     "ReadsArrays",
     "ReadsFeatures",
     "ReadsFrames",
