@@ -30,6 +30,7 @@ from moft.interfaces.task import (
 from moft.interfaces.text_engine import (
     EncodedPrompt,
     Finish,
+    RoundsWeights,
     TextEngine,
     TextEngineSettings,
     TextEvent,
@@ -81,6 +82,7 @@ __all__ = [
     "ReadsFeatures",
     "ReadsFrames",
     "ReportsFindings",
+    "RoundsWeights",
     "Sampler",
     "Scalarizer",
     "Scorer",

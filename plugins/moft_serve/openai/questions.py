@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from moft import BusyError, MoftError
 from moft.api import EncodedPrompt, TextEngine, TextRequest, TextStream
-from moft_serve.http.errors import ApiError, refused
+from moft_serve.http.errors import ApiError, refused, unavailable
 from moft_serve.http.limits import Limits
 from moft_serve.models.served_models import Models, Served
-from moft_serve.models.tradeoffs import Resolved, parse_model, resolve
+from moft_serve.models.tradeoffs import Resolved, generated, parse_model, resolve
 from moft_serve.openai.bodies import ChatBody, CompletionBody
 
 
@@ -48,12 +48,11 @@ def ask(models: Models, limits: Limits, body: ChatBody | CompletionBody) -> Ques
             return _asked(served, engine, limits, body)
         except BusyError as error:
             if engine.is_alive or models.get(served.name) is served:  # else the run was just reloaded
-                status, code = (429, "too_many_requests") if engine.is_alive else (503, "stopping")
-                raise ApiError(status, str(error), code=code, headers={"Retry-After": "1"}) from error
+                raise unavailable(error, is_full=engine.is_alive) from error
 
 
 def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | CompletionBody) -> Question:
-    resolved = resolve(served, body, named=parse_model(body.model)[1])
+    resolved = generated(served, resolve(served, body, named=parse_model(body.model)[1]))
     prompts = _prompts(engine, body)
     count = len(prompts) * (body.n or 1)
     if count > limits.max_texts:
