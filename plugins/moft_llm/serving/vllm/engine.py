@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -193,4 +194,4 @@ class VLLMEngine(PromptReading):
 
     def _gone(self) -> BusyError:
         seconds = self._supervisor.seconds
-        return BusyError(f"vLLM ended and is started again; send the request again in {seconds:.0f} s.", seconds)
+        return BusyError(f"vLLM ended and is started again; send the request again in {math.ceil(seconds)} s.", seconds)

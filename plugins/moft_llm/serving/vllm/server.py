@@ -27,9 +27,10 @@ log = logging.getLogger("moft.serve")
 
 HOST = "127.0.0.1"
 KEEPER = Path(__file__).with_name("keeper.py")
+_STARTED = re.compile(r"started ([0-9]+)")
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _CAUSE = re.compile(r"\w*(?:Error|Exception|error): \S.*")
-_ASKED, _PATIENCE = 10.0, 10.0
+_ASKED, _PATIENCE = 10.0, 15.0
 """Seconds: of a question whether it is well, and in which it may end by itself."""
 
 
@@ -47,6 +48,7 @@ class VLLMServer:
         self._launch, self._key, self._port = launch, secrets.token_hex(16), _free_port()
         self.cause, self._has_cause = "", False
         """The first error that it told since it was up, or before that, else its last line."""
+        self._group = 0
         ends = [str(launch.folder.parent), str(launch.adapters), "--"]
         words = [str(launch.folder / START), *launch.options, "--host", HOST, "--port", str(self._port)]
         self._process = subprocess.Popen(
@@ -64,8 +66,8 @@ class VLLMServer:
 
     @property
     def pid(self) -> int:
-        """Of the process group."""
-        return self._process.pid
+        """Of vLLM's server, which leads a process group; 0 while it is not known."""
+        return self._group
 
     @property
     def is_over(self) -> bool:
@@ -102,13 +104,15 @@ class VLLMServer:
 
     def stop(self) -> None:
         """Ends the process and all that it started: in order, or, after some time, at once."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
+        self._reader.join(0.1)  # so that a keeper that was killed at once has told the group
+        if self._group:
+            with suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
         self._reader.join(1)
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -126,6 +130,9 @@ class VLLMServer:
         """Logs what it says, line by line."""
         for line in self._process.stdout or ():
             if not (said := str(redacted(line.strip()))):
+                continue
+            if not self._group and (started := _STARTED.fullmatch(said)):
+                self._group = int(started[1])
                 continue
             found, level = _CAUSE.search(said), _LEVEL.search(said)
             if not self._has_cause:

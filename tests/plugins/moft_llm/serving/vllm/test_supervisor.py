@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,12 @@ def is_gone(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def kept(script, *folders):
+    """A keeper that runs a script of the shell."""
+    words = [sys.executable, "-I", "-S", str(KEEPER), *map(str, folders), "--", "sh", "-c", script]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def test_a_killed_one_is_started_again_after_waits_that_grow(supervise, launch, fake, told):
@@ -127,21 +134,30 @@ def test_a_start_is_interrupted_by_a_stop(launch, monkeypatch):
 
 def test_what_was_started_is_gone_with_its_parent(tmp_path):
     (tmp_path / "left" / "more").mkdir(parents=True)
-    words = ["sh", "-c", "sleep 60 & echo $$ $!; wait"]
-    keeper = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(KEEPER), str(tmp_path / "left"), "--", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    started = [int(word) for word in keeper.stdout.readline().split()]
-    assert not any(map(is_gone, started))
-    keeper.stdin.close()
-    assert keeper.wait(5) == -signal.SIGKILL
+    with kept("sleep 60 & echo $$ $!; wait", tmp_path / "left") as keeper:
+        said = keeper.stdout.readline() + keeper.stdout.readline()  # in any order
+        (leader,) = re.findall(r"started (\d+)\n", said)
+        started = [int(word) for word in re.search(r"^\d.*", said, re.MULTILINE)[0].split()]
+        assert started[0] == int(leader)
+        assert not any(map(is_gone, started))
+        keeper.stdin.close()
+        assert keeper.wait(5) == 1
     until(lambda: all(map(is_gone, started)))
     assert not (tmp_path / "left").exists()
-    keeper.stdout.close()
+
+
+def test_nothing_is_left_of_a_group_whose_leader_or_whose_keeper_died(supervise, fake, launch):
+    one, (pid,) = supervise(), pids(fake)
+    keeper, before = one.server._process.pid, one.server
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: one.server not in (None, before))
+    assert is_gone(pid)
+    with kept("sleep 60 & echo $!; exit 3") as left:
+        assert left.wait(5) == 3
+        *lines, told = left.stdout.read().splitlines()
+    (started,) = [int(line) for line in lines if line.isdecimal()]  # beside the keeper's line, in any order
+    assert is_gone(started)
+    assert told == "ended with exit status 3"
 
 
 def test_secrets_of_the_server_stay_there(supervise, fake, monkeypatch):
