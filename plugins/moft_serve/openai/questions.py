@@ -66,7 +66,7 @@ def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | 
             sample = place * (body.n or 1) + copy
             one = TextRequest(prompt, resolved.tradeoff, most, sampling, sample, body.stop, body.likeliest)
             if copy == 0:
-                _check(engine, one, where)
+                _check(engine, one, where, body)
             requests.append(one)
     return Question(served, resolved, engine.submit(requests), sum(len(prompt.tokens) for _, prompt in prompts))
 
@@ -96,8 +96,9 @@ def _most(engine: TextEngine, limits: Limits, body: ChatBody | CompletionBody, p
     return body.most
 
 
-def _check(engine: TextEngine, request: TextRequest, where: str) -> None:
+def _check(engine: TextEngine, request: TextRequest, where: str, body: ChatBody | CompletionBody) -> None:
     try:
         engine.check(request, where)
     except MoftError as error:
-        raise refused(error, where) from error
+        field = str(error).partition(":")[0]
+        raise refused(error, field if field in type(body).model_fields else where) from error

@@ -63,6 +63,14 @@ def test_the_answer_has_the_weights_that_were_served(served, client):
     assert refused.json()["error"]["message"] == "dial: 2 is not available, only 1."
 
 
+def test_a_setting_that_an_engine_lacks_is_named(client):
+    def check(request, where):
+        raise DataError("temperature: 0.001 is not available.")
+
+    answer = client(Other, check=check).post("/v1/completions", json=BODY)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "temperature")
+
+
 @pytest.mark.parametrize("is_alive", [True, False])
 def test_an_engine_that_is_away_says_when_to_come_again(client, is_alive):
     own = client(Other, is_alive=is_alive, submit=raising(BusyError("it is started again.", 41.5)))
