@@ -20,13 +20,21 @@ PATIENCE = 5.0
 
 
 def main(words: list[str]) -> int:
-    """Runs the command; it is over when all that the command started is. SIGTERM is passed on."""
+    """Runs the command; it is over when all that the command started is. SIGTERM is passed on; a second one ends all."""
     split = words.index("--")
     folders, command = words[:split], words[split + 1 :]
     stops: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stops.append(number))
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+
+    def stop(*_: object) -> None:
+        stops.append(0)
+        if len(stops) == 1:
+            child.terminate()
+        else:
+            Thread(target=_end, args=[child.pid]).start()
+
+    signal.signal(signal.SIGTERM, stop)
     if stops:
         child.terminate()
     print(f"started {child.pid}", flush=True)

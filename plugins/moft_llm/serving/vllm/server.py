@@ -30,8 +30,12 @@ KEEPER = Path(__file__).with_name("keeper.py")
 _STARTED = re.compile(r"started ([0-9]+)")
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _CAUSE = re.compile(r"\w*(?:Error|Exception|error): \S.*")
-_ASKED, _PATIENCE = 10.0, 15.0
-"""Seconds: of a question whether it is well, and in which it may end by itself."""
+_BEGUN, _PROCESS = re.compile(r"validation errors? for \w+$"), re.compile(r"^\(\w+ pid=\d+\) *")
+"""What pydantic says of settings before a line that says more, and how lines of vLLM begin."""
+_ASKED = 10.0
+"""Seconds of a question whether it is well."""
+_IN_ORDER, _STARTING, _AT_ONCE = 10.0, 2.0, 8.0
+"""Seconds in which it may end by itself, the same before it is up, and those in which the keeper ends it otherwise."""
 
 
 class VLLMServer:
@@ -104,9 +108,10 @@ class VLLMServer:
 
     def stop(self) -> None:
         """Ends the process and all that it started: in order, or, after some time, at once."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PATIENCE)
+        for patience in (_STARTING if self.longest is None else _IN_ORDER, _AT_ONCE):
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
         self._process.kill()
         self._process.wait()
         self._reader.join(0.1)  # so that a keeper that was killed at once has told the group
@@ -134,14 +139,14 @@ class VLLMServer:
             if not self._group and (started := _STARTED.fullmatch(said)):
                 self._group = int(started[1])
                 continue
-            found, level = _CAUSE.search(said), _LEVEL.search(said)
+            word = _LEVEL.search(said)
+            level = logging.getLevelNamesMapping()[word[1]] if word else logging.INFO
+            found = None if word and level < logging.ERROR else _CAUSE.search(said)
             if not self._has_cause:
                 self.cause, self._has_cause = (found[0], True) if found else (said, False)
-            log.log(
-                logging.getLevelNamesMapping()[level[1]] if level else logging.INFO,
-                "vllm",
-                extra={"fields": {"model": self._launch.name, "line": said}},
-            )
+            elif _BEGUN.search(self.cause):
+                self.cause += f": {_PROCESS.sub('', said)}"
+            log.log(level, "vllm", extra={"fields": {"model": self._launch.name, "line": said}})
 
 
 def _free_port() -> int:

@@ -1,7 +1,7 @@
 """Stands for an interpreter with vLLM: starts a small server that speaks as vLLM with `moft_vllm` does, and fails on demand.
 
 The first token of a prompt says what goes wrong. The folder of the variable `FAKE_VLLM` gets the requests, and may hold the file
-`fault`, with what goes wrong at the start.
+`fault`, with the line of an error at the start.
 """
 
 from __future__ import annotations
@@ -110,10 +110,9 @@ def main(words):
     if words[0] == "-c":  # whether it has vLLM
         return int((PLACE / "lacks").exists())
     (PLACE / "words").write_text(json.dumps(words))
-    print("WARNING 11-29 fake: is starting", flush=True)
+    print("WARNING 11-29 fake: raise the limit against OSError: too many files", flush=True)
     if (PLACE / "fault").exists():
-        print("ValueError: there is no memory", flush=True)
-        print("INFO giving up", flush=True)
+        print((PLACE / "fault").read_text(), "(APIServer pid=5)  INFO giving up", sep="\n", flush=True)
         return 1
     server = ThreadingHTTPServer((words[words.index("--host") + 1], int(words[words.index("--port") + 1])), Handler)
     with (PLACE / "pids").open("a") as seen:

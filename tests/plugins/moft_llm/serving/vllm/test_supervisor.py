@@ -89,7 +89,9 @@ def test_a_killed_one_is_started_again_after_waits_that_grow(supervise, launch, 
     assert {fields["reason"] for _, fields in ended} == {"it ended: ended with signal 9"}
     words = json.loads((fake.place / "words").read_text())
     assert words[:5] == ["-m", "moft_vllm", ".", "--slots", "2"]
-    assert ("WARNING", {"model": "tiny", "line": "WARNING 11-29 fake: is starting"}) in told("vllm")
+    assert ("WARNING", {"model": "tiny", "line": "WARNING 11-29 fake: raise the limit against OSError: too many files"}) in told(
+        "vllm"
+    )
     one.stop()
     assert is_gone(pids(fake)[-1])
     assert one.server is None
@@ -114,7 +116,7 @@ def test_one_whose_engine_is_dead_or_that_hangs_is_replaced(supervise, fake, tol
 
 
 def test_one_that_never_comes_up_is_not_tried_again(supervise, fake):
-    (fake.place / "fault").touch()
+    (fake.place / "fault").write_text("ValueError: there is no memory")
     try:
         one = supervise()
     finally:
@@ -158,6 +160,25 @@ def test_nothing_is_left_of_a_group_whose_leader_or_whose_keeper_died(supervise,
     (started,) = [int(line) for line in lines if line.isdecimal()]  # beside the keeper's line, in any order
     assert is_gone(started)
     assert told == "ended with exit status 3"
+
+
+def test_a_command_that_does_not_heed_a_signal_is_ended_by_the_second():
+    with kept("trap : TERM; sleep 60 & echo up; wait; wait; exit 4") as keeper:
+        while keeper.stdout.readline() != "up\n":
+            pass
+        keeper.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            keeper.wait(0.1)
+        keeper.send_signal(signal.SIGTERM)
+        assert keeper.wait(5) == 4
+
+
+def test_what_pydantic_says_of_a_setting_is_told_whole(supervise, fake):
+    (fake.place / "fault").write_text("(APIServer pid=5) pydantic_core.ValidationError: 1 validation error for ModelConfig")
+    try:
+        assert supervise().failure.endswith("ValidationError: 1 validation error for ModelConfig: INFO giving up")
+    finally:
+        (fake.place / "fault").unlink()
 
 
 def test_secrets_of_the_server_stay_there(supervise, fake, monkeypatch):
