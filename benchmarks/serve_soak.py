@@ -1,11 +1,13 @@
 """A soak of `moft serve`: many clients for some minutes, with mixed weights; a tenth of the requests is bad; answers are checked.
 
 A ranker is trained for a short time on synthetic queries, unless a run is given. Each client sends one request after the other.
-Nine of ten are good, with up to four queries of weights of their own, and their scores have to be those of the library. Others
-are no JSON, have wrong weights, are too large, have a wrong token, or end in the middle. Halfway the run is reloaded. In the end
-the server is stopped while all clients are sending: what it accepted has to be answered.
+Nine of ten are good: up to four queries with weights of their own, whose scores have to be those of the library; for a language
+model a chat, whose greedy text has to be that of `run.generate`. Others are no JSON, have wrong weights, are too large, have
+a wrong token, or end in the middle. Halfway the run is reloaded. In the end the server is stopped while all clients are
+sending: what it accepted has to be answered.
 
 Run it:  python benchmarks/serve_soak.py [--minutes 10] [--clients 100] [--run FOLDER] [--out NAME]
+         python benchmarks/serve_soak.py --run runs/stories --out serve-soak-text
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from benchmarks.support.reporting import machine, print_table, write_result
 from benchmarks.support.served_run import Connection, ServedRun, request_bytes, served_run
 
 PORT, TOKEN, LARGEST = 8766, "token-of-the-soak", 200_000
+STARTS = ("Once upon a time", "The little dog", "Lily saw a big", "One day, Tom")
 FLAT = 0.05
 """Growth of memory that is allowed, from a tenth of the time on."""
 RSS = "process_resident_memory_bytes"
@@ -55,22 +59,34 @@ class Tally:
 
 @dataclass(frozen=True)
 class Good:
-    """A request with the scores that the library gives."""
+    """A request, and what finds faults in its answer, beside the largest difference of its numbers from those of the library."""
 
-    request: bytes
-    weights: Sequence[Sequence[float]]
-    scores: Sequence[np.ndarray[Any, Any]]
+    path: str
+    body: dict[str, Any]
+    faults: Callable[[Any], tuple[list[str], float]]
+
+    @property
+    def request(self) -> bytes:
+        """In bytes."""
+        return request_bytes(self.path, json.dumps(self.body).encode(), token=TOKEN)
 
 
 def good_requests(folder: Path, count: int) -> list[Good]:
-    """Requests with up to four made-up queries, each at weights of its own."""
+    """Requests at weights of their own, with what the library gives for them."""
     import torch
 
     import moft as public
+    from moft.api import OffersPrompts
 
     torch.set_num_threads(1)
-    run, draws = public.open_run(folder, device="cpu"), np.random.default_rng(0)
-    scorer, m, found = run.batch_scorer(), len(run.names), []
+    run = public.open_run(folder, device="cpu")
+    return _of_texts(run, count) if isinstance(run.task, OffersPrompts) else _of_rankings(run, count)
+
+
+def _of_rankings(run: Any, count: int) -> list[Good]:
+    """Up to four made-up queries in each."""
+    draws, found = np.random.default_rng(0), []
+    scorer, m = run.batch_scorer(), len(run.names)
     for _ in range(count):
         lists = [
             np.round(draws.standard_normal((draws.integers(1, 40), len(scorer.features))), 3) for _ in range(draws.integers(1, 5))
@@ -78,37 +94,74 @@ def good_requests(folder: Path, count: int) -> list[Good]:
         weights = [(drawn / drawn.sum()).tolist() for drawn in draws.exponential(size=(len(lists), m))]
         dial = float(draws.choice([0.5, 1.0, 4.0]))
         queries = [{"features": rows.tolist(), "weights": row} for rows, row in zip(lists, weights, strict=True)]
-        body = json.dumps({"queries": queries, "dial": dial}).encode()
         scores = scorer(lists, run.tradeoffs([(row, dial, "") for row in weights]))
-        found.append(Good(request_bytes("/v1/score", body, token=TOKEN), weights, scores))
+        found.append(Good("/v1/score", {"queries": queries, "dial": dial}, partial(_faults_of_scores, weights, scores)))
+    return [good for good in found if len(good.request) < LARGEST]
+
+
+def _faults_of_scores(weights: Sequence[Sequence[float]], expected: Sequence[Any], answer: Any) -> tuple[list[str], float]:
+    faults, largest = [], 0.0
+    for result, row, scores in zip(answer["results"], weights, expected, strict=True):
+        difference = float(np.abs(np.array(result["scores"]) - scores).max())
+        largest = max(largest, difference)
+        if len(result["scores"]) != len(scores) or difference > 1e-6 * max(1.0, float(np.abs(scores).max())):
+            faults.append(f"scores differ by {difference:g}")
+        if not np.allclose(list(result["tradeoff"]["weights"].values()), row, atol=1e-6):
+            faults.append("other weights were echoed")
+    return faults, largest
+
+
+def _of_texts(run: Any, count: int) -> list[Good]:
+    """A chat in each, answered greedily."""
+    draws = np.random.default_rng(0)
+    prompts = [f"{STARTS[number % len(STARTS)]} {'and then ' * int(draws.integers(8))}".strip() for number in range(count)]
+    weights = [(drawn / drawn.sum()).round(6).tolist() for drawn in draws.exponential(size=(count, len(run.names)))]
+    dials = draws.choice([0.5, 1.0, 4.0], size=count).tolist()
+    lengths = draws.integers(1, 24, size=count).tolist()
+    texts = run.generate(prompts, weights, dial=dials, greedy=True, max_new_tokens=lengths)
+    found = []
+    for prompt, row, dial, length, text in zip(prompts, weights, dials, lengths, texts, strict=True):
+        body = {"messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": length}
+        steered = {"weights": row, "dial": dial}
+        found.append(Good("/v1/chat/completions", body | steered, partial(_faults_of_text, row, text.text)))
     return found
+
+
+def _faults_of_text(weights: Sequence[float], expected: str, answer: Any) -> tuple[list[str], float]:
+    text, faults = answer["choices"][0]["message"]["content"], []
+    if text != expected:
+        faults.append(f"{text!r} in place of {expected!r}")
+    if not np.allclose(list(answer["tradeoff"]["weights"].values()), weights, atol=1e-5):
+        faults.append("other weights were echoed")
+    return faults, 0.0
 
 
 def bad_requests(good: Good) -> dict[str, tuple[int, bytes]]:
     """Requests that have to be refused, by what is wrong with them, with the status."""
-    body = json.loads(good.request.partition(b"\r\n\r\n")[2])
-    unbalanced = {**body, "queries": [{**query, "weights": [2.0] * len(query["weights"])} for query in body["queries"]]}
+
+    def bad(body: Any, token: str = TOKEN) -> bytes:
+        return request_bytes(good.path, json.dumps(body).encode(), token=token)
+
+    m = len(good.body.get("weights") or good.body["queries"][0]["weights"])
+    kept = {name: value for name, value in good.body.items() if name not in ("queries", "messages")}
+    unbalanced = {**good.body, "weights": [2.0] * m}
+    if "queries" in good.body:
+        unbalanced["queries"] = [{"features": query["features"]} for query in good.body["queries"]]
     return {
-        "no JSON": (400, request_bytes("/v1/score", b'{"queries": [', token=TOKEN)),
-        "wrong weights": (400, request_bytes("/v1/score", json.dumps(unbalanced).encode(), token=TOKEN)),
-        "no query": (400, request_bytes("/v1/score", b'{"queries": []}', token=TOKEN)),
-        "another model": (404, request_bytes("/v1/score", json.dumps({**body, "model": "other"}).encode(), token=TOKEN)),
-        "too large": (413, request_bytes("/v1/score", b" " * (LARGEST + 1), token=TOKEN)),
-        "wrong token": (401, request_bytes("/v1/score", json.dumps(body).encode(), token="another-token")),
+        "no JSON": (400, request_bytes(good.path, b'{"queries": [', token=TOKEN)),
+        "wrong weights": (400, bad(unbalanced)),
+        "nothing to do": (400, bad({**kept, "queries" if "queries" in good.body else "messages": []})),
+        "another model": (404, bad({**good.body, "model": "other"})),
+        "too large": (413, request_bytes(good.path, b" " * (LARGEST + 1), token=TOKEN)),
+        "wrong token": (401, bad(good.body, "another-token")),
     }
 
 
 def check(good: Good, content: bytes, tally: Tally) -> None:
     """Checks an answer against the library."""
-    results = json.loads(content)["results"]
-    for result, weights, scores in zip(results, good.weights, good.scores, strict=True):
-        echoed = list(result["tradeoff"]["weights"].values())
-        difference = float(np.abs(np.array(result["scores"]) - scores).max())
-        tally.largest_difference = max(tally.largest_difference, difference)
-        if len(result["scores"]) != len(scores) or difference > 1e-6 * max(1.0, float(np.abs(scores).max())):
-            tally.wrong.append(f"scores differ by {difference:g}")
-        if not np.allclose(echoed, weights, atol=1e-6):
-            tally.wrong.append("other weights were echoed")
+    faults, difference = good.faults(json.loads(content))
+    tally.wrong += faults
+    tally.largest_difference = max(tally.largest_difference, difference)
 
 
 async def client(number: int, port: int, requests: Sequence[Good], ending: asyncio.Event, tally: Tally) -> None:
@@ -194,7 +247,7 @@ def measure(minutes: float, clients: int, run: Path | None) -> dict[str, Any]:
             (folder / "config.yaml").write_text(CONFIG.format(data=folder / "data", base=base, method=method), encoding="utf-8")
             moft("train", f"{folder}/config.yaml", "--out", str(run))
         (folder / "tokens").write_text(TOKEN + "\n", encoding="utf-8")
-        requests = [good for good in good_requests(run, 200) if len(good.request) < LARGEST]
+        requests = good_requests(run, 200)
         options = ["--token-file", str(folder / "tokens"), "--max-body", str(LARGEST)]
         with served_run(PORT, [f"soak={run}"], *options, log=folder / "server.log") as server:
             tally, memory = asyncio.run(soak(server, requests, minutes, clients))
@@ -221,7 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=100)
-    parser.add_argument("--run", type=Path, help="run folder of a ranker; without, one is trained")
+    parser.add_argument("--run", type=Path, help="run folder; without, a ranker is trained")
     parser.add_argument("--out", default="serve-soak", help="name of the result")
     options = parser.parse_args()
     found = measure(options.minutes, options.clients, options.run)

@@ -53,7 +53,13 @@ def application(models: Models, open_served: Opener, *, tokens: Tokens | None = 
                 await asyncio.to_thread(served.engine.close, drain=False)
 
     app = FastAPI(
-        title="moft serve", version=moft.__version__, description=_TEXT, docs_url=None, redoc_url=None, lifespan=lifespan
+        title="moft serve",
+        version=moft.__version__,
+        description=_TEXT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,  # it would lead to the host that a request names
     )
     app.state.models, app.state.traffic, app.state.reloader = models, traffic, Reloader(models, open_served, metrics)
     app.include_router(health_router(models, traffic, metrics))

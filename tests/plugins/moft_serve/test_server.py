@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from moft import ConfigError
+from moft_serve import server
 from moft_serve.application import application
 from moft_serve.http.limits import Limits
 from moft_serve.models.served_models import Models
@@ -175,6 +176,34 @@ def test_a_client_that_goes_away_disturbs_nobody(slow, ask, go):
     answer, metrics = served(slow, work)
     assert answer.status_code == 200
     assert 'status="500"' not in metrics
+
+
+def test_a_connection_whose_headers_never_end_is_closed_and_others_are_not(opened, ask, monkeypatch):
+    monkeypatch.setattr(server, "_KEPT", 0)
+
+    async def work(running, client):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        asked, sent = 0, 0
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof() and sent < 200:
+                writer.write(b"POST /v1/score HTTP/1.1\r\nhost: x\r\n" if not sent else b"x-more: x\r\n")
+                sent += 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.05)
+                asked += (await client.post("/v1/score", json=ask())).status_code == 200
+        writer.close()
+        return sent, asked
+
+    sent, asked = served(opened, work)
+    assert 10 < sent < 200
+    assert asked >= sent - 1
+
+
+def test_an_answer_does_not_wait_for_the_receipt_of_its_headers():
+    with bound_socket("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_taken_port_and_an_unknown_address_are_told():

@@ -153,6 +153,7 @@ def test_a_bug_is_told_in_the_log_alone(client, ask, lines, monkeypatch):
     ("method", "path", "status", "message"),
     [
         ("GET", "/nothing", 404, "/nothing: there is no such address; GET /openapi.json lists all."),
+        ("POST", "/v1/score/", 404, "/v1/score/: there is no such address; GET /openapi.json lists all."),
         ("GET", "/v1/score", 405, "/v1/score: takes POST, not GET."),
     ],
 )
