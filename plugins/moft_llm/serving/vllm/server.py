@@ -51,7 +51,7 @@ class VLLMServer:
     def __init__(self, launch: Launch) -> None:
         self._launch, self._key, self._port = launch, secrets.token_hex(16), _free_port()
         self.cause, self._has_cause = "", False
-        """The first error that it told since it was up, or before that, else its last line."""
+        """The first error that it told before it was up; else its last line, which says how it ended."""
         self._group = 0
         ends = [str(launch.folder.parent), str(launch.adapters), "--"]
         words = [str(launch.folder / START), *launch.options, "--host", HOST, "--port", str(self._port)]
@@ -85,7 +85,6 @@ class VLLMServer:
             if status == 200 and self.longest is None:
                 status, content = self._get("/v1/models")
                 self.longest = int(json.loads(content)["data"][0]["max_model_len"])
-                self.cause, self._has_cause = "", False
         except (OSError, HTTPException, ValueError, LookupError, TypeError):
             return "silent"
         return "up" if status == 200 else "dead"
@@ -142,7 +141,9 @@ class VLLMServer:
             word = _LEVEL.search(said)
             level = logging.getLevelNamesMapping()[word[1]] if word else logging.INFO
             found = None if word and level < logging.ERROR else _CAUSE.search(said)
-            if not self._has_cause:
+            if self.longest is not None:
+                self.cause = said
+            elif not self._has_cause:
                 self.cause, self._has_cause = (found[0], True) if found else (said, False)
             elif _BEGUN.search(self.cause):
                 self.cause += f": {_PROCESS.sub('', said)}"
