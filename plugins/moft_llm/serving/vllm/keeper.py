@@ -15,7 +15,7 @@ import sys
 import time
 from threading import Event, Thread
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds in which what is left of a group may end by itself: vLLM's processes free shared memory when they do."""
 
 

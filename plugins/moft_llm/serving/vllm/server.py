@@ -34,7 +34,7 @@ _BEGUN, _PROCESS = re.compile(r"validation errors? for \w+$"), re.compile(r"^\(\
 """What pydantic says of settings before a line that says more, and how lines of vLLM begin."""
 _ASKED = 10.0
 """Seconds of a question whether it is well."""
-_IN_ORDER, _STARTING, _AT_ONCE = 10.0, 2.0, 8.0
+_IN_ORDER, _STARTING, _AT_ONCE = 10.0, 2.0, 12.0
 """Seconds in which it may end by itself, the same before it is up, and those in which the keeper ends it otherwise."""
 
 
