@@ -33,8 +33,8 @@ test: $(DEV) ## Run every check: format, lint, types, imports, tests.
 checks: $(DEV)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test-vllm: $(DEV) $(VLLM)/.installed ## Compare exports on vLLM with moft, in an environment of its own (3.5 GB); about ten minutes.
-	MOFT_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest tests/plugins/moft_llm/export/test_on_vllm.py
+test-vllm: $(DEV) $(VLLM)/.installed ## Compare exports on vLLM with moft, in an environment of its own (3.5 GB); about twenty minutes.
+	MOFT_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest tests/plugins/moft_llm/export/test_on_vllm.py tests/plugins/moft_llm/serving/vllm/test_on_vllm.py
 
 lint: $(DEV) ## Run the checks that run no code.
 	$(BIN)/ruff check .

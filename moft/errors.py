@@ -36,4 +36,13 @@ class RunError(MoftError):
 
 
 class BusyError(MoftError):
-    """A server or an engine takes no request now; the same request can succeed later."""
+    """A server or an engine takes no request now; the same request can succeed later.
+
+    Args:
+        message: one sentence.
+        seconds: after which it is worth another try.
+    """
+
+    def __init__(self, message: str, seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds

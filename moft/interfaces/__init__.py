@@ -32,6 +32,7 @@ from moft.interfaces.task import (
 from moft.interfaces.text_engine import (
     EncodedPrompt,
     Finish,
+    RoundsWeights,
     TextEngine,
     TextEngineSettings,
     TextEvent,
@@ -87,6 +88,7 @@ __all__ = [
     "ReadsFeatures",
     "ReadsFrames",
     "ReportsFindings",
+    "RoundsWeights",
     "Sampler",
     "Scalarizer",
     "Scorer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from moft.setting_types import Count, NonNegativeCount
 from moft.types import Tradeoff
@@ -25,6 +25,9 @@ class TextEngineSettings:
         threads: of the CPU; None for those of the run's training, or what is fast for the model.
         in_background: a thread of the engine generates. Without one, texts go on while a stream of them is iterated over, in the
             thread that does so, and nothing is computed in between.
+        engine: what generates; refuse what you do not have.
+        python: an interpreter for an engine that is a program of its own; None for that of this process.
+        options: of that program.
     """
 
     rows: Count = 32
@@ -32,6 +35,9 @@ class TextEngineSettings:
     prompt_tokens: Count = 4096
     threads: Count | None = None
     in_background: bool = True
+    engine: Literal["transformers", "vllm"] = "transformers"
+    python: str | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,5 +245,18 @@ class TextEngine(Protocol):
         Args:
             drain: ends the texts that it took first; else their streams raise `BusyError`.
             timeout: seconds to drain, at most; None for any time.
+        """
+        ...
+
+
+@runtime_checkable
+class RoundsWeights(Protocol):
+    """A text engine that does not generate at all weights, but at some near them."""
+
+    def rounded(self, tradeoff: Tradeoff) -> tuple[Tradeoff, tuple[str, ...]]:
+        """The tradeoff of one row that is generated at, and sentences for the client, if it is another one.
+
+        Raises:
+            ConfigError: there is none near it, such as for its dial.
         """
         ...

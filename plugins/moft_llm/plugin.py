@@ -72,9 +72,15 @@ def moft_text_engine(run: OpenedRun, settings: TextEngineSettings) -> TextEngine
     if not isinstance(run.task, LLM):
         return None
     from moft_llm.generation.opened_llm_run import LLMRun
+
+    opened = LLMRun(run.folder.path, "moft serve", settings.threads, opened=run)
+    if settings.engine == "vllm":
+        from moft_llm.serving.vllm.engine import VLLMEngine
+
+        return VLLMEngine(opened, settings)
     from moft_llm.serving.engine import BatchedEngine
 
-    return BatchedEngine(LLMRun(run.folder.path, "moft serve", settings.threads, opened=run), settings)
+    return BatchedEngine(opened, settings)
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,13 @@ from moft import ConfigError
 
 PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client", "pyarrow": "pyarrow"}
 """Of the extra `serve`: what is imported, and what is installed."""
+
+
+class Engine(StrEnum):
+    """What generates texts."""
+
+    TRANSFORMERS = "transformers"
+    VLLM = "vllm"
 
 
 class LogFormat(StrEnum):
@@ -57,6 +65,15 @@ def serve(
     text_timeout: Annotated[
         float, typer.Option("--text-timeout", min=0.001, max=86_400, help="Seconds until the texts of a request get 504.")
     ] = 300.0,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="What generates texts: moft's own batch, or a vLLM that is started for each run.")
+    ] = Engine.TRANSFORMERS,
+    vllm_python: Annotated[
+        str | None, typer.Option("--vllm-python", help="Python interpreter that has vLLM; default that of moft.")
+    ] = None,
+    vllm_options: Annotated[
+        str | None, typer.Option("--vllm-options", help="Options of vLLM, such as '--gpu-memory-utilization 0.4'.")
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the lines on stderr.")] = LogFormat.JSON,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=1024, help="Threads that compute; default all cores.")
@@ -85,6 +102,8 @@ def serve(
             f"--host {host}: whoever reaches this address could use the server; give --token-file FILE, or --no-token where "
             "something else keeps others out."
         )
+    if engine is not Engine.VLLM and (vllm_python is not None or vllm_options is not None):
+        raise ConfigError(f"{'--vllm-options' if vllm_python is None else '--vllm-python'}: has no effect without --engine vllm.")
     paths = paths_by_name(runs)
     if threads is not None:
         torch.set_num_threads(threads)
@@ -100,7 +119,14 @@ def serve(
         max_texts=max_texts,
         text_timeout=text_timeout,
     )
-    texts = TextEngineSettings(rows=text_rows, queue=text_queue, threads=threads)
+    texts = TextEngineSettings(
+        rows=text_rows,
+        queue=text_queue,
+        threads=threads,
+        engine=engine.value,
+        python=vllm_python,
+        options=_split(vllm_options),
+    )
     set_up_logs(log_format.value)
     open_served = opener(context.obj, trust=trust, texts=texts)
     with bound_socket(host, port) as listening:  # now, so that a taken port is told at once, and early requests wait
@@ -109,9 +135,18 @@ def serve(
         url = f"http://{shown}:{address[1]}"
         log("opening", url=url, models=list(paths))
         models = Models([open_served(name, path) for name, path in paths.items()])
+        if engine is Engine.VLLM and all(served.engine is None for served in models):
+            raise ConfigError("--engine vllm: none of these runs is a language model; leave it out.")
         app = application(models, open_served, tokens=tokens, limits=limits)
         gc.collect()
         gc.freeze()  # else the garbage collector looks through all of it now and then, which holds up every request
         log("serving", url=url, models=models.names)
         Server(app, limits).run([listening])
         log("stopped")
+
+
+def _split(options: str | None) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(options or ""))
+    except ValueError as error:
+        raise ConfigError(f"--vllm-options {options!r}: cannot be split into words ({str(error).lower()}).") from error

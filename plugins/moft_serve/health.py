@@ -28,14 +28,14 @@ def health_router(models: Models, traffic: Traffic, metrics: Metrics) -> APIRout
     @router.get("/health")
     @router.get("/health/ready")
     async def ready(response: Response) -> dict[str, str]:
-        """Whether requests may be sent here: 503 while the server stops, or when one of its text engines ended."""
+        """Whether requests may be sent here: 503 while the server stops, or while one of its text engines is not there."""
         if traffic.is_stopping:
             response.status_code = 503
             return {"status": "stopping"}
         ended = [served.name for served in models if served.engine is not None and not served.engine.is_alive]
         if ended:
             response.status_code = 503
-            return {"status": f"generates no text of {', '.join(ended)} any more"}
+            return {"status": f"generates no text of {', '.join(ended)} now"}
         return {"status": "ok"}
 
     @router.get("/metrics", response_class=Response)
@@ -45,6 +45,7 @@ def health_router(models: Models, traffic: Traffic, metrics: Metrics) -> APIRout
             metrics.opened.labels(served.name).set(served.opened)
             if served.engine is not None:
                 metrics.texts_running.labels(served.name).set(served.engine.running)
+                metrics.texts_up.labels(served.name).set(served.engine.is_alive)
                 metrics.texts_waiting.labels(served.name).set(served.engine.waiting)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -61,7 +61,7 @@ class Middleware:
                 raise RequestError(f"{method} {path}: the method must be {known[path][0]}.", status=405)
             _check_key(scope)
             if path == MODELS:
-                await _answer(send, 200, _models(self._served))
+                await _answer(send, 200, _models(self._served, _longest(scope)))
             else:
                 await self._generate(path, scope, receive, send)
         except RequestError as error:
@@ -72,8 +72,7 @@ class Middleware:
         if content is None:
             return
         models = getattr(scope["app"].state, "openai_serving_models", None)
-        longest = None if models is None else models.model_config.max_model_len
-        new = await asyncio.to_thread(self._served.requests.rewritten, path, content, longest)
+        new = await asyncio.to_thread(self._served.requests.rewritten, path, content, _longest(scope))
         rewritten = content if new.body is None else new.body
         headers = [pair for pair in scope["headers"] if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
         scope = {**scope, "headers": [*headers, (b"content-length", str(len(rewritten)).encode())]}
@@ -109,11 +108,16 @@ class Middleware:
         return sent
 
 
-def _models(what: Served) -> dict[str, Any]:
-    """The answer of `/v1/models`."""
-    created = int(time.time())
-    data = [{"id": name, "object": "model", "created": created, "owned_by": "moft"} for name in what.tradeoffs.models]
-    return {"object": "list", "data": data}
+def _models(what: Served, longest: int | None) -> dict[str, Any]:
+    """The answer of `/v1/models`; as in vLLM, with the tokens that the context has."""
+    common = {"object": "model", "created": int(time.time()), "owned_by": "moft", "max_model_len": longest}
+    return {"object": "list", "data": [{"id": name, **common} for name in what.tradeoffs.models]}
+
+
+def _longest(scope: Scope) -> int | None:
+    """The tokens that the context has; None where it is not known."""
+    models = getattr(scope["app"].state, "openai_serving_models", None)
+    return None if models is None else int(models.model_config.max_model_len)
 
 
 def _check_key(scope: Scope) -> None:

@@ -16,6 +16,8 @@ from moft_vllm.tradeoffs import Tradeoffs
 
 FOLDER, STEPS, KEPT = "MOFT_VLLM_FOLDER", "MOFT_VLLM_STEPS", "MOFT_VLLM_KEPT"
 """Variables of the environment: the exported folder, the steps of weights, and how many idle adapters stay loaded."""
+ADAPTERS = "MOFT_VLLM_ADAPTERS"
+"""The variable with a folder for adapters; without it, there is a new one in shared memory."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ class Served:
     adapters: Adapters
 
 
-def open_served(folder: Path, steps: int | None = None, kept: int = 64) -> Served:
+def open_served(folder: Path, steps: int | None = None, kept: int = 64, root: Path | None = None) -> Served:
     """Opens a folder that `moft export --for vllm` wrote.
 
     Args:
         folder: to open.
         steps: of the weights; None for those of the folder.
         kept: adapters that stay loaded without requests.
+        root: of the folders of adapters; None for a new one.
 
     Raises:
         FolderError: it is damaged.
@@ -51,13 +54,14 @@ def open_served(folder: Path, steps: int | None = None, kept: int = 64) -> Serve
     rows = None if policy.embeddings is None else len(policy.embeddings)
     prompts = Prompts(policy.record["template"], tokenizer, rows)
     tradeoffs = Tradeoffs(policy.record, policy.record["steps"] if steps is None else steps)
-    return Served(Requests(policy, tradeoffs, prompts), tradeoffs, Adapters(policy, kept))
+    return Served(Requests(policy, tradeoffs, prompts), tradeoffs, Adapters(policy, kept, root))
 
 
 @cache
 def served() -> Served:
     """What the environment names."""
-    steps = os.environ.get(STEPS)
-    found = open_served(Path(os.environ[FOLDER]), None if steps is None else int(steps), int(os.environ.get(KEPT, "64")))
+    steps, kept, root = os.environ.get(STEPS), int(os.environ.get(KEPT, "64")), os.environ.get(ADAPTERS)
+    folder = Path(os.environ[FOLDER])
+    found = open_served(folder, None if steps is None else int(steps), kept, None if root is None else Path(root))
     atexit.register(found.adapters.clear)
     return found

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from textwrap import shorten
 from threading import Condition, Thread
 from time import monotonic
-from typing import Any
 
 import torch
 
-from moft import BusyError, ConfigError, DataError, RunError
-from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TextStream
-from moft_llm.data.preference_example import prompt_of
+from moft import BusyError, DataError, RunError
+from moft.api import TextEngineSettings, TextRequest, TextStream
 from moft_llm.generation.opened_llm_run import LLMRun
-from moft_llm.generation.prompt_checks import check_context, check_not_empty
-from moft_llm.network.base_model import context_length
 from moft_llm.serving.cached_rows import can_join
-from moft_llm.serving.conditioning import Conditioning
 from moft_llm.serving.event_queue import EventQueue
+from moft_llm.serving.prompt_reading import PromptReading
 from moft_llm.serving.row import Row
 from moft_llm.serving.running_batch import RunningBatch
 from moft_llm.serving.token_scores import TokenScores
@@ -29,7 +24,7 @@ from moft_llm.serving.token_scores import TokenScores
 log = logging.getLogger("moft.serve")
 
 
-class BatchedEngine:
+class BatchedEngine(PromptReading):
     """A `TextEngine` whose texts join and leave running batches, one batch for each model that the policy uses.
 
     Args:
@@ -41,16 +36,8 @@ class BatchedEngine:
     """
 
     def __init__(self, run: LLMRun, settings: TextEngineSettings) -> None:
-        self._settings, self._policy = settings, run.opened.policy.eval()
-        self._template = run.task.prompt_template()
-        self._plain = replace(self._template, text="none")
-        self._conditioning = Conditioning(self._policy)
-        with torch.no_grad():
-            middle = run.opened.tradeoffs([([1 / len(run.opened.names)] * len(run.opened.names), 1, "weights")])
-            probe = self._conditioning.at([middle])[0]
-        if probe.model.generation_fault:
-            raise ConfigError(probe.model.generation_fault)
-        self._model, self._prefix = probe.model, probe.injected.prefix
+        super().__init__(run)
+        self._settings = settings
         self._scores = TokenScores(self._template.tokenizer)
         self._changed = Condition()
         self._waiting: deque[Row] = deque()
@@ -72,35 +59,6 @@ class BatchedEngine:
     @property
     def is_alive(self) -> bool:
         return not self._is_closing and (self._thread is None or self._thread.is_alive())
-
-    def chat(self, messages: Sequence[Mapping[str, Any]], where: str) -> EncodedPrompt:
-        return self.chats([messages], [where])[0]
-
-    def chats(self, chats: Sequence[Sequence[Mapping[str, Any]]], places: Sequence[str]) -> list[EncodedPrompt]:
-        prompts = [prompt_of(messages, where) for messages, where in zip(chats, places, strict=True)]
-        found = self._template.tokenize(self._template.render_all(prompts, places))
-        return [EncodedPrompt(tuple(tokens), self._template.leading_space, self._template.opening) for tokens in found]
-
-    def text(self, text: str | Sequence[int], where: str) -> EncodedPrompt:
-        if isinstance(text, str):
-            (tokens,) = self._plain.tokenize(self._plain.render_all([prompt_of(text, where)], [where]))
-        else:
-            tokens = list(text)
-        check_not_empty([tokens], [where])
-        return EncodedPrompt(tuple(tokens))
-
-    def room(self, prompt: EncodedPrompt) -> int | None:
-        limit = context_length(self._model.network.config.get_text_config())
-        ahead = 0 if self._prefix is None else self._prefix.shape[1]
-        return None if limit is None else max(0, limit - ahead - len(prompt.tokens))
-
-    def check(self, request: TextRequest, where: str) -> None:
-        check_context(self._model, [request.prompt.tokens], self._prefix, request.max_tokens, [where])
-        self._policy.magnitude(request.tradeoff.to(next(self._policy.parameters()).device))
-        rows = self._model.network.get_output_embeddings().weight.shape[0]
-        for token in (one for key in request.sampling.bias for one in ((key,) if isinstance(key, int) else key)):
-            if not 0 <= token < rows:
-                raise DataError(f"{where}: the bias names token {token}, but the model has tokens 0 to {rows - 1}.")
 
     def submit(self, requests: Sequence[TextRequest]) -> list[TextStream]:
         most = self._settings.rows + self._settings.queue

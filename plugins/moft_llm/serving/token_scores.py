@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,7 +29,7 @@ class TokenScores:
         anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
         self._anchor: list[int] = anchor
         self._before = self._decoded(anchor)
-        self._of = cache(self._text_and_bytes)
+        self._written = cache(self._text_and_bytes)
 
     def at(self, logits: Tensor, token: int, count: int) -> PlaceScores:
         """The scores of a chosen token and of the `count` likeliest ones; `logits` is `[vocabulary]`."""
@@ -38,8 +38,13 @@ class TokenScores:
         likeliest = [self._score(*pair) for pair in zip(tokens.tolist(), values.tolist(), strict=True)]
         return self._score(token, float(logprobs[token])), tuple(likeliest)
 
+    def of(self, logprobs: Mapping[int, float], token: int, count: int) -> PlaceScores:
+        """The scores of a chosen token and of the `count` likeliest ones; `logprobs` has these, by token."""
+        likeliest = sorted(logprobs, key=lambda one: -logprobs[one])[:count]
+        return self._score(token, logprobs[token]), tuple(self._score(one, logprobs[one]) for one in likeliest)
+
     def _score(self, token: int, logprob: float) -> TokenScore:
-        return TokenScore(token, *self._of(token), logprob)
+        return TokenScore(token, *self._written(token), logprob)
 
     def _text_and_bytes(self, token: int) -> tuple[str, bytes | None]:
         """The text of a token as it continues another one, and its bytes."""

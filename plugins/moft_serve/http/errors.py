@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from moft import MoftError, RunError
+from moft import BusyError, MoftError, RunError
 from moft.api import printable, redacted
 
 LONGEST = 500
@@ -77,6 +78,12 @@ def error_answer(error: HTTPException) -> JSONResponse:
 def refused(error: MoftError, param: str | None = None) -> ApiError:
     """A user's mistake that the library found."""
     return ApiError(400, str(error), param=param, code="invalid_value")
+
+
+def unavailable(error: BusyError, *, is_full: bool = False) -> ApiError:
+    """What can succeed later: 429 where too much is asked for now, else 503."""
+    status, code = (429, "too_many_requests") if is_full else (503, "unavailable")
+    return ApiError(status, str(error), code=code, headers={"Retry-After": str(math.ceil(error.seconds))})
 
 
 def invalid(error: ValidationError | RequestValidationError) -> ApiError:

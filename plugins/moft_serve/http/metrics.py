@@ -34,5 +34,6 @@ class Metrics:
         self.text_tokens = Counter("moft_text_tokens", "Tokens that were generated.", ["model"], registry=own)
         self.texts_running = Gauge("moft_texts_running", "Texts that are generated now.", ["model"], registry=own)
         self.texts_waiting = Gauge("moft_texts_waiting", "Texts that wait for that.", ["model"], registry=own)
+        self.texts_up = Gauge("moft_text_engine_up", "Whether texts can be generated now.", ["model"], registry=own)
         self.reloads = Counter("moft_reloads", "Reloads of a run.", ["model", "outcome"], registry=own)
         self.opened = Gauge("moft_model_opened_timestamp_seconds", "When a run was opened.", ["model"], registry=own)

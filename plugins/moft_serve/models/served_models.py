@@ -136,11 +136,14 @@ def opener(
         device: `auto` or `cpu`.
         texts: how many are generated at once, and how.
     """
+    is_elsewhere = texts.engine != "transformers"  # so a language model must not take the memory of a GPU here
 
     def open_served(name: str, path: Path) -> Served:
-        run = open_run(path, device=device, trust=trust, plugins=plugins)
+        run = open_run(path, device="cpu" if is_elsewhere else device, trust=trust, plugins=plugins)
         if (engine := _engine(run, plugins, texts)) is not None:
             return Served(name, path, run, None, _choices(run, name), _outcomes(run, name), engine=engine)
+        if is_elsewhere:
+            run = open_run(path, device=device, trust=trust, plugins=plugins)
         if not isinstance(run.task, ReadsArrays):
             raise ConfigError(f"{path}: `moft serve` takes rankers and language models, and this run's task is neither.")
         scorer = run.batch_scorer()

@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from moft import ConfigError, DataError, MoftError, RunError, ShapeError
-from moft.api import Tradeoff, float_of
+from moft.api import RoundsWeights, Tradeoff, float_of
 from moft_serve.http.errors import ApiError, refused
 from moft_serve.models.served_models import Served
 
@@ -148,6 +148,26 @@ def resolve(served: Served, asked: Steering, place: str = "", named: str | None 
     return _at(served, weights, asked.dial, "model" if named is not None else f"{place}weights")
 
 
+def generated(served: Served, resolved: Resolved) -> Resolved:
+    """What the engine of a language model generates at, for what is asked.
+
+    Raises:
+        ApiError: it cannot.
+    """
+    engine: object = served.engine
+    if not isinstance(engine, RoundsWeights):
+        return resolved
+    try:
+        tradeoff, notes = engine.rounded(resolved.tradeoff)
+    except ConfigError as error:
+        raise refused(error, "dial") from error
+    return replace(resolved, tradeoff=tradeoff, weights=_by_name(served, tradeoff), notes=(*resolved.notes, *notes))
+
+
+def _by_name(served: Served, tradeoff: Tradeoff) -> dict[str, float]:
+    return {name: float(f"{value:.7g}") for name, value in zip(served.objectives, tradeoff.weights[0].tolist(), strict=True)}
+
+
 def _at(served: Served, weights: object, dial: object, param: str, **more: Any) -> Resolved:
     """The tradeoff of weights and a dial."""
     if isinstance(dial, str) or (isinstance(weights, str) and not _is_weights(weights)):
@@ -168,8 +188,7 @@ def _at(served: Served, weights: object, dial: object, param: str, **more: Any) 
     factors = (tradeoff.betas.double() / run.trained_betas.double())[0].tolist()
     rounded = [float(f"{factor:.6g}") for factor in factors]
     own = rounded[0] if len(set(rounded)) == 1 else dict(zip(run.names, rounded, strict=True))
-    by_name = {name: float(f"{value:.7g}") for name, value in zip(run.names, tradeoff.weights[0].tolist(), strict=True)}
-    return Resolved(tradeoff, by_name, own, more.get("choice"), (*more.get("notes", ()), *notes))
+    return Resolved(tradeoff, _by_name(served, tradeoff), own, more.get("choice"), (*more.get("notes", ()), *notes))
 
 
 def _of_choice(served: Served, name: str, asked: Steering, param: str) -> Resolved:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from moft import BusyError, MoftError
 from moft.api import EncodedPrompt, TextEngine, TextRequest, TextStream
-from moft_serve.http.errors import ApiError, refused
+from moft_serve.http.errors import ApiError, refused, unavailable
 from moft_serve.http.limits import Limits
 from moft_serve.models.served_models import Models, Served
-from moft_serve.models.tradeoffs import Resolved, parse_model, resolve
+from moft_serve.models.tradeoffs import Resolved, generated, parse_model, resolve
 from moft_serve.openai.bodies import ChatBody, CompletionBody
 
 
@@ -48,12 +48,11 @@ def ask(models: Models, limits: Limits, body: ChatBody | CompletionBody) -> Ques
             return _asked(served, engine, limits, body)
         except BusyError as error:
             if engine.is_alive or models.get(served.name) is served:  # else the run was just reloaded
-                status, code = (429, "too_many_requests") if engine.is_alive else (503, "stopping")
-                raise ApiError(status, str(error), code=code, headers={"Retry-After": "1"}) from error
+                raise unavailable(error, is_full=engine.is_alive) from error
 
 
 def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | CompletionBody) -> Question:
-    resolved = resolve(served, body, named=parse_model(body.model)[1])
+    resolved = generated(served, resolve(served, body, named=parse_model(body.model)[1]))
     prompts = _prompts(engine, body)
     count = len(prompts) * (body.n or 1)
     if count > limits.max_texts:
@@ -67,7 +66,7 @@ def _asked(served: Served, engine: TextEngine, limits: Limits, body: ChatBody | 
             sample = place * (body.n or 1) + copy
             one = TextRequest(prompt, resolved.tradeoff, most, sampling, sample, body.stop, body.likeliest)
             if copy == 0:
-                _check(engine, one, where)
+                _check(engine, one, where, body)
             requests.append(one)
     return Question(served, resolved, engine.submit(requests), sum(len(prompt.tokens) for _, prompt in prompts))
 
@@ -97,8 +96,9 @@ def _most(engine: TextEngine, limits: Limits, body: ChatBody | CompletionBody, p
     return body.most
 
 
-def _check(engine: TextEngine, request: TextRequest, where: str) -> None:
+def _check(engine: TextEngine, request: TextRequest, where: str, body: ChatBody | CompletionBody) -> None:
     try:
         engine.check(request, where)
     except MoftError as error:
-        raise refused(error, where) from error
+        field = str(error).partition(":")[0]
+        raise refused(error, field if field in type(body).model_fields else where) from error

@@ -13,8 +13,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from moft import BusyError, MoftError
-from moft_serve.http.errors import ApiError, ErrorAnswer, error_answer
+from moft import BusyError, DataError, MoftError
+from moft_serve.http.errors import ApiError, ErrorAnswer, error_answer, refused, unavailable
 from moft_serve.http.gate import record_of
 from moft_serve.http.limits import Limits
 from moft_serve.http.logs import log
@@ -136,6 +136,8 @@ def _event(content: Mapping[str, Any]) -> str:
 def _failed(error: MoftError) -> ApiError:
     """A text that was taken and not generated."""
     if isinstance(error, BusyError):
-        return ApiError(503, str(error), code="stopping", headers={"Retry-After": "1"})
+        return unavailable(error)
+    if isinstance(error, DataError):  # found by the engine alone
+        return refused(error)
     log("error", logging.ERROR, error=error)
     return ApiError(500, str(error), code="generation_failed")

@@ -70,6 +70,10 @@ def test_other_machines_are_served_with_a_token_or_when_that_is_said(moft, finis
         ),
         (["{finished}", "--token-file", "{nowhere}"], "cannot be read"),
         (["{finished}", "--log-format", "xml"], "xml"),
+        (["{finished}", "--engine", "sglang"], "sglang"),
+        (["{finished}", "--vllm-python", "python"], "--vllm-python: has no effect without --engine vllm"),
+        (["{finished}", "--engine", "vllm", "--vllm-options", "--x 'y"], "cannot be split into words (no closing quotation)"),
+        (["{finished}", "--engine", "vllm", "--port", "0"], "--engine vllm: none of these runs is a language model"),
         (["{finished}", "--port", "70000"], "'--port'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from moft_vllm import served
 from moft_vllm.adapters import Adapters
 from moft_vllm.policy import Policy
 
@@ -54,3 +55,12 @@ def test_nothing_is_left_when_the_server_ends(adapters, tmp_path):
     adapters.folder("a")
     adapters.clear()
     assert not tmp_path.exists()
+
+
+def test_the_environment_may_name_their_folder(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(served.atexit, "register", lambda act: None)
+    for name, value in ((served.FOLDER, exported("hyper-lora")), (served.ADAPTERS, tmp_path / "own")):
+        monkeypatch.setenv(name, str(value))
+    found = served.served.__wrapped__().adapters
+    found.use("moft:a", [1, 0])
+    assert found.folder("moft:a").parent == tmp_path / "own"

@@ -142,6 +142,7 @@ def test_models_are_listed_by_their_names_in_requests(exported):
     status, _, (content,) = asyncio.run(asked(engine, "/v1/models", method="GET"))
     assert status == 200
     assert [model["id"] for model in json.loads(content)["data"]] == ["moft", "moft:gentle", "owner/base"]
+    assert {model["max_model_len"] for model in json.loads(content)["data"]} == {64}
 
 
 @pytest.mark.parametrize(("key", "status"), [(b"Bearer one", 200), (b"bearer two", 200), (b"Bearer no", 401), (b"", 401)])

@@ -305,7 +305,7 @@ def test_a_run_whose_engine_ended_is_told_by_the_probe(served):
     with_dead = replace(next(iter(served.models)), engine=SimpleNamespace(is_alive=False, running=0, waiting=0))
     client = TestClient(application(Models([with_dead]), served.open))
     answer = client.get("/health/ready")
-    assert (answer.status_code, answer.json()) == (503, {"status": "generates no text of tiny any more"})
+    assert (answer.status_code, answer.json()) == (503, {"status": "generates no text of tiny now"})
 
 
 def test_tokens_are_counted(served, ask):
