@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import time
+from contextlib import suppress
 
 from moft import MoftError
 from moft.api import TextEngine
@@ -52,8 +54,7 @@ class Reloader:
 
     def _start_closing(self, engine: TextEngine) -> None:
         """Lets the texts of an engine end, and then frees its memory."""
-        gc.unfreeze()  # the parts of a language model refer to each other, so only the garbage collector frees it
-        task = asyncio.create_task(asyncio.to_thread(engine.close))
+        task = asyncio.create_task(_close(engine))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -66,3 +67,17 @@ class Reloader:
                 continue  # the log has it
             except Exception as error:
                 log("reload failed", logging.ERROR, error=error, model=name)
+
+
+async def _close(engine: TextEngine) -> None:
+    await asyncio.to_thread(engine.close)
+    del engine
+    gc.unfreeze()  # the parts of a language model refer to each other, so only the garbage collector frees it
+    await asyncio.to_thread(_free)
+
+
+def _free() -> None:
+    """Gives memory that nothing uses any more back to the system, which the GNU C library keeps for each thread otherwise."""
+    gc.collect()
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
