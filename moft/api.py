@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from moft.config.build_component import component
-from moft.config.config_file import read_value
+from moft.config.config_file import read_config, read_value
 from moft.config.config_template import objective_name, rendered_config
 from moft.engine.checks.return_values import checked_injection, failing_as
 from moft.engine.checks.sampler_draws import checked_draws, checked_grid
 from moft.engine.checks.training_betas import beta_shares, checked_betas
+from moft.engine.choices.wish_settings import WishSettings
 from moft.engine.conflict.conflict_report import ConflictReport, LabelledLists, agreement_table, conflict_report, report_table
 from moft.engine.conflict.list_conflicts import label_agreement
 from moft.engine.data.bounded_rendering import Chat, ChatFault, render_chats
@@ -67,11 +68,13 @@ from moft.interfaces import (
     ExampleQuery,
     Feedback,
     Finish,
+    GeneratedText,
     HasDerivatives,
     HasFormula,
     HasSumDerivatives,
     Indicator,
     InputCheck,
+    LabelledTexts,
     ListContext,
     LongEvaluator,
     Loss,
@@ -84,6 +87,7 @@ from moft.interfaces import (
     Problem,
     ProcessGroup,
     ProvidesFeatures,
+    Reader,
     ReadsArrays,
     ReportsFindings,
     RoundsWeights,
@@ -95,7 +99,9 @@ from moft.interfaces import (
     TextEngine,
     TextEngineSettings,
     TextEvent,
+    TextPiece,
     TextRequest,
+    TextSettings,
     TextStream,
     TokenSampling,
     TokenScore,
@@ -105,7 +111,7 @@ from moft.interfaces import (
     WeightedSum,
     formula_of,
 )
-from moft.interrupts import when_interrupted
+from moft.interrupts import heeding_signals, when_interrupted
 from moft.renames import missing_name, new_name
 from moft.secret_values import redacted
 from moft.setting_types import (
@@ -180,6 +186,7 @@ __all__ = [
     "Fraction",
     "FromList",
     "Front",
+    "GeneratedText",
     "HasDerivatives",
     "HasFormula",
     "HasSumDerivatives",
@@ -190,6 +197,7 @@ __all__ = [
     "ItemNetwork",
     "LabelStatistics",
     "LabelledLists",
+    "LabelledTexts",
     "Layers",
     "ListContext",
     "ListValues",
@@ -217,6 +225,7 @@ __all__ = [
     "ProcessGroup",
     "ProvidesFeatures",
     "Rank",
+    "Reader",
     "ReadsArrays",
     "ReferenceTrees",
     "ReportsFindings",
@@ -236,7 +245,9 @@ __all__ = [
     "TextEngine",
     "TextEngineSettings",
     "TextEvent",
+    "TextPiece",
     "TextRequest",
+    "TextSettings",
     "TextStream",
     "TokenSampling",
     "TokenScore",
@@ -251,6 +262,7 @@ __all__ = [
     "WeightGrid",
     "WeightedSum",
     "Width",
+    "WishSettings",
     "agreement_table",
     "atomic_folder",
     "atomic_write",
@@ -279,6 +291,7 @@ __all__ = [
     "fold_columns",
     "formula_of",
     "generator_for",
+    "heeding_signals",
     "hypervolume",
     "import_lightgbm",
     "injected_linear",
@@ -306,6 +319,7 @@ __all__ = [
     "parse_lightgbm",
     "printable",
     "problem_without_validation",
+    "read_config",
     "read_value",
     "recode_columns",
     "redacted",

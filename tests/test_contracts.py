@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from moft.interfaces import (
     Loss,
     Method,
     ProvidesFeatures,
+    Reader,
     ReadsFeatures,
     Sampler,
     Scalarizer,
@@ -46,6 +48,7 @@ from moft.testing import (
     check_method,
     check_model,
     check_policy,
+    check_reader,
     check_sampler,
     check_scalarizer,
     check_scorer,
@@ -69,7 +72,7 @@ class Case:
 
 
 # DATA stands for the folder of synthetic lists, MODEL and TEXTS for a small language model and its lists, CLASSIFIER and ONNX
-# for small text classifiers. The base scores are a feature, so that nothing is trained.
+# for small text classifiers, ROWS for a file of all readers. The base scores are a feature, so that nothing is trained.
 CASES: dict[tuple[str, str], Case] = {
     ("samplers", "das-dennis"): Case({"partitions": 2}),
     ("samplers", "fixed"): Case({"value": [0.25, 0.75]}, sizes=(2,)),
@@ -80,6 +83,13 @@ CASES: dict[tuple[str, str], Case] = {
     ("scorers", "classifier"): Case({"model": "CLASSIFIER", "label": "good"}),
     ("scorers", "onnx"): Case({"model": "ONNX", "label": 1}),
     ("scorers", "regex"): Case({"pattern": "no"}),
+    ("readers", "lists"): Case({"path": "ROWS"}),
+    ("readers", "pairs"): Case({"path": "ROWS"}),
+    ("readers", "rated"): Case({"path": "ROWS"}),
+    ("readers", "columns"): Case({"path": "ROWS", "response": "response", "labels": {"x": "x"}}),
+    ("readers", "joined"): Case({"readers": [{"name": "lists", "path": "ROWS"}, {"name": "pairs", "path": "ROWS"}]}),
+    ("readers", "hh"): Case({"paths": {"x": "ROWS"}}),
+    ("readers", "pku-saferlhf"): Case({"path": "ROWS"}),
     ("conditioners", "mix"): Case({"parts": ["concat", "hyper-lora"]}),
     ("evaluators", "generation"): Case(
         {"scorers": {"brief": "brevity", "calm": "length"}, "prompts": 2, "decoding": {"max_new_tokens": 3}}
@@ -121,6 +131,13 @@ LIBRARIES = {
 }
 """What trackers import, and what nobody has to install for these tests."""
 
+ROW = {
+    **{"prompt": "q", "responses": ["a", "b"], "labels": {"x": [1, 0]}, "response": "a", "x": 1},
+    **{"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"},
+    **{"response_0": "a", "response_1": "b", "better_response_id": 0, "safer_response_id": 1},
+}
+"""A row in the layouts of all readers."""
+
 LOADED = Plugins()
 LOADED.load()
 
@@ -151,6 +168,8 @@ def built(annotation: Any, kind: str, offer: Offer, more: dict[str, Any] | None 
     def told(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: told(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [told(item) for item in value]
         return known.get(value, value) if isinstance(value, str) else value
 
     return resolve(annotation, {"name": name, **told(settings), **(more or {})}, LOADED).make()
@@ -228,6 +247,12 @@ def test_every_scorer_keeps_its_contract(
     table = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
     known = {"CLASSIFIER": str(classifier_folder), "ONNX": str(onnx_file(tmp_path, table))}
     check_scorer(built(Scorer, "scorers", offer, **known))
+
+
+@every("readers")
+def test_every_reader_keeps_its_contract(offer: Offer, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
+    check_reader(built(Reader, "readers", offer, ROWS=str(tmp_path / "rows.jsonl")))
 
 
 @every("trackers")

@@ -382,7 +382,10 @@ def test_the_page_of_the_run_folder_names_every_file_and_every_field(first_run: 
         assert set(tensors.keys()) <= named, "tensors of lists.safetensors"
 
 
-RUN_BY = {"serve-a-language-model.md": "tests/plugins/moft_serve/openai/test_page.py"}
+RUN_BY = {
+    "generate-from-python.md": "tests/plugins/moft_llm/serving/test_page.py",
+    "serve-a-language-model.md": "tests/plugins/moft_serve/openai/test_page.py",
+}
 """The test that runs the Python of a page which needs more than these tests make."""
 
 

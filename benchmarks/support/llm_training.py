@@ -20,7 +20,7 @@ from moft.engine.training.jobs.job_records import NoRecords
 if TYPE_CHECKING:
     from torch import nn
 
-    from moft_llm.data.readers.list_readers import Reader
+    from moft_llm.data.readers.any_reader import ListReader
     from moft_llm.data.tokenization import TokenizedLists
 
 MODEL = "models/stories15m"
@@ -127,7 +127,7 @@ def with_prefix_positions(model: Path, folder: Path) -> Path:
     return target
 
 
-def reader_of(folder: Path, texts: Texts) -> Reader:
+def reader_of(folder: Path, texts: Texts) -> ListReader:
     """The reader of pairs, lists, or `long` pairs in the folder."""
     from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated
 

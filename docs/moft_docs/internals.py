@@ -13,6 +13,7 @@ from moft.config.signature import Parameter, fields_of, signature_of
 from moft.hooks import specs
 from moft.hooks.plugin_manager import ENTRY_POINTS, SHIPPED, Plugins
 from moft.hooks.registry import KINDS, SINGULAR
+from moft.interfaces import TextSettings
 from moft.run.run_settings import RunSettings
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RunSettings",
     "Setting",
     "Shape",
+    "TextSettings",
     "application",
     "fields_of",
     "settings_of",

@@ -18,6 +18,7 @@ from moft_docs.internals import (
     RunSettings,
     Setting,
     Shape,
+    TextSettings,
     fields_of,
     settings_of,
     settings_of_record,
@@ -60,12 +61,12 @@ class Inner:
 
 
 def record_reference(name: str) -> str:
-    """The settings of a record of the whole config, such as `RunSettings`; what stands before a colon is left out.
+    """The settings of a record of the whole config, such as `RunSettings`, or of a text; what stands before a colon is left out.
 
     Raises:
-        KeyError: the config has no such record.
+        KeyError: there is no such record.
     """
-    records = {RunSettings.__name__: RunSettings}
+    records: dict[str, type[Any]] = {record.__name__: record for record in (RunSettings, TextSettings)}
     records |= {inner.record.__name__: inner.record for inner in _inner_of(fields_of(RunSettings), "", "")}
     record = records[name.rpartition(":")[2]]
     return _table(fields_of(record), settings_of_record(record), "", "")

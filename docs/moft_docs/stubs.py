@@ -11,7 +11,7 @@ WIDTH = 100
 """Characters of a line; a longer signature has one argument on each."""
 SHOWN = {"__init__", "__call__"}
 """Methods that are shown without a docstring."""
-DECORATORS = {"property", "abstractmethod", "contextmanager", "staticmethod", "classmethod"}
+DECORATORS = {"property", "cached_property", "abstractmethod", "contextmanager", "staticmethod", "classmethod"}
 
 
 def stub_of(definition: Definition) -> str:
@@ -54,7 +54,7 @@ def fields_of_class(node: ast.ClassDef) -> Iterator[tuple[ast.AnnAssign, str]]:
 
 def is_property(node: ast.FunctionDef) -> bool:
     """Whether a method is read like an attribute."""
-    return "property" in _decorators(node)
+    return bool({"property", "cached_property"} & set(_decorators(node)))
 
 
 def arguments_of(node: ast.FunctionDef) -> str:

@@ -116,6 +116,10 @@ def _value_words(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         limits = [text for constraint in arguments[1:] for text in _constraint_words(constraint)]
+        if arguments[0] is str:
+            limits = [
+                text.replace("entries", "characters").replace("at least 1 characters", "at least 1 character") for text in limits
+            ]
         return " ".join([_value_words(arguments[0]), *limits[:1]]) + "".join(f" and {text}" for text in limits[1:])
     if origin is Literal:
         return _choice(list(map(shown, arguments)))

@@ -9,7 +9,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
-from moft.interfaces import Conditioner, Evaluator, Indicator, Loss, Method, Sampler, Scalarizer, Scorer, Task, Tracker
+from moft.interfaces import Conditioner, Evaluator, Indicator, Loss, Method, Reader, Sampler, Scalarizer, Scorer, Task, Tracker
 from moft.setting_types import Default, FromList
 
 KIND_OF: dict[Any, str] = {
@@ -23,6 +23,7 @@ KIND_OF: dict[Any, str] = {
     Indicator: "indicators",
     Scorer: "scorers",
     Tracker: "trackers",
+    Reader: "readers",
 }
 
 

@@ -124,8 +124,10 @@ def _fields_of(record: type[Any]) -> tuple[Parameter, ...]:
 
 
 def help_of(target: Any) -> Mapping[str, str]:
-    """The meaning of each setting, on one line, from the section `Args` of a Google docstring."""
+    """The meaning of each setting, on one line, from the section `Args` of a Google docstring; a record has those it extends."""
     texts = [inspect.getdoc(target) or ""]
+    if dataclasses.is_dataclass(target) and inspect.isclass(target):
+        texts += [inspect.getdoc(base) or "" for base in target.__mro__[1:] if dataclasses.is_dataclass(base)]
     if inspect.isclass(target):
         texts.append(inspect.getdoc(target.__init__) or "")
     found: dict[str, str] = {}

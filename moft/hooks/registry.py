@@ -20,6 +20,7 @@ KINDS = (
     "indicators",
     "scorers",
     "trackers",
+    "readers",
 )
 SINGULAR = {kind: "loss" if kind == "losses" else kind[:-1] for kind in KINDS}
 DISABLE = "MOFT_DISABLE_PLUGINS"

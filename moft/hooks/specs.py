@@ -143,6 +143,17 @@ def moft_trackers() -> Iterable[Component]:
 
 
 @hookspec
+def moft_readers() -> Iterable[Component]:
+    """Offer readers, which give prompts with labelled responses. Target: `(*, ...) -> Reader`.
+
+    Example:
+        @hookimpl
+        def moft_readers():
+            yield Component("my-votes", "my_package.reader:Votes", "answers with votes from my database")
+    """
+
+
+@hookspec
 def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
     """Add commands to the command line.
 
@@ -199,7 +210,7 @@ def moft_export(run: Any, out: Path, options: Mapping[str, str]) -> Iterable[str
 
 @hookspec
 def moft_text_engine(run: Any, settings: TextEngineSettings) -> TextEngine | None:
-    """Generate text of a run of a task of your own, for `moft serve`.
+    """Generate text of a run of a task of your own, for `moft serve` and `run.generate`.
 
     Return None for a run of another task. What is wrong raises `ConfigError`, before a thread is started; so does an engine in
     the settings that you do not have. An engine that rounds weights has the method of `moft.api.RoundsWeights`, too.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from moft.interfaces.conditioner import Conditioner, HasFormula, formula_of
 from moft.interfaces.evaluator import Evaluator, LongEvaluator, NamedMetrics
 from moft.interfaces.example_inputs import ExampleQuery, OffersPrompts, OffersQueries
+from moft.interfaces.generated_text import GeneratedText, TextPiece, TextPrompt
 from moft.interfaces.indicator import Indicator
 from moft.interfaces.loss import Asks, ContextLoss, HasDerivatives, HasSumDerivatives, ListContext, Loss
 from moft.interfaces.method import ChecksLabels, EarlyChecks, Method, Problem, ReadsFeatures, UsesAdaptiveSampler
 from moft.interfaces.model import Model
 from moft.interfaces.policy import Assignment, Policy, ReportsFindings, Steered
 from moft.interfaces.process_group import ModuleT, ProcessGroup, SingleProcess
+from moft.interfaces.reader import LabelledTexts, Reader
 from moft.interfaces.sampler import AdaptiveSampler, Feedback, Sampler
 from moft.interfaces.scalarizer import Scalarizer, WeightedSum
 from moft.interfaces.scorer import Scorer
@@ -39,6 +41,7 @@ from moft.interfaces.text_engine import (
     TokenSampling,
     TokenScore,
 )
+from moft.interfaces.text_settings import TextSettings
 from moft.interfaces.tracker import Tracker
 from moft.interfaces.trainer import Trainer
 
@@ -59,12 +62,14 @@ __all__ = [
     "ExampleQuery",
     "Feedback",
     "Finish",
+    "GeneratedText",
     "HasDerivatives",
     "HasFormula",
     "HasSumDerivatives",
     "Indicator",
     "InputCheck",
     "KnowsModelSpec",
+    "LabelledTexts",
     "ListContext",
     "LongEvaluator",
     "Loss",
@@ -78,6 +83,7 @@ __all__ = [
     "Problem",
     "ProcessGroup",
     "ProvidesFeatures",
+    "Reader",
     "ReadsArrays",
     "ReadsFeatures",
     "ReadsFrames",
@@ -92,7 +98,10 @@ __all__ = [
     "TextEngine",
     "TextEngineSettings",
     "TextEvent",
+    "TextPiece",
+    "TextPrompt",
     "TextRequest",
+    "TextSettings",
     "TextStream",
     "TokenSampling",
     "TokenScore",

@@ -21,7 +21,8 @@ class Loss(Protocol):
             labels: `[..., list]`, larger is better.
             mask: `[..., list]` bool, True where the item counts.
 
-        Returns: `[...]`; exactly zero, without gradient, for a list without information, such as one of equal labels.
+        Returns: `[...]`; exactly zero, without gradient, for a list without information, such as one of equal labels, unless the
+            loss asks for labels by item.
         """
         ...
 
@@ -34,11 +35,14 @@ class Asks:
         scores: True for the final scores.
         item_weights: True for the weights of items; a loss that does not ask for them cannot be used where there are some.
         attributes: names of the columns that it reads.
+        by_item: True if labels say of each item by itself whether it is good, at 0.5 or more, or bad. Then lists of one item, or
+            of equal labels, have a cost, too.
     """
 
     scores: bool = False
     item_weights: bool = False
     attributes: tuple[str, ...] = ()
+    by_item: bool = False
 
 
 @dataclass(frozen=True)

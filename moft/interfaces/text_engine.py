@@ -23,6 +23,8 @@ class TextEngineSettings:
         prompt_tokens: tokens of new prompts that are read between two steps of the running texts, at most, but at least one
             prompt; more of them let the running texts wait longer.
         threads: of the CPU; None for those of the run's training, or what is fast for the model.
+        in_background: a thread of the engine generates. Without one, texts go on while a stream of them is iterated over, in the
+            thread that does so, and nothing is computed in between.
         engine: what generates; refuse what you do not have.
         python: an interpreter for an engine that is a program of its own; None for that of this process.
         options: of that program.
@@ -32,6 +34,7 @@ class TextEngineSettings:
     queue: NonNegativeCount = 256
     prompt_tokens: Count = 4096
     threads: Count | None = None
+    in_background: bool = True
     engine: Literal["transformers", "vllm"] = "transformers"
     python: str | None = None
     options: tuple[str, ...] = ()
@@ -48,8 +51,14 @@ class TokenSampling:
         presence_penalty: taken from the logit of every token that the text has already.
         frequency_penalty: taken from the logit of a token as often as the text has it.
         repetition_penalty: divides the positive logits of the tokens of prompt and text, and multiplies the negative ones.
-        bias: added to the logits of some tokens.
+        bias: added to the logits of some tokens; of several tokens in a row, to that of the last one after the others.
         seed: of the random numbers.
+        min_p: samples among the tokens that are at least this share as likely as the most likely one; 0 for all.
+        typical_p: samples among the tokens that are closest to the expected surprise and sum to this probability; 1 for all.
+        epsilon_cutoff: samples among the tokens with at least this probability; 0 for all.
+        eta_cutoff: the same with a bound that is lower where many tokens are likely; 0 for all.
+        no_repeat_ngram: no run of so many tokens of prompt and text comes twice; 0 for any.
+        min_tokens: no token ends the text before it has as many.
     """
 
     temperature: float = 1.0
@@ -58,8 +67,14 @@ class TokenSampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repetition_penalty: float = 1.0
-    bias: Mapping[int, float] = field(default_factory=dict)
+    bias: Mapping[int | tuple[int, ...], float] = field(default_factory=dict)
     seed: int = 0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    epsilon_cutoff: float = 0.0
+    eta_cutoff: float = 0.0
+    no_repeat_ngram: int = 0
+    min_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -188,6 +203,10 @@ class TextEngine(Protocol):
         Raises:
             DataError: a message is malformed, or the run's template rejects the conversation.
         """
+        ...
+
+    def chats(self, chats: Sequence[Sequence[Mapping[str, Any]]], places: Sequence[str]) -> list[EncodedPrompt]:
+        """The same for several conversations, with the place of each, which is faster."""
         ...
 
     def text(self, text: str | Sequence[int], where: str) -> EncodedPrompt:

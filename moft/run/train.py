@@ -96,7 +96,7 @@ def _train(session: TrainingSession) -> None:
     _save(session, task, policy, cost)
 
     # Measure the policy over a grid of objective weights, and write tables, pictures, the report and front.json.
-    opened = OpenedRun(session.folder, settings, task, policy)
+    opened = OpenedRun(session.folder, settings, task, policy, session.plugins)
     points = _points(session, task, is_sharded=is_sharded(policy))
     measured = measure(opened, profile, on_progress=session.observers.points_measured, kept=points)
     if trainer.is_main:

@@ -11,6 +11,7 @@ from moft.testing.contracts.model import check_model
 from moft.testing.contracts.observer import check_observer
 from moft.testing.contracts.plugin import check_plugin
 from moft.testing.contracts.policy import check_policy
+from moft.testing.contracts.reader import check_reader
 from moft.testing.contracts.sampler import check_sampler
 from moft.testing.contracts.scalarizer import check_scalarizer
 from moft.testing.contracts.scorer import check_scorer
@@ -30,6 +31,7 @@ __all__ = [
     "check_observer",
     "check_plugin",
     "check_policy",
+    "check_reader",
     "check_sampler",
     "check_scalarizer",
     "check_scorer",

@@ -1,4 +1,4 @@
-"""The commands of language models: `moft generate`, `moft export`, `moft data sample` and `moft data model`."""
+"""The commands of language models: `moft generate`, `moft chat`, `moft export`, `moft data sample` and `moft data model`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import typer
 
 import moft
 from moft import ConfigError, DataError, cache_folder
+from moft_llm.chat.command import chat
 from moft_llm.export.option_values import join_values
+from moft_llm.text_options import given_option, with_decoding
 
 DTYPES = ("float32", "bfloat16")
 """Allowed for the weights of an export."""
@@ -27,37 +29,26 @@ DialOption = Annotated[
     str | None,
     typer.Option("--dial", help="Factor on the trained betas; 1 is as trained, the default; larger is closer to the base model."),
 ]
-MaxNewTokensOption = Annotated[int, typer.Option("--max-new-tokens", min=1, max=2**31 - 1, help="Maximum length of a response.")]
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Run plugin files whose content you have not trusted yet, and remember it as trusted.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Random seed; the same seed gives the same text.")]
-BatchOption = Annotated[
-    int, typer.Option("--batch", min=1, max=2**31 - 1, help="Responses at a time; more are faster and take more memory.")
-]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, max=1024, help="Threads of the CPU; default those of training, or one for a small model."),
-]
-SamplingTemperatureOption = Annotated[
-    float, typer.Option("--sampling-temperature", help="Temperature of token sampling; not the dial of a policy.")
-]
-TopPOption = Annotated[
-    float, typer.Option("--top-p", help="Samples from the most likely tokens that together have this probability.")
-]
-TopKOption = Annotated[
-    int, typer.Option("--top-k", min=0, max=2**31 - 1, help="Samples from this many most likely tokens; 0 for all.")
 ]
 
 
 def add(app: typer.Typer, data: typer.Typer) -> None:
     """Adds the commands."""
     app.command("generate")(generate)
+    app.command("chat")(chat)
     app.command("export")(export)
     data.command("sample")(sample)
     data.command("model")(model)
 
 
+@with_decoding()
 def generate(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder of a language model.")],
@@ -67,13 +58,9 @@ def generate(
         Path | None, typer.Option("--file", help='JSON lines: {"prompt": ..., "weights": [...], "dial": ...}.')
     ] = None,
     dial: DialOption = None,
-    max_new_tokens: MaxNewTokensOption = 64,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always takes the most likely token instead of sampling.")] = False,
-    sampling_temperature: SamplingTemperatureOption = 1.0,
-    top_p: TopPOption = 1.0,
-    top_k: TopKOption = 0,
+    decoding: Any = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, max=10_000, help="Responses to each prompt.")] = 1,
     seed: SeedOption = 0,
-    batch: BatchOption = 32,
     threads: ThreadsOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the output as JSON lines; default the terminal.")] = None,
     trust: TrustOption = False,
@@ -83,8 +70,9 @@ def generate(
         raise ConfigError("moft generate needs either prompts or --file, not both.")
     if prompts and weights is None:
         raise ConfigError("moft generate needs --weights, such as --weights 0.5,0.5.")
-    if greedy and (unused := _given_option(context, "sampling_temperature", "top_p", "top_k")):
-        raise ConfigError(f"{unused} has no effect with --greedy, which takes the most likely token. Leave one of the two out.")
+    settings = decoding()
+    if settings.greedy and samples > 1:
+        raise ConfigError(f"--samples {samples}: greedy responses to a prompt would be identical. Leave one of the two out.")
     if out is not None and out.exists():
         raise DataError(f"{out}: already exists. Choose another path or remove it.")
     from moft.api import atomic_write, when_interrupted
@@ -94,27 +82,28 @@ def generate(
     from moft_llm.generation.opened_llm_run import LLMRun
     from moft_llm.generation.prompt_requests import Request, read_requests
 
-    decoding = _decoding(max_new_tokens, greedy, sampling_temperature, top_p, top_k, batch)
     if file is not None:
         requests = read_requests(file, weights, dial)
     else:
         places = [f"prompt {number}" for number in range(1, len(prompts or []) + 1)]
         texts = [prompt_of(text, place) for text, place in zip(prompts or [], places, strict=True)]
         requests = [Request(text, weights, dial, place) for text, place in zip(texts, places, strict=True)]
+    is_alone = len(requests) * samples == 1 and file is None and out is None
+    requests = [request for request in requests for _ in range(samples)]
     with when_interrupted(lambda: "Nothing was written yet."):
         llm_run = LLMRun(run, "moft generate", threads, trust=trust)
         tradeoff = llm_run.tradeoff(requests)
         assignments = llm_run.assignments(tradeoff)
         for note in (*llm_run.opened.substitutions(tradeoff), *llm_run.approximations(assignments)):
             typer.echo(f"moft: note: {note}", err=True)
-        is_alone = len(requests) == 1 and file is None and out is None
-        streamer = llm_run.streamer() if is_alone and sys.stdout.isatty() else None
-        responses = llm_run.responses(assignments, requests, decoding, seed, streamer)
+        on_text = _print_piece if is_alone and sys.stdout.isatty() else None
+        responses = llm_run.responses(assignments, requests, settings, seed, on_text)
     if is_alone:
-        if streamer is None:
-            typer.echo(responses[0])
+        typer.echo("" if on_text is not None else responses[0])
         return
     records = llm_run.records(requests, tradeoff, responses)
+    if samples > 1:
+        records = [{**record, "sample": row % samples} for row, record in enumerate(records)]
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     if out is None:
         typer.echo(lines, nl=False)
@@ -184,6 +173,7 @@ def export(
         typer.echo(line)
 
 
+@with_decoding(leave_out=["greedy"], defaults={"batch": 64})
 def sample(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="Folder of a causal language model, or its name on the Hugging Face hub.")],
@@ -206,12 +196,8 @@ def sample(
     template: Annotated[
         str, typer.Option("--template", help="chat, none, or a format with {prompt}, as task.template.")
     ] = "none",
-    max_new_tokens: MaxNewTokensOption = 64,
-    sampling_temperature: SamplingTemperatureOption = 1.0,
-    top_p: TopPOption = 1.0,
-    top_k: TopKOption = 0,
+    decoding: Any = None,
     seed: SeedOption = 0,
-    batch: BatchOption = 64,
     threads: ThreadsOption = None,
     gguf: Annotated[str | None, typer.Option("--gguf", help="A GGUF file within the folder of the model.")] = None,
     plugin: Annotated[
@@ -221,7 +207,7 @@ def sample(
     """Sample responses from a model and label them with scorers, to train on them."""
     if (prompts is None) == (openings is None):
         raise ConfigError("moft data sample needs either a file of prompts or --openings, not both.")
-    if openings is None and (unused := _given_option(context, "opening_tokens")):
+    if openings is None and (unused := given_option(context, "opening_tokens")):
         raise ConfigError(f"{unused} has no effect without --openings, the prompts that the model writes itself. Leave it out.")
     if out is None:
         raise ConfigError("moft data sample needs --out, the file to write.")
@@ -236,11 +222,10 @@ def sample(
 
     for file in plugin or ():
         context.obj.register_file(file)
-    decoding = _decoding(max_new_tokens, False, sampling_temperature, top_p, top_k, batch)
     scorers = scorers_of(scorer or [], context.obj)
     source = prompts if prompts is not None else Openings(openings or 1, opening_tokens)
     partial = out.with_name(out.name + SUFFIX)
-    request = SamplingRequest(model, gguf, source, template, responses, decoding, seed)
+    request = SamplingRequest(model, gguf, source, template, responses, decoding(), seed)
     kept = f"{partial} holds the responses so far."
     with when_interrupted(lambda: kept if partial.exists() else "Nothing was written yet."):
         sampled = sample_responses(request, scorers, on_progress=_print_progress, partial=partial, threads=threads)
@@ -270,23 +255,9 @@ def _print_progress(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _given_option(context: typer.Context, *names: str) -> str | None:
-    """The first of some options that the user gave, whatever its value."""
-    sources = ((name, context.get_parameter_source(name)) for name in names)
-    return next((f"--{name.replace('_', '-')}" for name, source in sources if source and source.name != "DEFAULT"), None)
-
-
-def _decoding(tokens: int, greedy: bool, sampling_temperature: float, top_p: float, top_k: int, batch: int) -> Any:
-    """How tokens are chosen, from checked options."""
-    from moft_llm.generation.decoding import Decoding
-
-    if not 0 < sampling_temperature < float("inf"):
-        raise ConfigError(
-            f"--sampling-temperature {sampling_temperature:g} must be above 0. For the most likely token, use --greedy."
-        )
-    if not 0 < top_p <= 1:
-        raise ConfigError(f"--top-p {top_p:g} must be above 0 and at most 1.")
-    return Decoding(tokens, greedy, sampling_temperature, top_k, top_p, batch)
+def _print_piece(text: str) -> None:
+    """Prints a piece of a response at once."""
+    print(text, end="", flush=True)
 
 
 def _check_folder(out: Path | None) -> None:

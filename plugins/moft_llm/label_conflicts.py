@@ -28,10 +28,11 @@ from moft.api import (
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.label_transforms import TextLabel, has_preference
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.dataset_files import rows
-from moft_llm.data.readers.file_formats import SUFFIXES
+from moft_llm.data.readers.dataset_files import data_files, rows
+from moft_llm.data.readers.file_formats import form_of
+from moft_llm.data.shown_lists import shown_lists, tie_lines
 from moft_llm.preference_evaluator import Preference
-from moft_llm.starting_config import BINARY, GRADED, reader_of
+from moft_llm.starting_config import BINARY, GRADED, least_responses, reader_of
 
 MAX_PROMPTS = 500
 """Conflicts are measured on at most this many prompts, evenly spaced over the data."""
@@ -58,11 +59,26 @@ def describe_data(path: str, plugins: Plugins) -> list[RenderableType] | None:
     first = next(iter(rows(path)), None)
     if first is None:
         raise DataError(f"{path}: holds no prompt.")
-    found = filter_lists(reader_of(path, first).examples(), "drop")
+    reader = reader_of(path, first)
+    examples = list(reader.examples())
+    found = filter_lists(examples, "drop", least=least_responses(reader, examples))
     if not found.examples:
         raise DataError(f"{path}: has no prompt with two responses or more.")
-    names = list(dict.fromkeys(name for example in found.examples for name in example.labels))
-    return [*_tables(path, found.examples, names), *found.notes, *_page(found.examples, names, plugins)]
+    return described_examples(user_path(path).name, found.examples, found.notes, plugins)
+
+
+def described_examples(title: str, examples: Sequence[Example], notes: Sequence[str], plugins: Plugins) -> list[RenderableType]:
+    """The first lists in full, their sizes and labels, and how far the objectives pull apart.
+
+    Args:
+        title: what the data is called.
+        examples: checked, at least one.
+        notes: sentences on what was left out.
+        plugins: which offer the loss.
+    """
+    names = list(dict.fromkeys(name for example in examples for name in example.labels))
+    tables = [*_tables(title, examples, names), *tie_lines(examples, names), *notes]
+    return [*shown_lists(examples), *tables, *_page(examples, names, plugins)]
 
 
 def net_wins(batch: Batch) -> Tensor:
@@ -130,9 +146,9 @@ def _list(example: Example, names: Sequence[str], how: TextLabel) -> dict[str, o
 def _is_preference_data(path: str) -> bool:
     """Whether a file or folder holds prompts with responses, by its suffixes or, where these are of other data, too, a row."""
     place = user_path(path)
-    files = place.iterdir() if place.is_dir() else [place] if place.is_file() else []
-    suffixes = {file.suffix for file in files} & set(SUFFIXES)
-    if not suffixes or ".jsonl" in suffixes or (place.is_file() and place.suffix == ".json"):
+    files = data_files(place) if place.is_dir() else [place] if place.is_file() else []
+    suffixes = {form_of(file) for file in files} - {""}
+    if not suffixes or ".jsonl" in suffixes or (place.is_file() and form_of(place) == ".json"):
         return bool(suffixes)
     try:
         first = next(iter(rows(path)), None)
@@ -145,12 +161,12 @@ def _orders(example: Example, name: str) -> bool:
     return len({value for value in example.labels.get(name, ()) if value is not None}) > 1
 
 
-def _tables(path: str, examples: Sequence[Example], names: Sequence[str]) -> Iterator[RenderableType]:
+def _tables(title: str, examples: Sequence[Example], names: Sequence[str]) -> Iterator[RenderableType]:
     """Sizes and labels."""
     counts = np.array([len(example.responses) for example in examples])
     sizes = report_table("Sizes", "data", ("prompts", "responses", "min", "median", "mean", "max"))
     numbers = (counts.min(), np.median(counts), counts.mean(), counts.max())
-    sizes.add_row(user_path(path).name, f"{len(examples):,}", f"{counts.sum():,}", *(f"{number:.4g}" for number in numbers))
+    sizes.add_row(title, f"{len(examples):,}", f"{counts.sum():,}", *(f"{number:.4g}" for number in numbers))
     yield sizes
     labels = report_table("Labels", "label", ("labelled", "min", "median", "max", "prompts ordered"))
     for name in names:

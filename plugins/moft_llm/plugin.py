@@ -1,4 +1,4 @@
-"""Offers the language-model task, its evaluators, and its commands."""
+"""Offers the language-model task, its readers and evaluators, and its commands."""
 
 from __future__ import annotations
 
@@ -33,8 +33,23 @@ def moft_evaluators() -> Iterable[Component]:
 
 
 @hookimpl
+def moft_readers() -> Iterable[Component]:
+    """Offers the readers of preference data."""
+    of = "moft_llm.data.readers.offered"
+    yield Component("lists", f"{of}:lists", "prompts with labelled responses, in moft's own format")
+    yield Component(
+        "pairs", f"{of}:pairs", "a chosen and a rejected response per row, of one file for each objective or one in all"
+    )
+    yield Component("rated", f"{of}:rated", "a response with ratings per row; rows of one prompt are a list")
+    yield Component("columns", f"{of}:columns", "rows of any layout, by a mapping of paths")
+    yield Component("joined", f"{of}:joined", "several readers, with lists of the same prompt joined")
+    yield Component("hh", f"{of}:hh", "transcripts of Anthropic's HH, a file for each objective")
+    yield Component("pku-saferlhf", f"{of}:pku_saferlhf", "pairs of PKU-SafeRLHF, with the better and the safer response")
+
+
+@hookimpl
 def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
-    """Adds `moft generate`, `moft export`, `moft data sample` and `moft data model`."""
+    """Adds `moft generate`, `moft chat`, `moft export`, `moft data sample` and `moft data model`."""
     from moft_llm.commands import add
 
     add(app, data)
@@ -42,10 +57,11 @@ def moft_commands(app: typer.Typer, data: typer.Typer) -> None:
 
 @hookimpl
 def moft_describe_data(path: str, plugins: Plugins) -> Iterable[RenderableType] | None:
-    """Describes prompts with labelled responses."""
+    """Describes prompts with labelled responses, or what a config makes of them."""
+    from moft_llm.described_config import describe_config, is_config
     from moft_llm.label_conflicts import describe_data
 
-    return describe_data(path, plugins)
+    return describe_config(path, plugins) if is_config(path) else describe_data(path, plugins)
 
 
 @hookimpl

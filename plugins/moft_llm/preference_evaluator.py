@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from moft.api import Batch, Default, ListValues, Loss, Objective, Steered
+from moft_llm.data.label_transforms import is_by_item
 
 Value = Literal["accuracy", "margin", "loss"]
 DESCRIPTIONS = {
@@ -45,6 +46,10 @@ class Preference:
         self.metric = (
             f"{DESCRIPTIONS[value]}; reward is beta x (score - reference score); prompts without an ordered pair are skipped"
         )
+        if by_item := [objective.name for objective, loss in zip(objectives, self._losses, strict=True) if is_by_item(loss)]:
+            self.metric += (
+                f"; of {', '.join(by_item)}, each response counts alone: its reward is above 0 for a good one, else below"
+            )
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
         parts: dict[str, list[Tensor]] = {name: [] for name in DESCRIPTIONS}
@@ -63,18 +68,22 @@ class Preference:
         return ListValues(values, torch.full(values.shape[:2], math.nan), torch.cat(lists), more)
 
     def _measure(self, steered: Steered, batch: Batch) -> dict[str, Tensor]:
-        """`[n, batch, m]` each, NaN where labels do not order two responses."""
+        """`[n, batch, m]` each, NaN where labels order no two responses, or, if they count by item, where there is none."""
         change = (steered(batch) - batch.reference).float()  # [n, batch, list]
         betas = steered.tradeoff.expand(len(change)).betas.to(change)  # [n, m]
         columns: dict[str, list[Tensor]] = {name: [] for name in DESCRIPTIONS}
         for index, loss in enumerate(self._losses):
             labels, mask = batch.labels[..., index], batch.mask[..., index] & batch.items  # [batch, list]
             rewards = betas[:, index, None, None] * change  # [n, batch, list]
-            ordered = (
-                (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
-            )  # [batch, list, list]
+            if is_by_item(loss):
+                ordered = mask.unsqueeze(-1)  # [batch, list, 1]
+                gap = (torch.where(labels >= 0.5, rewards, -rewards) * mask).unsqueeze(-1)  # [n, batch, list, 1]
+            else:
+                ordered = (
+                    (labels.unsqueeze(-1) > labels.unsqueeze(-2)) & mask.unsqueeze(-1) & mask.unsqueeze(-2)
+                )  # [batch, list, list]
+                gap = (rewards.unsqueeze(-1) - rewards.unsqueeze(-2)) * ordered  # [n, batch, list, list]
             count = ordered.sum((-2, -1))  # [batch]
-            gap = (rewards.unsqueeze(-1) - rewards.unsqueeze(-2)) * ordered  # [n, batch, list, list]
             right = ((gap > 0).float() + 0.5 * (gap == 0)) * ordered
             costs = loss(rewards, labels.expand_as(rewards), mask.expand_as(rewards))
             for name, values in (

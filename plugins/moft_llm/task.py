@@ -25,16 +25,19 @@ from moft.api import (
     Nouns,
     Objective,
     PathOrName,
+    Reader,
     Trainer,
 )
 from moft_llm.data.chat.chat_template import VERSION, Template, check_format
 from moft_llm.data.chat.control_tokens import ControlTokens
 from moft_llm.data.chat.messages import only_text
+from moft_llm.data.chat.prompt_time import time_of
+from moft_llm.data.chat.template_options import TemplateOptions, with_options
 from moft_llm.data.filtering import Faulty, check_scorable, filter_lists
 from moft_llm.data.first_prompts import PROMPTS, SAMPLE, first_prompts, is_small, labelled_sample, unseen_data
-from moft_llm.data.label_transforms import TextLabel, check_labels
+from moft_llm.data.label_transforms import TextLabel, check_labels, is_by_item
 from moft_llm.data.preference_example import LIST_FORMAT, Example
-from moft_llm.data.readers.list_readers import Lists, Reader
+from moft_llm.data.readers.list_readers import Lists
 from moft_llm.data.reference_scores import ReferenceCache
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
 from moft_llm.data.token_dataset import TokenDataset, token_dataset_of
@@ -68,6 +71,7 @@ class LLM:
         lora: the adapters to tune; null for none, so that only a prefix is trained.
         prompt_tokens: trained tokens before every prompt, the same for all tradeoffs (prompt tuning); the baseline for `hpt`.
         template: `chat` for the tokenizer's chat template, `none`, or a format with {prompt}.
+        chat_template_kwargs: values for variables of the chat template, such as `enable_thinking: false`; null for none.
         max_length: the most tokens of a prompt with a response; a longer prompt keeps its end. Null is the model's context, at
             most 1024.
         max_response: the most tokens of a response; null is what the prompt leaves, but at least half of max_length.
@@ -101,6 +105,7 @@ class LLM:
         lora: LoRA | None = LoRA(),  # noqa: B008 - a frozen record
         prompt_tokens: Annotated[int, Ge(0), Le(16_384)] = 0,
         template: str = "none",
+        chat_template_kwargs: TemplateOptions | None = None,
         max_length: Count | None = None,
         max_response: Count | None = None,
         control_tokens: ControlTokens = "split",
@@ -119,10 +124,14 @@ class LLM:
         if not objectives:
             raise ConfigError("[task.objectives] is empty; give at least one objective, such as helpful: {}.")
         check_format(template)
+        if chat_template_kwargs and template != "chat":
+            raise ConfigError("[task.chat_template_kwargs] has no effect without a chat template. Set task.template: chat.")
+        self._template_options = chat_template_kwargs or {}
         if max_length is not None:
             check_lengths(max_length, max_response)
         self._context, self._data, self._labels = context, data, objectives
         self._splits, self._faulty = splits, faulty
+        self._least = 1 if any(is_by_item(label.loss) for label in objectives.values()) else 2  # responses of a prompt
         self._base = BaseModel(
             model,
             gguf=gguf,
@@ -153,15 +162,32 @@ class LLM:
 
     def check_inputs(self) -> InputCheck:
         examples, train, unchecked = self._first_examples()
-        outline, tokenizer, of_model = self._base.without_weights()
-        self._longest(outline)
-        if tokenizer is not None and (first := examples[:PROMPTS]):
-            counts = self._tokenize(first, Template(tokenizer, self._template, self._control_tokens), outline).counts
+        tokens, of_model = self.tokens_of(examples[:PROMPTS])
+        if tokens is not None:
             if unchecked or len(examples) > PROMPTS:
                 unchecked = (*unchecked, f"how many prompts and responses beyond the first {PROMPTS:,} prompts are too long.")
             else:
-                check_truncation([counts], self._max_truncated)
+                check_truncation([tokens.counts], self._max_truncated)
         return InputCheck((*unchecked, *of_model), labelled_sample(train[:SAMPLE], self._labels) if train else None)
+
+    def opened(self) -> OpenedSplits:
+        """The prompts of every split.
+
+        Raises:
+            DataError: the data is malformed, leaves a split empty, or has no preferences for an objective.
+        """
+        opened = self._open()
+        check_labels(opened.examples["train"], self._labels)
+        return opened
+
+    def tokens_of(self, examples: Sequence[Example]) -> tuple[TokenizedLists | None, tuple[str, ...]]:
+        """Prompts as tokens, without the weights of the model; None if the hub has the tokenizer. And what was not looked at."""
+        outline, tokenizer, unchecked = self._base.without_weights()
+        self._longest(outline)
+        if tokenizer is None or not examples:
+            return None, unchecked
+        template = Template(with_options(tokenizer, self._template_options), self._template, self._control_tokens)
+        return self._tokenize(examples, template, outline), unchecked
 
     def _first_examples(self) -> tuple[Sequence[Example], Sequence[Example], tuple[str, ...]]:
         """What a look at the data gives: prompts of all splits, those to train on, and what was not looked at."""
@@ -171,8 +197,8 @@ class LLM:
             train = self._open().examples["train"]
             check_labels(train, self._labels)
             return [example for split in SPLITS for example in self._open().examples[split]], train, ()
-        splits = SPLITS if isinstance(self._splits, Stored) else (None,)
-        first = [filter_lists(first_prompts(self._data, split), self._faulty).examples for split in splits]
+        splits = list(self._splits.stored.values()) if isinstance(self._splits, Stored) else (None,)
+        first = [filter_lists(first_prompts(self._data, split), self._faulty, least=self._least).examples for split in splits]
         left = f"the data beyond the first {PROMPTS:,} prompts of each file, and whether every split has some."
         return [example for part in first for example in part], first[0], (left,)
 
@@ -189,7 +215,7 @@ class LLM:
                 f"responses end in EOS, because the tokenizer's chat template shows no end of a turn: {fault.in_words()}."
             )
         if self.prompt_template().asks_time:  # a resumed run goes on with the time of its start
-            self._now, self._prompt_template = _time(trainer.once("prompt-time", _now)), None
+            self._now, self._prompt_template = time_of(trainer.once("prompt-time", _now)), None
         check_truncation([self._tokenized(split).counts for split in SPLITS], self._max_truncated)
         for split in SPLITS:
             for note in self._tokenized(split).notes(split):
@@ -214,7 +240,7 @@ class LLM:
                 f"{self._base.name}: not the base model of this run; weights, config or tokenizer have changed since training."
             )
         self._text_version = int(state["text_version"]) if "text_version" in state else 1
-        self._now, self._prompt_template = _time(state) if "now" in state else None, None
+        self._now, self._prompt_template = time_of(state) if "now" in state else None, None
         if self._text_version > VERSION:
             raise DataError("the saved state is of a newer version of moft; update moft to open it.")
         end = self.prompt_template().end
@@ -280,13 +306,13 @@ class LLM:
     def prompt_template(self) -> Template:
         """The template of prompts, with the model's tokenizer."""
         if self._prompt_template is None:
-            tokenizer, version = self._base.tokenizer, self._text_version
+            tokenizer, version = with_options(self._base.tokenizer, self._template_options), self._text_version
             self._prompt_template = Template(tokenizer, self._template, self._control_tokens, version, self._now)
         return self._prompt_template
 
     def _open(self) -> OpenedSplits:
         if self._opened is None:
-            self._opened = open_splits(self._data, self._splits, self._faulty, is_whole=self._text_version > 1)
+            self._opened = open_splits(self._data, self._splits, self._faulty, is_whole=self._text_version > 1, least=self._least)
         return self._opened
 
     def _build(self, tradeoff_size: int, lora: LoRA | None, prompt_tokens: int, *, is_compiled: bool) -> LanguageModel:
@@ -370,8 +396,3 @@ class LLM:
 
 def _now() -> Mapping[str, Tensor]:
     return {"now": torch.tensor(datetime.now().timetuple()[:6])}
-
-
-def _time(state: Mapping[str, Tensor]) -> datetime:
-    year, month, day, hour, minute, second = map(int, state["now"].tolist())
-    return datetime(year, month, day, hour, minute, second)

@@ -17,6 +17,9 @@ def moft_losses() -> Iterator[Component]:
         "lipo-lambda", "moft_losses.lipo_lambda:LipoLambda", "log loss of ordered pairs, weighted by the change of NDCG"
     )
     yield Component("ipo", "moft_losses.ipo:IPO", "squared distance of every ordered pair from a margin")
+    yield Component(
+        "unpaired-logistic", "moft_losses.unpaired_logistic:UnpairedLogistic", "log loss of each item, good or bad by itself"
+    )
     yield Component("approx-ndcg", "moft_losses.approx_ndcg:ApproxNDCG", "one minus a smooth NDCG of the final ranking")
     yield Component(
         "exposure", "moft_losses.exposure:Exposure", "fairness: the exposure of a group of items in the final ranking"

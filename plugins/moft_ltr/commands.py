@@ -152,7 +152,7 @@ def describe(
         str,
         typer.Argument(
             help="An svmlight file, a table, a converted folder, a folder of splits, the name of a downloaded dataset, or "
-            "preference data for language models."
+            "preference data for language models; or a config of a language model."
         ),
     ],
     label: LabelOption = None,

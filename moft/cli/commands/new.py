@@ -36,6 +36,7 @@ _SUMMARIES = {
     "indicator": "the best value of the objective served worst",
     "scorer": "number of questions asked",
     "tracker": "lines in a text file",
+    "reader": "answers with votes from a table",
 }
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

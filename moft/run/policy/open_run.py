@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -35,6 +36,7 @@ from moft.run.policy.parse_weights import dial_from_json, parse_dial, parse_weig
 from moft.run.policy.policy_files import POLICY, restore_policy, restore_task
 from moft.run.policy.run_page import SteeringPage
 from moft.run.policy.score import Scores, scores_of
+from moft.run.policy.texts.text_generation import TextGeneration
 from moft.run.run_config import register_trusted
 from moft.run.run_settings import RunSettings, plugin_files
 from moft.types import Batches, Tradeoff, betas_of
@@ -55,12 +57,19 @@ class OpenedRun:
         settings: of the run.
         task: restored.
         policy: restored.
+        plugins: that are loaded; None loads them where they are needed.
     """
 
     folder: RunFolder
     settings: RunSettings
     task: Task
     policy: Policy
+    plugins: Plugins | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def generate(self) -> TextGeneration:
+        """Generates text: `run.generate(prompts, weights)` gives texts, `run.generate.stream(prompts, weights)` pieces."""
+        return TextGeneration(self)
 
     @property
     def trained_betas(self) -> torch.Tensor:
@@ -366,7 +375,7 @@ def open_run(path: Path, plugins: Plugins, *, device: str = "auto", trust: bool 
     policy = settings.method.policy(problem_without_validation(task))
     restore_policy(folder, policy)
     policy.eval().to(place)
-    return OpenedRun(folder, settings, task, policy)
+    return OpenedRun(folder, settings, task, policy, plugins)
 
 
 def _restored(folder: RunFolder, candidates: Sequence[RunSettings], device: torch.device) -> tuple[RunSettings, Task]:

@@ -17,8 +17,8 @@ def check_loss(loss: Loss) -> None:
 
     It gives one cost for each list, with any number of batch axes, also in float64 and half precision. A list costs the same
     alone and in a batch. Padding and the order of items do not matter. Gradients are finite, and zero for masked items. A list
-    with fewer than two items costs zero and has no gradient. A larger reward for the best item lowers the cost. Costs are finite
-    for rewards of 10,000.
+    with fewer than two items costs zero and has no gradient; one item is enough if the loss asks for labels by item. A larger
+    reward for the best item lowers the cost. Costs are finite for rewards of 10,000.
 
     A loss that asks for a context gets one: the rewards as final scores, and attributes that are 0, 1 or 2. If it asks for
     attributes, a larger reward for the best item need not lower its cost. If it asks for item weights, ones change nothing, and
@@ -33,7 +33,7 @@ def check_loss(loss: Loss) -> None:
     _check_shapes(called)
     _check_masks(called)
     _check_order(called)
-    _check_short_lists(called)
+    _check_short_lists(called, least=1 if asks.by_item else 2)
     if not asks.attributes:
         _check_direction(called)
     _check_precision(called)
@@ -95,17 +95,18 @@ def _check_order(loss: Loss) -> None:
     )
 
 
-def _check_short_lists(loss: Loss) -> None:
-    for items, kind in ((0, "no item that counts"), (1, "one item that counts")):
+def _check_short_lists(loss: Loss, least: int) -> None:
+    few = "fewer than two items" if least == 2 else "no item"
+    for items, kind in ((0, "no item that counts"), (1, "one item that counts"))[:least]:
         rewards, labels, mask = _lists(3)
         mask[1] = torch.arange(_ITEMS) < items
         rewards.requires_grad_()
         costs = loss(rewards, labels, mask)
         (slope,) = torch.autograd.grad(costs.sum(), rewards)
         on = f"a list with {kind}, beside others"
-        require(float(costs[1].detach()) == 0.0, "a list with fewer than two items costs exactly zero", costs[1].item(), on)
-        require(bool((slope[1] == 0).all()), "a list with fewer than two items passes no gradient", slope[1].tolist(), on)
-        require_finite(slope, "a list with fewer than two items leaves the gradients of other lists finite", on)
+        require(float(costs[1].detach()) == 0.0, f"a list with {few} costs exactly zero", costs[1].item(), on)
+        require(bool((slope[1] == 0).all()), f"a list with {few} passes no gradient", slope[1].tolist(), on)
+        require_finite(slope, f"a list with {few} leaves the gradients of other lists finite", on)
 
 
 def _check_direction(loss: Loss) -> None:

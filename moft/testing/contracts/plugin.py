@@ -15,7 +15,7 @@ from moft.testing.contracts.assertions import broken_rule, require
 from moft.testing.single_plugin import register_alone
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SETTINGS_ONLY = ("methods", "losses", "scalarizers", "indicators", "scorers")
+_SETTINGS_ONLY = ("methods", "losses", "scalarizers", "indicators", "scorers", "readers")
 """Kinds that are built from their settings alone, without arguments of the engine."""
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import torch
 
-from moft.api import Batch, user_path
+from moft.api import Batch, Reader, user_path
 from moft_llm.data.label_transforms import TextLabel, label_columns
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.dataset_files import HUB, rows
-from moft_llm.data.readers.file_formats import SUFFIXES
-from moft_llm.data.readers.list_readers import Rated, Reader
-from moft_llm.data.readers.pair_readers import HH
+from moft_llm.data.readers.any_reader import first_of
+from moft_llm.data.readers.dataset_files import HUB, data_files, rows
+from moft_llm.data.readers.file_formats import PACKED, form_of
 
 READ_WHOLE = 8 << 20
-"""Bytes of all files that are read whole; Parquet counts four times, since it is compressed."""
+"""Bytes of all files that are read whole; Parquet and gzip count four times, since they are compressed."""
 PROMPTS = 1000
 """Prompts of a larger file that are looked at."""
 SAMPLE = 64
@@ -31,9 +28,9 @@ def unseen_data(data: Reader) -> str:
     Raises:
         DataError: a path is neither a file nor a folder, nor a name on the hub.
     """
-    for path in _paths(data):
+    for path in data.places:
         if not user_path(path).exists():
-            if not HUB.fullmatch(path) or Path(path).suffix in SUFFIXES:
+            if not HUB.fullmatch(path) or form_of(Path(path)):
                 next(rows(path), None)  # says what is wrong
             return f"{path}: no such file or folder here; the Hugging Face hub is asked for it when training starts."
     return ""
@@ -41,23 +38,16 @@ def unseen_data(data: Reader) -> str:
 
 def is_small(data: Reader) -> bool:
     """Whether all the data can be read for a check."""
-    return sum(_size(user_path(path)) for path in _paths(data)) <= READ_WHOLE
+    return bool(data.places) and sum(_size(user_path(path)) for path in data.places) <= READ_WHOLE
 
 
 def first_prompts(data: Reader, split: str | None) -> Iterator[Example]:
-    """The first prompts of each file of a reader that reads row after row; none of `rated`, whose prompts may be anywhere.
+    """The first prompts of each file of a reader, before rows of a prompt are joined; none where a row holds one response.
 
     Raises:
         DataError: a file is missing, or one of these rows is malformed.
     """
-    if isinstance(data, Rated):
-        for row in islice(rows(data.path, split), 1):
-            for column in (data.prompt, data.response, *(data.labels or ())):
-                row[column]
-        return
-    parts = [replace(data, paths={name: path}) for name, path in data.paths.items()] if isinstance(data, HH) else [data]
-    for part in parts:
-        yield from islice(part.examples(split), PROMPTS)
+    return first_of(data, split, PROMPTS)
 
 
 def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel]) -> Batch:
@@ -70,12 +60,8 @@ def labelled_sample(examples: Sequence[Example], objectives: dict[str, TextLabel
     return Batch({}, labels, mask, reference=zeros, items=items, main=zeros, lists=torch.arange(len(sizes)))
 
 
-def _paths(data: Reader) -> list[str]:
-    return list(data.paths.values()) if isinstance(data, HH) else [data.path]
-
-
 def _size(place: Path) -> int:
     """Bytes that reading a file, or the files of a folder, would give."""
     if place.is_dir():
-        return sum(_size(file) for file in place.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    return place.stat().st_size * (4 if place.suffix == ".parquet" else 1)
+        return sum(_size(file) for file in data_files(place) if file.is_file())
+    return place.stat().st_size * (4 if place.suffix in (".parquet", PACKED) else 1)

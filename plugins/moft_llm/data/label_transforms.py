@@ -10,8 +10,8 @@ import torch
 from annotated_types import MinLen
 from torch import Tensor
 
-from moft import DataError
-from moft.api import Loss, Positive
+from moft import ConfigError, DataError
+from moft.api import ContextLoss, Loss, Positive
 from moft_llm.data.preference_example import Example
 
 Transform = Literal["none", "standardise", "min-max"]
@@ -25,6 +25,11 @@ DESCRIPTIONS = {
 _TINY = 1e-100
 
 
+def is_by_item(loss: Loss | None) -> bool:
+    """Whether a loss takes labels that say of each response by itself whether it is good."""
+    return isinstance(loss, ContextLoss) and loss.asks.by_item
+
+
 @dataclass(frozen=True)
 class TextLabel:
     """An objective, read from one label of the data. Larger is better.
@@ -35,7 +40,7 @@ class TextLabel:
             loss that divides labels by their sum needs labels >= 0, so it cannot be used with `standardise`.
         sharpness: factor on the transformed labels. A larger value puts more of a softmax target on the best responses.
         beta: DPO's beta, > 0; larger stays closer to the base model.
-        loss: of this objective; null for the method's.
+        loss: of this objective; null for the method's. Only here, `unpaired-logistic` takes prompts with one response.
     """
 
     label: Annotated[str, MinLen(1)] | None = None
@@ -43,6 +48,13 @@ class TextLabel:
     sharpness: Positive = 1.0
     beta: Positive = 0.1
     loss: Loss | None = None
+
+    def __post_init__(self) -> None:
+        if is_by_item(self.loss) and (self.transform != "none" or self.sharpness != 1):
+            raise ConfigError(
+                "[task.objectives] a loss of single responses takes labels as they are, 0.5 or more for good ones. Leave out "
+                "transform and sharpness."
+            )
 
     def transformed(self, labels: Tensor, mask: Tensor) -> Tensor:
         """Labels to train on, `[..., list]`; zero where `mask` is False, and where all labels of a list are equal.
@@ -96,7 +108,7 @@ def check_labels(examples: Iterable[Example], objectives: Mapping[str, TextLabel
                 f"[task.objectives.{name}] no training prompt has the label {label!r}. "
                 f"Labels in the data: {', '.join(sorted(known)) or 'none'}."
             )
-        if label not in preferring:
+        if label not in preferring and not is_by_item(settings.loss):
             raise DataError(
                 f"[task.objectives.{name}] the label {label!r} is equal for all responses to every training prompt, so there is "
                 "nothing to train on."
@@ -108,7 +120,7 @@ def label_columns(
 ) -> tuple[Tensor, Tensor, dict[str, int]]:
     """`[items, m]` transformed labels and their mask, and by objective how many prompts prefer one response to another.
 
-    A prompt whose labels are all equal counts as not labelled.
+    A prompt whose labels are all equal counts as not labelled, unless the loss takes labels by item.
 
     Args:
         examples: at least one.
@@ -130,7 +142,8 @@ def label_columns(
         values[items] = torch.tensor([0.0 if value is None else value for value in flat], dtype=torch.float64)
         is_labelled[items] = torch.tensor([value is not None for value in flat], dtype=torch.bool)
         prefers = has_preference(values, is_labelled)
-        is_labelled &= prefers
+        counts = is_labelled.any(-1, keepdim=True) if is_by_item(settings.loss) else prefers
+        is_labelled &= counts
         transformed = settings.transformed(values, is_labelled).float()
         is_kept = torch.isfinite(transformed).all(-1, keepdim=True) & (has_preference(transformed, is_labelled) == prefers)
         if not is_kept.all():
@@ -141,7 +154,7 @@ def label_columns(
             )
         labels[:, column] = transformed[items]
         mask[:, column] = is_labelled[items]
-        labelled[name] = int(prefers.sum())
+        labelled[name] = int(counts.sum())
     return labels, mask, labelled
 
 

@@ -6,17 +6,22 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from moft import DataError
-from moft.api import Positive, Seed
+from annotated_types import Gt, Lt, MinLen
+
+from moft import ConfigError, DataError
+from moft.api import Positive, Reader, Seed
 from moft_llm.data.chat.messages import Prompt, ToolPrompt, messages_in, plain_prompt
 from moft_llm.data.filtering import Faulty, FilteredLists, filter_lists
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.list_readers import Reader
+from moft_llm.data.readers.any_reader import examples_of
 
 SPLITS = ("train", "validation", "test")
 _SEEDS_TRIED = 1000
+
+
+Share = Annotated[float, Gt(0), Lt(1)]
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,42 @@ class Shares:
 
 @dataclass(frozen=True)
 class Stored:
-    """Takes the splits of the data: files called train, validation and test in a folder, or the splits of a hub dataset."""
+    """Takes the splits of the data: files called train, validation and test in a folder, or the splits of a hub dataset.
 
+    Args:
+        train: its name in the data, such as `train_prefs`; null for `train`.
+        validation: its name in the data; or a share of the prompts of the training split, which are taken out of it by a hash.
+            Null for `validation`.
+        test: likewise.
+    """
+
+    train: Annotated[str, MinLen(1)] | None = None
+    validation: Annotated[str, MinLen(1)] | Share | None = None
+    test: Annotated[str, MinLen(1)] | Share | None = None
     name: Literal["stored"] = "stored"
+
+    def __post_init__(self) -> None:
+        if self.shares.train <= 0:
+            raise ConfigError(
+                "[task.splits] validation and test take all of the training split; their shares must sum to less than 1."
+            )
+        names = list(self.stored.values())
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"[task.splits] two splits are {next(name for name in names if names.count(name) > 1)!r}; they must differ."
+            )
+
+    @property
+    def stored(self) -> Mapping[str, str]:
+        """Names in the data, by split."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: name or split for split, name in given.items() if not isinstance(name, float)}
+
+    @property
+    def shares(self) -> Shares:
+        """How the prompts of the training split are divided."""
+        validation, test = (value if isinstance(value, float) else 0.0 for value in (self.validation, self.test))
+        return Shares(1 - validation - test, validation, test)
 
 
 Splits = Shares | Stored
@@ -73,29 +111,40 @@ class OpenedSplits:
     notes: tuple[str, ...]
 
 
-def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool = True) -> OpenedSplits:
+def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool = True, least: int = 2) -> OpenedSplits:
     """The prompts of every split, each split with at least one.
 
     Args:
         data: reads prompts.
         splits: how they are divided.
         faulty: `refuse` or `drop` empty and repeated responses, and prompts with fewer than two.
+        least: responses that a prompt needs, 1 or 2.
         is_whole: False leaves only role and content of messages, and blank prompts, as moft 0.2.0 did.
 
     Raises:
         DataError: the data is malformed, lacks a split, or leaves one empty.
     """
+    divided: dict[str, list[Example]]
     if isinstance(splits, Stored):
-        stored = {split: filter_lists(_examples(data, split, is_whole), faulty, keeps_blank=not is_whole) for split in SPLITS}
-        examples = {split: filtered.examples for split, filtered in stored.items()}
+        stored = {
+            split: filter_lists(_examples(data, name, is_whole), faulty, keeps_blank=not is_whole, least=least)
+            for split, name in splits.stored.items()
+        }
+        divided = {split: [*stored[split].examples] if split in stored and split != "train" else [] for split in SPLITS}
+        for example in stored["train"].examples:
+            divided[splits.shares.of(example.prompt)].append(example)
+        examples = {split: tuple(part) for split, part in divided.items()}
         left = FilteredLists(
             (),
-            *(sum(getattr(filtered, what) for filtered in stored.values()) for what in ("empty", "repeated", "short", "blank")),
+            *(
+                sum(getattr(filtered, what) for filtered in stored.values())
+                for what in ("empty", "repeated", "short", "blank", "calls")
+            ),
         )
         notes = (*left.notes, *_shared(examples))
     else:
-        filtered = filter_lists(_examples(data, None, is_whole), faulty, keeps_blank=not is_whole)
-        divided: dict[str, list[Example]] = {split: [] for split in SPLITS}
+        filtered = filter_lists(_examples(data, None, is_whole), faulty, keeps_blank=not is_whole, least=least)
+        divided = {split: [] for split in SPLITS}
         for example in filtered.examples:
             divided[splits.of(example.prompt)].append(example)
         examples, notes = {split: tuple(part) for split, part in divided.items()}, filtered.notes
@@ -110,14 +159,14 @@ def open_splits(data: Reader, splits: Splits, faulty: Faulty, *, is_whole: bool 
 
 
 def _examples(data: Reader, split: str | None, is_whole: bool) -> Iterator[Example]:
-    examples = data.examples(split)
+    examples = examples_of(data, split)
     return examples if is_whole else (replace(example, prompt=plain_prompt(example.prompt)) for example in examples)
 
 
 def _remedy(splits: Splits, prompts: Sequence[Prompt]) -> str:
     """What to do about an empty split."""
     if isinstance(splits, Stored):
-        return "Add a prompt to it, or set task.splits: shares."
+        return "Add a prompt to it, enlarge its share, or set task.splits: shares."
     for seed in range(_SEEDS_TRIED if len(set(prompts)) >= len(SPLITS) else 0):
         if {replace(splits, seed=seed).of(prompt) for prompt in prompts} == set(SPLITS):
             return f"Set task.splits.seed={seed}, which gives every split some, or enlarge the smaller shares."

@@ -69,6 +69,11 @@ def label_of(value: Any, what: str, where: str) -> float | None:
     return number
 
 
+def one_line(text: str) -> str:
+    """A text without line breaks, for messages."""
+    return " ".join(text.split())
+
+
 def short_repr(value: Any) -> str:
     """A value as short text on one line, for messages."""
     text = repr(value)

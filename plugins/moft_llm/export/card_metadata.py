@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from moft import ConfigError
 from moft.api import redacted, user_path
 from moft_llm.data.readers.dataset_files import HUB
-from moft_llm.data.readers.file_formats import SUFFIXES
+from moft_llm.data.readers.file_formats import form_of
 from moft_llm.loading.model_path import public_name
 
 _FIELDS = ("license", "license_name", "license_link")
@@ -100,17 +101,19 @@ def data_names(config: Mapping[str, Any]) -> list[str]:
 
 
 def _places(data: Any) -> Iterator[str]:
-    """The values of `path` and `paths` of a reader."""
+    """The values of `path` and `paths` of a reader, and of those that it joins."""
     for key, value in data.items() if isinstance(data, Mapping) else ():
         if key == "path" and isinstance(value, str):
             yield value
         elif key == "paths" and isinstance(value, Mapping):
             yield from (one for one in value.values() if isinstance(one, str))
+        elif key == "readers" and isinstance(value, list):
+            yield from chain.from_iterable(map(_places, value))
 
 
 def _name_of(place: str) -> str:
     path = user_path(place)
-    is_local = path.exists() or not HUB.fullmatch(place) or path.suffix in SUFFIXES
+    is_local = path.exists() or not HUB.fullmatch(place) or bool(form_of(path))
     return path.name if is_local else place.partition(":")[0]
 
 

@@ -1,31 +1,34 @@
-"""How tokens are chosen when text is generated: greedy or sampled, with which temperature, top-k and top-p."""
+"""How text is generated in batches: how tokens are chosen, and how many prompts at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from typing import Any
 
-from annotated_types import Gt, Le
+from moft.api import Count, TextSettings
 
-from moft.api import Count, NonNegativeCount, Positive
+_FIRST = ("max_new_tokens", "greedy", "sampling_temperature", "top_k", "top_p")
 
 
 @dataclass(frozen=True)
-class Decoding:
+class Decoding(TextSettings):
     """How tokens are chosen.
 
     Args:
-        max_new_tokens: the most tokens of a response.
-        greedy: always takes the most likely token; else tokens are sampled.
-        sampling_temperature: logits are divided by it before sampling; below 1 is closer to greedy. Not the dial of a policy.
-        top_k: samples among this many most likely tokens; 0 for all.
-        top_p: samples among the most likely tokens whose probabilities sum to this; 1 for all.
         batch: prompts at a time; a larger value is faster and takes more memory.
     """
 
-    max_new_tokens: Count = 64
-    greedy: bool = False
-    sampling_temperature: Positive = 1.0
-    top_k: NonNegativeCount = 0
-    top_p: Annotated[float, Gt(0), Le(1)] = 1.0
     batch: Count = 32
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings of the text that differ from their defaults, by name."""
+        own = {field.name: (getattr(self, field.name), field.default) for field in fields(TextSettings)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, (value, usual) in own.items() if value != usual
+        }
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The same without those that version 0.2.0 had."""
+        return {name: value for name, value in self.changed.items() if name not in _FIRST}

@@ -18,7 +18,7 @@ from moft_llm.generation.prompt_checks import check_context, check_not_empty
 from moft_llm.network.language_model import LanguageModel
 
 if TYPE_CHECKING:
-    from transformers.generation.streamers import BaseStreamer
+    from moft_llm.generation.growing_text import GrowingText
 
 
 def generate(
@@ -28,10 +28,10 @@ def generate(
     *,
     generators: Sequence[Generator] | None = None,
     keep_end: bool = False,
-    streamer: BaseStreamer | None = None,
+    texts: Sequence[GrowingText] | None = None,
     places: Sequence[str] | None = None,
 ) -> list[list[int]]:
-    """The tokens that follow each prompt, up to the end of the sequence.
+    """The tokens that follow each prompt, up to the end of the sequence, or to where its text ends.
 
     The response to a prompt does not depend on the other prompts of its batch. Rows whose divisor is neither 1 nor infinite
     take one more forward pass, of the base model, for each token.
@@ -42,7 +42,7 @@ def generate(
         decoding: how tokens are chosen.
         generators: on the CPU, one for each prompt; not used where decoding is greedy.
         keep_end: keeps the token that ended a response.
-        streamer: receives the tokens of the only prompt as they are generated.
+        texts: one for each prompt, which receives its tokens as they are generated. `decoding.stop` needs them.
         places: what messages call each prompt; by default `prompt 1` and so on.
 
     Raises:
@@ -56,6 +56,8 @@ def generate(
     check_not_empty(prompts, names)
     if not decoding.greedy and (generators is None or len(generators) != len(prompts)):
         raise ShapeError(f"{len(prompts)} prompts need as many generators, one for each row.")
+    if texts is None and decoding.stop:
+        raise ShapeError("texts that end a response are found in `texts`; give one for each prompt.")
     responses: list[list[int]] = [[] for _ in prompts]
     for assignment in assignments:
         model, injected = unpack_assignment(assignment)
@@ -76,11 +78,13 @@ def generate(
                     divisor[group],
                     decoding,
                     None if decoding.greedy or generators is None else [generators[row] for row in rows],
-                    streamer,
+                    None if texts is None else [texts[row] for row in rows],
                 )
                 for row, ids in zip(rows, tokens.tolist(), strict=True):
-                    length = next((i for i, token in enumerate(ids) if token in ends), None)
-                    responses[row] = ids if length is None else ids[: length + keep_end]
+                    end = next((i for i, token in enumerate(ids) if token in ends), len(ids))
+                    responses[row] = ids[: end + keep_end]
+                    if texts is not None:  # after a text that ended the response there is padding
+                        responses[row] = ids[: len(texts[row].tokens) + (keep_end and texts[row].is_ended_by_token)]
     return responses
 
 
@@ -101,10 +105,10 @@ def _generate_batch(
     divisor: Tensor,
     decoding: Decoding,
     generators: Sequence[Generator] | None,
-    streamer: BaseStreamer | None,
+    texts: Sequence[GrowingText] | None,
 ) -> Tensor:
     """`[rows, steps]`, new tokens, with anything after the end; all divisors are 1, all are infinite, or none is."""
-    from transformers import LogitsProcessorList
+    from transformers import LogitsProcessorList, StoppingCriteriaList
 
     from moft_llm.generation.logits_processors import (
         RealignedLogits,
@@ -113,8 +117,11 @@ def _generate_batch(
         TokensOfTokenizer,
         sampling_warpers,
     )
+    from moft_llm.generation.stopping_criteria import GrowingTexts
+    from moft_llm.generation.token_penalties import Penalties, has_penalties
 
     network: Any = model.network
+    sampling, ends = decoding.sampling(), end_tokens(model)
     device = network.get_input_embeddings().weight.device
     tokens, mask = left_padded(prompts, int(model.tokenizer.pad_token_id), device)
     is_base, is_trained = bool(divisor.isinf().all()), bool(is_as_trained(divisor).all())
@@ -124,9 +131,11 @@ def _generate_batch(
     )
     if model.unused_rows is not None:
         processors.append(TokensOfTokenizer(model.unused_rows.to(device)))
+    if has_penalties(sampling):
+        processors.append(Penalties(prompts, sampling, ends))
     if generators is not None:
         draws = [torch.rand(decoding.max_new_tokens, generator=one, dtype=torch.float64) for one in generators]
-        processors.extend([*sampling_warpers(decoding), SeededDraws(torch.stack(draws).to(device))])
+        processors.extend([*sampling_warpers(sampling, device), SeededDraws(torch.stack(draws).to(device))])
     if is_sharded(model):
         processors.append(SameTokenEverywhere())
     settings = generation_config(
@@ -140,6 +149,6 @@ def _generate_batch(
             attention_mask=mask_with_prefix,
             generation_config=settings,
             logits_processor=processors,
-            streamer=streamer,
+            stopping_criteria=StoppingCriteriaList([] if texts is None else [GrowingTexts(texts, ends)]),
         )
     return new_tokens

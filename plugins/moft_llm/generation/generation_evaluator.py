@@ -10,13 +10,24 @@ import torch
 from torch import Tensor
 
 from moft import ConfigError, DataError
-from moft.api import Assignment, Batch, Count, Draws, ListValues, Objective, Scorer, Seed, Steered, generator_for
-from moft_llm.data.chat.chat_template import whole_response
+from moft.api import (
+    Assignment,
+    Batch,
+    Count,
+    Draws,
+    EncodedPrompt,
+    ListValues,
+    Objective,
+    Scorer,
+    Seed,
+    Steered,
+    generator_for,
+)
 from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
+from moft_llm.generation.growing_text import growing_texts, response_texts
 from moft_llm.generation.log_probabilities import log_probabilities
 from moft_llm.generation.model_of_policy import unpack_assignment
 from moft_llm.generation.prepare_model import end_tokens
@@ -33,18 +44,14 @@ class _HeldOutPrompt:
     Args:
         place: its column among the lists.
         index: of its list in the split.
-        tokens: of the prompt.
+        encoded: its tokens, and how its responses begin.
         text: as scorers read it.
-        leading_space: spaces before its responses.
-        opening: the block that it opens.
     """
 
     place: int
     index: int
-    tokens: tuple[int, ...]
+    encoded: EncodedPrompt
     text: str
-    leading_space: str
-    opening: str
 
 
 class Generation:
@@ -97,7 +104,8 @@ class Generation:
             else f"sampled, {samples} per prompt, sampling temperature {decoding.sampling_temperature:g}"
         )
         meanings = "; ".join(f"{name}: {scorer.meaning}" for name, scorer in self._scorers.items())
-        self.metric = f"scores of generated text ({how}, at most {decoding.max_new_tokens} tokens). {meanings}"
+        limits = "".join(f", {name} {value}" for name, value in decoding.limits.items())
+        self.metric = f"scores of generated text ({how}, at most {decoding.max_new_tokens} tokens{limits}). {meanings}"
 
     def __call__(self, steered: Steered, batches: Iterable[Batch]) -> ListValues:
         return self.measure(steered, batches, lambda done: None)
@@ -112,7 +120,9 @@ class Generation:
                 model, injected = unpack_assignment(assignment)
                 if model.generation_fault:
                     raise ConfigError(f"[profile.evaluator] {model.generation_fault} Choose an evaluator other than generation.")
-                check_context(model, [one.tokens for one in prompts], injected.prefix, self._decoding.max_new_tokens, places)
+                check_context(
+                    model, [one.encoded.tokens for one in prompts], injected.prefix, self._decoding.max_new_tokens, places
+                )
         except DataError as error:
             where = "[profile.evaluator.decoding.max_new_tokens]"
             raise ConfigError(f"{where} {error} A lower task.max_length also shortens prompts.") from error
@@ -143,7 +153,8 @@ class Generation:
                 if self._prompts is None or index < self._prompts:
                     tokens = batch.inputs["tokens"][row][batch.inputs["segments"][row] == 0]
                     text, place = batch.scorer_prompts[row], len(lists)
-                    prompts.append(_HeldOutPrompt(place, index, tuple(tokens.tolist()), text, batch.leading_space, batch.opening))
+                    encoded = EncodedPrompt(tuple(tokens.tolist()), batch.leading_space, batch.opening)
+                    prompts.append(_HeldOutPrompt(place, index, encoded, text))
                 lists.append(index)
         return torch.tensor(lists), prompts, steered
 
@@ -164,16 +175,16 @@ class Generation:
         generators = [
             generator_for(self._seed, "generation", prompt.index, sample) for prompt in prompts for sample in range(self._samples)
         ]
-        tokens = [prompt.tokens for prompt in copies]
-        responses = generate(
-            assignments, tokens, self._decoding, generators=None if self._decoding.greedy else generators, keep_end=True
-        )
-        under_policy, under_base = log_probabilities(assignments, tokens, responses, batch=self._decoding.batch)
+        encoded = [prompt.encoded for prompt in copies]
+        tokens = [prompt.tokens for prompt in encoded]
         model = unpack_assignment(assignments[0])[0]
+        growing = growing_texts(model.tokenizer, encoded, self._decoding)
+        drawn = None if self._decoding.greedy else generators
+        responses = generate(assignments, tokens, self._decoding, generators=drawn, keep_end=True, texts=growing)
+        under_policy, under_base = log_probabilities(assignments, tokens, responses, batch=self._decoding.batch)
         ends = end_tokens(model)
         whole = [row[:-1] if row and row[-1] in ends else row for row in responses]
-        texts = detokenize_responses(model.tokenizer, tokens, whole)
-        texts = [whole_response(text, one.leading_space, one.opening) for one, text in zip(copies, texts, strict=True)]
+        texts = response_texts(model.tokenizer, encoded, whole, growing)
         scores = score_responses(self._scorers, [prompt.text for prompt in copies], texts)  # [copies, m]
         means = scores.view(len(prompts), self._samples, -1).mean(1)  # [prompts, m]
         divergence = (under_policy - under_base).double().view(len(prompts), self._samples).mean(1)  # [prompts]

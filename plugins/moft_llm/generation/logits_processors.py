@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -9,14 +10,18 @@ import torch.distributed as dist
 from torch import Tensor
 from transformers import (
     DynamicCache,
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
     LogitsProcessor,
+    MinPLogitsWarper,
     PreTrainedModel,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
+    TypicalLogitsWarper,
 )
 
-from moft_llm.generation.decoding import Decoding
+from moft.api import TokenSampling
 from moft_llm.network.lora import adapters_off
 
 
@@ -120,13 +125,25 @@ COLDEST = 1e-6
 """A lower temperature is as this one: the likeliest token is taken, and logits that are divided by it are finite."""
 
 
-def sampling_warpers(decoding: Decoding) -> list[LogitsProcessor]:
-    """The processors of transformers that change the distribution before sampling: temperature, top-k and top-p."""
+WARPERS = attrgetter("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+"""What `sampling_warpers` depends on."""
+
+
+def sampling_warpers(sampling: TokenSampling, device: torch.device) -> list[LogitsProcessor]:
+    """The processors of transformers that change the distribution before sampling, in its order; the temperature is above 0."""
     warpers: list[Any] = []
-    if decoding.sampling_temperature != 1:
-        warpers.append(TemperatureLogitsWarper(max(float(decoding.sampling_temperature), COLDEST)))
-    if decoding.top_k:
-        warpers.append(TopKLogitsWarper(decoding.top_k))
-    if decoding.top_p < 1:
-        warpers.append(TopPLogitsWarper(decoding.top_p))
+    if sampling.temperature != 1:
+        warpers.append(TemperatureLogitsWarper(max(float(sampling.temperature), COLDEST)))
+    if sampling.top_k:
+        warpers.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        warpers.append(TopPLogitsWarper(sampling.top_p))
+    if sampling.min_p:
+        warpers.append(MinPLogitsWarper(sampling.min_p))
+    if sampling.typical_p < 1:
+        warpers.append(TypicalLogitsWarper(sampling.typical_p))
+    if sampling.epsilon_cutoff:
+        warpers.append(EpsilonLogitsWarper(sampling.epsilon_cutoff))
+    if sampling.eta_cutoff:
+        warpers.append(EtaLogitsWarper(sampling.eta_cutoff, device=device))
     return warpers

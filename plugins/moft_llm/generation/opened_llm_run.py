@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ import torch
 
 import moft
 from moft import ConfigError, DataError
-from moft.api import Assignment, Tradeoff, generator_for
+from moft.api import Assignment, EncodedPrompt, Tradeoff, generator_for
 from moft_llm.data.chat.messages import prompt_record
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
+from moft_llm.generation.growing_text import GrowingText, growing_texts, response_texts
 from moft_llm.generation.model_of_policy import is_as_trained
 from moft_llm.generation.prompt_requests import Request
 from moft_llm.task import LLM
@@ -89,14 +89,13 @@ class LLMRun:
         is_exact = all(bool((is_as_trained(assignment.divisor) | assignment.divisor.isinf()).all()) for assignment in assignments)
         return () if is_exact else (APPROXIMATE,)
 
-    def streamer(self) -> Any:
-        """Prints the words of a response as they are generated."""
-        from transformers import TextStreamer
-
-        return TextStreamer(self.task.prompt_template().tokenizer, skip_prompt=True, skip_special_tokens=True)
-
     def responses(
-        self, assignments: Sequence[Assignment], requests: Sequence[Request], decoding: Decoding, seed: int, streamer: Any = None
+        self,
+        assignments: Sequence[Assignment],
+        requests: Sequence[Request],
+        decoding: Decoding,
+        seed: int,
+        on_text: Callable[[str], None] | None = None,
     ) -> list[str]:
         """The generated response to each prompt, which begins with the block that the prompt opens, such as `<think>`.
 
@@ -105,16 +104,17 @@ class LLMRun:
             requests: prompts.
             decoding: how tokens are chosen.
             seed: of all random numbers; those of a request depend on its place among them.
-            streamer: receives the tokens of the only prompt as they are generated.
+            on_text: receives the response to the only prompt in pieces, as it is generated.
         """
         prompts, template = self.tokens(requests), self.task.prompt_template()
+        encoded = [EncodedPrompt(tuple(tokens), template.leading_space, template.opening) for tokens in prompts]
         generators = [generator_for(seed, "generate", row) for row in range(len(prompts))]
         places = [request.place for request in requests]
-        if streamer is not None and template.opening:
-            streamer.on_finalized_text(template.opening)
-        tokens = generate(assignments, prompts, decoding, generators=generators, streamer=streamer, places=places)
-        texts = detokenize_responses(template.tokenizer, prompts, tokens)
-        return [template.whole_response(text) for text in texts]
+        growing = growing_texts(template.tokenizer, encoded, decoding)
+        if on_text is not None:
+            growing = [GrowingText(template.tokenizer, encoded[0], decoding.stop, decoding.max_new_tokens, on_text)]
+        tokens = generate(assignments, prompts, decoding, generators=generators, texts=growing, places=places)
+        return response_texts(template.tokenizer, encoded, tokens, growing)
 
     def tokens(self, requests: Sequence[Request]) -> list[list[int]]:
         """The tokens of the prompts, rendered as in training."""

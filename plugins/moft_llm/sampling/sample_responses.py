@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from moft import ConfigError, DataError, cache_folder
-from moft.api import Scorer, generator_for
+from moft.api import EncodedPrompt, Scorer, generator_for
 from moft_llm.data.chat.chat_template import Template
 from moft_llm.data.chat.messages import Prompt, ToolPrompt, prompt_json, prompt_record, scorer_prompt
 from moft_llm.data.readers.prompt_file import read_prompts
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
+from moft_llm.generation.growing_text import growing_texts, response_texts
 from moft_llm.generation.prompt_checks import check_context
 from moft_llm.loading.model_loading import load_base
 from moft_llm.network.language_model import LanguageModel
@@ -151,15 +151,17 @@ def _sample_remaining(
         rows = [row for row in range(first, min(first + step, len(prompts))) for _ in range(times)]
         tokens = [prompts[row] for row in rows]
         generators = [generator_for(request.seed, "sample", row, number % times) for number, row in enumerate(rows)]
+        encoded = [EncodedPrompt(tuple(row), template.leading_space, template.opening) for row in tokens]
+        growing = growing_texts(model.tokenizer, encoded, request.decoding)
         new_tokens = generate(
             base_assignments(model, len(rows)),
             tokens,
             request.decoding,
             generators=generators,
+            texts=growing,
             places=[places[row] for row in rows],
         )
-        texts = detokenize_responses(model.tokenizer, tokens, new_tokens)
-        responses = [template.whole_response(text) for text in texts]
+        responses = response_texts(model.tokenizer, encoded, new_tokens, growing)
         progress.add([responses[i : i + times] for i in range(0, len(responses), times)])
         if len(progress.lists) < len(prompts):
             on_progress(f"{len(progress.lists) * times:,} of {len(prompts) * times:,} responses.")
@@ -172,7 +174,7 @@ def _sample_remaining(
 
 def _settings(
     request: SamplingRequest, source: Openings | tuple[list[Prompt], list[str]], model: str, device: torch.device
-) -> dict[str, str | float | None]:
+) -> dict[str, Any]:
     """What the responses depend on, by the names of the command line. The batch size is not part of it."""
     openings = source if isinstance(source, Openings) else None
     content = None if isinstance(source, Openings) else json.dumps([_content(prompt) for prompt in source[0]])
@@ -189,6 +191,7 @@ def _settings(
         "--top-k": request.decoding.top_k,
         "--seed": request.seed,
         "device": device.type,
+        **{f"--{name.replace('_', '-')}": value for name, value in request.decoding.limits.items()},
     }
 
 

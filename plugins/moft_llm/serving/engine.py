@@ -1,4 +1,4 @@
-"""The text engine of language models: one thread generates all texts, each at its own weights and dial."""
+"""The text engine of language models: all texts are generated together, each at its own weights and dial."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from textwrap import shorten
 from threading import Condition, Thread
+from time import monotonic
 
 import torch
 
@@ -27,7 +28,7 @@ class BatchedEngine(PromptReading):
     """A `TextEngine` whose texts join and leave running batches, one batch for each model that the policy uses.
 
     Args:
-        run: to generate with; nothing else may use its policy meanwhile.
+        run: to generate with; nothing else may use its policy while texts are generated.
         settings: how much is done at once.
 
     Raises:
@@ -43,8 +44,9 @@ class BatchedEngine(PromptReading):
         self._rows: list[Row] = []  # that have a place
         self._batches: list[RunningBatch] = []
         self._is_closing, self._is_stopped = False, False
-        self._thread = Thread(target=self._work, name="moft-text-engine", daemon=True)
-        self._thread.start()
+        self._thread = Thread(target=self._work, name="moft-text-engine", daemon=True) if settings.in_background else None
+        if self._thread is not None:
+            self._thread.start()
 
     @property
     def running(self) -> int:
@@ -56,7 +58,7 @@ class BatchedEngine(PromptReading):
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive() and not self._is_closing
+        return not self._is_closing and (self._thread is None or self._thread.is_alive())
 
     def submit(self, requests: Sequence[TextRequest]) -> list[TextStream]:
         most = self._settings.rows + self._settings.queue
@@ -64,9 +66,10 @@ class BatchedEngine(PromptReading):
             raise DataError(
                 f"{len(requests)} texts are more than the {most} that the server generates and keeps waiting at once."
             )
-        rows = [Row(one, EventQueue(self._notify), self._template.tokenizer) for one in requests]
+        calls = (self._notify, None) if self._thread is not None else (self._forget, self._advance)
+        rows = [Row(one, EventQueue(*calls), self._template.tokenizer) for one in requests]
         with self._changed:
-            if self._is_closing or not self._thread.is_alive():
+            if not self.is_alive:
                 raise BusyError("the server is stopping and takes no further request.")
             if len(self._rows) + len(self._waiting) + len(rows) > most:
                 raise BusyError(
@@ -81,6 +84,12 @@ class BatchedEngine(PromptReading):
             self._is_closing = True
             self._is_stopped = not drain
             self._changed.notify_all()
+        if self._thread is None:
+            until = monotonic() + (torch.inf if timeout is None else timeout)
+            while drain and (self._waiting or self._rows) and monotonic() < until:
+                self._advance()
+            self._fail_all()
+            return
         self._thread.join(timeout if drain else None)
         with self._changed:
             self._is_stopped = True
@@ -90,23 +99,45 @@ class BatchedEngine(PromptReading):
         with self._changed:
             self._changed.notify_all()
 
+    def _forget(self) -> None:
+        """Frees the memory of texts that are all over, when no thread is going to."""
+        if all(row.is_over for row in [*self._waiting, *self._rows]):
+            self._fail_all()
+
     def _work(self) -> None:
         """The thread: gives rows a place and steps all batches, until the engine is closed."""
         try:
             with torch.no_grad(), self._model.uncompiled():
                 while (rows := self._admitted()) is not None:
-                    self._begin(rows)
-                    for batch in self._batches:
-                        _guarded(batch.rows, batch.step)
-                    self._drop()
+                    self._step(rows)
         except Exception:  # nothing can be said of the batches any more
             log.exception("the text engine ended")
         with self._changed:
             self._is_closing = True
-            for row in [*self._waiting, *self._rows]:
-                row.fail(BusyError("the server stopped before the text ended."))
-            self._waiting.clear()
-            self._rows, self._batches = [], []
+            self._fail_all()
+
+    def _advance(self) -> None:
+        """The same for one step, in the thread that waits for a text."""
+        try:
+            with torch.no_grad(), self._model.uncompiled():
+                self._step(self._admitted() or [])
+        except BaseException:  # such as Ctrl-C
+            self._fail_all()
+            raise
+
+    def _step(self, rows: Sequence[Row]) -> None:
+        """Gives rows a place, and generates a token of every text."""
+        self._begin(rows)
+        for batch in self._batches:
+            self._guarded(batch.rows, batch.step)
+        self._drop()
+
+    def _fail_all(self) -> None:
+        """Ends the texts that have not ended, and forgets their batches."""
+        for row in [*self._waiting, *self._rows]:
+            row.fail(BusyError("the server stopped before the text ended."))
+        self._waiting.clear()
+        self._rows, self._batches = [], []
 
     def _admitted(self) -> list[Row] | None:
         """The next rows that get a place; waits while there is nothing to do. None when the engine is closed."""
@@ -130,13 +161,13 @@ class BatchedEngine(PromptReading):
 
     def _begin(self, rows: Sequence[Row]) -> None:
         """Generates the first token of new rows, which join the batch of their model."""
-        if not rows or not _guarded(rows, lambda: self._condition(rows)):
+        if not rows or not self._guarded(rows, lambda: self._condition(rows)):
             return
         for model in {id(row.conditioned.model): row.conditioned.model for row in rows}.values():
             own = [row for row in rows if row.conditioned.model is model]
             for group in [own] if can_join(model) else [[row] for row in own]:
                 new = RunningBatch(model, self._scores)
-                if _guarded(group, lambda new=new, group=group: new.begin(group)):  # type: ignore[misc]
+                if self._guarded(group, lambda new=new, group=group: new.begin(group)):  # type: ignore[misc]
                     new.drop()
                     self._join(new)
 
@@ -145,7 +176,7 @@ class BatchedEngine(PromptReading):
         if running is None or not new.rows:
             self._batches = [*self._batches, *([new] if new.rows else [])]
         else:
-            _guarded([*running.rows, *new.rows], lambda: running.join(new))
+            self._guarded([*running.rows, *new.rows], lambda: running.join(new))
 
     def _condition(self, rows: Sequence[Row]) -> None:
         for row, conditioned in zip(rows, self._conditioning.at([row.request.tradeoff for row in rows]), strict=True):
@@ -159,16 +190,16 @@ class BatchedEngine(PromptReading):
         with self._changed:
             self._rows = [row for batch in self._batches for row in batch.rows]
 
-
-def _guarded(rows: Sequence[Row], act: Callable[[], None]) -> bool:
-    """Whether `act` ended well; else it ends the rows with an error, and the others go on."""
-    try:
-        act()
-    except Exception as error:  # such as too little memory for long prompts
-        log.exception("generating %d texts failed", len(rows))
-        told = RunError(f"generating failed: {shorten(f'{type(error).__name__}: {error}', 200, placeholder=' ...')}")
-        told.__cause__ = error
-        for row in rows:
-            row.fail(told)
-        return False
-    return True
+    def _guarded(self, rows: Sequence[Row], act: Callable[[], None]) -> bool:
+        """Whether `act` ended well; else it ends the rows with an error, and the others go on."""
+        try:
+            act()
+        except Exception as error:  # such as too little memory for long prompts
+            if self._thread is not None:
+                log.exception("generating %d texts failed", len(rows))
+            told = RunError(f"generating failed: {shorten(f'{type(error).__name__}: {error}', 200, placeholder=' ...')}")
+            told.__cause__ = error
+            for row in rows:
+                row.fail(told)
+            return False
+        return True

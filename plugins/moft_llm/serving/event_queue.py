@@ -16,12 +16,13 @@ class EventQueue:
 
     Args:
         on_cancel: called when the text is cancelled.
+        advance: generates more, where no thread does; called when an event is waited for.
     """
 
-    def __init__(self, on_cancel: Callable[[], None]) -> None:
+    def __init__(self, on_cancel: Callable[[], None], advance: Callable[[], None] | None = None) -> None:
         self.notes: tuple[str, ...] = ()
         self.is_cancelled = False
-        self._on_cancel = on_cancel
+        self._on_cancel, self._advance = on_cancel, advance
         self._items: deque[TextEvent | Exception] = deque()
         self._changed = Condition()
         self._is_over = False
@@ -45,12 +46,16 @@ class EventQueue:
         return self
 
     def __next__(self) -> TextEvent:
-        with self._changed:
-            while not self._items and not self._is_over:
-                self._changed.wait()
-            if not self._items:
-                raise StopIteration
-            return self._taken()
+        while True:
+            with self._changed:
+                if self._items:
+                    return self._taken()
+                if self._is_over:
+                    raise StopIteration
+                if self._advance is None:
+                    self._changed.wait()
+                    continue
+            self._advance()
 
     def __aiter__(self) -> AsyncIterator[TextEvent]:
         return self
@@ -65,6 +70,8 @@ class EventQueue:
                 loop = asyncio.get_running_loop()
                 future: asyncio.Future[None] = loop.create_future()
                 self._waiter = loop, future
+            if self._advance is not None:
+                self._advance()
             await future
 
     def _taken(self) -> TextEvent:

@@ -42,8 +42,13 @@ class PromptReading:
 
     def chat(self, messages: Sequence[Mapping[str, Any]], where: str) -> EncodedPrompt:
         """See `TextEngine`."""
-        (tokens,) = self._template.tokenize(self._template.render_all([prompt_of(messages, where)], [where]))
-        return EncodedPrompt(tuple(tokens), self._template.leading_space, self._template.opening)
+        return self.chats([messages], [where])[0]
+
+    def chats(self, chats: Sequence[Sequence[Mapping[str, Any]]], places: Sequence[str]) -> list[EncodedPrompt]:
+        """See `TextEngine`."""
+        prompts = [prompt_of(messages, where) for messages, where in zip(chats, places, strict=True)]
+        found = self._template.tokenize(self._template.render_all(prompts, places))
+        return [EncodedPrompt(tuple(tokens), self._template.leading_space, self._template.opening) for tokens in found]
 
     def text(self, text: str | Sequence[int], where: str) -> EncodedPrompt:
         """See `TextEngine`."""
@@ -64,7 +69,7 @@ class PromptReading:
         check_context(self._model, [request.prompt.tokens], self._prefix, request.max_tokens, [where])
         self._policy.magnitude(request.tradeoff.to(self._device))
         rows = self._model.network.get_output_embeddings().weight.shape[0]
-        for token in request.sampling.bias:
+        for token in (one for key in request.sampling.bias for one in ((key,) if isinstance(key, int) else key)):
             if not 0 <= token < rows:
                 raise DataError(f"{where}: the bias names token {token}, but the model has tokens 0 to {rows - 1}.")
 

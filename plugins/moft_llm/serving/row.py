@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from moft.api import Finish, TextEvent, TextRequest, generator_for
-from moft_llm.generation.decoding import Decoding
+from moft.api import TextEvent, TextRequest, generator_for
+from moft_llm.generation.growing_text import GrowingText
 from moft_llm.generation.opened_llm_run import APPROXIMATE
 from moft_llm.serving.conditioning import Conditioned
 from moft_llm.serving.event_queue import EventQueue
-from moft_llm.serving.text_pieces import TextPieces
 from moft_llm.serving.token_scores import PlaceScores
 
 
@@ -29,23 +30,24 @@ class Row:
     """The policy at its tradeoff; set when it gets a place."""
 
     def __init__(self, request: TextRequest, stream: EventQueue, tokenizer: Any) -> None:
-        sampling = request.sampling
         self.request, self.stream = request, stream
-        self.tokens: list[int] = []
         self.is_ended = False
-        self.decoding = Decoding(
-            greedy=sampling.temperature == 0,
-            sampling_temperature=sampling.temperature or 1.0,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-        )
-        self._pieces = TextPieces(tokenizer, request.prompt, request.stop)
+        self._tokenizer = tokenizer
         self._draws: Tensor | None = None
 
     def condition(self, conditioned: Conditioned) -> None:
         """Gives it the policy at its tradeoff."""
         self.conditioned = conditioned
         self.stream.notes = (APPROXIMATE,) if conditioned.is_approximate else ()
+
+    @cached_property
+    def _text(self) -> GrowingText:
+        return GrowingText(self._tokenizer, self.request.prompt, self.request.stop, self.request.max_tokens)
+
+    @property
+    def tokens(self) -> list[int]:
+        """That it has so far."""
+        return self._text.tokens
 
     @property
     def is_over(self) -> bool:
@@ -60,21 +62,12 @@ class Row:
             self._draws = torch.rand(self.request.max_tokens, generator=generator, dtype=torch.float64)
         return self._draws[len(self.tokens)].unsqueeze(0)
 
-    def take(self, token: int, is_end: bool, scores: PlaceScores | None) -> None:
+    def take(self, token: int, ends: Collection[int], scores: PlaceScores | None) -> None:
         """Adds a token, or ends the text with it, and puts an event."""
-        if is_end:
-            self.is_ended = True
-            self.stream.put(TextEvent(None, self._pieces.end(), finish="stop"))
-            return
-        self.tokens.append(token)
-        text = self._pieces.add(token)
-        is_long = len(self.tokens) == self.request.max_tokens
-        if is_long and not self._pieces.is_stopped:
-            text += self._pieces.end()
-        self.is_ended = is_long or self._pieces.is_stopped
-        finish: Finish | None = "stop" if self._pieces.is_stopped else "length" if is_long else None
+        piece = self._text.take(token, ends)
+        self.is_ended = self._text.finish is not None
         chosen, likeliest = (None, ()) if scores is None else scores
-        self.stream.put(TextEvent(token, text, chosen, likeliest, finish))
+        self.stream.put(TextEvent(None if token in ends else token, piece, chosen, likeliest, self._text.finish))
 
     def fail(self, error: Exception) -> None:
         """Ends the text with an error."""

@@ -87,14 +87,13 @@ class RunningBatch:
         broken = logits.isnan().any(-1)
         logits = logits.masked_fill(broken.unsqueeze(1), 0.0)  # so that the other rows go on
         is_broken = broken.tolist()
-        for place, (row, token) in enumerate(zip(self.rows, choose_tokens(logits, self.rows), strict=True)):
+        for place, (row, token) in enumerate(zip(self.rows, choose_tokens(logits, self.rows, self._ends), strict=True)):
             if is_broken[place]:
                 row.fail(RunError("the model computes no number at these weights and this dial; use a dial nearer to 1."))
                 continue
             asked = row.request.logprobs
-            is_end = token in self._ends
-            scores = None if asked is None or is_end else self._scores.at(logits[place], token, asked)
-            row.take(token, is_end, scores)
+            scores = None if asked is None or token in self._ends else self._scores.at(logits[place], token, asked)
+            row.take(token, self._ends, scores)
 
 
 def _by_policy(row: Row) -> bool:

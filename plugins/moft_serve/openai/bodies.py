@@ -89,7 +89,7 @@ class TextBody(WishfulSteering):
         Raises:
             ApiError: a key of the bias is no number of a token.
         """
-        bias = {}
+        bias: dict[int | tuple[int, ...], float] = {}
         for key, value in (self.logit_bias or {}).items():
             if not (key.isascii() and key.isdecimal() and len(key) < 10):
                 text = f"logit_bias: {key[:40]!r} is no number of a token."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ from moft.interfaces import Method
         (Literal["a", "b", "c"], "'a', 'b' or 'c'"),
         (list[Count], "list of whole number >= 1"),
         (Annotated[list[float], MinLen(2), MaxLen(3)], "list of number with at least 2 entries and with at most 3 entries"),
+        (Annotated[str, MinLen(1), MaxLen(9)], "text with at least 1 character and with at most 9 characters"),
         (tuple[int, float], "list of whole number, number"),
         (dict[str, float], "mapping of text to number"),
         (Loss, "loss"),
@@ -55,6 +57,35 @@ def test_settings_come_with_type_default_and_meaning(toys):
     assert (power.name, power.type, power.default, power.is_required) == ("power", "number > 0", 2.0, False)
     assert power.help == "what rewards are raised to; larger punishes outliers more."
     assert (target.type, target.default, target.help) == ("'softmax' or 'sum'", "softmax", "how labels are normalised.")
+
+
+@dataclass(frozen=True)
+class Long:
+    """A record.
+
+    Args:
+        size: how long it is.
+    """
+
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Wide(Long):
+    """Another one.
+
+    Args:
+        width: how wide it is.
+    """
+
+    width: int = 2
+
+
+def test_a_record_has_the_meanings_of_the_one_that_it_extends():
+    assert [(setting.name, setting.help) for setting in settings_of_record(Wide)] == [
+        ("size", "how long it is."),
+        ("width", "how wide it is."),
+    ]
 
 
 def test_the_meaning_of_an_only_setting_has_all_its_lines():

@@ -13,6 +13,7 @@ from moft.testing import check_evaluator
 from moft.testing.toy_task_and_policy import ToyTask
 from moft_llm.preference_evaluator import Preference
 from moft_losses.listnet import ListNet
+from moft_losses.unpaired_logistic import UnpairedLogistic
 
 OBJECTIVES = (Objective("a", beta=0.5), Objective("b", beta=2.0))
 
@@ -86,3 +87,15 @@ def test_it_keeps_the_contract_of_evaluators():
     policy = ConditionedPolicy(task.model(2), None, torch.ones(1, 2))
     steered = Steered(policy, Tradeoff(torch.eye(2), torch.ones(1, 2)))
     check_evaluator(Preference(task.objectives, None, loss=ListNet()), steered, list(task.batches("test")))
+
+
+def test_single_responses_are_right_where_their_reward_has_the_sign_of_their_label():
+    data = batch()  # changes of the scores: 0.25, -0.25 and 1; 2 and 1
+    objectives = (Objective("a", beta=0.5, loss=UnpairedLogistic()), OBJECTIVES[1])
+    found = Preference(objectives, None, loss=ListNet())
+    policy = ConditionedPolicy(Fixed(), None, torch.tensor([[0.5, 2.0]]))
+    values = found(Steered(policy, Tradeoff(torch.eye(2), torch.tensor([[0.5, 2.0]]))), [data])
+    # good, bad, good; bad, good
+    assert_close(values.values[0, :, 0], torch.tensor([1.0, 0.5], dtype=torch.float64))
+    assert_close(values.more["a margin"][0], torch.tensor([(0.125 + 0.125 + 0.5) / 3, (-1 + 0.5) / 2], dtype=torch.float64))
+    assert found.metric.endswith("; of a, each response counts alone: its reward is above 0 for a good one, else below")

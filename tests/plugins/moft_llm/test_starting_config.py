@@ -135,3 +135,48 @@ def test_a_label_that_no_objective_can_be_called_as_gets_another_name(save, writ
     rows = [{"prompt": f"q {i}?", "responses": ["a", "b"], "labels": {"loss": [1, 0], "a, b": [0, 1]}} for i in range(30)]
     objectives = written(save(rows))["objectives"]
     assert objectives == {"label-loss": {"label": "loss", **DPO}, "a- b": {"label": "a, b", **DPO}}
+
+
+def test_ratings_of_ultrafeedback_become_a_mapping(save, written, moft):
+    ratings = {name: {"Rating": "4"} for name in ("helpfulness", "honesty")}
+    completions = [
+        {"response": f"r {i}", "annotations": ratings | {"honesty": {"Rating": f"{i}" if i else "N/A"}}} for i in range(4)
+    ]
+    save([{"instruction": f"q {i}?", "completions": completions} for i in range(30)])
+    task = written("data.jsonl")
+    assert task["data"] == {
+        "name": "columns",
+        "path": "data.jsonl",
+        "labels": {
+            name: {"path": f"completions[*].annotations.{name}.Rating", "values": {"N/A": None}, "range": [1, 5]}
+            for name in ratings
+        },
+        "prompt": "instruction",
+        "responses": "completions[*].response",
+    }
+    assert list(task["objectives"]) == ["honesty"]
+
+
+def test_texts_that_begin_alike_and_have_no_other_column_are_pairs(save, written):
+    save([{"chosen": f"question {i}? yes", "rejected": f"question {i}? no", "score": 1} for i in range(30)])
+    assert written("data.jsonl")["data"] == {"name": "pairs", "path": "data.jsonl", "prompt": None}
+
+
+def test_splits_of_preferences_beside_others_are_taken(save, written):
+    rows = rows_of("pairs")
+    for name in ("train_prefs", "test_prefs"):
+        save(rows, f"data/{name}-00000-of-00001.jsonl")
+    save([{"prompt": "q", "messages": []}], "data/test_gen.jsonl")
+    found = written("data")
+    assert found["splits"] == {"name": "stored", "train": "train_prefs", "validation": 0.1, "test": "test_prefs"}
+    assert found["data"] == {"name": "pairs", "path": "data"}
+
+
+def test_rows_of_one_response_get_a_loss_of_single_responses(save, written):
+    rows = [{"prompt": f"q {i}?", "completion": f"a {i}", "label": i % 2 == 0} for i in range(30)]
+    save([*rows, {**rows[0], "completion": "b"}])
+    task = written("data.jsonl")
+    assert task["objectives"] == {"good": {"loss": "unpaired-logistic"}}
+    assert (task["data"]["response"], task["faulty"]) == ("completion", "refuse")
+    save([{**row, "prompt": f"q {i // 2}?"} for i, row in enumerate(rows)])
+    assert written("data.jsonl")["objectives"] == {"good": {"loss": {"name": "listnet", "target": "sum"}}}

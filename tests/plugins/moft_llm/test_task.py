@@ -21,9 +21,11 @@ from moft.api import (
 from moft.testing import check_policy, check_task
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_llm.data.label_transforms import TextLabel
+from moft_llm.data.readers.column_reader import Columns
 from moft_llm.data.readers.list_readers import Lists
 from moft_llm.network.forward_pass import padded_pass
 from moft_llm.network.lora import LoRA
+from moft_losses.unpaired_logistic import UnpairedLogistic
 
 
 @pytest.fixture
@@ -325,3 +327,31 @@ def test_ranking_data_is_told_what_is_scored(build, tmp_path, name):
 def test_examples_are_the_first_validation_prompts_that_are_one_text(prepared):
     validation = [example.prompt for example in prepared._open().examples["validation"]]
     assert list(prepared.example_prompts(2)) == validation[:2]
+
+
+def test_rows_of_one_response_train_a_loss_of_single_responses(build, trainer, tmp_path):
+    rows = [{"prompt": f"question {i}", "completion": f"answer {i}", "label": i % 3 == 0} for i in range(40)]
+    (tmp_path / "kto.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = Columns(str(tmp_path / "kto.jsonl"), {"good": "label"}, response="completion")
+    task = build(data=data, objectives={"good": TextLabel(loss=UnpairedLogistic())})
+    task.prepare(trainer)
+    batches = list(task.batches("train"))
+    assert all(batch.items.sum(-1).eq(1).all() and batch.mask.all() for batch in batches)
+    assert 0 < sum(batch.labels.sum().item() for batch in batches) < sum(len(batch) for batch in batches)
+    with pytest.raises(DataError, match=r"kto\.jsonl:1: the prompt has 1 response; it needs at least two\."):
+        build(data=data, objectives={"good": TextLabel()}).prepare(trainer)
+
+
+def test_variables_of_the_chat_template_are_set_in_all_that_a_task_renders(build, chatml):
+    tokenizer = AutoTokenizer.from_pretrained(chatml)
+    tokenizer.chat_template = "{% if brief %}Be brief.{% endif %}" + tokenizer.chat_template
+    tokenizer.save_pretrained(chatml)
+    plain = build(model=chatml, template="chat").prompt_template().render("Why?", "a:1")
+    task = build(model=chatml, template="chat", chat_template_kwargs={"brief": True})
+    assert task.prompt_template().render("Why?", "a:1") == f"Be brief.{plain}"
+    whole, _ = task.tokens_of(task.opened().examples["test"])
+    assert all(text.startswith("Be brief.") for text in whole.texts)
+    with pytest.raises(ConfigError, match=r"\[task\.chat_template_kwargs\] the chat template does not read 'short'\."):
+        build(model=chatml, template="chat", chat_template_kwargs={"short": True}).prompt_template()
+    with pytest.raises(ConfigError, match=r"\[task\.chat_template_kwargs\] has no effect without a chat template\."):
+        build(chat_template_kwargs={"brief": True})

@@ -13,6 +13,7 @@ def test_every_shipped_component_is_offered_and_loads():
         "pairwise-logistic",
         "lipo-lambda",
         "ipo",
+        "unpaired-logistic",
         "approx-ndcg",
         "exposure",
         "diversity",

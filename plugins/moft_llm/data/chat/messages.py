@@ -9,7 +9,7 @@ from typing import Any
 
 from moft import DataError
 from moft.api import json_of
-from moft_llm.data.texts_and_labels import is_visible, short_repr, text_of
+from moft_llm.data.texts_and_labels import is_visible, one_line, short_repr, text_of
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def response_of(value: Any, what: str, where: str) -> Response:
         return text_of(value, what, where)
     messages = messages_of(values, what, where)
     if len(messages) > 1 or messages[0].role != "assistant":
-        roles = ", ".join(message.role for message in messages[:6])
+        roles = ", ".join(one_line(message.role) for message in messages[:6])
         raise DataError(
             f"{where}: {what} has {len(messages)} messages ({roles}), but all tokens of a response are trained, so it must be "
             "one message of the assistant. Put those before it, such as calls and results of tools, into the prompt."

@@ -14,6 +14,10 @@ from moft.api import Chat, ChatFault, render_chats
 from moft_llm.data.chat.control_tokens import SplitText, TokenSplitter, check_private
 from moft_llm.data.chat.messages import Message, Prompt, messages_in, tools_in
 from moft_llm.data.chat.turn_end import TurnEnd
+from moft_llm.data.texts_and_labels import short_repr
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function", "ipython", "environment")
+"""Of messages; a chat template may name others."""
 
 OF_RESULTS = ("tool_call_id", "name")
 """Keys that a template may leave out of results of tools: they only say which call and tool a result belongs to."""
@@ -50,13 +54,17 @@ class ChatRenderer:
     ) -> None:
         self._tokenizer, self._splitter, self._now = tokenizer, splitter, now
         self._is_splitting, self._is_whole = is_splitting, is_whole
+        self._source = str(getattr(tokenizer, "chat_template", ""))
 
     def render(self, prompts: Sequence[Prompt], places: Sequence[str]) -> list[str]:
         """Prompts up to where the answer begins; a `SplitText` where a message has the name of a control token.
 
         Raises:
-            DataError: the template raises an error, does not end, or drops a part of a prompt.
+            DataError: a role is unknown; or the template raises an error, does not end, or drops a part of a prompt.
         """
+        if self._is_whole:
+            for prompt, where in zip(prompts, places, strict=True):
+                self._check_roles(prompt, where)
         chats = [
             self._chat(messages, prompt, where)
             for messages, prompt, where in zip(self._messages(prompts, places), prompts, places, strict=True)
@@ -155,6 +163,15 @@ class ChatRenderer:
         return SplitText(self._splitter.named(last.string[: last.start()]), last.string[: last.start()]), self._splitter.token_id(
             last[1]
         )
+
+    def _check_roles(self, prompt: Prompt, where: str) -> None:
+        """Checks that each role is a usual one, or one that the chat template names."""
+        for number, message in enumerate(messages_in(prompt), start=1):
+            if message.role not in ROLES and f"'{message.role}'" not in self._source.replace('"', "'"):
+                raise DataError(
+                    f"{where}: message {number} of the prompt has the role {short_repr(message.role)}, which the chat template "
+                    f"does not name; roles are {', '.join(ROLES)}."
+                )
 
     def _rendered(self, chats: Sequence[Chat]) -> list[str | ChatFault]:
         return render_chats(self._tokenizer, chats, self._now)

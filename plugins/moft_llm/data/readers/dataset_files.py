@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moft import ConfigError, DataError
 from moft.api import note_hub_request, user_path
-from moft_llm.data.readers.file_formats import SUFFIXES, Row, error_text, file_rows
+from moft_llm.data.readers.file_formats import SUFFIXES, Row, error_text, file_rows, form_of, stem_of
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -26,7 +26,8 @@ def rows(path: str, split: str | None = None) -> Iterator[Row]:
 
     Args:
         path: a file or folder; else `owner/name` or `owner/name:subset` on the hub.
-        split: `train`, `validation` or `test` takes only that split of the folder or dataset; None takes everything.
+        split: `train`, `validation`, `test`, or the name of another split, takes only that of the folder or dataset; None takes
+            everything.
 
     Raises:
         DataError: there is nothing at `path`, it has no such split, or a file cannot be read.
@@ -44,7 +45,7 @@ def rows(path: str, split: str | None = None) -> Iterator[Row]:
                 f"{path}: one file stores no {split} split. Give a folder with a file for each split, or set task.splits: shares."
             )
         yield from file_rows(place)
-    elif HUB.fullmatch(path) and place.suffix not in SUFFIXES:
+    elif HUB.fullmatch(path) and not form_of(place):
         yield from _hub_rows(path, split)
     else:
         raise DataError(f"{path}: no such file or folder.")
@@ -56,19 +57,30 @@ def split_files(files: list[Path], folder: Path, split: str) -> list[Path]:
     Raises:
         DataError: there is none, or they have more than one name.
     """
-    parts_by_name = {spelling: [file for file in files if file.stem.split("-")[0] == spelling] for spelling in SPELLINGS[split]}
+    spellings = SPELLINGS.get(split, (split,))
+    parts_by_name = {spelling: [file for file in files if stem_of(file).split("-")[0] == spelling] for spelling in spellings}
     named = {(spelling, file.suffix): file for spelling, parts in parts_by_name.items() for file in parts}
     if not named:
-        raise DataError(f"{folder}: no {split} split; its file must be called {' or '.join(SPELLINGS[split])}.")
+        found = ", ".join(dict.fromkeys(stem_of(file).split("-")[0] for file in files))
+        raise DataError(f"{folder}: no {split} split; its file must be called {' or '.join(spellings)}. There is {found}.")
     if len(named) > 1:
         raise DataError(f"{folder}: more than one {split} split ({', '.join(file.name for file in named.values())}); keep one.")
     return next(parts for parts in parts_by_name.values() if parts)
 
 
+def data_files(folder: Path) -> list[Path]:
+    """The data files of a folder in the order of their names, or those of its folder `data`, where the hub puts them."""
+    files = sorted(file for file in folder.iterdir() if form_of(file))
+    inner = folder / "data"
+    return files or (data_files(inner) if inner.is_dir() else [])
+
+
 def _files(folder: Path, split: str | None) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    files = data_files(folder)
     if not files:
-        raise DataError(f"{folder}: no file ends in {', '.join(SUFFIXES)}.")
+        folders = sorted(inner.name for inner in folder.iterdir() if inner.is_dir())
+        there = f" It has the folders {', '.join(folders[:12])}; name one of them." if folders else ""
+        raise DataError(f"{folder}: no file ends in {', '.join(SUFFIXES)}.{there}")
     return files if split is None else split_files(files, folder, split)
 
 
@@ -88,7 +100,7 @@ def _hub_rows(path: str, split: str | None) -> Iterator[Row]:
         raise DataError(
             f"{path}: no such file or folder, and no readable dataset on the Hugging Face hub ({error_text(error)})."
         ) from error
-    wanted = list(stored) if split is None else [known for known in stored if known in SPELLINGS[split]]
+    wanted = list(stored) if split is None else [known for known in stored if known in SPELLINGS.get(split, (split,))]
     if not wanted:
         raise DataError(f"{path}: no {split} split; its splits are {', '.join(stored)}.")
     for known in wanted:

@@ -1,17 +1,24 @@
-"""Reads the rows of a data file: JSON lines, JSON or Parquet."""
+"""Reads the rows of a data file: JSON lines, JSON, both also compressed by gzip, or Parquet."""
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from moft import ConfigError, DataError
 from moft.api import json_of
 from moft_llm.data.preference_example import text_of
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
+PACKED = ".gz"
+"""May follow .jsonl and .json."""
+
+METADATA = ("dataset_infos.json", "dataset_dict.json", "state.json")
+"""Files that the package datasets writes beside data."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,18 @@ class Row:
         return text_of(self[column], column, self.where)
 
 
+def form_of(path: Path) -> str:
+    """The suffix of a data file without .gz; empty for any other file."""
+    suffix = Path(path.stem).suffix if path.suffix == PACKED else path.suffix
+    is_known = suffix in SUFFIXES and not (path.suffix == PACKED and suffix == ".parquet")
+    return suffix if is_known and path.name not in METADATA else ""
+
+
+def stem_of(path: Path) -> str:
+    """The name of a data file without its suffixes."""
+    return path.name.removesuffix(PACKED).removesuffix(form_of(path))
+
+
 def error_text(error: Exception) -> str:
     """A library's error on one line, for messages."""
     return " ".join(str(error).split())[:200] or type(error).__name__
@@ -59,19 +78,27 @@ def file_rows(path: Path) -> Iterator[Row]:
         ".json": _json_rows,
         ".parquet": _parquet_rows,
     }
-    if path.suffix not in readers:
+    form = form_of(path)
+    if form not in readers:
         raise DataError(f"{path}: unknown suffix; data files end in {', '.join(SUFFIXES)}.")
     try:
-        yield from readers[path.suffix](path)
+        yield from readers[form](path)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text ({error.reason}).") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def _opened(path: Path) -> TextIO:
+    """The text of a file."""
+    if path.suffix == PACKED:
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
 
 
 def _line_rows(path: Path, form: str | None = None) -> Iterator[Row]:
     """One JSON object per line, which messages say is a `form`; blank lines are skipped."""
-    with path.open(encoding="utf-8-sig") as lines:
+    with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _row(f"{path}:{number}", json_of(line.rstrip("\n"), f"{path}:{number}", form))
@@ -79,7 +106,7 @@ def _line_rows(path: Path, form: str | None = None) -> Iterator[Row]:
 
 def _json_rows(path: Path) -> Iterator[Row]:
     """An array of JSON objects, or one object per line, which some files named `.json` hold."""
-    with path.open(encoding="utf-8-sig") as file:
+    with _opened(path) as file:
         if file.read(4096).lstrip()[:1] != "[":
             yield from _line_rows(path, "an object, unless the whole file is an array of objects")
             return

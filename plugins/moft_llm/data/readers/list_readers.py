@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from moft import DataError
 from moft.api import PathOrName
-from moft_llm.data.chat.messages import Prompt, Response, prompt_of, response_of
-from moft_llm.data.preference_example import LIST_FORMAT, Example
+from moft_llm.data.chat.messages import prompt_of, response_of
+from moft_llm.data.preference_example import Example
+from moft_llm.data.readers.any_reader import ListReader
 from moft_llm.data.readers.dataset_files import rows
 from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.pair_readers import HH, Pairs
+from moft_llm.data.readers.grouped_rows import grouped_by_prompt
+from moft_llm.data.readers.list_rows import example_of
 from moft_llm.data.texts_and_labels import label_of, short_repr
 
 
 @dataclass(frozen=True)
-class Lists:
+class Lists(ListReader):
     """Rows with `prompt`, `responses` and, where responses are labelled, `labels`; and `tools` where the assistant has some.
 
     Args:
@@ -27,17 +30,16 @@ class Lists:
     path: PathOrName
     name: Literal["lists"] = "lists"
 
-    def examples(self, split: str | None = None) -> Iterator[Example]:
-        """Every prompt, or those of a stored split.
+    @property
+    def places(self) -> list[str]:
+        return [self.path]
 
-        Raises:
-            DataError: a row is malformed; the message names file and line.
-        """
-        return map(example_of, rows(self.path, split))
+    def parts(self, split: str | None = None) -> list[Iterator[Example]]:
+        return [map(example_of, rows(self.path, split))]
 
 
 @dataclass(frozen=True)
-class PkuSafeRLHF:
+class PkuSafeRLHF(ListReader):
     """Pairs of PKU-SafeRLHF. `helpful` is 1 for the better response, `harmless` for the safer one; the other response has 0.
 
     Args:
@@ -49,12 +51,14 @@ class PkuSafeRLHF:
     name: Literal["pku-saferlhf"] = "pku-saferlhf"
     keep_unsafe: bool = True
 
-    def examples(self, split: str | None = None) -> Iterator[Example]:
-        """Every pair, or those of a stored split.
+    @property
+    def places(self) -> list[str]:
+        return [self.path]
 
-        Raises:
-            DataError: a row is malformed; the message names file and line.
-        """
+    def parts(self, split: str | None = None) -> list[Iterator[Example]]:
+        return [self._pairs(split)]
+
+    def _pairs(self, split: str | None) -> Iterator[Example]:
         for row in rows(self.path, split):
             if not self.keep_unsafe and not (row["is_response_0_safe"] or row["is_response_1_safe"]):
                 continue
@@ -64,7 +68,7 @@ class PkuSafeRLHF:
 
 
 @dataclass(frozen=True)
-class Rated:
+class Rated(ListReader):
     """One rated response per row; rows with the same prompt belong together, wherever they are.
 
     Args:
@@ -81,55 +85,38 @@ class Rated:
     response: str = "response"
     labels: list[str] | None = None
 
+    @property
+    def places(self) -> list[str]:
+        return [self.path]
+
+    def parts(self, split: str | None = None) -> list[Iterator[Example]]:
+        return [self._responses(split)]
+
     def examples(self, split: str | None = None) -> Iterator[Example]:
         """Every prompt, or those of a stored split, in the order of their first rows.
 
         Raises:
             DataError: a row is malformed; the message names file and line.
         """
-        lists: dict[Prompt, list[tuple[Response, dict[str, float | None]]]] = {}
-        places: dict[Prompt, str] = {}
+        return grouped_by_prompt(self._responses(split))
+
+    def first(self, split: str | None, count: int) -> Iterator[Example]:
+        for row in islice(rows(self.path, split), 1):  # which columns are ratings may take all rows to see
+            for column in (self.prompt, self.response, *(self.labels or ())):
+                row[column]
+        return iter(())
+
+    def _responses(self, split: str | None) -> Iterator[Example]:
         table = list(rows(self.path, split))
         columns = rated_columns(table) if self.labels is None else self.labels
         for row in table:
-            prompt = prompt_of(row[self.prompt], row.where, row.values.get("tools"))
-            places.setdefault(prompt, row.where)
-            ratings = {column: label_of(row[column], column, row.where) for column in columns}
-            lists.setdefault(prompt, []).append((response_of(row[self.response], self.response, row.where), ratings))
-        for prompt, rated in lists.items():
-            labels = {column: tuple(ratings[column] for _, ratings in rated) for column in columns}
-            yield Example(prompt, tuple(response for response, _ in rated), labels, places[prompt])
+            yield self._rated(row, columns)
 
-
-Reader = Lists | PkuSafeRLHF | Rated | Pairs | HH
-
-
-def example_of(row: Row) -> Example:
-    """A prompt with responses and labels from a row.
-
-    Raises:
-        DataError: the row is malformed, or has labels that do not match its responses.
-    """
-    where = row.where
-    if not {"prompt", "responses"} <= row.values.keys():
-        raise DataError(f"{where}: has the fields {', '.join(map(str, row.values)) or '(none)'}; a row is {LIST_FORMAT}.")
-    responses, labels = row["responses"], row.values.get("labels")
-    if not isinstance(responses, list | tuple):
-        raise DataError(f"{where}: responses is {short_repr(responses)}; it must be a list of texts.")
-    if not isinstance(labels, Mapping | None):
-        raise DataError(f"{where}: labels is {short_repr(labels)}; it must be an object with a list of numbers per objective.")
-    by_objective: dict[str, tuple[float | None, ...]] = {}
-    for name, values in (labels or {}).items():
-        if values is None:
-            continue
-        if not name.strip():
-            raise DataError(f"{where}: a label is called {name!r}; a label needs a name.")
-        if not isinstance(values, list | tuple) or len(values) != len(responses):
-            got = f"{len(values)} values" if isinstance(values, list | tuple) else short_repr(values)
-            raise DataError(f"{where}: label {name!r} has {got} for {len(responses)} responses; give a number or null for each.")
-        by_objective[name] = tuple(label_of(value, f"label {i} of {name!r}", where) for i, value in enumerate(values, start=1))
-    checked = tuple(response_of(response, f"response {i}", where) for i, response in enumerate(responses, start=1))
-    return Example(prompt_of(row["prompt"], where, row.values.get("tools")), checked, by_objective, where)
+    def _rated(self, row: Row, columns: Sequence[str]) -> Example:
+        """The one response of a row."""
+        prompt = prompt_of(row[self.prompt], row.where, row.values.get("tools"))
+        labels = {column: (label_of(row[column], column, row.where),) for column in columns}
+        return Example(prompt, (response_of(row[self.response], self.response, row.where),), labels, row.where)
 
 
 def _winner(row: Row, column: str) -> tuple[float, float]:

@@ -87,7 +87,7 @@ class Completion:
         """The request for vLLM's part."""
         request, sampling = self._row.request, self._row.request.sampling
         is_choice = ":" in self._place.model
-        bias = {**sampling.bias, **dict.fromkeys(self._unused, -100.0)}
+        bias = {str(token): value for token, value in sampling.bias.items()} | {str(token): -100.0 for token in self._unused}
         return {
             "model": self._place.model,
             **({} if is_choice else {"weights": list(self._place.weights)}),
@@ -96,10 +96,12 @@ class Completion:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
+            "min_tokens": sampling.min_tokens,
             "presence_penalty": sampling.presence_penalty,
             "frequency_penalty": sampling.frequency_penalty,
             "repetition_penalty": sampling.repetition_penalty,
-            "logit_bias": {str(token): value for token, value in bias.items()},
+            "logit_bias": bias,
             "seed": generator_for(sampling.seed, "generate", request.sample).initial_seed(),
             "logprobs": request.logprobs,
             "return_tokens_as_token_ids": True,
@@ -139,13 +141,13 @@ class Completion:
                 if self._row.is_over:  # by a stop string
                     return
                 is_end = token in self._ends
-                self._row.take(token, is_end, None if logprobs is None or is_end else self._scored(logprobs, place, token))
+                self._row.take(token, self._ends, None if logprobs is None or is_end else self._scored(logprobs, place, token))
             finish = choice.get("finish_reason")
             if finish is None or self._row.is_over:
                 continue
             if finish != "stop":  # an abort, since a text that is long enough is over
                 raise _broken()
-            self._row.take(-1, True, None)
+            self._row.take(-1, (-1,), None)
 
     def _scored(self, logprobs: Mapping[str, Any], place: int, token: int) -> PlaceScores:
         by_token = {int(name.removeprefix(_TOKEN)): float(value) for name, value in logprobs["top_logprobs"][place].items()}

@@ -12,7 +12,7 @@ from textwrap import shorten
 from threading import Condition, Thread
 
 from moft import BusyError, ConfigError, DataError, MoftError, RunError
-from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TextStream, Tradeoff
+from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TextStream, TokenSampling, Tradeoff
 from moft_llm.generation.opened_llm_run import LLMRun
 from moft_llm.generation.prepare_model import end_tokens
 from moft_llm.serving.event_queue import EventQueue
@@ -101,6 +101,13 @@ class VLLMEngine(PromptReading):
                 "repetition_penalty: vLLM does not see the tokens of the prompt after a prefix, so only 1 is available here; "
                 "presence_penalty and frequency_penalty are."
             )
+
+        plain = TokenSampling()
+        for name in ("typical_p", "epsilon_cutoff", "eta_cutoff", "no_repeat_ngram"):
+            if getattr(sampling, name) != getattr(plain, name):
+                raise DataError(f"{name}: is not available on vLLM; --engine transformers has it.")
+        if not all(isinstance(key, int) for key in sampling.bias):
+            raise DataError("bias: vLLM takes single tokens, not several in a row; --engine transformers takes both.")
 
     def rounded(self, tradeoff: Tradeoff) -> tuple[Tradeoff, tuple[str, ...]]:
         """See `RoundsWeights`."""

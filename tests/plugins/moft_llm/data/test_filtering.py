@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moft import DataError
-from moft_llm.data.chat.messages import is_blank
+from moft_llm.data.chat.messages import ToolPrompt, is_blank
 from moft_llm.data.filtering import FilteredLists, check_scorable, filter_lists
 from moft_llm.data.preference_example import Example, Message
 
@@ -107,3 +107,42 @@ def test_one_response_and_repeats_can_be_scored():
 def test_a_list_without_text_is_not_scored(responses, says):
     with pytest.raises(DataError, match=rf"^data\.jsonl:1: {says}; scoring needs responses with text\.$"):
         check_scorable([example(*responses)])
+
+
+CALL = '{"tool_calls": [{"function": {"name": "weather"}}]}'
+USER, CALLING = Message("user", "Rain?"), Message("assistant", "", CALL)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "responses", "what"),
+    [
+        ((USER, CALLING, Message("tool", "no")), ("a", "b"), "message 2 of the prompt"),
+        ("Rain?", ("a", CALLING), "response 2"),
+    ],
+)
+def test_a_call_of_a_tool_needs_tools(prompt, responses, what):
+    faulty, sound = Example(prompt, responses, {}, "data.jsonl:9"), example("a", "b")
+    told = (
+        rf"^data\.jsonl:9: {what} calls a tool, but the row has no tools; put them into the column tools\. Set task\.faulty: drop"
+    )
+    with pytest.raises(DataError, match=told):
+        filter_lists([sound, faulty], "refuse")
+    found = filter_lists([sound, faulty], "drop")
+    assert (found.examples, found.calls) == ((sound,), 1)
+    assert found.notes == ("data: left out 1 prompts with calls of tools that the row does not have.",)
+    assert filter_lists([faulty], "refuse", keeps_blank=True).examples == (faulty,)
+
+
+def test_tools_may_be_in_the_column_or_told_by_the_system():
+    tools = Example(ToolPrompt((USER,), '[{"name": "weather"}]'), ("a", CALLING), {}, "data.jsonl:9")
+    told = Example((Message("system", "You can ask for the weather."), USER), ("a", CALLING), {}, "data.jsonl:9")
+    assert filter_lists([tools, told], "refuse").examples == (tools, told)
+
+
+def test_a_prompt_may_need_one_response_only():
+    assert filter_lists([example("a")], "refuse", least=1).examples == (example("a"),)
+    with pytest.raises(DataError, match=r"the prompt has no response; it needs at least one\."):
+        filter_lists([example("a"), example()], "refuse", least=1)
+    with pytest.raises(DataError, match=r"responses 1 and 2 are identical"):
+        filter_lists([example("a"), example("a", "a")], "refuse", least=1)
+    assert filter_lists([example("a", "a")], "drop", least=1).examples == (example("a"),)

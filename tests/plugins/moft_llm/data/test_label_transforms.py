@@ -10,6 +10,7 @@ from moft import ConfigError, DataError
 from moft.config.build_component import resolve
 from moft_llm.data.label_transforms import TextLabel, check_labels, has_preference, label_columns
 from moft_llm.data.preference_example import Example
+from moft_losses.unpaired_logistic import UnpairedLogistic
 
 LABELS = torch.tensor([[1.0, 4.0, 2.0, 9.0], [3.0, 3.0, 3.0, 0.0], [5.0, -2.0, 0.0, 0.0]], dtype=torch.float64)
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]]).bool()
@@ -136,3 +137,17 @@ def test_a_config_fills_a_label(plugins):
 def test_a_label_without_a_name_is_refused(plugins):
     with pytest.raises(ConfigError, match=r"^task\.objectives\.good\.label: must have at least 1 characters"):
         resolve(TextLabel, {"label": ""}, plugins, "task.objectives.good")
+
+
+def test_a_loss_of_single_responses_keeps_labels_of_one_response_and_equal_ones():
+    examples = [Example("p", ("a",), {"x": (1.0,)}, "f:1"), Example("q", ("a", "b"), {"x": (0.0, 0.0)}, "f:2")]
+    objectives = {"x": TextLabel(loss=UnpairedLogistic()), "other": TextLabel(label="x")}
+    labels, mask, labelled = label_columns(examples, torch.tensor([1, 2]), objectives)
+    assert labels[:, 0].tolist() == [1.0, 0.0, 0.0]
+    assert (mask[:, 0].all(), mask[:, 1].any(), labelled) == (True, False, {"x": 2, "other": 0})
+    check_labels(examples, {"x": objectives["x"]})
+    with pytest.raises(DataError, match="is equal for all responses to every training prompt"):
+        check_labels(examples, {"other": objectives["other"]})
+    for settings in ({"transform": "min-max"}, {"sharpness": 2.0}):
+        with pytest.raises(ConfigError, match=r"a loss of single responses takes labels as they are"):
+            TextLabel(loss=UnpairedLogistic(), **settings)

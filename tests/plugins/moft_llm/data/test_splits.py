@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from moft import DataError
+from moft import ConfigError, DataError
 from moft.config.build_component import resolve
 from moft_llm.data.preference_example import Message
 from moft_llm.data.readers.list_readers import Lists
@@ -132,3 +132,24 @@ def test_what_is_left_out_is_told_over_all_splits(file_of):
 def test_a_config_selects_how_lists_are_divided(plugins):
     assert resolve(Splits, {"name": "shares", "train": 8, "validation": 1, "test": 1}, plugins).make() == Shares(8, 1, 1)
     assert resolve(Splits, "stored", plugins).make() == Stored()
+
+
+def test_splits_of_the_data_may_be_named_and_taken_out_of_the_training_split(file_of, plugins):
+    file_of(PROMPTS, "train_prefs.jsonl")
+    folder = file_of(["other"], "test_prefs.jsonl").parent
+    splits = resolve(Splits, {"name": "stored", "train": "train_prefs", "validation": 0.2, "test": "test_prefs"}, plugins).make()
+    found = open_splits(Lists(str(folder)), splits, "refuse").examples
+    assert [example.prompt for example in found["test"]] == ["other"]
+    assert 80 < len(found["validation"]) < 160
+    assert sorted(example.prompt for split in ("train", "validation") for example in found[split]) == sorted(PROMPTS)
+    both = open_splits(Lists(str(folder)), Stored(train="train_prefs", validation=0.1, test=0.3), "refuse").examples
+    assert len(both["validation"]) < len(both["test"]) < len(both["train"])
+
+
+def test_names_and_shares_of_splits_must_make_sense(plugins):
+    with pytest.raises(ConfigError, match=r"\[task\.splits\] validation and test take all of the training split"):
+        Stored(validation=0.5, test=0.5)
+    with pytest.raises(ConfigError, match=r"\[task\.splits\] two splits are 'test'; they must differ\."):
+        Stored(validation="test")
+    with pytest.raises(ConfigError, match=r"splits\.validation: must be .*less than 1"):
+        resolve(Splits, {"name": "stored", "validation": 1.5}, plugins, "splits")

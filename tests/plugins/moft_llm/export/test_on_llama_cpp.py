@@ -30,12 +30,13 @@ cpp.llama_backend_init()
 model = cpp.llama_model_load_from_file(base.encode(), cpp.llama_model_default_params())
 loaded = [cpp.llama_adapter_lora_init(model, path.encode()) for path in adapters]
 assert model and all(loaded)
-found = []
+settings, tokens, found = cpp.llama_context_default_params(), (cpp.llama_token * len(ids))(*ids), []
+settings.type_k = settings.type_v = 0  # 32 bits
 for scales in rows:
-    context = cpp.llama_init_from_model(model, cpp.llama_context_default_params())
+    context = cpp.llama_init_from_model(model, settings)
     handles = (cpp.llama_adapter_lora_p_ctypes * len(loaded))(*loaded)
     assert cpp.llama_set_adapters_lora(context, handles, len(loaded), (ctypes.c_float * len(scales))(*scales)) == 0
-    assert cpp.llama_decode(context, cpp.llama_batch_get_one((cpp.llama_token * len(ids))(*ids), len(ids))) == 0
+    assert cpp.llama_decode(context, cpp.llama_batch_get_one(tokens, len(ids))) == 0
     found.append(cpp.llama_get_logits(context)[:cpp.llama_vocab_n_tokens(cpp.llama_model_get_vocab(model))])
 json.dump(found, sys.stdout)
 """
@@ -88,9 +89,9 @@ def test_adapters_at_their_scales_give_the_log_probabilities_of_the_soup(family,
     assert done.returncode == 0, done.stderr
     opened = moft.open_run(run, device="cpu")
     found = torch.tensor(json.loads(done.stdout)).log_softmax(-1)
-    assert (found[1:] - found[0]).abs().max() > 0.01  # the weights matter
+    assert (found[1:] - found[0]).abs().amax(1).min() > 0.1
     for row, values in zip(record["scales"], found, strict=True):
         with torch.no_grad():
             (assignment,) = opened.policy.assignments(opened.tradeoff(",".join(map(str, row["weights"].values()))))
             expected = assignment.model.network(torch.tensor([IDS])).logits[0, -1].log_softmax(-1)
-        torch.testing.assert_close(values, expected, rtol=0, atol=1e-3)
+        torch.testing.assert_close(values, expected, rtol=0, atol=0.01)  # llama.cpp rounds, also without adapters

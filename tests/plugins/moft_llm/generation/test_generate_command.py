@@ -332,3 +332,35 @@ def test_an_interrupted_generation_writes_nothing_and_says_how_to_go_on(run, tmp
     told = f"moft: interrupted by SIGTERM. Nothing was written yet. Go on with: {shlex.join(['moft', *words])}"
     assert capsys.readouterr().err.splitlines()[-1] == told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_response_ends_before_a_text_that_stops_it(run, capsys, monkeypatch):
+    """On a terminal as elsewhere."""
+    asked = ["generate", run, "Day 3: ", "--weights", "0.2,0.8", "--greedy", "--max-new-tokens", "12"]
+    main(asked)
+    whole = capsys.readouterr().out.removesuffix("\n")
+    stop = whole[3:5]
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda is_terminal=is_terminal: is_terminal, raising=False)
+        assert main([*asked, "--stop", "never", "--stop", stop]) == 0
+        assert capsys.readouterr().out == whole.split(stop)[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--stop", ""], "--stop '' has 0 characters; a text that ends a response has 1 to 200."),
+        (["--stop", "x"] * 17, "--stop is given 17 times; 16 texts can end a response."),
+        (["--samples", "2", "--greedy"], "--samples 2: greedy responses to a prompt would be identical."),
+        (["--typical-p", "0"], "--typical-p 0 must be above 0 and at most 1."),
+        (["--eta-cutoff", "1"], "--eta-cutoff 1 must be at least 0 and below 1."),
+        (["--min-new-tokens", "70"], "min_new_tokens: 70 must be at most max_new_tokens, 64."),
+        (["--repetition-penalty", "0"], "Invalid value for '--repetition-penalty'"),
+        (["--greedy", "--min-p", "0.5"], "--min-p has no effect with --greedy"),
+    ],
+)
+def test_a_wrong_setting_of_a_text_is_told_in_one_line(words, told, run, capsys):
+    assert main(["generate", run, "Hi", "--weights", "1,0", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"moft: error: {told}")
+    assert error.count("\n") == 1

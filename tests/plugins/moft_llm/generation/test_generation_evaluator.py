@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -229,3 +229,31 @@ def test_lists_without_text_are_refused(task, steered):
     plain = [Batch(**{field.name: getattr(batch, field.name) for field in fields(Batch)}) for batch in task.batches("test")]
     with pytest.raises(ConfigError, match=r"generation measures language models only\. Choose another evaluator for this task"):
         evaluator(task)(steered, plain)
+
+
+class Collected:
+    """Minus the characters of a response; remembers what it read."""
+
+    meaning = "minus characters"
+
+    def __init__(self):
+        self.read = []
+
+    def __call__(self, prompts, responses):
+        self.read += responses
+        return -torch.tensor([float(len(response)) for response in responses])
+
+
+def test_a_response_ends_before_a_text_that_stops_it_and_its_distance_counts_all_tokens(task, steered):
+    plain, stopped = Collected(), Collected()
+    scorers = [{"brief": one, "calm": one} for one in (plain, stopped)]
+    decoding = Decoding(max_new_tokens=6, batch=8)
+    evaluator(task, scorers=scorers[0], decoding=decoding)(steered, task.batches("test"))
+    stop = next(text[1] for text in plain.read if len(text) > 2)
+    made = evaluator(task, scorers=scorers[1], decoding=replace(decoding, stop=(stop,)))
+    found = made(steered, task.batches("test"))
+    assert stopped.read == [text.split(stop)[0] for text in plain.read]
+    assert stopped.read != plain.read
+    assert not found.main.isnan().any()
+    assert f", at most 6 tokens, stop {[stop]})" in made.metric
+    assert "stop" not in evaluator(task).metric

@@ -382,3 +382,17 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_sampled(tiny_mode
     assert main(["data", "sample", str(model), "--openings", "2", *SHORT, "--out", str(out)]) == 2
     told = f"moft: error: {out}: cannot be written, because {out.parent} is not a writable folder. Create it first.\n"
     assert capsys.readouterr().err == told
+
+
+def test_responses_end_before_a_text_that_stops_them(tiny_models, tmp_path):
+    prompts = prompts_in(tmp_path, "One", "Two")
+    plain = sample_responses(
+        wanted(tiny_models(), prompts), {"brief": Letters()}, on_progress=quiet, partial=fresh(tmp_path)
+    ).lines
+    stop = json.loads(plain.splitlines()[0])["responses"][0][1]
+    scorer, partial = Letters(), fresh(tmp_path)
+    sample_responses(wanted(tiny_models(), prompts, stop=(stop,)), {"brief": scorer}, on_progress=quiet, partial=partial)
+    assert scorer.asked
+    assert all(stop not in response for _, response in scorer.asked)
+    with pytest.raises(DataError, match="its responses were sampled with --stop"):
+        sample_responses(wanted(tiny_models(), prompts), {"brief": Letters()}, on_progress=quiet, partial=partial)

@@ -236,6 +236,35 @@ def test_an_engine_that_is_closed_at_once_says_so_to_those_who_wait(run):
             list(stream)
 
 
+def test_an_engine_without_a_thread_generates_while_a_text_is_waited_for(run, engine):
+    idle = BatchedEngine(run, TextEngineSettings(rows=2, in_background=False))
+    requests = [asked(run, idle, place) for place in range(3)]
+    broken = replace(requests[0], prompt=EncodedPrompt((10**6,)))
+    streams = idle.submit(requests)
+    assert (idle.running, idle.waiting) == (0, 3)
+    assert [whole(stream)[:2] for stream in streams[1:]] == [expected(run, request) for request in requests[1:]]
+    with pytest.raises(RunError, match="generating failed: IndexError"):
+        list(idle.submit([broken])[0])
+    assert whole(streams[0])[:2] == expected(run, requests[0])
+
+    async def one(stream):
+        return "".join([event.text async for event in stream])
+
+    waits, stopped = idle.submit(requests[:2])
+    assert asyncio.run(one(waits)) == expected(run, requests[0])[1]
+    idle.close()
+    assert whole(stopped)[:2] == expected(run, requests[1])
+    assert not idle.is_alive
+    with pytest.raises(BusyError, match="is stopping"):
+        idle.submit(requests)
+    closed = BatchedEngine(run, TextEngineSettings(in_background=False))
+    (stream,) = closed.submit(requests[:1])
+    next(stream)
+    closed.close(drain=False)
+    with pytest.raises(BusyError, match="stopped before the text ended"):
+        list(stream)
+
+
 def test_a_failure_ends_its_own_texts_alone(run, engine, monkeypatch):
     request = asked(run, engine, 0, 400)
     (stream,) = engine.submit([request])

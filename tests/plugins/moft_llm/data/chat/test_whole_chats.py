@@ -57,6 +57,16 @@ def test_results_of_tools_may_have_names_that_are_not_written(role, chatty):
     assert "22" in Template(chatty("@chatml"), "chat").render(prompt_of(chat, "a:1"), "a:1")
 
 
+def test_an_unknown_role_is_refused_unless_the_template_names_it(chatty):
+    prompt = prompt_of([{"role": "human", "content": "a"}], "a:1")
+    with pytest.raises(
+        DataError, match=r"^a:1: message 1 of the prompt has the role 'human', which the chat template does not name"
+    ):
+        Template(chatty("@chatml"), "chat").render(prompt, "a:1")
+    assert "a" in Template(chatty('{% if messages[0].role == "human" %}{% endif %}@chatml'), "chat").render(prompt, "a:1")
+    assert "a" in Template(chatty("@chatml"), "chat", version=1).render(prompt, "a:1")
+
+
 LAST_REASONING = (
     "{% for m in messages %}{{ m.role + ': ' }}{% if m.reasoning and loop.last %}{{ m.reasoning + '; ' }}{% endif %}"
     "{{ m.content + '|' }}{% endfor %}"

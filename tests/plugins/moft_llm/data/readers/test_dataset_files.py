@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from types import SimpleNamespace
@@ -121,3 +122,42 @@ def test_rows_of_the_real_package_are_plain(monkeypatch):
     stored = datasets.DatasetDict({"train": datasets.Dataset.from_list(values)})
     monkeypatch.setattr(datasets, "load_dataset", lambda name, subset: stored)
     assert [row.values for row in rows("owner/known")] == values
+
+
+def test_a_split_may_have_any_name_and_a_snapshot_has_a_folder_data(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("train_prefs-00000-of-00001-64975a.jsonl", "train_sft-00000-of-00001-4f.jsonl", "test_prefs.jsonl"):
+        (tmp_path / "data" / name).write_text(json.dumps({"from": name.split("-")[0]}) + "\n")
+    (tmp_path / "dataset_infos.json").write_text("{}")
+    assert names(str(tmp_path), "train_prefs") == ["train_prefs"]
+    with pytest.raises(
+        DataError,
+        match=r": no train_dpo split; its file must be called train_dpo\. There is test_prefs, train_prefs, train_sft\.$",
+    ):
+        names(str(tmp_path), "train_dpo")
+
+
+def test_a_folder_without_files_says_which_folders_it_has(tmp_path):
+    for name in ("harmless-base", "helpful-base"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(
+        DataError, match=r": no file ends in .* It has the folders harmless-base, helpful-base; name one of them\.$"
+    ):
+        names(str(tmp_path))
+
+
+def test_files_may_be_compressed(tmp_path):
+    for name in ("train.jsonl.gz", "test.json.gz"):
+        with gzip.open(tmp_path / name, "wt") as file:
+            file.write(json.dumps({"from": name}))
+    assert names(str(tmp_path), "train") == ["train.jsonl.gz"]
+    assert [row.where for row in rows(str(tmp_path / "train.jsonl.gz"))] == [f"{tmp_path}/train.jsonl.gz:1"]
+    assert names(str(tmp_path / "test.json.gz")) == ["test.json.gz"]
+    for content in (b"{}", (tmp_path / "train.jsonl.gz").read_bytes()[:-9]):
+        (tmp_path / "cut.jsonl.gz").write_bytes(content)
+        with pytest.raises(DataError, match=r"cut\.jsonl\.gz: cannot be read \("):
+            names(str(tmp_path / "cut.jsonl.gz"))
+
+
+def test_splits_of_the_hub_may_have_any_name(hub):
+    assert names("owner/known", "extra") == ["d"]

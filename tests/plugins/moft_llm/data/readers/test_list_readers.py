@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from moft import ConfigError, DataError
+from moft.api import Reader
 from moft.config.build_component import resolve
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.preference_example import Example, Message
-from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, Reader
+from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated
 from moft_llm.data.readers.pair_readers import HH
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -144,7 +145,10 @@ def test_a_config_selects_a_reader_by_name(plugins):
     assert resolve(Reader, {"name": "hh", "paths": {"helpful": "a.json"}}, plugins).make() == HH({"helpful": "a.json"})
     made = resolve(Reader, {"name": "rated", "path": "a", "labels": ["x"]}, plugins).make()
     assert made == Rated("a", labels=["x"])
-    with pytest.raises(ConfigError, match=r"the name must be one of lists, pku-saferlhf, rated, pairs, hh"):
+    with pytest.raises(
+        ConfigError,
+        match=r"task\.data: needs the name of a reader\. Known readers: columns, hh, joined, lists, pairs, pku-saferlhf, rated",
+    ):
         resolve(Reader, {"path": "a"}, plugins, "task.data")
 
 

@@ -179,3 +179,30 @@ def test_shared_calls_and_results_of_tools_and_tools_are_in_the_prompt(file_of):
     (example,) = Pairs(file_of({**chats, "tools": [{"name": "f"}]})).examples()
     assert prompt_record(example.prompt) == {"prompt": [USER, *CALLED], "tools": [{"name": "f"}]}
     assert example.responses == ("a", "b")
+
+
+def test_texts_with_an_implicit_prompt_are_cut_at_the_word_where_they_differ(file_of):
+    path = file_of({"chosen": "The sky is blue.", "rejected": "The sky is black."})
+    (example,) = Pairs(path, prompt=None).examples()
+    assert (example.prompt, example.responses) == ("The sky is", (" blue.", " black."))
+    with pytest.raises(
+        DataError, match=r"data\.jsonl:1: chosen and rejected begin with different words, so they hold no prompt\."
+    ):
+        list(Pairs(file_of({"chosen": "Blue.", "rejected": "Black."}), prompt=None).examples())
+
+
+def test_pairs_are_of_one_file_or_of_one_for_each_objective(file_of):
+    paths = {name: file_of({"prompt": "p", "chosen": a, "rejected": b}, name=f"{name}.jsonl") for name, a, b in ("xab", "yba")}
+    (example,) = Pairs(paths=paths).examples()
+    assert example == Example("p", ("a", "b"), {"x": (1.0, 0.0), "y": (0.0, 1.0)}, f"{paths['x']}:1")
+    for settings in ({}, {"path": "a", "paths": paths}):
+        with pytest.raises(ConfigError, match=r"pairs need either path, of one objective, or paths, by objective\."):
+            Pairs(**settings)
+    with pytest.raises(ConfigError, match=r"\[task\.data\.objective\] has no effect with paths"):
+        Pairs(paths=paths, objective="x")
+
+
+def test_a_role_of_several_lines_is_told_in_one(file_of):
+    path = file_of({"chosen": [USER, {"role": "a\nb", "content": "x"}], "rejected": [USER, assignment("y")]})
+    with pytest.raises(DataError, match=r"data\.jsonl:1: the last message of chosen has the role a b; it is the response"):
+        list(Pairs(path).examples())

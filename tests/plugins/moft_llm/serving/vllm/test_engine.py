@@ -254,3 +254,11 @@ def test_a_prefix_counts_and_hides_the_prompt_from_penalties(start):
     with pytest.raises(DataError, match="repetition_penalty: vLLM does not see the tokens of the prompt after a prefix"):
         found.engine.check(asked(found, sampling=replace(TokenSampling(), repetition_penalty=1.1)), "prompt")
     found.engine.close()
+
+
+@pytest.mark.parametrize("sampling", [{"typical_p": 0.9}, {"epsilon_cutoff": 0.1}, {"eta_cutoff": 0.1}, {"no_repeat_ngram": 2}])
+def test_ways_to_sample_that_vllm_lacks_are_refused(served, sampling):
+    with pytest.raises(DataError, match=f"^{next(iter(sampling))}: is not available on vLLM; --engine transformers has it."):
+        served.engine.check(asked(served, sampling=replace(TokenSampling(), **sampling)), "prompt")
+    with pytest.raises(DataError, match="bias: vLLM takes single tokens"):
+        served.engine.check(asked(served, sampling=replace(TokenSampling(), bias={(3, 4): 1.0})), "prompt")

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from moft.api import EncodedPrompt
 from moft_llm.generation.detokenization import detokenize_responses
-from moft_llm.serving.text_pieces import TextPieces
+from moft_llm.generation.text_pieces import TextPieces
 
 
 @pytest.fixture(scope="module")
