@@ -212,11 +212,12 @@ def moft_export(run: Any, out: Path, options: Mapping[str, str]) -> Iterable[str
 def moft_text_engine(run: Any, settings: TextEngineSettings) -> TextEngine | None:
     """Generate text of a run of a task of your own, for `moft serve` and `run.generate`.
 
-    Return None for a run of another task. What is wrong raises `ConfigError`, before a thread is started.
+    Return None for a run of another task. What is wrong raises `ConfigError`, before a thread is started; so does an engine in
+    the settings that you do not have. An engine that rounds weights has the method of `moft.api.RoundsWeights`, too.
 
     Args:
         run: the opened run, as from `moft.open_run`.
-        settings: how much the engine does at once.
+        settings: which engine, and how much it does at once.
 
     Example:
         @hookimpl

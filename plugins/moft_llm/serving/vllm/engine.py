@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import time
@@ -48,6 +49,7 @@ class VLLMEngine(PromptReading):
         super().__init__(run)
         self._settings = settings
         self._launch = prepare(run, settings)
+        atexit.register(self._launch.remove)  # where nobody closes the engine
         self._weights = ServedWeights(self._policy, self._launch.record, self._launch.steps)
         self._scores = TokenScores(self._template.tokenizer)
         self._ends, self._unused = end_tokens(self._model), unused_tokens(self._model.unused_rows)
@@ -147,6 +149,7 @@ class VLLMEngine(PromptReading):
                 self._close(row)
         self._supervisor.stop()
         self._launch.remove()
+        atexit.unregister(self._launch.remove)
 
     @property
     def _longest(self) -> int | None:

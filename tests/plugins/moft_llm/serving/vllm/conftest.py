@@ -51,7 +51,7 @@ def start(tuned: Callable[..., Path], fake: Any) -> Any:
         engine.close(drain=False)
 
 
-def until(holds: Callable[[], object], seconds: float = 5) -> None:
+def until(holds: Callable[[], object], seconds: float = 20) -> None:
     """Waits for something."""
     end = time.monotonic() + seconds
     while not holds():

@@ -220,8 +220,11 @@ def test_a_closed_engine_ends_what_it_took_first(start, fake):
     assert not any(folder.exists() for folder in folders)
 
 
-def test_an_engine_that_is_closed_at_once_says_so(start):
+def test_an_engine_that_is_closed_at_once_says_so(start, monkeypatch):
+    at_exit = []
+    monkeypatch.setattr("atexit.register", at_exit.append)
     found = start()
+    assert [act.__self__ for act in at_exit] == [found.engine._launch]
     streams = found.engine.submit([asked(found, fake_vllm.ENDLESS, 200) for _ in range(5)])
     next(iter(streams[0]))
     found.engine.close(timeout=0.01)

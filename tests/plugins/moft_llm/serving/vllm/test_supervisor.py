@@ -143,7 +143,7 @@ def test_what_was_started_is_gone_with_its_parent(tmp_path):
         assert started[0] == int(leader)
         assert not any(map(is_gone, started))
         keeper.stdin.close()
-        assert keeper.wait(5) == 1
+        assert keeper.wait(20) == 1
     until(lambda: all(map(is_gone, started)))
     assert not (tmp_path / "left").exists()
 
@@ -155,7 +155,7 @@ def test_nothing_is_left_of_a_group_whose_leader_or_whose_keeper_died(supervise,
     until(lambda: one.server not in (None, before))
     assert is_gone(pid)
     with kept("sleep 60 & echo $!; exit 3") as left:
-        assert left.wait(5) == 3
+        assert left.wait(20) == 3
         *lines, told = left.stdout.read().splitlines()
     (started,) = [int(line) for line in lines if line.isdecimal()]  # beside the keeper's line, in any order
     assert is_gone(started)
@@ -170,7 +170,7 @@ def test_a_command_that_does_not_heed_a_signal_is_ended_by_the_second():
         with pytest.raises(subprocess.TimeoutExpired):
             keeper.wait(0.1)
         keeper.send_signal(signal.SIGTERM)
-        assert keeper.wait(5) == 4
+        assert keeper.wait(20) == 4
 
 
 def test_what_pydantic_says_of_a_setting_is_told_whole(supervise, fake):
