@@ -39,17 +39,18 @@ def test_a_reload_serves_the_new_run(client, opened, ask):
 
 def test_the_memory_of_a_language_model_is_freed(client, opened, monkeypatch):
     told = []
-    monkeypatch.setattr("moft_serve.models.reload.gc", SimpleNamespace(unfreeze=lambda: told.append("freed")))
+    collector = SimpleNamespace(unfreeze=lambda: told.append("unfrozen"), collect=lambda: told.append("collected"))
+    monkeypatch.setattr("moft_serve.models.reload.gc", collector)
     engine = SimpleNamespace(close=lambda: told.append("closed"))
     for own in (replace(opened, engine=engine), opened):
         reloader = Reloader(Models([own]), lambda name, path: opened, Metrics())
 
         async def reload(reloader=reloader):
             await reloader.reload("demo")
-            await asyncio.sleep(0.01)
+            await asyncio.gather(*reloader._closing)
 
         asyncio.run(reload())
-    assert told == ["freed", "closed"]
+    assert told == ["closed", "unfrozen", "collected"]
 
 
 def test_a_broken_run_leaves_the_old_one(client, ask):
