@@ -7,6 +7,7 @@ import ctypes
 import gc
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from moft import MoftError
@@ -29,6 +30,7 @@ class Reloader:
     def __init__(self, models: Models, open_served: Opener, metrics: Metrics) -> None:
         self._models, self._open, self._metrics, self._lock = models, open_served, metrics, asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._worker = ThreadPoolExecutor(1, "moft-reload")  # always the same thread, which has memory of its own
 
     async def reload(self, name: str) -> Served:
         """The run of a name, opened again; requests that came before go on with the old one.
@@ -39,7 +41,7 @@ class Reloader:
         async with self._lock:
             old, began = self._models.get(name), time.perf_counter()
             try:
-                served = await asyncio.to_thread(self._open, name, old.path)
+                served = await asyncio.get_running_loop().run_in_executor(self._worker, self._open, name, old.path)
             except (MoftError, OSError) as error:
                 self._metrics.reloads.labels(name, "failed").inc()
                 log("reload failed", logging.ERROR, model=name, reason=str(error))

@@ -106,7 +106,8 @@ def _outcomes(choice: Mapping[str, Any], measured: Mapping[str, Any]) -> list[_O
 
 def _drawn(outcomes: Sequence[_Outcome], wish: Mapping[str, Any]) -> list[_Outcome]:
     """Those that have panels, in their order."""
-    named = {wish["maximise"], *(wish["share"] or {}), *(wish["like"] or {})}
+    like = wish["like"] if isinstance(wish["like"], Mapping) else {}  # not a mapping: a point of the front, with all outcomes
+    named = {wish["maximise"], *(wish["share"] or {}), *like}
     first = sorted(outcomes, key=lambda each: each.least is None and each.name not in named)[:FEW]
     return [each for each in outcomes if each in first]
 

@@ -67,6 +67,15 @@ def test_every_pair_of_up_to_five_outcomes_has_a_panel(count, pairs):
     assert png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("like", [1, {"depth": 0.5}])
+def test_a_choice_like_a_point_of_the_front_or_like_values_is_drawn(like):
+    choice, measured = chosen(7, bounds=(), maximise=None)
+    choice["wish"]["like"] = like
+    figure = drawn(choice, measured)
+    assert len(panels(figure)) == 10
+    assert ("depth" in "".join(axes.get_xlabel() + axes.get_ylabel() for axes in panels(figure))) == isinstance(like, dict)
+
+
 def test_a_tradeoff_that_misses_any_bound_is_grey():
     choice, measured = chosen(3, bounds=(("quality", 0.5), ("main", 0.3)))
     values = np.array(measured["means"])
