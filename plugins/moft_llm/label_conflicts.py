@@ -25,11 +25,11 @@ from moft.api import (
     report_table,
     user_path,
 )
+from moft_llm.data.files.dataset_files import data_files, rows
+from moft_llm.data.files.file_formats import form_of
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.label_transforms import TextLabel, has_preference
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.dataset_files import data_files, rows
-from moft_llm.data.readers.file_formats import form_of
 from moft_llm.data.shown_lists import shown_lists, tie_lines
 from moft_llm.preference_evaluator import Preference
 from moft_llm.starting_config import BINARY, GRADED, least_responses, reader_of

@@ -11,14 +11,14 @@ from typing import Any
 
 from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config, user_path
+from moft_llm.data.files.dataset_files import data_files, rows, split_files
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.filtering import Faulty, filter_lists
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
 from moft_llm.data.readers.any_reader import ListReader
-from moft_llm.data.readers.column_reader import Columns
-from moft_llm.data.readers.dataset_files import data_files, rows, split_files
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.known_layouts import known_mapping
 from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, rated_columns
+from moft_llm.data.readers.mapping.column_reader import Columns
+from moft_llm.data.readers.mapping.known_layouts import known_mapping
 from moft_llm.data.readers.pair_readers import HH, Pairs
 from moft_llm.data.readers.transcripts import LAST
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits

@@ -9,8 +9,8 @@ from typing import Any
 
 from moft.api import LabelledTexts, Reader, failing_as
 from moft_llm.data.chat.messages import Message, prompt_json, tools_in
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.list_rows import example_of
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.label_mapping import LabelColumn
+from moft_llm.data.files.file_formats import Row
+from moft_llm.data.readers.mapping.label_mapping import LabelColumn
 
 
 def labels(found, count=None, **settings):

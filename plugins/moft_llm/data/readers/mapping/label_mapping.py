@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from moft import ConfigError, DataError
 from moft.api import float_of
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.value_paths import path_of
+from moft_llm.data.files.file_formats import Row
+from moft_llm.data.readers.mapping.value_paths import path_of
 from moft_llm.data.texts_and_labels import label_of, short_repr
 
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
