@@ -63,6 +63,8 @@ class LabelColumn:
             DataError: a path finds nothing; or a value is no number, is out of range, or is not there for each response.
         """
         numbers = [self._number(value, what, row.where) for what, value in self._found(row)]
+        if self.optional and all(number is None for number in numbers):  # also where the list of all of them is not there
+            return (None,) * count
         due = count * (count - 1) // 2 if self.kind == "margin" else count
         if len(numbers) != due:
             each = "every two responses" if self.kind == "margin" else "each response"

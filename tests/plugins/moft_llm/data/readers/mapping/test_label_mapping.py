@@ -26,6 +26,14 @@ def test_a_list_of_paths_takes_numbers_too():
     assert LabelColumn(["a.s", "none"], optional=True).labels("good", row, 2) == (3.0, None)
 
 
+@pytest.mark.parametrize("path", ["none", "none[*].s", "null"])
+def test_an_optional_list_that_is_not_there_labels_no_response(path):
+    row = Row("f:1", {"null": None})
+    assert LabelColumn(path, optional=True).labels("good", row, 3) == (None, None, None)
+    with pytest.raises(DataError, match=r"^f:1: "):
+        LabelColumn(path).labels("good", row, 3)
+
+
 @pytest.mark.parametrize(
     ("ranks", "found"),
     [
