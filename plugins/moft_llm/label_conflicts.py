@@ -28,7 +28,7 @@ from moft.api import (
 from moft_llm.data.files.dataset_files import data_files, rows
 from moft_llm.data.files.file_formats import form_of
 from moft_llm.data.filtering import filter_lists
-from moft_llm.data.label_transforms import TextLabel, has_preference
+from moft_llm.data.label_transforms import TextLabel, has_preference, prefers
 from moft_llm.data.preference_example import Example
 from moft_llm.data.shown_lists import shown_lists, tie_lines
 from moft_llm.preference_evaluator import Preference
@@ -94,7 +94,7 @@ def net_wins(batch: Batch) -> Tensor:
 
 def _page(examples: Sequence[Example], names: Sequence[str], plugins: Plugins) -> Iterator[RenderableType]:
     """The agreement of the labels and the page on conflicts."""
-    used = [name for name in names if any(_orders(example, name) for example in examples)]
+    used = [name for name in names if any(prefers(example, name) for example in examples)]
     silent = [f"{name} orders no responses to a prompt, so it is left out." for name in names if name not in used]
     if len(used) < 2:
         yield "Conflicts cannot be shown: fewer than two labels order responses."
@@ -157,10 +157,6 @@ def _is_preference_data(path: str) -> bool:
         return False
 
 
-def _orders(example: Example, name: str) -> bool:
-    return len({value for value in example.labels.get(name, ()) if value is not None}) > 1
-
-
 def _tables(title: str, examples: Sequence[Example], names: Sequence[str]) -> Iterator[RenderableType]:
     """Sizes and labels."""
     counts = np.array([len(example.responses) for example in examples])
@@ -172,7 +168,7 @@ def _tables(title: str, examples: Sequence[Example], names: Sequence[str]) -> It
     for name in names:
         values = [value for example in examples for value in example.labels.get(name, ()) if value is not None]
         shown = (f"{number:.4g}" for number in (min(values), np.median(values), max(values))) if values else ("-",) * 3
-        ordered = sum(_orders(example, name) for example in examples)
+        ordered = sum(prefers(example, name) for example in examples)
         labels.add_row(name, f"{len(values) / counts.sum():.1%}", *shown, f"{ordered:,}")
     yield labels
     yield "labelled: share of responses; prompts ordered: those in which the label is not the same for all responses"
