@@ -81,6 +81,11 @@ def described_examples(title: str, examples: Sequence[Example], notes: Sequence[
     return [*shown_lists(examples), *tables, *_page(examples, names, plugins)]
 
 
+def evenly_spaced(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most so many examples, from all over the data."""
+    return [examples[place] for place in np.unique(np.linspace(0, len(examples) - 1, most).astype(int))]
+
+
 def net_wins(batch: Batch) -> Tensor:
     """`[batch, list, m]`: the responses that one is better than minus those that are better, over all ordered pairs.
 
@@ -100,7 +105,7 @@ def _page(examples: Sequence[Example], names: Sequence[str], plugins: Plugins) -
         yield "Conflicts cannot be shown: fewer than two labels order responses."
         yield from silent
         return
-    chosen = [examples[index] for index in np.unique(np.linspace(0, len(examples) - 1, MAX_PROMPTS).astype(int))]
+    chosen = evenly_spaced(examples, MAX_PROMPTS)
     is_binary = all(value in (0.0, 1.0, None) for each in examples for name in used for value in each.labels.get(name, ()))
     setting = BINARY if is_binary else GRADED
     how = component(TextLabel, {name: value for name, value in setting.items() if name != "loss"}, plugins)
