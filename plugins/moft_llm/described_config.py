@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import RenderableType
 
 from moft import ConfigError, MoftError, cache_folder
 from moft.api import Context, Factory, Loss, Plugins, Task, component, read_config, user_path
 from moft_llm.data.splits import SPLITS
-from moft_llm.label_conflicts import described_examples
+from moft_llm.label_conflicts import described_examples, evenly_spaced
 from moft_llm.task import LLM
 
 TaskOfConfig = Factory[Task]
@@ -78,10 +77,10 @@ def _is_known(loss: Any, plugins: Plugins) -> bool:
 def _truncation(task: LLM) -> Iterator[str]:
     for split in SPLITS:
         examples = task.opened().examples[split]
-        places = np.unique(np.linspace(0, len(examples) - 1, MAX_PROMPTS).astype(int))
-        name = split if len(places) == len(examples) else f"{split}, {len(places):,} of {len(examples):,} prompts"
+        chosen = evenly_spaced(examples, MAX_PROMPTS)
+        name = split if len(chosen) == len(examples) else f"{split}, {len(chosen):,} of {len(examples):,} prompts"
         try:
-            tokens, unchecked = task.tokens_of([examples[place] for place in places])
+            tokens, unchecked = task.tokens_of(chosen)
         except MoftError as error:
             yield f"Truncation is not shown: {error}"
             return

@@ -25,11 +25,11 @@ from moft.api import (
     report_table,
     user_path,
 )
+from moft_llm.data.files.dataset_files import data_files, rows
+from moft_llm.data.files.file_formats import form_of
 from moft_llm.data.filtering import filter_lists
-from moft_llm.data.label_transforms import TextLabel, has_preference
+from moft_llm.data.label_transforms import TextLabel, has_preference, prefers
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.dataset_files import data_files, rows
-from moft_llm.data.readers.file_formats import form_of
 from moft_llm.data.shown_lists import shown_lists, tie_lines
 from moft_llm.preference_evaluator import Preference
 from moft_llm.starting_config import BINARY, GRADED, least_responses, reader_of
@@ -81,6 +81,11 @@ def described_examples(title: str, examples: Sequence[Example], notes: Sequence[
     return [*shown_lists(examples), *tables, *_page(examples, names, plugins)]
 
 
+def evenly_spaced(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most so many examples, from all over the data."""
+    return [examples[place] for place in np.unique(np.linspace(0, len(examples) - 1, most).astype(int))]
+
+
 def net_wins(batch: Batch) -> Tensor:
     """`[batch, list, m]`: the responses that one is better than minus those that are better, over all ordered pairs.
 
@@ -94,13 +99,13 @@ def net_wins(batch: Batch) -> Tensor:
 
 def _page(examples: Sequence[Example], names: Sequence[str], plugins: Plugins) -> Iterator[RenderableType]:
     """The agreement of the labels and the page on conflicts."""
-    used = [name for name in names if any(_orders(example, name) for example in examples)]
+    used = [name for name in names if any(prefers(example, name) for example in examples)]
     silent = [f"{name} orders no responses to a prompt, so it is left out." for name in names if name not in used]
     if len(used) < 2:
         yield "Conflicts cannot be shown: fewer than two labels order responses."
         yield from silent
         return
-    chosen = [examples[index] for index in np.unique(np.linspace(0, len(examples) - 1, MAX_PROMPTS).astype(int))]
+    chosen = evenly_spaced(examples, MAX_PROMPTS)
     is_binary = all(value in (0.0, 1.0, None) for each in examples for name in used for value in each.labels.get(name, ()))
     setting = BINARY if is_binary else GRADED
     how = component(TextLabel, {name: value for name, value in setting.items() if name != "loss"}, plugins)
@@ -157,10 +162,6 @@ def _is_preference_data(path: str) -> bool:
         return False
 
 
-def _orders(example: Example, name: str) -> bool:
-    return len({value for value in example.labels.get(name, ()) if value is not None}) > 1
-
-
 def _tables(title: str, examples: Sequence[Example], names: Sequence[str]) -> Iterator[RenderableType]:
     """Sizes and labels."""
     counts = np.array([len(example.responses) for example in examples])
@@ -172,7 +173,7 @@ def _tables(title: str, examples: Sequence[Example], names: Sequence[str]) -> It
     for name in names:
         values = [value for example in examples for value in example.labels.get(name, ()) if value is not None]
         shown = (f"{number:.4g}" for number in (min(values), np.median(values), max(values))) if values else ("-",) * 3
-        ordered = sum(_orders(example, name) for example in examples)
+        ordered = sum(prefers(example, name) for example in examples)
         labels.add_row(name, f"{len(values) / counts.sum():.1%}", *shown, f"{ordered:,}")
     yield labels
     yield "labelled: share of responses; prompts ordered: those in which the label is not the same for all responses"

@@ -11,14 +11,15 @@ from typing import Any
 
 from moft import ConfigError, DataError
 from moft.api import ConfigRequest, objective_name, rendered_config, user_path
+from moft_llm.data.files.dataset_files import data_files, rows, split_files
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.filtering import Faulty, filter_lists
+from moft_llm.data.label_transforms import prefers
 from moft_llm.data.preference_example import LIST_FORMAT, Example, Prompt
 from moft_llm.data.readers.any_reader import ListReader
-from moft_llm.data.readers.column_reader import Columns
-from moft_llm.data.readers.dataset_files import data_files, rows, split_files
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.known_layouts import known_mapping
 from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated, rated_columns
+from moft_llm.data.readers.mapping.column_reader import Columns
+from moft_llm.data.readers.mapping.known_layouts import known_mapping
 from moft_llm.data.readers.pair_readers import HH, Pairs
 from moft_llm.data.readers.transcripts import LAST
 from moft_llm.data.splits import SPLITS, OpenedSplits, Shares, Splits, Stored, open_splits
@@ -79,7 +80,7 @@ class Found:
 
     def count(self, name: str) -> int:
         """The training lists that a label says something of."""
-        return sum(self.least == 1 or _prefers(example, name) for example in self.train)
+        return sum(self.least == 1 or prefers(example, name) for example in self.train)
 
     @property
     def train(self) -> Sequence[Example]:
@@ -188,10 +189,6 @@ def _objective(label: str, is_binary: bool, found: Found) -> tuple[str, dict[str
     settings: dict[str, object] = {} if name == label else {"label": label}
     how = SINGLE if found.least == 1 else BINARY if is_binary else GRADED
     return name, settings | dict(how), found.count(label)
-
-
-def _prefers(example: Example, name: str) -> bool:
-    return len({value for value in example.labels.get(name, ()) if value is not None}) > 1
 
 
 def _values(request: ConfigRequest, found: Found) -> dict[str, object]:

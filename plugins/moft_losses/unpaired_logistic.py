@@ -35,6 +35,5 @@ class UnpairedLogistic:
 
     def __call__(self, rewards: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         wide = widened(rewards).masked_fill(~mask, 0.0)
-        is_good = labels >= 0.5
-        costs = softplus(torch.where(is_good, -wide, wide)) * torch.where(is_good, self.good, self.bad).to(wide.dtype)
+        costs = torch.where(labels >= 0.5, self.good * softplus(-wide), self.bad * softplus(wide))
         return costs.masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)

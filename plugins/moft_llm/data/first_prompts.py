@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from moft.api import Batch, Reader, user_path
+from moft_llm.data.files.dataset_files import HUB, data_files, rows
+from moft_llm.data.files.file_formats import PACKED, form_of
 from moft_llm.data.label_transforms import TextLabel, label_columns
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.any_reader import first_of
-from moft_llm.data.readers.dataset_files import HUB, data_files, rows
-from moft_llm.data.readers.file_formats import PACKED, form_of
 
 READ_WHOLE = 8 << 20
 """Bytes of all files that are read whole; Parquet and gzip count four times, since they are compressed."""

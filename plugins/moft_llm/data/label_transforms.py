@@ -88,6 +88,11 @@ def has_preference(labels: Tensor, mask: Tensor) -> Tensor:
     return high > low
 
 
+def prefers(example: Example, label: str) -> bool:
+    """Whether a label is above another one in a list."""
+    return len({value for value in example.labels.get(label, ()) if value is not None}) > 1
+
+
 def check_labels(examples: Iterable[Example], objectives: Mapping[str, TextLabel]) -> None:
     """Checks that every objective can be trained on these prompts.
 
@@ -97,10 +102,8 @@ def check_labels(examples: Iterable[Example], objectives: Mapping[str, TextLabel
     known: set[str] = set()
     preferring: set[str] = set()
     for example in examples:
-        for name, values in example.labels.items():
-            known.add(name)
-            if name not in preferring and len({value for value in values if value is not None}) > 1:
-                preferring.add(name)
+        known.update(example.labels)
+        preferring.update(name for name in example.labels.keys() - preferring if prefers(example, name))
     for name, settings in objectives.items():
         label = settings.label or name
         if label not in known:

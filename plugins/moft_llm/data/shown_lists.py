@@ -12,14 +12,9 @@ from moft_llm.data.preference_example import Example
 SHOWN = 3
 
 
-def shown_lists(examples: Sequence[Example], count: int = SHOWN) -> Iterator[str]:
-    """The lines of the first lists.
-
-    Args:
-        examples: as they were read.
-        count: of lists to show.
-    """
-    for number, example in enumerate(examples[:count], start=1):
+def shown_lists(examples: Sequence[Example]) -> Iterator[str]:
+    """The lines of the first lists."""
+    for number, example in enumerate(examples[:SHOWN], start=1):
         yield f"List {number}, from {example.where}"
         yield from _prompt(example.prompt)
         for place, response in enumerate(example.responses):

@@ -12,8 +12,8 @@ from typing import Any
 
 from moft import ConfigError
 from moft.api import redacted, user_path
-from moft_llm.data.readers.dataset_files import HUB
-from moft_llm.data.readers.file_formats import form_of
+from moft_llm.data.files.dataset_files import HUB
+from moft_llm.data.files.file_formats import form_of
 from moft_llm.loading.model_path import public_name
 
 _FIELDS = ("license", "license_name", "license_link")

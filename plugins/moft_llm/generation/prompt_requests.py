@@ -8,8 +8,8 @@ from typing import Any
 
 from moft import DataError
 from moft.api import new_name
+from moft_llm.data.files.prompt_file import prompt_entry, prompt_lines
 from moft_llm.data.preference_example import Prompt, prompt_of
-from moft_llm.data.readers.prompt_file import prompt_entry, prompt_lines
 
 _FORMAT = '{"prompt": "...", "weights": [0.2, 0.8], "dial": 1}'
 

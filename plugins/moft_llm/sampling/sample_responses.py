@@ -17,7 +17,7 @@ from moft import ConfigError, DataError, cache_folder
 from moft.api import EncodedPrompt, Scorer, generator_for
 from moft_llm.data.chat.chat_template import Template
 from moft_llm.data.chat.messages import Prompt, ToolPrompt, prompt_json, prompt_record, scorer_prompt
-from moft_llm.data.readers.prompt_file import read_prompts
+from moft_llm.data.files.prompt_file import read_prompts
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate

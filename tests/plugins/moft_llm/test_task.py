@@ -21,8 +21,8 @@ from moft.api import (
 from moft.testing import check_policy, check_task
 from moft_conditioners.hyper_prompt_tuning import HyperPromptTuning
 from moft_llm.data.label_transforms import TextLabel
-from moft_llm.data.readers.column_reader import Columns
 from moft_llm.data.readers.list_readers import Lists
+from moft_llm.data.readers.mapping.column_reader import Columns
 from moft_llm.network.forward_pass import padded_pass
 from moft_llm.network.lora import LoRA
 from moft_losses.unpaired_logistic import UnpairedLogistic

@@ -24,6 +24,11 @@ def test_each_item_costs_its_own_logistic_loss():
     assert found == pytest.approx([first, 2 * softplus(-0.7)])
 
 
+def test_a_factor_is_as_exact_as_the_rewards():
+    cost = UnpairedLogistic(good=0.1)(torch.tensor([0.3], dtype=torch.float64), torch.ones(1), torch.ones(1, dtype=torch.bool))
+    assert float(cost) == pytest.approx(0.1 * softplus(-0.3), rel=1e-14)
+
+
 def test_the_factors_are_one_by_default_and_it_keeps_its_contract():
     check_loss(UnpairedLogistic())
     cost = UnpairedLogistic()(torch.zeros(3), torch.tensor([1.0, 1.0, 1.0]), torch.ones(3, dtype=torch.bool))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
 
 from moft.api import LabelledTexts, Reader, failing_as
 from moft_llm.data.chat.messages import Message, prompt_json, tools_in
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.list_rows import example_of
 
 
@@ -65,7 +64,7 @@ def examples_of(reader: Reader, split: str | None = None) -> Iterator[Example]:
         DataError: one is malformed.
         PluginError: the reader fails.
     """
-    return reader.examples(split) if isinstance(reader, ListReader) else map(_checked, _lists(reader, split))
+    return reader.examples(split) if isinstance(reader, ListReader) else _checked(reader, split)
 
 
 def first_of(reader: Reader, split: str | None, count: int) -> Iterator[Example]:
@@ -78,13 +77,10 @@ def first_of(reader: Reader, split: str | None, count: int) -> Iterator[Example]
     return reader.first(split, count) if isinstance(reader, ListReader) else islice(examples_of(reader, split), count)
 
 
-def _lists(reader: Reader, split: str | None) -> Iterator[LabelledTexts]:
+def _checked(reader: Reader, split: str | None) -> Iterator[Example]:
     with failing_as(f"the reader {type(reader).__name__} failed"):
-        yield from reader.lists(split)
-
-
-def _checked(found: LabelledTexts) -> Example:
-    labels: Mapping[str, Any] = {name: list(values) for name, values in found.labels.items()}
-    prompt = found.prompt if isinstance(found.prompt, str) else list(found.prompt)
-    row = {"prompt": prompt, "responses": list(found.responses), "labels": labels, "tools": found.tools}
-    return example_of(Row(found.where, row))
+        for found in reader.lists(split):
+            labels = {name: list(values) for name, values in found.labels.items()}
+            prompt = found.prompt if isinstance(found.prompt, str) else list(found.prompt)
+            row = {"prompt": prompt, "responses": list(found.responses), "labels": labels, "tools": found.tools}
+            yield example_of(Row(found.where, row))

@@ -10,10 +10,10 @@ from typing import Literal
 from moft import DataError
 from moft.api import PathOrName
 from moft_llm.data.chat.messages import prompt_of, response_of
+from moft_llm.data.files.dataset_files import rows
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.any_reader import ListReader
-from moft_llm.data.readers.dataset_files import rows
-from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.grouped_rows import grouped_by_prompt
 from moft_llm.data.readers.list_rows import example_of
 from moft_llm.data.texts_and_labels import label_of, short_repr

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from moft import DataError
 from moft_llm.data.chat.messages import prompt_of, response_of
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.preference_example import LIST_FORMAT, Example
-from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.texts_and_labels import label_of, short_repr
 
 

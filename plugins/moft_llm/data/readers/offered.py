@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from moft_llm.data.readers.any_reader import ListReader
-from moft_llm.data.readers.column_reader import Columns
 from moft_llm.data.readers.joined_reader import Joined
 from moft_llm.data.readers.list_readers import Lists, PkuSafeRLHF, Rated
+from moft_llm.data.readers.mapping.column_reader import Columns
 from moft_llm.data.readers.pair_readers import HH, Pairs
 
 

@@ -10,10 +10,10 @@ from typing import Any, Literal, NoReturn
 from moft import ConfigError, DataError
 from moft.api import PathOrName
 from moft_llm.data.chat.messages import Message, Prompt, Response, messages_of, prompt_of, response_of
+from moft_llm.data.files.dataset_files import rows
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.any_reader import ListReader
-from moft_llm.data.readers.dataset_files import rows
-from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.joined_lists import joined_by_prompt
 from moft_llm.data.readers.transcripts import LAST, chat_of_transcript
 from moft_llm.data.texts_and_labels import one_line, short_repr, text_of

@@ -44,6 +44,10 @@ def test_lists_of_another_plugin_are_checked():
 def test_a_reader_that_fails_is_named():
     with pytest.raises(PluginError, match=r"^the reader Given failed \(KeyError: 'votes'\)"):
         list(examples_of(Given(KeyError("votes"))))
+    with pytest.raises(PluginError, match=r"^the reader Given failed \(AttributeError: 'dict' object has no attribute "):
+        list(examples_of(Given({"prompt": "p"})))
+    with pytest.raises(PluginError, match=r"^the reader Given failed \(TypeError: 'int' object is not iterable\)"):
+        list(examples_of(Given(LabelledTexts("row 1", "p", ["a", "b"], {"x": 1}))))
     with pytest.raises(DataError, match=r"^votes: gone\.$"):
         list(examples_of(Given(DataError("votes: gone."))))
 

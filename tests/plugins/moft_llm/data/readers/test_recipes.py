@@ -11,10 +11,10 @@ from moft.api import Reader
 from moft.config.build_component import resolve
 from moft.config.yaml12 import load
 from moft_llm.data.chat.messages import Message
+from moft_llm.data.files.file_formats import Row, file_rows
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.file_formats import Row, file_rows
-from moft_llm.data.readers.known_layouts import known_mapping
+from moft_llm.data.readers.mapping.known_layouts import known_mapping
 
 PAGE = (Path(__file__).resolve().parents[5] / "docs" / "how-to" / "data-recipes.md").read_text(encoding="utf-8")
 EGG = "How do I boil an egg?"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.readers.file_formats import Row, file_rows
+from moft_llm.data.files.file_formats import Row, file_rows
 
 VALUES = [{"prompt": "é", "labels": {"good": [1, None]}}, {"prompt": "second", "labels": {"good": [0.5, 2]}}]
 

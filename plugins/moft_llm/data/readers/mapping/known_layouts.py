@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moft_llm.data.readers.column_reader import Columns
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.label_mapping import LabelColumn
+from moft_llm.data.files.file_formats import Row
+from moft_llm.data.readers.mapping.column_reader import Columns
+from moft_llm.data.readers.mapping.label_mapping import LabelColumn
 from moft_llm.data.readers.transcripts import LAST
 
 _RATING: dict[str, float | None] = {"N/A": None}

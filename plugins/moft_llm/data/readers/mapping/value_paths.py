@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from moft import ConfigError, DataError
-from moft_llm.data.readers.file_formats import Row
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.texts_and_labels import short_repr
 
 FORM = "names with dots between them, and [*] for every entry of a list, [0] for the first, [-1] for the last, [:-1] for a part"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.readers.dataset_files import rows
+from moft_llm.data.files.dataset_files import rows
 
 
 @pytest.fixture

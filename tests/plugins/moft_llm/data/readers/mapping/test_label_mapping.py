@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.label_mapping import LabelColumn
+from moft_llm.data.files.file_formats import Row
+from moft_llm.data.readers.mapping.label_mapping import LabelColumn
 
 
 def labels(found, count=None, **settings):
@@ -24,6 +24,14 @@ def test_a_list_of_paths_takes_numbers_too():
     row = Row("f:1", {"a": {"s": 3}, "b": "2"})
     assert LabelColumn(["a.s", "b", 0.5]).labels("good", row, 3) == (3.0, 2.0, 0.5)
     assert LabelColumn(["a.s", "none"], optional=True).labels("good", row, 2) == (3.0, None)
+
+
+@pytest.mark.parametrize("path", ["none", "none[*].s", "null"])
+def test_an_optional_list_that_is_not_there_labels_no_response(path):
+    row = Row("f:1", {"null": None})
+    assert LabelColumn(path, optional=True).labels("good", row, 3) == (None, None, None)
+    with pytest.raises(DataError, match=r"^f:1: "):
+        LabelColumn(path).labels("good", row, 3)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from typing import Any, Literal
 from moft import ConfigError, DataError
 from moft.api import PathOrName
 from moft_llm.data.chat.messages import Prompt, Response, messages_of, prompt_of, response_of
+from moft_llm.data.files.dataset_files import rows
+from moft_llm.data.files.file_formats import Row
 from moft_llm.data.preference_example import Example
 from moft_llm.data.readers.any_reader import ListReader
-from moft_llm.data.readers.dataset_files import rows
-from moft_llm.data.readers.file_formats import Row
 from moft_llm.data.readers.grouped_rows import grouped_by_prompt
 from moft_llm.data.readers.joined_lists import joined_by_prompt
-from moft_llm.data.readers.label_mapping import LabelColumn, label_column
+from moft_llm.data.readers.mapping.label_mapping import LabelColumn, label_column
+from moft_llm.data.readers.mapping.value_paths import check_format, fields_in, filled, path_of
 from moft_llm.data.readers.transcripts import chat_of_transcript
-from moft_llm.data.readers.value_paths import check_format, fields_in, filled, path_of
 from moft_llm.data.texts_and_labels import short_repr, text_of
 
 

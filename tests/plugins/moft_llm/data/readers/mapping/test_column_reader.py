@@ -10,8 +10,8 @@ from moft.config.build_component import resolve
 from moft_llm.data.chat.messages import Message, ToolPrompt
 from moft_llm.data.filtering import filter_lists
 from moft_llm.data.preference_example import Example
-from moft_llm.data.readers.column_reader import Columns
-from moft_llm.data.readers.label_mapping import LabelColumn
+from moft_llm.data.readers.mapping.column_reader import Columns
+from moft_llm.data.readers.mapping.label_mapping import LabelColumn
 
 LABELS = {"good": [1, 0]}
 PAIR = {"prompt": "p", "a": "yes", "b": "no"}

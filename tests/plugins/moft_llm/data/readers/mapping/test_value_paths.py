@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moft import ConfigError, DataError
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.value_paths import ValuePath, filled
+from moft_llm.data.files.file_formats import Row
+from moft_llm.data.readers.mapping.value_paths import ValuePath, filled
 
 ROW = Row(
     "f:1", {"a": {"b c": [1, 2, 3]}, "l": [{"x": 1}, {"x": [2, 3]}], "x.y": 7, "n": None, "t": "text", "m": [["u", "v"], ["w"]]}

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from moft import ConfigError, DataError
 from moft.api import float_of
-from moft_llm.data.readers.file_formats import Row
-from moft_llm.data.readers.value_paths import path_of
+from moft_llm.data.files.file_formats import Row
+from moft_llm.data.readers.mapping.value_paths import path_of
 from moft_llm.data.texts_and_labels import label_of, short_repr
 
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
@@ -63,6 +63,8 @@ class LabelColumn:
             DataError: a path finds nothing; or a value is no number, is out of range, or is not there for each response.
         """
         numbers = [self._number(value, what, row.where) for what, value in self._found(row)]
+        if self.optional and all(number is None for number in numbers):  # also where the list of all of them is not there
+            return (None,) * count
         due = count * (count - 1) // 2 if self.kind == "margin" else count
         if len(numbers) != due:
             each = "every two responses" if self.kind == "margin" else "each response"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moft import ConfigError, DataError
 from moft.api import note_hub_request, user_path
-from moft_llm.data.readers.file_formats import SUFFIXES, Row, error_text, file_rows, form_of, stem_of
+from moft_llm.data.files.file_formats import SUFFIXES, Row, error_text, file_rows, form_of, stem_of
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
