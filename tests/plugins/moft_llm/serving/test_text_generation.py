@@ -17,7 +17,7 @@ from moft.run.policy.choices.predicted_choice import PredictedChoice
 from moft_llm.data.preference_example import prompt_of
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
-from moft_llm.generation.prompt_requests import Request
+from moft_llm.generation.prompts.prompt_requests import Request
 from moft_llm.serving.engine import BatchedEngine
 
 pytestmark = pytest.mark.slow  # a run is trained
