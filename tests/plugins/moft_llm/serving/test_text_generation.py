@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -115,6 +116,16 @@ def test_every_setting_may_differ_between_prompts(run):
     assert texts(found) == texts(alone)
     assert found[2].tokens == (70,) * 9
     assert [one.seed for one in found] == [1, 7, 8]
+
+
+def test_numbers_of_arrays_are_as_those_of_python(run):
+    asked = {"weights": [0.2, 0.8], "dial": 2, "seed": 7, "max_new_tokens": 9}
+    of_arrays = {"weights": np.array([0.2, 0.8]), "dial": np.float64(2), "seed": np.int64(7), "max_new_tokens": np.int64(9)}
+    found = texts(run.generate(["Day 3: "] * 2, **of_arrays))
+    assert found == texts(run.generate(["Day 3: "] * 2, **asked))
+    assert found[0] != found[1]
+    seeds = np.array([7, 7])
+    assert len(set(texts(run.generate(["Day 3: "] * 2, **asked | {"seed": seeds})))) == 1
 
 
 def test_equal_prompts_that_end_at_different_times(run):
