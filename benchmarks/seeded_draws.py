@@ -56,7 +56,7 @@ def _logits(name: str) -> tuple[Tensor, Tensor]:
     """`[places, vocabulary]` twice, at the same places of texts: each alone, token by token, and all in one batch."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from moft_llm.generation.padded_prompts import left_padded
+    from moft_llm.generation.prompts.padded_prompts import left_padded
 
     network: Any = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -68,19 +68,6 @@ class TextSettings:
 
     def sampling(self, seed: int = 0, bias: Mapping[int | tuple[int, ...], float] | None = None) -> TokenSampling:
         """How tokens are chosen, as a text engine takes it."""
-        return TokenSampling(
-            temperature=0.0 if self.greedy else self.sampling_temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
-            bias=bias or {},
-            seed=seed,
-            min_p=self.min_p,
-            typical_p=self.typical_p,
-            epsilon_cutoff=self.epsilon_cutoff,
-            eta_cutoff=self.eta_cutoff,
-            no_repeat_ngram=self.no_repeat_ngram,
-            min_tokens=self.min_new_tokens,
-        )
+        same = {field.name: getattr(self, field.name) for field in fields(TokenSampling) if hasattr(self, field.name)}
+        temperature = 0.0 if self.greedy else self.sampling_temperature
+        return TokenSampling(**same, temperature=temperature, bias=bias or {}, seed=seed, min_tokens=self.min_new_tokens)

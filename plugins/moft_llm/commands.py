@@ -80,7 +80,7 @@ def generate(
     _check_folder(out)
     from moft_llm.data.preference_example import prompt_of
     from moft_llm.generation.opened_llm_run import LLMRun
-    from moft_llm.generation.prompt_requests import Request, read_requests
+    from moft_llm.generation.prompts.prompt_requests import Request, read_requests
 
     if file is not None:
         requests = read_requests(file, weights, dial)

@@ -16,98 +16,33 @@ if TYPE_CHECKING:
 
 MOST = 2**31 - 1
 
-OPTIONS: dict[str, tuple[Any, Any]] = {
-    "max_new_tokens": (
-        Annotated[int, typer.Option("--max-new-tokens", min=1, max=MOST, help="Maximum length of a response.")],
-        64,
-    ),
-    "greedy": (
-        Annotated[bool, typer.Option("--greedy", help="Always takes the most likely token instead of sampling.")],
-        False,
-    ),
-    "sampling_temperature": (
-        Annotated[float, typer.Option("--sampling-temperature", help="Temperature of token sampling; not the dial of a policy.")],
-        1.0,
-    ),
-    "top_p": (
-        Annotated[
-            float, typer.Option("--top-p", help="Samples from the most likely tokens that together have this probability.")
-        ],
-        1.0,
-    ),
-    "top_k": (
-        Annotated[int, typer.Option("--top-k", min=0, max=MOST, help="Samples from this many most likely tokens; 0 for all.")],
-        0,
-    ),
-    "stop": (
-        Annotated[
-            list[str] | None, typer.Option("--stop", help="A text that ends the response, and is no part of it; repeatable.")
-        ],
-        None,
-    ),
-    "repetition_penalty": (
-        Annotated[
-            float,
-            typer.Option(
-                "--repetition-penalty", min=0.01, max=10, help="Above 1, tokens of prompt and response become less likely."
-            ),
-        ],
-        1.0,
-    ),
-    "presence_penalty": (
-        Annotated[
-            float,
-            typer.Option("--presence-penalty", min=-2, max=2, help="Taken from the logits of tokens of the response."),
-        ],
-        0.0,
-    ),
-    "frequency_penalty": (
-        Annotated[
-            float,
-            typer.Option("--frequency-penalty", min=-2, max=2, help="The same, as often as the response has the token."),
-        ],
-        0.0,
-    ),
-    "no_repeat_ngram": (
-        Annotated[
-            int,
-            typer.Option("--no-repeat-ngram", min=0, max=MOST, help="No run of so many tokens comes twice; 0 for any."),
-        ],
-        0,
-    ),
-    "min_new_tokens": (
-        Annotated[
-            int, typer.Option("--min-new-tokens", min=0, max=MOST, help="No token ends the response before it has as many.")
-        ],
-        0,
-    ),
-    "min_p": (
-        Annotated[
-            float,
-            typer.Option("--min-p", min=0, max=1, help="Samples from tokens at least this share as likely as the likeliest."),
-        ],
-        0.0,
-    ),
-    "typical_p": (
-        Annotated[float, typer.Option("--typical-p", help="Samples from the tokens closest to the expected surprise.")],
-        1.0,
-    ),
-    "epsilon_cutoff": (
-        Annotated[float, typer.Option("--epsilon-cutoff", help="Samples from tokens with at least this probability.")],
-        0.0,
-    ),
-    "eta_cutoff": (
-        Annotated[float, typer.Option("--eta-cutoff", help="The same with a bound that is lower where many tokens are likely.")],
-        0.0,
-    ),
-    "batch": (
-        Annotated[
-            int, typer.Option("--batch", min=1, max=MOST, help="Responses at a time; more are faster and take more memory.")
-        ],
-        32,
-    ),
+_WHOLE: dict[str, Any] = {"min": 0, "max": MOST}
+
+_TOLD: dict[str, tuple[Any, Any, str, dict[str, Any]]] = {
+    "max_new_tokens": (int, 64, "Maximum length of a response.", {"min": 1, "max": MOST}),
+    "greedy": (bool, False, "Always takes the most likely token instead of sampling.", {}),
+    "sampling_temperature": (float, 1.0, "Temperature of token sampling; not the dial of a policy.", {}),
+    "top_p": (float, 1.0, "Samples from the most likely tokens that together have this probability.", {}),
+    "top_k": (int, 0, "Samples from this many most likely tokens; 0 for all.", _WHOLE),
+    "stop": (list[str] | None, None, "A text that ends the response, and is no part of it; repeatable.", {}),
+    "repetition_penalty": (float, 1.0, "Above 1, tokens of prompt and response become less likely.", {"min": 0.01, "max": 10}),
+    "presence_penalty": (float, 0.0, "Taken from the logits of tokens of the response.", {"min": -2, "max": 2}),
+    "frequency_penalty": (float, 0.0, "The same, as often as the response has the token.", {"min": -2, "max": 2}),
+    "no_repeat_ngram": (int, 0, "No run of so many tokens comes twice; 0 for any.", _WHOLE),
+    "min_new_tokens": (int, 0, "No token ends the response before it has as many.", _WHOLE),
+    "min_p": (float, 0.0, "Samples from tokens at least this share as likely as the likeliest.", {"min": 0, "max": 1}),
+    "typical_p": (float, 1.0, "Samples from the tokens closest to the expected surprise.", {}),
+    "epsilon_cutoff": (float, 0.0, "Samples from tokens with at least this probability.", {}),
+    "eta_cutoff": (float, 0.0, "The same with a bound that is lower where many tokens are likely.", {}),
+    "batch": (int, 32, "Responses at a time; more are faster and take more memory.", {"min": 1, "max": MOST}),
 }
-"""The annotation and the default of each, by the name of the setting."""
+"""Type, default, help and bounds of each option, by the name of the setting; those of `Decoding`, which imports torch."""
+
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    name: (Annotated[kind, typer.Option(f"--{name.replace('_', '-')}", help=told, **bounds)], default)
+    for name, (kind, default, told, bounds) in _TOLD.items()
+}
+"""The annotation and the default of each."""
 
 
 def with_decoding(

@@ -20,7 +20,7 @@ from moft.renames import RENAMES, Rename, missing_name, new_name, rename_hint
 from moft.run.policy.open_run import OpenedRun
 from moft.run.run_config import read_settings
 from moft.suggestions import one_line
-from moft_llm.generation.prompt_requests import read_requests
+from moft_llm.generation.prompts.prompt_requests import read_requests
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "renames.md"
 CONFIGS = {

@@ -12,7 +12,7 @@ import typer
 
 import moft
 from moft import ConfigError, MoftError
-from moft_llm.text_options import with_decoding
+from moft_llm.text_options import MOST, with_decoding
 
 
 @with_decoding(leave_out=["batch", "max_new_tokens"])
@@ -30,7 +30,7 @@ def chat(
         typer.Option(
             "--max-new-tokens",
             min=1,
-            max=2**31 - 1,
+            max=MOST,
             help="Maximum length of an answer; default what fits, at most 1024.",
         ),
     ] = None,
@@ -47,7 +47,7 @@ def chat(
     ] = False,
 ) -> None:
     """Talk to a language model, and change weights and dial between turns."""
-    checked = decoding(max_new_tokens=max_new_tokens or 2**31 - 1)
+    checked = decoding(max_new_tokens=max_new_tokens or MOST)
     from moft_llm.chat.conversation import Conversation
     from moft_llm.generation.opened_llm_run import LLMRun
 

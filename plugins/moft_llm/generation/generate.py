@@ -12,13 +12,13 @@ from moft import ConfigError, ShapeError
 from moft.api import Assignment, Injection, is_sharded
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.model_of_policy import check_assignments, is_as_trained, unpack_assignment
-from moft_llm.generation.padded_prompts import left_padded, with_prefix
 from moft_llm.generation.prepare_model import end_tokens, generation_config, generation_mode
-from moft_llm.generation.prompt_checks import check_context, check_not_empty
+from moft_llm.generation.prompts.padded_prompts import left_padded, with_prefix
+from moft_llm.generation.prompts.prompt_checks import check_context, check_not_empty
 from moft_llm.network.language_model import LanguageModel
 
 if TYPE_CHECKING:
-    from moft_llm.generation.growing_text import GrowingText
+    from moft_llm.generation.texts.growing_text import GrowingText
 
 
 def generate(
@@ -117,7 +117,7 @@ def _generate_batch(
         TokensOfTokenizer,
         sampling_warpers,
     )
-    from moft_llm.generation.stopping_criteria import GrowingTexts
+    from moft_llm.generation.texts.stopping_criteria import GrowingTexts
     from moft_llm.generation.token_penalties import Penalties, has_penalties
 
     network: Any = model.network

@@ -27,11 +27,11 @@ from moft_llm.data.score_responses import score_responses
 from moft_llm.data.text_batch import TextBatch
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
-from moft_llm.generation.growing_text import growing_texts, response_texts
 from moft_llm.generation.log_probabilities import log_probabilities
 from moft_llm.generation.model_of_policy import unpack_assignment
 from moft_llm.generation.prepare_model import end_tokens
-from moft_llm.generation.prompt_checks import check_context
+from moft_llm.generation.prompts.prompt_checks import check_context
+from moft_llm.generation.texts.growing_text import growing_texts, response_texts
 
 MAIN = "minus KL (nats)"
 """Name of the main values: the KL divergence from the base model, per response."""

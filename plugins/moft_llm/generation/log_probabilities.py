@@ -12,7 +12,7 @@ from moft import ShapeError
 from moft.api import Assignment, Injection
 from moft_llm.generation.model_of_policy import check_assignments, unpack_assignment
 from moft_llm.generation.prepare_model import generation_mode
-from moft_llm.generation.prompt_checks import check_not_empty
+from moft_llm.generation.prompts.prompt_checks import check_not_empty
 from moft_llm.network.architecture import lm_head_of
 from moft_llm.network.language_model import LanguageModel
 

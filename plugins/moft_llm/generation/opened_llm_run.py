@@ -15,9 +15,9 @@ from moft_llm.data.chat.messages import prompt_record
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
-from moft_llm.generation.growing_text import GrowingText, growing_texts, response_texts
 from moft_llm.generation.model_of_policy import is_as_trained
-from moft_llm.generation.prompt_requests import Request
+from moft_llm.generation.prompts.prompt_requests import Request
+from moft_llm.generation.texts.growing_text import GrowingText, growing_texts, response_texts
 from moft_llm.task import LLM
 
 if TYPE_CHECKING:

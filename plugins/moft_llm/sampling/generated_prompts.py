@@ -11,8 +11,8 @@ from moft import ConfigError, DataError
 from moft.api import Assignment, Injection, generator_for
 from moft_llm.data.chat.chat_template import Template
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
+from moft_llm.generation.texts.detokenization import detokenize_responses
 from moft_llm.network.language_model import LanguageModel
 
 _TRIES = 4  # times as many as are wanted, before too few different ones is an error

@@ -21,8 +21,8 @@ from moft_llm.data.files.prompt_file import read_prompts
 from moft_llm.generation.cpu_threads import use_threads
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.generate import generate
-from moft_llm.generation.growing_text import growing_texts, response_texts
-from moft_llm.generation.prompt_checks import check_context
+from moft_llm.generation.prompts.prompt_checks import check_context
+from moft_llm.generation.texts.growing_text import growing_texts, response_texts
 from moft_llm.loading.model_loading import load_base
 from moft_llm.network.language_model import LanguageModel
 from moft_llm.sampling.generated_prompts import Openings, base_assignments, write_openings

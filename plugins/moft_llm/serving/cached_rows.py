@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from moft.api import Injection
-from moft_llm.generation.padded_prompts import left_padded, with_prefix
+from moft_llm.generation.prompts.padded_prompts import left_padded, with_prefix
 from moft_llm.network.language_model import LanguageModel
 
 

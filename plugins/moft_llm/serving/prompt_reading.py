@@ -12,7 +12,7 @@ from moft import ConfigError, DataError
 from moft.api import EncodedPrompt, TextRequest
 from moft_llm.data.preference_example import prompt_of
 from moft_llm.generation.opened_llm_run import LLMRun
-from moft_llm.generation.prompt_checks import check_context, check_not_empty
+from moft_llm.generation.prompts.prompt_checks import check_context, check_not_empty
 from moft_llm.network.base_model import context_length
 from moft_llm.serving.conditioning import Conditioning
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from moft.api import TextEvent, TextRequest, generator_for
-from moft_llm.generation.growing_text import GrowingText
 from moft_llm.generation.opened_llm_run import APPROXIMATE
+from moft_llm.generation.texts.growing_text import GrowingText
 from moft_llm.serving.conditioning import Conditioned
 from moft_llm.serving.event_queue import EventQueue
 from moft_llm.serving.token_scores import PlaceScores

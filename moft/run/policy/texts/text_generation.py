@@ -152,7 +152,7 @@ class TextGeneration:
             seeds=rows_of("seed", seed, len(given), Seed),
             biases=rows_of("bias", bias, len(given), _BIAS),
             copies=copies,
-            is_seed_for_each=isinstance(seed, list | tuple) or hasattr(seed, "tolist"),
+            is_seed_for_each=isinstance(plain(seed), list),
             reported=reported,
         )
         given_threads = rows_of("threads", threads, 1, Annotated[int, Ge(1), Le(1024)] | None)[0]
@@ -204,7 +204,8 @@ class TextGeneration:
             whole = weights.checked().expand(count)
             found = [(whole.select(torch.tensor([row])), ()) for row in range(count)]
         else:
-            dials = plain(dial) if isinstance(plain(dial), list) else [dial] * count
+            dials = plain(dial)
+            dials = dials if isinstance(dials, list) else [dials] * count
             if len(dials) != count:
                 raise ConfigError(f"dial: {len(dials)} values for {count} prompts; give one for all, or one for each.")
             pairs = list(zip(weights_rows(weights, count, self._run.names), dials, strict=True))
@@ -217,7 +218,7 @@ class TextGeneration:
     def _tradeoff(self, weights: Any, dial: Any, where: str) -> tuple[Tradeoff, tuple[str, ...]]:
         if not isinstance(weights, WishSettings):
             try:
-                return self._run.tradeoffs([(weights, plain(dial), where)], where), ()
+                return self._run.tradeoffs([(weights, dial, where)], where), ()
             except ConfigError as error:
                 raise ConfigError(str(error).replace("--dial", "dial")) from error
         if dial is not None:

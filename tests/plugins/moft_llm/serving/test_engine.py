@@ -15,10 +15,10 @@ from moft import BusyError, ConfigError, DataError, RunError
 from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TokenSampling, generator_for
 from moft_llm.data.preference_example import prompt_of
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
-from moft_llm.generation.prompt_requests import Request
+from moft_llm.generation.prompts.prompt_requests import Request
+from moft_llm.generation.texts.detokenization import detokenize_responses
 from moft_llm.plugin import moft_text_engine
 from moft_llm.serving.engine import BatchedEngine
 

@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from moft.run.policy.choices.predicted_choice import PredictedChoice
 from moft_llm.data.preference_example import prompt_of
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
-from moft_llm.generation.prompt_requests import Request
+from moft_llm.generation.prompts.prompt_requests import Request
 from moft_llm.serving.engine import BatchedEngine
 
 pytestmark = pytest.mark.slow  # a run is trained
@@ -115,6 +116,16 @@ def test_every_setting_may_differ_between_prompts(run):
     assert texts(found) == texts(alone)
     assert found[2].tokens == (70,) * 9
     assert [one.seed for one in found] == [1, 7, 8]
+
+
+def test_numbers_of_arrays_are_as_those_of_python(run):
+    asked = {"weights": [0.2, 0.8], "dial": 2, "seed": 7, "max_new_tokens": 9}
+    of_arrays = {"weights": np.array([0.2, 0.8]), "dial": np.float64(2), "seed": np.int64(7), "max_new_tokens": np.int64(9)}
+    found = texts(run.generate(["Day 3: "] * 2, **of_arrays))
+    assert found == texts(run.generate(["Day 3: "] * 2, **asked))
+    assert found[0] != found[1]
+    seeds = np.array([7, 7])
+    assert len(set(texts(run.generate(["Day 3: "] * 2, **asked | {"seed": seeds})))) == 1
 
 
 def test_equal_prompts_that_end_at_different_times(run):

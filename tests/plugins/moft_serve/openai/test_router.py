@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from moft_llm.generation.decoding import Decoding
 from moft_llm.generation.opened_llm_run import APPROXIMATE, LLMRun
-from moft_llm.generation.prompt_requests import Request
+from moft_llm.generation.prompts.prompt_requests import Request
 from moft_serve.application import application
 from moft_serve.models.served_models import Models
 

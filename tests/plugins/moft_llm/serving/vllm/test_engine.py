@@ -12,7 +12,7 @@ import torch
 
 from moft import BusyError, ConfigError, DataError, RunError
 from moft.api import RoundsWeights, TextRequest, TokenSampling, Tradeoff
-from moft_llm.generation.detokenization import detokenize_responses
+from moft_llm.generation.texts.detokenization import detokenize_responses
 from moft_llm.serving.vllm.served_weights import ServedWeights
 from tests.plugins.moft_llm.serving.vllm import fake_vllm
 from tests.plugins.moft_llm.serving.vllm.conftest import until

@@ -13,9 +13,9 @@ from benchmarks.support.vllm_server import PYTHON
 from moft import BusyError
 from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TokenSampling
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
 from moft_llm.generation.generate import generate
 from moft_llm.generation.opened_llm_run import LLMRun
+from moft_llm.generation.texts.detokenization import detokenize_responses
 from moft_llm.serving.engine import BatchedEngine
 from tests.plugins.moft_llm.serving.vllm.conftest import until
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from moft import DataError
-from moft_llm.generation.prompt_requests import read_requests
+from moft_llm.generation.prompts.prompt_requests import read_requests
 
 
 def written(folder, text, encoding="utf-8"):

@@ -8,8 +8,8 @@ from typing import Any
 from moft.api import EncodedPrompt, Finish
 from moft_llm.data.chat.chat_template import whole_response
 from moft_llm.generation.decoding import Decoding
-from moft_llm.generation.detokenization import detokenize_responses
-from moft_llm.generation.text_pieces import TextPieces
+from moft_llm.generation.texts.detokenization import detokenize_responses
+from moft_llm.generation.texts.text_pieces import TextPieces
 
 
 class GrowingText:

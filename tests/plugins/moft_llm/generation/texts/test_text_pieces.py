@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from moft.api import EncodedPrompt
-from moft_llm.generation.detokenization import detokenize_responses
-from moft_llm.generation.text_pieces import TextPieces
+from moft_llm.generation.texts.detokenization import detokenize_responses
+from moft_llm.generation.texts.text_pieces import TextPieces
 
 
 @pytest.fixture(scope="module")

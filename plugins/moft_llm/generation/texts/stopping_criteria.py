@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria
 
-from moft_llm.generation.growing_text import GrowingText
+from moft_llm.generation.texts.growing_text import GrowingText
 
 
 class GrowingTexts(StoppingCriteria):
