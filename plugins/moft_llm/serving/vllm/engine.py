@@ -45,6 +45,9 @@ class VLLMEngine(PromptReading):
         RunError: the exported folder cannot be written.
     """
 
+    dials = (1.0, 1.0)
+    """See `RoundsWeights`."""
+
     def __init__(self, run: LLMRun, settings: TextEngineSettings, first_wait: float = FIRST_WAIT) -> None:
         super().__init__(run)
         self._settings = settings
