@@ -253,6 +253,9 @@ class TextEngine(Protocol):
 class RoundsWeights(Protocol):
     """A text engine that does not generate at all weights, but at some near them."""
 
+    dials: tuple[float, float]
+    """Lowest and highest dial that it generates at, between which wishes are searched."""
+
     def rounded(self, tradeoff: Tradeoff) -> tuple[Tradeoff, tuple[str, ...]]:
         """The tradeoff of one row that is generated at, and sentences for the client, if it is another one.
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from textwrap import shorten
-from threading import Condition, Thread
+from threading import Thread
 from time import monotonic
 
 import torch
 
-from moft import BusyError, DataError, RunError
-from moft.api import TextEngineSettings, TextRequest, TextStream
+from moft import BusyError
+from moft.api import TextEngineSettings, TextRequest
 from moft_llm.generation.opened_llm_run import LLMRun
 from moft_llm.serving.cached_rows import can_join
 from moft_llm.serving.event_queue import EventQueue
-from moft_llm.serving.prompt_reading import PromptReading
 from moft_llm.serving.row import Row
 from moft_llm.serving.running_batch import RunningBatch
-from moft_llm.serving.token_scores import TokenScores
+from moft_llm.serving.text_queue import STOPPED, TextQueue, failure
 
 log = logging.getLogger("moft.serve")
 
 
-class BatchedEngine(PromptReading):
+class BatchedEngine(TextQueue):
     """A `TextEngine` whose texts join and leave running batches, one batch for each model that the policy uses.
 
     Args:
@@ -36,48 +34,17 @@ class BatchedEngine(PromptReading):
     """
 
     def __init__(self, run: LLMRun, settings: TextEngineSettings) -> None:
-        super().__init__(run)
-        self._settings = settings
-        self._scores = TokenScores(self._template.tokenizer)
-        self._changed = Condition()
-        self._waiting: deque[Row] = deque()
-        self._rows: list[Row] = []  # that have a place
+        super().__init__(run, settings)
+        self._running: list[Row] = []
         self._batches: list[RunningBatch] = []
-        self._is_closing, self._is_stopped = False, False
+        self._is_stopped = False
         self._thread = Thread(target=self._work, name="moft-text-engine", daemon=True) if settings.in_background else None
         if self._thread is not None:
             self._thread.start()
 
     @property
-    def running(self) -> int:
-        return len(self._rows)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    @property
     def is_alive(self) -> bool:
         return not self._is_closing and (self._thread is None or self._thread.is_alive())
-
-    def submit(self, requests: Sequence[TextRequest]) -> list[TextStream]:
-        most = self._settings.rows + self._settings.queue
-        if len(requests) > most:
-            raise DataError(
-                f"{len(requests)} texts are more than the {most} that the server generates and keeps waiting at once."
-            )
-        calls = (self._notify, None) if self._thread is not None else (self._forget, self._advance)
-        rows = [Row(one, EventQueue(*calls), self._template.tokenizer) for one in requests]
-        with self._changed:
-            if not self.is_alive:
-                raise BusyError("the server is stopping and takes no further request.")
-            if len(self._rows) + len(self._waiting) + len(rows) > most:
-                raise BusyError(
-                    f"{len(self._waiting)} texts are waiting already, of at most {self._settings.queue}; try again later."
-                )
-            self._waiting.extend(rows)
-            self._changed.notify_all()
-        return [row.stream for row in rows]
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         with self._changed:
@@ -86,7 +53,7 @@ class BatchedEngine(PromptReading):
             self._changed.notify_all()
         if self._thread is None:
             until = monotonic() + (torch.inf if timeout is None else timeout)
-            while drain and (self._waiting or self._rows) and monotonic() < until:
+            while drain and (self._waiting or self._running) and monotonic() < until:
                 self._advance()
             self._fail_all()
             return
@@ -95,13 +62,17 @@ class BatchedEngine(PromptReading):
             self._is_stopped = True
         self._thread.join()
 
+    def _row(self, request: TextRequest) -> Row:
+        calls = (self._notify, None) if self._thread is not None else (self._forget, self._advance)
+        return Row(request, EventQueue(*calls), self._template.tokenizer)
+
     def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
     def _forget(self) -> None:
         """Frees the memory of texts that are all over, when no thread is going to."""
-        if all(row.is_over for row in [*self._waiting, *self._rows]):
+        if all(row.is_over for row in [*self._waiting, *self._running]):
             self._fail_all()
 
     def _work(self) -> None:
@@ -112,9 +83,10 @@ class BatchedEngine(PromptReading):
                     self._step(rows)
         except Exception:  # nothing can be said of the batches any more
             log.exception("the text engine ended")
-        with self._changed:
-            self._is_closing = True
-            self._fail_all()
+        finally:
+            with self._changed:
+                self._is_closing = True
+                self._fail_all()
 
     def _advance(self) -> None:
         """The same for one step, in the thread that waits for a text."""
@@ -134,29 +106,29 @@ class BatchedEngine(PromptReading):
 
     def _fail_all(self) -> None:
         """Ends the texts that have not ended, and forgets their batches."""
-        for row in [*self._waiting, *self._rows]:
-            row.fail(BusyError("the server stopped before the text ended."))
+        for row in [*self._waiting, *self._running]:
+            row.fail(BusyError(STOPPED))
         self._waiting.clear()
-        self._rows, self._batches = [], []
+        self._running, self._batches = [], []
 
     def _admitted(self) -> list[Row] | None:
         """The next rows that get a place; waits while there is nothing to do. None when the engine is closed."""
         with self._changed:
             while True:
                 self._waiting = deque(row for row in self._waiting if not row.is_over)
-                if self._is_stopped or (self._is_closing and not self._waiting and not self._rows):
+                if self._is_stopped or (self._is_closing and not self._waiting and not self._running):
                     return None
-                if self._waiting or self._rows:
+                if self._waiting or self._running:
                     break
                 self._changed.wait()
             rows: list[Row] = []
             tokens = 0
-            while self._waiting and len(self._rows) < self._settings.rows:
+            while self._waiting and len(self._running) < self._settings.rows:
                 tokens += len(self._waiting[0].request.prompt.tokens)
                 if rows and tokens > self._settings.prompt_tokens:
                     break
                 rows.append(self._waiting.popleft())
-                self._rows.append(rows[-1])
+                self._running.append(rows[-1])
             return rows
 
     def _begin(self, rows: Sequence[Row]) -> None:
@@ -188,7 +160,7 @@ class BatchedEngine(PromptReading):
             batch.drop()
         self._batches = [batch for batch in self._batches if batch.rows]
         with self._changed:
-            self._rows = [row for batch in self._batches for row in batch.rows]
+            self._running = [row for batch in self._batches for row in batch.rows]
 
     def _guarded(self, rows: Sequence[Row], act: Callable[[], None]) -> bool:
         """Whether `act` ended well; else it ends the rows with an error, and the others go on."""
@@ -197,8 +169,7 @@ class BatchedEngine(PromptReading):
         except Exception as error:  # such as too little memory for long prompts
             if self._thread is not None:
                 log.exception("generating %d texts failed", len(rows))
-            told = RunError(f"generating failed: {shorten(f'{type(error).__name__}: {error}', 200, placeholder=' ...')}")
-            told.__cause__ = error
+            told = failure(error)
             for row in rows:
                 row.fail(told)
             return False

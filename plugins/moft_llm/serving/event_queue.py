@@ -67,12 +67,15 @@ class EventQueue:
                     return self._taken()
                 if self._is_over:
                     raise StopAsyncIteration
-                loop = asyncio.get_running_loop()
-                future: asyncio.Future[None] = loop.create_future()
-                self._waiter = loop, future
-            if self._advance is not None:
+                if self._advance is None:
+                    loop = asyncio.get_running_loop()
+                    future: asyncio.Future[None] = loop.create_future()
+                    self._waiter = loop, future
+            if self._advance is None:
+                await future
+            else:
                 self._advance()
-            await future
+                await asyncio.sleep(0)  # so that the loop's other tasks go on
 
     def _taken(self) -> TextEvent:
         item = self._items.popleft()

@@ -52,8 +52,10 @@ class WishBody(BaseModel):
     maximise: str | None = Field(None, description="The outcome that is to be as large as the bounds allow.", examples=["clicks"])
     share: _Values | None = Field(None, description="Proportions in which outcomes are to fill their reachable ranges.")
     like: _Values | None = Field(None, description="Values of outcomes that are to be met as closely as possible.")
-    dials: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
-        [0.125, 64.0], description="Lowest and highest dial that is searched."
+    dials: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        None,
+        description="Lowest and highest dial that is searched; default 0.125 and 64, or 1 alone where nothing else is served.",
+        examples=[[0.125, 64.0]],
     )
 
 
@@ -211,7 +213,9 @@ def _of_wish(served: Served, wish: WishBody, asked: Steering, param: str) -> Res
         raise ApiError(400, text, param=param, code="nothing_measured")
     key, kept = wish.model_dump_json(), served.wishes
     if key not in kept:
-        given = {**wish.model_dump(), "keep": tuple(wish.keep), "dials": tuple(wish.dials)}
+        engine: object = served.engine
+        dials = {"dials": engine.dials} if isinstance(engine, RoundsWeights) else {}
+        given = dials | wish.model_dump(exclude_none=True)
         try:
             kept[key] = served.run.predicted_choice(served.outcomes, **given)
         except RunError as error:

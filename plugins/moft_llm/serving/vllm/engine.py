@@ -6,20 +6,17 @@ import atexit
 import logging
 import math
 import time
-from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from textwrap import shorten
-from threading import Condition, Thread
+from threading import Thread
 
-from moft import BusyError, ConfigError, DataError, MoftError, RunError
-from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TextStream, TokenSampling, Tradeoff
+from moft import BusyError, ConfigError, DataError, MoftError
+from moft.api import EncodedPrompt, TextEngineSettings, TextRequest, TokenSampling, Tradeoff
 from moft_llm.generation.opened_llm_run import LLMRun
 from moft_llm.generation.prepare_model import end_tokens
 from moft_llm.serving.event_queue import EventQueue
-from moft_llm.serving.prompt_reading import PromptReading
 from moft_llm.serving.row import Row
-from moft_llm.serving.token_scores import TokenScores
+from moft_llm.serving.text_queue import STOPPED, TextQueue, failure
 from moft_llm.serving.vllm.completion import Completion, unused_tokens
 from moft_llm.serving.vllm.launch import prepare
 from moft_llm.serving.vllm.served_weights import ServedWeights
@@ -29,10 +26,9 @@ log = logging.getLogger("moft.serve")
 
 COLDEST = 0.01
 """The lowest sampling temperature of vLLM above 0."""
-_STOPPED = "the server stopped before the text ended."
 
 
-class VLLMEngine(PromptReading):
+class VLLMEngine(TextQueue):
     """A `TextEngine` that sends tokens to a vLLM and takes its tokens. It waits until the first vLLM is up.
 
     Args:
@@ -45,18 +41,16 @@ class VLLMEngine(PromptReading):
         RunError: the exported folder cannot be written.
     """
 
+    dials = (1.0, 1.0)
+    """See `RoundsWeights`."""
+
     def __init__(self, run: LLMRun, settings: TextEngineSettings, first_wait: float = FIRST_WAIT) -> None:
-        super().__init__(run)
-        self._settings = settings
+        super().__init__(run, settings)
         self._launch = prepare(run, settings)
         atexit.register(self._launch.remove)  # where nobody closes the engine
         self._weights = ServedWeights(self._policy, self._launch.record, self._launch.steps)
-        self._scores = TokenScores(self._template.tokenizer)
         self._ends, self._unused = end_tokens(self._model), unused_tokens(self._model.unused_rows)
-        self._changed = Condition()
-        self._waiting: deque[Row] = deque()
         self._running: dict[Row, Completion] = {}
-        self._is_closing = False
         for value in self._model.network.parameters():
             with suppress(RuntimeError):  # memory that is a file
                 value.untyped_storage().resize_(0)
@@ -69,14 +63,6 @@ class VLLMEngine(PromptReading):
         except BaseException:
             self.close(drain=False)
             raise
-
-    @property
-    def running(self) -> int:
-        return len(self._running)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
 
     @property
     def is_alive(self) -> bool:
@@ -115,26 +101,6 @@ class VLLMEngine(PromptReading):
         """See `RoundsWeights`."""
         return self._weights.rounded(tradeoff)
 
-    def submit(self, requests: Sequence[TextRequest]) -> list[TextStream]:
-        most = self._settings.rows + self._settings.queue
-        if len(requests) > most:
-            raise DataError(
-                f"{len(requests)} texts are more than the {most} that the server generates and keeps waiting at once."
-            )
-        rows = [self._row(one) for one in requests]
-        with self._changed:
-            if self._is_closing:
-                raise BusyError("the server is stopping and takes no further request.")
-            if self._supervisor.server is None:
-                raise self._gone()
-            if len(self._running) + len(self._waiting) + len(rows) > most:
-                raise BusyError(
-                    f"{len(self._waiting)} texts are waiting already, of at most {self._settings.queue}; try again later."
-                )
-            self._waiting.extend(rows)
-            self._begin()
-        return [row.stream for row in rows]
-
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
         with self._changed:
@@ -145,7 +111,7 @@ class VLLMEngine(PromptReading):
             left = [*self._waiting, *self._running]
             self._waiting.clear()
             for row in left:
-                row.fail(BusyError(_STOPPED))
+                row.fail(BusyError(STOPPED))
                 self._close(row)
         self._supervisor.stop()
         self._launch.remove()
@@ -172,7 +138,12 @@ class VLLMEngine(PromptReading):
         if (completion := self._running.get(row)) is not None:
             completion.close()
 
-    def _begin(self) -> None:
+    def _check_open(self) -> None:
+        super()._check_open()
+        if self._supervisor.server is None:
+            raise self._gone()
+
+    def _take_up(self) -> None:
         """Gives waiting texts a place, each with a thread; the lock is held."""
         while self._waiting and len(self._running) < self._settings.rows:
             row = self._waiting.popleft()
@@ -193,13 +164,11 @@ class VLLMEngine(PromptReading):
             row.fail(error)
         except Exception as error:
             log.exception("generating a text failed")
-            told = RunError(f"generating failed: {shorten(f'{type(error).__name__}: {error}', 200, placeholder=' ...')}")
-            told.__cause__ = error
-            row.fail(told)
+            row.fail(failure(error))
         finally:
             with self._changed:
                 self._running.pop(row, None)
-                self._begin()
+                self._take_up()
                 self._changed.notify_all()
 
     def _gone(self) -> BusyError:

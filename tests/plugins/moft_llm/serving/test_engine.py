@@ -265,6 +265,17 @@ def test_an_engine_without_a_thread_generates_while_a_text_is_waited_for(run, en
         list(stream)
 
 
+def test_a_text_that_waits_for_a_place_comes_to_an_event_loop_without_a_thread(run):
+    idle = BatchedEngine(run, TextEngineSettings(rows=1, in_background=False))
+    requests = [asked(run, idle, place) for place in range(2)]
+
+    async def one(stream):
+        return "".join([event.text async for event in stream])
+
+    _, waits = idle.submit(requests)
+    assert asyncio.run(asyncio.wait_for(one(waits), 60)) == expected(run, requests[1])[1]
+
+
 def test_a_failure_ends_its_own_texts_alone(run, engine, monkeypatch):
     request = asked(run, engine, 0, 400)
     (stream,) = engine.submit([request])

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from moft import BusyError, ConfigError, DataError
 from moft.api import Tradeoff
+from moft.run.policy.choices.predicted_choice import PredictedChoice
 from moft_serve.application import application
 from moft_serve.models.served_models import Models
 
@@ -30,6 +31,8 @@ class Other:
 
 
 class Rounding(Other):
+    dials = (1.0, 1.0)
+
     def rounded(self, tradeoff):
         if not torch.equal(tradeoff.betas, self.betas):
             raise ConfigError("dial: 2 is not available, only 1.")
@@ -61,6 +64,24 @@ def test_the_answer_has_the_weights_that_were_served(served, client):
     refused = own.post("/v1/completions", json={**BODY, "dial": 2})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "dial")
     assert refused.json()["error"]["message"] == "dial: 2 is not available, only 1."
+
+
+def test_a_wish_is_searched_at_the_dials_of_the_engine(served, client, monkeypatch):
+    one = next(iter(served.models))
+    asked = []
+
+    def predicted(self, outcomes, **wish):
+        asked.append(wish)
+        return PredictedChoice((0.25, 0.75), 1.0, (), "validation")
+
+    monkeypatch.setattr(type(one.run), "predicted_choice", predicted)
+    wish = {"keep": ["calm >= 5"], "maximise": "brief"}
+    for own in (client(Rounding, betas=one.run.trained_betas), client(Other)):
+        for more in ({}, {"dials": [0.5, 1]}):
+            one.wishes.clear()
+            answer = own.post("/v1/completions", json={**BODY, "weights": None, "wish": wish | more}).json()
+            assert answer["tradeoff"]["dial"] == 1
+    assert asked == [wish | {"dials": (1.0, 1.0)}, wish | {"dials": [0.5, 1]}, wish, wish | {"dials": [0.5, 1]}]
 
 
 def test_a_setting_that_an_engine_lacks_is_named(client):

@@ -135,6 +135,7 @@ def test_no_more_texts_are_taken_than_have_room(served):
 
 def test_weights_are_rounded_and_that_is_told(served):
     assert isinstance(served.engine, RoundsWeights)
+    assert served.engine.dials == (1, 1)
     run = served.run.opened
     same, notes = served.engine.rounded(run.tradeoff("0.25,0.75"))
     assert (same.weights.tolist(), notes) == ([[0.25, 0.75]], ())
